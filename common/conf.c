@@ -1,0 +1,505 @@
+/* conf: libconfuse reads the syntax; conf.def says what there is, and from it comes everything below. */
+#include "conf.h"
+
+#include <arpa/inet.h>
+#include <confuse.h>
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "log.h"
+
+#define FILE_BYTES_MAX ((size_t)1 << 20)
+#define ADDRESS_SIZE 64 /* more than any numeric address has */
+
+/* Where an error goes: libconfuse's callbacks take no argument of ours, so the parse in progress is known here. */
+static struct {
+	const char *name;
+	struct buf *error; /* the first error is the one that is told */
+} parsing;
+
+static void report(cfg_t *cfg, const char *fmt, va_list ap)
+{
+	if (parsing.error->len > 0)
+		return;
+	buf_addf(parsing.error, "%s:%d: ", parsing.name, cfg->line);
+	if (strcmp(fmt, "no such option '%s'") == 0)
+		fmt = "no such setting '%s'";
+	buf_addfv(parsing.error, fmt, ap);
+}
+
+static bool address_ok(const char *text)
+{
+	unsigned char address[sizeof(struct in6_addr)];
+
+	return inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1;
+}
+
+/* A port in 1..5 digits, not over 65535, and nothing behind. */
+static bool port_ok(const char *text)
+{
+	size_t len = strspn(text, "0123456789");
+
+	return len >= 1 && len <= 5 && text[len] == '\0' && atol(text) <= 65535;
+}
+
+/* ADDRESS:PORT, or [ADDRESS]:PORT with an IPv6 address. */
+static const char *listen_wrong(const char *text)
+{
+	static const char wrong[] = "is not ADDRESS:PORT with a numeric address";
+	unsigned char raw[sizeof(struct in6_addr)];
+	char address[ADDRESS_SIZE];
+	const char *colon = strrchr(text, ':');
+	bool bracketed = text[0] == '[';
+	size_t len;
+
+	if (!colon || !port_ok(colon + 1))
+		return wrong;
+	len = (size_t)(colon - text);
+	if (bracketed) {
+		if (len < 2 || text[len - 1] != ']')
+			return wrong;
+		text++;
+		len -= 2;
+	}
+	if (len >= sizeof(address))
+		return wrong;
+	memcpy(address, text, len);
+	address[len] = '\0';
+	return inet_pton(bracketed ? AF_INET6 : AF_INET, address, raw) == 1 ? NULL : wrong;
+}
+
+/* SCHEME://HOST[:PORT] as a browser sends it (RFC 6454 section 7). */
+static const char *origin_wrong(const char *text)
+{
+	static const char wrong[] = "is not SCHEME://HOST[:PORT]";
+	const char *host = strstr(text, "://");
+	const char *p, *end;
+
+	if (!host || !isalpha((unsigned char)text[0]))
+		return wrong;
+	for (p = text; p < host; p++)
+		if (!isalnum((unsigned char)*p) && !strchr("+-.", *p))
+			return wrong;
+	host += 3;
+	if (host[0] == '[') {
+		size_t len = strspn(host + 1, "0123456789abcdefABCDEF:.");
+
+		if (len == 0 || host[len + 1] != ']')
+			return wrong;
+		end = host + len + 2;
+	} else {
+		for (end = host; isalnum((unsigned char)*end) || (*end && strchr("-._", *end)); end++)
+			;
+		if (end == host)
+			return wrong;
+	}
+	return *end == '\0' || (*end == ':' && port_ok(end + 1)) ? NULL : wrong;
+}
+
+static const char *proxy_wrong(const char *text)
+{
+	return address_ok(text) ? NULL : "is not an IP address";
+}
+
+static const char *log_level_wrong(const char *text)
+{
+	static const char *const levels[] = { "debug", "info", "warn", "error" };
+	size_t i;
+
+	for (i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
+		if (strcmp(text, levels[i]) == 0)
+			return NULL;
+	return "is not debug, info, warn or error";
+}
+
+static const char *log_target_wrong(const char *text)
+{
+	if (strcmp(text, "stderr") == 0 || strcmp(text, "syslog") == 0 || text[0] == '/')
+		return NULL;
+	return "is not stderr, syslog or an absolute path";
+}
+
+/* What is asked of a text, or of each text in a list, beyond being one: why it is wrong, or NULL. */
+static const struct {
+	const char *setting;
+	const char *(*wrong)(const char *text);
+} text_checks[] = {
+	{ "listen", listen_wrong },	    { "allowed_origins", origin_wrong },
+	{ "trusted_proxies", proxy_wrong }, { "log_level", log_level_wrong },
+	{ "log_target", log_target_wrong },
+};
+
+static const struct {
+	const char *setting;
+	long min, max;
+} ranges[] = {
+#define TEXT(name, def, live, doc)
+#define LIST(name, def, live, doc)
+#define NUMBER(name, def, min, max, unit, live, doc) { #name, min, max },
+#define SWITCH(name, def, live, doc)
+#include "conf.def"
+#undef TEXT
+#undef LIST
+#undef NUMBER
+#undef SWITCH
+};
+
+/* libconfuse calls these once a value is set, while it still knows the line. */
+static int check_number(cfg_t *cfg, cfg_opt_t *opt)
+{
+	long value = cfg_opt_getnint(opt, 0);
+	size_t i;
+
+	for (i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+		if (strcmp(ranges[i].setting, cfg_opt_name(opt)) != 0)
+			continue;
+		if (value >= ranges[i].min && value <= ranges[i].max)
+			return 0;
+		cfg_error(cfg, "%s: %ld is not between %ld and %ld", cfg_opt_name(opt), value, ranges[i].min,
+			ranges[i].max);
+		return -1;
+	}
+	return 0;
+}
+
+static int check_text(cfg_t *cfg, cfg_opt_t *opt)
+{
+	size_t i;
+	unsigned n;
+
+	for (i = 0; i < sizeof(text_checks) / sizeof(text_checks[0]); i++) {
+		if (strcmp(text_checks[i].setting, cfg_opt_name(opt)) != 0)
+			continue;
+		for (n = 0; n < cfg_opt_size(opt); n++) {
+			const char *text = cfg_opt_getnstr(opt, n);
+			const char *wrong = text_checks[i].wrong(text);
+			char quoted[ADDRESS_SIZE * 2];
+
+			if (!wrong)
+				continue;
+			log_quote(quoted, sizeof(quoted), text, strlen(text));
+			cfg_error(cfg, "%s: %s %s", cfg_opt_name(opt), quoted, wrong);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static char *copy_text(const char *text)
+{
+	char *copy = strdup(text ? text : "");
+
+	if (!copy)
+		log_fatal("out_of_memory");
+	return copy;
+}
+
+static struct conf_list copy_list(cfg_t *cfg, const char *name)
+{
+	struct conf_list list = { NULL, cfg_size(cfg, name) };
+	unsigned i;
+
+	list.items = calloc(list.n + 1, sizeof(*list.items));
+	if (!list.items)
+		log_fatal("out_of_memory");
+	for (i = 0; i < list.n; i++)
+		list.items[i] = copy_text(cfg_getnstr(cfg, name, i));
+	return list;
+}
+
+static struct conf *copy_settings(cfg_t *cfg)
+{
+	struct conf *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		log_fatal("out_of_memory");
+#define TEXT(name, def, live, doc) c->name = copy_text(cfg_getstr(cfg, #name));
+#define LIST(name, def, live, doc) c->name = copy_list(cfg, #name);
+#define NUMBER(name, def, min, max, unit, live, doc) c->name = cfg_getint(cfg, #name);
+#define SWITCH(name, def, live, doc) c->name = cfg_getbool(cfg, #name) == cfg_true;
+#include "conf.def"
+#undef TEXT
+#undef LIST
+#undef NUMBER
+#undef SWITCH
+	return c;
+}
+
+static cfg_t *new_parser(void)
+{
+	cfg_opt_t options[] = {
+#define TEXT(name, def, live, doc) CFG_STR(#name, def, CFGF_NONE),
+#define LIST(name, def, live, doc) CFG_STR_LIST(#name, (char[]){ def }, CFGF_NONE),
+#define NUMBER(name, def, min, max, unit, live, doc) CFG_INT(#name, def, CFGF_NONE),
+#define SWITCH(name, def, live, doc) CFG_BOOL(#name, (def) ? cfg_true : cfg_false, CFGF_NONE),
+#include "conf.def"
+#undef TEXT
+#undef LIST
+#undef NUMBER
+#undef SWITCH
+		CFG_END()
+	};
+	cfg_t *cfg = cfg_init(options, CFGF_NONE);
+
+	if (!cfg)
+		log_fatal("out_of_memory");
+	cfg_set_error_function(cfg, report);
+#define TEXT(name, def, live, doc) cfg_set_validate_func(cfg, #name, check_text);
+#define LIST(name, def, live, doc) cfg_set_validate_func(cfg, #name, check_text);
+#define NUMBER(name, def, min, max, unit, live, doc) cfg_set_validate_func(cfg, #name, check_number);
+#define SWITCH(name, def, live, doc)
+#include "conf.def"
+#undef TEXT
+#undef LIST
+#undef NUMBER
+#undef SWITCH
+	return cfg;
+}
+
+struct conf *conf_parse(const char *name, const char *text, struct buf *error)
+{
+	struct conf *c = NULL;
+	cfg_t *cfg;
+
+	buf_reset(error, 0);
+	parsing.name = name;
+	parsing.error = error;
+	cfg = new_parser();
+	if (cfg_parse_buf(cfg, text) != CFG_SUCCESS) {
+		if (error->len == 0)
+			buf_addf(error, "%s: cannot be parsed", name);
+	} else if (cfg_size(cfg, "listen") == 0) {
+		buf_addf(error, "%s: listen: at least one address is needed", name);
+	} else {
+		c = copy_settings(cfg);
+	}
+	cfg_free(cfg);
+	parsing.name = NULL;
+	parsing.error = NULL;
+	return c;
+}
+
+/* The whole file into text; false with the reason in *error. */
+static bool read_file(const char *path, struct buf *text, struct buf *error)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t got = -1;
+
+	if (fd >= 0) {
+		while (text->len <= FILE_BYTES_MAX) {
+			got = read(fd, buf_reserve(text, 4096), 4096);
+			if (got <= 0)
+				break;
+			text->len += (size_t)got;
+		}
+	}
+	if (got < 0)
+		buf_addf(error, "%s: %s", path, strerror(errno));
+	else if (text->len > FILE_BYTES_MAX)
+		buf_addf(error, "%s: longer than %zu bytes", path, FILE_BYTES_MAX);
+	else if (text->len > 0 && memchr(text->data, '\0', text->len))
+		buf_addf(error, "%s: not a text file: it has a NUL byte", path);
+	if (fd >= 0)
+		close(fd);
+	return error->len == 0;
+}
+
+struct conf *conf_load(const char *path, struct buf *error)
+{
+	struct buf text = BUF_EMPTY;
+	struct conf *c = NULL;
+
+	buf_reset(error, 0);
+	if (read_file(path, &text, error))
+		c = conf_parse(path, buf_cstr(&text), error);
+	buf_fini(&text);
+	return c;
+}
+
+static void free_list(struct conf_list *list)
+{
+	size_t i;
+
+	for (i = 0; i < list->n; i++)
+		free(list->items[i]);
+	free(list->items);
+}
+
+void conf_free(struct conf *c)
+{
+	if (!c)
+		return;
+#define TEXT(name, def, live, doc) free(c->name);
+#define LIST(name, def, live, doc) free_list(&c->name);
+#define NUMBER(name, def, min, max, unit, live, doc)
+#define SWITCH(name, def, live, doc)
+#include "conf.def"
+#undef TEXT
+#undef LIST
+#undef NUMBER
+#undef SWITCH
+	free(c);
+}
+
+/* Quoted so that libconfuse reads it back: in double quotes \ " and ${ mean something to it. */
+static void put_quoted(struct buf *out, const char *text)
+{
+	const unsigned char *p;
+
+	buf_add_char(out, '"');
+	for (p = (const unsigned char *)text; *p; p++) {
+		if (*p < 0x20 || *p == 0x7f) {
+			buf_addf(out, "\\x%02x", *p);
+			continue;
+		}
+		if (*p == '"' || *p == '\\' || *p == '$')
+			buf_add_char(out, '\\');
+		buf_add_char(out, (char)*p);
+	}
+	buf_add_char(out, '"');
+}
+
+static void put_list(struct buf *out, const struct conf_list *list)
+{
+	size_t i;
+
+	buf_add_char(out, '{');
+	for (i = 0; i < list->n; i++) {
+		if (i > 0)
+			buf_add_str(out, ", ");
+		put_quoted(out, list->items[i]);
+	}
+	buf_add_char(out, '}');
+}
+
+/* `name = value` of one setting, each of a kind. */
+static void put_text(struct buf *out, const char *name, const char *value)
+{
+	buf_addf(out, "%s = ", name);
+	put_quoted(out, value);
+	buf_add_char(out, '\n');
+}
+
+static void put_texts(struct buf *out, const char *name, const struct conf_list *value)
+{
+	buf_addf(out, "%s = ", name);
+	put_list(out, value);
+	buf_add_char(out, '\n');
+}
+
+void conf_dump(const struct conf *c, struct buf *out)
+{
+#define TEXT(name, def, live, doc) put_text(out, #name, c->name);
+#define LIST(name, def, live, doc) put_texts(out, #name, &c->name);
+#define NUMBER(name, def, min, max, unit, live, doc) buf_addf(out, "%s = %ld\n", #name, c->name);
+#define SWITCH(name, def, live, doc) buf_addf(out, "%s = %s\n", #name, c->name ? "true" : "false");
+#include "conf.def"
+#undef TEXT
+#undef LIST
+#undef NUMBER
+#undef SWITCH
+}
+
+static bool lists_equal(const struct conf_list *a, const struct conf_list *b)
+{
+	size_t i;
+
+	if (a->n != b->n)
+		return false;
+	for (i = 0; i < a->n; i++)
+		if (strcmp(a->items[i], b->items[i]) != 0)
+			return false;
+	return true;
+}
+
+const char *conf_needs_restart(const struct conf *a, const struct conf *b)
+{
+#define TEXT(name, def, live, doc) \
+	if (!(live) && strcmp(a->name, b->name) != 0) \
+		return #name;
+#define LIST(name, def, live, doc) \
+	if (!(live) && !lists_equal(&a->name, &b->name)) \
+		return #name;
+#define NUMBER(name, def, min, max, unit, live, doc) \
+	if (!(live) && a->name != b->name) \
+		return #name;
+#define SWITCH(name, def, live, doc) \
+	if (!(live) && a->name != b->name) \
+		return #name;
+#include "conf.def"
+#undef TEXT
+#undef LIST
+#undef NUMBER
+#undef SWITCH
+	return NULL;
+}
+
+/* One setting as both documents describe it. */
+struct doc {
+	const char *name;
+	const char *kind;
+	const char *range;	/* "" where there is none */
+	const char *dflt;	/* as one writes it in the file */
+	bool live;
+	const char *text;
+};
+
+static const struct doc docs[] = {
+#define TEXT(name, def, live, doc) { #name, "text", "", "\"" def "\"", live, doc },
+#define LIST(name, def, live, doc) { #name, "list", "", def, live, doc },
+#define NUMBER(name, def, min, max, unit, live, doc) \
+	{ #name, "number", unit ", " #min " to " #max, #def, live, doc },
+#define SWITCH(name, def, live, doc) { #name, "true or false", "", #def, live, doc },
+#include "conf.def"
+#undef TEXT
+#undef LIST
+#undef NUMBER
+#undef SWITCH
+};
+
+/* Roff takes a leading dot or quote for a request, and a backslash for an escape. */
+static void put_roff(struct buf *out, const char *text)
+{
+	for (; *text; text++) {
+		if (*text == '\\')
+			buf_add_str(out, "\\e");
+		else if (*text == '-')
+			buf_add_str(out, "\\-");
+		else
+			buf_add_char(out, *text);
+	}
+}
+
+void conf_doc_man(struct buf *out)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(docs) / sizeof(docs[0]); i++) {
+		const struct doc *d = &docs[i];
+
+		buf_addf(out, ".TP\n.B %s\n", d->name);
+		put_roff(out, d->text);
+		buf_addf(out, "\n.br\n(%s%s%s; default\n.BR ", d->kind, *d->range ? ": " : "", d->range);
+		buf_add_str(out, "\"");
+		for (const char *p = d->dflt; *p; p++)
+			buf_add_str(out, *p == '"' ? "\\(dq" : (char[]){ *p, '\0' });
+		buf_addf(out, "\" ;\n%s)\n", d->live ? "a reload puts it in force" : "needs a restart");
+	}
+}
+
+void conf_doc_sample(struct buf *out)
+{
+	size_t i;
+
+	buf_add_str(out, "# parleyd.conf: every setting with its default. See parley.conf(5).\n");
+	for (i = 0; i < sizeof(docs) / sizeof(docs[0]); i++) {
+		const struct doc *d = &docs[i];
+
+		buf_addf(out, "\n# %s\n# (%s%s%s; %s)\n#%s = %s\n", d->text, d->kind, *d->range ? ": " : "",
+			d->range, d->live ? "a reload puts it in force" : "needs a restart", d->name, d->dflt);
+	}
+}
