@@ -1,0 +1,86 @@
+/*
+ * typing, read: hints about a chat one is in. They are not acknowledged.
+ */
+#include <stdlib.h>
+
+#include "command.h"
+#include "log.h"
+
+enum { CHAT, VALUE };
+
+static const struct arg_spec typing_args[] = {
+	[CHAT] = { "chat_id", ARG_ID, true, false, 0, 0, ARG_BODY, "the chat" },
+	[VALUE] = { "is_typing", ARG_BOOL, true, false, 0, 0, ARG_BODY, "whether one types" },
+};
+
+static const struct arg_spec read_args[] = {
+	[CHAT] = { "chat_id", ARG_ID, true, false, 0, 0, ARG_BODY, "the chat" },
+	[VALUE] = { "seq", ARG_INT, true, false, 0, PROTO_ID_MAX, ARG_BODY, "everything up to here is read" },
+};
+
+/* A chat that is in no room here: one not talked in yet has nobody to be told, any other is not the user's. */
+struct pending {
+	const struct cmd_env *env;
+	uint64_t session;
+};
+
+static void
+looked_up(void *arg, enum error error, const store_rows *rows)
+{
+	struct pending *p = arg;
+	struct session *s = sessions_find(p->env->sessions, p->session);
+
+	(void)rows;
+	if (s != NULL && error != ERROR_NONE)
+		session_error(s, (struct text){ NULL, 0 }, error, NULL);
+	free(p);
+}
+
+static bool
+find_conv(const struct cmd_env *env, struct session *s, int64_t chat_id, struct conv *c)
+{
+	struct pending *p;
+
+	if (rooms_conv(env->rooms, session_user(s), chat_id, c))
+		return true;
+	p = malloc(sizeof(*p));
+	if (p == NULL)
+		log_fatal("out of memory for a look-up");
+	*p = (struct pending){ env, session_id(s) };
+	store_conv(env->store, session_user_id(s), chat_id, looked_up, p);
+	return false;
+}
+
+static void
+run_typing(const struct cmd_env *env, struct session *s, const struct args *a)
+{
+	struct record r = { .type = RECORD_TYPING, .on = a->at[VALUE].flag, .user_id = session_user_id(s) };
+
+	if (find_conv(env, s, a->at[CHAT].number, &r.conv))
+		bus_publish(env->bus, &r);
+}
+
+static void
+run_read(const struct cmd_env *env, struct session *s, const struct args *a)
+{
+	struct conv c;
+
+	if (find_conv(env, s, a->at[CHAT].number, &c))
+		store_mark_read(env->store, &c, session_user_id(s), a->at[VALUE].number, session_id(s));
+}
+
+const struct command cmd_typing = {
+	.name = "typing",
+	.args = typing_args,
+	.n_args = sizeof(typing_args) / sizeof(typing_args[0]),
+	.doc = "Shows the others of the chat that one types, for 6 s.",
+	.run = run_typing,
+};
+
+const struct command cmd_read = {
+	.name = "read",
+	.args = read_args,
+	.n_args = sizeof(read_args) / sizeof(read_args[0]),
+	.doc = "Moves one's watermark of a chat forward.",
+	.run = run_read,
+};

@@ -1,0 +1,89 @@
+#include "http_limit.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+
+#define SETS_LOG2 11
+#define WAYS 4
+
+struct bucket {
+	uint64_t key;		/* 0: unused */
+	int64_t last_ms;
+	int64_t milli;		/* requests left, in thousandths */
+};
+
+struct http_limit {
+	struct bucket sets[1 << SETS_LOG2][WAYS];
+};
+
+struct http_limit *
+http_limit_new(void)
+{
+	struct http_limit *l = calloc(1, sizeof(*l));
+
+	if (l == NULL)
+		log_fatal("out_of_memory for the table of limits");
+	return l;
+}
+
+void
+http_limit_free(struct http_limit *l)
+{
+	free(l);
+}
+
+/* Spreads what is close together over the upper bits: 2^64 divided by the golden ratio. */
+static uint64_t
+mix(uint64_t x)
+{
+	return x * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+/* Users are even, addresses odd, none is 0. */
+static uint64_t
+key_of(int64_t user_id, const char *address)
+{
+	unsigned char bytes[16] = { 0 };
+	uint64_t net;
+
+	if (user_id != 0)
+		return (uint64_t)user_id << 1;
+	if (inet_pton(AF_INET, address, bytes) != 1)
+		inet_pton(AF_INET6, address, bytes);
+	memcpy(&net, bytes, sizeof(net));
+	return net | 1;
+}
+
+static struct bucket *
+find(struct http_limit *l, uint64_t key, int64_t now_ms)
+{
+	struct bucket *set = l->sets[mix(key) >> (64 - SETS_LOG2)], *oldest = set;
+
+	for (int i = 0; i < WAYS; i++) {
+		if (set[i].key == key)
+			return &set[i];
+		if (set[i].key == 0 || (oldest->key != 0 && set[i].last_ms < oldest->last_ms))
+			oldest = &set[i];
+	}
+	*oldest = (struct bucket){ key, now_ms, HTTP_LIMIT_BURST * 1000 };
+	return oldest;
+}
+
+bool
+http_limit_take(struct http_limit *l, int64_t user_id, const char *address, int64_t now_ms)
+{
+	struct bucket *b = find(l, key_of(user_id, address), now_ms);
+
+	/* So many thousandths a millisecond. */
+	b->milli += (now_ms - b->last_ms) * HTTP_LIMIT_PER_S;
+	if (b->milli > HTTP_LIMIT_BURST * 1000)
+		b->milli = HTTP_LIMIT_BURST * 1000;
+	b->last_ms = now_ms;
+	if (b->milli < 1000)
+		return false;
+	b->milli -= 1000;
+	return true;
+}

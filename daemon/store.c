@@ -1,0 +1,411 @@
+/*
+ * store: the two connections, what each new one must find, and the lanes. The questions themselves:
+ * store_post.c (sends), store_batch.c (gathered questions), store_ask.c (the others), store_rows.c (reading answers).
+ */
+#include "store.h"
+
+#include <libpq-fe.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "db.h"
+#include "log.h"
+#include "migrate.h"
+#include "stats.h"
+#include "store_private.h"
+
+#define DEAD_WAIT_MS 3000	/* then a dead worker's session is ended */
+
+struct refusal {
+	struct refusal *next;
+	store_cb *cb;
+	void *arg;
+};
+
+/*
+ * Each writing session holds an advisory lock that names this daemon (by its pid file) and the worker's incarnation. A session
+ * whose worker is dead may still be committing; whoever needs to know that it no longer can waits until its
+ * lock is gone.
+ */
+static int32_t
+lock_class(const struct heritage *h)
+{
+	uint32_t hash = 2166136261u;	/* FNV-1a */
+
+	for (const char *p = h->conf->pid_file; *p != '\0'; p++)
+		hash = (hash ^ (uint8_t)*p) * 16777619u;
+	return (int32_t)(hash & 0x7fffffff);
+}
+
+/* The boot in the upper bits: incarnations count from 1 again after a restart. */
+static int32_t
+lock_object(const struct heritage *h, uint32_t incarnation)
+{
+	uint32_t boot = (uint32_t)h->stats->started_wall_ms & 0x7ff;
+
+	return (int32_t)(boot << 20 | (incarnation & 0xfffff));
+}
+
+static void
+put_live_locks(const struct heritage *h, struct buf *sql)
+{
+	buf_addf(sql, "array[%d", lock_object(h, h->incarnation));
+	for (unsigned i = 0; i < h->n_slots; i++) {
+		const struct stats_slot *slot = &h->stats->slots[i];
+
+		if (atomic_load(&slot->alive))
+			buf_addf(sql, ",%d", lock_object(h, atomic_load(&slot->incarnation)));
+	}
+	buf_add_str(sql, "]");
+}
+
+static void
+put_wait_for_the_dead(const struct heritage *h, struct buf *sql)
+{
+	buf_addf(sql, "select wait_for_dead_sessions(%d, ", lock_class(h));
+	put_live_locks(h, sql);
+	buf_addf(sql, ", %d)", DEAD_WAIT_MS);
+}
+
+static void
+put_version_check(struct buf *sql)
+{
+	buf_addf(sql, "select max(version) = %d from schema_migrations", migrate_version());
+}
+
+static void
+writer_setup(void *arg, struct buf *sql)
+{
+	struct store *s = arg;
+
+	put_wait_for_the_dead(s->heritage, sql);
+	buf_addf(sql, "; select pg_advisory_lock(%d, %d); ", lock_class(s->heritage),
+	    lock_object(s->heritage, s->heritage->incarnation));
+	put_version_check(sql);
+}
+
+static void
+reader_setup(void *arg, struct buf *sql)
+{
+	(void)arg;
+	buf_add_str(sql, "set statement_timeout = '20s'; ");
+	put_version_check(sql);
+}
+
+static void
+state_changed(struct store *s, bool was_ready)
+{
+	bool ready = store_ready(s);
+
+	if (ready == was_ready)
+		return;
+	if (!ready)
+		s->was_lost = true;
+	s->events->state(s->arg, ready, ready && s->was_lost);
+}
+
+static void
+writer_state(void *arg, bool ready)
+{
+	struct store *s = arg;
+	bool was_ready = store_ready(s);
+
+	s->writer_ready = ready;
+	store_posts_writer_state(s, ready);
+	if (!ready)
+		lane_refuse_waiting(&s->reads);
+	state_changed(s, was_ready);
+}
+
+static void
+reader_state(void *arg, bool ready)
+{
+	struct store *s = arg;
+	bool was_ready = store_ready(s);
+
+	s->reader_ready = ready;
+	if (!ready) {
+		lane_refuse_waiting(&s->tokens);
+		lane_refuse_waiting(&s->loads);
+	}
+	state_changed(s, was_ready);
+}
+
+bool
+store_ready(const struct store *s)
+{
+	return s->writer_ready && s->reader_ready;
+}
+
+bool
+store_idle(const struct store *s)
+{
+	return db_pending(s->writer) == 0 && db_pending(s->reader) == 0 && s->posts.n_waiting == 0 &&
+	    s->posts.n_batch == 0 && s->refusals == NULL;
+}
+
+/* Refusals. */
+
+static void
+refusals_answer(evutil_socket_t fd, short what, void *arg)
+{
+	struct store *s = arg;
+	struct refusal *todo = s->refusals;
+
+	(void)fd;
+	(void)what;
+	s->refusals = NULL;
+	while (todo != NULL) {
+		struct refusal *r = todo;
+
+		todo = r->next;
+		r->cb(r->arg, ERROR_unavailable, NULL);
+		free(r);
+	}
+	lane_answer_refused(&s->posts);
+	lane_answer_refused(&s->reads);
+	lane_answer_refused(&s->tokens);
+	lane_answer_refused(&s->loads);
+}
+
+void
+store_refuse(struct store *s, store_cb *cb, void *arg)
+{
+	struct refusal *r = malloc(sizeof(*r));
+
+	if (r == NULL)
+		log_fatal("out of memory for a refusal");
+	*r = (struct refusal){ s->refusals, cb, arg };
+	s->refusals = r;
+	event_active(s->deferred, EV_TIMEOUT, 0);
+}
+
+/* Lanes. */
+
+void
+lane_init(struct lane *l, struct store *s, bool (*ask)(struct lane *), void (*refuse)(struct lane *, struct lane_item *))
+{
+	*l = (struct lane){ .store = s, .batch_max = LANE_BATCH_MAX, .ask = ask, .refuse = refuse };
+	l->waiting_end = &l->waiting;
+}
+
+static void
+lane_pop(struct lane *l)
+{
+	l->waiting = l->waiting->next;
+	if (l->waiting == NULL)
+		l->waiting_end = &l->waiting;
+	l->n_waiting--;
+}
+
+/* Moves from the waiting ones as many as one batch takes. */
+static void
+lane_gather(struct lane *l)
+{
+	struct lane_item **end = &l->batch;
+	size_t bytes = 0;
+
+	while (l->waiting != NULL && l->n_batch < l->batch_max) {
+		struct lane_item *item = l->waiting;
+
+		bytes += item->bytes;
+		if (l->n_batch > 0 && (bytes > LANE_BATCH_BYTES || (l->joins != NULL && !l->joins(l->batch, item))))
+			break;
+		lane_pop(l);
+		item->next = NULL;
+		*end = item;
+		end = &item->next;
+		l->n_batch++;
+	}
+}
+
+static void
+lane_next(struct lane *l)
+{
+	if (l->n_batch > 0 || l->waiting == NULL)
+		return;
+	lane_gather(l);
+	if (!l->ask(l))
+		lane_refuse_all(l);
+}
+
+void
+lane_add(struct lane *l, struct lane_item *item, size_t bytes)
+{
+	item->bytes = bytes;
+	item->next = NULL;
+	if (l->n_waiting >= LANE_WAITING_MAX) {
+		lane_refuse(l, item);
+		return;
+	}
+	*l->waiting_end = item;
+	l->waiting_end = &item->next;
+	l->n_waiting++;
+	lane_next(l);
+}
+
+void
+lane_done(struct lane *l)
+{
+	l->batch = NULL;
+	l->n_batch = 0;
+	lane_next(l);
+}
+
+void
+lane_refuse(struct lane *l, struct lane_item *item)
+{
+	item->next = l->refused;
+	l->refused = item;
+	event_active(l->store->deferred, EV_TIMEOUT, 0);
+}
+
+void
+lane_refuse_waiting(struct lane *l)
+{
+	while (l->waiting != NULL) {
+		struct lane_item *item = l->waiting;
+
+		lane_pop(l);
+		lane_refuse(l, item);
+	}
+}
+
+void
+lane_refuse_all(struct lane *l)
+{
+	while (l->batch != NULL) {
+		struct lane_item *item = l->batch;
+
+		l->batch = item->next;
+		lane_refuse(l, item);
+	}
+	l->n_batch = 0;
+	lane_refuse_waiting(l);
+}
+
+void
+lane_answer_refused(struct lane *l)
+{
+	struct lane_item *todo = l->refused;
+
+	l->refused = NULL;
+	while (todo != NULL) {
+		struct lane_item *item = todo;
+
+		todo = item->next;
+		l->refuse(l, item);
+	}
+}
+
+/* Life. */
+
+struct store *
+store_open(struct event_base *base, const struct heritage *h, const struct store_events *events, void *arg)
+{
+	static const struct db_events writer_events = { writer_setup, writer_state };
+	static const struct db_events reader_events = { reader_setup, reader_state };
+	struct store *s = calloc(1, sizeof(*s));
+	char name[64];
+
+	if (s == NULL)
+		log_fatal("out of memory for the store");
+	s->base = base;
+	s->heritage = h;
+	s->events = events;
+	s->arg = arg;
+	s->stats = &h->stats->slots[h->slot];
+	s->deferred = event_new(base, -1, 0, refusals_answer, s);
+	if (s->deferred == NULL)
+		log_fatal("cannot make the events of the store");
+	store_posts_init(s);
+	store_batches_init(s);
+	snprintf(name, sizeof(name), "parleyd worker=%u write", h->slot);
+	s->writer = db_open(base, h->conf->database, name, &writer_events, s, s->stats);
+	snprintf(name, sizeof(name), "parleyd worker=%u read", h->slot);
+	s->reader = db_open(base, h->conf->database, name, &reader_events, s, s->stats);
+	return s;
+}
+
+void
+store_close(struct store *s)
+{
+	db_close(s->writer);
+	db_close(s->reader);
+	refusals_answer(-1, 0, s);
+	event_free(s->deferred);
+	event_free(s->post_deadline);
+	free(s);
+}
+
+/* Questions with one statement each. */
+
+enum error
+store_verdict(const struct db_statement *statement, const PGresult *r)
+{
+	ExecStatusType status;
+	char why[256];
+	const char *message;
+
+	if (r == NULL)
+		return ERROR_unavailable;
+	status = PQresultStatus(r);
+	if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK)
+		return ERROR_NONE;
+	message = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
+	if (message == NULL)
+		message = "";
+	log_error("statement failed name=%s sqlstate=%s why=%s", statement->name, PQresultErrorField(r, PG_DIAG_SQLSTATE),
+	    log_quote(why, sizeof(why), message, strlen(message)));
+	return ERROR_unavailable;
+}
+
+struct question {
+	const struct db_statement *statement;
+	store_cb *cb;
+	void *arg;
+};
+
+static void
+question_answered(void *arg, PGresult *r)
+{
+	struct question *q = arg;
+	enum error error = store_verdict(q->statement, r);
+
+	q->cb(q->arg, error, error == ERROR_NONE ? r : NULL);
+	free(q);
+}
+
+void
+store_ask(struct store *s, struct db *db, const struct db_statement *statement, struct db_args *args, store_cb *cb, void *arg)
+{
+	struct question *q = malloc(sizeof(*q));
+
+	if (q == NULL)
+		log_fatal("out of memory for a question");
+	*q = (struct question){ statement, cb, arg };
+	if (!db_query(db, statement, args, question_answered, q)) {
+		free(q);
+		store_refuse(s, cb, arg);
+	}
+}
+
+void
+store_wait_for_the_dead(struct store *s, store_cb *cb, void *arg)
+{
+	static const struct db_statement statement = { "wait_for_the_dead",
+		"select wait_for_dead_sessions($1::int8::int, $2::int8[]::int[], $3::int8::int)" };
+	const struct heritage *h = s->heritage;
+	struct db_args args = DB_ARGS_EMPTY;
+
+	db_arg_i64(&args, lock_class(h));
+	db_arg_array(&args, DB_INT8, h->n_slots);
+	for (unsigned i = 0; i < h->n_slots; i++) {
+		const struct stats_slot *slot = &h->stats->slots[i];
+		uint32_t incarnation = atomic_load(&slot->alive) ? atomic_load(&slot->incarnation) : h->incarnation;
+
+		db_element_i64(&args, lock_object(h, incarnation));
+	}
+	db_arg_i64(&args, DEAD_WAIT_MS);
+	store_ask(s, s->reader, &statement, &args, cb, arg);
+}

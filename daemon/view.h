@@ -1,0 +1,24 @@
+/*
+ * view: the JSON of users, chats, groups and pages of messages, as one viewer sees them.
+ *
+ * Owns: nothing. Knows nothing of: sockets, requests.
+ */
+#ifndef PARLEY_VIEW_H
+#define PARLEY_VIEW_H
+
+#include "buf.h"
+#include "store.h"
+
+/* A whole user object. */
+void view_put_user(struct buf *b, const struct user *u);
+
+/* The members of a chat object, without its braces; texts of names are the store's. */
+void view_put_chat(struct buf *b, const struct chat *c);
+
+/* A whole group object from the rows of store_group (at least one). */
+void view_put_group(struct buf *b, int64_t group_id, const store_rows *rows);
+
+/* "messages":[…] of at most limit rows (store_history, store_changes), as the viewer sees them. Returns whether there were more. */
+bool view_put_messages(struct buf *b, const store_rows *rows, int64_t limit, const struct conv *c, int64_t viewer);
+
+#endif
