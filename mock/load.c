@@ -1,0 +1,371 @@
+#include "load.h"
+
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "token.h"
+
+#define CHUNK_BYTES ((size_t)256 << 10)
+#define PROGRESS_EVERY 4096
+
+/* A load that is under way. */
+struct run {
+	const struct load *load;
+	struct buf *why;
+	struct buf rows;	/* of the COPY in progress, not yet sent */
+	int64_t first_user;
+	int64_t first_conversation;
+	int64_t first_message;
+	uint32_t *first_group;	/* of each user, from 1; 0 none */
+};
+
+static bool complain(struct run *r, const char *message)
+{
+	buf_reset(r->why, 0);
+	buf_add(r->why, message, strcspn(message, "\n"));
+	return false;
+}
+
+static bool run_sql(struct run *r, const char *sql)
+{
+	PGresult *result = PQexec(r->load->db, sql);
+	ExecStatusType status = PQresultStatus(result);
+	bool good = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_COPY_IN;
+
+	if (!good)
+		complain(r, PQresultErrorMessage(result));
+	PQclear(result);
+	return good;
+}
+
+/* Appends the text that sql asks for; false where it fails. */
+static bool ask_text(struct run *r, const char *sql, struct buf *text)
+{
+	PGresult *result = PQexec(r->load->db, sql);
+	bool good = PQresultStatus(result) == PGRES_TUPLES_OK;
+
+	if (good)
+		buf_add_str(text, PQgetvalue(result, 0, 0));
+	else
+		complain(r, PQresultErrorMessage(result));
+	PQclear(result);
+	return good;
+}
+
+/* The number that sql asks for; false where it fails. */
+static bool ask_number(struct run *r, const char *sql, int64_t *number)
+{
+	struct buf text = BUF_EMPTY;
+	bool good = ask_text(r, sql, &text);
+
+	if (good)
+		*number = strtoll(buf_cstr(&text), NULL, 10);
+	buf_fini(&text);
+	return good;
+}
+
+/* --- rows in COPY's text format (PostgreSQL's manual, COPY, File Formats) --- */
+
+static void put_text(struct buf *rows, const char *text, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		switch (text[i]) {
+		case '\\':
+			buf_add(rows, "\\\\", 2);
+			break;
+		case '\n':
+			buf_add(rows, "\\n", 2);
+			break;
+		case '\r':
+			buf_add(rows, "\\r", 2);
+			break;
+		case '\t':
+			buf_add(rows, "\\t", 2);
+			break;
+		default:
+			buf_add_char(rows, text[i]);
+		}
+	}
+	buf_add_char(rows, '\t');
+}
+
+static void put_number(struct buf *rows, int64_t n)
+{
+	buf_add_i64(rows, n);
+	buf_add_char(rows, '\t');
+}
+
+static void put_null(struct buf *rows)
+{
+	buf_add(rows, "\\N\t", 3);
+}
+
+static void put_time(struct buf *rows, int64_t wall_ms)
+{
+	char text[CLOCK_RFC3339_SIZE];
+
+	clock_rfc3339(text, wall_ms);
+	buf_add_str(rows, text);
+	buf_add_char(rows, '\t');
+}
+
+static bool send_rows(struct run *r)
+{
+	if (PQputCopyData(r->load->db, r->rows.data, (int)r->rows.len) != 1)
+		return complain(r, PQerrorMessage(r->load->db));
+	buf_reset(&r->rows, 2 * CHUNK_BYTES);
+	return true;
+}
+
+/* Every field ended in a tab: the last one's makes way for the end of the row. */
+static bool end_row(struct run *r)
+{
+	r->rows.data[r->rows.len - 1] = '\n';
+	return r->rows.len < CHUNK_BYTES || send_rows(r);
+}
+
+static bool end_copy(struct run *r)
+{
+	PGresult *result;
+	bool good = true;
+
+	if ((r->rows.len > 0 && !send_rows(r)) || PQputCopyEnd(r->load->db, NULL) != 1)
+		return complain(r, PQerrorMessage(r->load->db));
+	while ((result = PQgetResult(r->load->db))) {
+		if (PQresultStatus(result) != PGRES_COMMAND_OK)
+			good = complain(r, PQresultErrorMessage(result));
+		PQclear(result);
+	}
+	return good;
+}
+
+/* --- the tables --- */
+
+static bool copy_users(struct run *r)
+{
+	const struct world *w = r->load->world;
+	uint32_t i;
+
+	if (!run_sql(r, "copy users (user_id, username, full_name, password, created_at, last_seen_at) from stdin"))
+		return false;
+	for (i = 0; i < w->size.users; i++) {
+		const struct person *p = &w->people[i];
+
+		put_number(&r->rows, r->first_user + i);
+		put_text(&r->rows, p->username, strlen(p->username));
+		put_text(&r->rows, p->full_name, strlen(p->full_name));
+		put_text(&r->rows, r->load->password, strlen(r->load->password));
+		put_time(&r->rows, p->created_ms);
+		put_time(&r->rows, p->last_seen_ms);
+		if (!end_row(r))
+			return false;
+	}
+	return end_copy(r);
+}
+
+static bool put_message(struct run *r, const struct message *m, int64_t message_id)
+{
+	put_number(&r->rows, message_id);
+	put_number(&r->rows, r->first_conversation + m->conversation);
+	put_number(&r->rows, m->seq);
+	put_number(&r->rows, m->seq);
+	put_number(&r->rows, r->first_user + m->sender);
+	put_text(&r->rows, m->is_join ? "j" : "t", 1);
+	if (m->is_join) {
+		put_null(&r->rows);
+		put_number(&r->rows, r->first_user + m->joined);
+	} else {
+		put_text(&r->rows, m->content.data, m->content.len);
+		put_null(&r->rows);
+	}
+	put_time(&r->rows, m->sent_ms);
+	return end_row(r);
+}
+
+static bool copy_messages_in(struct run *r)
+{
+	uint64_t all = world_n_messages(r->load->world), done = 0;
+	struct message m = { .content = BUF_EMPTY };
+	bool good = run_sql(r, "copy messages (message_id, conv_id, seq, mod, sender_id, kind, content, target_id, "
+			       "sent_at) from stdin");
+
+	while (good && world_next(r->load->world, &m)) {
+		good = put_message(r, &m, r->first_message + (int64_t)done++);
+		if (done % PROGRESS_EVERY == 0 || done == all)
+			r->load->progress(done, all);
+	}
+	buf_fini(&m.content);
+	return good && end_copy(r);
+}
+
+#define KEYS "from pg_constraint where conrelid = 'messages'::regclass and contype in ('p', 'u')"
+
+/* Without its keys, which are built anew at the end: row by row they take three times as long as all the rest. */
+static bool copy_messages(struct run *r)
+{
+	struct buf drop = BUF_EMPTY, add = BUF_EMPTY;
+	bool good;
+
+	good = ask_text(r, "select 'alter table messages ' || string_agg(format('drop constraint %I', conname), ', ') " KEYS,
+		       &drop) &&
+		ask_text(r,
+			"select 'alter table messages ' || string_agg(format('add constraint %I %s', conname, "
+			"pg_get_constraintdef(oid)), ', ' order by oid) " KEYS,
+			&add) &&
+		run_sql(r, buf_cstr(&drop)) && copy_messages_in(r) && run_sql(r, "set local maintenance_work_mem = '256MB'") &&
+		run_sql(r, buf_cstr(&add));
+	buf_fini(&drop);
+	buf_fini(&add);
+	return good;
+}
+
+static bool copy_conversations(struct run *r)
+{
+	const struct world *w = r->load->world;
+	uint32_t i;
+
+	if (!run_sql(r, "copy conversations (conv_id, kind, user_lo, user_hi, name, owner_id, created_at, last_seq, "
+			"last_mod) from stdin"))
+		return false;
+	for (i = 0; i < w->n_conversations; i++) {
+		const struct conversation *c = &w->conversations[i];
+
+		if (c->last_seq == 0)
+			continue;
+		put_number(&r->rows, r->first_conversation + i);
+		put_text(&r->rows, c->is_group ? "g" : "d", 1);
+		if (c->is_group) {
+			put_null(&r->rows);
+			put_null(&r->rows);
+			put_text(&r->rows, c->name, strlen(c->name));
+			put_number(&r->rows, r->first_user + c->members[0].user);
+		} else {
+			put_number(&r->rows, r->first_user + c->members[0].user);
+			put_number(&r->rows, r->first_user + c->members[c->n_members - 1].user);
+			put_null(&r->rows);
+			put_null(&r->rows);
+		}
+		put_time(&r->rows, c->began_ms);
+		put_number(&r->rows, c->last_seq);
+		put_number(&r->rows, c->last_seq);
+		if (!end_row(r))
+			return false;
+	}
+	return end_copy(r);
+}
+
+static bool copy_members(struct run *r)
+{
+	struct world *w = r->load->world;
+	uint32_t i, j;
+
+	if (!run_sql(r, "copy members (conv_id, user_id, joined_at, join_seq, read_seq) from stdin"))
+		return false;
+	for (i = 0; i < w->n_conversations; i++) {
+		const struct conversation *c = &w->conversations[i];
+
+		for (j = 0; c->last_seq > 0 && j < c->n_members; j++) {
+			uint32_t user = c->members[j].user;
+
+			put_number(&r->rows, r->first_conversation + i);
+			put_number(&r->rows, r->first_user + user);
+			put_time(&r->rows, c->began_ms + (c->is_group ? j : 0));
+			put_number(&r->rows, c->is_group ? j + 1 : 0);
+			put_number(&r->rows, world_read_seq(w, c, j));
+			if (!end_row(r))
+				return false;
+			if (c->is_group && r->first_group[user] == 0)
+				r->first_group[user] = i + 1;
+		}
+	}
+	return end_copy(r);
+}
+
+/* A token for user i: its digest into the table, itself into the file. */
+static bool put_token(struct run *r, uint32_t i, int64_t expires_ms)
+{
+	unsigned char digest[TOKEN_DIGEST_SIZE];
+	char token[TOKEN_CHARS + 1];
+	int j;
+
+	if (!token_make(token) || !token_digest(token, TOKEN_CHARS, digest))
+		return complain(r, "no random bytes");
+	buf_add_str(&r->rows, "\\\\x"); /* a bytea in hexadecimal, its backslash escaped */
+	for (j = 0; j < TOKEN_DIGEST_SIZE; j++)
+		buf_addf(&r->rows, "%02x", digest[j]);
+	buf_add_char(&r->rows, '\t');
+	put_number(&r->rows, r->first_user + i);
+	put_time(&r->rows, expires_ms);
+	fprintf(r->load->tokens, "%lld,%s,", (long long)(r->first_user + i), token);
+	OPENSSL_cleanse(token, sizeof(token));
+	if (r->first_group[i] > 0)
+		fprintf(r->load->tokens, "%lld", (long long)(r->first_conversation + r->first_group[i] - 1));
+	fputc('\n', r->load->tokens);
+	return end_row(r);
+}
+
+static bool copy_tokens(struct run *r)
+{
+	int64_t expires_ms = clock_wall_ms() + r->load->token_lifetime_s * 1000;
+	uint32_t i;
+
+	if (!r->load->tokens)
+		return true;
+	if (!run_sql(r, "copy tokens (hash, user_id, expires_at) from stdin"))
+		return false;
+	for (i = 0; i < r->load->world->size.users; i++)
+		if (!put_token(r, i, expires_ms))
+			return false;
+	if (fflush(r->load->tokens) != 0 || ferror(r->load->tokens))
+		return complain(r, "the tokens cannot be written");
+	return end_copy(r);
+}
+
+/* Holds the tables still, sees that nobody is there, and takes the first ids. */
+static bool begin(struct run *r)
+{
+	int64_t taken = 0;
+
+	if (!run_sql(r, "begin") ||
+		!run_sql(r, "lock table users, conversations, members, messages, tokens in share row exclusive mode") ||
+		!ask_number(r, "select (exists (select from users) or exists (select from conversations))::int", &taken))
+		return false;
+	if (taken)
+		return complain(r, "the database has users already: parleyctl reset-database --yes empties it");
+	if (!ask_number(r, "select nextval('party_ids')", &r->first_user) ||
+		!ask_number(r, "select nextval('message_ids')", &r->first_message))
+		return false;
+	r->first_conversation = r->first_user + r->load->world->size.users;
+	return true;
+}
+
+/* The next ids that the daemon gives out are beyond all of ours. */
+static bool advance_sequences(struct run *r)
+{
+	const struct world *w = r->load->world;
+	char sql[160];
+
+	snprintf(sql, sizeof(sql), "select setval('party_ids', %lld), setval('message_ids', %lld)",
+		(long long)(r->first_conversation + w->n_conversations),
+		(long long)(r->first_message + (int64_t)world_n_messages(w)));
+	return run_sql(r, sql);
+}
+
+bool load_world(const struct load *load, struct buf *why)
+{
+	struct run r = { .load = load, .why = why, .rows = BUF_EMPTY };
+	bool good;
+
+	r.first_group = calloc(load->world->size.users, sizeof(*r.first_group));
+	good = r.first_group ? begin(&r) : complain(&r, "out of memory");
+	good = good && copy_users(&r) && copy_messages(&r) && copy_conversations(&r) && copy_members(&r) &&
+		copy_tokens(&r) && advance_sequences(&r) && run_sql(&r, "commit") &&
+		run_sql(&r, "analyze users, user_words, tokens, conversations, members, messages");
+	buf_fini(&r.rows);
+	free(r.first_group);
+	return good;
+}

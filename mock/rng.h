@@ -1,0 +1,37 @@
+/*
+ * rng: numbers that look drawn by chance and are the same for the same seed (splitmix64, Steele et al. 2014).
+ *
+ * Owns: nothing. Knows nothing of: what is drawn. Not for secrets.
+ */
+#ifndef PARLEY_MOCK_RNG_H
+#define PARLEY_MOCK_RNG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct rng {
+	uint64_t state; /* the seed, to begin with */
+};
+
+static inline uint64_t rng_next(struct rng *r)
+{
+	uint64_t z = (r->state += UINT64_C(0x9e3779b97f4a7c15));
+
+	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return z ^ (z >> 31);
+}
+
+/* 0..n-1, n > 0 and far below 2^64, so that what the remainder favours does not show. */
+static inline uint64_t rng_below(struct rng *r, uint64_t n)
+{
+	return rng_next(r) % n;
+}
+
+/* True in percent of 100 cases. */
+static inline bool rng_chance(struct rng *r, unsigned percent)
+{
+	return rng_below(r, 100) < percent;
+}
+
+#endif
