@@ -1,0 +1,123 @@
+// The HTTP side of the wire contract, typed. Knows nothing of the page.
+
+import type { Chat, Group, Message, User } from './types'
+
+export interface FieldError {
+  field: string
+  detail: string
+}
+
+/**
+ * What a request ends with when it fails. `code` is the server's stable word, or one of ours:
+ * `unreachable` (no answer at all), `timeout`, `http_<status>` (an answer without a code).
+ */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    readonly fields: FieldError[] = [],
+    readonly retryAfterMs: number | null = null,
+  ) {
+    super(code)
+    this.name = 'ApiError'
+  }
+
+  /** Worth trying again by itself, later. */
+  get transient(): boolean {
+    return this.status === 0 || this.status === 429 || this.status >= 500
+  }
+}
+
+const TIMEOUT_MS = 20_000
+
+type Fetch = (input: string, init?: RequestInit) => Promise<Response>
+
+export class Api {
+  constructor(private readonly fetchFn: Fetch = (input, init) => fetch(input, init)) {}
+
+  register = (body: {
+    username: string
+    full_name: string
+    password: string
+    profile_picture?: string
+  }) => this.call<User>('POST', '/users/register', body)
+
+  login = (username: string, password: string) =>
+    this.call<{ user: User }>('POST', '/users/login', { username, password, cookie: true })
+
+  logout = () => this.call<void>('POST', '/users/logout', {})
+  me = () => this.call<User>('GET', '/users/me')
+  updateMe = (body: { full_name?: string; profile_picture?: string | null }) =>
+    this.call<User>('PATCH', '/users/me', body)
+  changePassword = (old_password: string, new_password: string) =>
+    this.call<void>('PUT', '/users/me/password', { old_password, new_password })
+  deleteUser = (userId: number) => this.call<void>('DELETE', `/users/delete_user/${userId}`)
+  searchUsers = (q: string, limit = 20) =>
+    this.call<{ users: User[] }>('GET', `/users/search?q=${encodeURIComponent(q)}&limit=${limit}`)
+  username = (userId: number) =>
+    this.call<{ user_id: number; username: string }>('GET', `/users/username/${userId}`)
+
+  chats = () => this.call<{ chats: Chat[] }>('GET', '/chats')
+  messages = (chatId: number, query: { before?: number; after?: number; limit?: number }) =>
+    this.call<{ messages: Message[]; more: boolean }>(
+      'GET',
+      `/messages/${chatId}?${new URLSearchParams(
+        Object.entries(query).map(([name, value]) => [name, String(value)]),
+      )}`,
+    )
+  editMessage = (messageId: number, content: string) =>
+    this.call<Message>('PATCH', `/messages/${messageId}`, { content })
+  deleteMessage = (messageId: number) => this.call<void>('DELETE', `/messages/${messageId}`)
+
+  createGroup = (name: string) => this.call<Group>('POST', '/groups/create_group', { name })
+  group = (groupId: number) => this.call<Group>('GET', `/groups/${groupId}`)
+  renameGroup = (groupId: number, name: string) =>
+    this.call<Group>('PATCH', `/groups/${groupId}`, { name })
+  addToGroup = (group_id: number, user_id: number) =>
+    this.call<void>('POST', '/groups/add_user_to_group', { group_id, user_id })
+  removeFromGroup = (group_id: number, user_id: number) =>
+    this.call<void>('POST', '/groups/remove_user_from_group', { group_id, user_id })
+  leaveGroup = (group_id: number) => this.call<void>('POST', '/groups/leave_group', { group_id })
+
+  private async call<T>(method: string, path: string, body?: unknown): Promise<T> {
+    let response: Response
+    try {
+      response = await this.fetchFn(path, {
+        method,
+        credentials: 'same-origin',
+        cache: 'no-store',
+        signal: AbortSignal.timeout(TIMEOUT_MS),
+        headers: {
+          Accept: 'application/json',
+          ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      })
+    } catch (error) {
+      const timedOut = error instanceof DOMException && error.name === 'TimeoutError'
+      throw new ApiError(0, timedOut ? 'timeout' : 'unreachable')
+    }
+    if (!response.ok) throw await problem(response)
+    if (response.status === 204) return undefined as T
+    try {
+      return (await response.json()) as T
+    } catch {
+      // Cut off in the middle, or somebody else's page (a hotel's login): no answer of the server.
+      throw new ApiError(0, 'unreachable')
+    }
+  }
+}
+
+async function problem(response: Response): Promise<ApiError> {
+  const body: unknown = await response.json().catch(() => null)
+  const record = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>
+  const code = typeof record.code === 'string' ? record.code : `http_${response.status}`
+  const fields = Array.isArray(record.errors) ? (record.errors as FieldError[]) : []
+  const seconds = Number(response.headers.get('Retry-After') ?? NaN)
+  return new ApiError(
+    response.status,
+    code,
+    fields,
+    Number.isFinite(seconds) ? seconds * 1000 : null,
+  )
+}

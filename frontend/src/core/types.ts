@@ -1,0 +1,122 @@
+// The wire contract, as types. Nothing here but shapes.
+
+export interface User {
+  user_id: number
+  username: string
+  full_name: string
+  profile_picture: string | null
+  public_key?: string | null
+  created_at?: string
+}
+
+export type MessageKind = 'text' | 'join' | 'leave' | 'rename'
+
+export interface Message {
+  message_id: number
+  chat_id: number
+  seq: number
+  mod: number
+  /** The actor; null once that user is deleted. */
+  sender_id: number | null
+  kind: MessageKind
+  content?: string | null
+  /** Who joined or left. */
+  user_id?: number | null
+  /** The new name, of a rename. */
+  name?: string
+  sent_at: string
+  edited_at?: string | null
+  deleted?: boolean
+  client_id?: string
+  /** Ours, never on the wire: known from a `deleted` frame alone, so the sender is not known. */
+  partial?: true
+}
+
+export interface Chat {
+  chat_id: number
+  kind: 'direct' | 'group'
+  name: string
+  last_seq: number
+  last_mod: number
+  read_seq: number
+  unread: number
+  last_message: Message | null
+  peer: User | null
+  peer_read_seq: number | null
+  owner_id: number | null
+  member_count: number
+}
+
+export interface Member {
+  user_id: number
+  username: string
+  full_name: string
+  joined_at: string
+  read_seq: number
+}
+
+export interface Group {
+  group_id: number
+  name: string
+  owner_id: number | null
+  created_at: string
+  members: Member[]
+}
+
+export interface Presence {
+  user_id: number
+  online: boolean
+  last_seen_at: string | null
+}
+
+export type ClientFrame =
+  | { type: 'send'; id: string; receiver_id: number; content: string }
+  | { type: 'typing'; chat_id: number; is_typing: boolean }
+  | { type: 'read'; chat_id: number; seq: number }
+  | { type: 'sync'; after: Record<string, number> }
+  | { type: 'presence'; watch: number[] }
+  | { type: 'ping' }
+
+export interface Ack {
+  type: 'ack'
+  id: string
+  message_id: number
+  chat_id: number
+  seq: number
+  mod: number
+  sent_at?: string
+  duplicate?: boolean
+}
+
+export interface ErrorFrame {
+  type: 'error'
+  id?: string
+  code: string
+  detail?: string
+  retry_after_ms?: number
+}
+
+export interface Deleted {
+  type: 'deleted'
+  chat_id: number
+  message_id: number
+  seq: number
+  mod: number
+}
+
+export type ServerFrame =
+  | { type: 'ready'; user_id: number; session_id: string; server_time: string }
+  | Ack
+  | ErrorFrame
+  | Deleted
+  | ({ type: 'message' } & Message)
+  | ({ type: 'edited' } & Message)
+  | { type: 'typing'; chat_id: number; user_id: number; is_typing: boolean }
+  | { type: 'read'; chat_id: number; user_id: number; seq: number }
+  | ({ type: 'presence' } & Presence)
+  | ({ type: 'chat' } & Chat)
+  | { type: 'chat_removed'; chat_id: number }
+  | { type: 'messages'; chat_id: number; messages: Message[]; read_seq: number; more: boolean }
+  | { type: 'synced' }
+  | { type: 'resync' }
+  | { type: 'pong' }

@@ -1,0 +1,43 @@
+import { Bookmark } from './icons'
+import { useState } from 'react'
+import { initials } from '../core/text'
+import { t } from '../i18n'
+
+interface Props {
+  /** Gives the colour. */
+  id: number | null
+  name: string
+  picture?: string | null | undefined
+  size?: 's' | 'm' | 'l'
+  group?: boolean
+  notes?: boolean
+  online?: boolean | undefined
+}
+
+const HUES = 8
+
+/** A face, or the initials where there is none or its address fails. Says nothing to screen readers: the name is beside it. */
+export function Avatar({ id, name, picture, size = 'm', group, notes, online }: Props) {
+  const [failed, setFailed] = useState<string | null>(null)
+  const shown = picture && picture !== failed ? picture : null
+  return (
+    <span className={`avatar avatar-${size} hue-${(id ?? 0) % HUES} ${group ? 'avatar-group' : ''}`}>
+      {notes ? (
+        <Bookmark className="avatar-icon" aria-hidden />
+      ) : shown ? (
+        <img
+          src={shown}
+          alt=""
+          loading="lazy"
+          decoding="async"
+          referrerPolicy="no-referrer"
+          draggable={false}
+          onError={() => setFailed(shown)}
+        />
+      ) : (
+        <span aria-hidden>{initials(name)}</span>
+      )}
+      {online && <span className="presence-dot" role="img" aria-label={t.conversation.online} />}
+    </span>
+  )
+}

@@ -1,0 +1,120 @@
+import { CircleAlert, Clock3 } from './icons'
+import { memo, useEffect } from 'react'
+import { Link } from 'wouter'
+import type { Chat } from '../core/types'
+import { t } from '../i18n'
+import { messenger } from '../platform'
+import { Avatar } from './Avatar'
+import { chatName, eventText, fullTime, messageText, nameOf, senderName, shortWhen } from './format'
+import { useApp, useDraft, useMe } from './hooks'
+import { Ticks } from './Ticks'
+
+interface Props {
+  chat: Chat
+  open: boolean
+  onOpen?: () => void
+}
+
+export const ChatRow = memo(function ChatRow({ chat, open, onOpen }: Props) {
+  const me = useMe()
+  const online = useApp((state) => state.presence.get(chat.chat_id)?.online)
+  const name = chatName(chat, me.user_id)
+  const notes = chat.chat_id === me.user_id
+  const last = chat.last_message
+  return (
+    <Link
+      href={`/c/${chat.chat_id}`}
+      className={`chat-row row-link ${chat.unread > 0 ? 'chat-row-unread' : ''}`}
+      aria-current={open ? 'page' : undefined}
+      onClick={onOpen}
+    >
+      <Avatar
+        id={chat.chat_id}
+        name={name}
+        picture={chat.peer?.profile_picture}
+        group={chat.kind === 'group'}
+        notes={notes}
+        online={!notes && online}
+      />
+      <span className="chat-row-body">
+        <span className="chat-row-line">
+          <bdi className="chat-row-name">{name}</bdi>
+          {last !== null && (
+            <time className="chat-row-time" dateTime={last.sent_at} title={fullTime(last.sent_at)}>
+              {shortWhen(last.sent_at)}
+            </time>
+          )}
+        </span>
+        <span className="chat-row-line">
+          <Preview chat={chat} open={open} />
+          {chat.unread > 0 && (
+            <span className="badge">
+              <span aria-hidden>{chat.unread > 999 ? '999+' : chat.unread}</span>
+              <span className="sr-only">{t.chats.unread(chat.unread)}</span>
+            </span>
+          )}
+        </span>
+      </span>
+    </Link>
+  )
+})
+
+/** The second line: who types, else the draft, else what waits to be sent, else the last message. */
+function Preview({ chat, open }: { chat: Chat; open: boolean }) {
+  const me = useMe()
+  const typing = useApp((state) => state.typing.get(chat.chat_id))
+  const people = useApp((state) => state.people)
+  const pending = useApp((state) => state.outbox.findLast((e) => e.chat_id === chat.chat_id))
+  const draft = useDraft(chat.chat_id)
+  const last = chat.last_message
+
+  const sender = last?.sender_id
+  useEffect(() => {
+    if (sender != null) void messenger.lookUp(sender)
+  }, [sender])
+
+  if (typing !== undefined) {
+    const [first] = typing.keys()
+    const words =
+      chat.kind === 'group' && typing.size === 1
+        ? t.conversation.typingOne(nameOf(people.get(first!)))
+        : t.conversation.typing
+    return <span className="chat-row-last chat-row-typing">{words}</span>
+  }
+  if (draft.trim() !== '' && !open)
+    return (
+      <span className="chat-row-last">
+        <span className="chat-row-draft">{t.chats.draft}</span> <bdi>{draft.slice(0, 200)}</bdi>
+      </span>
+    )
+  const news = last === null || pending === undefined || pending.created_at > last.sent_at
+  if (pending !== undefined && (!pending.refused || news))
+    return (
+      <span className="chat-row-last">
+        {pending.refused ? (
+          <CircleAlert className="status-failed" role="img" aria-label={t.chats.failed} />
+        ) : (
+          <Clock3 role="img" aria-label={t.chats.sending} />
+        )}{' '}
+        <bdi>{pending.content.slice(0, 200)}</bdi>
+      </span>
+    )
+  if (last === null) return <span className="chat-row-last">{t.chats.noMessages}</span>
+  if (last.kind !== 'text')
+    return <span className="chat-row-last">{eventText(last, people, me.user_id)}</span>
+  const mine = last.sender_id === me.user_id
+  const notes = chat.chat_id === me.user_id
+  return (
+    <span className={`chat-row-last ${last.deleted ? 'chat-row-deleted' : ''}`}>
+      {mine && !notes && chat.kind === 'direct' && !last.deleted && (
+        <Ticks state={(chat.peer_read_seq ?? 0) >= last.seq ? 'read' : 'sent'} />
+      )}
+      {chat.kind === 'group' && (
+        <span className="chat-row-sender">
+          {mine ? t.chats.youSaid : `${senderName(people, last.sender_id)}:`}{' '}
+        </span>
+      )}
+      <bdi>{messageText(last)}</bdi>
+    </span>
+  )
+}

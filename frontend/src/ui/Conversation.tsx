@@ -1,0 +1,256 @@
+import { ArrowLeft, Info } from './icons'
+import { useCallback, useEffect, useRef, useState, type KeyboardEvent } from 'react'
+import { Link, useLocation } from 'wouter'
+import type { Chat, Message, User } from '../core/types'
+import { t } from '../i18n'
+import { messenger } from '../platform'
+import { Avatar } from './Avatar'
+import { Composer } from './Composer'
+import { openDialog } from './dialog_state'
+import { chatName, lastSeen, messageText, nameOf, senderName } from './format'
+import { useApp, useMe, useTick } from './hooks'
+import { Logo } from './Logo'
+import { MessageList, type MessageListHandle } from './MessageList'
+
+/** A chat as it is, or as it would be once something is said in it. */
+function useChat(id: number): { chat: Chat | null; state: 'there' | 'loading' | 'missing' } {
+  const me = useMe()
+  const listed = useApp((state) => state.listed)
+  const known = useApp((state) => state.chats.get(id))
+  const person = useApp((state) => state.people.get(id))
+  const waiting = useApp((state) => state.outbox.some((entry) => entry.chat_id === id))
+  const [missing, setMissing] = useState(false)
+
+  useEffect(() => {
+    if (!listed || known !== undefined || person !== undefined) return
+    let stale = false
+    void messenger.lookUp(id).then((exists) => {
+      if (!stale) setMissing(!exists && !waiting)
+    })
+    return () => {
+      stale = true
+    }
+  }, [id, listed, known, person, waiting])
+
+  if (known !== undefined) return { chat: known, state: 'there' }
+  if (!listed) return { chat: null, state: 'loading' }
+  if (person === undefined) return { chat: null, state: missing ? 'missing' : 'loading' }
+  const peer: User = { ...person, full_name: person.full_name ?? person.username }
+  const chat: Chat = {
+    chat_id: id,
+    kind: 'direct',
+    name: id === me.user_id ? t.chats.notes : peer.full_name,
+    last_seq: 0,
+    last_mod: 0,
+    read_seq: 0,
+    unread: 0,
+    last_message: null,
+    peer,
+    peer_read_seq: 0,
+    owner_id: null,
+    member_count: 2,
+  }
+  return { chat, state: 'there' }
+}
+
+export function Conversation({ id }: { id: number }) {
+  const { chat, state } = useChat(id)
+  const [, navigate] = useLocation()
+  const was = useRef<Chat | null>(null)
+
+  useEffect(() => {
+    // A group we were in and are not in any more, not one that never was.
+    if (chat === null && was.current?.kind === 'group') {
+      messenger.notice('info', t.conversation.gone)
+      navigate('/', { replace: true })
+    }
+    was.current = chat
+  }, [chat, navigate])
+
+  if (chat === null)
+    return (
+      <main className="empty-pane" aria-busy={state === 'loading'}>
+        {state === 'missing' && (
+          <>
+            <Logo />
+            <h2>{t.conversation.missing}</h2>
+            <p>{t.conversation.missingMore}</p>
+            <Link className="button" href="/">
+              {t.common.back}
+            </Link>
+          </>
+        )}
+      </main>
+    )
+  return <OpenChat chat={chat} />
+}
+
+function OpenChat({ chat }: { chat: Chat }) {
+  const me = useMe()
+  const id = chat.chat_id
+  const [editing, setEditing] = useState<Message | null>(null)
+  const list = useRef<MessageListHandle>(null)
+  const name = chatName(chat, me.user_id)
+  const closed = chat.kind === 'direct' && chat.peer === null && id !== me.user_id
+
+  const edit = useCallback((message: Message | null) => {
+    setEditing(message)
+    requestAnimationFrame(() => document.getElementById('composer')?.focus())
+  }, [])
+
+  const editLast = useCallback(() => {
+    const mine = messenger.store
+      .getState()
+      .histories.get(id)
+      ?.messages.findLast((m) => m.sender_id === me.user_id && m.kind === 'text' && !m.deleted)
+    if (mine !== undefined) edit(mine)
+  }, [id, me.user_id, edit])
+
+  const keys = (event: KeyboardEvent) => {
+    if (event.key !== 'Escape' || event.defaultPrevented) return
+    if (editing !== null) edit(null)
+    else document.getElementById('composer')?.focus()
+  }
+
+  return (
+    <main className="conversation" aria-label={t.conversation.label(name)} onKeyDown={keys}>
+      <Header chat={chat} name={name} />
+      <MessageList key={id} ref={list} chat={chat} onEdit={edit} />
+      <Announcer chatId={id} />
+      {closed ? (
+        <p className="composer-closed">{t.composer.deletedPeer}</p>
+      ) : (
+        <Composer
+          chatId={id}
+          notes={id === me.user_id}
+          editing={editing}
+          onEditLast={editLast}
+          onDone={() => edit(null)}
+          onSent={() => list.current?.jump()}
+        />
+      )}
+    </main>
+  )
+}
+
+function Header({ chat, name }: { chat: Chat; name: string }) {
+  const me = useMe()
+  const notes = chat.chat_id === me.user_id
+  const online = useApp((state) => state.presence.get(chat.chat_id)?.online)
+  const about = () =>
+    openDialog(
+      chat.kind === 'group'
+        ? { kind: 'group', id: chat.chat_id }
+        : { kind: 'contact', id: chat.chat_id },
+    )
+  const known = notes || (chat.kind === 'direct' && chat.peer === null)
+  const face = (
+    <>
+      <Avatar
+        id={chat.chat_id}
+        name={name}
+        picture={chat.peer?.profile_picture}
+        size="s"
+        group={chat.kind === 'group'}
+        notes={notes}
+        online={!notes && online}
+      />
+      <span className="conversation-who">
+        <bdi className="conversation-name">{name}</bdi>
+        <Subtitle chat={chat} />
+      </span>
+    </>
+  )
+  return (
+    <header className="conversation-head">
+      <Link href="/" className="icon-button back-button" aria-label={t.common.back}>
+        <ArrowLeft aria-hidden className="mirrored" />
+      </Link>
+      <h2 className="conversation-title">
+        {known ? (
+          <span className="conversation-face">{face}</span>
+        ) : (
+          <button className="conversation-face" onClick={about}>
+            {face}
+          </button>
+        )}
+      </h2>
+      {!known && (
+        <button className="icon-button" aria-label={t.conversation.info} title={t.conversation.info} onClick={about}>
+          <Info aria-hidden />
+        </button>
+      )}
+    </header>
+  )
+}
+
+/** Under the name: who types, else who is there. */
+function Subtitle({ chat }: { chat: Chat }) {
+  const me = useMe()
+  const typing = useApp((state) => state.typing.get(chat.chat_id))
+  const people = useApp((state) => state.people)
+  const presence = useApp((state) => state.presence.get(chat.chat_id))
+  const connected = useApp((state) => state.socket === 'ready')
+  useTick(60_000)
+
+  if (typing !== undefined) {
+    const names = [...typing.keys()].map((id) => nameOf(people.get(id)))
+    const words =
+      chat.kind === 'direct'
+        ? t.conversation.typing
+        : names.length === 1
+          ? t.conversation.typingOne(names[0]!)
+          : names.length === 2
+            ? t.conversation.typingTwo(names[0]!, names[1]!)
+            : t.conversation.typingMany(names.length)
+    return (
+      <span className="conversation-sub conversation-typing">
+        {words}
+        <span className="typing-dots" aria-hidden>
+          <i />
+          <i />
+          <i />
+        </span>
+      </span>
+    )
+  }
+  if (chat.chat_id === me.user_id)
+    return <span className="conversation-sub">{t.chats.notesMore}</span>
+  if (chat.kind === 'group')
+    return <span className="conversation-sub">{t.conversation.members(chat.member_count)}</span>
+  if (!connected || presence === undefined || chat.peer === null)
+    return chat.peer === null ? null : <span className="conversation-sub">@{chat.peer.username}</span>
+  return (
+    <span className="conversation-sub">
+      {presence.online
+        ? t.conversation.online
+        : t.conversation.lastSeen(lastSeen(presence.last_seen_at))}
+    </span>
+  )
+}
+
+/** Reads new messages of others out; the list itself also moves when one scrolls back. */
+function Announcer({ chatId }: { chatId: number }) {
+  const me = useMe()
+  const last = useApp((state) => state.histories.get(chatId)?.messages.at(-1))
+  const loaded = useApp((state) => state.histories.get(chatId)?.loaded ?? false)
+  const people = useApp((state) => state.people)
+  const heard = useRef<number | null>(null)
+  const [words, setWords] = useState('')
+
+  useEffect(() => {
+    if (!loaded) return
+    const seq = last?.seq ?? 0
+    if (heard.current !== null && last !== undefined && seq > heard.current) {
+      if (last.sender_id !== me.user_id && last.kind === 'text')
+        setWords(t.conversation.announced(senderName(people, last.sender_id), messageText(last)))
+    }
+    heard.current = Math.max(seq, heard.current ?? 0)
+  }, [last, loaded, me.user_id, people])
+
+  return (
+    <p className="sr-only" aria-live="polite">
+      {words}
+    </p>
+  )
+}

@@ -1,0 +1,137 @@
+import { useState, type FormEvent } from 'react'
+import { Link, useLocation } from 'wouter'
+import { t } from '../i18n'
+import { messenger } from '../platform'
+import { Field, FormError } from './Field'
+import { useAct, useApp } from './hooks'
+import { Logo } from './Logo'
+
+export function SignIn() {
+  const [path] = useLocation()
+  const registering = path === '/register'
+  return (
+    <main className="sign-in">
+      <div className="sign-in-card">
+        <Logo />
+        <h1>{t.appName}</h1>
+        <p className="sign-in-tagline">{t.signIn.tagline}</p>
+        {registering ? <RegisterForm /> : <LoginForm />}
+      </div>
+    </main>
+  )
+}
+
+function LoginForm() {
+  const expired = useApp((state) => state.expired)
+  const { busy, error, run } = useAct()
+  const [username, setUsername] = useState('')
+  const [password, setPassword] = useState('')
+
+  const submit = (event: FormEvent) => {
+    event.preventDefault()
+    void run(() => messenger.login(username.trim(), password))
+  }
+
+  return (
+    <form onSubmit={submit} aria-label={t.signIn.login}>
+      <FormError text={error ?? (expired && !busy ? t.signIn.expired : null)} />
+      <Field
+        label={t.signIn.username}
+        name="username"
+        autoComplete="username"
+        autoCapitalize="none"
+        spellCheck={false}
+        required
+        autoFocus
+        value={username}
+        onChange={(e) => setUsername(e.target.value)}
+      />
+      <Field
+        label={t.signIn.password}
+        name="password"
+        type="password"
+        autoComplete="current-password"
+        required
+        value={password}
+        onChange={(e) => setPassword(e.target.value)}
+      />
+      <button className="button button-main" disabled={busy}>
+        {busy ? t.signIn.loggingIn : t.signIn.login}
+      </button>
+      <p className="sign-in-other">
+        {t.signIn.noAccount} <Link href="/register">{t.signIn.register}</Link>
+      </p>
+    </form>
+  )
+}
+
+function RegisterForm() {
+  const { busy, error, fields, run } = useAct()
+  const [full_name, setName] = useState('')
+  const [username, setUsername] = useState('')
+  const [password, setPassword] = useState('')
+
+  const submit = (event: FormEvent) => {
+    event.preventDefault()
+    void run(() =>
+      messenger.register({
+        username: username.trim().toLowerCase(),
+        full_name: full_name.trim(),
+        password,
+      }),
+    )
+  }
+
+  return (
+    <form onSubmit={submit} aria-label={t.signIn.register}>
+      <FormError text={error} />
+      <Field
+        label={t.signIn.fullName}
+        hint={t.signIn.fullNameHint}
+        error={fields.full_name}
+        name="full_name"
+        autoComplete="name"
+        required
+        maxLength={100}
+        autoFocus
+        value={full_name}
+        onChange={(e) => setName(e.target.value)}
+      />
+      <Field
+        label={t.signIn.username}
+        hint={t.signIn.usernameHint}
+        error={fields.username}
+        name="username"
+        autoComplete="username"
+        autoCapitalize="none"
+        spellCheck={false}
+        required
+        minLength={3}
+        maxLength={32}
+        pattern="[A-Za-z0-9_.\-]{3,32}"
+        title={t.fields.username}
+        value={username}
+        onChange={(e) => setUsername(e.target.value)}
+      />
+      <Field
+        label={t.signIn.password}
+        hint={t.signIn.passwordHint}
+        error={fields.password}
+        name="password"
+        type="password"
+        autoComplete="new-password"
+        required
+        minLength={8}
+        maxLength={1024}
+        value={password}
+        onChange={(e) => setPassword(e.target.value)}
+      />
+      <button className="button button-main" disabled={busy}>
+        {busy ? t.signIn.registering : t.signIn.register}
+      </button>
+      <p className="sign-in-other">
+        {t.signIn.haveAccount} <Link href="/login">{t.signIn.login}</Link>
+      </p>
+    </form>
+  )
+}

@@ -1,0 +1,40 @@
+import { t } from '../../i18n'
+import { Avatar } from '../Avatar'
+import { lastSeen, longDate, nameOf } from '../format'
+import { useApp } from '../hooks'
+import { Dialog } from './Dialog'
+
+export function Contact({ id, onClose }: { id: number; onClose: () => void }) {
+  const person = useApp((state) => state.people.get(id))
+  const peer = useApp((state) => state.chats.get(id)?.peer)
+  const presence = useApp((state) => state.presence.get(id))
+  return (
+    <Dialog title={t.contact.title} onClose={onClose} small>
+      <div className="dialog-body contact">
+        <Avatar id={id} name={nameOf(person)} picture={person?.profile_picture} size="l" />
+        <p className="contact-name">
+          <bdi>{nameOf(person)}</bdi>
+        </p>
+        {presence !== undefined && (
+          <p className="contact-presence">
+            {presence.online
+              ? t.conversation.online
+              : t.conversation.lastSeen(lastSeen(presence.last_seen_at))}
+          </p>
+        )}
+        <dl className="facts">
+          <div>
+            <dt>{t.contact.username}</dt>
+            <dd>@{person?.username}</dd>
+          </div>
+          {peer?.created_at !== undefined && (
+            <div>
+              <dt>{t.contact.since}</dt>
+              <dd>{longDate(peer.created_at)}</dd>
+            </div>
+          )}
+        </dl>
+      </div>
+    </Dialog>
+  )
+}

@@ -1,0 +1,115 @@
+import { Check, Search, X } from '../icons'
+import { useState } from 'react'
+import type { Person } from '../../core/state'
+import type { User } from '../../core/types'
+import { t } from '../../i18n'
+import { Avatar } from '../Avatar'
+import { nameOf } from '../format'
+import { useApp, useMe, usePeopleSearch } from '../hooks'
+
+interface Props {
+  chosen: readonly Person[]
+  onChange: (chosen: readonly Person[]) => void
+  /** Those who cannot be chosen because they are in already. */
+  taken?: ReadonlySet<number>
+  autoFocus?: boolean
+}
+
+/** Finds people and lets one choose any number of them. */
+export function PeoplePicker({ chosen, onChange, taken, autoFocus }: Props) {
+  const me = useMe()
+  const [query, setQuery] = useState('')
+  const { users, failed } = usePeopleSearch(query)
+  const chats = useApp((state) => state.chats)
+  const searching = query.trim() !== ''
+
+  const known: User[] = []
+  for (const chat of chats.values())
+    if (chat.peer !== null && chat.peer.user_id !== me.user_id) known.push(chat.peer)
+  const shown: readonly User[] = searching ? (users ?? []) : known
+  const ids = new Set(chosen.map((person) => person.user_id))
+
+  const toggle = (person: Person) =>
+    onChange(
+      ids.has(person.user_id)
+        ? chosen.filter((other) => other.user_id !== person.user_id)
+        : [...chosen, person],
+    )
+
+  return (
+    <div className="picker">
+      {chosen.length > 0 && (
+        <ul className="chips" aria-label={t.group.selected(chosen.length)}>
+          {chosen.map((person) => (
+            <li key={person.user_id}>
+              <button type="button" className="chip" onClick={() => toggle(person)}>
+                <bdi>{nameOf(person)}</bdi>
+                <X role="img" aria-label={t.common.remove} />
+              </button>
+            </li>
+          ))}
+        </ul>
+      )}
+      <div className="search">
+        <Search aria-hidden />
+        <input
+          type="text"
+          inputMode="search"
+          autoComplete="off"
+          spellCheck={false}
+          autoFocus={autoFocus}
+          aria-label={t.group.peopleSearch}
+          placeholder={t.group.peopleSearch}
+          value={query}
+          onChange={(e) => setQuery(e.target.value)}
+          onKeyDown={(e) => {
+            if (e.key !== 'Enter') return
+            // Not the form's: the first one found is meant.
+            e.preventDefault()
+            const first = shown.find((user) => !taken?.has(user.user_id))
+            if (searching && first !== undefined) {
+              toggle(first)
+              setQuery('')
+            }
+          }}
+        />
+      </div>
+      <ul className="picker-list">
+        {shown.map((user) => {
+          const inAlready = taken?.has(user.user_id) ?? false
+          const on = ids.has(user.user_id)
+          return (
+            <li key={user.user_id}>
+              <button
+                type="button"
+                role="checkbox"
+                aria-checked={on || inAlready}
+                disabled={inAlready}
+                className="person person-choice"
+                onClick={() => toggle(user)}
+              >
+                <Avatar id={user.user_id} name={nameOf(user)} picture={user.profile_picture} size="s" />
+                <span className="person-text">
+                  <bdi className="person-name">{nameOf(user)}</bdi>
+                  <span className="person-more">
+                    {inAlready ? t.group.alreadyIn : `@${user.username}`}
+                  </span>
+                </span>
+                <span className="person-check">{(on || inAlready) && <Check aria-hidden />}</span>
+              </button>
+            </li>
+          )
+        })}
+      </ul>
+      {failed !== null ? (
+        <p className="dialog-note">{failed}</p>
+      ) : searching && users === null ? (
+        <p className="dialog-note">{t.chats.searching}</p>
+      ) : searching && shown.length === 0 ? (
+        <p className="dialog-note">{t.chats.nobody(query.trim())}</p>
+      ) : (
+        !searching && shown.length === 0 && <p className="dialog-note">{t.group.nobodyKnown}</p>
+      )}
+    </div>
+  )
+}

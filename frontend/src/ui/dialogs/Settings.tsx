@@ -1,0 +1,286 @@
+import { useEffect, useState, type FormEvent } from 'react'
+import { t } from '../../i18n'
+import { canNotify, messenger, play } from '../../platform'
+import { setPrefs, type Theme } from '../../prefs'
+import { Avatar } from '../Avatar'
+import { Field, FormError } from '../Field'
+import { useAct, useMe, usePrefs, useSettled } from '../hooks'
+import { Dialog } from './Dialog'
+
+export function Settings({ onClose }: { onClose: () => void }) {
+  return (
+    <Dialog title={t.settings.title} onClose={onClose}>
+      <div className="dialog-body settings">
+        <Profile />
+        <Appearance />
+        <Notifications />
+        <Password />
+        <DeleteAccount onClose={onClose} />
+      </div>
+    </Dialog>
+  )
+}
+
+function Profile() {
+  const me = useMe()
+  const [name, setName] = useState(me.full_name)
+  const [picture, setPicture] = useState(me.profile_picture ?? '')
+  const { busy, error, fields, run } = useAct()
+  const [done, setDone] = useState(false)
+  const preview = useSettled(picture.trim(), 400)
+  const failed = useImageFails(preview)
+  const changed = name.trim() !== me.full_name || picture.trim() !== (me.profile_picture ?? '')
+
+  const submit = async (event: FormEvent) => {
+    event.preventDefault()
+    setDone(
+      await run(() =>
+        messenger.updateMe({
+          full_name: name.trim(),
+          profile_picture: picture.trim() === '' ? null : picture.trim(),
+        }),
+      ),
+    )
+  }
+
+  return (
+    <section>
+      <h3>{t.settings.profile}</h3>
+      <form onSubmit={(event) => void submit(event)}>
+        <FormError text={error} />
+        <div className="settings-me">
+          <Avatar id={me.user_id} name={name || me.username} picture={preview || null} size="l" />
+          <div>
+            <Field
+              label={t.signIn.fullName}
+              error={fields.full_name}
+              required
+              maxLength={100}
+              autoComplete="name"
+              value={name}
+              onChange={(e) => {
+                setName(e.target.value)
+                setDone(false)
+              }}
+            />
+            <p className="field-hint">@{me.username}</p>
+          </div>
+        </div>
+        <Field
+          label={`${t.settings.picture} (${t.common.optional})`}
+          hint={t.settings.pictureHint}
+          error={fields.profile_picture ?? (failed ? t.settings.pictureFailed : undefined)}
+          type="url"
+          placeholder="https://"
+          autoComplete="off"
+          value={picture}
+          onChange={(e) => {
+            setPicture(e.target.value)
+            setDone(false)
+          }}
+        />
+        <button className="button button-main" disabled={busy || !changed || name.trim() === ''}>
+          {busy ? t.common.saving : done && !changed ? t.common.saved : t.common.save}
+        </button>
+      </form>
+    </section>
+  )
+}
+
+function useImageFails(address: string): boolean {
+  const [failed, setFailed] = useState<string | null>(null)
+  useEffect(() => {
+    if (!/^https?:\/\//.test(address)) return
+    const image = new Image()
+    image.referrerPolicy = 'no-referrer'
+    image.onerror = () => setFailed(address)
+    image.src = address
+    return () => {
+      image.onerror = null
+    }
+  }, [address])
+  return failed !== null && failed === address
+}
+
+function Appearance() {
+  const { theme } = usePrefs()
+  return (
+    <section>
+      <h3 id="theme">{t.settings.appearance}</h3>
+      <div className="segments" role="radiogroup" aria-labelledby="theme">
+        {(['system', 'light', 'dark'] satisfies Theme[]).map((name) => (
+          <label key={name} className="segment">
+            <input
+              type="radio"
+              name="theme"
+              checked={theme === name}
+              onChange={() => setPrefs({ theme: name })}
+            />
+            <span>{t.settings.themes[name]}</span>
+          </label>
+        ))}
+      </div>
+    </section>
+  )
+}
+
+function Notifications() {
+  const { notifications, sound } = usePrefs()
+  const [permission, setPermission] = useState(canNotify ? Notification.permission : 'denied')
+  const on = notifications && permission === 'granted'
+
+  const toggle = async () => {
+    if (on) return setPrefs({ notifications: false })
+    const answer = await Notification.requestPermission()
+    setPermission(answer)
+    setPrefs({ notifications: answer === 'granted', asked: true })
+  }
+
+  return (
+    <section>
+      <h3>{t.settings.notifications}</h3>
+      <Switch
+        label={t.settings.desktop}
+        more={
+          !canNotify
+            ? t.settings.desktopMissing
+            : permission === 'denied'
+              ? t.settings.desktopBlocked
+              : t.settings.desktopMore
+        }
+        on={on}
+        disabled={!canNotify || permission === 'denied'}
+        onChange={() => void toggle()}
+      />
+      <Switch
+        label={t.settings.sound}
+        more={t.settings.soundMore}
+        on={sound}
+        onChange={() => {
+          if (!sound) play()
+          setPrefs({ sound: !sound })
+        }}
+      />
+    </section>
+  )
+}
+
+interface SwitchProps {
+  label: string
+  more: string
+  on: boolean
+  disabled?: boolean
+  onChange: () => void
+}
+
+function Switch({ label, more, on, disabled, onChange }: SwitchProps) {
+  return (
+    <label className="switch">
+      <span>
+        {label}
+        <small>{more}</small>
+      </span>
+      <input type="checkbox" role="switch" checked={on} disabled={disabled} onChange={onChange} />
+    </label>
+  )
+}
+
+function Password() {
+  const me = useMe()
+  const [old, setOld] = useState('')
+  const [next, setNext] = useState('')
+  const { busy, error, fields, run } = useAct()
+
+  const submit = async (event: FormEvent) => {
+    event.preventDefault()
+    if (!(await run(() => messenger.changePassword(old, next)))) return
+    setOld('')
+    setNext('')
+    messenger.notice('info', t.settings.passwordChanged)
+  }
+
+  return (
+    <section>
+      <h3>{t.settings.password}</h3>
+      <form onSubmit={(event) => void submit(event)}>
+        <FormError text={error} />
+        {/* For password keepers: whose password this is. */}
+        <input hidden readOnly autoComplete="username" value={me.username} />
+        <Field
+          label={t.settings.oldPassword}
+          error={fields.old_password}
+          type="password"
+          autoComplete="current-password"
+          required
+          value={old}
+          onChange={(e) => setOld(e.target.value)}
+        />
+        <Field
+          label={t.settings.newPassword}
+          hint={t.signIn.passwordHint}
+          error={fields.new_password}
+          type="password"
+          autoComplete="new-password"
+          required
+          minLength={8}
+          maxLength={1024}
+          value={next}
+          onChange={(e) => setNext(e.target.value)}
+        />
+        <button className="button" disabled={busy || old === '' || next === ''}>
+          {busy ? t.common.saving : t.settings.changePassword}
+        </button>
+      </form>
+    </section>
+  )
+}
+
+function DeleteAccount({ onClose }: { onClose: () => void }) {
+  const me = useMe()
+  const [open, setOpen] = useState(false)
+  const [typed, setTyped] = useState('')
+  const { busy, error, run } = useAct()
+
+  const submit = async (event: FormEvent) => {
+    event.preventDefault()
+    if (typed !== me.username) return
+    await run(async () => {
+      await messenger.deleteAccount()
+      messenger.notice('info', t.settings.dangerDone)
+      onClose()
+    })
+  }
+
+  return (
+    <section className="danger-zone">
+      <h3>{t.settings.danger}</h3>
+      <p>{t.settings.dangerMore}</p>
+      {!open ? (
+        <button className="button button-quiet-danger" onClick={() => setOpen(true)}>
+          {t.settings.dangerButton}
+        </button>
+      ) : (
+        <form onSubmit={(event) => void submit(event)}>
+          <FormError text={error} />
+          <Field
+            label={t.settings.dangerConfirm(me.username)}
+            autoComplete="off"
+            autoCapitalize="none"
+            spellCheck={false}
+            autoFocus
+            value={typed}
+            onChange={(e) => setTyped(e.target.value)}
+          />
+          <div className="danger-buttons">
+            <button type="button" className="button" onClick={() => setOpen(false)}>
+              {t.common.cancel}
+            </button>
+            <button className="button button-danger" disabled={busy || typed !== me.username}>
+              {t.settings.dangerGo}
+            </button>
+          </div>
+        </form>
+      )}
+    </section>
+  )
+}

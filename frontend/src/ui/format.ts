@@ -1,0 +1,129 @@
+// Dates, times and names as people say them.
+
+import { ApiError } from '../core/api'
+import type { AppState, Person } from '../core/state'
+import type { Chat, Message } from '../core/types'
+import { t } from '../i18n'
+
+// The words are the catalogue's; the order of day and month, and 24 or 12 hours, are the reader's.
+const region = navigator.languages.find((l) => l.split('-')[0] === t.locale) ?? t.locale
+const timeFormat = new Intl.DateTimeFormat(region, { hour: 'numeric', minute: '2-digit' })
+const weekdayFormat = new Intl.DateTimeFormat(region, { weekday: 'long' })
+const shortWeekdayFormat = new Intl.DateTimeFormat(region, { weekday: 'short' })
+const dayFormat = new Intl.DateTimeFormat(region, { weekday: 'long', day: 'numeric', month: 'long' })
+const yearFormat = new Intl.DateTimeFormat(region, { day: 'numeric', month: 'long', year: 'numeric' })
+const shortDayFormat = new Intl.DateTimeFormat(region, { day: 'numeric', month: 'short' })
+const shortYearFormat = new Intl.DateTimeFormat(region, { dateStyle: 'short' })
+const fullFormat = new Intl.DateTimeFormat(region, { dateStyle: 'full', timeStyle: 'short' })
+
+const midnight = (date: Date) => new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime()
+
+/** How many midnights ago. */
+function daysAgo(date: Date): number {
+  return Math.round((midnight(new Date()) - midnight(date)) / 86_400_000)
+}
+
+export const time = (iso: string) => timeFormat.format(new Date(iso))
+export const fullTime = (iso: string) => fullFormat.format(new Date(iso))
+export const longDate = (iso: string) => yearFormat.format(new Date(iso))
+
+export function sameDay(a: string, b: string): boolean {
+  return midnight(new Date(a)) === midnight(new Date(b))
+}
+
+/** The separator's words. */
+export function dayName(iso: string): string {
+  const date = new Date(iso)
+  const ago = daysAgo(date)
+  if (ago === 0) return t.days.today
+  if (ago === 1) return t.days.yesterday
+  if (ago > 1 && ago < 7) return weekdayFormat.format(date)
+  return date.getFullYear() === new Date().getFullYear()
+    ? dayFormat.format(date)
+    : yearFormat.format(date)
+}
+
+/** As short as it gets, for the list. */
+export function shortWhen(iso: string): string {
+  const date = new Date(iso)
+  const ago = daysAgo(date)
+  if (ago <= 0) return timeFormat.format(date)
+  if (ago === 1) return t.days.yesterday
+  if (ago < 7) return shortWeekdayFormat.format(date)
+  return date.getFullYear() === new Date().getFullYear()
+    ? shortDayFormat.format(date)
+    : shortYearFormat.format(date)
+}
+
+export function lastSeen(iso: string | null): string {
+  if (iso === null) return t.days.longAgo
+  const date = new Date(iso)
+  if (Date.now() - date.getTime() < 60_000) return t.days.justNow
+  const ago = daysAgo(date)
+  const at = timeFormat.format(date)
+  if (ago === 0) return t.days.todayAt(at)
+  if (ago === 1) return t.days.yesterdayAt(at)
+  return t.days.onAt(ago < 7 ? weekdayFormat.format(date) : shortWhen(iso), at)
+}
+
+export function nameOf(person: Person | undefined): string {
+  return person === undefined ? t.common.someone : person.full_name || person.username
+}
+
+/** A sender's name; null is somebody whose account is gone. */
+export function senderName(people: AppState['people'], id: number | null | undefined): string {
+  return id == null ? t.common.deletedAccount : nameOf(people.get(id))
+}
+
+export function chatName(chat: Chat, me: number): string {
+  if (chat.kind === 'group') return chat.name
+  if (chat.chat_id === me) return t.chats.notes
+  return chat.peer === null ? t.common.deletedAccount : chat.name || chat.peer.username
+}
+
+/** A name within a sentence, whose direction must not turn the rest of it around. */
+const isolate = (name: string) => `\u2068${name}\u2069`
+
+/** A join, a leave or a rename, in words. */
+export function eventText(message: Message, people: AppState['people'], me: number): string {
+  const name = (id: number | null | undefined) => isolate(senderName(people, id))
+  const actor = message.sender_id === me ? t.common.you : name(message.sender_id)
+  const whom = message.user_id === me ? t.conversation.youLower : name(message.user_id)
+  const self = message.sender_id === message.user_id
+  switch (message.kind) {
+    case 'join':
+      if (message.seq === 1) return t.conversation.created(actor)
+      return self ? t.conversation.joined(actor) : t.conversation.added(actor, whom)
+    case 'leave':
+      return self ? t.conversation.left(actor) : t.conversation.removed(actor, whom)
+    case 'rename':
+      return t.conversation.renamed(actor, isolate(message.name ?? ''))
+    case 'text':
+      return messageText(message)
+  }
+}
+
+/** A message in one line, without who said it. */
+export function messageText(message: Message): string {
+  return message.deleted || message.content == null
+    ? t.conversation.deleted
+    : message.content.slice(0, 300).replace(/\s+/g, ' ')
+}
+
+/** One human sentence for whatever went wrong. */
+export function errorText(error: unknown): string {
+  if (!(error instanceof ApiError)) return t.errors.unknown!
+  return codeText(error.code, error.status)
+}
+
+export function codeText(code: string, status?: number): string {
+  return t.errors[code] ?? t.errors[`http_${status}`] ?? t.errors.unknown!
+}
+
+/** By field, what is wrong with it. */
+export function fieldErrors(error: unknown): Record<string, string> {
+  if (!(error instanceof ApiError)) return {}
+  return Object.fromEntries(
+    error.fields.map(({ field, detail }) => [field, t.fields[field] ?? detail]),
+  )
+}
