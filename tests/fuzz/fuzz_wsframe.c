@@ -1,0 +1,31 @@
+/*
+ * Fuzz target: any bytes mean the same to wsframe and to wslay (unit/wslay_oracle.h says how far).
+ *
+ * The first byte of the input chooses: bit 0 the role (0 server, 1 client), bit 1 the limit of a
+ * message (0: 64 KiB, 1: 125 bytes). What follows is the stream.
+ */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "wslay_oracle.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
+{
+	struct oracle_verdict verdict;
+
+	if (len == 0)
+		return 0;
+	verdict = wslay_oracle_compare(bytes[0] & 1 ? WSFRAME_CLIENT : WSFRAME_SERVER,
+	    bytes[0] & 2 ? WSFRAME_CONTROL_MAX : 65536, bytes + 1, len - 1);
+	if (verdict.difference != NULL) {
+		fprintf(stderr, "%s (end %d, code %u)\n", verdict.difference, verdict.end,
+		    verdict.code);
+		abort();
+	}
+	return 0;
+}

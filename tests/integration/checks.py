@@ -1,0 +1,115 @@
+"""checks: the shapes that the contract gives to answers, each said once.
+
+Owns: nothing. Knows nothing of: connections.
+"""
+
+import http
+import re
+
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+USER = {"user_id", "username", "full_name", "profile_picture", "public_key", "created_at"}
+MESSAGE = {
+    "message_id",
+    "chat_id",
+    "seq",
+    "mod",
+    "sender_id",
+    "kind",
+    "content",
+    "sent_at",
+    "edited_at",
+    "deleted",
+}
+CHAT = {
+    "chat_id",
+    "kind",
+    "name",
+    "last_seq",
+    "last_mod",
+    "read_seq",
+    "unread",
+    "last_message",
+    "member_count",
+}
+GROUP = {"group_id", "name", "owner_id", "created_at", "members"}
+# Where RFC 9110 has another name than the Python library.
+TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
+
+MEMBER = {"user_id", "username", "full_name", "joined_at", "read_seq"}
+
+
+def problem(answer, status, code=None, field=None):
+    """An error is RFC 9457 with a stable code; a 422 names the field."""
+    assert answer.status_code == status, f"{answer.status_code} {answer.text[:300]}"
+    assert answer.headers["Content-Type"].split(";")[0] == "application/problem+json"
+    body = answer.json()
+    assert body["type"] == "about:blank"
+    assert body["title"] in (http.HTTPStatus(status).phrase, TITLES.get(status)), body
+    assert body["status"] == status
+    assert re.fullmatch(r"[a-z][a-z0-9_]*", body["code"]), body
+    assert isinstance(body["detail"], str) and body["detail"]
+    if code is not None:
+        assert body["code"] == code, body
+    if status == 422 and field is not None:
+        assert field in [error["field"] for error in body["errors"]], body
+        assert all(isinstance(error["detail"], str) for error in body["errors"])
+    if status == 401:
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+    if status in (429, 503):
+        assert int(answer.headers["Retry-After"]) >= 0
+    return body
+
+
+def error_frame(frame, code=None, **fields):
+    """An error frame has a stable code and a sentence; returns it."""
+    assert frame["type"] == "error", frame
+    assert re.fullmatch(r"[a-z][a-z0-9_]*", frame["code"]), frame
+    assert isinstance(frame["detail"], str) and frame["detail"]
+    if code is not None:
+        assert frame["code"] == code, frame
+    for key, value in fields.items():
+        assert frame.get(key) == value, frame
+    return frame
+
+
+def user(body):
+    assert set(body) == USER
+    assert isinstance(body["user_id"], int)
+    assert TIME.fullmatch(body["created_at"])
+
+
+def message(body, own=None):
+    """A text message; own: the client_id that its sender sees, or None where none may be seen."""
+    assert set(body) == MESSAGE | ({"client_id"} if own is not None else set()), body
+    if own is not None:
+        assert body["client_id"] == own
+    assert body["kind"] == "text"
+    for key in ("message_id", "chat_id", "seq", "mod", "sender_id"):
+        assert isinstance(body[key], int), body
+    assert TIME.fullmatch(body["sent_at"])
+    assert body["edited_at"] is None or TIME.fullmatch(body["edited_at"])
+    assert isinstance(body["deleted"], bool)
+
+
+def chat(body):
+    more = {"owner_id"} if body["kind"] == "group" else {"peer", "peer_read_seq"}
+    assert CHAT | more <= set(body) <= CHAT | {"owner_id", "peer", "peer_read_seq"}, body
+
+
+def group(body):
+    assert set(body) == GROUP
+    assert TIME.fullmatch(body["created_at"])
+    for member in body["members"]:
+        assert set(member) == MEMBER
+        assert TIME.fullmatch(member["joined_at"])
+
+
+def gapless(messages, key="seq"):
+    """The values of key are 1, 2, 3, ... without a gap or a double."""
+    values = [one[key] for one in messages]
+    assert sorted(values) == list(range(1, len(values) + 1)), values
+
+
+def without(body, *keys):
+    return {key: value for key, value in body.items() if key not in keys}

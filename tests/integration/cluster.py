@@ -1,0 +1,143 @@
+"""cluster: a private PostgreSQL 15 in a directory of its own, reached by a unix socket only.
+
+Owns: the data directory and the server's processes. Knows nothing of: parleyd.
+
+PostgreSQL refuses to run as root; then it runs as an unprivileged user instead. There is no TCP
+port, so that any number of clusters live side by side.
+"""
+
+import glob
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+import psycopg
+
+START_S = 60
+
+
+def _bindir():
+    """Where initdb and postgres are: on PATH, or in Debian's directory of the newest version."""
+    found = shutil.which("initdb")
+    if found:
+        return os.path.dirname(found)
+    versions = glob.glob("/usr/lib/postgresql/*/bin/initdb")
+    if not versions:
+        raise RuntimeError("initdb not found: install postgresql")
+    return os.path.dirname(max(versions, key=lambda path: int(path.split("/")[4])))
+
+
+def _unprivileged():
+    """The account PostgreSQL runs as where we are root; None where we are not."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise RuntimeError("no unprivileged account to run PostgreSQL as")
+
+
+class Cluster:
+    def __init__(self, fsync=True):
+        self.fsync = fsync
+        self.directory = tempfile.mkdtemp(prefix="parley-pg-")
+        os.chmod(self.directory, 0o755)
+        self.data = os.path.join(self.directory, "data")
+        self.account = _unprivileged()
+        self.bindir = _bindir()
+        self.process = None
+        if self.account:
+            os.chown(self.directory, self.account.pw_uid, self.account.pw_gid)
+        subprocess.run(
+            [
+                os.path.join(self.bindir, "initdb"),
+                "-D",
+                self.data,
+                "-U",
+                "parley",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--locale=C.UTF-8",
+                "--no-sync",
+            ],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            **self._as_owner(),
+        )
+        self.start()
+
+    def _as_owner(self):
+        how = {"cwd": "/", "start_new_session": True}
+        if self.account:
+            how.update(user=self.account.pw_uid, group=self.account.pw_gid, extra_groups=[])
+        return how
+
+    def conninfo(self, database):
+        return f"host={self.directory} user=parley dbname={database}"
+
+    def connect(self, database="postgres"):
+        """A connection in autocommit; the caller closes it."""
+        return psycopg.connect(self.conninfo(database), autocommit=True)
+
+    def start(self):
+        log = open(os.path.join(self.directory, "log"), "ab")
+        self.process = subprocess.Popen(
+            [
+                os.path.join(self.bindir, "postgres"),
+                "-D",
+                self.data,
+                "-c",
+                "listen_addresses=",
+                "-c",
+                f"unix_socket_directories={self.directory}",
+                "-c",
+                f"fsync={'on' if self.fsync else 'off'}",
+                "-c",
+                "max_connections=200",
+                "-c",
+                "shared_buffers=32MB",
+                "-c",
+                "log_min_messages=warning",
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            **self._as_owner(),
+        )
+        log.close()
+        deadline = time.monotonic() + START_S
+        while True:
+            try:
+                self.connect().close()
+                return
+            except psycopg.OperationalError:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError("PostgreSQL did not start:\n" + self.log()) from None
+                time.sleep(0.05)
+
+    def log(self):
+        with open(os.path.join(self.directory, "log"), encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def stop(self, immediate=False):
+        """Ends the server; immediate is as good as a crash: recovery follows at the next start."""
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGQUIT if immediate else signal.SIGINT)
+            self.process.wait(START_S)
+        self.process = None
+
+    def restart(self, immediate=False):
+        self.stop(immediate)
+        self.start()
+
+    def drop(self):
+        self.stop(immediate=True)
+        shutil.rmtree(self.directory, ignore_errors=True)

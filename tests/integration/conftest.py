@@ -1,0 +1,119 @@
+"""Fixtures: one PostgreSQL for the run, one parleyd for each test module, new people for each test.
+
+A module that needs other settings says so: SETTINGS = {"ping_interval": 1}.
+"""
+
+import base64
+import hashlib
+import itertools
+import secrets
+
+import pytest
+
+from client import Http, Person
+from cluster import Cluster
+from parleyd import Parleyd
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    cluster = Cluster()
+    yield cluster
+    cluster.drop()
+
+
+def run_daemon(cluster, **settings):
+    """Starts a parleyd, hands it out, stops it and reads its log. To be delegated to with `yield
+    from`."""
+    daemon = Parleyd(cluster, **settings)
+    try:
+        daemon.start()
+        yield daemon
+        status = daemon.stop()
+        complaints = daemon.complaints()
+        assert (
+            status in (0, None) and not complaints
+        ), f"parleyd left with {status}: {complaints}\n{daemon.log()[-8000:]}"
+    finally:
+        daemon.drop()
+
+
+@pytest.fixture(scope="module")
+def daemon(cluster, request):
+    yield from run_daemon(cluster, **getattr(request.module, "SETTINGS", {}))
+
+
+def new_token(daemon, user_id, lifetime="1 day"):
+    """A valid token for the user, without the cost of a password."""
+    token = base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
+    daemon.sql(
+        "insert into tokens (hash, user_id, expires_at) values (%s, %s, now() + %s::interval)",
+        hashlib.sha256(token.encode()).digest(),
+        user_id,
+        lifetime,
+    )
+    return token
+
+
+def new_person(daemon, full_name=None, username=None):
+    number = next(_numbers)
+    username = username or f"user{number}.{secrets.token_hex(3)}"
+    full_name = full_name or f"Person {number}"
+    user_id = daemon.sql(
+        "insert into users (username, full_name) values (%s, %s) returning user_id",
+        username,
+        full_name,
+    )[0][0]
+    return Person(daemon, user_id, username, full_name, new_token(daemon, user_id))
+
+
+@pytest.fixture
+def person(daemon):
+    """person(full_name=None, username=None): a new user with a token; their sockets end with the
+    test."""
+    people = []
+
+    def make(full_name=None, username=None):
+        people.append(new_person(daemon, full_name, username))
+        return people[-1]
+
+    yield make
+    for one in people:
+        one.close()
+
+
+@pytest.fixture
+def alice(person):
+    return person("Alice")
+
+
+@pytest.fixture
+def bob(person):
+    return person("Bob")
+
+
+@pytest.fixture
+def carol(person):
+    return person("Carol")
+
+
+@pytest.fixture
+def token_for(daemon):
+    """token_for(person, lifetime): another token of the same user."""
+    return lambda one, lifetime="1 day": new_token(daemon, one.id, lifetime)
+
+
+@pytest.fixture
+def http(daemon):
+    """HTTP without a token."""
+    http = Http(daemon.url(""))
+    yield http
+    http.close()
+
+
+@pytest.fixture
+def username():
+    """A username that nobody has."""
+    return f"new{next(_numbers)}.{secrets.token_hex(3)}"

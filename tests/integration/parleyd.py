@@ -1,0 +1,225 @@
+"""parleyd: one running daemon with its config file, its database and its log.
+
+Owns: a temporary directory, the master process, the test's connection to the database.
+Knows nothing of: what is asked of the daemon.
+
+The programs are those at the top of the build directory that $PARLEY_BUILD names.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import psycopg
+import requests
+
+from waiting import DEADLINE_S, wait_for
+
+START_S = 60
+STOP_S = 30
+
+CONNECTED = re.compile(r"worker=\S+ .*?\bconn=(\S+) connected\b")
+CLOSED = re.compile(r"worker=\S+ .*?\bconn=(\S+) closed\b")
+DIED = re.compile(r" (worker|hasher)_died slot=")
+# What no test run may leave in the log: an assert, and the reports of the sanitizers.
+BROKEN = re.compile(
+    r"assert|\w+Sanitizer|runtime error:|stack smashing|double free|malloc\(\)|munmap_chunk",
+    re.IGNORECASE,
+)
+
+
+def build_dir():
+    return os.path.abspath(os.environ.get("PARLEY_BUILD", "."))
+
+
+def program(name):
+    return os.path.join(build_dir(), name)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _conf_value(value):
+    """A Python value in libconfuse's syntax."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, (list, tuple)):
+        return "{" + ", ".join(_conf_value(item) for item in value) + "}"
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+class Parleyd:
+    _databases = 0
+
+    def __init__(self, cluster, **settings):
+        self.cluster = cluster
+        self.directory = tempfile.mkdtemp(prefix="parley-")
+        os.chmod(self.directory, 0o755)
+        Parleyd._databases += 1
+        self.database = f"parley_{os.getpid()}_{Parleyd._databases}"
+        self.port = free_port()
+        self.conf = os.path.join(self.directory, "parleyd.conf")
+        self.log_path = os.path.join(self.directory, "log")
+        self.settings = {
+            "listen": [f"127.0.0.1:{self.port}"],
+            "workers": 2,
+            "database": cluster.conninfo(self.database),
+            "rate_limits": False,
+            "pid_file": os.path.join(self.directory, "parleyd.pid"),
+            "log_level": "info",
+            "log_target": "stderr",
+            **settings,
+        }
+        self.killed = 0  # children that a test killed
+        self.masters_killed = 0
+        self.process = None
+        self._db = None
+        self.write_conf()
+
+    # --- its life ---
+
+    def write_conf(self):
+        with open(self.conf, "w", encoding="utf-8") as file:
+            for key, value in self.settings.items():
+                file.write(f"{key} = {_conf_value(value)}\n")
+
+    def start(self):
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                [program("parleyd"), "-c", self.conf, "-F"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        wait_for(self._is_up, START_S, "parleyd does not answer /healthz with 200:\n", self.log)
+        return self
+
+    def _is_up(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"parleyd left with {self.process.returncode}:\n{self.log()}")
+        return self.healthy()
+
+    def healthy(self):
+        try:
+            return requests.get(self.url("/healthz"), timeout=5).status_code == 200
+        except requests.RequestException:
+            return False
+
+    def stop(self):
+        """Asks the master to leave and returns its exit status."""
+        if self.process is None:
+            return None
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            status = self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"parleyd did not leave in {STOP_S} s:\n{self.log()}") from None
+        self.process = None
+        return status
+
+    def drop(self):
+        """Ends what is left and removes every trace, the database too."""
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        if self._db:
+            self._db.close()
+        with contextlib.suppress(Exception), self.cluster.connect() as postgres:
+            postgres.execute(f"drop database if exists {self.database} with (force)")
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def kill_worker(self, slot, sig=signal.SIGKILL):
+        """Kills the worker in this slot; returns the pid that it had."""
+        pid = {worker["slot"]: worker["pid"] for worker in self.workers()}[slot]
+        self.killed += 1
+        os.kill(pid, sig)
+        return pid
+
+    def kill_master(self):
+        self.masters_killed += 1
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+
+    # --- what it tells ---
+
+    def url(self, path):
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def ws_url(self):
+        return f"ws://127.0.0.1:{self.port}/ws"
+
+    def ctl(self, *args, check=True):
+        return subprocess.run(
+            [program("parleyctl"), "-c", self.conf, *args],
+            check=check,
+            capture_output=True,
+            text=True,
+            timeout=START_S,
+        )
+
+    def status(self):
+        return json.loads(self.ctl("status", "--json").stdout)
+
+    def workers(self):
+        return self.status()["workers"]
+
+    def log(self):
+        with open(self.log_path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def db(self):
+        """One connection to the daemon's database, opened when it is first needed."""
+        if self._db is None or self._db.closed:
+            self._db = self.cluster.connect(self.database)
+        return self._db
+
+    def sql(self, query, *args):
+        """All rows of a query; an empty list for a statement without rows."""
+        try:
+            cursor = self.db().execute(query, args)
+        except psycopg.OperationalError:  # PostgreSQL was restarted meanwhile
+            self._db.close()
+            cursor = self.db().execute(query, args)
+        return cursor.fetchall() if cursor.description else []
+
+    def complaints(self):
+        """What is wrong with the log of a daemon that has been stopped, as a list of sentences."""
+        lines = self.log().splitlines()
+        found = [line for line in lines if BROKEN.search(line)]
+        opened = [m.group(1) for m in map(CONNECTED.search, lines) if m]
+        ended = [m.group(1) for m in map(CLOSED.search, lines) if m]
+        unasked = sum(1 for line in lines if DIED.search(line)) - self.killed
+        if unasked > 0:
+            found.append(f"{unasked} children died unasked")
+        if len(ended) != len(set(ended)):
+            found.append("a connection was closed twice")
+        if set(ended) - set(opened):
+            found.append(f"closed, never connected: {sorted(set(ended) - set(opened))[:5]}")
+        # A worker that was killed could not log the end of its connections.
+        if not self.killed and not self.masters_killed and set(opened) != set(ended):
+            found.append(f"connected, never closed: {sorted(set(opened) - set(ended))[:5]}")
+        return found
+
+    def wait_for_log(self, pattern, timeout=DEADLINE_S):
+        return wait_for(
+            lambda: re.search(pattern, self.log()),
+            timeout,
+            f"no {pattern!r} in the log:\n",
+            self.log,
+        )

@@ -1,0 +1,557 @@
+"""Bad input: a clear error to that peer, nothing stored, nobody else disturbed, no worker lost.
+And content that is only
+strange comes back byte for byte."""
+
+import json
+import time
+
+import pytest
+
+import checks
+from raw import Raw, exchange
+from waiting import wait_for
+
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_worker_is_lost(daemon):
+    before = [(worker["slot"], worker["pid"]) for worker in daemon.workers()]
+    yield
+    assert [(worker["slot"], worker["pid"]) for worker in daemon.workers()] == before
+
+
+@pytest.fixture(autouse=True)
+def nobody_else_is_disturbed(person):
+    """Two others talk before and after each of the tests, on sockets that stay open."""
+    one, other = person("Bystander"), person("Bystander")
+    sockets = one.ws_on_each()
+    yield
+    sent = other.send(one.id, "still there?")
+    for ws in sockets:
+        ws.until("message", message_id=sent["message_id"])
+        ws.drain()
+
+
+def stored(who, other):
+    return [message["content"] for message in who.history(other.id)]
+
+
+def post_head(who):
+    """The head of a send, up to what is said of its length."""
+    return (
+        "POST /messages/send_message HTTP/1.1\r\nHost: x\r\n"
+        f"Authorization: Bearer {who.token}\r\nContent-Type: application/json\r\n"
+    )
+
+
+def request(who, head, body=b"", method="POST", path="/messages/send_message"):
+    """One request, bytes as given behind its first lines."""
+    start = f"{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {who.token}\r\n"
+    return exchange(who.daemon.port, start.encode() + head + b"\r\n" + body)
+
+
+# --- JSON ---
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b" ",
+        b"{",
+        b"}",
+        b"nonsense",
+        b'{"receiver_id":1',
+        b'{"receiver_id":1,}',
+        b"{'receiver_id':1}",
+        b'{"a":01}',
+        b'{"a":1.}',
+        b'{"a":+1}',
+        b'{"a":.5}',
+        b'{"a":0x10}',
+        b'{"a":NaN}',
+        b'{"a":Infinity}',
+        b'{"a":tru}',
+        b'{"a":"\t"}',
+        b'{"a":"\n"}',
+        b'{"a":"\\x"}',
+        b'{"a":"\\u12"}',
+        b'{"a":"unended}',
+        b'{"a":1}{"b":2}',
+        b'{"a":1} x',
+        b'{"a" 1}',
+        b"{1:2}",
+        b'\xef\xbb\xbf{}x',
+        b"// {}\n",
+        b'{"a":1}\x00',
+        b"\x00",
+        b'{"a":"\x00"}',
+    ],
+)
+def test_malformed_json_is_400(alice, body):
+    checks.problem(alice.post("/messages/send_message", data=body, headers=JSON), 400, "bad_json")
+
+
+@pytest.mark.parametrize(
+    "bytes_",
+    [
+        b"\xff",
+        b"\xc3",
+        b"\xc0\xaf",
+        b"\xe0\x80\xaf",
+        b"\xed\xa0\x80",
+        b"\xf4\x90\x80\x80",
+        b"\xf8\x88\x80\x80\x80",
+        b"a\x80b",
+        b"\xf0\x9f\x98",
+    ],
+)
+def test_invalid_utf8_is_400(alice, bob, bytes_):
+    body = b'{"receiver_id":%d,"content":"%s"}' % (bob.id, bytes_)
+    checks.problem(alice.post("/messages/send_message", data=body, headers=JSON), 400, "bad_json")
+    assert stored(bob, alice) == []
+
+
+def nested(depth, opening="[", closing="]"):
+    return opening * depth + closing * depth
+
+
+def test_nesting_over_32_is_400_and_32_is_read(alice, bob):
+    for depth in (31, 32, 33, 100, 1000, 500000):
+        body = '{"receiver_id":%d,"content":"deep","x":%s}' % (bob.id, nested(depth))
+        answer = alice.post("/messages/send_message", data=body.encode(), headers=JSON)
+        if depth < 32:  # the object itself is the first level
+            assert answer.status_code == 201
+        else:
+            checks.problem(answer, 400, "bad_json")
+    objects = '{"a":' * 40 + "1" + "}" * 40
+    checks.problem(
+        alice.post("/messages/send_message", data=objects.encode(), headers=JSON), 400, "bad_json"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\\u0000",
+        "a\\u0000b",
+        "\\ud800",
+        "\\udc00",
+        "\\udc00\\ud800",
+        "\\ud83dx",
+        "x\\ud83d",
+        "\\ud83d\\ud83d",
+    ],
+)
+@pytest.mark.parametrize("field", ["content", "client_id"])
+def test_nul_and_lone_surrogates_are_422(alice, bob, field, text):
+    fields = {"content": "x", "client_id": "y", field: text}
+    body = '{"receiver_id":%d,"content":"%s","client_id":"%s"}' % (
+        bob.id,
+        fields["content"],
+        fields["client_id"],
+    )
+    checks.problem(
+        alice.post("/messages/send_message", data=body.encode(), headers=JSON),
+        422,
+        "invalid",
+        field=field,
+    )
+    assert stored(bob, alice) == []
+
+
+@pytest.mark.parametrize("text", ["\\u0000", "\\ud800"])
+def test_nul_and_lone_surrogates_are_422_in_any_text(alice, http, bob, text):
+    def post(who, method, path, body):
+        return who.request(method, path, data=body.replace("BAD", text).encode(), headers=JSON)
+
+    sent = alice.send(bob.id, "x")["message_id"]
+    group = alice.group("x")
+    for who, method, path, body in (
+        (
+            http,
+            "POST",
+            "/users/register",
+            '{"username":"BAD","full_name":"x","password":"long enough"}',
+        ),
+        (
+            http,
+            "POST",
+            "/users/register",
+            '{"username":"goodname","full_name":"xBAD","password":"long enough"}',
+        ),
+        (
+            http,
+            "POST",
+            "/users/register",
+            '{"username":"goodname","full_name":"x","password":"long enoughBAD"}',
+        ),
+        (http, "POST", "/users/login", '{"username":"xBAD","password":"long enough"}'),
+        (http, "POST", "/users/login", '{"username":"goodname","password":"BADlong enough"}'),
+        (alice, "PATCH", "/users/me", '{"full_name":"xBAD"}'),
+        (alice, "PATCH", "/users/me", '{"public_key":"BAD"}'),
+        (alice, "PATCH", "/users/me", '{"profile_picture":"http://x/BAD"}'),
+        (alice, "POST", "/groups/create_group", '{"name":"BAD"}'),
+        (alice, "PATCH", f"/groups/{group}", '{"name":"xBAD"}'),
+        (alice, "PATCH", f"/messages/{sent}", '{"content":"BAD"}'),
+    ):
+        checks.problem(post(who, method, path, body), 422, "invalid")
+
+
+def test_nul_and_lone_surrogates_are_errors_over_websocket(alice, bob):
+    ws = alice.ws()
+    for text in ("\\u0000", "\\ud800", "\\udc00x"):
+        ws.send('{"type":"send","id":"s","receiver_id":%d,"content":"%s"}' % (bob.id, text))
+        checks.error_frame(ws.until("error"), "invalid", id="s")
+    ws.drain()
+    assert stored(bob, alice) == []
+
+
+@pytest.mark.parametrize("body", ["[]", "5", '"x"', "null", "true", "[{}]"])
+def test_json_that_is_no_object_is_400(alice, body):
+    checks.problem(
+        alice.post("/messages/send_message", data=body.encode(), headers=JSON), 400, "bad_json"
+    )
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "9007199254740992",
+        "99999999999999999999",
+        "1e400",
+        "-1e400",
+        "1e18",
+        "-9007199254740993",
+        "1" * 1000,
+        "0.5",
+        "1e-1",
+        "-0.1",
+    ],
+)
+def test_huge_and_broken_numbers_are_422(alice, number):
+    body = '{"receiver_id":%s,"content":"x"}' % number
+    checks.problem(
+        alice.post("/messages/send_message", data=body.encode(), headers=JSON),
+        422,
+        field="receiver_id",
+    )
+
+
+# --- content is data ---
+
+STRANGE = {
+    "emoji": "👩‍👩‍👧‍👦 🏳️‍🌈 👍🏽 🇩🇪",
+    "right to left": "שלום עולם مرحبا بالعالم \u202eabc\u202c",
+    "zero width": "a\u200bb\u200cc\u200dd\u2060e\ufeff",
+    "only a byte order mark": "\ufeff",
+    "not normalised": "e\u0301 é Å A\u030a \u1100\u1161 가",
+    "zalgo": "Z" + "\u0335\u0321\u0322" * 50,
+    "controls": "".join(chr(i) for i in range(1, 32)) + "\x7f\x80\x9f",
+    "line ends": "a\r\nb\rc\nd\u2028e\u2029f",
+    "outer space": "  \t x \t  ",
+    "noncharacters": "\ufffe\uffff\ufdd0\U0001fffe\U0010ffff",
+    "quotes": "\"'`\\ \\\\ \\\" \\n \\u0041 \\u0000 {\"a\":1}",
+    "html": "<script>alert(1)</script> &amp; <!-- ]]> </textarea>",
+    "sql": "'; drop table messages; -- $1 %s %n ${x} {0} E'\\x00'",
+    "null words": "null NULL undefined NaN \\N",
+    "the last of each length": "\x7f\u07ff\uffff\U0010ffff",
+}
+
+
+@pytest.mark.parametrize("content", STRANGE.values(), ids=STRANGE.keys())
+def test_content_comes_back_byte_for_byte(alice, bob, content):
+    receiving = bob.ws_on_each()
+    sent = alice.send(bob.id, content)
+    assert sent["content"] == content
+    alice.ws().ask({"type": "send", "id": "ws", "receiver_id": bob.id, "content": content}, "ack")
+    for ws in receiving:
+        assert [ws.until("message")["content"] for _ in range(2)] == [content, content]
+    raw_utf8 = json.dumps({"receiver_id": bob.id, "content": content}, ensure_ascii=False).encode()
+    assert (
+        alice.post("/messages/send_message", data=raw_utf8, headers=JSON).json()["content"]
+        == content
+    )
+    assert stored(bob, alice) == [content] * 3
+    assert alice.chat(bob.id)["last_message"]["content"] == content
+    bob.ws().ask({"type": "sync", "after": {str(alice.id): 0}}, "messages", chat_id=alice.id)
+    assert bob.sockets[-1].frames[-1]["messages"][0]["content"] == content
+    edited = alice.patch(f"/messages/{sent['message_id']}", {"content": content + content})
+    assert edited.json()["content"] == content + content
+
+
+def test_names_are_data_too(alice, bob):
+    for name in ("<b>Böb</b>", "'; drop table users; --", "😀 שלום", "a\"b\\c"):
+        assert bob.patch("/users/me", {"full_name": name}).json()["full_name"] == name
+        group = alice.group(name, bob)
+        assert bob.chat(group)["name"] == name
+
+
+def test_search_and_look_ups_are_data_too(alice):
+    for text in ("%27%3B%20drop%20table%20users%3B--", "%25", "a%27b", "%22", "%5C"):
+        assert alice.get(f"/users/search?q={text}").json() == {"users": []}
+        checks.problem(alice.get(f"/users/user_id/{text}"), 404)
+    assert alice.get("/users/me").status_code == 200
+    for text in ("%00", "%ff", "%C3"):  # NUL and invalid UTF-8 behind percent signs
+        assert alice.get(f"/users/search?q={text}").status_code in (400, 422)
+        assert alice.get(f"/users/user_id/{text}").status_code in (400, 404, 422)
+
+
+# --- HTTP ---
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"GET",
+        b"GET /users/me",
+        b"GET  /users/me HTTP/1.1",
+        b"/users/me GET HTTP/1.1",
+        b"\x00\x01\x02\x03",
+        b"GET /users/me HTTP/9.9",
+        b"GET /users/me FTP/1.0",
+        b"\x16\x03\x01\x02\x00\x01",
+        b"get /users/me HTTP/1.1",
+    ],
+)
+def test_a_broken_request_line_ends_that_connection_only(daemon, line):
+    raw = Raw(daemon.port)
+    raw.send(line + b"\r\nHost: x\r\n\r\n")
+    assert raw.closed()
+    if raw.received:
+        assert raw.received.startswith(
+            (b"HTTP/1.1 4", b"HTTP/1.0 4", b"HTTP/1.1 5", b"HTTP/1.0 5")
+        ), raw.received
+    raw.close()
+
+
+def test_both_content_length_and_chunked_is_refused(alice, bob):
+    body = json.dumps({"receiver_id": bob.id, "content": "smuggled"}).encode()
+    chunked = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    for length in (len(body), len(chunked), 0):
+        head = (
+            b"Content-Type: application/json\r\n"
+            b"Content-Length: %d\r\nTransfer-Encoding: chunked\r\n" % length
+        )
+        checks.problem(request(alice, head, chunked), 400, "bad_request")
+    assert stored(bob, alice) == []
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"Content-Length: -1",
+        b"Content-Length: x",
+        b"Content-Length: 1x",
+        b"Content-Length: 99999999999999999999999",
+        b"Content-Length: 5\r\nContent-Length: 6",
+        b"Transfer-Encoding: gzip, chunked",
+        b"Transfer-Encoding: identity",
+    ],
+)
+def test_a_broken_length_is_refused(alice, bob, head):
+    answer = request(alice, b"Content-Type: application/json\r\n" + head + b"\r\n", b"{}   ")
+    assert answer.status_code in (400, 413, 501)
+    assert stored(bob, alice) == []
+
+
+def test_a_chunked_body_is_taken(alice, bob):
+    body = json.dumps({"receiver_id": bob.id, "content": "in pieces"}).encode()
+    chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
+    assert (
+        request(
+            alice, b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n", chunks
+        ).status_code
+        == 201
+    )
+    assert stored(bob, alice) == ["in pieces"]
+
+
+def test_a_chunked_body_without_end_is_413(alice):
+    raw = Raw(alice.daemon.port)
+    raw.send(f"{post_head(alice)}Transfer-Encoding: chunked\r\n\r\n".encode())
+    for _ in range(64):
+        if raw.received or not raw.send(b"10000\r\n" + b"x" * 65536 + b"\r\n"):
+            break
+    checks.problem(raw.answer(), 413, "too_large")
+    raw.close()
+
+
+@pytest.mark.parametrize(
+    "chunk", [b"x\r\n", b"-1\r\n", b"ffffffffffffffffff\r\n", b"5\r\nabc", b"5;ext\r\nabcdeX"]
+)
+def test_a_broken_chunk_does_not_hurt(alice, chunk):
+    raw = Raw(alice.daemon.port)
+    raw.send(f"{post_head(alice)}Transfer-Encoding: chunked\r\n\r\n".encode() + chunk)
+    assert alice.get("/users/me").status_code == 200
+    raw.close()
+
+
+def test_a_body_that_never_comes_hurts_nobody(alice, bob):
+    """Thirty requests stop in their body or their head; the others are served, and nothing of
+    these is stored."""
+    stuck = []
+    for i in range(30):
+        raw = Raw(alice.daemon.port)
+        head = (
+            f"{post_head(alice)}Content-Length: 1000\r\n\r\n"
+            f'{{"receiver_id":{bob.id},"content":"never whole"'
+        ).encode()
+        raw.send(head if i % 2 else head[:50])
+        stuck.append(raw)
+    started = time.monotonic()
+    alice.send(bob.id, "whole")
+    assert time.monotonic() - started < 5
+    for raw in stuck:
+        raw.close()
+    assert stored(bob, alice) == ["whole"]
+
+
+def test_a_head_that_comes_byte_by_byte_is_read(alice):
+    raw = Raw(alice.daemon.port)
+    for (
+        byte
+    ) in (
+        f"GET /users/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {alice.token}\r\n\r\n".encode()
+    ):
+        raw.send(bytes([byte]))
+    assert raw.answer().json()["user_id"] == alice.id
+    raw.close()
+
+
+def test_an_endless_head_is_431(alice):
+    raw = Raw(alice.daemon.port)
+    raw.send(b"GET /users/me HTTP/1.1\r\nHost: x\r\n")
+    for i in range(4000):
+        if raw.received or not raw.send(b"X-Header-%d: %s\r\n" % (i, b"x" * 80)):
+            break
+    checks.problem(raw.answer(), 431, "headers_too_large")
+    raw.close()
+
+
+def test_an_endless_request_line_is_refused(daemon):
+    raw = Raw(daemon.port)
+    raw.send(b"GET /")
+    for _ in range(64):
+        if raw.received or not raw.send(b"x" * 8192):
+            break
+    assert raw.answer().status_code in (400, 414, 431)
+    raw.close()
+
+
+def test_requests_in_one_burst_are_answered_in_order(alice, bob):
+    """Pipelining (RFC 9112 9.3.2)."""
+    raw = Raw(alice.daemon.port)
+    raw.send(
+        b"".join(
+            f"GET /users/username/{who} HTTP/1.1\r\nHost: x\r\n"
+            f"Authorization: Bearer {alice.token}\r\n\r\n".encode()
+            for who in (alice.id, bob.id, alice.id)
+        )
+    )
+    assert [raw.answer().json()["user_id"] for _ in range(3)] == [alice.id, bob.id, alice.id]
+    raw.close()
+
+
+def test_a_peer_that_leaves_before_the_answer_hurts_nobody(alice, bob):
+    for i in range(50):
+        raw = Raw(alice.daemon.port)
+        body = json.dumps(
+            {"receiver_id": bob.id, "content": "sent and gone", "client_id": f"gone-{i}"}
+        ).encode()
+        raw.send((f"{post_head(alice)}Content-Length: {len(body)}\r\n\r\n").encode() + body)
+        raw.close()
+    alice.send(bob.id, "after them")
+    wait_for(lambda: stored(bob, alice))
+    checks.gapless(bob.history(alice.id))
+
+
+# --- WebSocket frames ---
+
+
+@pytest.mark.parametrize(
+    "what, code",
+    [
+        ({"opcode": 1, "payload": b"{}", "mask": False}, 1002),  # RFC 6455 5.1
+        ({"opcode": 3, "payload": b"{}"}, 1002),  # reserved opcodes
+        ({"opcode": 0xB, "payload": b""}, 1002),
+        ({"opcode": 0x41, "payload": b"{}"}, 1002),  # a reserved bit without an extension
+        ({"opcode": 0, "payload": b"{}"}, 1002),  # nothing to continue
+        ({"opcode": 9, "payload": b"x" * 126}, 1002),  # control frames are short
+        ({"opcode": 9, "payload": b"", "fin": False}, 1002),  # and whole
+        ({"opcode": 2, "payload": b"{}"}, 1003),
+        ({"opcode": 1, "payload": b"\xff{}"}, 1007),
+        ({"opcode": 1, "payload": b"\xed\xa0\x80"}, 1007),
+        ({"opcode": 1, "payload": b"", "length": 65537}, 1009),  # from the head alone
+        ({"opcode": 1, "payload": b"", "length": 1 << 62}, 1009),
+        ({"opcode": 8, "payload": b"\x03"}, 1002),  # half a close code
+        ({"opcode": 8, "payload": b"\x03\xec"}, 1002),  # 1004 is reserved
+    ],
+)
+def test_a_broken_frame_closes_with_the_code_of_rfc_6455(alice, what, code):
+    raw = Raw(alice.daemon.port)
+    raw.upgrade(alice.token)
+    raw.send_frame(**what)
+    assert raw.until_close_code() == code
+    raw.close()
+
+
+def test_a_message_in_fragments_for_ever_is_1009(alice):
+    raw = Raw(alice.daemon.port)
+    raw.upgrade(alice.token)
+    raw.send_frame(1, b"x" * 1000, fin=False)
+    for _ in range(100):
+        if not raw.send_frame(0, b"x" * 1000, fin=False):
+            break
+    assert raw.until_close_code() == 1009
+    raw.close()
+
+
+def test_empty_fragments_for_ever_hurt_nobody(alice):
+    raw = Raw(alice.daemon.port)
+    raw.upgrade(alice.token)
+    raw.send_frame(1, b"", fin=False)
+    for _ in range(5000):
+        if not raw.send_frame(0, b"", fin=False):
+            break
+    raw.send_frame(0, b'{"type":"ping"}')
+    raw.close()
+
+
+def test_a_frame_that_comes_byte_by_byte_is_read(alice):
+    raw = Raw(alice.daemon.port)
+    raw.upgrade(alice.token)
+    payload = b'{"type":"ping"}'
+    for byte in bytes([0x81, 0x80 | len(payload), 0, 0, 0, 0]) + payload:
+        raw.send(bytes([byte]))
+    assert b"ready" in raw.frame()[1]
+    assert b"pong" in raw.frame()[1]
+    raw.close()
+
+
+def test_half_a_frame_and_gone_hurts_nobody(alice):
+    for cut in (1, 2, 5, 6, 10):
+        raw = Raw(alice.daemon.port)
+        raw.upgrade(alice.token)
+        raw.send((bytes([0x81, 0x80 | 15, 0, 0, 0, 0]) + b'{"type":"ping"}')[:cut])
+        raw.close()
+    assert alice.get("/users/me").status_code == 200
+
+
+def test_huge_and_wrong_values_in_frames_are_errors(alice, bob):
+    ws = alice.ws()
+    for text in (
+        '{"type":"send","id":"h","receiver_id":1e400,"content":"x"}',
+        '{"type":"read","chat_id":99999999999999999999,"seq":1}',
+        '{"type":"sync","after":{"99999999999999999999":1}}',
+        '{"type":"presence","watch":[1e400]}',
+        '{"type":"typing","chat_id":{},"is_typing":[]}',
+        '{"type":"edit","message_id":-1,"content":"x"}',
+        '{"type":["send"]}',
+        '{"type":{"a":1}}',
+    ):
+        ws.send(text)
+        checks.error_frame(ws.until("error"))
+    ws.drain()
+    assert len(ws.got("error")) == 8

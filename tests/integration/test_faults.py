@@ -1,0 +1,315 @@
+"""Faults amid traffic: a worker, PostgreSQL, the master. Nothing acknowledged is lost, nothing
+is stored twice, no gap."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+import checks
+from client import Http
+from cluster import Cluster
+from conftest import new_person, run_daemon
+from traffic import Traffic
+from waiting import wait_for
+
+SETTINGS = {"workers": 3}
+
+
+@pytest.fixture(scope="module")
+def own_cluster():
+    """A PostgreSQL that may be killed."""
+    cluster = Cluster()
+    yield cluster
+    cluster.drop()
+
+
+@pytest.fixture
+def daemon(own_cluster):
+    yield from run_daemon(own_cluster, **SETTINGS)
+
+
+@pytest.fixture
+def traffic(daemon):
+    """Four senders and three observers in one group, already talking."""
+    people = [new_person(daemon) for _ in range(8)]
+    traffic = Traffic(people[0], people[1:5], people[5:]).start()
+    traffic.wait_for_more(40)
+    yield traffic
+    for thread in traffic.senders + traffic.observers:
+        thread.stopping.set()
+    for one in people:
+        one.close()
+
+
+def gone(pid):
+    """No such process, or only its remains."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] in "ZX"
+    except FileNotFoundError:
+        return True
+
+
+def worker_replaced(daemon, slot, pid):
+    def check():
+        now = {worker["slot"]: worker["pid"] for worker in daemon.workers()}
+        return now.get(slot) not in (None, 0, pid)
+
+    return check
+
+
+# --- a worker ---
+
+
+def test_kill_9_of_each_worker_amid_traffic_loses_nothing(daemon, traffic):
+    for _ in range(2):
+        for slot in range(SETTINGS["workers"]):
+            pid = daemon.kill_worker(slot)
+            traffic.wait_for_more(40)
+            wait_for(worker_replaced(daemon, slot, pid))
+    traffic.finish()
+    assert daemon.killed == 6
+
+
+def test_a_worker_that_crashes_is_replaced_and_nobody_else_notices(daemon):
+    alice, bob = new_person(daemon), new_person(daemon)
+    alice.send(bob.id, "opens the chat")
+    hers = alice.ws()
+    his = bob.ws_elsewhere(hers)
+    pid = daemon.kill_worker(hers.slot, signal.SIGSEGV)
+    hers.until_closed()
+    his.drain()
+    wait_for(worker_replaced(daemon, hers.slot, pid))
+    back = alice.ws()
+    ack = back.ask({"type": "send", "id": "back", "receiver_id": bob.id, "content": "back"}, "ack")
+    his.until("message", message_id=ack["message_id"])
+    assert back.ready["session_id"] != hers.ready["session_id"]
+    for one in (alice, bob):
+        one.close()
+
+
+def test_a_committed_message_reaches_members_within_2_seconds_of_its_workers_death(daemon):
+    """D4: with nobody writing after it. Sends are committed and their worker is killed at once,
+    again and again."""
+    alice, bob = new_person(daemon), new_person(daemon)
+    alice.send(bob.id, "opens the chat")
+    his = None
+    for round_ in range(6):
+        hers = alice.ws()
+        if his is None or his.slot == hers.slot:
+            his = bob.ws_elsewhere(hers)
+        before = daemon.sql("select coalesce(max(message_id), 0) from messages")[0][0]
+        hers.send_all(
+            {"type": "send", "id": f"d{round_}-{i}", "receiver_id": bob.id, "content": "x"}
+            for i in range(50)
+        )
+        wait_for(
+            lambda: daemon.sql("select count(*) from messages where message_id > %s", before)[0][0],
+            5,
+        )
+        pid = daemon.kill_worker(hers.slot)
+        wait_for(lambda: gone(pid))
+        time.sleep(
+            2
+        )  # the promise's own bound: what is committed by then must have been pushed or resynced
+        committed = {
+            row[0]
+            for row in daemon.sql(
+                "select message_id from messages where client_id is not null and sender_id = %s",
+                alice.id,
+            )
+        }
+        his.drain()
+        resynced = bool(his.got("resync"))
+        pushed = {frame["message_id"] for frame in his.got("message")}
+        if not resynced:
+            missing = {m for m in committed - pushed if m > before}
+            assert not missing, f"committed and never pushed: {len(missing)}"
+        wait_for(worker_replaced(daemon, hers.slot, pid))
+    for one in (alice, bob):
+        one.close()
+
+
+def test_presence_is_true_again_after_a_crash(daemon):
+    """P1: within grace + 1 s the users of a dead worker who do not come back are offline; those
+    who do never were."""
+    alice, bob, carol = (new_person(daemon) for _ in range(3))
+    for peer in (bob, carol):
+        alice.send(peer.id, "opens the chat")
+    bobs = bob.ws()
+    carols = carol.ws()
+    while carols.slot != bobs.slot:
+        carols.close()
+        carols = carol.ws()
+    watching = alice.ws_elsewhere(bobs)
+    watching.send({"type": "presence", "watch": [bob.id, carol.id]})
+    for _ in range(2):
+        assert watching.until("presence")["online"] is True
+    daemon.kill_worker(bobs.slot)
+    died = time.monotonic()
+    carols.until_closed()
+    carol.ws()
+    frame = watching.until("presence", online=False, timeout=14)
+    assert frame["user_id"] == bob.id
+    assert 9 < time.monotonic() - died < 12.5
+    alice.fence(watching)
+    assert not watching.got("presence", user_id=carol.id, online=False)
+    for one in (alice, bob, carol):
+        one.close()
+
+
+# --- PostgreSQL ---
+
+
+def test_an_immediate_restart_of_postgresql_amid_traffic_loses_nothing(
+    daemon, own_cluster, traffic
+):
+    for _ in range(2):
+        own_cluster.restart(immediate=True)
+        wait_for(daemon.healthy)
+        traffic.wait_for_more(40)
+    traffic.finish()
+
+
+def test_while_postgresql_is_away_requests_are_503_and_sends_unavailable(daemon, own_cluster):
+    alice, bob = new_person(daemon), new_person(daemon)
+    first = alice.send(bob.id, "before")
+    mine, theirs = alice.ws(), bob.ws()
+    own_cluster.stop(immediate=True)
+    try:
+        wait_for(lambda: alice.get("/healthz").status_code == 503)
+        checks.problem(alice.get("/healthz"), 503)
+        checks.problem(alice.get(f"/messages/{bob.id}"), 503, "unavailable")
+        checks.problem(alice.get("/chats"), 503, "unavailable")
+        answer = alice.post(
+            "/messages/send_message",
+            {"receiver_id": bob.id, "content": "away", "client_id": "http-away"},
+        )
+        checks.problem(answer, 503, "unavailable")
+        mine.send({"type": "send", "id": "ws-away", "receiver_id": bob.id, "content": "away"})
+        error = mine.until("error", id="ws-away", timeout=40)
+        checks.error_frame(error, "unavailable")
+        assert isinstance(error["retry_after_ms"], int) and error["retry_after_ms"] > 0
+        mine.drain()
+        theirs.drain()
+    finally:
+        own_cluster.start()
+    wait_for(daemon.healthy)
+
+    acks = []
+    for _ in range(2):  # send again, same id: stored once
+
+        def acknowledged():
+            mine.send({"type": "send", "id": "ws-away", "receiver_id": bob.id, "content": "away"})
+            while True:
+                frame = mine.next()
+                if frame.get("id") == "ws-away":
+                    return frame if frame["type"] == "ack" else None
+
+        acks.append(wait_for(acknowledged))
+    assert acks[0]["message_id"] == acks[1]["message_id"] and acks[1]["duplicate"] is True
+
+    def sent_over_http():
+        answer = alice.post(
+            "/messages/send_message",
+            {"receiver_id": bob.id, "content": "away", "client_id": "http-away"},
+        )
+        return answer if answer.status_code in (200, 201) else None
+
+    wait_for(sent_over_http)
+    messages = bob.history(alice.id)
+    checks.gapless(messages)
+    assert [m["content"] for m in messages] == ["before", "away", "away"]
+    assert messages[0]["message_id"] == first["message_id"]
+    theirs.until("message", message_id=acks[0]["message_id"])
+    for one in (alice, bob):
+        one.close()
+
+
+def test_a_lost_database_connection_is_opened_again(daemon, traffic):
+    """Every backend of the daemon is ended by an administrator amid the traffic; PostgreSQL
+    itself stays."""
+    for _ in range(3):
+        daemon.sql(
+            "select pg_terminate_backend(pid) from pg_stat_activity "
+            "where datname = %s and pid <> pg_backend_pid()",
+            daemon.database,
+        )
+        traffic.wait_for_more(40)
+    traffic.finish()
+
+
+def test_a_daemon_started_while_postgresql_is_away_serves_when_it_is_back(own_cluster, daemon):
+    """PostgreSQL may come up after parleyd, as at boot; parleyd either waits for it or leaves
+    with a clear line."""
+    assert daemon.stop() == 0
+    own_cluster.stop()
+    failed = []
+
+    def start():
+        try:
+            daemon.start()
+        except AssertionError as why:
+            failed.append(str(why))
+
+    starting = threading.Thread(target=start)
+    starting.start()
+    time.sleep(0.5)
+    own_cluster.start()
+    starting.join(60)
+    if failed:
+        assert "left with 1" in failed[0] and "database" in failed[0].lower(), failed[0]
+        daemon.process = None
+        daemon.start()
+    assert daemon.healthy()
+
+
+# --- the master ---
+
+
+def test_workers_leave_when_the_master_is_killed_and_nothing_is_lost(daemon, traffic):
+    workers = [worker["pid"] for worker in daemon.workers()]
+    daemon.kill_master()
+    for pid in workers:
+        wait_for(lambda pid=pid: gone(pid), 20, f"worker {pid} stays without its master")
+    daemon.start()
+    traffic.wait_for_more(40)
+    traffic.finish()
+
+
+def test_a_stop_amid_traffic_closes_1001_and_loses_nothing(daemon, traffic):
+    watcher = new_person(daemon)
+    ws = watcher.ws()
+    assert daemon.stop() == 0
+    assert ws.until_closed() == 1001
+    daemon.start()
+    traffic.wait_for_more(40)
+    traffic.finish()
+    watcher.close()
+
+
+def test_a_killed_hasher_is_replaced(daemon):
+    """Log-ins go through a process of their own; it is the master's child that is no worker."""
+    http = Http(daemon.url(""))
+    http.post(
+        "/users/register", {"username": "hash.me", "full_name": "H", "password": "correct horse"}
+    )
+    master = daemon.status()["master_pid"]
+    workers = {worker["pid"] for worker in daemon.workers()}
+    with open(f"/proc/{master}/task/{master}/children", encoding="ascii") as file:
+        others = {int(pid) for pid in file.read().split()} - workers
+    assert others, "no hasher beside the workers"
+    for pid in others:
+        os.kill(pid, signal.SIGKILL)
+        daemon.killed += 1
+
+    def logged_in():
+        answer = http.post("/users/login", {"username": "hash.me", "password": "correct horse"})
+        assert answer.status_code in (200, 503)
+        return answer.status_code == 200
+
+    wait_for(logged_in)
+    http.close()

@@ -1,0 +1,254 @@
+"""Tokens and how they end: login, the cookie, logout, PUT /users/me/password, expiry."""
+
+import hashlib
+import time
+
+import pytest
+
+import checks
+from client import Http, Ws
+from waiting import wait_for
+
+SETTINGS = {"allowed_origins": ["https://chat.example"], "trusted_proxies": ["127.0.0.1"]}
+PASSWORD = "correct horse"
+
+
+@pytest.fixture(scope="module")
+def anna(daemon):
+    """Somebody with a password, for the tests that only log in."""
+    http = Http(daemon.url(""))
+    user = http.post(
+        "/users/register",
+        {"username": "anna.with.password", "full_name": "Anna", "password": PASSWORD},
+    ).json()
+    yield user
+    http.close()
+
+
+def login(http, username, password=PASSWORD, **more):
+    headers = more.pop("headers", None)
+    return http.post(
+        "/users/login", {"username": username, "password": password, **more}, headers=headers
+    )
+
+
+def bearer(token):
+    return {"Authorization": f"Bearer {token}"}
+
+
+def test_login_gives_a_token_that_works(http, anna):
+    answer = login(http, anna["username"])
+    assert answer.status_code == 200
+    body = answer.json()
+    assert set(body) == {"access_token", "token_type", "expires_at", "user"}
+    assert body["token_type"] == "bearer"
+    assert body["user"] == anna
+    assert checks.TIME.fullmatch(body["expires_at"])
+    assert http.get("/users/me", headers=bearer(body["access_token"])).json() == anna
+
+
+def test_login_folds_the_username(http, anna):
+    assert login(http, anna["username"].upper()).status_code == 200
+
+
+def test_a_token_lasts_30_days_and_only_its_sha256_is_stored(http, anna, daemon):
+    token = login(http, anna["username"]).json()["access_token"]
+    assert len(token) == 43, "256 random bits in base64url"
+    rows = daemon.sql(
+        "select extract(epoch from expires_at - now()) from tokens where hash = %s",
+        hashlib.sha256(token.encode()).digest(),
+    )
+    assert len(rows) == 1
+    assert abs(float(rows[0][0]) - 2592000) < 120
+    stored = daemon.sql("select password from users where user_id = %s", anna["user_id"])[0][0]
+    assert stored.startswith("scrypt$") and PASSWORD not in stored
+
+
+def test_every_login_gives_another_token(http, anna):
+    first, second = (login(http, anna["username"]).json()["access_token"] for _ in range(2))
+    assert first != second
+    assert http.get("/users/me", headers=bearer(first)).status_code == 200
+
+
+def test_an_unknown_user_and_a_wrong_password_are_answered_the_same_and_as_slow(
+    http, anna, username
+):
+    def timed(*args):
+        start = time.monotonic()
+        answer = login(http, *args)
+        return answer, time.monotonic() - start
+
+    unknown, wrong = [], []
+    for _ in range(3):
+        answer, seconds = timed(username)
+        unknown.append(seconds)
+        body = checks.problem(answer, 401)
+        answer, seconds = timed(anna["username"], "wrong password")
+        wrong.append(seconds)
+        assert checks.problem(answer, 401) == body
+    assert 0.5 < min(unknown) / min(wrong) < 2, (unknown, wrong)
+
+
+@pytest.mark.parametrize(
+    "body, field",
+    [
+        ({"username": "x"}, "password"),
+        ({"password": "y"}, "username"),
+        ({"username": 1, "password": "y"}, "username"),
+    ],
+)
+def test_login_without_its_fields_is_422(http, body, field):
+    checks.problem(http.post("/users/login", body), 422, field=field)
+
+
+# --- the token in a request ---
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer x",
+        "Bearer " + "A" * 43,
+        "Bearer " + "A" * 5000,
+        "Basic dXNlcjpwYXNz",
+        "Bearer ü",
+    ],
+)
+def test_no_or_a_bad_token_is_401(http, header):
+    headers = {} if header is None else {"Authorization": header.encode()}
+    checks.problem(http.get("/users/me", headers=headers), 401)
+
+
+def test_an_expired_token_is_401(http, alice, token_for):
+    checks.problem(http.get("/users/me", headers=bearer(token_for(alice, "-1 second"))), 401)
+
+
+def test_no_socket_outlives_its_token(alice, token_for):
+    lasting = alice.ws()
+    ending = alice.ws(token=token_for(alice, "2 seconds"))
+    assert ending.until_closed() == 4501
+    lasting.drain()
+
+
+def test_a_token_in_the_query_is_not_taken(http, alice):
+    checks.problem(http.get(f"/users/me?token={alice.token}&access_token={alice.token}"), 401)
+
+
+# --- the cookie ---
+
+
+def test_login_sets_the_cookie_only_when_asked(http, anna):
+    assert "Set-Cookie" not in login(http, anna["username"]).headers
+    assert "Set-Cookie" not in login(http, anna["username"], cookie=False).headers
+
+
+def test_the_cookie_is_httponly_strict_and_secure_over_https(http, anna):
+    answer = login(http, anna["username"], cookie=True)
+    value, *attributes = [part.strip() for part in answer.headers["Set-Cookie"].split(";")]
+    assert value == "parley_session=" + answer.json()["access_token"]
+    assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(attributes)
+    assert "Secure" not in attributes
+
+    answer = login(http, anna["username"], cookie=True, headers={"X-Forwarded-Proto": "https"})
+    attributes = [part.strip() for part in answer.headers["Set-Cookie"].split(";")]
+    assert "Secure" in attributes
+
+
+def cookie(one, **headers):
+    return {"Cookie": f"theme=dark; parley_session={one.token}; other=1", **headers}
+
+
+def test_the_cookie_serves_in_place_of_the_header(http, alice):
+    assert http.get("/users/me", headers=cookie(alice)).json()["user_id"] == alice.id
+
+
+def test_a_change_with_the_cookie_needs_an_allowed_origin(http, alice, daemon):
+    change = {"full_name": "Changed"}
+    own = f"http://127.0.0.1:{daemon.port}"
+    checks.problem(http.patch("/users/me", change, headers=cookie(alice)), 403)
+    for origin in ("https://evil.example", "null", own + "0", "https://chat.example.evil.example"):
+        checks.problem(http.patch("/users/me", change, headers=cookie(alice, Origin=origin)), 403)
+    for origin in (own, "https://chat.example"):
+        assert (
+            http.patch("/users/me", change, headers=cookie(alice, Origin=origin)).status_code == 200
+        )
+    assert alice.patch("/users/me", change).status_code == 200, "the header needs no Origin"
+
+
+# --- logout ---
+
+
+def test_logout_ends_the_token_and_its_sockets_on_every_worker(alice, token_for):
+    other = token_for(alice)
+    staying = alice.ws(token=other)
+    sockets = alice.ws_on_each()
+    assert alice.post("/users/logout").status_code == 204
+    assert [socket.until_closed() for socket in sockets] == [4501] * len(sockets)
+    checks.problem(alice.get("/users/me"), 401)
+    assert alice.get("/users/me", headers=bearer(other)).status_code == 200
+    staying.drain()
+
+
+def test_a_token_that_ended_is_refused_by_every_worker(alice, daemon):
+    """Whatever a worker remembers of a token, it forgets it everywhere at once."""
+    alice.ws_on_each()
+    alice.post("/users/logout")
+    for _ in range(8):
+        http = Http(daemon.url(""), alice.token)
+        wait_for(lambda: http.get("/users/me").status_code == 401)
+        http.close()
+
+
+def test_logout_with_the_cookie(http, alice, daemon):
+    origin = f"http://127.0.0.1:{daemon.port}"
+    assert http.post("/users/logout", headers=cookie(alice, Origin=origin)).status_code == 204
+    checks.problem(alice.get("/users/me"), 401)
+
+
+# --- PUT /users/me/password ---
+
+
+def test_a_new_password_replaces_the_old_and_ends_every_other_token(http, daemon, username):
+    http.post("/users/register", {"username": username, "full_name": "P", "password": PASSWORD})
+    first, second = (login(http, username).json()["access_token"] for _ in range(2))
+    kept = Ws(daemon.ws_url(), first)
+    ended = Ws(daemon.ws_url(), second)
+
+    answer = http.put(
+        "/users/me/password",
+        {"old_password": "wrong one", "new_password": "battery staple"},
+        headers=bearer(first),
+    )
+    checks.problem(answer, 403)
+    assert http.get("/users/me", headers=bearer(second)).status_code == 200
+
+    answer = http.put(
+        "/users/me/password",
+        {"old_password": PASSWORD, "new_password": "battery staple"},
+        headers=bearer(first),
+    )
+    assert answer.status_code == 204
+    assert ended.until_closed() == 4501
+    checks.problem(http.get("/users/me", headers=bearer(second)), 401)
+    assert http.get("/users/me", headers=bearer(first)).status_code == 200
+    kept.drain()
+    kept.close()
+    checks.problem(login(http, username), 401)
+    assert login(http, username, "battery staple").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "body, field",
+    [
+        ({"old_password": "correct horse"}, "new_password"),
+        ({"new_password": "battery staple"}, "old_password"),
+        ({"old_password": "correct horse", "new_password": "short"}, "new_password"),
+        ({"old_password": "correct horse", "new_password": "x" * 1025}, "new_password"),
+    ],
+)
+def test_a_new_password_has_the_limits_of_the_first(alice, body, field):
+    checks.problem(alice.put("/users/me/password", body), 422, field=field)

@@ -1,0 +1,200 @@
+"""traffic: senders that keep a journal of every acknowledgement, and observers that must miss
+nothing.
+
+Owns: its threads. Knows nothing of: what goes wrong meanwhile.
+
+A sender does what a good client does: it sends with a client_id, and after any failure it
+connects again and
+sends the same again until it is acknowledged. An observer keeps what it was pushed, and after
+any break it syncs from the
+highest mod with nothing missing below it.
+"""
+
+import itertools
+import threading
+import time
+
+import websockets
+
+from client import Refused
+from waiting import wait_for
+
+# What a client meets while the server is in trouble, and answers by trying again.
+TROUBLE = (OSError, AssertionError, Refused, EOFError, TimeoutError, websockets.WebSocketException)
+FRAME_S = 5
+
+
+class Sender(threading.Thread):
+    """Sends numbered messages to one chat until told to stop; `acks` maps client_id to its
+    acknowledgement."""
+
+    def __init__(self, person, receiver_id):
+        super().__init__(daemon=True)
+        self.person = person
+        self.receiver_id = receiver_id
+        self.acks = {}
+        self.doubtful = 0  # sends whose first attempt got no answer
+        self.refused = set()  # codes of error frames
+        self.stopping = threading.Event()
+
+    def run(self):
+        ws = None
+        for number in itertools.count():
+            if self.stopping.is_set():
+                return
+            client_id = f"{self.person.id}-{number}"
+            attempts = 0
+            while client_id not in self.acks:
+                attempts += 1
+                try:
+                    ws = ws or self.person.ws()
+                    ws.send(
+                        {
+                            "type": "send",
+                            "id": client_id,
+                            "receiver_id": self.receiver_id,
+                            "content": client_id,
+                        }
+                    )
+                    self.take(ws, client_id)
+                except TROUBLE:
+                    ws = None
+                    time.sleep(0.02)
+            self.doubtful += attempts > 1
+
+    def take(self, ws, client_id):
+        while True:
+            frame = ws.next(FRAME_S)
+            if frame.get("id") != client_id:
+                continue
+            if frame["type"] == "ack":
+                self.acks[client_id] = frame
+            else:
+                self.refused.add(frame["code"])
+                time.sleep(min(frame.get("retry_after_ms", 50), 200) / 1000)
+            return
+
+    def stop(self):
+        self.stopping.set()
+        self.join(60)
+        assert (
+            not self.is_alive()
+        ), f"{self.person.username} could not get {len(self.acks)} acknowledged"
+
+
+class Observer(threading.Thread):
+    """Watches one chat; `seen` maps mod to the message that was pushed or synced with it."""
+
+    def __init__(self, person, chat_id):
+        super().__init__(daemon=True)
+        self.person = person
+        self.chat_id = chat_id
+        self.seen = {}
+        self.breaks = 0
+        self.stopping = threading.Event()
+
+    def head(self):
+        """The highest mod with nothing missing below it."""
+        head = 0
+        while head + 1 in self.seen:
+            head += 1
+        return head
+
+    def sync(self, ws):
+        ws.send({"type": "sync", "after": {str(self.chat_id): self.head()}})
+
+    def run(self):
+        ws = None
+        while not self.stopping.is_set():
+            try:
+                if ws is None:
+                    ws = self.person.ws()
+                    self.sync(ws)
+                self.take(ws, ws.next(0.2))
+            except AssertionError:
+                continue  # nothing came
+            except TROUBLE:
+                ws = None
+                self.breaks += 1
+                time.sleep(0.02)
+
+    def take(self, ws, frame):
+        if frame["type"] == "messages" and frame["chat_id"] == self.chat_id:
+            for message in frame["messages"]:
+                self.seen[message["mod"]] = message
+        elif frame["type"] == "message" and frame["chat_id"] == self.chat_id:
+            self.seen[frame["mod"]] = frame
+        elif frame["type"] == "resync" or (
+            frame["type"] == "error" and frame["code"] == "unavailable"
+        ):
+            self.sync(ws)
+
+    def wait_for_head(self, mod, timeout):
+        wait_for(
+            lambda: self.head() >= mod,
+            timeout,
+            f"the observer {self.person.username} stays behind {mod}: ",
+            lambda: str(self.head()),
+        )
+
+    def stop(self):
+        self.stopping.set()
+        self.join(30)
+
+
+class Traffic:
+    """Senders and observers in one group, from `start` to `finish`."""
+
+    def __init__(self, owner, senders, observers):
+        self.owner = owner
+        self.group = owner.group("traffic", *senders, *observers)
+        self.senders = [Sender(one, self.group) for one in senders]
+        self.observers = [Observer(one, self.group) for one in observers]
+
+    def start(self):
+        for thread in self.observers + self.senders:
+            thread.start()
+        return self
+
+    def acked(self):
+        return sum(len(sender.acks) for sender in self.senders)
+
+    def wait_for_more(self, count, timeout=60):
+        """Until that many more sends were acknowledged."""
+        target = self.acked() + count
+        wait_for(
+            lambda: self.acked() >= target,
+            timeout,
+            "acknowledgements stopped at ",
+            lambda: str(self.acked()),
+        )
+
+    def finish(self, within=20):
+        """Stops the senders and checks promises 1 to 4: kept, once, in order, nothing missed."""
+        for sender in self.senders:
+            sender.stop()
+        rows = self.owner.daemon.sql(
+            "select client_id, message_id, seq, mod from messages where conv_id = %s order by seq",
+            self.group,
+        )
+        assert [row[2] for row in rows] == list(
+            range(1, len(rows) + 1)
+        ), "seq has a gap or a double"
+        assert sorted(row[3] for row in rows) == list(
+            range(1, len(rows) + 1)
+        ), "mod has a gap or a double"
+        stored = {row[0]: row for row in rows if row[0] is not None}
+        assert len(stored) == sum(
+            1 for row in rows if row[0] is not None
+        ), "a client_id is stored twice"
+        for sender in self.senders:
+            for client_id, ack in sender.acks.items():
+                assert client_id in stored, f"{client_id} was acknowledged and is lost"
+                assert (ack["message_id"], ack["seq"]) == stored[client_id][
+                    1:3
+                ], f"{client_id} has another place"
+        for observer in self.observers:
+            observer.wait_for_head(len(rows), within)
+            observer.stop()
+            seen = {message["message_id"]: message["seq"] for message in observer.seen.values()}
+            assert seen == {row[1]: row[2] for row in rows}

@@ -1,0 +1,426 @@
+/*
+ * The hasher: a process of its own, asked by workers, which are played by this one.
+ */
+#define _GNU_SOURCE 1
+#include "hasher.h"
+
+#include <check.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log.h"
+#include "stats.h"
+
+#define SLOTS 3
+#define SOON_MS 20000
+#define CORRECT "correct horse"
+#define STORED_CHEAP \
+	"scrypt$1024$8$1$AAECAwQFBgcICQoLDA0ODw==$nfkj3u1fRTHCea+fVr03sWV770kp5wLOLoEakziKhqE="
+
+static struct heritage heritage;
+static int fds[SLOTS], ends[SLOTS], life_fd;
+static struct event_base *base;
+static struct hasher *hashers[SLOTS];
+static pid_t hasher_pid;
+
+/* What came back, in order. */
+static struct reply {
+	int asked; /* arg of the question */
+	enum hasher_result result;
+	char stored[HASHER_STORED_MAX];
+} replies[1000];
+static int n_replies;
+
+static void on_reply(void *arg, enum hasher_result result, const char *stored)
+{
+	struct reply *reply = &replies[n_replies++];
+
+	reply->asked = (int)(intptr_t)arg;
+	reply->result = result;
+	strcpy(reply->stored, stored ? stored : "");
+}
+
+static void *tag(int n)
+{
+	return (void *)(intptr_t)n;
+}
+
+static void hasher_start(void)
+{
+	hasher_pid = fork();
+	ck_assert_int_ge(hasher_pid, 0);
+	if (hasher_pid > 0)
+		return;
+	close(life_fd);
+	for (int i = 0; i < SLOTS; i++)
+		close(fds[i]);
+	_exit(hasher_run(&heritage));
+}
+
+static void hasher_end(int number)
+{
+	kill(hasher_pid, number);
+	ck_assert_int_eq(waitpid(hasher_pid, NULL, 0), hasher_pid);
+	hasher_pid = 0;
+}
+
+static void setup(void)
+{
+	int pipe_ends[2], pair[2];
+	size_t size = sizeof(struct stats) + SLOTS * sizeof(struct stats_slot);
+
+	log_set_level(LOG_LEVEL_ERROR);
+	ck_assert_int_eq(pipe(pipe_ends), 0);
+	heritage = (struct heritage){ .n_slots = SLOTS,
+		.hasher_fds = fds,
+		.hasher_ends = ends,
+		.master_fd = pipe_ends[0],
+		.incarnation = 1 };
+	life_fd = pipe_ends[1];
+	heritage.stats =
+		mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ck_assert_ptr_ne(heritage.stats, MAP_FAILED);
+	base = event_base_new();
+	n_replies = 0;
+	for (unsigned i = 0; i < SLOTS; i++) {
+		ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+		fds[i] = pair[0];
+		ends[i] = pair[1];
+		heritage.slot = i;
+		heritage.stats->slots[i].incarnation = 1;
+		hashers[i] = hasher_open(base, &heritage);
+	}
+	hasher_start();
+}
+
+static void teardown(void)
+{
+	for (int i = 0; i < SLOTS; i++)
+		if (hashers[i])
+			hasher_close(hashers[i]);
+	event_base_free(base);
+	if (hasher_pid > 0)
+		hasher_end(SIGKILL);
+}
+
+static void wait_for_replies(int n)
+{
+	int64_t deadline_ms = clock_mono_ms() + SOON_MS;
+
+	while (n_replies < n) {
+		ck_assert_int_lt(clock_mono_ms(), deadline_ms);
+		event_base_loop(base, EVLOOP_ONCE); /* a hasher that waits looks up each second */
+	}
+}
+
+static void loop_for(int ms)
+{
+	struct timeval slice = { ms / 1000, ms % 1000 * 1000 };
+
+	event_base_loopexit(base, &slice);
+	event_base_dispatch(base);
+}
+
+static void verify(unsigned slot, const char *password, const char *stored, int n)
+{
+	hasher_verify(hashers[slot], password, strlen(password), stored, NULL, 0, on_reply, tag(n));
+}
+
+static enum hasher_result verify_now(const char *password, const char *stored)
+{
+	int n = n_replies;
+
+	verify(0, password, stored, 0);
+	ck_assert_int_eq(n_replies, n); /* "never from inside" */
+	wait_for_replies(n + 1);
+	return replies[n].result;
+}
+
+static enum hasher_result try_as(unsigned slot, uint64_t address, uint64_t user)
+{
+	uint64_t keys[2] = { address, user };
+	int n = n_replies;
+
+	hasher_verify(hashers[slot], "x", 1, STORED_CHEAP, keys, 2, on_reply, NULL);
+	wait_for_replies(n + 1);
+	return replies[n].result;
+}
+
+START_TEST(a_hashed_password_is_verified_and_another_is_not)
+	{
+		char stored[HASHER_STORED_MAX];
+
+		hasher_hash(hashers[0], CORRECT, strlen(CORRECT), NULL, 0, on_reply, tag(5));
+		ck_assert_int_eq(n_replies, 0);
+		wait_for_replies(1);
+		ck_assert_int_eq(replies[0].asked, 5);
+		ck_assert_int_eq(replies[0].result, HASHER_OK);
+		strcpy(stored, replies[0].stored);
+		ck_assert_int_eq(strncmp(stored, "scrypt$32768$8$3$", 17), 0);
+		ck_assert_int_eq(verify_now(CORRECT, stored), HASHER_OK);
+		ck_assert_int_eq(verify_now("wrong horse", stored), HASHER_WRONG);
+		ck_assert_int_eq(verify_now(CORRECT, NULL), HASHER_WRONG);
+		ck_assert_str_eq(replies[n_replies - 1].stored, "");
+	}
+END_TEST
+
+START_TEST(a_broken_row_is_an_answer_and_not_the_end)
+	{
+		char longer[2 * HASHER_STORED_MAX];
+
+		memset(longer, 'x', sizeof(longer));
+		longer[sizeof(longer) - 1] = '\0';
+		ck_assert_int_eq(verify_now(CORRECT, "plain"), HASHER_FAILED);
+		ck_assert_int_eq(verify_now(CORRECT, longer), HASHER_FAILED);
+		ck_assert_int_eq(verify_now(CORRECT, ""), HASHER_FAILED);
+		ck_assert_int_eq(verify_now(CORRECT, "scrypt$1073741824$64$64$a$b"), HASHER_FAILED);
+		ck_assert_int_eq(verify_now(CORRECT, STORED_CHEAP), HASHER_OK);
+	}
+END_TEST
+
+START_TEST(the_longest_password_fits)
+	{
+		char password[HASHER_PASSWORD_MAX];
+
+		memset(password, 'p', sizeof(password));
+		hasher_hash(hashers[1], password, sizeof(password), NULL, 0, on_reply, NULL);
+		wait_for_replies(1);
+		ck_assert_int_eq(replies[0].result, HASHER_OK);
+		hasher_verify(hashers[1], password, sizeof(password), replies[0].stored, NULL, 0,
+			on_reply, NULL);
+		wait_for_replies(2);
+		ck_assert_int_eq(replies[1].result, HASHER_OK);
+	}
+END_TEST
+
+START_TEST(beyond_its_questions_in_flight_a_worker_is_told_busy_at_once)
+	{
+		ck_assert_int_eq(kill(hasher_pid, SIGSTOP), 0);
+		for (int i = 0; i < HASHER_IN_FLIGHT + 6; i++)
+			verify(0, CORRECT, STORED_CHEAP, i);
+		ck_assert_int_eq(n_replies, 0);
+		loop_for(50);
+		ck_assert_int_eq(n_replies, 6);
+		for (int i = 0; i < 6; i++) {
+			ck_assert_int_eq(replies[i].result, HASHER_BUSY);
+			ck_assert_int_eq(replies[i].asked, HASHER_IN_FLIGHT + i);
+		}
+		ck_assert_int_eq(kill(hasher_pid, SIGCONT), 0);
+		wait_for_replies(HASHER_IN_FLIGHT + 6);
+		for (int i = 0; i < HASHER_IN_FLIGHT; i++) {
+			ck_assert_int_eq(replies[6 + i].result, HASHER_OK);
+			ck_assert_int_eq(replies[6 + i].asked, i);
+		}
+		ck_assert_int_eq(verify_now(CORRECT, STORED_CHEAP), HASHER_OK);
+	}
+END_TEST
+
+START_TEST(slots_have_their_turns_however_much_one_asks)
+	{
+		ck_assert_int_eq(kill(hasher_pid, SIGSTOP), 0);
+		for (int i = 0; i < 20; i++)
+			verify(0, CORRECT, STORED_CHEAP, 0);
+		verify(1, CORRECT, STORED_CHEAP, 1);
+		verify(2, CORRECT, STORED_CHEAP, 2);
+		ck_assert_int_eq(kill(hasher_pid, SIGCONT), 0);
+		wait_for_replies(22);
+		for (int i = 6; i < 22; i++)
+			ck_assert_int_eq(replies[i].asked, 0); /* the two others had theirs early */
+	}
+END_TEST
+
+START_TEST(a_key_has_ten_tries_at_once_and_then_few)
+	{
+		for (int i = 0; i < HASHER_BURST; i++)
+			ck_assert_int_eq(
+				try_as((unsigned)i % SLOTS, 1, (uint64_t)(100 + i)), HASHER_WRONG);
+		/* One table for all workers. */
+		ck_assert_int_eq(try_as(0, 1, 200), HASHER_LIMITED);
+		ck_assert_int_eq(try_as(1, 1, 200), HASHER_LIMITED);
+		/* What is limited takes nothing from the other key. */
+		for (int i = 0; i < HASHER_BURST; i++)
+			ck_assert_int_eq(try_as(0, (uint64_t)(2 + i), 200), HASHER_WRONG);
+		ck_assert_int_eq(try_as(0, 99, 200), HASHER_LIMITED);
+		ck_assert_int_eq(
+			verify_now("x", STORED_CHEAP), HASHER_WRONG); /* no key, no limit */
+		loop_for(HASHER_REFILL_MS + 200);
+		ck_assert_int_eq(try_as(0, 1, 300), HASHER_WRONG);
+		ck_assert_int_eq(try_as(0, 1, 301), HASHER_LIMITED);
+	}
+END_TEST
+
+START_TEST(many_other_keys_do_not_wear_out_the_limit_of_one_in_use)
+	{
+		for (int i = 0; i < HASHER_BURST; i++)
+			ck_assert_int_eq(try_as(0, 1, (uint64_t)(100 + i)), HASHER_WRONG);
+		for (uint64_t i = 0; i < 500; i++)
+			ck_assert_int_eq(try_as(0, 1, 10000 + i), HASHER_LIMITED);
+		ck_assert_int_eq(try_as(0, 2, 3), HASHER_WRONG);
+	}
+END_TEST
+
+START_TEST(a_killed_hasher_loses_no_question)
+	{
+		for (int round = 0; round < 5; round++) {
+			int n = n_replies;
+
+			for (int i = 0; i < 3; i++)
+				hasher_hash(hashers[i], CORRECT, strlen(CORRECT), NULL, 0, on_reply,
+					tag(i));
+			usleep((useconds_t)round * 40000);
+			hasher_end(SIGKILL);
+			hasher_start();
+			wait_for_replies(n + 3);
+			loop_for(20); /* a second answer would come now */
+			ck_assert_int_eq(n_replies, n + 3);
+			for (; n < n_replies; n++)
+				ck_assert_int_eq(replies[n].result, HASHER_OK);
+		}
+	}
+END_TEST
+
+/* Slot 0's worker dies with questions asked and others answered but not read; its successor asks. */
+START_TEST(a_successor_gets_its_own_answers_only)
+	{
+		struct hasher *dead = hashers[0];
+		int spare = dup(fds[0]);
+
+		verify(0, CORRECT, STORED_CHEAP, 1);
+		usleep(200000); /* answered by now, and not read */
+		ck_assert_int_eq(kill(hasher_pid, SIGSTOP), 0);
+		for (int i = 0; i < 30; i++)
+			hasher_hash(dead, CORRECT, strlen(CORRECT), NULL, 0, on_reply, tag(2));
+		hasher_close(dead);
+		fds[0] = spare;
+		heritage.slot = 0;
+		heritage.incarnation = 2;
+		heritage.stats->slots[0].incarnation = 2;
+		hashers[0] = hasher_open(base, &heritage);
+		verify(0, "wrong", STORED_CHEAP, 3);
+		ck_assert_int_eq(kill(hasher_pid, SIGCONT), 0);
+		wait_for_replies(1);
+		loop_for(50);
+		ck_assert_int_eq(n_replies, 1);
+		ck_assert_int_eq(replies[0].asked, 3);
+		ck_assert_int_eq(replies[0].result, HASHER_WRONG);
+	}
+END_TEST
+
+START_TEST(nonsense_in_the_socket_harms_nobody)
+	{
+		char nonsense[4096];
+
+		memset(nonsense, 0xff, sizeof(nonsense));
+		for (size_t len = 1; len <= sizeof(nonsense); len *= 2)
+			ck_assert_int_gt(send(fds[1], nonsense, len, 0), 0);
+		for (size_t len = 1; len <= sizeof(nonsense); len *= 2)
+			ck_assert_int_gt(send(ends[0], nonsense, len, 0), 0);
+		ck_assert_int_eq(verify_now(CORRECT, STORED_CHEAP), HASHER_OK);
+		verify(1, CORRECT, STORED_CHEAP, 1);
+		wait_for_replies(2);
+		ck_assert_int_eq(replies[1].result, HASHER_OK);
+	}
+END_TEST
+
+static void ck_leaves_with_all_answered(void)
+{
+	int status;
+
+	wait_for_replies(6);
+	for (int i = 0; i < 6; i++)
+		ck_assert_int_eq(replies[i].result, HASHER_OK);
+	ck_assert_int_eq(waitpid(hasher_pid, &status, 0), hasher_pid);
+	hasher_pid = 0;
+	ck_assert(WIFEXITED(status));
+	ck_assert_int_eq(WEXITSTATUS(status), 0);
+}
+
+static void ask_six(void)
+{
+	ck_assert_int_eq(verify_now(CORRECT, STORED_CHEAP), HASHER_OK); /* it is up */
+	n_replies = 0;
+	for (unsigned i = 0; i < 6; i++)
+		verify(i % SLOTS, CORRECT, STORED_CHEAP, 0);
+}
+
+START_TEST(at_sigterm_what_was_asked_is_answered_first)
+	{
+		ask_six();
+		ck_assert_int_eq(kill(hasher_pid, SIGTERM), 0);
+		ck_leaves_with_all_answered();
+	}
+END_TEST
+
+START_TEST(when_the_master_is_gone_what_was_asked_is_answered_first)
+	{
+		ask_six();
+		close(life_fd);
+		ck_leaves_with_all_answered();
+	}
+END_TEST
+
+START_TEST(once_it_is_gone_for_good_nobody_waits_for_it)
+	{
+		ck_assert_int_eq(kill(hasher_pid, SIGSTOP), 0);
+		verify(0, CORRECT, STORED_CHEAP, 1);
+		verify(0, CORRECT, STORED_CHEAP, 2);
+		for (int i = 0; i < SLOTS; i++)
+			close(ends[i]);
+		hasher_end(SIGKILL);
+		wait_for_replies(2);
+		ck_assert_int_eq(replies[0].result, HASHER_FAILED);
+		ck_assert_int_eq(replies[1].result, HASHER_FAILED);
+		ck_assert_int_eq(verify_now(CORRECT, STORED_CHEAP), HASHER_BUSY);
+	}
+END_TEST
+
+START_TEST(it_runs_behind_the_workers)
+	{
+		ck_assert_int_eq(verify_now(CORRECT, STORED_CHEAP), HASHER_OK);
+		ck_assert_int_gt(
+			getpriority(PRIO_PROCESS, (id_t)hasher_pid), getpriority(PRIO_PROCESS, 0));
+	}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("hasher");
+	TCase *tc = tcase_create("hasher");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, a_hashed_password_is_verified_and_another_is_not);
+	tcase_add_test(tc, a_broken_row_is_an_answer_and_not_the_end);
+	tcase_add_test(tc, the_longest_password_fits);
+	tcase_add_test(tc, beyond_its_questions_in_flight_a_worker_is_told_busy_at_once);
+	tcase_add_test(tc, slots_have_their_turns_however_much_one_asks);
+	tcase_add_test(tc, a_key_has_ten_tries_at_once_and_then_few);
+	tcase_add_test(tc, many_other_keys_do_not_wear_out_the_limit_of_one_in_use);
+	tcase_add_test(tc, a_killed_hasher_loses_no_question);
+	tcase_add_test(tc, a_successor_gets_its_own_answers_only);
+	tcase_add_test(tc, nonsense_in_the_socket_harms_nobody);
+	tcase_add_test(tc, at_sigterm_what_was_asked_is_answered_first);
+	tcase_add_test(tc, when_the_master_is_gone_what_was_asked_is_answered_first);
+	tcase_add_test(tc, once_it_is_gone_for_good_nobody_waits_for_it);
+	tcase_add_test(tc, it_runs_behind_the_workers);
+	suite_add_tcase(s, tc);
+	return s;
+}
+
+int main(void)
+{
+	SRunner *runner = srunner_create(suite());
+	int failed;
+
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

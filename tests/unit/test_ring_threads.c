@@ -1,0 +1,252 @@
+/*
+ * Publishers and readers as threads of one process, for ThreadSanitizer (gcc: -fsanitize=thread
+ * -Wno-tsan, since it does not know fences; the ring's shared words are all atomic, so that it
+ * needs none to judge). Built without it, the same program checks order, wholeness and waking.
+ */
+#define _GNU_SOURCE 1
+#include "ring.h"
+#include "ring_records.h"
+
+#include <check.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { WRITERS = 3, READERS = 2, RECORDS = 20000, ROUNDS = 50000, WAKE_MS = 5000 };
+
+#define CAPACITY ((size_t)128 * 1024)
+
+static struct ring *ring;
+static _Atomic uint64_t reader_pos[READERS];
+static _Atomic unsigned failures;
+static _Atomic uint64_t echoed;
+
+static void expect(bool ok)
+{
+	if (!ok)
+		atomic_fetch_add(&failures, 1);
+}
+
+/* Bytes the slowest of the readers has still to read. */
+static uint64_t backlog(void)
+{
+	struct ring_reader probe;
+	uint64_t most = 0;
+
+	ring_reader_init(&probe, ring, 0);
+	for (int i = 0; i < READERS; i++) {
+		uint64_t behind = probe.pos - atomic_load(&reader_pos[i]);
+
+		most = behind > most ? behind : most;
+	}
+	return most;
+}
+
+struct reader_arg {
+	struct ring_reader reader;
+	_Atomic uint64_t seen, laps;
+	bool may_lap;
+	_Atomic bool is_last; /* no more will be published */
+};
+
+/* Whether each reader that may be lapped has been, and has seen something between its laps. */
+static bool is_enough(struct reader_arg args[READERS])
+{
+	for (int i = 0; i < READERS; i++)
+		if (args[i].may_lap && (args[i].laps < 3 || args[i].seen < 1000))
+			return false;
+	return true;
+}
+
+static void *writer_run(void *arg)
+{
+	const bool is_held_back = *(const bool *)arg;
+	static _Atomic uint32_t next_writer;
+	uint32_t writer = atomic_fetch_add(&next_writer, 1) % RECORD_WRITERS;
+	struct record_buf record;
+
+	for (uint64_t n = 1; n <= RECORDS;) {
+		struct iovec iov = { &record, record_fill(&record, writer, 0, n, 0) };
+
+		while (is_held_back && backlog() > CAPACITY / 2)
+			usleep(100);
+		if (ring_publish(ring, &iov, 1) == RING_PUBLISHED)
+			n++;
+	}
+	return NULL;
+}
+
+/* Waits as a worker does. Without a poke and without a timer: a lost wake shows as a time-out. */
+static void ring_await(struct ring_reader *reader)
+{
+	struct pollfd fd = { .fd = ring_wake_fd(ring, reader->slot), .events = POLLIN };
+	uint64_t count;
+
+	if (ring_sleep(reader)) {
+		expect(poll(&fd, 1, WAKE_MS) == 1);
+		(void)!read(fd.fd, &count, sizeof(count));
+	}
+	ring_awake(reader);
+}
+
+/* Dawdles until the reader is a lap behind, or there is nothing more to be late for. */
+static void fall_behind(const struct ring_reader *reader, const _Atomic bool *is_last)
+{
+	struct ring_reader probe;
+
+	do {
+		usleep(50);
+		ring_reader_init(&probe, ring, 0);
+	} while (probe.pos - reader->pos <= CAPACITY && !atomic_load(is_last));
+}
+
+static void *reader_run(void *arg)
+{
+	struct reader_arg *me = arg;
+	struct record_trail trails[RECORD_WRITERS] = { 0 };
+	unsigned char *buf = malloc(ring_max_record(ring));
+	struct record_buf record;
+	size_t len;
+
+	for (bool was_last = false;;) {
+		enum ring_read got = ring_read(&me->reader, buf, ring_max_record(ring), &len);
+
+		if (got == RING_EMPTY) {
+			if (was_last || me->seen == (uint64_t)WRITERS * RECORDS)
+				break;
+			was_last = atomic_load(&me->is_last);
+			if (!me->may_lap)
+				ring_await(&me->reader);
+			continue;
+		}
+		if (got == RING_LAPPED) {
+			expect(me->may_lap);
+			for (unsigned w = 0; w < RECORD_WRITERS; w++)
+				trails[w].lost_sight = true;
+			continue;
+		}
+		memcpy(&record, buf, len < sizeof(record) ? len : sizeof(record));
+		expect(record_is_whole(&record, len));
+		expect(record_follows(&trails[record.head.writer % RECORD_WRITERS], &record.head));
+		me->seen++;
+		if (!me->may_lap)
+			atomic_store(&reader_pos[me->reader.slot], me->reader.pos);
+		else if (me->seen % 256 == 0)
+			fall_behind(&me->reader, &me->is_last);
+	}
+	free(buf);
+	return NULL;
+}
+
+static void readers_and_writers(struct reader_arg args[READERS], bool may_lap)
+{
+	pthread_t readers[READERS], writers[WRITERS];
+	bool is_held_back = !may_lap;
+
+	ring = ring_create(CAPACITY, READERS);
+	ck_assert_ptr_nonnull(ring);
+	for (unsigned i = 0; i < READERS; i++) {
+		args[i].may_lap = may_lap;
+		ring_reader_init(&args[i].reader, ring, i);
+		ck_assert_int_eq(pthread_create(&readers[i], NULL, reader_run, &args[i]), 0);
+	}
+	for (int i = 0; i < WRITERS; i++)
+		ck_assert_int_eq(pthread_create(&writers[i], NULL, writer_run, &is_held_back), 0);
+	for (int i = 0; i < WRITERS; i++)
+		pthread_join(writers[i], NULL);
+	for (int i = 0; i < READERS; i++)
+		atomic_store(&args[i].is_last, true);
+	ring_poke_all(ring);
+	for (int i = 0; i < READERS; i++)
+		pthread_join(readers[i], NULL);
+	ring_free(ring);
+	ck_assert_uint_eq(failures, 0);
+}
+
+/* R1, R2, R5. */
+START_TEST(readers_that_are_waited_for_see_every_record_of_every_writer)
+	{
+		struct reader_arg args[READERS] = { 0 };
+
+		readers_and_writers(args, false);
+		for (int i = 0; i < READERS; i++)
+			ck_assert_uint_eq(args[i].seen, (uint64_t)WRITERS * RECORDS);
+	}
+END_TEST
+
+START_TEST(readers_that_are_not_waited_for_are_lapped_and_see_nothing_torn)
+	{
+		struct reader_arg args[READERS] = { 0 };
+		uint64_t laps = 0;
+
+		readers_and_writers(args, true);
+		for (int i = 0; i < READERS; i++) {
+			ck_assert_uint_gt(args[i].seen, 0);
+			laps += args[i].reader.laps;
+		}
+		ck_assert_uint_gt(laps, 0);
+	}
+END_TEST
+
+static void *echo_run(void *arg)
+{
+	unsigned char *buf = malloc(ring_max_record(ring));
+	size_t len;
+
+	for (uint64_t seen = 0; seen < ROUNDS && !failures;) {
+		ring_await(arg);
+		while (ring_read(arg, buf, ring_max_record(ring), &len) == RING_RECORD)
+			atomic_store(&echoed, ++seen);
+	}
+	free(buf);
+	return NULL;
+}
+
+/* R5: one record at a time, so that each must wake by itself. The pauses hit sleeper and waker askew. */
+START_TEST(a_sleeper_notices_every_single_record)
+	{
+		struct ring_reader reader;
+		pthread_t sleeper;
+		unsigned pause = 1;
+
+		ring = ring_create(CAPACITY, 1);
+		ring_reader_init(&reader, ring, 0);
+		ck_assert_int_eq(pthread_create(&sleeper, NULL, echo_run, &reader), 0);
+		for (uint64_t n = 1; n <= ROUNDS && !failures; n++) {
+			struct iovec iov = { &n, sizeof(n) };
+
+			while (ring_publish(ring, &iov, 1) != RING_PUBLISHED)
+				;
+			while (atomic_load(&echoed) < n && !failures)
+				;
+			pause = record_mix(pause) | 1;
+			for (volatile unsigned i = 0; i < pause % 128; i++)
+				;
+		}
+		pthread_join(sleeper, NULL);
+		ring_free(ring);
+		ck_assert_uint_eq(failures, 0);
+		ck_assert_uint_eq(echoed, ROUNDS);
+	}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("ring_threads");
+	TCase *tc = tcase_create("threads");
+	SRunner *runner;
+	int failed;
+
+	tcase_set_timeout(tc, 120);
+	tcase_add_test(tc, readers_that_are_waited_for_see_every_record_of_every_writer);
+	tcase_add_test(tc, readers_that_are_not_waited_for_are_lapped_and_see_nothing_torn);
+	tcase_add_test(tc, a_sleeper_notices_every_single_record);
+	suite_add_tcase(s, tc);
+	runner = srunner_create(s);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
