@@ -1,4 +1,7 @@
-/* conf: libconfuse reads the syntax; conf.def says what there is, and from it comes everything below. */
+/*
+ * conf: libconfuse reads the syntax; conf.def says what there is, and from it comes everything
+ * below.
+ */
 #include "conf.h"
 
 #include <arpa/inet.h>
@@ -15,7 +18,10 @@
 #define FILE_BYTES_MAX ((size_t)1 << 20)
 #define ADDRESS_SIZE 64 /* more than any numeric address has */
 
-/* Where an error goes: libconfuse's callbacks take no argument of ours, so the parse in progress is known here. */
+/*
+ * Where an error goes: libconfuse's callbacks take no argument of ours, so the parse in progress
+ * is known here.
+ */
 static struct {
 	const char *name;
 	struct buf *error; /* the first error is the one that is told */
@@ -92,7 +98,8 @@ static const char *origin_wrong(const char *text)
 			return wrong;
 		end = host + len + 2;
 	} else {
-		for (end = host; isalnum((unsigned char)*end) || (*end && strchr("-._", *end)); end++)
+		for (end = host; isalnum((unsigned char)*end) || (*end && strchr("-._", *end));
+			end++)
 			;
 		if (end == host)
 			return wrong;
@@ -123,13 +130,17 @@ static const char *log_target_wrong(const char *text)
 	return "is not stderr, syslog or an absolute path";
 }
 
-/* What is asked of a text, or of each text in a list, beyond being one: why it is wrong, or NULL. */
+/*
+ * What is asked of a text, or of each text in a list, beyond being one: why it is wrong, or NULL.
+ */
 static const struct {
 	const char *setting;
 	const char *(*wrong)(const char *text);
 } text_checks[] = {
-	{ "listen", listen_wrong },	    { "allowed_origins", origin_wrong },
-	{ "trusted_proxies", proxy_wrong }, { "log_level", log_level_wrong },
+	{ "listen", listen_wrong },
+	{ "allowed_origins", origin_wrong },
+	{ "trusted_proxies", proxy_wrong },
+	{ "log_level", log_level_wrong },
 	{ "log_target", log_target_wrong },
 };
 
@@ -159,8 +170,8 @@ static int check_number(cfg_t *cfg, cfg_opt_t *opt)
 			continue;
 		if (value >= ranges[i].min && value <= ranges[i].max)
 			return 0;
-		cfg_error(cfg, "%s: %ld is not between %ld and %ld", cfg_opt_name(opt), value, ranges[i].min,
-			ranges[i].max);
+		cfg_error(cfg, "%s: %ld is not between %ld and %ld", cfg_opt_name(opt), value,
+			ranges[i].min, ranges[i].max);
 		return -1;
 	}
 	return 0;
@@ -250,7 +261,8 @@ static cfg_t *new_parser(void)
 	cfg_set_error_function(cfg, report);
 #define TEXT(name, def, live, doc) cfg_set_validate_func(cfg, #name, check_text);
 #define LIST(name, def, live, doc) cfg_set_validate_func(cfg, #name, check_text);
-#define NUMBER(name, def, min, max, unit, live, doc) cfg_set_validate_func(cfg, #name, check_number);
+#define NUMBER(name, def, min, max, unit, live, doc) \
+	cfg_set_validate_func(cfg, #name, check_number);
 #define SWITCH(name, def, live, doc)
 #include "conf.def"
 #undef TEXT
@@ -418,16 +430,16 @@ static bool lists_equal(const struct conf_list *a, const struct conf_list *b)
 
 const char *conf_needs_restart(const struct conf *a, const struct conf *b)
 {
-#define TEXT(name, def, live, doc) \
+#define TEXT(name, def, live, doc)                    \
 	if (!(live) && strcmp(a->name, b->name) != 0) \
 		return #name;
-#define LIST(name, def, live, doc) \
+#define LIST(name, def, live, doc)                       \
 	if (!(live) && !lists_equal(&a->name, &b->name)) \
 		return #name;
 #define NUMBER(name, def, min, max, unit, live, doc) \
-	if (!(live) && a->name != b->name) \
+	if (!(live) && a->name != b->name)           \
 		return #name;
-#define SWITCH(name, def, live, doc) \
+#define SWITCH(name, def, live, doc)       \
 	if (!(live) && a->name != b->name) \
 		return #name;
 #include "conf.def"
@@ -442,8 +454,8 @@ const char *conf_needs_restart(const struct conf *a, const struct conf *b)
 struct doc {
 	const char *name;
 	const char *kind;
-	const char *range;	/* "" where there is none */
-	const char *dflt;	/* as one writes it in the file */
+	const char *range; /* "" where there is none */
+	const char *dflt; /* as one writes it in the file */
 	bool live;
 	const char *text;
 };
@@ -483,11 +495,13 @@ void conf_doc_man(struct buf *out)
 
 		buf_addf(out, ".TP\n.B %s\n", d->name);
 		put_roff(out, d->text);
-		buf_addf(out, "\n.br\n(%s%s%s; default\n.BR ", d->kind, *d->range ? ": " : "", d->range);
+		buf_addf(out, "\n.br\n(%s%s%s; default\n.BR ", d->kind, *d->range ? ": " : "",
+			d->range);
 		buf_add_str(out, "\"");
 		for (const char *p = d->dflt; *p; p++)
 			buf_add_str(out, *p == '"' ? "\\(dq" : (char[]){ *p, '\0' });
-		buf_addf(out, "\" ;\n%s)\n", d->live ? "a reload puts it in force" : "needs a restart");
+		buf_addf(out, "\" ;\n%s)\n",
+			d->live ? "a reload puts it in force" : "needs a restart");
 	}
 }
 
@@ -499,7 +513,9 @@ void conf_doc_sample(struct buf *out)
 	for (i = 0; i < sizeof(docs) / sizeof(docs[0]); i++) {
 		const struct doc *d = &docs[i];
 
-		buf_addf(out, "\n# %s\n# (%s%s%s; %s)\n#%s = %s\n", d->text, d->kind, *d->range ? ": " : "",
-			d->range, d->live ? "a reload puts it in force" : "needs a restart", d->name, d->dflt);
+		buf_addf(out, "\n# %s\n# (%s%s%s; %s)\n#%s = %s\n", d->text, d->kind,
+			*d->range ? ": " : "", d->range,
+			d->live ? "a reload puts it in force" : "needs a restart", d->name,
+			d->dflt);
 	}
 }

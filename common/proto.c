@@ -168,6 +168,8 @@ record_decode(struct record *r, const uint8_t *bytes, size_t len)
 	memcpy(&f, bytes, sizeof(f));
 	if (f.type == 0 || f.type >= RECORD_TYPE_MAX || f.event >= RECORD_EVENT_MAX)
 		return false;
+	if (f.seq < 0 || f.seq > PROTO_ID_MAX || f.mod < 0 || f.mod > PROTO_ID_MAX)
+		return false;
 	if (f.content_len > PROTO_CONTENT_MAX || f.client_id_len > PROTO_CLIENT_ID_MAX)
 		return false;
 	if (len != sizeof(f) + f.content_len + f.client_id_len)

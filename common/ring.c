@@ -97,7 +97,8 @@
  *	+---------------+---------------+-----------------------------------+
  *	| mark, 32 bits | size, 32 bits | content, `size` bytes, then 0..7  |
  *	+---------------+---------------+-----------------------------------+
- *	mark: bits 0-30 the position / 8, so that bytes of another place or lap do not pass for a header;
+ *	mark: bits 0-30 the position / 8, so that bytes of another place or lap do
+ *	      not pass for a header;
  *	      bit 31 set for padding.
  *	size: of the content in bytes; both numbers little-endian.
  */

@@ -88,7 +88,7 @@ void ring_reader_init(struct ring_reader *reader, struct ring *ring, unsigned sl
 enum ring_read {
 	RING_RECORD, /* buf holds one whole record of *len bytes */
 	RING_EMPTY, /* nothing more for now */
-	RING_LAPPED /* records were missed; the reader stands at the tail now. Repair, then go on. */
+	RING_LAPPED /* records were missed; the reader stands at the tail now */
 };
 
 /*

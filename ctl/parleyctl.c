@@ -1,12 +1,11 @@
 /*
  * parleyctl: looks after a parleyd and its database (parleyctl(8)).
  *
- * Owns: nothing that outlives a call. It reads the same settings as the daemon; what it tells of a running
- * one it sees in the pid file's lock and in the status file.
+ * Owns: nothing that outlives a call. It reads the same settings as the daemon; what it tells of
+ * a running one it sees in the pid file's lock and in the status file.
  */
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <libpq-fe.h>
 #include <openssl/crypto.h>
@@ -15,14 +14,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "buf.h"
 #include "clock.h"
 #include "conf.h"
 #include "migrate.h"
+#include "pidfile.h"
 #include "stats.h"
 #include "token.h"
 
@@ -53,47 +51,6 @@ static int fail_database(const char *message)
 	return fail("%.*s", (int)strcspn(message, "\n"), message);
 }
 
-/* A daemon, as its pid file shows it. */
-struct daemon {
-	int fd; /* of the pid file */
-	pid_t pid;
-};
-
-/* The master holds the lock while it lives, so a pid file that a crash left behind deceives nobody. */
-static bool daemon_lives(const struct daemon *d)
-{
-	if (flock(d->fd, LOCK_SH | LOCK_NB) != 0)
-		return errno == EWOULDBLOCK;
-	flock(d->fd, LOCK_UN);
-	return false;
-}
-
-static void daemon_close(struct daemon *d)
-{
-	close(d->fd);
-}
-
-/* Whether a daemon runs with this pid file; then *d is to be closed. */
-static bool daemon_open(struct daemon *d, const struct conf *conf)
-{
-	char text[32];
-	ssize_t len;
-
-	d->pid = 0;
-	d->fd = open(conf->pid_file, O_RDONLY | O_CLOEXEC);
-	if (d->fd < 0)
-		return false;
-	if (daemon_lives(d)) {
-		len = read(d->fd, text, sizeof(text) - 1);
-		text[len > 0 ? len : 0] = '\0';
-		d->pid = (pid_t)strtol(text, NULL, 10);
-		if (d->pid > 1)
-			return true;
-	}
-	daemon_close(d);
-	return false;
-}
-
 static int not_running(const struct conf *conf)
 {
 	return fail("parleyd does not run (%s is not locked)", conf->pid_file);
@@ -122,16 +79,15 @@ static int run_migrate(const struct conf *conf, char **args)
 static int run_reset_database(const struct conf *conf, char **args)
 {
 	struct buf why = BUF_EMPTY;
-	struct daemon d;
+	pid_t pid;
 
 	if (!args[0] || strcmp(args[0], "--yes") != 0) {
 		fail("reset-database deletes everything: say reset-database --yes");
 		return EXIT_USAGE;
 	}
-	if (daemon_open(&d, conf)) {
-		daemon_close(&d);
-		return fail("parleyd runs (pid %ld): stop it first", (long)d.pid);
-	}
+	pid = pidfile_owner(conf->pid_file);
+	if (pid != 0)
+		return fail("parleyd runs (pid %ld): stop it first", (long)pid);
 	return say_migrated(migrate_reset(conf->database, &why), &why);
 }
 
@@ -161,9 +117,10 @@ static char *fold(char *username)
 
 static int run_token(const struct conf *conf, char **args)
 {
-	static const char sql[] = "insert into tokens (hash, user_id, expires_at) "
-				  "select $1::bytea, user_id, now() + make_interval(secs => $2::int) "
-				  "from users where username = $3 and deleted_at is null";
+	static const char sql[] =
+		"insert into tokens (hash, user_id, expires_at) "
+		"select $1::bytea, user_id, now() + make_interval(secs => $2::int) "
+		"from users where username = $3 and deleted_at is null";
 	char token[TOKEN_CHARS + 1], digest[DIGEST_HEX_SIZE], lifetime[24];
 	const char *values[] = { digest, lifetime, fold(args[0]) };
 	PGresult *r = NULL;
@@ -197,13 +154,15 @@ static void print_status(const struct stats *s)
 
 	printf("parleyd runs: master %u, hasher %u, for %lld s\n", s->master_pid, s->hasher_pid,
 		(long long)(age_ms / 1000));
-	printf("%4s %8s %12s %8s %10s %10s\n", "slot", "pid", "connections", "sockets", "posts", "deliveries");
+	printf("%4s %8s %12s %8s %10s %10s\n", "slot", "pid", "connections", "sockets", "posts",
+		"deliveries");
 	for (i = 0; i < s->n_slots; i++) {
 		const struct stats_slot *w = &s->slots[i];
 
 		if (w->alive)
-			printf("%4u %8u %12u %8u %10llu %10llu\n", i, w->pid, w->connections, w->sockets,
-				(unsigned long long)w->posts, (unsigned long long)w->deliveries);
+			printf("%4u %8u %12u %8u %10llu %10llu\n", i, w->pid, w->connections,
+				w->sockets, (unsigned long long)w->posts,
+				(unsigned long long)w->deliveries);
 		else
 			printf("%4u %8s\n", i, "dead");
 	}
@@ -213,21 +172,20 @@ static int run_status(const struct conf *conf, char **args)
 {
 	struct buf path = BUF_EMPTY, json = BUF_EMPTY;
 	const struct stats *s;
-	struct daemon d;
 	int rc = EXIT_SUCCESS;
 
 	if (args[0] && strcmp(args[0], "--json") != 0) {
 		fail("status takes only --json");
 		return EXIT_USAGE;
 	}
-	if (!daemon_open(&d, conf))
+	if (pidfile_owner(conf->pid_file) == 0)
 		return not_running(conf);
-	daemon_close(&d);
 	stats_path(&path, conf->pid_file);
 	s = stats_open(buf_cstr(&path));
 	if (!s) {
 		rc = fail("%s: %s", buf_cstr(&path),
-			errno == EPROTO ? "written by another version of parleyd" : strerror(errno));
+			errno == EPROTO ? "written by another version of parleyd"
+					: strerror(errno));
 	} else if (args[0]) {
 		stats_put_json(&json, s);
 		puts(buf_cstr(&json));
@@ -239,51 +197,51 @@ static int run_status(const struct conf *conf, char **args)
 	return rc;
 }
 
-/* The settings were read and checked before this: a file that the daemon would refuse does not get here. */
+/*
+ * The settings were read and checked before this: a file that the daemon would refuse does not
+ * get here.
+ */
 static int run_reload(const struct conf *conf, char **args)
 {
-	struct daemon d;
-	int rc = EXIT_SUCCESS;
+	pid_t pid = pidfile_owner(conf->pid_file);
 
 	(void)args;
-	if (!daemon_open(&d, conf))
+	if (pid == 0)
 		return not_running(conf);
-	if (kill(d.pid, SIGHUP) != 0)
-		rc = fail("pid %ld: %s", (long)d.pid, strerror(errno));
-	daemon_close(&d);
-	return rc;
+	if (kill(pid, SIGHUP) != 0)
+		return fail("pid %ld: %s", (long)pid, strerror(errno));
+	return EXIT_SUCCESS;
 }
 
 static int run_stop(const struct conf *conf, char **args)
 {
 	const struct timespec pause = { 0, STOP_LOOK_MS * 1000000L };
 	int64_t deadline = clock_mono_ms() + STOP_MS;
-	struct daemon d;
-	int rc = EXIT_SUCCESS;
+	pid_t pid = pidfile_owner(conf->pid_file);
 
 	(void)args;
-	if (!daemon_open(&d, conf))
+	if (pid == 0)
 		return not_running(conf);
-	if (kill(d.pid, SIGTERM) != 0)
-		rc = fail("pid %ld: %s", (long)d.pid, strerror(errno));
-	while (rc == EXIT_SUCCESS && daemon_lives(&d)) {
+	if (kill(pid, SIGTERM) != 0)
+		return fail("pid %ld: %s", (long)pid, strerror(errno));
+	while (pidfile_owner(conf->pid_file) == pid) {
 		if (clock_mono_ms() >= deadline)
-			rc = fail("pid %ld is still there after %d s", (long)d.pid, STOP_MS / 1000);
+			return fail("pid %ld is still there after %d s", (long)pid, STOP_MS / 1000);
 		nanosleep(&pause, NULL);
 	}
-	daemon_close(&d);
-	return rc;
+	return EXIT_SUCCESS;
 }
 
 static const struct command {
 	const char *name;
 	const char *arguments; /* as --help shows them */
-	int least, most;       /* how many there may be */
+	int least, most; /* how many there may be */
 	int (*run)(const struct conf *conf, char **args);
 	const char *doc;
 } commands[] = {
 	{ "migrate", "", 0, 0, run_migrate, "create the database or bring its schema up to date" },
-	{ "reset-database", "--yes", 0, 1, run_reset_database, "delete everything in the database" },
+	{ "reset-database", "--yes", 0, 1, run_reset_database,
+		"delete everything in the database" },
 	{ "token", "USERNAME", 1, 1, run_token, "make an access token and print it" },
 	{ "status", "[--json]", 0, 1, run_status, "tell what the daemon does" },
 	{ "reload", "", 0, 0, run_reload, "have the daemon read its settings anew" },
@@ -296,7 +254,8 @@ static void print_usage(FILE *out)
 
 	fputs("usage: parleyctl -c FILE COMMAND [ARGUMENT...]\n\n", out);
 	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		fprintf(out, "  %-15s%-10s %s\n", commands[i].name, commands[i].arguments, commands[i].doc);
+		fprintf(out, "  %-15s%-10s %s\n", commands[i].name, commands[i].arguments,
+			commands[i].doc);
 	fputs("\n  -c FILE      the settings of the daemon, see parley.conf(5)\n"
 	      "  --help       this text\n"
 	      "  --version    the version\n",

@@ -7,8 +7,7 @@
 
 #define ROUTES_MAX 64
 
-static void
-run_healthz(void *env, struct http_call *call)
+static void run_healthz(void *env, struct http_call *call)
 {
 	static const char ok[] = "{\"status\":\"ok\"}";
 	const struct api *api = env;
@@ -19,8 +18,7 @@ run_healthz(void *env, struct http_call *call)
 		http_reply_error(call, ERROR_unavailable);
 }
 
-static void
-run_openapi(void *env, struct http_call *call)
+static void run_openapi(void *env, struct http_call *call)
 {
 	struct buf b = BUF_EMPTY;
 
@@ -54,8 +52,7 @@ static const struct http_route routes[] = {
 
 static const struct api_part api_own = { routes, sizeof(routes) / sizeof(routes[0]) };
 
-const struct http_route *
-api_routes(size_t *n)
+const struct http_route *api_routes(size_t *n)
 {
 	static const struct api_part *const parts[] = {
 		&api_session,
@@ -79,15 +76,13 @@ api_routes(size_t *n)
 	return table;
 }
 
-void
-api_reply(struct http_call *call, int status, struct buf *b)
+void api_reply(struct http_call *call, int status, struct buf *b)
 {
 	http_reply(call, status, b->data, b->len);
 	buf_fini(b);
 }
 
-bool
-api_is_caller(struct http_call *call, const struct arg *named)
+bool api_is_caller(struct http_call *call, const struct arg *named)
 {
 	if (!named->present || named->number == http_user(call))
 		return true;
@@ -95,8 +90,7 @@ api_is_caller(struct http_call *call, const struct arg *named)
 	return false;
 }
 
-void
-api_reply_me(void *call, enum error error, const store_rows *rows)
+void api_reply_me(void *call, enum error error, const store_rows *rows)
 {
 	struct buf b = BUF_EMPTY;
 	struct user u;

@@ -11,8 +11,7 @@
 
 /* GET /chats */
 
-static void
-chats_read(void *call, enum error error, const store_rows *rows)
+static void chats_read(void *call, enum error error, const store_rows *rows)
 {
 	struct buf b = BUF_EMPTY;
 
@@ -33,8 +32,7 @@ chats_read(void *call, enum error error, const store_rows *rows)
 	api_reply(call, 200, &b);
 }
 
-static void
-run_chats(void *env, struct http_call *call)
+static void run_chats(void *env, struct http_call *call)
 {
 	const struct api *api = env;
 
@@ -62,8 +60,7 @@ struct history {
 	int64_t limit;
 };
 
-static void
-history_read(void *arg, enum error error, const store_rows *rows)
+static void history_read(void *arg, enum error error, const store_rows *rows)
 {
 	struct history *h = arg;
 	struct buf b = BUF_EMPTY;
@@ -81,8 +78,7 @@ history_read(void *arg, enum error error, const store_rows *rows)
 	free(h);
 }
 
-static void
-history_conv(void *arg, enum error error, const store_rows *rows)
+static void history_conv(void *arg, enum error error, const store_rows *rows)
 {
 	static const char empty[] = "{\"messages\":[],\"more\":false}";
 	struct history *h = arg;
@@ -99,12 +95,13 @@ history_conv(void *arg, enum error error, const store_rows *rows)
 		free(h);
 		return;
 	}
-	store_history(h->api->store, h->conv.id, at[HISTORY_BEFORE].present ? at[HISTORY_BEFORE].number : 0,
-		at[HISTORY_AFTER].present ? at[HISTORY_AFTER].number : -1, h->limit, history_read, h);
+	store_history(h->api->store, h->conv.id,
+		at[HISTORY_BEFORE].present ? at[HISTORY_BEFORE].number : 0,
+		at[HISTORY_AFTER].present ? at[HISTORY_AFTER].number : -1, h->limit, history_read,
+		h);
 }
 
-static void
-run_history(void *env, struct http_call *call)
+static void run_history(void *env, struct http_call *call)
 {
 	static const char both[] = "{\"field\":\"after\",\"detail\":\"not together with before\"}";
 	const struct api *api = env;

@@ -15,8 +15,7 @@ struct pending {
 	int status;
 };
 
-static void
-group_read(void *arg, enum error error, const store_rows *rows)
+static void group_read(void *arg, enum error error, const store_rows *rows)
 {
 	struct pending *p = arg;
 	struct buf b = BUF_EMPTY;
@@ -33,8 +32,7 @@ group_read(void *arg, enum error error, const store_rows *rows)
 }
 
 /* A change without a mod: the group went with its last member, and has no message to tell of it. */
-static void
-publish(const struct api *api, const struct change *c)
+static void publish(const struct api *api, const struct change *c)
 {
 	const struct record gone = { .type = RECORD_GONE, .conv = c->conv, .message = c->message };
 
@@ -46,8 +44,7 @@ publish(const struct api *api, const struct change *c)
 		bus_publish_change(api->bus, c, RECORD_NEW, 0);
 }
 
-static void
-changed(void *arg, enum error error, const struct change *c)
+static void changed(void *arg, enum error error, const struct change *c)
 {
 	struct pending *p = arg;
 
@@ -66,8 +63,7 @@ changed(void *arg, enum error error, const struct change *c)
 	store_group(p->api->store, http_user(p->call), p->group_id, group_read, p);
 }
 
-static struct pending *
-pending_new(const struct api *api, struct http_call *call, int status)
+static struct pending *pending_new(const struct api *api, struct http_call *call, int status)
 {
 	struct pending *p = malloc(sizeof(*p));
 
@@ -77,9 +73,8 @@ pending_new(const struct api *api, struct http_call *call, int status)
 	return p;
 }
 
-static void
-change(const struct api *api, struct http_call *call, int status, enum store_op op, int64_t group_id,
-	int64_t user_id, struct text name)
+static void change(const struct api *api, struct http_call *call, int status, enum store_op op,
+	int64_t group_id, int64_t user_id, struct text name)
 {
 	store_change(api->store, op, http_user(call), group_id, user_id, name, changed,
 		pending_new(api, call, status));
@@ -91,8 +86,7 @@ static const struct arg_spec create_args[] = {
 	{ "name", ARG_CHARS, true, false, 1, API_NAME_MAX, ARG_BODY, "The group's name." },
 };
 
-static void
-run_create(void *env, struct http_call *call)
+static void run_create(void *env, struct http_call *call)
 {
 	change(env, call, 201, STORE_CREATE_GROUP, 0, 0, http_args(call)->at[0].text);
 }
@@ -102,12 +96,13 @@ run_create(void *env, struct http_call *call)
 enum { GROUP_ID, GROUP_NAME };
 
 static const struct arg_spec group_args[] = {
-	[GROUP_ID] = { "group_id", ARG_ID, true, false, 0, 0, ARG_PATH, "A group the caller is in." },
-	[GROUP_NAME] = { "name", ARG_CHARS, true, false, 1, API_NAME_MAX, ARG_BODY, "The new name." },
+	[GROUP_ID] = { "group_id", ARG_ID, true, false, 0, 0, ARG_PATH,
+		"A group the caller is in." },
+	[GROUP_NAME] = { "name", ARG_CHARS, true, false, 1, API_NAME_MAX, ARG_BODY,
+		"The new name." },
 };
 
-static void
-run_get(void *env, struct http_call *call)
+static void run_get(void *env, struct http_call *call)
 {
 	const struct api *api = env;
 	struct pending *p = pending_new(api, call, 200);
@@ -116,8 +111,7 @@ run_get(void *env, struct http_call *call)
 	store_group(api->store, http_user(call), p->group_id, group_read, p);
 }
 
-static void
-run_rename(void *env, struct http_call *call)
+static void run_rename(void *env, struct http_call *call)
 {
 	const struct arg *at = http_args(call)->at;
 
@@ -129,30 +123,29 @@ run_rename(void *env, struct http_call *call)
 enum { MEMBER_GROUP, MEMBER_USER };
 
 static const struct arg_spec member_args[] = {
-	[MEMBER_GROUP] = { "group_id", ARG_ID, true, false, 0, 0, ARG_BODY, "A group the caller is in." },
+	[MEMBER_GROUP] = { "group_id", ARG_ID, true, false, 0, 0, ARG_BODY,
+		"A group the caller is in." },
 	[MEMBER_USER] = { "user_id", ARG_ID, true, false, 0, 0, ARG_BODY, "Whom." },
 };
 
 static const struct text no_text = { NULL, 0 };
 
-static void
-run_add(void *env, struct http_call *call)
+static void run_add(void *env, struct http_call *call)
 {
 	const struct arg *at = http_args(call)->at;
 
 	change(env, call, 204, STORE_ADD, at[MEMBER_GROUP].number, at[MEMBER_USER].number, no_text);
 }
 
-static void
-run_remove(void *env, struct http_call *call)
+static void run_remove(void *env, struct http_call *call)
 {
 	const struct arg *at = http_args(call)->at;
 
-	change(env, call, 204, STORE_REMOVE, at[MEMBER_GROUP].number, at[MEMBER_USER].number, no_text);
+	change(env, call, 204, STORE_REMOVE, at[MEMBER_GROUP].number, at[MEMBER_USER].number,
+		no_text);
 }
 
-static void
-run_leave(void *env, struct http_call *call)
+static void run_leave(void *env, struct http_call *call)
 {
 	const struct arg *at = http_args(call)->at;
 

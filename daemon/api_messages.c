@@ -1,7 +1,8 @@
 /*
  * api_messages: sending, changing and reading of messages.
  *
- * What is committed is published, then answered: whoever has the answer can rely on the message being there.
+ * What is committed is published, then answered: whoever has the answer can rely on the message
+ * being there.
  */
 #include <stdlib.h>
 
@@ -18,8 +19,8 @@ struct pending {
 	enum record_event event;
 };
 
-static struct pending *
-pending_new(const struct api *api, struct http_call *call, enum record_event event)
+static struct pending *pending_new(
+	const struct api *api, struct http_call *call, enum record_event event)
 {
 	struct pending *p = malloc(sizeof(*p));
 
@@ -29,8 +30,7 @@ pending_new(const struct api *api, struct http_call *call, enum record_event eve
 	return p;
 }
 
-static void
-reply_message(struct http_call *call, int status, const struct change *c)
+static void reply_message(struct http_call *call, int status, const struct change *c)
 {
 	struct buf b = BUF_EMPTY;
 
@@ -47,19 +47,20 @@ enum { SEND_RECEIVER, SEND_CONTENT, SEND_CLIENT_ID, SEND_SENDER };
 static const struct arg_spec send_args[] = {
 	[SEND_RECEIVER] = { "receiver_id", ARG_ID, true, false, 0, 0, ARG_BODY,
 		"A user, or a group the caller is in." },
-	[SEND_CONTENT] = { "content", ARG_TEXT, true, false, 1, PROTO_CONTENT_MAX, ARG_BODY, "The text." },
-	[SEND_CLIENT_ID] = { "client_id", ARG_CLIENT_ID, false, false, 1, PROTO_CLIENT_ID_MAX, ARG_BODY,
+	[SEND_CONTENT] = { "content", ARG_TEXT, true, false, 1, PROTO_CONTENT_MAX, ARG_BODY,
+		"The text." },
+	[SEND_CLIENT_ID] = { "client_id", ARG_CLIENT_ID, false, false, 1, PROTO_CLIENT_ID_MAX,
+		ARG_BODY,
 		"The sender's own name for this send; a repeat with the same one is stored once." },
 	[SEND_SENDER] = { "sender_id", ARG_ID, false, false, 0, 0, ARG_BODY, "The caller." },
 };
 
-static void
-sent(void *arg, enum error error, const struct change *c)
+static void sent(void *arg, enum error error, const struct change *c)
 {
 	struct pending *p = arg;
 
 	if (error == ERROR_NONE) {
-		/* A repeat too: the first may have been committed by a worker that died before it could publish it. */
+		/* A repeat too: its first worker may have died before it could publish it. */
 		bus_publish_change(p->api->bus, c, RECORD_NEW, 0);
 		reply_message(p->call, c->duplicate ? 200 : 201, c);
 		FAULT("post.acked");
@@ -69,8 +70,7 @@ sent(void *arg, enum error error, const struct change *c)
 	free(p);
 }
 
-static void
-run_send(void *env, struct http_call *call)
+static void run_send(void *env, struct http_call *call)
 {
 	const struct api *api = env;
 	const struct arg *at = http_args(call)->at;
@@ -98,8 +98,7 @@ static const struct arg_spec change_args[] = {
 		"The new text." },
 };
 
-static void
-changed(void *arg, enum error error, const struct change *c)
+static void changed(void *arg, enum error error, const struct change *c)
 {
 	struct pending *p = arg;
 
@@ -114,8 +113,7 @@ changed(void *arg, enum error error, const struct change *c)
 	free(p);
 }
 
-static void
-run_edit(void *env, struct http_call *call)
+static void run_edit(void *env, struct http_call *call)
 {
 	const struct api *api = env;
 	const struct arg *at = http_args(call)->at;
@@ -124,13 +122,13 @@ run_edit(void *env, struct http_call *call)
 		at[CHANGE_CONTENT].text, changed, pending_new(api, call, RECORD_EDITED));
 }
 
-static void
-run_delete(void *env, struct http_call *call)
+static void run_delete(void *env, struct http_call *call)
 {
 	const struct api *api = env;
 
-	store_change(api->store, STORE_DELETE, http_user(call), http_args(call)->at[CHANGE_MESSAGE].number, 0,
-		(struct text){ NULL, 0 }, changed, pending_new(api, call, RECORD_DELETED));
+	store_change(api->store, STORE_DELETE, http_user(call),
+		http_args(call)->at[CHANGE_MESSAGE].number, 0, (struct text){ NULL, 0 }, changed,
+		pending_new(api, call, RECORD_DELETED));
 }
 
 /* PUT /messages/read */
@@ -139,12 +137,12 @@ enum { READ_IDS, READ_USER };
 
 static const struct arg_spec read_args[] = {
 	[READ_IDS] = { "message_ids", ARG_IDS, true, false, 1, READ_IDS_MAX, ARG_BODY,
-		"Messages that were read; those that are in none of the caller's chats are ignored." },
+		"Messages that were read; those that are in none of the caller's chats are "
+		"ignored." },
 	[READ_USER] = { "user_id", ARG_ID, false, false, 0, 0, ARG_BODY, "The caller." },
 };
 
-static void
-publish_read(const struct api *api, int64_t user_id, const struct read_mark *m)
+static void publish_read(const struct api *api, int64_t user_id, const struct read_mark *m)
 {
 	const struct record r = {
 		.type = RECORD_READ,
@@ -156,8 +154,7 @@ publish_read(const struct api *api, int64_t user_id, const struct read_mark *m)
 	bus_publish(api->bus, &r);
 }
 
-static void
-marked_read(void *arg, enum error error, const store_rows *rows)
+static void marked_read(void *arg, enum error error, const store_rows *rows)
 {
 	struct pending *p = arg;
 	struct buf b = BUF_EMPTY;
@@ -180,8 +177,7 @@ marked_read(void *arg, enum error error, const store_rows *rows)
 	free(p);
 }
 
-static void
-run_read(void *env, struct http_call *call)
+static void run_read(void *env, struct http_call *call)
 {
 	const struct api *api = env;
 	const struct arg *at = http_args(call)->at;
@@ -196,7 +192,8 @@ static const struct http_route routes[] = {
 	{
 		.method = HTTP_POST,
 		.path = "/messages/send_message",
-		.summary = "Sends a message; a repeated client_id is answered with 200 and the message as it is now.",
+		.summary = "Sends a message; a repeated client_id is answered with 200 and the "
+			   "message as it is now.",
 		.args = send_args,
 		.n_args = sizeof(send_args) / sizeof(send_args[0]),
 		.status = 201,
@@ -208,7 +205,8 @@ static const struct http_route routes[] = {
 	{
 		.method = HTTP_PUT,
 		.path = "/messages/read",
-		.summary = "Moves the caller's watermark of each chat concerned to the highest message named.",
+		.summary = "Moves the caller's watermark of each chat concerned to the highest "
+			   "message named.",
 		.args = read_args,
 		.n_args = sizeof(read_args) / sizeof(read_args[0]),
 		.status = 200,

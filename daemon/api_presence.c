@@ -14,8 +14,7 @@ struct pending {
 	struct http_call *call;
 };
 
-static struct pending *
-pending_new(const struct api *api, struct http_call *call)
+static struct pending *pending_new(const struct api *api, struct http_call *call)
 {
 	struct pending *p = malloc(sizeof(*p));
 
@@ -30,12 +29,12 @@ pending_new(const struct api *api, struct http_call *call)
 enum { TYPING_IS, TYPING_CHAT };
 
 static const struct arg_spec typing_args[] = {
-	[TYPING_IS] = { "is_typing", ARG_BOOL, true, false, 0, 0, ARG_BODY, "Whether the caller types." },
+	[TYPING_IS] = { "is_typing", ARG_BOOL, true, false, 0, 0, ARG_BODY,
+		"Whether the caller types." },
 	[TYPING_CHAT] = { "typing_chat_id", ARG_ID, true, false, 0, 0, ARG_BODY, "The chat." },
 };
 
-static void
-typing_conv(void *arg, enum error error, const store_rows *rows)
+static void typing_conv(void *arg, enum error error, const store_rows *rows)
 {
 	struct pending *p = arg;
 	struct record r = {
@@ -56,13 +55,12 @@ typing_conv(void *arg, enum error error, const store_rows *rows)
 	free(p);
 }
 
-static void
-run_typing(void *env, struct http_call *call)
+static void run_typing(void *env, struct http_call *call)
 {
 	const struct api *api = env;
 
-	store_conv(api->store, http_user(call), http_args(call)->at[TYPING_CHAT].number, typing_conv,
-		pending_new(api, call));
+	store_conv(api->store, http_user(call), http_args(call)->at[TYPING_CHAT].number,
+		typing_conv, pending_new(api, call));
 }
 
 /* GET /users/presence */
@@ -72,8 +70,8 @@ static const struct arg_spec presence_args[] = {
 		"Users; those with whom the caller shares no chat are left out of the answer." },
 };
 
-static void
-put_presence(struct buf *b, const struct presence *presence, int64_t user_id, int64_t last_seen_ms)
+static void put_presence(
+	struct buf *b, const struct presence *presence, int64_t user_id, int64_t last_seen_ms)
 {
 	int64_t now_ms = clock_mono_ms(), gone_ms;
 	bool online = presence_look(presence, user_id, now_ms, &gone_ms) != PRESENCE_OFFLINE;
@@ -92,8 +90,7 @@ put_presence(struct buf *b, const struct presence *presence, int64_t user_id, in
 	buf_add_char(b, '}');
 }
 
-static void
-presence_known(void *arg, enum error error, const store_rows *rows)
+static void presence_known(void *arg, enum error error, const store_rows *rows)
 {
 	struct pending *p = arg;
 	struct buf b = BUF_EMPTY;
@@ -103,7 +100,8 @@ presence_known(void *arg, enum error error, const store_rows *rows)
 		for (int i = 0; i < store_n(rows); i++) {
 			if (i > 0)
 				buf_add_char(&b, ',');
-			put_presence(&b, p->api->presence, store_id_at(rows, i), store_last_seen_at(rows, i));
+			put_presence(&b, p->api->presence, store_id_at(rows, i),
+				store_last_seen_at(rows, i));
 		}
 		buf_add_str(&b, "]}");
 		api_reply(p->call, 200, &b);
@@ -113,8 +111,7 @@ presence_known(void *arg, enum error error, const store_rows *rows)
 	free(p);
 }
 
-static void
-run_presence(void *env, struct http_call *call)
+static void run_presence(void *env, struct http_call *call)
 {
 	const struct api *api = env;
 	const struct arg *ids = &http_args(call)->at[0];
@@ -127,7 +124,8 @@ static const struct http_route routes[] = {
 	{
 		.method = HTTP_POST,
 		.path = "/users/set_typing_status",
-		.summary = "Shows the others of a chat that the caller types, for 6 s, or no longer does.",
+		.summary = "Shows the others of a chat that the caller types, for 6 s, or no "
+			   "longer does.",
 		.args = typing_args,
 		.n_args = sizeof(typing_args) / sizeof(typing_args[0]),
 		.status = 204,

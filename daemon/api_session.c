@@ -1,7 +1,8 @@
 /*
  * api_session: how people come in and go out: register, login, logout, a new password.
  *
- * What is hashed is hashed by the hasher; each handler is a chain of answers, written in the order in which they come:
+ * What is hashed is hashed by the hasher; each handler is a chain of answers, written in the order
+ * in which they come:
  *
  *   login: the user's row ─► the hasher's word ─► a token stored ─► 200
  */
@@ -21,12 +22,12 @@
 
 /* Limits of tries: numbers that stand for who tries. */
 
-/* FNV-1a of 64 bits. Whoever finds two names with one number shares their tries, and wins nothing by it. */
-static uint64_t
-limit_key(char what, const void *bytes, size_t len)
+/* FNV-1a of 64 bits. Two names with one number share their tries, and nobody wins anything by it. */
+static uint64_t limit_key(char what, const void *bytes, size_t len)
 {
 	const unsigned char *at = bytes;
-	uint64_t hash = (UINT64_C(0xcbf29ce484222325) ^ (unsigned char)what) * UINT64_C(0x100000001b3);
+	uint64_t hash =
+		(UINT64_C(0xcbf29ce484222325) ^ (unsigned char)what) * UINT64_C(0x100000001b3);
 
 	for (size_t i = 0; i < len; i++)
 		hash = (hash ^ at[i]) * UINT64_C(0x100000001b3);
@@ -34,8 +35,7 @@ limit_key(char what, const void *bytes, size_t len)
 }
 
 /* An IPv6 network of 64 bits counts as one: everybody has one to choose addresses from. */
-static uint64_t
-address_key(const char *address)
+static uint64_t address_key(const char *address)
 {
 	struct in6_addr v6;
 
@@ -44,8 +44,7 @@ address_key(const char *address)
 	return limit_key('a', address, strlen(address));
 }
 
-static enum error
-hasher_error(enum hasher_result result, enum error wrong)
+static enum error hasher_error(enum hasher_result result, enum error wrong)
 {
 	switch (result) {
 	case HASHER_OK:
@@ -62,13 +61,13 @@ hasher_error(enum hasher_result result, enum error wrong)
 }
 
 /* The cookie that serves the page in place of a header; token "" and max_age 0 end it. */
-static void
-add_cookie(struct http_call *call, const char *token, long max_age)
+static void add_cookie(struct http_call *call, const char *token, long max_age)
 {
 	char cookie[COOKIE_SIZE];
 
-	snprintf(cookie, sizeof(cookie), AUTH_COOKIE "=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%ld%s",
-		token, max_age, http_is_https(call) ? "; Secure" : "");
+	snprintf(cookie, sizeof(cookie),
+		AUTH_COOKIE "=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%ld%s", token, max_age,
+		http_is_https(call) ? "; Secure" : "");
 	http_add_header(call, "Set-Cookie", cookie);
 	OPENSSL_cleanse(cookie, sizeof(cookie));
 }
@@ -83,8 +82,7 @@ struct pending {
 	char token[TOKEN_CHARS + 1];
 };
 
-static struct pending *
-pending_new(const struct api *api, struct http_call *call)
+static struct pending *pending_new(const struct api *api, struct http_call *call)
 {
 	struct pending *p = malloc(sizeof(*p));
 
@@ -94,8 +92,7 @@ pending_new(const struct api *api, struct http_call *call)
 	return p;
 }
 
-static void
-pending_free(struct pending *p)
+static void pending_free(struct pending *p)
 {
 	OPENSSL_cleanse(p->token, sizeof(p->token));
 	buf_fini(&p->user);
@@ -103,8 +100,7 @@ pending_free(struct pending *p)
 }
 
 /* Ends the call with an error; with ERROR_NONE it was answered, with nothing to say. */
-static void
-pending_end(struct pending *p, enum error error)
+static void pending_end(struct pending *p, enum error error)
 {
 	if (error != ERROR_NONE)
 		http_reply_error(p->call, error);
@@ -119,19 +115,18 @@ enum { REGISTER_USERNAME, REGISTER_FULL_NAME, REGISTER_PASSWORD, REGISTER_PICTUR
 
 static const struct arg_spec register_args[] = {
 	[REGISTER_USERNAME] = { "username", ARG_USERNAME, true, false, 3, 32, ARG_BODY,
-		"The name to log in with and to be found by; folded to lower case, unique for ever." },
+		"The name to log in with; folded to lower case, unique for ever." },
 	[REGISTER_FULL_NAME] = { "full_name", ARG_CHARS, true, false, 1, API_NAME_MAX, ARG_BODY,
 		"The name that others see." },
-	[REGISTER_PASSWORD] = { "password", ARG_TEXT, true, false, PASSWORD_MIN_BYTES, HASHER_PASSWORD_MAX,
-		ARG_BODY, "The password." },
+	[REGISTER_PASSWORD] = { "password", ARG_TEXT, true, false, PASSWORD_MIN_BYTES,
+		HASHER_PASSWORD_MAX, ARG_BODY, "The password." },
 	[REGISTER_PICTURE] = { "profile_picture", ARG_URL, false, true, 1, API_URL_MAX, ARG_BODY,
 		"Where the picture is." },
 	[REGISTER_KEY] = { "public_key", ARG_TEXT, false, true, 0, API_PUBLIC_KEY_MAX, ARG_BODY,
 		"A key for others to write to this user with; the server only keeps it." },
 };
 
-static void
-registered(void *call, enum error error, const store_rows *rows)
+static void registered(void *call, enum error error, const store_rows *rows)
 {
 	struct buf b = BUF_EMPTY;
 	struct user u;
@@ -147,8 +142,7 @@ registered(void *call, enum error error, const store_rows *rows)
 	api_reply(call, 201, &b);
 }
 
-static void
-register_hashed(void *arg, enum hasher_result result, const char *stored)
+static void register_hashed(void *arg, enum hasher_result result, const char *stored)
 {
 	struct pending *p = arg;
 	const struct arg *at = http_args(p->call)->at;
@@ -170,8 +164,7 @@ register_hashed(void *arg, enum hasher_result result, const char *stored)
 	pending_free(p);
 }
 
-static void
-run_register(void *env, struct http_call *call)
+static void run_register(void *env, struct http_call *call)
 {
 	const struct api *api = env;
 	struct text password = http_args(call)->at[REGISTER_PASSWORD].text;
@@ -186,15 +179,15 @@ run_register(void *env, struct http_call *call)
 enum { LOGIN_USERNAME, LOGIN_PASSWORD, LOGIN_COOKIE };
 
 static const struct arg_spec login_args[] = {
-	[LOGIN_USERNAME] = { "username", ARG_USERNAME, true, false, 3, 32, ARG_BODY, "In any case." },
+	[LOGIN_USERNAME] = { "username", ARG_USERNAME, true, false, 3, 32, ARG_BODY,
+		"In any case." },
 	[LOGIN_PASSWORD] = { "password", ARG_TEXT, true, false, 1, HASHER_PASSWORD_MAX, ARG_BODY,
 		"The password." },
 	[LOGIN_COOKIE] = { "cookie", ARG_BOOL, false, false, 0, 0, ARG_BODY,
 		"Whether to set the token as the cookie parley_session, too." },
 };
 
-static void
-login_token_added(void *arg, enum error error, const struct token *t)
+static void login_token_added(void *arg, enum error error, const struct token *t)
 {
 	struct pending *p = arg;
 	struct buf b = BUF_EMPTY;
@@ -221,8 +214,7 @@ login_token_added(void *arg, enum error error, const struct token *t)
 	pending_free(p);
 }
 
-static void
-login_verified(void *arg, enum hasher_result result, const char *stored)
+static void login_verified(void *arg, enum hasher_result result, const char *stored)
 {
 	struct pending *p = arg;
 	enum error error = hasher_error(result, ERROR_bad_login);
@@ -235,27 +227,28 @@ login_verified(void *arg, enum hasher_result result, const char *stored)
 	}
 	auth_mint(p->token);
 	auth_hash(hash, p->token, TOKEN_CHARS);
-	store_add_token(p->api->store, p->user_id, hash, p->api->conf->token_lifetime, login_token_added, p);
+	store_add_token(p->api->store, p->user_id, hash, p->api->conf->token_lifetime,
+		login_token_added, p);
 }
 
-/* Asks the hasher whether the password is that of the first row; no row takes as long and is wrong. */
-static void
-verify(struct pending *p, const store_rows *rows, struct text password, const uint64_t *keys, unsigned n_keys,
-	hasher_cb *cb)
+/* Is the password that of the first row? No row takes as long, and is wrong. */
+static void verify(struct pending *p, const store_rows *rows, struct text password,
+	const uint64_t *keys, unsigned n_keys, hasher_cb *cb)
 {
 	struct text stored = { NULL, 0 };
 	char text[HASHER_STORED_MAX + 1];
 
 	if (store_n(rows) > 0)
 		stored = store_password_at(rows, 0);
-	snprintf(text, sizeof(text), "%.*s", (int)stored.len, stored.data != NULL ? stored.data : "");
-	hasher_verify(p->api->hasher, password.data, password.len, stored.data != NULL ? text : NULL, keys,
-		p->api->conf->rate_limits ? n_keys : 0, cb, p);
+	snprintf(text, sizeof(text), "%.*s", (int)stored.len,
+		stored.data != NULL ? stored.data : "");
+	hasher_verify(p->api->hasher, password.data, password.len,
+		stored.data != NULL ? text : NULL, keys, p->api->conf->rate_limits ? n_keys : 0, cb,
+		p);
 	OPENSSL_cleanse(text, sizeof(text));
 }
 
-static void
-login_found(void *arg, enum error error, const store_rows *rows)
+static void login_found(void *arg, enum error error, const store_rows *rows)
 {
 	struct pending *p = arg;
 	const struct arg *at = http_args(p->call)->at;
@@ -279,8 +272,7 @@ login_found(void *arg, enum error error, const store_rows *rows)
 	verify(p, rows, at[LOGIN_PASSWORD].text, keys, 2, login_verified);
 }
 
-static void
-run_login(void *env, struct http_call *call)
+static void run_login(void *env, struct http_call *call)
 {
 	const struct api *api = env;
 
@@ -290,16 +282,16 @@ run_login(void *env, struct http_call *call)
 
 /* POST /users/logout */
 
-static void
-publish_token_ended(const struct api *api, int64_t token_id, int64_t user_id)
+static void publish_token_ended(const struct api *api, int64_t token_id, int64_t user_id)
 {
-	const struct record r = { .type = RECORD_TOKEN_ENDED, .token_id = token_id, .user_id = user_id };
+	const struct record r = {
+		.type = RECORD_TOKEN_ENDED, .token_id = token_id, .user_id = user_id
+	};
 
 	bus_publish(api->bus, &r);
 }
 
-static void
-logged_out(void *arg, enum error error, const store_rows *rows)
+static void logged_out(void *arg, enum error error, const store_rows *rows)
 {
 	struct pending *p = arg;
 
@@ -311,8 +303,7 @@ logged_out(void *arg, enum error error, const store_rows *rows)
 	pending_end(p, error);
 }
 
-static void
-run_logout(void *env, struct http_call *call)
+static void run_logout(void *env, struct http_call *call)
 {
 	const struct api *api = env;
 
@@ -326,12 +317,11 @@ enum { CHANGE_OLD, CHANGE_NEW };
 static const struct arg_spec change_args[] = {
 	[CHANGE_OLD] = { "old_password", ARG_TEXT, true, false, 1, HASHER_PASSWORD_MAX, ARG_BODY,
 		"The password so far." },
-	[CHANGE_NEW] = { "new_password", ARG_TEXT, true, false, PASSWORD_MIN_BYTES, HASHER_PASSWORD_MAX,
-		ARG_BODY, "The password from now on." },
+	[CHANGE_NEW] = { "new_password", ARG_TEXT, true, false, PASSWORD_MIN_BYTES,
+		HASHER_PASSWORD_MAX, ARG_BODY, "The password from now on." },
 };
 
-static void
-change_stored(void *arg, enum error error, const store_rows *rows)
+static void change_stored(void *arg, enum error error, const store_rows *rows)
 {
 	struct pending *p = arg;
 
@@ -342,8 +332,7 @@ change_stored(void *arg, enum error error, const store_rows *rows)
 	pending_end(p, error);
 }
 
-static void
-change_hashed(void *arg, enum hasher_result result, const char *stored)
+static void change_hashed(void *arg, enum hasher_result result, const char *stored)
 {
 	struct pending *p = arg;
 	enum error error = hasher_error(result, ERROR_unavailable);
@@ -351,12 +340,12 @@ change_hashed(void *arg, enum hasher_result result, const char *stored)
 	if (error != ERROR_NONE)
 		pending_end(p, error);
 	else
-		store_set_password(p->api->store, http_user(p->call), (struct text){ stored, strlen(stored) },
-			http_token(p->call)->token_id, change_stored, p);
+		store_set_password(p->api->store, http_user(p->call),
+			(struct text){ stored, strlen(stored) }, http_token(p->call)->token_id,
+			change_stored, p);
 }
 
-static void
-change_verified(void *arg, enum hasher_result result, const char *stored)
+static void change_verified(void *arg, enum hasher_result result, const char *stored)
 {
 	struct pending *p = arg;
 	enum error error = hasher_error(result, ERROR_wrong_password);
@@ -369,8 +358,7 @@ change_verified(void *arg, enum hasher_result result, const char *stored)
 		hasher_hash(p->api->hasher, password.data, password.len, NULL, 0, change_hashed, p);
 }
 
-static void
-change_found(void *arg, enum error error, const store_rows *rows)
+static void change_found(void *arg, enum error error, const store_rows *rows)
 {
 	struct pending *p = arg;
 	int64_t user_id = http_user(p->call);
@@ -384,8 +372,7 @@ change_found(void *arg, enum error error, const store_rows *rows)
 		verify(p, rows, http_args(p->call)->at[CHANGE_OLD].text, &key, 1, change_verified);
 }
 
-static void
-run_change(void *env, struct http_call *call)
+static void run_change(void *env, struct http_call *call)
 {
 	const struct api *api = env;
 

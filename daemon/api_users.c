@@ -12,8 +12,7 @@
 
 /* GET /users/me */
 
-static void
-run_me(void *env, struct http_call *call)
+static void run_me(void *env, struct http_call *call)
 {
 	const struct api *api = env;
 
@@ -33,8 +32,7 @@ static const struct arg_spec patch_args[] = {
 		"A key for others to write to this user with; null takes it away." },
 };
 
-static void
-run_patch(void *env, struct http_call *call)
+static void run_patch(void *env, struct http_call *call)
 {
 	const struct api *api = env;
 	const struct arg *at = http_args(call)->at;
@@ -56,13 +54,13 @@ enum { SEARCH_Q, SEARCH_LIMIT };
 
 static const struct arg_spec search_args[] = {
 	[SEARCH_Q] = { "q", ARG_CHARS, true, false, 1, 100, ARG_QUERY,
-		"Beginning of the username or of a word of the full name, in any case; of several words, each." },
+		"Beginning of the username or of a word of the full name, in any case; of several "
+		"words, each." },
 	[SEARCH_LIMIT] = { "limit", ARG_INT, false, false, 1, SEARCH_MAX, ARG_QUERY,
 		"At most so many; 20 where it is left out." },
 };
 
-static void
-searched(void *call, enum error error, const store_rows *rows)
+static void searched(void *call, enum error error, const store_rows *rows)
 {
 	struct buf b = BUF_EMPTY;
 
@@ -83,8 +81,7 @@ searched(void *call, enum error error, const store_rows *rows)
 	api_reply(call, 200, &b);
 }
 
-static void
-run_search(void *env, struct http_call *call)
+static void run_search(void *env, struct http_call *call)
 {
 	const struct api *api = env;
 	const struct arg *at = http_args(call)->at;
@@ -104,8 +101,8 @@ static const struct arg_spec by_id_args[] = {
 	{ "user_id", ARG_ID, true, false, 0, 0, ARG_PATH, "The user." },
 };
 
-static void
-reply_names(struct http_call *call, enum error error, const store_rows *rows, bool with_key)
+static void reply_names(
+	struct http_call *call, enum error error, const store_rows *rows, bool with_key)
 {
 	struct buf b = BUF_EMPTY;
 	struct user u;
@@ -129,28 +126,24 @@ reply_names(struct http_call *call, enum error error, const store_rows *rows, bo
 	api_reply(call, 200, &b);
 }
 
-static void
-found_by_name(void *call, enum error error, const store_rows *rows)
+static void found_by_name(void *call, enum error error, const store_rows *rows)
 {
 	reply_names(call, error, rows, true);
 }
 
-static void
-found_by_id(void *call, enum error error, const store_rows *rows)
+static void found_by_id(void *call, enum error error, const store_rows *rows)
 {
 	reply_names(call, error, rows, false);
 }
 
-static void
-run_by_name(void *env, struct http_call *call)
+static void run_by_name(void *env, struct http_call *call)
 {
 	const struct api *api = env;
 
 	store_user_named(api->store, http_args(call)->at[0].text, found_by_name, call);
 }
 
-static void
-run_by_id(void *env, struct http_call *call)
+static void run_by_id(void *env, struct http_call *call)
 {
 	const struct api *api = env;
 
@@ -168,9 +161,8 @@ struct pending {
 	struct http_call *call;
 };
 
-/* First the sockets end, so that none of them sees its chats go; then the others are told to read again. */
-static void
-publish_deleted(const struct api *api, int64_t user_id, const store_rows *rows)
+/* First the sockets end, so that none sees its chats go; then the others are told to sync. */
+static void publish_deleted(const struct api *api, int64_t user_id, const store_rows *rows)
 {
 	const struct record ended = { .type = RECORD_TOKEN_ENDED, .user_id = user_id };
 
@@ -188,8 +180,7 @@ publish_deleted(const struct api *api, int64_t user_id, const store_rows *rows)
 	}
 }
 
-static void
-deleted(void *arg, enum error error, const store_rows *rows)
+static void deleted(void *arg, enum error error, const store_rows *rows)
 {
 	struct pending *p = arg;
 
@@ -202,8 +193,7 @@ deleted(void *arg, enum error error, const store_rows *rows)
 	free(p);
 }
 
-static void
-run_delete(void *env, struct http_call *call)
+static void run_delete(void *env, struct http_call *call)
 {
 	const struct api *api = env;
 	struct pending *p;
@@ -274,7 +264,8 @@ static const struct http_route routes[] = {
 	{
 		.method = HTTP_DELETE,
 		.path = "/users/delete_user/{user_id}",
-		.summary = "Deletes the caller's account, the contents of their messages and their memberships.",
+		.summary = "Deletes the caller's account, the contents of their messages and their "
+			   "memberships.",
 		.args = delete_args,
 		.n_args = 1,
 		.status = 204,

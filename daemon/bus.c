@@ -11,6 +11,7 @@
 #define RECORDS_A_PASS 256	/* then the sockets have their turn */
 #define LOOK_MS 200		/* bounds what a publisher that died before it woke anybody leaves unseen */
 #define OUTBOX_MS 5		/* between tries to publish what the ring did not take */
+#define OUTBOX_MAX (8u << 20)	/* bytes; then one RECORD_CHECK takes the place of all that wait */
 
 struct waiting {
 	struct waiting *next;
@@ -27,8 +28,10 @@ struct bus {
 	struct stats_slot *stats;
 	struct event *wake;
 	struct event *look;
+	struct event *more;		/* there was more than one bite: after the next poll of the sockets */
 	struct event *retry;
 	struct waiting *outbox, **outbox_end;
+	size_t outbox_bytes;
 	size_t buf_size;
 	uint8_t *buf;
 };
@@ -61,7 +64,7 @@ bus_read(struct bus *b)
 			break;
 		}
 	}
-	event_active(b->wake, EV_READ, 0);
+	event_add(b->more, &(const struct timeval){ 0, 0 });
 }
 
 static void
@@ -79,7 +82,7 @@ bus_poke(struct bus *b)
 	bus_read(b);
 }
 
-/* 1: published; 0: busy. A record that no ring of this size takes cannot be: content is bounded. */
+/* False: busy. A record that no ring of this size takes cannot be: content is bounded. */
 static bool
 bus_try(struct bus *b, const struct iovec *iov, int n)
 {
@@ -103,6 +106,18 @@ bus_retry_later(struct bus *b)
 }
 
 static void
+outbox_pop(struct bus *b)
+{
+	struct waiting *w = b->outbox;
+
+	b->outbox = w->next;
+	if (b->outbox == NULL)
+		b->outbox_end = &b->outbox;
+	b->outbox_bytes -= w->len;
+	free(w);
+}
+
+static void
 bus_retry(evutil_socket_t fd, short what, void *arg)
 {
 	struct bus *b = arg;
@@ -117,10 +132,7 @@ bus_retry(evutil_socket_t fd, short what, void *arg)
 			bus_retry_later(b);
 			return;
 		}
-		b->outbox = w->next;
-		if (b->outbox == NULL)
-			b->outbox_end = &b->outbox;
-		free(w);
+		outbox_pop(b);
 	}
 }
 
@@ -145,7 +157,23 @@ outbox_add(struct bus *b, const struct iovec *iov, int n)
 	}
 	*b->outbox_end = w;
 	b->outbox_end = &w->next;
+	b->outbox_bytes += w->len;
 	bus_retry_later(b);
+}
+
+/* Nobody has been able to publish for long. The database has all that the records would have told, or they were hints. */
+static void
+outbox_shorten(struct bus *b)
+{
+	const struct record r = { .type = RECORD_CHECK };
+	uint8_t fixed[RECORD_FIXED_SIZE];
+	struct iovec iov[RECORD_IOV];
+
+	log_warn("outbox full bytes=%zu", b->outbox_bytes);
+	while (b->outbox != NULL)
+		outbox_pop(b);
+	record_encode(&r, fixed, iov);
+	outbox_add(b, iov, RECORD_IOV);
 }
 
 void
@@ -163,6 +191,8 @@ bus_publish(struct bus *b, const struct record *r)
 	if (r->type == RECORD_TYPING)
 		return;
 	outbox_add(b, iov, RECORD_IOV);
+	if (b->outbox_bytes > OUTBOX_MAX)
+		outbox_shorten(b);
 }
 
 void
@@ -205,8 +235,9 @@ bus_open(struct event_base *base, const struct heritage *h, const struct bus_eve
 	b->buf = malloc(b->buf_size);
 	b->wake = event_new(base, ring_wake_fd(h->ring, h->slot), EV_READ | EV_ET | EV_PERSIST, bus_woken, b);
 	b->look = event_new(base, -1, EV_PERSIST, bus_woken, b);
+	b->more = evtimer_new(base, bus_woken, b);
 	b->retry = evtimer_new(base, bus_retry, b);
-	if (b->buf == NULL || b->wake == NULL || b->look == NULL || b->retry == NULL)
+	if (b->buf == NULL || b->wake == NULL || b->look == NULL || b->more == NULL || b->retry == NULL)
 		log_fatal("cannot make the events of the bus");
 	ring_reader_init(&b->reader, h->ring, h->slot);
 	event_add(b->wake, NULL);
@@ -220,13 +251,10 @@ bus_close(struct bus *b)
 {
 	event_free(b->wake);
 	event_free(b->look);
+	event_free(b->more);
 	event_free(b->retry);
-	while (b->outbox != NULL) {
-		struct waiting *w = b->outbox;
-
-		b->outbox = w->next;
-		free(w);
-	}
+	while (b->outbox != NULL)
+		outbox_pop(b);
 	free(b->buf);
 	free(b);
 }

@@ -15,6 +15,7 @@
 #include "view.h"
 
 #define SYNCS_MAX 4		/* of one socket that wait behind each other */
+#define PAGE_BYTES (128u << 10)	/* of text in one piece, whatever their number: what a client who does not read makes us hold */
 
 enum { AFTER };
 
@@ -92,6 +93,22 @@ sync_fail(struct session *s, struct sync *y, enum error error)
 		sync_begin(*session_sync(s));
 }
 
+/* So many of the rows make one piece: at least one. */
+static int64_t
+page_rows(const store_rows *rows)
+{
+	size_t bytes = 0;
+	int n = 0;
+
+	for (; n < store_n(rows) && n < PROTO_HISTORY_MAX && bytes < PAGE_BYTES; n++) {
+		struct message m;
+
+		store_message_at(rows, n, &m);
+		bytes += m.content.len;
+	}
+	return n;
+}
+
 static void
 send_removed(struct session *s, const struct sync *y)
 {
@@ -115,6 +132,7 @@ page_read(void *arg, enum error error, const store_rows *rows)
 	struct buf b = BUF_EMPTY;
 	struct todo *t;
 	struct conv c;
+	int64_t n;
 	bool more;
 
 	if (s == NULL)
@@ -130,14 +148,15 @@ page_read(void *arg, enum error error, const store_rows *rows)
 		return;
 	}
 	buf_addf(&b, "{\"type\":\"messages\",\"chat_id\":%lld,", (long long)conv_chat_id(&t->conv, session_user_id(s)));
-	more = view_put_messages(&b, rows, PROTO_HISTORY_MAX, &t->conv, session_user_id(s));
+	n = page_rows(rows);
+	more = view_put_messages(&b, rows, n, &t->conv, session_user_id(s));
 	buf_addf(&b, ",\"read_seq\":%lld,\"more\":%s}", (long long)t->read_seq, more ? "true" : "false");
 	session_send(s, b.data, b.len);
 	buf_fini(&b);
 	if (more) {
 		struct message last;
 
-		store_message_at(rows, PROTO_HISTORY_MAX - 1, &last);
+		store_message_at(rows, (int)n - 1, &last);
 		t->after = last.mod;
 	} else {
 		y->at++;

@@ -220,8 +220,10 @@ conn_write_once(struct conn *c)
 		asked += iov[i].iov_len;
 		msg.msg_iovlen++;
 	}
+	/* The usual one frame goes without the kernel's copying of a message header. */
 	do {
-		n = sendmsg(c->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+		n = msg.msg_iovlen == 1 ? send(c->fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT) :
+		    sendmsg(c->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 	} while (n < 0 && errno == EINTR);
 	STATS_ADD(c->loop->stats, sends, 1);
 	if (n < 0 && errno != EAGAIN) {
@@ -351,6 +353,20 @@ conn_take(struct conn *c, char *bytes, size_t len)
 		buf_add(&c->in, bytes + used, len - used);
 }
 
+/* More was fed than the scratch buffer holds: a part of it now (a whole frame is in it), the rest when it is our turn again. */
+static void
+conn_take_part(struct conn *c)
+{
+	size_t used;
+
+	memcpy(c->loop->scratch, c->in.data, SCRATCH_SIZE);
+	used = c->loop->events->on_bytes(c, c->loop->scratch, SCRATCH_SIZE);
+	if (c->state != CONN_OPEN)
+		return;
+	buf_drain(&c->in, used);
+	conn_set_events(c);
+}
+
 static void
 conn_readable(struct conn *c)
 {
@@ -358,6 +374,10 @@ conn_readable(struct conn *c)
 	size_t kept = c->in.len;
 	ssize_t n;
 
+	if (kept >= SCRATCH_SIZE) {
+		conn_take_part(c);
+		return;
+	}
 	if (kept > 0)
 		memcpy(scratch, c->in.data, kept);
 	do {
@@ -394,7 +414,6 @@ conn_feed(struct conn *c, const char *bytes, size_t len)
 {
 	if (c->state != CONN_OPEN || len == 0)
 		return;
-	assert(len <= CONN_FEED_MAX);
 	buf_add(&c->in, bytes, len);
 	event_active(&c->event, EV_READ, 0);
 }
@@ -465,6 +484,13 @@ conn_close(struct conn *c, enum close_reason reason)
 	wheel_remove(c);
 	conn_timer(c, CONN_LINGER_S);
 	conn_mark_dirty(c);
+}
+
+void
+conn_drop(struct conn *c)
+{
+	assert(c->state != CONN_OPEN);
+	conn_kill(c);
 }
 
 struct conn_loop *

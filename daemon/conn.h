@@ -27,7 +27,6 @@
 #define CONN_SOFT_LIMIT (64u << 10)	/* queued bytes from which a connection is congested */
 #define CONN_DRAINED (16u << 10)	/* and below which it no longer is */
 #define CONN_STALL_S 30			/* something queued and no byte taken for so long: closed */
-#define CONN_FEED_MAX (64u << 10)
 #define CONN_LINGER_S 3			/* for the peer's end of the stream after ours */
 
 struct conn;
@@ -76,7 +75,7 @@ struct conn {
 /* Takes over fd (non-blocking) and starts to read. */
 void conn_init(struct conn *c, struct conn_loop *l, int fd);
 
-/* Bytes that were read before the fd was taken over, once and at most CONN_FEED_MAX; handed up like others. */
+/* Bytes that were read before the fd was taken over; handed up like others. */
 void conn_feed(struct conn *c, const char *bytes, size_t len);
 
 /* Queues the frame (its own reference is taken; the caller keeps the one it has). Ignored once closed. */
@@ -97,6 +96,9 @@ void conn_read(struct conn *c, bool on);
  * first reason counts. Where the peer closed first the layer above queues its answer before it calls this.
  */
 void conn_close(struct conn *c, enum close_reason reason);
+
+/* Waits no longer for the peer's end: for one that is closed. */
+void conn_drop(struct conn *c);
 
 /* The steady clock of the wheel, whole seconds. */
 uint32_t conn_now_s(const struct conn_loop *l);

@@ -552,14 +552,23 @@ db_open(struct event_base *base, const char *conninfo, const char *name, const s
 }
 
 void
-db_close(struct db *db)
+db_stop(struct db *db)
 {
+	event_del(db->io);
+	event_del(db->retry);
+	db->state = DB_AWAY;
 	while (db->first != NULL) {
 		struct job *j = job_take(db);
 
 		j->cb(j->arg, NULL);
 		job_free(j);
 	}
+}
+
+void
+db_close(struct db *db)
+{
+	db_stop(db);
 	event_free(db->io);
 	event_free(db->retry);
 	PQclear(db->result);

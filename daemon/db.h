@@ -67,7 +67,10 @@ struct db_events {
 struct db *db_open(struct event_base *base, const char *conninfo, const char *name, const struct db_events *events, void *arg,
     struct stats_slot *stats);
 
-/* Ends the connection; statements that wait get NULL. */
+/* Statements that wait get NULL; from now on it is away, and stays so. */
+void db_stop(struct db *db);
+
+/* Ends the connection; db_stop comes first where it was not called. */
 void db_close(struct db *db);
 
 bool db_ready(const struct db *db);

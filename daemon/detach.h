@@ -11,13 +11,14 @@
 /*
  * Forks. In the child: starts a session of its own and returns an fd for detach_finish; errors may
  * still be said on stderr. In the parent: waits until the child has called detach_finish or has
- * exited, and returns -1 with *exit_code, 0 or the child's. -1 with 1 too where there is no process.
+ * exited, and returns -1 with *exit_code, 0 or the child's. -1 with 1 too where there is no
+ * process.
  */
 int detach_begin(int *exit_code);
 
 /*
- * The child is up: stdin, stdout and, unless keep_stderr, stderr become /dev/null, and the parent is
- * let go. The working directory stays, as paths in the config may start there.
+ * The child is up: stdin, stdout and, unless keep_stderr, stderr become /dev/null, and the parent
+ * is let go. The working directory stays, as paths in the config may start there.
  */
 void detach_finish(int fd, bool keep_stderr);
 

@@ -156,16 +156,19 @@ static void question_answer(const struct heritage *h, unsigned slot, const struc
 	FAULT("hasher.asked");
 	a.result = work(q, a.stored);
 	FAULT("hasher.hashed");
-	/* If it does not fit, the worker has not read answers for long: nobody waits for this one. */
+	/*
+	 * If it does not fit, the worker has not read answers for long: nobody waits for this one.
+	 */
 	if (send(h->hasher_ends[slot], &a, sizeof(a), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		log_warn("answer_dropped slot=%u error=\"%m\"", slot);
 	FAULT("hasher.answered");
 }
 
 /*
- * Answers a slot's oldest question, and only then takes it off the queue: if this process is killed on
- * the way its successor finds it there. (The worker ignores a second answer.) A question that kills
- * every hasher is over when its deadline is. Returns false once the slot's other end is closed.
+ * Answers a slot's oldest question, and only then takes it off the queue: if this process is killed
+ * on the way its successor finds it there. (The worker ignores a second answer.) A question that
+ * kills every hasher is over when its deadline is. Returns false once the slot's other end is
+ * closed.
  */
 static bool serve(const struct heritage *h, unsigned slot)
 {

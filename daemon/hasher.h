@@ -4,13 +4,13 @@
  * Owns: the workers' questions in flight, the table of who tried how often.
  * Knows nothing of: users, tokens, the database.
  *
- *	worker --question--> SOCK_SEQPACKET pair (one a slot) --> hasher: one at a time, slots in turn
+ *	worker --question--> SOCK_SEQPACKET pair (one a slot) --> hasher: one by one, in turn
  *	       <--answer----
  *
- * The queue is what the socket pairs hold, at most HASHER_IN_FLIGHT a worker; beyond it the asker is
- * told HASHER_BUSY at once (503). A question leaves its socket when it has been answered, so that a
- * hasher that is killed costs time and nothing else. It names its asker's incarnation, so that
- * none is hashed for a dead worker and no answer to one is taken by its successor.
+ * The queue is what the socket pairs hold, at most HASHER_IN_FLIGHT a worker; beyond it the asker
+ * is told HASHER_BUSY at once (503). A question leaves its socket when it has been answered, so
+ * that a hasher that is killed costs time and nothing else. It names its asker's incarnation, so
+ * that none is hashed for a dead worker and no answer to one is taken by its successor.
  */
 #ifndef PARLEY_HASHER_H
 #define PARLEY_HASHER_H
@@ -45,8 +45,8 @@ typedef void hasher_cb(void *arg, enum hasher_result result, const char *stored)
 
 /*
  * The hasher process: serves all slots until the master is gone or SIGTERM comes, answers what has
- * been asked by then, and returns the exit code. Lowers its priority and forbids core dumps of itself.
- * SIGHUP: opens the log anew.
+ * been asked by then, and returns the exit code. Lowers its priority and forbids core dumps of
+ * itself. SIGHUP: opens the log anew.
  */
 int hasher_run(const struct heritage *h);
 
@@ -58,11 +58,11 @@ struct hasher *hasher_open(struct event_base *base, const struct heritage *h);
 void hasher_close(struct hasher *h);
 
 /*
- * Each asks, and cb is called once, never from inside these; it must not call hasher_close. password: 1..HASHER_PASSWORD_MAX bytes,
- * copied and wiped after use.
+ * Each asks, and cb is called once, never from inside these; it must not call hasher_close.
+ * password: 1..HASHER_PASSWORD_MAX bytes, copied and wiped after use.
  * hasher_hash gives a new text to store.
- * hasher_verify: stored is what hasher_hash once gave, copied; NULL: there is no such user; takes as
- * long as a wrong password and is HASHER_WRONG.
+ * hasher_verify: stored is what hasher_hash once gave, copied; NULL: there is no such user; takes
+ * as long as a wrong password and is HASHER_WRONG.
  * limit_keys: n_keys (0..2) numbers that stand for who tries (address, username); if one has no try
  * left the answer is HASHER_LIMITED and the other loses none; 0 keys: no limit. The table is the
  * hasher's, one for all workers, and starts afresh with it.

@@ -3,7 +3,7 @@
  *
  * Owns: nothing; the master fills it, a child only reads it. Knows nothing of: what the parts do.
  *
- *	master -- fork --> worker 0..n-1   slot = index, stable over respawns; incarnation new at each fork
+ *	master -- fork --> worker 0..n-1   slot = index, stable; incarnation new at each fork
  *	       `- fork --> hasher          slot = n
  *
  * Whatever is shared between processes is keyed by slot and incarnation.
@@ -24,8 +24,8 @@ struct stats;
 
 struct heritage {
 	const struct conf *conf; /* as it was at the fork */
-	int conf_fd; /* memfd with the text of the config as last reloaded, read at SIGHUP;
-				    its offset is shared by all: pread(2) */
+	/* memfd with the config as last reloaded, read at SIGHUP; all share its offset: pread(2) */
+	int conf_fd;
 	const int *listen_fds; /* non-blocking, shared by all workers */
 	size_t n_listen;
 	struct ring *ring;

@@ -142,7 +142,9 @@ http_refuse(struct http_conn *c)
 
 	if (c->state != HTTP_READING)
 		return;
+	evbuffer_unfreeze(output, 1);	/* or a bufferevent that has written before lets nobody look */
 	evbuffer_copyout(output, page, sizeof(page) - 1);
+	evbuffer_freeze(output, 1);
 	if (strncmp(page, CONTINUE, sizeof(CONTINUE) - 1) == 0)
 		status = page + sizeof(CONTINUE) - 1;
 	if (strlen(status) < STATUS_AT + 3)	/* 100 Continue alone: the request goes on */

@@ -208,6 +208,8 @@ http_request(struct http_call *call)
 	if (http_header_has(call, "Connection", "close"))
 		http_add_header(call, "Connection", "close");
 	expect = http_header(call, "Expect");
+	if (call->req->major != 1)
+		call->req->major = call->req->minor = 1;	/* of the answer */
 	if (problem != NULL)
 		http_reply_close(call, ERROR_bad_request, problem);
 	else if (expect != NULL && strcasecmp(expect, "100-continue") != 0)

@@ -19,7 +19,7 @@
 
 #define BACKLOG 4096 /* what the kernel's somaxconn allows by default */
 #define BIND_RETRY_MS 50
-#define SLACK 4  /* connections above the average that do not count as "more" */
+#define SLACK 2  /* connections above the average that do not count as "more" */
 #define BATCH 32 /* accepts in one go, so that a rush of new ones does not keep the others waiting */
 #define AID 8    /* accepts beyond the share after WAIT_MS, so that a worker that is only late keeps its part */
 #define WAIT_MS 3

@@ -6,9 +6,9 @@
  *	 |- hasher           passwords, off every event loop
  *	 `- worker 0..n-1    one event loop each: HTTP, WebSocket, PostgreSQL
  *
- * Workers serve all connections and talk to each other through a ring in shared memory. A child that
- * dies is replaced; children of a dead master finish what is in flight and leave. A child's life
- * begins in child_run() in master.c, a worker's goes on in worker_run().
+ * Workers serve all connections and talk to each other through a ring in shared memory. A child
+ * that dies is replaced; children of a dead master finish what is in flight and leave. A child's
+ * life begins in child_run() in master.c, a worker's goes on in worker_run().
  */
 #include <getopt.h>
 #include <stdbool.h>

@@ -35,8 +35,8 @@ static void explain(struct buf *why, const char *what, const char *message)
 }
 
 /*
- * Connects as conninfo says, but to the database dbname unless that is NULL. The caller ends it with PQfinish; NULL
- * with the reason in *why only where conninfo itself is wrong.
+ * Connects as conninfo says, but to the database dbname unless that is NULL. The caller ends it
+ * with PQfinish; NULL with the reason in *why only where conninfo itself is wrong.
  */
 static PGconn *connect_to(const char *conninfo, const char *dbname, struct buf *why)
 {
@@ -58,7 +58,10 @@ static PGconn *connect_to(const char *conninfo, const char *dbname, struct buf *
 	values = calloc(n + 4, sizeof(*values));
 	if (!keywords || !values)
 		log_fatal("out_of_memory");
-	/* Of a keyword that comes twice the later value counts: ours come first where the user's are to win. */
+	/*
+	 * Of a keyword that comes twice the later value counts: ours come first where the user's
+	 * are to win.
+	 */
 	n = 0;
 	keywords[n] = "connect_timeout";
 	values[n++] = CONNECT_TIMEOUT_S;
@@ -83,8 +86,12 @@ static PGconn *connect_to(const char *conninfo, const char *dbname, struct buf *
 	return db;
 }
 
-/* Runs sql (several statements, or one with n parameters); NULL with the reason in *why where it fails. */
-static PGresult *query(PGconn *db, const char *sql, int n, const char *const *values, struct buf *why)
+/*
+ * Runs sql (several statements, or one with n parameters); NULL with the reason in *why where it
+ * fails.
+ */
+static PGresult *query(
+	PGconn *db, const char *sql, int n, const char *const *values, struct buf *why)
 {
 	PGresult *r;
 
@@ -136,24 +143,29 @@ static bool create_database(PGconn *db, const char *dbname, struct buf *why)
 
 	if (!name)
 		log_fatal("out_of_memory");
-	buf_addf(&sql, "create database %s encoding 'UTF8' lc_collate 'C.UTF-8' lc_ctype 'C.UTF-8' template template0",
+	buf_addf(&sql,
+		"create database %s encoding 'UTF8' lc_collate 'C.UTF-8' lc_ctype 'C.UTF-8' "
+		"template template0",
 		name);
 	PQfreemem(name);
 	r = PQexec(db, buf_cstr(&sql));
 	state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
 	made = PQresultStatus(r) == PGRES_COMMAND_OK ||
-		(state && (strcmp(state, SQLSTATE_DUPLICATE_DATABASE) == 0 ||
+		(state &&
+			(strcmp(state, SQLSTATE_DUPLICATE_DATABASE) == 0 ||
 				strcmp(state, SQLSTATE_UNIQUE_VIOLATION) == 0));
 	if (!made)
-		explain(why, "the database is missing and cannot be created", PQresultErrorMessage(r));
+		explain(why, "the database is missing and cannot be created",
+			PQresultErrorMessage(r));
 	PQclear(r);
 	buf_fini(&sql);
 	return made;
 }
 
 /*
- * The database did not let us in. Where it is missing, asks one that every cluster has to create it.
- * MIGRATE_DONE: there now. *why keeps what the first connection said where nobody could be asked.
+ * The database did not let us in. Where it is missing, asks one that every cluster has to create
+ * it. MIGRATE_DONE: there now. *why keeps what the first connection said where nobody could be
+ * asked.
  */
 static enum migrate_result open_missing(const char *conninfo, const char *dbname, struct buf *why)
 {
@@ -167,7 +179,8 @@ static enum migrate_result open_missing(const char *conninfo, const char *dbname
 		PGresult *r = NULL;
 
 		if (PQstatus(db) == CONNECTION_OK)
-			r = query(db, "select 1 from pg_database where datname = $1", 1, &dbname, &asking);
+			r = query(db, "select 1 from pg_database where datname = $1", 1, &dbname,
+				&asking);
 		buf_fini(&asking);
 		if (r && PQntuples(r) == 0)
 			result = create_database(db, dbname, why) ? MIGRATE_DONE : failed(db);
@@ -213,26 +226,33 @@ static PGconn *open_database(const char *conninfo, enum migrate_result *result, 
 }
 
 /* A relation in the database that is neither PostgreSQL's nor an extension's. */
-#define FOREIGN_RELATIONS \
-	"select count(*) from pg_class c join pg_namespace s on s.oid = c.relnamespace " \
-	"where s.nspname !~ '^pg_' and s.nspname <> 'information_schema' " \
+#define FOREIGN_RELATIONS                                                                 \
+	"select count(*) from pg_class c join pg_namespace s on s.oid = c.relnamespace "  \
+	"where s.nspname !~ '^pg_' and s.nspname <> 'information_schema' "                \
 	"and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass " \
 	"and d.objid = c.oid and d.deptype = 'e')"
 
-/* Version of the schema, 0 in an empty database; -1 with the reason in *why where it cannot be told or is not ours. */
+/*
+ * Version of the schema, 0 in an empty database; -1 with the reason in *why where it cannot be
+ * told or is not ours.
+ */
 static long installed_version(PGconn *db, struct buf *why)
 {
-	long known = ask_number(db, "select (to_regclass('schema_migrations') is not null)::int", why);
+	long known =
+		ask_number(db, "select (to_regclass('schema_migrations') is not null)::int", why);
 	long relations;
 
 	if (known < 0)
 		return -1;
 	if (known)
-		return ask_number(db, "select coalesce(max(version), 0) from schema_migrations", why);
+		return ask_number(
+			db, "select coalesce(max(version), 0) from schema_migrations", why);
 	relations = ask_number(db, FOREIGN_RELATIONS, why);
 	if (relations > 0) {
 		buf_reset(why, 0);
-		buf_addf(why, "database %s is not parley's: it has tables, but no schema_migrations", PQdb(db));
+		buf_addf(why,
+			"database %s is not parley's: it has tables, but no schema_migrations",
+			PQdb(db));
 		return -1;
 	}
 	return relations;
@@ -250,11 +270,13 @@ static bool apply(PGconn *db, const struct migration *m, struct buf *why)
 	values[1] = m->name;
 	if (run(db, "begin", why) &&
 		run(db,
-			"create table if not exists schema_migrations (version int primary key, name text not null, "
+			"create table if not exists schema_migrations (version int primary key, "
+			"name text not null, "
 			"applied_at timestamptz not null default now())",
 			why) &&
 		run(db, m->sql, why))
-		r = query(db, "insert into schema_migrations (version, name) values ($1, $2)", 2, values, why);
+		r = query(db, "insert into schema_migrations (version, name) values ($1, $2)", 2,
+			values, why);
 	PQclear(r);
 	if (r && run(db, "commit", why))
 		return true;
@@ -272,8 +294,10 @@ static enum migrate_result apply_missing(PGconn *db, struct buf *why)
 		return failed(db);
 	if (installed > migrate_version()) {
 		buf_reset(why, 0);
-		buf_addf(why, "database %s is from a newer parleyd: its schema is %ld, this parleyd knows %d", PQdb(db),
-			installed, migrate_version());
+		buf_addf(why,
+			"database %s is from a newer parleyd: its schema is %ld, this parleyd "
+			"knows %d",
+			PQdb(db), installed, migrate_version());
 		return MIGRATE_NEWER;
 	}
 	for (i = 0; i < n_migrations; i++) {
@@ -297,28 +321,37 @@ static void say_nothing(void *arg, const char *message)
 	(void)message;
 }
 
-/* Drops what is ours in public, and only that: the schema itself, its grants and extensions stay. */
+/*
+ * Drops what is ours in public, and only that: the schema itself, its grants and extensions stay.
+ */
 static const char drop_everything[] =
 	"do $$ declare r record; begin "
 	"for r in select format('drop routine if exists %I.%I(%s) cascade', s.nspname, p.proname, "
 	"		pg_get_function_identity_arguments(p.oid)) as sql "
 	"	from pg_proc p join pg_namespace s on s.oid = p.pronamespace "
 	"	where s.nspname = 'public' and not exists (select from pg_depend d "
-	"		where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e') "
+	"		where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = "
+	"'e') "
 	"loop execute r.sql; end loop; "
 	"for r in select format('drop %s if exists %I.%I cascade', "
-	"		case c.relkind when 'v' then 'view' when 'm' then 'materialized view' when 'S' then 'sequence' "
-	"			when 'f' then 'foreign table' when 'c' then 'type' else 'table' end, "
+	"		case c.relkind when 'v' then 'view' when 'm' then 'materialized view' when "
+	"'S' then 'sequence' "
+	"			when 'f' then 'foreign table' when 'c' then 'type' else 'table' "
+	"end, "
 	"		s.nspname, c.relname) as sql "
 	"	from pg_class c join pg_namespace s on s.oid = c.relnamespace "
 	"	where s.nspname = 'public' and c.relkind in ('r', 'p', 'v', 'm', 'S', 'f', 'c') "
-	"		and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass "
-	"			and d.objid = c.oid and (d.deptype = 'e' or d.deptype = 'i' and c.relkind = 'S')) "
+	"		and not exists (select from pg_depend d where d.classid = "
+	"'pg_class'::regclass "
+	"			and d.objid = c.oid and (d.deptype = 'e' or d.deptype = 'i' and "
+	"c.relkind = 'S')) "
 	"loop execute r.sql; end loop; "
 	"for r in select format('drop type if exists %I.%I cascade', s.nspname, t.typname) as sql "
 	"	from pg_type t join pg_namespace s on s.oid = t.typnamespace "
-	"	where s.nspname = 'public' and t.typtype in ('e', 'd') and not exists (select from pg_depend d "
-	"		where d.classid = 'pg_type'::regclass and d.objid = t.oid and d.deptype = 'e') "
+	"	where s.nspname = 'public' and t.typtype in ('e', 'd') and not exists (select from "
+	"pg_depend d "
+	"		where d.classid = 'pg_type'::regclass and d.objid = t.oid and d.deptype = "
+	"'e') "
 	"loop execute r.sql; end loop; "
 	"end $$";
 

@@ -4,8 +4,8 @@
  * Owns: the table schema_migrations. Knows nothing of: what the migrations do, the running daemon.
  *
  * A migration is a file of migrations/, built into the program. They only go forward, each in one
- * transaction, one starter at a time (a session advisory lock), so any number of programs may start at once.
- * Everything here waits for PostgreSQL: call it before an event loop runs.
+ * transaction, one starter at a time (a session advisory lock), so any number of programs may
+ * start at once. Everything here waits for PostgreSQL: call it before an event loop runs.
  */
 #ifndef PARLEY_MIGRATE_H
 #define PARLEY_MIGRATE_H
@@ -32,16 +32,16 @@ enum migrate_result {
 };
 
 /*
- * Creates the database that conninfo (a libpq string or URI) names, where it is missing and the role may do so,
- * and applies the migrations it lacks.
+ * Creates the database that conninfo (a libpq string or URI) names, where it is missing and the
+ * role may do so, and applies the migrations it lacks.
  * why: emptied, then one line for people unless the result is MIGRATE_DONE. Blocks.
  */
 enum migrate_result migrate_run(const char *conninfo, struct buf *why);
 
 /*
  * Drops everything in the schema public of parley's database and applies all migrations anew.
- * MIGRATE_FAILED where the database has something in it, but no schema_migrations: then it is not ours.
- * A missing database is created. Blocks; why as in migrate_run.
+ * MIGRATE_FAILED where the database has something in it, but no schema_migrations: then it is not
+ * ours. A missing database is created. Blocks; why as in migrate_run.
  */
 enum migrate_result migrate_reset(const char *conninfo, struct buf *why);
 

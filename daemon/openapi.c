@@ -1,8 +1,9 @@
 /*
  * openapi: the OpenAPI 3.1 description, written from the table of routes.
  *
- * Nothing is said twice: paths, parameters and bodies come from the routes and their arg_specs, errors from error.def
- * and from what a route is (who may call it, whether it has a body); only what answers look like is a file of its own.
+ * Nothing is said twice: paths, parameters and bodies come from the routes and their arg_specs, errors
+ * from error.def and from what a route is (who may call it, whether it has a body). Only what answers
+ * look like is a file of its own.
  */
 #include <ctype.h>
 #include <string.h>
@@ -26,16 +27,14 @@ static const char *const methods[HTTP_METHOD_N] = {
 };
 
 /* "name":"text" */
-static void
-put_text(struct buf *b, const char *name, const char *text)
+static void put_text(struct buf *b, const char *name, const char *text)
 {
 	buf_addf(b, "\"%s\":", name);
 	json_put_cstr(b, text);
 }
 
 /* The members of a JSON object or array get a comma in front of all but the first. */
-static void
-put_comma(struct buf *b)
+static void put_comma(struct buf *b)
 {
 	if (b->len > 0 && b->data[b->len - 1] != '{' && b->data[b->len - 1] != '[')
 		buf_add_char(b, ',');
@@ -43,9 +42,8 @@ put_comma(struct buf *b)
 
 /* Paths. */
 
-/* The same but for the names in braces: one path of the description, where it may stand only once. */
-static bool
-same_path(const char *a, const char *b)
+/* The same but for the names in braces: to OpenAPI one path, which may stand only once. */
+static bool same_path(const char *a, const char *b)
 {
 	while (*a != '\0' && *a == *b) {
 		if (*a == '{') {
@@ -59,8 +57,7 @@ same_path(const char *a, const char *b)
 }
 
 /* Does another route have the path with another name in braces? Then it is {id} to all of them. */
-static bool
-is_shared(const struct http_route *r)
+static bool is_shared(const struct http_route *r)
 {
 	size_t n;
 	const struct http_route *routes = api_routes(&n);
@@ -71,21 +68,20 @@ is_shared(const struct http_route *r)
 	return false;
 }
 
-static void
-put_path(struct buf *b, const struct http_route *r)
+static void put_path(struct buf *b, const struct http_route *r)
 {
 	const char *brace = is_shared(r) ? strchr(r->path, '{') : NULL;
 
 	if (brace == NULL)
 		buf_addf(b, "\"%s\":", r->path);
 	else
-		buf_addf(b, "\"%.*s{id}%s\":", (int)(brace - r->path), r->path, strchr(brace, '}') + 1);
+		buf_addf(b, "\"%.*s{id}%s\":", (int)(brace - r->path), r->path,
+			strchr(brace, '}') + 1);
 }
 
 /* Arguments. */
 
-static bool
-has_arg(const struct http_route *r, enum arg_place place)
+static bool has_arg(const struct http_route *r, enum arg_place place)
 {
 	for (size_t i = 0; i < r->n_args; i++)
 		if (r->args[i].place == place)
@@ -93,17 +89,15 @@ has_arg(const struct http_route *r, enum arg_place place)
 	return false;
 }
 
-/* Lengths of strings are counted in characters there: an ARG_TEXT of min bytes has at least a quarter of that. */
-static void
-put_lengths(struct buf *b, const struct arg_spec *a)
+/* Counted in characters there: an ARG_TEXT of min bytes has at least a quarter as many. */
+static void put_lengths(struct buf *b, const struct arg_spec *a)
 {
 	int64_t min = a->type == ARG_TEXT ? (a->min + 3) / 4 : a->min;
 
 	buf_addf(b, ",\"minLength\":%lld,\"maxLength\":%lld", (long long)min, (long long)a->max);
 }
 
-static void
-put_string(struct buf *b, const struct arg_spec *a)
+static void put_string(struct buf *b, const struct arg_spec *a)
 {
 	buf_add_str(b, a->nullable ? "\"type\":[\"string\",\"null\"]" : "\"type\":\"string\"");
 	switch (a->type) {
@@ -127,8 +121,7 @@ put_string(struct buf *b, const struct arg_spec *a)
 	}
 }
 
-static void
-put_schema(struct buf *b, const struct arg_spec *a)
+static void put_schema(struct buf *b, const struct arg_spec *a)
 {
 	buf_add_char(b, '{');
 	switch (a->type) {
@@ -136,8 +129,8 @@ put_schema(struct buf *b, const struct arg_spec *a)
 		buf_add_str(b, "\"$ref\":\"#/components/schemas/id\"");
 		break;
 	case ARG_INT:
-		buf_addf(b, "\"type\":\"integer\",\"minimum\":%lld,\"maximum\":%lld", (long long)a->min,
-			(long long)a->max);
+		buf_addf(b, "\"type\":\"integer\",\"minimum\":%lld,\"maximum\":%lld",
+			(long long)a->min, (long long)a->max);
 		break;
 	case ARG_BOOL:
 		buf_add_str(b, "\"type\":\"boolean\"");
@@ -162,8 +155,7 @@ put_schema(struct buf *b, const struct arg_spec *a)
 	buf_add_char(b, '}');
 }
 
-static void
-put_parameters(struct buf *b, const struct http_route *r)
+static void put_parameters(struct buf *b, const struct http_route *r)
 {
 	if (!has_arg(r, ARG_QUERY) && !has_arg(r, ARG_PATH))
 		return;
@@ -176,8 +168,8 @@ put_parameters(struct buf *b, const struct http_route *r)
 		put_comma(b);
 		buf_add_char(b, '{');
 		put_text(b, "name", a->place == ARG_PATH && is_shared(r) ? "id" : a->name);
-		buf_addf(b, ",\"in\":\"%s\",\"required\":%s,", a->place == ARG_PATH ? "path" : "query",
-			a->required ? "true" : "false");
+		buf_addf(b, ",\"in\":\"%s\",\"required\":%s,",
+			a->place == ARG_PATH ? "path" : "query", a->required ? "true" : "false");
 		put_text(b, "description", a->doc);
 		if (a->type == ARG_IDS)
 			buf_add_str(b, ",\"style\":\"form\",\"explode\":false");
@@ -188,14 +180,14 @@ put_parameters(struct buf *b, const struct http_route *r)
 	buf_add_char(b, ']');
 }
 
-static void
-put_body(struct buf *b, const struct http_route *r)
+static void put_body(struct buf *b, const struct http_route *r)
 {
 	bool required = false;
 
 	if (!has_arg(r, ARG_BODY))
 		return;
-	buf_add_str(b, ",\"requestBody\":{\"content\":{\"application/json\":{\"schema\":"
+	buf_add_str(b,
+		",\"requestBody\":{\"content\":{\"application/json\":{\"schema\":"
 		"{\"type\":\"object\",\"required\":[");
 	for (size_t i = 0; i < r->n_args; i++) {
 		if (r->args[i].place != ARG_BODY || !r->args[i].required)
@@ -217,8 +209,7 @@ put_body(struct buf *b, const struct http_route *r)
 
 /* Errors. */
 
-static bool
-has_word(const char *words, const char *word)
+static bool has_word(const char *words, const char *word)
 {
 	size_t len = strlen(word);
 
@@ -228,8 +219,7 @@ has_word(const char *words, const char *word)
 	return false;
 }
 
-static bool
-has_path_id(const struct http_route *r)
+static bool has_path_id(const struct http_route *r)
 {
 	for (size_t i = 0; i < r->n_args; i++)
 		if (r->args[i].place == ARG_PATH && r->args[i].type == ARG_ID)
@@ -238,8 +228,7 @@ has_path_id(const struct http_route *r)
 }
 
 /* Can the route be answered with this error? */
-static bool
-has_error(const struct http_route *r, enum error e)
+static bool has_error(const struct http_route *r, enum error e)
 {
 	switch (e) {
 	case ERROR_bad_request:
@@ -267,8 +256,7 @@ has_error(const struct http_route *r, enum error e)
 }
 
 /* How many errors of this status the route has; *one is the last of them. */
-static unsigned
-count_errors(const struct http_route *r, int status, enum error *one)
+static unsigned count_errors(const struct http_route *r, int status, enum error *one)
 {
 	unsigned n = 0;
 
@@ -281,19 +269,20 @@ count_errors(const struct http_route *r, int status, enum error *one)
 	return n;
 }
 
-static void
-put_error_headers(struct buf *b, int status)
+static void put_error_headers(struct buf *b, int status)
 {
 	if (status == 401)
-		buf_add_str(b, ",\"headers\":{\"WWW-Authenticate\":{\"schema\":{\"type\":\"string\"}}}");
+		buf_add_str(b,
+			",\"headers\":{\"WWW-Authenticate\":{\"schema\":{\"type\":\"string\"}}}");
 	else if (status == 429 || status == 503)
-		buf_add_str(b, ",\"headers\":{\"Retry-After\":{\"description\":\"Seconds to wait.\","
+		buf_add_str(b,
+			",\"headers\":{\"Retry-After\":{\"description\":\"Seconds to wait.\","
 			"\"schema\":{\"type\":\"integer\",\"minimum\":0}}}");
 }
 
 /* A response object: codes and sentences are lists that the caller has written. */
-static void
-put_error_response(struct buf *b, int status, const char *description, const char *codes)
+static void put_error_response(
+	struct buf *b, int status, const char *description, const char *codes)
 {
 	buf_add_char(b, '{');
 	put_text(b, "description", description);
@@ -305,8 +294,7 @@ put_error_response(struct buf *b, int status, const char *description, const cha
 		status == error_status(ERROR_invalid) ? "invalid" : "problem", codes);
 }
 
-static void
-put_errors_of_status(struct buf *b, const struct http_route *r, int status)
+static void put_errors_of_status(struct buf *b, const struct http_route *r, int status)
 {
 	struct buf description = BUF_EMPTY, codes = BUF_EMPTY;
 
@@ -323,8 +311,7 @@ put_errors_of_status(struct buf *b, const struct http_route *r, int status)
 }
 
 /* An error that is alone in its status is described once for all routes. */
-static void
-put_errors(struct buf *b, const struct http_route *r)
+static void put_errors(struct buf *b, const struct http_route *r)
 {
 	for (int status = STATUS_FIRST; status <= STATUS_LAST; status++) {
 		enum error one;
@@ -340,15 +327,16 @@ put_errors(struct buf *b, const struct http_route *r)
 	}
 }
 
-static void
-put_shared_errors(struct buf *b, const struct http_route *routes, size_t n)
+static void put_shared_errors(struct buf *b, const struct http_route *routes, size_t n)
 {
 	for (enum error e = ERROR_NONE + 1; e < ERROR_N; e++) {
 		struct buf code = BUF_EMPTY;
 		enum error one;
 		size_t i = 0;
 
-		while (i < n && !(has_error(&routes[i], e) && count_errors(&routes[i], error_status(e), &one) == 1))
+		while (i < n &&
+			!(has_error(&routes[i], e) &&
+				count_errors(&routes[i], error_status(e), &one) == 1))
 			i++;
 		if (i == n)
 			continue;
@@ -362,21 +350,21 @@ put_shared_errors(struct buf *b, const struct http_route *routes, size_t n)
 
 /* Routes. */
 
-static void
-put_success(struct buf *b, int status, const char *answer)
+static void put_success(struct buf *b, int status, const char *answer)
 {
 	const char *description = status == 201 ? "Made." : status == 204 ? "Done." : "The answer.";
 
 	buf_addf(b, "\"%d\":{\"description\":\"%s\"", status, description);
 	if (answer != NULL)
-		buf_addf(b, ",\"content\":{\"application/json\":{\"schema\":{\"$ref\":\"#/components/schemas/%s\"}}}",
+		buf_addf(b,
+			",\"content\":{\"application/json\":{\"schema\":{\"$ref\":\"#/components/"
+			"schemas/%s\"}}}",
 			answer);
 	buf_add_char(b, '}');
 }
 
 /* The method and the path with _ for whatever is no letter: no two routes differ in less. */
-static void
-put_operation_id(struct buf *b, const struct http_route *r)
+static void put_operation_id(struct buf *b, const struct http_route *r)
 {
 	bool gap = true;
 
@@ -394,8 +382,7 @@ put_operation_id(struct buf *b, const struct http_route *r)
 }
 
 /* The path's first segment; what is open and has no second is about the server. */
-static void
-put_tag(struct buf *b, const struct http_route *r)
+static void put_tag(struct buf *b, const struct http_route *r)
 {
 	size_t len = strcspn(r->path + 1, "/");
 
@@ -405,8 +392,7 @@ put_tag(struct buf *b, const struct http_route *r)
 		buf_addf(b, "\"tags\":[\"%.*s\"]", (int)len, r->path + 1);
 }
 
-static void
-put_operation(struct buf *b, const struct http_route *r)
+static void put_operation(struct buf *b, const struct http_route *r)
 {
 	buf_addf(b, "\"%s\":{", methods[r->method]);
 	put_operation_id(b, r);
@@ -429,8 +415,7 @@ put_operation(struct buf *b, const struct http_route *r)
 }
 
 /* All methods of a path stand together, at the place of its first route. */
-static void
-put_paths(struct buf *b, const struct http_route *routes, size_t n)
+static void put_paths(struct buf *b, const struct http_route *routes, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		size_t first = 0;
@@ -452,30 +437,39 @@ put_paths(struct buf *b, const struct http_route *routes, size_t n)
 	}
 }
 
-void
-api_put_openapi(struct buf *b)
+/* What is the same whatever the routes are. */
+
+static const char head[] =
+	"{\"openapi\":\"" OPENAPI_VERSION "\",\"info\":{\"title\":\"parley\","
+	"\"version\":\"" PACKAGE_VERSION "\",\"summary\":\"A self-hosted chat server.\","
+	"\"description\":\"The HTTP side. What is pushed travels over the WebSocket at /ws, "
+	"which the reference (docs/api.md) describes.\"},\"servers\":[{\"url\":\"/\"}],"
+	"\"security\":[{\"bearer\":[]},{\"cookie\":[]}],\"tags\":["
+	"{\"name\":\"users\",\"description\":\"Accounts, tokens, people, typing, presence.\"},"
+	"{\"name\":\"messages\",\"description\":\"Sending, reading and changing messages.\"},"
+	"{\"name\":\"chats\",\"description\":\"Conversations as the caller sees them.\"},"
+	"{\"name\":\"groups\",\"description\":\"Groups and their members.\"},"
+	"{\"name\":\"server\",\"description\":\"The server itself.\"}],";
+
+static const char security_schemes[] =
+	"\"securitySchemes\":{"
+	"\"bearer\":{\"type\":\"http\",\"scheme\":\"bearer\","
+	"\"description\":\"The access_token of a login.\"},"
+	"\"cookie\":{\"type\":\"apiKey\",\"in\":\"cookie\",\"name\":\"parley_session\","
+	"\"description\":\"Set by a login with cookie: true. "
+	"A request that changes something needs an allowed Origin.\"}}";
+
+void api_put_openapi(struct buf *b)
 {
 	size_t n;
 	const struct http_route *routes = api_routes(&n);
 
-	buf_add_str(b, "{\"openapi\":\"" OPENAPI_VERSION "\",\"info\":{\"title\":\"parley\",\"version\":\"" PACKAGE_VERSION "\","
-		"\"summary\":\"A self-hosted chat server.\","
-		"\"description\":\"The HTTP side. What is pushed travels over the WebSocket at /ws, which the "
-		"reference in docs/api.md describes.\"},"
-		"\"servers\":[{\"url\":\"/\"}],"
-		"\"security\":[{\"bearer\":[]},{\"cookie\":[]}],"
-		"\"tags\":["
-		"{\"name\":\"users\",\"description\":\"Accounts, tokens, finding people, typing and presence.\"},"
-		"{\"name\":\"messages\",\"description\":\"Sending, reading and changing messages.\"},"
-		"{\"name\":\"chats\",\"description\":\"Conversations as the caller sees them.\"},"
-		"{\"name\":\"groups\",\"description\":\"Groups and their members.\"},"
-		"{\"name\":\"server\",\"description\":\"The server itself.\"}],\"paths\":{");
+	buf_add_str(b, head);
+	buf_add_str(b, "\"paths\":{");
 	put_paths(b, routes, n);
-	buf_add_str(b, "},\"components\":{\"securitySchemes\":{"
-		"\"bearer\":{\"type\":\"http\",\"scheme\":\"bearer\",\"description\":\"The access_token of a login.\"},"
-		"\"cookie\":{\"type\":\"apiKey\",\"in\":\"cookie\",\"name\":\"parley_session\",\"description\":"
-		"\"Set by a login with cookie: true. A request that changes something needs an allowed Origin.\"}},"
-		"\"responses\":{");
+	buf_add_str(b, "},\"components\":{");
+	buf_add_str(b, security_schemes);
+	buf_add_str(b, ",\"responses\":{");
 	put_shared_errors(b, routes, n);
 	buf_add_str(b, "},\"schemas\":");
 	buf_add_str(b, openapi_schemas);

@@ -3,9 +3,9 @@
  *
  * Owns: nothing. Knows nothing of: who asks, other processes.
  *
- * scrypt$N$r$p$BASE64(salt, 16 bytes)$BASE64(hash, 32 bytes), standard base64 with padding (RFC 4648,
- * section 4). Both functions compute for some hundredth of a second in 32 MiB: in the hasher, or in a
- * program without an event loop.
+ * scrypt$N$r$p$BASE64(salt, 16 bytes)$BASE64(hash, 32 bytes), standard base64 with padding (RFC
+ * 4648, section 4). Both functions compute for some hundredth of a second in 32 MiB: in the hasher,
+ * or in a program without an event loop.
  */
 #ifndef PARLEY_PASSWORD_H
 #define PARLEY_PASSWORD_H
@@ -26,8 +26,8 @@ enum password_check {
 };
 
 /*
- * Does the password give what is stored? Compared in constant time. NULL: there is no such user: takes
- * as long and is PASSWORD_WRONG. Parameters come from the text; beyond 128 MiB or five times
+ * Does the password give what is stored? Compared in constant time. NULL: there is no such user:
+ * takes as long and is PASSWORD_WRONG. Parameters come from the text; beyond 128 MiB or five times
  * today's work they are refused, as a bad row must not stop the hasher.
  */
 enum password_check password_check(const char *password, size_t len, const char *stored);

@@ -7,7 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Whether path still names the file that was opened: its last owner may have removed it meanwhile. */
+/*
+ * Whether path still names the file that was opened: its last owner may have removed it meanwhile.
+ */
 static bool is_current(const char *path, int fd)
 {
 	struct stat named, opened;

@@ -23,8 +23,9 @@ int pidfile_open(const char *path, pid_t *owner);
 void pidfile_close(const char *path, int fd);
 
 /*
- * For other programs: the process that holds path's lock now, or 0 where none does or there is no such
- * file. What is written in the file is not asked, so one that a crash left behind deceives nobody.
+ * For other programs: the process that holds path's lock now, or 0 where none does or there is no
+ * such file. What is written in the file is not asked, so one that a crash left behind deceives
+ * nobody.
  */
 pid_t pidfile_owner(const char *path);
 

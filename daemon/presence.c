@@ -1,21 +1,23 @@
 /*
  * The tables.
  *
- * 1. A table is an array of pairs (user, state) with open addressing and linear probing, at most half
- *    full, at most PROBES steps from a user's first place. State packs the count of sockets and the
- *    time at which it became 0 into one word, so that nobody reads the one without the other.
+ * 1. A table is an array of pairs (user, state) with open addressing and linear probing, at most
+ *    half full, at most PROBES steps from a user's first place. State packs the count of sockets
+ *    and the time at which it became 0 into one word, so that nobody reads the one without the
+ *    other.
  *
- * 2. One process writes a table. Others read it at any time without a lock: user, state, user again.
- *    An erased place is first marked as such and only later gets a new state and then a new user, all
- *    with release; so a state that belongs to the next user is never taken for that of the former.
+ * 2. One process writes a table. Others read it at any time without a lock: user, state, user
+ *    again. An erased place is first marked as such and only later gets a new state and then a new
+ *    user, all with release; so a state that belongs to the next user is never taken for that of
+ *    the former.
  *
  * 3. Pairs never move. A place is freed when its user has been without sockets for so long that
  *    nobody may ask when they went: each presence_remove looks at SWEEP further places. It becomes
  *    empty if an empty one follows, together with the tombstones before it, and else a tombstone.
  *    So chains do not grow old.
  *
- * 4. A writer may be killed between any two stores: at worst an erased place has a state that nobody
- *    reads.
+ * 4. A writer may be killed between any two stores: at worst an erased place has a state that
+ *    nobody reads.
  */
 #define _GNU_SOURCE 1
 #include "presence.h"
@@ -303,7 +305,9 @@ enum presence_level presence_look(
 				last = gone;
 		}
 	}
-	/* An older time may be in the table of a dead worker and a newer one already be swept away. */
+	/*
+	 * An older time may be in the table of a dead worker and a newer one already be swept away.
+	 */
 	if (last == 0 || now_ms - last > PRESENCE_REMEMBER_MS)
 		return PRESENCE_OFFLINE;
 	if (gone_ms)

@@ -3,13 +3,13 @@
  *
  * Owns: the mapping. Knows nothing of: sockets, chats, who watches whom.
  *
- *	slot 0:	[ user -> sockets, when the last one went ]	written by worker 0 alone, read by all
+ *	slot 0:	[ user -> sockets, when the last one went ]	worker 0 writes, all read
  *	slot 1:	...
  *
- * There is no count across processes, so nothing leaks when a worker dies: the level is looked up over
- * all slots, without a lock. Each slot has two tables, and an incarnation uses the one its predecessor
- * did not: the users of a worker that was killed stay known, with the time of its death, until they
- * have come back or their grace is over.
+ * There is no count across processes, so nothing leaks when a worker dies: the level is looked up
+ * over all slots, without a lock. Each slot has two tables, and an incarnation uses the one its
+ * predecessor did not: the users of a worker that was killed stay known, with the time of its
+ * death, until they have come back or their grace is over.
  */
 #ifndef PARLEY_PRESENCE_H
 #define PARLEY_PRESENCE_H
@@ -26,8 +26,8 @@ struct presence;
 
 /*
  * Maps tables for n_slots workers (from 1) with room for users_max different users each, online
- * or remembered (anonymous, shared; pages are taken as they are touched). NULL and errno of mmap(2).
- * For the master, before the first fork.
+ * or remembered (anonymous, shared; pages are taken as they are touched). NULL and errno of
+ * mmap(2). For the master, before the first fork.
  */
 struct presence *presence_create(unsigned n_slots, size_t users_max);
 
@@ -35,18 +35,21 @@ struct presence *presence_create(unsigned n_slots, size_t users_max);
 void presence_free(struct presence *p);
 
 /*
- * The master, before it forks into a slot that nobody runs in: the other table is emptied and becomes
- * the slot's own.
+ * The master, before it forks into a slot that nobody runs in: the other table is emptied and
+ * becomes the slot's own.
  */
 void presence_begin(struct presence *p, unsigned slot);
 
-/* The master, when a slot's process is gone: from now on (clock_mono_ms) its users live on their grace. */
+/*
+ * The master, when a slot's process is gone: from now on (clock_mono_ms) its users live on their
+ * grace.
+ */
 void presence_end(struct presence *p, unsigned slot, int64_t now_ms);
 
 /*
  * The slot's worker: one more socket of this user, or one less (now_ms: clock_mono_ms).
- * user_id: from 1. Both return the user's sockets in this slot after it. presence_add returns -1, and
- * nothing has changed, where the table is full or the user has PRESENCE_SOCKETS_MAX of them;
+ * user_id: from 1. Both return the user's sockets in this slot after it. presence_add returns -1,
+ * and nothing has changed, where the table is full or the user has PRESENCE_SOCKETS_MAX of them;
  * presence_remove is only for a user who has one.
  */
 int presence_add(struct presence *p, unsigned slot, int64_t user_id);
@@ -71,8 +74,8 @@ enum presence_level presence_look(
 
 /*
  * The users whom the slot's former incarnation left with sockets: each called back once, for its
- * successor to write their last_seen and to announce them when their grace is over. cb must not call
- * presence_begin or presence_end.
+ * successor to write their last_seen and to announce them when their grace is over. cb must not
+ * call presence_begin or presence_end.
  */
 void presence_each_orphan(
 	const struct presence *p, unsigned slot, void (*cb)(void *arg, int64_t user_id), void *arg);

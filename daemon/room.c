@@ -296,12 +296,6 @@ strays_clear(struct rooms *rs)
 			free(h);
 		}
 	rs->n_strays = 0;
-	while (rs->departures != NULL) {
-		struct departure *d = rs->departures;
-
-		rs->departures = d->next;
-		free(d);
-	}
 }
 
 /* A load under way may have read the database before this was committed, and will then find the room's head too low: so the
@@ -317,6 +311,17 @@ stray_keep(struct rooms *rs, const struct record *r)
 	if (++rs->n_strays > STRAYS_MAX) {
 		strays_clear(rs);
 		rooms_check(rs, false);
+	}
+}
+
+static void
+departures_clear(struct rooms *rs)
+{
+	while (rs->departures != NULL) {
+		struct departure *d = rs->departures;
+
+		rs->departures = d->next;
+		free(d);
 	}
 }
 
@@ -453,7 +458,7 @@ struct load {
 };
 
 static void
-load_row(struct rooms *rs, struct room_user *u, const struct head *h)
+load_row(struct rooms *rs, struct room_user *u, const struct head *h, uint32_t asked)
 {
 	struct room *room = rooms_find(rs, h->conv.id);
 	bool made = room == NULL;
@@ -464,6 +469,8 @@ load_row(struct rooms *rs, struct room_user *u, const struct head *h)
 		room = rooms_make(rs, &h->conv, h->mod, h->seq);
 	if (room_membership(room, u) == NULL) {
 		room_enter(room, u);
+		/* As old as the question: what was asked later knows better. */
+		u->in[u->n_in - 1].since = asked;
 		/* For one who was here before this is news that no record has told. */
 		if (u->loaded)
 			rs->events->resync(rs->arg, u);
@@ -507,11 +514,13 @@ load_answered(void *arg, enum error error, const struct head *heads, size_t n)
 	if (u != NULL && error == ERROR_NONE) {
 		load_leave(rs, u, heads, n, l->asked);
 		for (size_t i = 0; i < n; i++)
-			load_row(rs, u, &heads[i]);
+			load_row(rs, u, &heads[i], l->asked);
 		u->loaded = true;
 	}
-	if (--rs->n_loads == 0)
+	if (--rs->n_loads == 0) {
 		strays_clear(rs);
+		departures_clear(rs);
+	}
 	l->cb(l->arg, error);
 	free(l);
 }
@@ -637,6 +646,7 @@ void
 rooms_close(struct rooms *rs)
 {
 	strays_clear(rs);
+	departures_clear(rs);
 	typing_close(rs->typing);
 	buf_fini(&rs->scratch);
 	free(rs->by_id);

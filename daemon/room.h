@@ -36,7 +36,7 @@ struct session;
 struct membership {
 	struct room *room;
 	uint32_t at;		/* index of this user in the room's members */
-	uint32_t since;		/* rooms' event count when they entered */
+	uint32_t since;		/* rooms' event count when they entered, or when the load that brought them was asked for */
 };
 
 /* A user with at least one authenticated socket on this worker. */
@@ -89,7 +89,6 @@ void rooms_each_user(struct rooms *rs, void (*cb)(void *arg, struct room_user *u
 /* The conversation that chat_id names for this local user; false where they are in none such. */
 bool rooms_conv(struct rooms *rs, const struct room_user *u, int64_t chat_id, struct conv *c);
 
-/* Are a and b in one room here (a is local)? Only what this worker knows. */
 size_t rooms_n(const struct rooms *rs);
 
 #endif

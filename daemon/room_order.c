@@ -7,6 +7,7 @@
  * All that waits lies in room->held, in the order of mod; a room is never in two of these states, and whoever
  * leaves a state calls room_go_on.
  */
+#include <limits.h>
 #include <stdlib.h>
 
 #include "fault.h"
@@ -14,6 +15,7 @@
 #include "room_private.h"
 
 #define GAP_MS 20		/* two workers may publish in the wrong order: so long the right one is waited for */
+#define HELD_MAX 512		/* changes of one room that wait because of the ring */
 #define RETRY_MS 500		/* until the database is asked again after it was away */
 
 static void room_go_on(struct room *r);
@@ -31,17 +33,23 @@ room_forget_held(struct room *r)
 	}
 }
 
-/* Keeps a copy at its place; a mod that waits already is the same change. */
+/* Keeps a copy at its place; a mod that waits already is the same change. Behind max others it is only noted: the database has it. */
 static void
-room_hold(struct room *r, const struct record *rec)
+room_hold(struct room *r, const struct record *rec, unsigned max)
 {
 	struct held **at = &r->held;
 	struct held *h;
+	unsigned n = 0;
 
-	while (*at != NULL && (*at)->record.message.mod < rec->message.mod)
+	for (; *at != NULL && (*at)->record.message.mod < rec->message.mod; n++)
 		at = &(*at)->next;
 	if (*at != NULL && (*at)->record.message.mod == rec->message.mod)
 		return;
+	if (n >= max) {
+		if (r->known < rec->message.mod)
+			r->known = rec->message.mod;
+		return;
+	}
 	h = held_new(rec);
 	h->next = *at;
 	*at = h;
@@ -98,7 +106,7 @@ gap_read(void *arg, enum error error, const store_rows *rows)
 		struct record rec = { .type = RECORD_CHANGE, .conv = r->conv };
 
 		store_message_at(rows, i, &rec.message);
-		room_hold(r, &rec);
+		room_hold(r, &rec, UINT_MAX);
 		last = rec.message.mod;
 	}
 	r->state = ROOM_LIVE;
@@ -318,7 +326,7 @@ room_change(struct room *r, const struct record *rec)
 		room_drop_if_empty(r);
 		return;
 	}
-	room_hold(r, rec);
+	room_hold(r, rec, HELD_MAX);
 	/* The timer is not set back by what comes behind the gap, only stopped by what fills it. */
 	if (r->state == ROOM_GAP && r->held->record.message.mod == r->head + 1) {
 		event_del(r->timer);

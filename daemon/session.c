@@ -4,12 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth.h"
 #include "clock.h"
 #include "fault.h"
 #include "log.h"
 #include "presence.h"
 #include "stats.h"
-#include "token.h"
 #include "ws.h"
 
 #define FRAMES_A_SECOND 100	/* with rate_limits: the allowance grows so fast … */
@@ -36,7 +36,9 @@ struct session {
 	uint32_t frames_in, frames_out;
 	uint16_t in_hand;
 	uint8_t state;
+	bool present;				/* counted in the presence table */
 	bool lagging;				/* a push was left out: resync when drained */
+	size_t ended_seen;			/* so many ends of tokens were noted when the token was asked for */
 };
 
 struct ended {
@@ -59,7 +61,8 @@ struct sessions {
 	uint32_t counter;
 	struct frame *resync;
 	struct ended ended[ENDED_KEPT];		/* a ring of the newest */
-	size_t n_ended;
+	size_t n_ended;				/* since the start */
+	bool paused;
 	struct event *last_seen_timer;
 	int64_t *gone;				/* users whose last socket here went */
 	size_t n_gone, cap_gone;
@@ -283,6 +286,7 @@ session_join_user(struct session *s, int64_t user_id)
 {
 	struct sessions *ss = s->all;
 	struct room_user *u = rooms_user(ss->rooms, user_id, true);
+	int n;
 
 	s->user = u;
 	s->next = u->sessions;
@@ -290,7 +294,9 @@ session_join_user(struct session *s, int64_t user_id)
 	if (s->next != NULL)
 		s->next->prev = &s->next;
 	u->sessions = s;
-	if (presence_add(ss->heritage->presence, ss->heritage->slot, user_id) == 1)
+	n = presence_add(ss->heritage->presence, ss->heritage->slot, user_id);
+	s->present = n > 0;
+	if (n == 1)
 		presence_changed(ss, user_id);
 	atomic_fetch_add(&ss->stats->sockets, 1);
 }
@@ -311,7 +317,7 @@ session_leave_user(struct session *s)
 		s->next->prev = s->prev;
 	if (u->sessions == NULL)
 		rooms_user_gone(ss->rooms, u);
-	if (presence_remove(ss->heritage->presence, ss->heritage->slot, user_id, clock_mono_ms()) == 0) {
+	if (s->present && presence_remove(ss->heritage->presence, ss->heritage->slot, user_id, clock_mono_ms()) == 0) {
 		presence_changed(ss, user_id);
 		last_seen_add(ss, user_id);
 	}
@@ -321,18 +327,26 @@ session_leave_user(struct session *s)
 
 /* Authentication. */
 
-static bool
-ended_lately(const struct sessions *ss, const struct token *t)
+/* The end among those noted from the first-th on that may be this token's; NULL where there is none. */
+static const struct ended *
+ended_since(const struct sessions *ss, const struct token *t, size_t first)
 {
-	size_t n = ss->n_ended < ENDED_KEPT ? ss->n_ended : ENDED_KEPT;
-
-	for (size_t i = 0; i < n; i++) {
-		const struct ended *e = &ss->ended[i];
+	if (ss->n_ended - first > ENDED_KEPT)
+		first = ss->n_ended - ENDED_KEPT;
+	for (; first < ss->n_ended; first++) {
+		const struct ended *e = &ss->ended[first % ENDED_KEPT];
 
 		if (e->user_id == 0 ? e->token_id == t->token_id : e->user_id == t->user_id && e->token_id != t->token_id)
-			return true;
+			return e;
 	}
-	return false;
+	return NULL;
+}
+
+/* Reading goes on unless something stands against it. */
+static void
+session_read(struct session *s)
+{
+	conn_read(&s->ws.conn, !s->all->paused && s->in_hand < SESSION_IN_HAND_MAX);
 }
 
 static void
@@ -370,7 +384,7 @@ session_loaded(void *arg, enum error error)
 	s->state = SESSION_READY;
 	STATS_ADD(s->all->stats, ws_opened, 1);
 	session_put_ready(s);
-	conn_read(&s->ws.conn, true);
+	session_read(s);
 }
 
 static struct load_answer *
@@ -384,15 +398,58 @@ answer_for(struct session *s)
 	return a;
 }
 
+struct check_answer {
+	struct sessions *all;
+	uint64_t id;
+	struct token token;
+};
+
+static void session_begin(struct session *s, const struct token *t);
+
+static void
+session_checked_again(void *arg, enum error error, const store_rows *rows)
+{
+	struct check_answer *a = arg;
+	struct session *s = sessions_find(a->all, a->id);
+
+	if (s != NULL && error != ERROR_NONE)
+		session_close(s, CLOSE_unavailable);
+	else if (s != NULL && store_n(rows) > 0)
+		session_close(s, CLOSE_token_ended);
+	else if (s != NULL)
+		session_begin(s, &a->token);
+	free(a);
+}
+
+/* All tokens that the user had then have ended, but this one may be younger: the database knows. */
+static void
+session_check_again(struct session *s, const struct token *t)
+{
+	struct check_answer *a = malloc(sizeof(*a));
+
+	if (a == NULL)
+		log_fatal("out of memory for a session");
+	*a = (struct check_answer){ s->all, s->id, *t };
+	s->state = SESSION_CHECKING;
+	s->ended_seen = s->all->n_ended;
+	conn_read(&s->ws.conn, false);
+	store_check_tokens(s->all->store, &t->token_id, 1, session_checked_again, a);
+}
+
 /* The token is good: first the user is made known here, so that records are seen, then the database is read. */
 static void
 session_begin(struct session *s, const struct token *t)
 {
 	struct sessions *ss = s->all;
 	int64_t left_ms = t->expires_ms - clock_wall_ms();
+	const struct ended *e = ended_since(ss, t, s->ended_seen);
 
-	if (ended_lately(ss, t) || left_ms <= 0) {
+	if ((e != NULL && e->user_id == 0) || left_ms <= 0) {
 		session_close(s, CLOSE_token_ended);
+		return;
+	}
+	if (e != NULL) {
+		session_check_again(s, t);
 		return;
 	}
 	if (!sessions_may_open(ss, t->user_id)) {
@@ -430,11 +487,12 @@ session_authenticate(struct session *s, const char *token, size_t len)
 {
 	uint8_t hash[STORE_HASH_SIZE];
 
-	if (len != TOKEN_CHARS || !token_digest(token, len, hash)) {
+	if (!auth_hash(hash, token, len)) {
 		session_close(s, CLOSE_auth_bad);
 		return;
 	}
 	s->state = SESSION_CHECKING;
+	s->ended_seen = s->all->n_ended;
 	conn_read(&s->ws.conn, false);
 	store_authenticate(s->all->store, hash, session_checked, answer_for(s));
 }
@@ -667,7 +725,7 @@ session_in_hand(struct session *s, int change)
 {
 	s->in_hand = (uint16_t)(s->in_hand + change);
 	if (s->state == SESSION_READY)
-		conn_read(&s->ws.conn, s->in_hand < SESSION_IN_HAND_MAX);
+		session_read(s);
 }
 
 struct sync **
@@ -694,6 +752,7 @@ pause_one(void *arg, struct session *s)
 void
 sessions_pause(struct sessions *ss)
 {
+	ss->paused = true;
 	sessions_each(ss, pause_one, NULL);
 }
 
@@ -765,6 +824,10 @@ sessions_open(struct event_base *base, const struct heritage *h, struct store *s
 void
 sessions_free(struct sessions *ss)
 {
+	for (size_t i = 0; i < ss->n_buckets; i++)
+		for (struct session *s = ss->by_id[i]; s != NULL; s = s->next_by_id)
+			conn_drop(&s->ws.conn);
+	ws_loop_flush(ss->loop);
 	ws_loop_free(ss->loop);
 	frame_unref(ss->resync);
 	event_free(ss->last_seen_timer);

@@ -73,7 +73,7 @@ void sessions_pause(struct sessions *ss);
 /* Closes all with this reason and writes what is queued. */
 void sessions_close_all(struct sessions *ss, enum close_reason reason);
 size_t sessions_n(const struct sessions *ss);	/* those that linger included */
-void sessions_free(struct sessions *ss);	/* once none is left */
+void sessions_free(struct sessions *ss);	/* once all are closed; drops those that linger */
 
 /* NULL where it is gone. */
 struct session *sessions_find(struct sessions *ss, uint64_t id);

@@ -3,10 +3,11 @@
  *
  * Owns: the mapping. Knows nothing of: who counts what.
  *
- * The file stands beside the pid file (its .pid replaced by .status, else .status appended), so that
- * parleyctl reads a running daemon without asking it anything, as varnishstat does with Varnish's
- * shared memory. Each slot is written by its own worker only, but for alive, pid and incarnation,
- * which are the master's; the master also sets connections and sockets to 0 before it forks.
+ * The file stands beside the pid file (its .pid replaced by .status, else .status appended), so
+ * that parleyctl reads a running daemon without asking it anything, as varnishstat does with
+ * Varnish's shared memory. Each slot is written by its own worker only, but for alive, pid and
+ * incarnation, which are the master's; the master also sets connections and sockets to 0 before it
+ * forks.
  */
 #ifndef PARLEY_STATS_H
 #define PARLEY_STATS_H
@@ -50,13 +51,17 @@ void stats_path(struct buf *out, const char *pid_file);
 
 /*
  * Creates the file afresh (0644, a new inode, so that a reader of the old one is not disturbed) and
- * maps it shared, for the life of the process; all zero but magic, n_slots, master_pid (the caller's)
- * and started_wall_ms (now). Its blocks are allocated now: a full disk is met here and not by a
- * worker. n_slots: from 1. NULL and errno of open(2), posix_fallocate(3), mmap(2), rename(2).
+ * maps it shared, for the life of the process; all zero but magic, n_slots, master_pid (the
+ * caller's) and started_wall_ms (now). Its blocks are allocated now: a full disk is met here and
+ * not by a worker. n_slots: from 1. NULL and errno of open(2), posix_fallocate(3), mmap(2),
+ * rename(2).
  */
 struct stats *stats_create(const char *path, unsigned n_slots);
 
-/* Maps an existing file to read; NULL and errno of open(2), mmap(2), or EPROTO: not of this version. */
+/*
+ * Maps an existing file to read; NULL and errno of open(2), mmap(2), or EPROTO: not of this
+ * version.
+ */
 const struct stats *stats_open(const char *path);
 
 /*

@@ -185,7 +185,7 @@ store_refuse(struct store *s, store_cb *cb, void *arg)
 void
 lane_init(struct lane *l, struct store *s, bool (*ask)(struct lane *), void (*refuse)(struct lane *, struct lane_item *))
 {
-	*l = (struct lane){ .store = s, .batch_max = LANE_BATCH_MAX, .ask = ask, .refuse = refuse };
+	*l = (struct lane){ .store = s, .batch_max = LANE_BATCH_MAX, .waiting_max = LANE_WAITING_MAX, .ask = ask, .refuse = refuse };
 	l->waiting_end = &l->waiting;
 }
 
@@ -234,7 +234,7 @@ lane_add(struct lane *l, struct lane_item *item, size_t bytes)
 {
 	item->bytes = bytes;
 	item->next = NULL;
-	if (l->n_waiting >= LANE_WAITING_MAX) {
+	if (l->n_waiting >= l->waiting_max) {
 		lane_refuse(l, item);
 		return;
 	}
@@ -330,9 +330,15 @@ store_open(struct event_base *base, const struct heritage *h, const struct store
 void
 store_close(struct store *s)
 {
+	/* Who is answered may ask again: nothing is freed before the last answer. */
+	db_stop(s->writer);
+	db_stop(s->reader);
+	lane_refuse_all(&s->posts);
+	while (s->refusals != NULL || s->posts.refused != NULL || s->reads.refused != NULL || s->tokens.refused != NULL ||
+	    s->loads.refused != NULL)
+		refusals_answer(-1, 0, s);
 	db_close(s->writer);
 	db_close(s->reader);
-	refusals_answer(-1, 0, s);
 	event_free(s->deferred);
 	event_free(s->post_deadline);
 	free(s);

@@ -37,16 +37,20 @@ static void
 reads_tell(struct lane *l, const PGresult *r, int row)
 {
 	int64_t conv_id = db_i64(r, row, 0), user_id = db_i64(r, row, 1);
+	const struct read_item *asked = NULL;
+	uint64_t origin = 0;
 
-	/* Several sockets of one user may have asked in one batch: the first is the origin, the others are told. */
+	/* Where several sockets of the user have asked in one batch, all are told. */
 	for (struct lane_item *i = l->batch; i != NULL; i = i->next) {
 		const struct read_item *item = read_of(i);
 
-		if (item->conv.id == conv_id && item->user_id == user_id) {
-			l->store->events->read_moved(l->store->arg, &item->conv, user_id, db_i64(r, row, 2), item->origin);
-			return;
-		}
+		if (item->conv.id != conv_id || item->user_id != user_id)
+			continue;
+		origin = asked == NULL || origin == item->origin ? item->origin : 0;
+		asked = item;
 	}
+	if (asked != NULL)
+		l->store->events->read_moved(l->store->arg, &asked->conv, user_id, db_i64(r, row, 2), origin);
 }
 
 static void
@@ -279,4 +283,6 @@ store_batches_init(struct store *s)
 	lane_init(&s->reads, s, reads_ask, read_refuse);
 	lane_init(&s->tokens, s, tokens_ask, token_refuse);
 	lane_init(&s->loads, s, loads_ask, load_refuse);
+	/* A check asks for every user here at once; their sockets bound how many that are. */
+	s->loads.waiting_max = SIZE_MAX;
 }

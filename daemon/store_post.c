@@ -237,6 +237,7 @@ posts_deadline(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	s->post_tries = 0;
 	lane_refuse_all(&s->posts);
 }
 

@@ -26,7 +26,7 @@ struct lane {
 	size_t n_waiting;
 	struct lane_item *batch;	/* in flight */
 	size_t n_batch;
-	size_t batch_max;
+	size_t batch_max, waiting_max;
 	struct lane_item *refused;	/* to be answered from the loop */
 	/* Asks for the batch; false where the database is away. */
 	bool (*ask)(struct lane *l);

@@ -1,5 +1,6 @@
 /*
- * token: what stands for a log-in: 256 random bits, known to the client, of which we keep only the digest.
+ * token: what stands for a log-in: 256 random bits, known to the client, of which we keep only
+ * the digest.
  *
  * Owns: nothing. Knows nothing of: users, expiry, the database.
  */
@@ -16,8 +17,9 @@
 bool token_make(char token[TOKEN_CHARS + 1]);
 
 /*
- * The digest that is stored: SHA-256 of the token's characters as clients send them. len: any; what is
- * not as long as a token is no token, but has a digest all the same. False where OpenSSL fails.
+ * The digest that is stored: SHA-256 of the token's characters as clients send them. len: any;
+ * what is not as long as a token is no token, but has a digest all the same. False where OpenSSL
+ * fails.
  */
 bool token_digest(const char *token, size_t len, unsigned char digest[TOKEN_DIGEST_SIZE]);
 

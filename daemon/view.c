@@ -1,7 +1,6 @@
 #include "view.h"
 
-static void
-put_number(struct buf *b, const char *name, int64_t n)
+static void put_number(struct buf *b, const char *name, int64_t n)
 {
 	buf_add_str(b, ",\"");
 	buf_add_str(b, name);
@@ -9,8 +8,7 @@ put_number(struct buf *b, const char *name, int64_t n)
 	buf_add_i64(b, n);
 }
 
-void
-view_put_user(struct buf *b, const struct user *u)
+void view_put_user(struct buf *b, const struct user *u)
 {
 	buf_add_char(b, '{');
 	proto_put_id(b, "user_id", u->user_id);
@@ -27,8 +25,7 @@ view_put_user(struct buf *b, const struct user *u)
 	buf_add_char(b, '}');
 }
 
-static void
-put_last_message(struct buf *b, const struct chat *c)
+static void put_last_message(struct buf *b, const struct chat *c)
 {
 	if (!c->has_last) {
 		buf_add_str(b, ",\"last_message\":null");
@@ -40,8 +37,7 @@ put_last_message(struct buf *b, const struct chat *c)
 }
 
 /* A peer who was deleted is null, and so is how far they have read. */
-static void
-put_peer(struct buf *b, const struct chat *c)
+static void put_peer(struct buf *b, const struct chat *c)
 {
 	if (c->conv.kind == CONV_GROUP || !c->has_peer) {
 		buf_add_str(b, ",\"peer\":null,\"peer_read_seq\":null");
@@ -52,8 +48,7 @@ put_peer(struct buf *b, const struct chat *c)
 	put_number(b, "peer_read_seq", c->peer_read_seq);
 }
 
-void
-view_put_chat(struct buf *b, const struct chat *c)
+void view_put_chat(struct buf *b, const struct chat *c)
 {
 	bool group = c->conv.kind == CONV_GROUP;
 
@@ -71,8 +66,7 @@ view_put_chat(struct buf *b, const struct chat *c)
 	put_number(b, "member_count", c->member_count);
 }
 
-static void
-put_member(struct buf *b, const struct member *m)
+static void put_member(struct buf *b, const struct member *m)
 {
 	buf_add_char(b, '{');
 	proto_put_id(b, "user_id", m->user_id);
@@ -86,8 +80,7 @@ put_member(struct buf *b, const struct member *m)
 	buf_add_char(b, '}');
 }
 
-void
-view_put_group(struct buf *b, int64_t group_id, const store_rows *rows)
+void view_put_group(struct buf *b, int64_t group_id, const store_rows *rows)
 {
 	struct member m;
 
@@ -110,9 +103,8 @@ view_put_group(struct buf *b, int64_t group_id, const store_rows *rows)
 	buf_add_str(b, "]}");
 }
 
-bool
-view_put_messages(struct buf *b, const store_rows *rows, int64_t limit, const struct conv *c,
-	int64_t viewer)
+bool view_put_messages(
+	struct buf *b, const store_rows *rows, int64_t limit, const struct conv *c, int64_t viewer)
 {
 	int n = store_n(rows);
 

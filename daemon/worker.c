@@ -16,6 +16,7 @@
 #include "log.h"
 #include "stats.h"
 
+#define SERVE_WAIT_MS 2000	/* for the database, before a new worker answers without it */
 #define STOP_LOOK_MS 20
 #define STOP_FINISH_MS 2000	/* for what is in flight */
 #define STOP_CLOSE_MS 1500	/* for the peers' close frames */
@@ -32,11 +33,12 @@ struct worker {
 	struct watch *watch;
 	struct sessions *sessions;
 	struct hasher *hasher;
-	struct http *http;
+	struct http *http;		/* NULL until this worker serves */
 	struct api api;
 	struct cmd_env commands;
 	struct event *signals[4];
 	struct event *master_gone;
+	struct event *serve_timer;
 	struct event *stop_timer;
 	enum worker_stage stage;
 	int64_t stage_ms;
@@ -52,6 +54,8 @@ worker_check(struct worker *w, bool wait_for_the_dead)
 	watch_look_all(w->watch);
 }
 
+static void worker_serve(struct worker *w);
+
 static void
 on_store_state(void *arg, bool ready, bool after_loss)
 {
@@ -59,6 +63,8 @@ on_store_state(void *arg, bool ready, bool after_loss)
 	const struct record r = { .type = RECORD_CHECK };
 
 	log_info("store %s", ready ? "ready" : "away");
+	if (ready)
+		worker_serve(w);
 	/* What was under way when the connection went may be committed, and nobody has published it. */
 	if (ready && after_loss)
 		bus_publish(w->bus, &r);
@@ -180,10 +186,7 @@ worker_wire(struct worker *w)
 	static const struct bus_events bus_events = { on_record, on_lapped };
 	static const struct room_events room_events = { on_push, on_resync };
 	static const struct sessions_events sessions_events = { on_message, on_drained, on_closed };
-	static const struct http_events http_events = { on_upgraded, on_may_upgrade };
 	const struct heritage *h = w->heritage;
-	const struct http_route *routes;
-	size_t n_routes;
 
 	w->store = store_open(w->base, h, &store_events, w);
 	w->bus = bus_open(w->base, h, &bus_events, w);
@@ -193,15 +196,39 @@ worker_wire(struct worker *w)
 	w->hasher = hasher_open(w->base, h);
 	w->api = (struct api){ h->conf, w->store, w->hasher, w->bus, h->presence };
 	w->commands = (struct cmd_env){ w->sessions, w->store, w->rooms, w->bus, w->watch };
+}
+
+/* Begins to accept: once the database is there, so that the connections meanwhile go to workers that have it; but without it too,
+ * after a while, to say so. */
+static void
+worker_serve(struct worker *w)
+{
+	static const struct http_events http_events = { on_upgraded, on_may_upgrade };
+	const struct http_route *routes;
+	size_t n_routes;
+
+	if (w->http != NULL || w->stage != WORKER_RUNS)
+		return;
+	event_del(w->serve_timer);
 	routes = api_routes(&n_routes);
-	w->http = http_open(w->base, h, w->store, routes, n_routes, &w->api, &http_events, w);
+	w->http = http_open(w->base, w->heritage, w->store, routes, n_routes, &w->api, &http_events, w);
+	http_set_conf(w->http, w->api.conf);
 	sessions_set_rooms(w->sessions, w->rooms, w->http);
+}
+
+static void
+on_serve_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	worker_serve(arg);
 }
 
 static void
 worker_unwire(struct worker *w)
 {
-	http_close(w->http);
+	if (w->http != NULL)
+		http_close(w->http);
 	hasher_close(w->hasher);
 	store_close(w->store);
 	sessions_free(w->sessions);
@@ -228,7 +255,8 @@ stop_look(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	if (w->stage == WORKER_FINISHES &&
-	    ((store_idle(w->store) && bus_idle(w->bus) && http_idle(w->http)) || age > STOP_FINISH_MS)) {
+	    ((store_idle(w->store) && bus_idle(w->bus) && (w->http == NULL || http_idle(w->http))) ||
+	    age > STOP_FINISH_MS)) {
 		stage_begin(w, WORKER_CLOSES);
 		sessions_close_all(w->sessions, CLOSE_server_stops);
 	} else if (w->stage == WORKER_CLOSES && (sessions_n(w->sessions) == 0 || age > STOP_CLOSE_MS)) {
@@ -242,7 +270,8 @@ worker_stop(struct worker *w, const char *why)
 	if (w->stage != WORKER_RUNS)
 		return;
 	log_info("stopping reason=%s sockets=%zu", why, sessions_n(w->sessions));
-	http_stop(w->http);
+	if (w->http != NULL)
+		http_stop(w->http);
 	sessions_pause(w->sessions);
 	stage_begin(w, WORKER_FINISHES);
 	event_add(w->stop_timer, &(const struct timeval){ 0, STOP_LOOK_MS * 1000 });
@@ -277,7 +306,8 @@ worker_reload(struct worker *w)
 	}
 	if (conf != NULL) {
 		w->api.conf = conf;
-		http_set_conf(w->http, conf);
+		if (w->http != NULL)
+			http_set_conf(w->http, conf);
 		sessions_set_conf(w->sessions, conf);
 		conf_free(w->conf);
 		w->conf = conf;
@@ -321,6 +351,9 @@ worker_events(struct worker *w)
 	}
 	w->master_gone = event_new(w->base, w->heritage->master_fd, EV_READ, on_master_gone, w);
 	w->stop_timer = event_new(w->base, -1, EV_PERSIST, stop_look, w);
+	w->serve_timer = evtimer_new(w->base, on_serve_timer, w);
+	if (w->serve_timer == NULL || event_add(w->serve_timer, &(const struct timeval){ SERVE_WAIT_MS / 1000, 0 }) != 0)
+		log_fatal("cannot make a timer");
 	if (w->master_gone == NULL || w->stop_timer == NULL || event_add(w->master_gone, NULL) != 0)
 		log_fatal("cannot watch the master");
 }
@@ -332,6 +365,7 @@ worker_events_free(struct worker *w)
 		event_free(w->signals[i]);
 	event_free(w->master_gone);
 	event_free(w->stop_timer);
+	event_free(w->serve_timer);
 }
 
 int
@@ -346,8 +380,9 @@ worker_run(const struct heritage *h)
 	w.base = event_base_new();
 	if (w.base == NULL)
 		log_fatal("cannot make an event loop");
-	worker_wire(&w);
+	/* Signals first: the parent's reload or news of a death must not meet a process that ignores them. */
 	worker_events(&w);
+	worker_wire(&w);
 	log_info("started pid=%d incarnation=%u", (int)getpid(), h->incarnation);
 
 	event_base_dispatch(w.base);

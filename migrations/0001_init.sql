@@ -156,7 +156,7 @@ declare
 	v_now timestamptz;
 begin
 	v_conv := post_targets(p_sender, p_receiver);
-	if array_position(v_conv, null) is not null and post_open_direct(p_sender, p_receiver, v_conv) then
+	if array_position(v_conv, null) is not null and post_open_direct(p_sender, p_receiver, p_client, v_conv) then
 		v_conv := post_targets(p_sender, p_receiver);
 	end if;
 
@@ -191,7 +191,8 @@ begin
 	), watermarks as (
 		update members r
 		set read_seq = g.seq
-		from (select s.conv_id, s.sender, max(s.last_seq + s.nth) as seq from numbered s group by 1, 2) g
+		-- In the order in which mark_read locks them: it does so without the conversation's lock.
+		from (select s.conv_id, s.sender, max(s.last_seq + s.nth) as seq from numbered s group by 1, 2 order by 1, 2) g
 		where r.conv_id = g.conv_id and r.user_id = g.sender
 	)
 	select s.n, 'ok', s.conv_id, s.conv_kind, s.user_lo, s.user_hi, s.message_id, s.last_seq + s.nth, s.last_mod + s.nth,
@@ -223,7 +224,8 @@ end $$;
 
 -- Opens the direct conversations that a batch asks for; false where none was opened. In the order of the pair, before any
 -- conversation is locked: whoever waits here holds nothing that the other could be waiting for.
-create function post_open_direct(p_sender bigint[], p_receiver bigint[], p_conv bigint[]) returns boolean
+create function post_open_direct(p_sender bigint[], p_receiver bigint[], p_client text[], p_conv bigint[])
+returns boolean
 language plpgsql as $$
 declare
 	v_pair record;
@@ -232,10 +234,11 @@ declare
 begin
 	for v_pair in
 		select distinct least(i.sender, i.receiver) as lo, greatest(i.sender, i.receiver) as hi
-		from unnest(p_sender, p_receiver, p_conv) as i (sender, receiver, conv)
+		from unnest(p_sender, p_receiver, p_client, p_conv) as i (sender, receiver, client, conv)
 		join users a on a.user_id = i.sender and a.deleted_at is null
 		join users b on b.user_id = i.receiver and b.deleted_at is null
-		where i.conv is null
+		where i.conv is null and not exists (select from messages m
+			where m.sender_id = i.sender and m.client_id = i.client)	-- a repeat opens nothing
 		order by 1, 2
 	loop
 		-- Shared locks on both: an account is not deleted while a chat with it opens.
@@ -388,6 +391,7 @@ create function drop_member(c conversations, p_actor bigint, p_user bigint) retu
 declare
 	v_next bigint;
 begin
+	perform 1 from members where conv_id = c.conv_id and user_id in (p_actor, p_user) order by user_id for update;
 	delete from members where conv_id = c.conv_id and user_id = p_user;
 	select user_id into v_next from members where conv_id = c.conv_id order by join_seq, user_id limit 1;
 	if v_next is null then

@@ -14,11 +14,11 @@
 struct run {
 	const struct load *load;
 	struct buf *why;
-	struct buf rows;	/* of the COPY in progress, not yet sent */
+	struct buf rows; /* of the COPY in progress, not yet sent */
 	int64_t first_user;
 	int64_t first_conversation;
 	int64_t first_message;
-	uint32_t *first_group;	/* of each user, from 1; 0 none */
+	uint32_t *first_group; /* of each user, from 1; 0 none */
 };
 
 static bool complain(struct run *r, const char *message)
@@ -32,7 +32,8 @@ static bool run_sql(struct run *r, const char *sql)
 {
 	PGresult *result = PQexec(r->load->db, sql);
 	ExecStatusType status = PQresultStatus(result);
-	bool good = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_COPY_IN;
+	bool good =
+		status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_COPY_IN;
 
 	if (!good)
 		complain(r, PQresultErrorMessage(result));
@@ -150,7 +151,9 @@ static bool copy_users(struct run *r)
 	const struct world *w = r->load->world;
 	uint32_t i;
 
-	if (!run_sql(r, "copy users (user_id, username, full_name, password, created_at, last_seen_at) from stdin"))
+	if (!run_sql(r,
+		    "copy users (user_id, username, full_name, password, created_at, last_seen_at) "
+		    "from stdin"))
 		return false;
 	for (i = 0; i < w->size.users; i++) {
 		const struct person *p = &w->people[i];
@@ -190,8 +193,10 @@ static bool copy_messages_in(struct run *r)
 {
 	uint64_t all = world_n_messages(r->load->world), done = 0;
 	struct message m = { .content = BUF_EMPTY };
-	bool good = run_sql(r, "copy messages (message_id, conv_id, seq, mod, sender_id, kind, content, target_id, "
-			       "sent_at) from stdin");
+	bool good = run_sql(r,
+		"copy messages (message_id, conv_id, seq, mod, sender_id, kind, content, "
+		"target_id, "
+		"sent_at) from stdin");
 
 	while (good && world_next(r->load->world, &m)) {
 		good = put_message(r, &m, r->first_message + (int64_t)done++);
@@ -204,19 +209,26 @@ static bool copy_messages_in(struct run *r)
 
 #define KEYS "from pg_constraint where conrelid = 'messages'::regclass and contype in ('p', 'u')"
 
-/* Without its keys, which are built anew at the end: row by row they take three times as long as all the rest. */
+/*
+ * Without its keys, which are built anew at the end: row by row they take three times as long as
+ * all the rest.
+ */
 static bool copy_messages(struct run *r)
 {
 	struct buf drop = BUF_EMPTY, add = BUF_EMPTY;
 	bool good;
 
-	good = ask_text(r, "select 'alter table messages ' || string_agg(format('drop constraint %I', conname), ', ') " KEYS,
+	good = ask_text(r,
+		       "select 'alter table messages ' || string_agg(format('drop constraint %I', "
+		       "conname), ', ') " KEYS,
 		       &drop) &&
 		ask_text(r,
-			"select 'alter table messages ' || string_agg(format('add constraint %I %s', conname, "
+			"select 'alter table messages ' || string_agg(format('add constraint %I "
+			"%s', conname, "
 			"pg_get_constraintdef(oid)), ', ' order by oid) " KEYS,
 			&add) &&
-		run_sql(r, buf_cstr(&drop)) && copy_messages_in(r) && run_sql(r, "set local maintenance_work_mem = '256MB'") &&
+		run_sql(r, buf_cstr(&drop)) && copy_messages_in(r) &&
+		run_sql(r, "set local maintenance_work_mem = '256MB'") &&
 		run_sql(r, buf_cstr(&add));
 	buf_fini(&drop);
 	buf_fini(&add);
@@ -228,8 +240,10 @@ static bool copy_conversations(struct run *r)
 	const struct world *w = r->load->world;
 	uint32_t i;
 
-	if (!run_sql(r, "copy conversations (conv_id, kind, user_lo, user_hi, name, owner_id, created_at, last_seq, "
-			"last_mod) from stdin"))
+	if (!run_sql(r,
+		    "copy conversations (conv_id, kind, user_lo, user_hi, name, owner_id, "
+		    "created_at, last_seq, "
+		    "last_mod) from stdin"))
 		return false;
 	for (i = 0; i < w->n_conversations; i++) {
 		const struct conversation *c = &w->conversations[i];
@@ -263,7 +277,8 @@ static bool copy_members(struct run *r)
 	struct world *w = r->load->world;
 	uint32_t i, j;
 
-	if (!run_sql(r, "copy members (conv_id, user_id, joined_at, join_seq, read_seq) from stdin"))
+	if (!run_sql(
+		    r, "copy members (conv_id, user_id, joined_at, join_seq, read_seq) from stdin"))
 		return false;
 	for (i = 0; i < w->n_conversations; i++) {
 		const struct conversation *c = &w->conversations[i];
@@ -303,7 +318,8 @@ static bool put_token(struct run *r, uint32_t i, int64_t expires_ms)
 	fprintf(r->load->tokens, "%lld,%s,", (long long)(r->first_user + i), token);
 	OPENSSL_cleanse(token, sizeof(token));
 	if (r->first_group[i] > 0)
-		fprintf(r->load->tokens, "%lld", (long long)(r->first_conversation + r->first_group[i] - 1));
+		fprintf(r->load->tokens, "%lld",
+			(long long)(r->first_conversation + r->first_group[i] - 1));
 	fputc('\n', r->load->tokens);
 	return end_row(r);
 }
@@ -331,11 +347,18 @@ static bool begin(struct run *r)
 	int64_t taken = 0;
 
 	if (!run_sql(r, "begin") ||
-		!run_sql(r, "lock table users, conversations, members, messages, tokens in share row exclusive mode") ||
-		!ask_number(r, "select (exists (select from users) or exists (select from conversations))::int", &taken))
+		!run_sql(r,
+			"lock table users, conversations, members, messages, tokens in share row "
+			"exclusive mode") ||
+		!ask_number(r,
+			"select (exists (select from users) or exists (select from "
+			"conversations))::int",
+			&taken))
 		return false;
 	if (taken)
-		return complain(r, "the database has users already: parleyctl reset-database --yes empties it");
+		return complain(r,
+			"the database has users already: parleyctl reset-database --yes empties "
+			"it");
 	if (!ask_number(r, "select nextval('party_ids')", &r->first_user) ||
 		!ask_number(r, "select nextval('message_ids')", &r->first_message))
 		return false;
@@ -362,8 +385,9 @@ bool load_world(const struct load *load, struct buf *why)
 
 	r.first_group = calloc(load->world->size.users, sizeof(*r.first_group));
 	good = r.first_group ? begin(&r) : complain(&r, "out of memory");
-	good = good && copy_users(&r) && copy_messages(&r) && copy_conversations(&r) && copy_members(&r) &&
-		copy_tokens(&r) && advance_sequences(&r) && run_sql(&r, "commit") &&
+	good = good && copy_users(&r) && copy_messages(&r) && copy_conversations(&r) &&
+		copy_members(&r) && copy_tokens(&r) && advance_sequences(&r) &&
+		run_sql(&r, "commit") &&
 		run_sql(&r, "analyze users, user_words, tokens, conversations, members, messages");
 	buf_fini(&r.rows);
 	free(r.first_group);

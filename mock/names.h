@@ -29,8 +29,12 @@ struct names;
 struct names *names_new(void);
 void names_free(struct names *n);
 
-/* Appends a new person's full name and username (both empty before) and returns the language they speak at home. */
-enum language names_person(struct names *n, struct rng *r, struct buf *full_name, struct buf *username);
+/*
+ * Appends a new person's full name and username (both empty before) and returns the language they
+ * speak at home.
+ */
+enum language names_person(
+	struct names *n, struct rng *r, struct buf *full_name, struct buf *username);
 
 /* Appends a group's name (1..100 characters); number tells groups of one name apart, from 0. */
 void names_group(struct rng *r, size_t number, struct buf *name);

@@ -17,7 +17,7 @@
 #include "password.h"
 
 #define EXIT_USAGE 2
-#define PASSWORD "correct horse" /* everybody's */
+#define PASSWORD "correct-horse" /* everybody's */
 #define BAR_WIDTH 30
 
 struct options {
@@ -49,8 +49,9 @@ static void draw_bar(uint64_t done, uint64_t all)
 	fputs("\rmessages [", stderr);
 	for (i = 0; i < BAR_WIDTH; i++)
 		fputc(i < filled ? '#' : '.', stderr);
-	fprintf(stderr, "] %3d%% %llu of %llu, %lld s", (int)(done * 100 / all), (unsigned long long)done,
-		(unsigned long long)all, (long long)((clock_mono_ms() - started_ms) / 1000));
+	fprintf(stderr, "] %3d%% %llu of %llu, %lld s", (int)(done * 100 / all),
+		(unsigned long long)done, (unsigned long long)all,
+		(long long)((clock_mono_ms() - started_ms) / 1000));
 	if (done == all)
 		fputs("\nstoring...\n", stderr);
 	fflush(stderr);
@@ -87,8 +88,9 @@ static void print_result(const struct world *w)
 {
 	int i;
 
-	printf("%u people, %u groups, %u direct chats, %llu messages in %.1f s\n", w->size.users, w->size.groups,
-		count_chats(w), (unsigned long long)world_n_messages(w), (double)(clock_mono_ms() - started_ms) / 1000);
+	printf("%u people, %u groups, %u direct chats, %llu messages in %.1f s\n", w->size.users,
+		w->size.groups, count_chats(w), (unsigned long long)world_n_messages(w),
+		(double)(clock_mono_ms() - started_ms) / 1000);
 	for (i = 0; i < 2; i++)
 		printf("log in as %s with the password %s\n", w->people[i].username, PASSWORD);
 }
@@ -155,20 +157,29 @@ static const char usage[] =
 	"  --version        the version\n";
 
 /* A whole number within bounds; false, said, where it is none. */
-static bool parse_number(const char *option, const char *text, uint64_t min, uint64_t max, uint64_t *n)
+static bool parse_number(
+	const char *option, const char *text, uint64_t min, uint64_t max, uint64_t *n)
 {
 	char *end;
 
 	errno = 0;
 	*n = strtoull(text, &end, 10);
-	if (text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0 && *n >= min && *n <= max)
+	if (text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0 && *n >= min &&
+		*n <= max)
 		return true;
 	fail("--%s: %s is not a number from %llu to %llu", option, text, (unsigned long long)min,
 		(unsigned long long)max);
 	return false;
 }
 
-enum { OPTION_USERS = 256, OPTION_GROUPS, OPTION_MEMBERS, OPTION_MESSAGES, OPTION_SEED, OPTION_TOKENS };
+enum {
+	OPTION_USERS = 256,
+	OPTION_GROUPS,
+	OPTION_MEMBERS,
+	OPTION_MESSAGES,
+	OPTION_SEED,
+	OPTION_TOKENS
+};
 
 static const struct option longs[] = {
 	{ "users", required_argument, NULL, OPTION_USERS },
@@ -220,7 +231,9 @@ static bool take_option(struct options *o, int option, const char *text)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .size = { .users = 200, .groups = 12, .members = 20, .messages = 20000, .seed = 1 } };
+	struct options o = {
+		.size = { .users = 200, .groups = 12, .members = 20, .messages = 20000, .seed = 1 }
+	};
 	int option;
 
 	started_ms = clock_mono_ms();
@@ -233,7 +246,8 @@ int main(int argc, char **argv)
 			return EXIT_USAGE;
 	}
 	if (!o.conf_path || optind < argc) {
-		fail("%s (see parley-mock --help)", o.conf_path ? "only options are taken" : "-c FILE is missing");
+		fail("%s (see parley-mock --help)",
+			o.conf_path ? "only options are taken" : "-c FILE is missing");
 		return EXIT_USAGE;
 	}
 	if (o.size.members > o.size.users)

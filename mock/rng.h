@@ -1,5 +1,6 @@
 /*
- * rng: numbers that look drawn by chance and are the same for the same seed (splitmix64, Steele et al. 2014).
+ * rng: numbers that look drawn by chance and are the same for the same seed (splitmix64, Steele
+ * et al. 2014).
  *
  * Owns: nothing. Knows nothing of: what is drawn. Not for secrets.
  */

@@ -9,7 +9,7 @@
 
 #define BEGIN_MS INT64_C(1736121600000) /* 2025-01-06T00:00:00Z */
 #define DAY_MS INT64_C(86400000)
-#define WAKE_MS (DAY_MS / 24 * 7)   /* people get up at seven */
+#define WAKE_MS (DAY_MS / 24 * 7) /* people get up at seven */
 #define AWAKE_MS (DAY_MS / 24 * 15) /* and talk for fifteen hours */
 #define DAYS 120
 #define NEIGHBOURS 30 /* people know each other in a ring, so many to each side */
@@ -28,10 +28,10 @@ struct active {
 struct making {
 	struct world w;
 	struct rng rng;
-	uint64_t said;		/* texts so far */
-	uint64_t joined;	/* joins so far */
-	int64_t awake_ms;	/* time gone by, without the nights */
-	int64_t step_ms;	/* the mean from one text to the next */
+	uint64_t said; /* texts so far */
+	uint64_t joined; /* joins so far */
+	int64_t awake_ms; /* time gone by, without the nights */
+	int64_t step_ms; /* the mean from one text to the next */
 	uint32_t n_active;
 	struct active active[ACTIVE_MAX];
 };
@@ -75,7 +75,8 @@ static void make_people(struct making *k)
 		p->full_name = take_text(&full_name);
 		p->username = take_text(&username);
 		p->created_ms = BEGIN_MS - (int64_t)rng_below(&k->rng, 90 * (uint64_t)DAY_MS);
-		p->last_seen_ms = wall_ms((int64_t)(DAYS - 1) * AWAKE_MS + (int64_t)rng_below(&k->rng, AWAKE_MS));
+		p->last_seen_ms = wall_ms(
+			(int64_t)(DAYS - 1) * AWAKE_MS + (int64_t)rng_below(&k->rng, AWAKE_MS));
 	}
 	names_free(names);
 	buf_fini(&full_name);
@@ -92,7 +93,10 @@ static void shuffle(struct making *k, uint32_t *cards, uint32_t n)
 	}
 }
 
-/* Deals people to groups like cards, so that everybody is in about as many groups as everybody else. */
+/*
+ * Deals people to groups like cards, so that everybody is in about as many groups as everybody
+ * else.
+ */
 static void make_groups(struct making *k)
 {
 	uint32_t users = k->w.size.users, next = 0, g, i;
@@ -107,7 +111,9 @@ static void make_groups(struct making *k)
 		struct conversation *c = &k->w.conversations[g];
 
 		c->is_group = true;
-		c->language = rng_chance(&k->rng, 75) ? LANGUAGE_ENGLISH : (enum language)rng_below(&k->rng, LANGUAGE_N);
+		c->language = rng_chance(&k->rng, 75)
+			? LANGUAGE_ENGLISH
+			: (enum language)rng_below(&k->rng, LANGUAGE_N);
 		c->began_ms = wall_ms(g);
 		c->members = allocate(k->w.size.members, sizeof(*c->members));
 		names_group(&k->rng, g, &name);
@@ -150,14 +156,19 @@ static bool pairs_add(struct pairs *p, uint32_t lo, uint32_t hi)
 	return true;
 }
 
-/* Two who are to talk: person 0 with person 1 to begin with, then neighbours, and some with themselves. */
+/*
+ * Two who are to talk: person 0 with person 1 to begin with, then neighbours, and some with
+ * themselves.
+ */
 static void draw_pair(struct making *k, bool first, uint32_t *lo, uint32_t *hi)
 {
 	uint32_t users = k->w.size.users, reach = users - 1 < NEIGHBOURS ? users - 1 : NEIGHBOURS;
 	uint32_t a = first ? 0 : (uint32_t)rng_below(&k->rng, users), b = 1;
 
 	if (!first)
-		b = rng_chance(&k->rng, 2) ? a : (uint32_t)((a + 1 + rng_below(&k->rng, reach)) % users);
+		b = rng_chance(&k->rng, 2)
+			? a
+			: (uint32_t)((a + 1 + rng_below(&k->rng, reach)) % users);
 	*lo = a < b ? a : b;
 	*hi = a < b ? b : a;
 }
@@ -182,7 +193,8 @@ static void make_chats(struct making *k, uint32_t most)
 		c->members = allocate(c->n_members, sizeof(*c->members));
 		c->members[0].user = lo;
 		c->members[c->n_members - 1].user = hi;
-		c->language = people[lo].language == people[hi].language ? people[lo].language : LANGUAGE_ENGLISH;
+		c->language = people[lo].language == people[hi].language ? people[lo].language
+									 : LANGUAGE_ENGLISH;
 		k->w.n_conversations++;
 	}
 	free(known.slots);
@@ -207,7 +219,8 @@ struct world *world_new(const struct world_size *size)
 
 	k->awake_ms = AWAKE_MS / 2;
 	k->step_ms = (DAYS - 2) * AWAKE_MS / (int64_t)(size->messages + 1);
-	k->n_active = size->messages / 10000 > ACTIVE_MAX ? ACTIVE_MAX : (uint32_t)(size->messages / 10000);
+	k->n_active = size->messages / 10000 > ACTIVE_MAX ? ACTIVE_MAX
+							  : (uint32_t)(size->messages / 10000);
 	if (k->n_active < ACTIVE_MIN)
 		k->n_active = ACTIVE_MIN;
 	for (uint32_t i = 0; i < k->n_active; i++)

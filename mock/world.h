@@ -3,7 +3,8 @@
  *
  * Owns: people, conversations and their members. Knows nothing of: databases, ids.
  *
- * The same numbers and the same seed make the same world, to the millisecond. Time in it begins on the
+ * The same numbers and the same seed make the same world, to the millisecond. Time in it begins
+ * on the
  * 6th of January 2025 and lasts 120 days, of which the nights are slept through.
  *
  *	world_new -> people and members stand
@@ -38,7 +39,7 @@ struct conversation {
 	enum language language;
 	uint32_t n_members;	/* direct: 2, or 1 for notes to self */
 	uint32_t last_seq;
-	int64_t began_ms;	/* of a group its making, of a direct chat its first message; 0 before */
+	int64_t began_ms;	/* a group's making, a direct chat's first message; 0 before */
 	struct member *members;	/* in the order of joining; a group's first is its owner */
 	char *name;		/* of a group */
 };
@@ -53,8 +54,9 @@ struct person {
 struct world {
 	struct world_size size;
 	struct person *people;			/* size.users */
-	struct conversation *conversations;	/* the groups first; chat 0 and group 0 hold persons 0 and 1 */
-	uint32_t n_conversations;		/* direct ones without a message are to be left out */
+	/* The groups first; persons 0 and 1 are in the first group and have the first chat. */
+	struct conversation *conversations;
+	uint32_t n_conversations;	/* a direct one without a message is to be left out */
 };
 
 struct message {
@@ -76,8 +78,10 @@ bool world_next(struct world *w, struct message *m);
 /* How many times world_next will be true. */
 uint64_t world_n_messages(const struct world *w);
 
-/* The seq up to which the i-th member has read: to the end mostly, never less than what they said. Draws: call it once for each,
- * in order. */
+/*
+ * The seq up to which the i-th member has read: to the end mostly, never less than what they
+ * said. Draws: call it once for each, in order.
+ */
 uint32_t world_read_seq(struct world *w, const struct conversation *c, uint32_t i);
 
 #endif

@@ -46,6 +46,8 @@ export function startPlatform(): void {
     else if (store.getState().phase === 'signed_out') void messenger.start()
   })
   addEventListener('online', () => messenger.hurry())
+  // It may still be there although the browser thinks otherwise: ask.
+  addEventListener('offline', () => messenger.hurry())
   document.addEventListener('visibilitychange', () => {
     if (document.visibilityState === 'visible') messenger.hurry()
   })

@@ -223,6 +223,16 @@ describe('coming back', () => {
     expect(world.socket.ofType('sync')).toHaveLength(2)
   })
 
+  it('asks again when the sync fails for now', async () => {
+    await opened()
+    world.socket.receive({ type: 'error', code: 'unavailable', retry_after_ms: 500 })
+    await world.clock.pass(500)
+    expect(world.socket.ofType('sync')).toHaveLength(2)
+    world.socket.receive({ type: 'error', code: 'invalid' })
+    await world.clock.pass(60_000)
+    expect(world.socket.ofType('sync')).toHaveLength(2)
+  })
+
   it('closes a hole that stays open', async () => {
     await opened()
     world.socket.receive({ type: 'message', ...message(6) })
@@ -357,8 +367,10 @@ describe('sending', () => {
     world.socket.shut(1006)
     messenger.read(2, 4)
     expect(summary(messenger).unread).toBe(0)
+    world.chats = [chat({ last_seq: 4, last_mod: 4, read_seq: 3, unread: 1, last_message: message(4) })]
     await world.clock.pass(1_000)
     world.socket.ready()
+    await settle()
     expect(world.socket.ofType('read')).toEqual([{ type: 'read', chat_id: 2, seq: 4 }])
   })
 

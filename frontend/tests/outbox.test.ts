@@ -161,6 +161,18 @@ describe('the outbox', () => {
     expect(wire).toHaveLength(1)
   })
 
+  it('does not show in one tab what the other had acknowledged before the first heard of it', async () => {
+    const lock = newLock()
+    const two = tab(lock)
+    const one = tab(lock)
+    answers = [gone]
+    await one.outbox.add(2, 'a')
+    await two.outbox.seen(one.outbox.entries[0]!.client_id)
+    await two.outbox.load()
+    expect(two.outbox.entries).toEqual([])
+    expect(two.shown.flat()).toEqual([])
+  })
+
   it('does not bring back by a late reload what was just acknowledged', async () => {
     const { outbox } = tab()
     const adding = outbox.add(2, 'a')

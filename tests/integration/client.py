@@ -132,7 +132,7 @@ class Ws:
         self.frames.append(frame)
         return frame
 
-    def until(self, kind, timeout=DEADLINE_S, **fields):
+    def until(self, kind, /, timeout=DEADLINE_S, **fields):
         """The first frame from now on of this type with these fields; others are passed over."""
         deadline = time.monotonic() + timeout
         passed_over = []
@@ -149,7 +149,7 @@ class Ws:
                 return frame
             passed_over.append(frame)
 
-    def got(self, kind, **fields):
+    def got(self, kind, /, **fields):
         """All frames received so far of this type with these fields."""
         return [
             frame
@@ -158,7 +158,7 @@ class Ws:
             and all(frame.get(key) == value for key, value in fields.items())
         ]
 
-    def ask(self, frame, kind, **fields):
+    def ask(self, frame, kind, /, **fields):
         """Sends, and waits for the answer of this type."""
         self.send(frame)
         return self.until(kind, **fields)

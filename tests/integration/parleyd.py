@@ -27,6 +27,7 @@ STOP_S = 30
 
 CONNECTED = re.compile(r"worker=\S+ .*?\bconn=(\S+) connected\b")
 CLOSED = re.compile(r"worker=\S+ .*?\bconn=(\S+) closed\b")
+STARTED = re.compile(r"Z info started pid=")  # the master: ids are counted anew
 DIED = re.compile(r" (worker|hasher)_died slot=")
 # What no test run may leave in the log: an assert, and the reports of the sanitizers.
 BROKEN = re.compile(
@@ -202,8 +203,11 @@ class Parleyd:
         """What is wrong with the log of a daemon that has been stopped, as a list of sentences."""
         lines = self.log().splitlines()
         found = [line for line in lines if BROKEN.search(line)]
-        opened = [m.group(1) for m in map(CONNECTED.search, lines) if m]
-        ended = [m.group(1) for m in map(CLOSED.search, lines) if m]
+        opened, ended, start = [], [], 0
+        for line in lines:
+            start += bool(STARTED.search(line))
+            opened += [(start, m.group(1)) for m in [CONNECTED.search(line)] if m]
+            ended += [(start, m.group(1)) for m in [CLOSED.search(line)] if m]
         unasked = sum(1 for line in lines if DIED.search(line)) - self.killed
         if unasked > 0:
             found.append(f"{unasked} children died unasked")

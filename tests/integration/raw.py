@@ -12,6 +12,8 @@ import socket
 import struct
 import time
 
+from requests.structures import CaseInsensitiveDict
+
 from waiting import DEADLINE_S
 
 
@@ -22,10 +24,10 @@ class Answer:
         head, _, self.body = data.partition(b"\r\n\r\n")
         lines = head.decode("latin-1").split("\r\n")
         self.status_code = int(lines[0].split(" ")[1])
-        self.headers = {
-            name.strip().title(): value.strip()
+        self.headers = CaseInsensitiveDict(
+            (name.strip(), value.strip())
             for name, _, value in (line.partition(":") for line in lines[1:])
-        }
+        )
 
     def json(self):
         return json.loads(self.body)

@@ -14,7 +14,7 @@ import pytest
 import checks
 from raw import exchange
 
-NOBODY = 9007199254740000
+NOBODY = 9007199254700000
 MIB = 1024 * 1024
 ERROR_DEF = pathlib.Path(__file__).parents[2] / "common" / "error.def"
 

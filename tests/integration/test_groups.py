@@ -4,7 +4,7 @@ import pytest
 
 import checks
 
-NOBODY = 9007199254740000
+NOBODY = 9007199254700000
 
 
 def members(who, group):

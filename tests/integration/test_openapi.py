@@ -8,7 +8,7 @@ import requests
 
 import checks
 
-NOBODY = 9007199254740000
+NOBODY = 9007199254700000
 
 ROUTES = {
     ("post", "/users/register"),

@@ -20,7 +20,7 @@
  *	NO_WAIT			for the dead worker's session: the heads are checked at once
  *	NO_RECHECK		of the heads after a death
  *	NO_CATCH_UP		after a lap
- *	NO_START_CHECK		a new worker does not ask whether a dead one's session is still there
+ *	NO_START_CHECK		a new worker does not ask about dead ones' sessions
  *	PUBLISH_FIRST		before the COMMIT is answered
  */
 #ifndef MESSAGES
@@ -79,7 +79,8 @@ done:
 proctype backend(byte me)
 {
 end:	do
-	:: atomic { session[me] == sent -> committed++; answer[me] = committed; session[me] = answered }
+	:: atomic { session[me] == sent ->
+			committed++; answer[me] = committed; session[me] = answered }
 	:: atomic { session[me] == sent && is_dead[me] -> session[me] = idle } /* never arrived */
 	:: atomic { (session[me] == idle || session[me] == answered) && is_dead[me] ->
 			session[me] = gone; break }

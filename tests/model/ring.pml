@@ -12,7 +12,7 @@
  *	NO_REPAIR		the next publisher begins at intent and leaves the hole
  *	NO_CHECK		the reader believes its copy
  *	INTENT_LATE		made known after the bytes instead of before
- *	FETCH_ADD		space is claimed by an atomic addition; each waits for those before it
+ *	FETCH_ADD		space is claimed by an atomic addition; each waits its turn
  *	FETCH_ADD_NO_WAIT	the same without waiting
  */
 #define CAP 4 /* cells */
@@ -33,7 +33,7 @@
 #define NOBODY 0
 
 byte tail, intent, lock = NOBODY;
-byte whose[CAP], size[CAP]; /* the cells: who wrote this one last; in a header, also the record's length */
+byte whose[CAP], size[CAP]; /* a cell: who wrote it last; in a header, also the length */
 byte attempts = ATTEMPTS, deaths = DEATHS, live = 2;
 
 byte truth[POSITIONS], truth_size[POSITIONS]; /* ghosts: what was truly published where */
@@ -172,7 +172,10 @@ active proctype reader()
 
 again:
 	if
-	:: atomic { tail != pos -> unread = tail - pos; if :: unread > CAP -> goto lapped :: else fi }
+	:: atomic {
+			tail != pos -> unread = tail - pos;
+			if :: unread > CAP -> goto lapped :: else fi
+		}
 	:: atomic { live == 0 && tail == pos -> goto done }
 	fi;
 	atomic {

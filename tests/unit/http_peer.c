@@ -167,7 +167,8 @@ upgraded(void *arg, const struct http_upgrade *u)
 	buf_addf(&b, "upgraded key=%s subprotocol=%s token=%" PRId64 " user=%" PRId64 " address=%s bytes=", u->key,
 	    u->subprotocol != NULL ? u->subprotocol : "none", u->token.token_id, u->token.user_id, u->address);
 	buf_add(&b, u->bytes, u->len);
-	ck_assert_int_eq(send(u->fd, b.data, b.len, MSG_NOSIGNAL), (ssize_t)b.len);
+	if (send(u->fd, b.data, b.len, MSG_NOSIGNAL) != (ssize_t)b.len)
+		log_debug("gone");
 	buf_fini(&b);
 	close(u->fd);
 	http_socket_closed(*(struct http **)arg);
@@ -225,7 +226,9 @@ serve(const char *text)
 	event_add(usr1, NULL);
 	event_base_dispatch(base);
 	http_close(s.http);
-	event_base_loop(base, EVLOOP_NONBLOCK);	/* bufferevents are freed by the loop */
+	/* What was in hand is answered in vain; and bufferevents are freed by the loop. */
+	event_base_loopexit(base, &(struct timeval){ 0, 300000 });
+	event_base_dispatch(base);
 	event_free(term);
 	event_free(usr1);
 	event_base_free(base);

@@ -91,7 +91,8 @@ START_TEST(a_number_out_of_its_range_is_refused_with_its_line)
 {
 	refuse("\nworkers = 99\n", "f.conf:2: workers: 99 is not between 0 and 64");
 	refuse("workers = -1\n", "f.conf:1: workers: -1 is not between 0 and 64");
-	refuse("ring_size = 1024", "f.conf:1: ring_size: 1024 is not between 1048576 and 1073741824");
+	refuse("ring_size = 1024",
+		"f.conf:1: ring_size: 1024 is not between 1048576 and 1073741824");
 	accept("workers = 64\n");
 }
 END_TEST
@@ -131,9 +132,9 @@ END_TEST
 
 START_TEST(a_listen_address_is_numeric_and_has_a_port)
 {
-	static const char *const wrong[] = { "8080", "localhost:80", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536",
-		"127.0.0.1:8o", "1.2.3:80", "::1:80", "[::1]", "[::1", "[127.0.0.1]:80", "[]:80", ":80",
-		"127.0.0.1:+80", "127.0.0.1:000080", "" };
+	static const char *const wrong[] = { "8080", "localhost:80", "127.0.0.1",
+		"127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:8o", "1.2.3:80", "::1:80", "[::1]",
+		"[::1", "[127.0.0.1]:80", "[]:80", ":80", "127.0.0.1:+80", "127.0.0.1:000080", "" };
 	struct buf text = BUF_EMPTY;
 	size_t i;
 
@@ -155,11 +156,11 @@ END_TEST
 
 START_TEST(an_origin_is_a_scheme_and_a_host)
 {
-	static const char *const wrong[] = { "chat.example", "https://", "https://chat.example/", "https://a b",
-		"https://chat.example:x", "://chat.example", "https://chat.example?q", "https://u@chat.example", "*",
-		"https://[::1", "9p://h" };
-	static const char *const right[] = { "https://chat.example", "http://localhost:3000", "https://[::1]:8443",
-		"app+x://y" };
+	static const char *const wrong[] = { "chat.example", "https://", "https://chat.example/",
+		"https://a b", "https://chat.example:x", "://chat.example",
+		"https://chat.example?q", "https://u@chat.example", "*", "https://[::1", "9p://h" };
+	static const char *const right[] = { "https://chat.example", "http://localhost:3000",
+		"https://[::1]:8443", "app+x://y" };
 	struct buf text = BUF_EMPTY;
 	size_t i;
 
@@ -192,15 +193,17 @@ END_TEST
 
 START_TEST(the_first_error_is_the_one_told)
 {
-	refuse("workers = 99\nworkers = 98\nx = 1\n", "f.conf:1: workers: 99 is not between 0 and 64");
+	refuse("workers = 99\nworkers = 98\nx = 1\n",
+		"f.conf:1: workers: 99 is not between 0 and 64");
 }
 END_TEST
 
 START_TEST(a_dump_reads_back_as_the_same)
 {
-	struct conf *c = parse("listen = {\"[::1]:1\", 127.0.0.1:2}\nworkers = 7\nrate_limits = false\n"
-			       "database = 'password=a\"b${HOME}\\\\c$d # no comment'\n"
-			       "allowed_origins = {\"https://a\", \"https://b\"}\nweb_root = \"/srv/\\tpage\"\n");
+	struct conf *c = parse(
+		"listen = {\"[::1]:1\", 127.0.0.1:2}\nworkers = 7\nrate_limits = false\n"
+		"database = 'password=a\"b${HOME}\\\\c$d # no comment'\n"
+		"allowed_origins = {\"https://a\", \"https://b\"}\nweb_root = \"/srv/\\tpage\"\n");
 	struct buf first = BUF_EMPTY, second = BUF_EMPTY;
 	struct conf *again;
 
@@ -225,8 +228,9 @@ END_TEST
 START_TEST(only_settings_that_are_not_live_need_a_restart)
 {
 	struct conf *a = parse("");
-	struct conf *live = parse("log_level = debug\nping_interval = 3\nallowed_origins = {\"https://x\"}\n"
-				  "rate_limits = off\nweb_root = /srv");
+	struct conf *live =
+		parse("log_level = debug\nping_interval = 3\nallowed_origins = {\"https://x\"}\n"
+		      "rate_limits = off\nweb_root = /srv");
 	struct conf *fixed = parse("listen = {127.0.0.1:1}\nlog_level = debug");
 	struct conf *number = parse("ring_size = 1048576");
 	struct conf *text = parse("database = 'dbname=other'");
@@ -244,7 +248,9 @@ START_TEST(only_settings_that_are_not_live_need_a_restart)
 }
 END_TEST
 
-/* Without the leading # of the settings' lines, the sample is a file that says what holds anyway. */
+/*
+ * Without the leading # of the settings' lines, the sample is a file that says what holds anyway.
+ */
 START_TEST(the_sample_is_all_comments_and_its_settings_are_the_defaults)
 {
 	struct buf sample = BUF_EMPTY, bare = BUF_EMPTY;
@@ -276,7 +282,8 @@ END_TEST
 
 START_TEST(the_manual_names_every_setting)
 {
-	static const char *const some[] = { ".B listen\n", ".B ring_size\n", ".B log_target\n", "0 to 64" };
+	static const char *const some[] = { ".B listen\n", ".B ring_size\n", ".B log_target\n",
+		"0 to 64" };
 	struct buf man = BUF_EMPTY;
 	size_t i;
 

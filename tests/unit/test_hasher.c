@@ -286,7 +286,9 @@ START_TEST(a_killed_hasher_loses_no_question)
 	}
 END_TEST
 
-/* Slot 0's worker dies with questions asked and others answered but not read; its successor asks. */
+/*
+ * Slot 0's worker dies with questions asked and others answered but not read; its successor asks.
+ */
 START_TEST(a_successor_gets_its_own_answers_only)
 	{
 		struct hasher *dead = hashers[0];

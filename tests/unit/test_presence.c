@@ -1,5 +1,6 @@
 /*
- * Who is online: levels, grace, a successor's table, and readers beside a writer that lives or is killed.
+ * Who is online: levels, grace, a successor's table, and readers beside a writer that lives or is
+ * killed.
  */
 #include "presence.h"
 
@@ -164,7 +165,9 @@ START_TEST(a_user_cannot_have_more_sockets_than_can_be_counted)
 	}
 END_TEST
 
-/* Chains do not grow old: a table of 256 places sees 200,000 users come and go, and some who stay. */
+/*
+ * Chains do not grow old: a table of 256 places sees 200,000 users come and go, and some who stay.
+ */
 START_TEST(users_long_gone_make_room)
 	{
 		int64_t now_ms = NOW;
@@ -183,7 +186,9 @@ START_TEST(users_long_gone_make_room)
 	}
 END_TEST
 
-/* A worker that has users come and go, and the clock run so that the gone are swept, until killed. */
+/*
+ * A worker that has users come and go, and the clock run so that the gone are swept, until killed.
+ */
 static pid_t writer_fork(unsigned slot, bool is_home)
 {
 	pid_t pid = fork();

@@ -211,30 +211,30 @@ enum { ROOMS = sizeof(rooms) / sizeof(rooms[0]), VICTIM_LEN = 8 * STEP - 8 };
 
 /* R1, R2, R3, R5 */
 START_TEST(killed_at_any_point_of_a_publish_leaves_all_or_nothing_of_it)
-	{
-		const struct point *point = &points[_i / ROOMS];
-		struct ring_reader reader;
+{
+	const struct point *point = &points[_i / ROOMS];
+	struct ring_reader reader;
 
-		tail_move(rooms[_i % ROOMS]);
-		ring_reader_init(&reader, ring, SLEEPER);
-		ck_assert(ring_sleep(&reader));
-		victim_killed(point->name, 7, VICTIM_LEN);
+	tail_move(rooms[_i % ROOMS]);
+	ring_reader_init(&reader, ring, SLEEPER);
+	ck_assert(ring_sleep(&reader));
+	victim_killed(point->name, 7, VICTIM_LEN);
 
-		ck_assert_int_eq(fd_ready(SLEEPER, 0), point->is_woken);
-		ring_poke_all(ring);
-		ring_slot_reset(ring, VICTIM);
-		ck_assert(fd_ready(SLEEPER, 0));
-		ring_awake(&reader);
-		ck_assert_uint_eq(number_read(&reader, VICTIM_LEN), point->is_published ? 7 : 0);
-		ck_assert_uint_eq(number_read(&reader, VICTIM_LEN), 0);
+	ck_assert_int_eq(fd_ready(SLEEPER, 0), point->is_woken);
+	ring_poke_all(ring);
+	ring_slot_reset(ring, VICTIM);
+	ck_assert(fd_ready(SLEEPER, 0));
+	ring_awake(&reader);
+	ck_assert_uint_eq(number_read(&reader, VICTIM_LEN), point->is_published ? 7 : 0);
+	ck_assert_uint_eq(number_read(&reader, VICTIM_LEN), 0);
 
-		ck_assert_int_eq(number_publish(8, 40), RING_PUBLISHED);
-		ck_assert_int_eq(number_publish(9, VICTIM_LEN), RING_PUBLISHED);
-		ck_assert_uint_eq(stats().repairs, point->is_repaired);
-		ck_assert_uint_eq(number_read(&reader, 40), 8);
-		ck_assert_uint_eq(number_read(&reader, VICTIM_LEN), 9);
-		ck_assert_uint_eq(reader.laps, 0);
-	}
+	ck_assert_int_eq(number_publish(8, 40), RING_PUBLISHED);
+	ck_assert_int_eq(number_publish(9, VICTIM_LEN), RING_PUBLISHED);
+	ck_assert_uint_eq(stats().repairs, point->is_repaired);
+	ck_assert_uint_eq(number_read(&reader, 40), 8);
+	ck_assert_uint_eq(number_read(&reader, VICTIM_LEN), 9);
+	ck_assert_uint_eq(reader.laps, 0);
+}
 END_TEST
 
 static const char *const repair_points[] = { "repair.begun", "repair.half", "repair.padded",
@@ -243,23 +243,23 @@ static const char *const repair_points[] = { "repair.begun", "repair.half", "rep
 enum { REPAIR_POINTS = sizeof(repair_points) / sizeof(repair_points[0]) };
 
 START_TEST(killed_inside_the_repair_is_repaired_by_the_next)
-	{
-		const char *point = repair_points[_i / ROOMS];
-		struct ring_reader reader;
+{
+	const char *point = repair_points[_i / ROOMS];
+	struct ring_reader reader;
 
-		tail_move(rooms[_i % ROOMS]);
-		ring_reader_init(&reader, ring, SLEEPER);
-		victim_killed("publish.copied", 7, VICTIM_LEN);
-		victim_killed("repair.begun", 8, VICTIM_LEN);
-		victim_killed("repair.half", 8, 40);
-		victim_killed(point, 8, VICTIM_LEN);
-		ck_assert_uint_eq(number_read(&reader, VICTIM_LEN), 0);
-		ck_assert_int_eq(number_publish(9, VICTIM_LEN), RING_PUBLISHED);
-		ck_assert_int_eq(number_publish(10, 24), RING_PUBLISHED);
-		ck_assert_uint_eq(number_read(&reader, VICTIM_LEN), 9);
-		ck_assert_uint_eq(number_read(&reader, 24), 10);
-		ck_assert_uint_eq(reader.laps, 0);
-	}
+	tail_move(rooms[_i % ROOMS]);
+	ring_reader_init(&reader, ring, SLEEPER);
+	victim_killed("publish.copied", 7, VICTIM_LEN);
+	victim_killed("repair.begun", 8, VICTIM_LEN);
+	victim_killed("repair.half", 8, 40);
+	victim_killed(point, 8, VICTIM_LEN);
+	ck_assert_uint_eq(number_read(&reader, VICTIM_LEN), 0);
+	ck_assert_int_eq(number_publish(9, VICTIM_LEN), RING_PUBLISHED);
+	ck_assert_int_eq(number_publish(10, 24), RING_PUBLISHED);
+	ck_assert_uint_eq(number_read(&reader, VICTIM_LEN), 9);
+	ck_assert_uint_eq(number_read(&reader, 24), 10);
+	ck_assert_uint_eq(reader.laps, 0);
+}
 END_TEST
 
 /*
@@ -268,88 +268,86 @@ END_TEST
  * reader.
  */
 START_TEST(what_a_dead_publisher_scribbled_on_is_never_accepted)
-	{
-		struct ring_reader reader;
-		unsigned char bytes[3 * STEP - 8];
-		struct iovec iov = { bytes, sizeof(bytes) };
-		uint64_t forged;
-		pid_t pid;
+{
+	struct ring_reader reader;
+	unsigned char bytes[3 * STEP - 8];
+	struct iovec iov = { bytes, sizeof(bytes) };
+	uint64_t forged;
+	pid_t pid;
 
-		tail_move(64 * STEP);
-		ring_reader_init(&reader, ring, SLEEPER);
-		for (uint64_t n = 1; n <= CAPACITY / STEP; n++)
-			ck_assert_int_eq(number_publish(n, STEP - 8), RING_PUBLISHED);
-		ck_assert_uint_eq(number_read(&reader, STEP - 8), 1);
-		forged = (uint64_t)(STEP - 8) << 32 | (uint32_t)(reader.pos / 8);
-		memset(bytes, 0xbd, sizeof(bytes));
-		memcpy(bytes + STEP - 8, &forged, sizeof(forged));
-		pid = fork();
-		if (pid == 0) {
-			setenv("PARLEY_FAULT", "publish.copied:kill", 1);
-			ring_publish(ring, &iov, 1);
-			_exit(0);
-		}
-		ck_dies(pid, "publish.copied");
-		if (_i)
-			ck_assert_int_eq(number_publish(2, STEP - 8), RING_PUBLISHED);
-		ck_assert_uint_eq(number_read(&reader, STEP - 8), 0);
-		ck_assert_uint_eq(reader.laps, 1);
-		ck_assert_int_eq(number_publish(3, STEP - 8), RING_PUBLISHED);
-		ck_assert_uint_eq(number_read(&reader, STEP - 8), 3);
+	tail_move(64 * STEP);
+	ring_reader_init(&reader, ring, SLEEPER);
+	for (uint64_t n = 1; n <= CAPACITY / STEP; n++)
+		ck_assert_int_eq(number_publish(n, STEP - 8), RING_PUBLISHED);
+	ck_assert_uint_eq(number_read(&reader, STEP - 8), 1);
+	forged = (uint64_t)(STEP - 8) << 32 | (uint32_t)(reader.pos / 8);
+	memset(bytes, 0xbd, sizeof(bytes));
+	memcpy(bytes + STEP - 8, &forged, sizeof(forged));
+	pid = fork();
+	if (pid == 0) {
+		setenv("PARLEY_FAULT", "publish.copied:kill", 1);
+		ring_publish(ring, &iov, 1);
+		_exit(0);
 	}
+	ck_dies(pid, "publish.copied");
+	if (_i)
+		ck_assert_int_eq(number_publish(2, STEP - 8), RING_PUBLISHED);
+	ck_assert_uint_eq(number_read(&reader, STEP - 8), 0);
+	ck_assert_uint_eq(reader.laps, 1);
+	ck_assert_int_eq(number_publish(3, STEP - 8), RING_PUBLISHED);
+	ck_assert_uint_eq(number_read(&reader, STEP - 8), 3);
+}
 END_TEST
 
-/* R4, and that the others read on meanwhile; then it goes on (0) or is killed where it stands (1). */
+/* R4, and the others read on meanwhile; then it goes on (0) or is killed where it stands (1). */
 START_TEST(a_stopped_lock_holder_delays_nobody_beyond_the_limit)
-	{
-		struct ring_reader reader;
-		double best = 1e9;
-		pid_t victim;
+{
+	struct ring_reader reader;
+	double best = 1e9;
+	pid_t victim;
 
-		ring_reader_init(&reader, ring, SLEEPER);
-		ck_assert_int_eq(number_publish(1, 40), RING_PUBLISHED);
-		victim = victim_stopped("publish.copied", 2, 40);
-		for (int i = 0; i < 10; i++) {
-			double from = now_ms(), took;
+	ring_reader_init(&reader, ring, SLEEPER);
+	ck_assert_int_eq(number_publish(1, 40), RING_PUBLISHED);
+	victim = victim_stopped("publish.copied", 2, 40);
+	for (int i = 0; i < 10; i++) {
+		double from = now_ms(), took;
 
-			ck_assert_int_eq(number_publish(3, 40), RING_BUSY);
-			took = now_ms() - from;
-			best = took < best ? took : best;
-		}
-		ck_assert_double_ge(best, RING_BLOCK_MAX_MS);
-		ck_assert_double_lt(
-			best, 2.0 * RING_BLOCK_MAX_MS); /* the best: the machine may be busy */
-		ck_assert_uint_eq(stats().busy, 10);
-		ck_assert_uint_eq(number_read(&reader, 40), 1);
-		ck_assert_uint_eq(number_read(&reader, 40), 0);
-		if (_i)
-			process_kill(victim);
-		else
-			stopped_continue(victim);
-		ck_assert_int_eq(number_publish(4, 40), RING_PUBLISHED);
-		if (!_i)
-			ck_assert_uint_eq(number_read(&reader, 40), 2);
-		ck_assert_uint_eq(number_read(&reader, 40), 4);
-		ck_assert_uint_eq(number_read(&reader, 40), 0);
+		ck_assert_int_eq(number_publish(3, 40), RING_BUSY);
+		took = now_ms() - from;
+		best = took < best ? took : best;
 	}
+	ck_assert_double_ge(best, RING_BLOCK_MAX_MS);
+	ck_assert_double_lt(best, 2.0 * RING_BLOCK_MAX_MS); /* the best: the machine may be busy */
+	ck_assert_uint_eq(stats().busy, 10);
+	ck_assert_uint_eq(number_read(&reader, 40), 1);
+	ck_assert_uint_eq(number_read(&reader, 40), 0);
+	if (_i)
+		process_kill(victim);
+	else
+		stopped_continue(victim);
+	ck_assert_int_eq(number_publish(4, 40), RING_PUBLISHED);
+	if (!_i)
+		ck_assert_uint_eq(number_read(&reader, 40), 2);
+	ck_assert_uint_eq(number_read(&reader, 40), 4);
+	ck_assert_uint_eq(number_read(&reader, 40), 0);
+}
 END_TEST
 
 START_TEST(stopped_between_tail_and_wake_keeps_nobody_from_publishing)
-	{
-		struct ring_reader reader;
-		pid_t victim;
+{
+	struct ring_reader reader;
+	pid_t victim;
 
-		ring_reader_init(&reader, ring, SLEEPER);
-		victim = victim_stopped("publish.fenced", 1, 40);
-		ck_assert_int_eq(number_publish(2, 40), RING_PUBLISHED);
-		ck_assert_uint_eq(number_read(&reader, 40), 1);
-		ck_assert_uint_eq(number_read(&reader, 40), 2);
-		ck_assert(ring_sleep(&reader));
-		ck_assert(!fd_ready(SLEEPER, 0));
-		stopped_continue(
-			victim); /* its late look at the flags is one wake too many, no harm */
-		ck_assert(fd_ready(SLEEPER, 1000));
-	}
+	ring_reader_init(&reader, ring, SLEEPER);
+	victim = victim_stopped("publish.fenced", 1, 40);
+	ck_assert_int_eq(number_publish(2, 40), RING_PUBLISHED);
+	ck_assert_uint_eq(number_read(&reader, 40), 1);
+	ck_assert_uint_eq(number_read(&reader, 40), 2);
+	ck_assert(ring_sleep(&reader));
+	ck_assert(!fd_ready(SLEEPER, 0));
+	stopped_continue(victim); /* its late look at the flags is one wake too many, no harm */
+	ck_assert(fd_ready(SLEEPER, 1000));
+}
 END_TEST
 
 /* ---- many processes, random kills ---- */
@@ -539,23 +537,23 @@ static void random_kills(int kills, bool is_slow)
 
 /* R1, R2, R5: nothing torn, nothing lost, nothing twice. */
 START_TEST(random_kills_lose_and_tear_nothing)
-	{
-		random_kills(is_long() ? 1500 : 100, false);
-		for (unsigned r = 0; r < READERS; r++) {
-			ck_assert_uint_eq(board->laps[r], 0);
-			ck_assert_uint_ge(board->seen[r], stats().published);
-		}
+{
+	random_kills(is_long() ? 1500 : 100, false);
+	for (unsigned r = 0; r < READERS; r++) {
+		ck_assert_uint_eq(board->laps[r], 0);
+		ck_assert_uint_ge(board->seen[r], stats().published);
 	}
+}
 END_TEST
 
 START_TEST(random_kills_tear_nothing_for_readers_that_are_lapped)
-	{
-		random_kills(is_long() ? 1500 : 100, true);
-		for (unsigned r = 0; r < READERS; r++) {
-			ck_assert_uint_gt(board->laps[r], 0);
-			ck_assert_uint_gt(board->seen[r], 0);
-		}
+{
+	random_kills(is_long() ? 1500 : 100, true);
+	for (unsigned r = 0; r < READERS; r++) {
+		ck_assert_uint_gt(board->laps[r], 0);
+		ck_assert_uint_gt(board->seen[r], 0);
 	}
+}
 END_TEST
 
 static Suite *suite(void)

@@ -139,7 +139,7 @@ static uint64_t random_word(uint64_t around)
 	}
 }
 
-/* Everywhere, in the data only, or in the words that steer the ring only; now and then all of a page. */
+/* Everywhere, only in the data, or only in the words that steer; now and then all of a page. */
 static void scribbler_life(unsigned seed)
 {
 	size_t len, words;
@@ -225,86 +225,84 @@ static void workers_among_scribblers(unsigned first_seed, unsigned n_scribblers,
 }
 
 START_TEST(scribbling_over_everything_crashes_and_hangs_nobody)
-	{
-		workers_among_scribblers(0, 3, is_long() ? 10000 : 1000);
-	}
+{
+	workers_among_scribblers(0, 3, is_long() ? 10000 : 1000);
+}
 END_TEST
 
-/* Seed 1 leaves the steering words alone: then it also works again as soon as the scribbler ends. */
+/* Seed 1 leaves the steering words alone: all works again as soon as the scribbler ends. */
 START_TEST(scribbling_over_the_data_is_over_when_it_ends)
-	{
-		struct ring_reader reader;
+{
+	struct ring_reader reader;
 
-		workers_among_scribblers(1, 1, is_long() ? 5000 : 500);
-		for (unsigned i = 0; i < WORKERS; i++)
-			ck_assert_uint_gt(board->published[i], 0);
-		ring_reader_init(&reader, ring, SLEEPER);
-		for (uint64_t n = 1; n <= 5000; n++) {
-			ck_assert_int_eq(number_publish(n, 200), RING_PUBLISHED);
-			ck_assert_uint_eq(number_read(&reader, 200), n);
-		}
+	workers_among_scribblers(1, 1, is_long() ? 5000 : 500);
+	for (unsigned i = 0; i < WORKERS; i++)
+		ck_assert_uint_gt(board->published[i], 0);
+	ring_reader_init(&reader, ring, SLEEPER);
+	for (uint64_t n = 1; n <= 5000; n++) {
+		ck_assert_int_eq(number_publish(n, 200), RING_PUBLISHED);
+		ck_assert_uint_eq(number_read(&reader, 200), n);
 	}
+}
 END_TEST
 
 /* The reader stands a lap behind, so that only the numbers in the header can be wrong. */
 START_TEST(a_forged_header_is_never_followed)
-	{
-		static const struct {
-			uint32_t mark, size;
-		} forged[] = {
-			{ 1, STEP - 8 },
-			{ 0x80000001, STEP - 8 },
-			{ 0, 32 * 1024 - 7 },
-			{ 0, 100000 },
-			{ 0, CAPACITY - 7 },
-			{ 0, 0x7fffffff },
-			{ 0, 0xffffffff },
-			{ 0, 0xfffffff8 },
-			{ 0x80000000, CAPACITY - 7 },
-			{ 0x80000000, 0xffffffff },
-			{ 0x80000000, 0xfffffff0 },
-		};
-		unsigned char buf[32 * 1024];
-		struct ring_reader reader;
-		size_t len;
-		uint64_t *map = mapping_find(&len);
-		uint64_t *data = map + (len - CAPACITY) / sizeof(*map);
+{
+	static const struct {
+		uint32_t mark, size;
+	} forged[] = {
+		{ 1, STEP - 8 },
+		{ 0x80000001, STEP - 8 },
+		{ 0, 32 * 1024 - 7 },
+		{ 0, 100000 },
+		{ 0, CAPACITY - 7 },
+		{ 0, 0x7fffffff },
+		{ 0, 0xffffffff },
+		{ 0, 0xfffffff8 },
+		{ 0x80000000, CAPACITY - 7 },
+		{ 0x80000000, 0xffffffff },
+		{ 0x80000000, 0xfffffff0 },
+	};
+	unsigned char buf[32 * 1024];
+	struct ring_reader reader;
+	size_t len;
+	uint64_t *map = mapping_find(&len);
+	uint64_t *data = map + (len - CAPACITY) / sizeof(*map);
 
-		ck_assert_uint_ge(sizeof(buf), ring_max_record(ring));
-		for (size_t i = 0; i < sizeof(forged) / sizeof(forged[0]); i++) {
-			ring_reader_init(&reader, ring, SLEEPER);
-			for (uint64_t n = 1; n <= CAPACITY / STEP; n++)
-				ck_assert_int_eq(number_publish(n, STEP - 8), RING_PUBLISHED);
-			data[reader.pos % CAPACITY / 8] = (uint64_t)forged[i].size << 32 |
-				((uint32_t)(reader.pos / 8) ^ forged[i].mark);
-			ck_assert_int_eq(
-				ring_read(&reader, buf, ring_max_record(ring), &len), RING_LAPPED);
-			ck_assert_int_eq(
-				ring_read(&reader, buf, ring_max_record(ring), &len), RING_EMPTY);
-		}
+	ck_assert_uint_ge(sizeof(buf), ring_max_record(ring));
+	for (size_t i = 0; i < sizeof(forged) / sizeof(forged[0]); i++) {
+		ring_reader_init(&reader, ring, SLEEPER);
+		for (uint64_t n = 1; n <= CAPACITY / STEP; n++)
+			ck_assert_int_eq(number_publish(n, STEP - 8), RING_PUBLISHED);
+		data[reader.pos % CAPACITY / 8] = (uint64_t)forged[i].size << 32 |
+			((uint32_t)(reader.pos / 8) ^ forged[i].mark);
+		ck_assert_int_eq(ring_read(&reader, buf, ring_max_record(ring), &len), RING_LAPPED);
+		ck_assert_int_eq(ring_read(&reader, buf, ring_max_record(ring), &len), RING_EMPTY);
 	}
+}
 END_TEST
 
 /* A scribbler that hits tail or intent once: the next publish brings them together again. */
 START_TEST(one_stray_write_to_a_position_laps_the_readers_and_no_more)
-	{
-		struct ring_reader reader;
-		size_t len;
-		uint64_t *map = mapping_find(&len);
+{
+	struct ring_reader reader;
+	size_t len;
+	uint64_t *map = mapping_find(&len);
 
-		for (size_t word = 8; word < 10; word++)
-			for (int i = 0; i < 500; i++) {
-				ring_reader_init(&reader, ring, SLEEPER);
-				((volatile uint64_t *)map)[word] = random_word(map[word]);
-				for (uint64_t n = 1; n <= 3; n++)
-					ck_assert_int_eq(number_publish(n, 200), RING_PUBLISHED);
-				ring_reader_init(&reader, ring, SLEEPER);
-				for (uint64_t n = 1; n <= 3; n++) {
-					ck_assert_int_eq(number_publish(n, 200), RING_PUBLISHED);
-					ck_assert_uint_eq(number_read(&reader, 200), n);
-				}
+	for (size_t word = 8; word < 10; word++)
+		for (int i = 0; i < 500; i++) {
+			ring_reader_init(&reader, ring, SLEEPER);
+			((volatile uint64_t *)map)[word] = random_word(map[word]);
+			for (uint64_t n = 1; n <= 3; n++)
+				ck_assert_int_eq(number_publish(n, 200), RING_PUBLISHED);
+			ring_reader_init(&reader, ring, SLEEPER);
+			for (uint64_t n = 1; n <= 3; n++) {
+				ck_assert_int_eq(number_publish(n, 200), RING_PUBLISHED);
+				ck_assert_uint_eq(number_read(&reader, 200), n);
 			}
-	}
+		}
+}
 END_TEST
 
 static Suite *suite(void)

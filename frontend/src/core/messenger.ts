@@ -20,7 +20,7 @@ import {
 } from './history'
 import { Outbox, type Outgoing, type OutboxStore, type Sent } from './outbox'
 import { Socket, type RawSocket, type SocketState } from './socket'
-import { nothing, withEntry, withoutEntry, type AppState, type AppStore, type Person } from './state'
+import { isGone, nothing, withEntry, withoutEntry, type AppState, type AppStore, type Person } from './state'
 import type { Ack, Chat, Message, ServerFrame, User } from './types'
 
 /** What the messenger needs of the browser. */
@@ -58,7 +58,6 @@ export class Messenger {
   private readonly socket: Socket
   private outbox: Outbox | null = null
   private readonly acks = new Map<string, (sent: Sent) => void>()
-  private readonly reads = new Map<number, number>()
   private readonly holeTimers = new Map<number, () => void>()
   private readonly born = new Set<number>()
   private readonly asked = new Set<number>()
@@ -153,7 +152,6 @@ export class Messenger {
     this.settleAcks()
     for (const stop of this.holeTimers.values()) stop()
     this.holeTimers.clear()
-    this.reads.clear()
     this.born.clear()
     this.asked.clear()
     this.outbox = null
@@ -218,8 +216,6 @@ export class Messenger {
     })
     if (socket === 'ready') {
       this.watched = ''
-      for (const [chat_id, seq] of this.reads) this.socket.send({ type: 'read', chat_id, seq })
-      this.reads.clear()
       void this.outbox?.flush()
       void this.catchUp()
     } else {
@@ -250,11 +246,7 @@ export class Messenger {
       if (round !== this.round) return
       if (error instanceof ApiError && error.status === 401) return this.leave(true)
       const retry = error instanceof ApiError ? error.retryAfterMs : null
-      const delay = retry ?? backoffMs(this.failures++, this.around.clock)
-      this.stopRetry()
-      this.stopRetry = this.around.clock.after(delay, () => {
-        if (round === this.round) void this.catchUp()
-      })
+      this.catchUpIn(retry ?? backoffMs(this.failures++, this.around.clock))
       return
     }
     if (round !== this.round) return
@@ -268,6 +260,17 @@ export class Messenger {
     }
   }
 
+  /** A sync, a `read` or a `presence` failed for now: all of them are part of catching up. */
+  private catchUpIn(ms: number): void {
+    const round = this.round
+    this.stopRetry()
+    this.stopRetry = this.around.clock.after(ms, () => {
+      if (round !== this.round) return
+      this.watched = ''
+      void this.catchUp()
+    })
+  }
+
   /** Takes over a freshly read chat list. */
   private adopt(list: readonly Chat[]): void {
     const chats = new Map<number, Chat>()
@@ -276,7 +279,11 @@ export class Messenger {
     for (const fresh of list) {
       const id = fresh.chat_id
       const history = this.state.histories.get(id)
-      chats.set(id, withSummary(this.state.chats.get(id), fresh))
+      const chat = withSummary(this.state.chats.get(id), fresh)
+      chats.set(id, chat)
+      // Read here while there was nobody to tell.
+      if (chat.read_seq > fresh.read_seq && chat.read_seq <= fresh.last_seq)
+        this.socket.send({ type: 'read', chat_id: id, seq: chat.read_seq })
       if (fresh.peer !== null) people.set(fresh.peer.user_id, fresh.peer)
       const behind = fresh.last_mod - (history?.mod ?? 0)
       if (history === undefined) histories.set(id, emptyHistory(fresh.last_mod))
@@ -353,7 +360,9 @@ export class Messenger {
         this.acks.get(frame.id)?.({ kind: 'acked', ack: frame })
         return
       case 'error':
-        if (frame.id !== undefined) this.acks.get(frame.id)?.(verdict(frame.code, frame.retry_after_ms))
+        if (frame.id !== undefined)
+          this.acks.get(frame.id)?.(verdict(frame.code, frame.retry_after_ms))
+        else if (isTransient(frame.code)) this.catchUpIn(frame.retry_after_ms ?? 2_000)
         return
       case 'typing':
         this.typed(frame.chat_id, frame.user_id, frame.is_typing)
@@ -390,9 +399,9 @@ export class Messenger {
     const chat = this.state.chats.get(id)
     if (chat !== undefined)
       this.set({ chats: withEntry(this.state.chats, id, withMessage(chat, message, this.myId)) })
-    else if (this.state.listed) void this.catchUp()
+    else if (this.state.listed && !this.state.catchingUp) void this.catchUp()
     this.changeHistory(id, (history) => applyPush(history, message))
-    if (message.client_id !== undefined) void this.outbox?.seen(message.client_id)
+    this.seen([message])
     this.wrote(message)
     this.meet([message])
   }
@@ -416,8 +425,14 @@ export class Messenger {
       this.set({ chats: withEntry(this.state.chats, id, chat) })
     }
     this.changeHistory(id, (history) => applySync(history, messages))
-    for (const message of messages)
-      if (message.client_id !== undefined) void this.outbox?.seen(message.client_id)
+    this.seen(messages)
+    this.meet(messages)
+  }
+
+  /** Ours among these need not be sent any more. */
+  private seen(messages: readonly Message[]): void {
+    for (const { client_id } of messages)
+      if (client_id !== undefined) void this.outbox?.seen(client_id)
   }
 
   private changeHistory(id: number, change: (history: History) => History): void {
@@ -572,6 +587,7 @@ export class Messenger {
       if (round !== this.myId || this.state.histories.get(id)?.strays == null) return
       const sorted = [...messages].sort((a, b) => a.seq - b.seq)
       this.changeHistory(id, (history) => applyPage(history, sorted, more))
+      this.seen(sorted)
       this.meet(sorted)
     } catch (error) {
       if (round !== this.myId || !this.state.histories.has(id)) return
@@ -598,7 +614,8 @@ export class Messenger {
     this.set({
       chats: withEntry(this.state.chats, id, withRead(chat, this.myId, seq, this.myId, messages)),
     })
-    if (!this.socket.send({ type: 'read', chat_id: id, seq })) this.reads.set(id, seq)
+    // Where this does not go through, the next catching up tells it.
+    this.socket.send({ type: 'read', chat_id: id, seq })
   }
 
   // ---- People -------------------------------------------------------------------------------
@@ -621,9 +638,10 @@ export class Messenger {
       for (const id of [sender_id, user_id]) if (id != null) void this.lookUp(id)
   }
 
-  /** False where there is no such user. */
+  /** False where there is no such user (any more). */
   async lookUp(userId: number): Promise<boolean> {
-    if (this.state.people.has(userId)) return true
+    const known = this.state.people.get(userId)
+    if (known !== undefined) return !isGone(known)
     if (this.asked.has(userId)) return false
     this.asked.add(userId)
     try {
@@ -632,7 +650,9 @@ export class Messenger {
         this.know({ user_id: userId, username, full_name: null, profile_picture: null })
       return true
     } catch (error) {
-      if (error instanceof ApiError && error.transient) this.asked.delete(userId)
+      if (error instanceof ApiError && error.status === 404)
+        this.know({ user_id: userId, username: '', full_name: null, profile_picture: null })
+      else this.asked.delete(userId)
       return false
     }
   }
@@ -725,8 +745,9 @@ export class Messenger {
     // A repeat may answer for a message that was changed since: its push or sync tells the content.
     const repeat = ack.duplicate === true
     const chat = this.state.chats.get(ack.chat_id)
-    if (chat === undefined) void this.catchUp()
-    else if (!repeat)
+    if (chat === undefined) {
+      if (!this.state.catchingUp) void this.catchUp()
+    } else if (!repeat)
       this.set({
         chats: withEntry(this.state.chats, ack.chat_id, withMessage(chat, message, this.myId)),
       })
@@ -821,10 +842,11 @@ export class Messenger {
   }
 }
 
+const isTransient = (code: string) => code === 'unavailable' || code === 'too_many_requests'
+
 /** What an error frame means for the send it names. */
 function verdict(code: string, retryAfterMs: number | undefined): Sent {
   if (retryAfterMs !== undefined) return { kind: 'later', retryMs: retryAfterMs }
-  if (code === 'unavailable' || code === 'too_many_requests')
-    return { kind: 'later', retryMs: 2_000 }
+  if (isTransient(code)) return { kind: 'later', retryMs: 2_000 }
   return { kind: 'refused', code }
 }

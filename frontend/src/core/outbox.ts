@@ -106,10 +106,13 @@ export class Outbox {
     this.hooks.announce()
   }
 
-  /** The server has it: another tab's ack, or a push of our own message. */
+  /**
+   * The server has it: a push of our own message, or a page with it. The news may overtake another
+   * tab's word that it wrote this, so it is remembered.
+   */
   async seen(clientId: string): Promise<void> {
-    if (!this.entries.some((entry) => entry.client_id === clientId)) return
-    await this.discard(clientId)
+    if (this.entries.some((entry) => entry.client_id === clientId)) await this.discard(clientId)
+    else this.settled.add(clientId)
   }
 
   async clear(): Promise<void> {

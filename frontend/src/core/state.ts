@@ -9,10 +9,13 @@ import type { Chat, Group, Presence, User } from './types'
 /** What is known of somebody; full_name and picture may be unknown to us. */
 export interface Person {
   user_id: number
+  /** Empty where the account is gone. */
   username: string
   full_name: string | null
   profile_picture: string | null
 }
+
+export const isGone = (person: Person) => person.username === ''
 
 /** A sentence of the catalogue for the corner of the page: its key, or an API error's code. */
 export interface Notice {

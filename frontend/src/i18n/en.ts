@@ -109,7 +109,7 @@ export const en = {
     start: 'This is the beginning of your conversation.',
     startGroup: 'This is the beginning of the group.',
     startNotes: 'A place for lists, links and thoughts. Only you can read it.',
-    hello: 'Say hello to start the conversation.',
+    hello: 'Say hello!',
     loadingOlder: 'Loading earlier messages…',
     newMessages: 'New messages',
     jump: 'Jump to the newest message',
@@ -158,6 +158,7 @@ export const en = {
 
   composer: {
     label: 'Message',
+    skip: 'Skip to the message field',
     placeholder: 'Write a message',
     placeholderNotes: 'Write a note',
     send: 'Send',
@@ -210,7 +211,7 @@ export const en = {
     pictureFailed: 'There is no image at this address.',
     appearance: 'Appearance',
     theme: 'Theme',
-    themes: { system: 'As the system', light: 'Light', dark: 'Dark' },
+    themes: { system: 'System', light: 'Light', dark: 'Dark' },
     notifications: 'Notifications',
     desktop: 'Show desktop notifications',
     desktopMore: 'When this page is not in front',

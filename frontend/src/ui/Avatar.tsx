@@ -35,7 +35,7 @@ export function Avatar({ id, name, picture, size = 'm', group, notes, online }: 
           onError={() => setFailed(shown)}
         />
       ) : (
-        <span aria-hidden>{initials(name)}</span>
+        <span className="avatar-initials" data-initials={initials(name)} aria-hidden />
       )}
       {online && <span className="presence-dot" role="img" aria-label={t.conversation.online} />}
     </span>

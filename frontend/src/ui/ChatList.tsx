@@ -19,6 +19,7 @@ export function ChatList({ open }: { open: number | null }) {
   const input = useRef<HTMLInputElement>(null)
   const body = useRef<HTMLDivElement>(null)
   const searching = query.trim() !== ''
+  const Title = open === null ? 'h1' : 'h2'
 
   const keys = (event: KeyboardEvent<HTMLElement>) => {
     if (event.key === 'Escape' && query !== '') {
@@ -47,12 +48,12 @@ export function ChatList({ open }: { open: number | null }) {
     <nav className="sidebar" aria-label={t.chats.label} onKeyDown={keys}>
       <header className="sidebar-head">
         <AccountMenu />
-        <h1 className="sidebar-title">
+        <Title className="sidebar-title">
           {t.appName}
           <span className="sidebar-updating" aria-hidden={!updating}>
             {updating ? t.connection.updating : ''}
           </span>
-        </h1>
+        </Title>
         <button
           className="icon-button"
           aria-label={t.chats.newGroup}

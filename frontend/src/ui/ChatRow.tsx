@@ -34,7 +34,7 @@ export const ChatRow = memo(function ChatRow({ chat, open, onOpen }: Props) {
         picture={chat.peer?.profile_picture}
         group={chat.kind === 'group'}
         notes={notes}
-        online={!notes && online}
+        online={!notes && chat.peer !== null && online}
       />
       <span className="chat-row-body">
         <span className="chat-row-line">

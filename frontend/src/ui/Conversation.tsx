@@ -1,6 +1,7 @@
 import { ArrowLeft, Info } from './icons'
 import { useCallback, useEffect, useRef, useState, type KeyboardEvent } from 'react'
 import { Link, useLocation } from 'wouter'
+import { isGone } from '../core/state'
 import type { Chat, Message, User } from '../core/types'
 import { t } from '../i18n'
 import { messenger } from '../platform'
@@ -34,7 +35,8 @@ function useChat(id: number): { chat: Chat | null; state: 'there' | 'loading' | 
 
   if (known !== undefined) return { chat: known, state: 'there' }
   if (!listed) return { chat: null, state: 'loading' }
-  if (person === undefined) return { chat: null, state: missing ? 'missing' : 'loading' }
+  if (person === undefined || isGone(person))
+    return { chat: null, state: missing || person !== undefined ? 'missing' : 'loading' }
   const peer: User = { ...person, full_name: person.full_name ?? person.username }
   const chat: Chat = {
     chat_id: id,
@@ -73,7 +75,7 @@ export function Conversation({ id }: { id: number }) {
         {state === 'missing' && (
           <>
             <Logo />
-            <h2>{t.conversation.missing}</h2>
+            <h1>{t.conversation.missing}</h1>
             <p>{t.conversation.missingMore}</p>
             <Link className="button" href="/">
               {t.common.back}
@@ -153,7 +155,7 @@ function Header({ chat, name }: { chat: Chat; name: string }) {
         size="s"
         group={chat.kind === 'group'}
         notes={notes}
-        online={!notes && online}
+        online={!notes && chat.peer !== null && online}
       />
       <span className="conversation-who">
         <bdi className="conversation-name">{name}</bdi>
@@ -166,7 +168,7 @@ function Header({ chat, name }: { chat: Chat; name: string }) {
       <Link href="/" className="icon-button back-button" aria-label={t.common.back}>
         <ArrowLeft aria-hidden className="mirrored" />
       </Link>
-      <h2 className="conversation-title">
+      <h1 className="conversation-title">
         {known ? (
           <span className="conversation-face">{face}</span>
         ) : (
@@ -174,7 +176,7 @@ function Header({ chat, name }: { chat: Chat; name: string }) {
             {face}
           </button>
         )}
-      </h2>
+      </h1>
       {!known && (
         <button className="icon-button" aria-label={t.conversation.info} title={t.conversation.info} onClick={about}>
           <Info aria-hidden />

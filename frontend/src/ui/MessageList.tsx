@@ -90,6 +90,7 @@ export function MessageList({ chat, onEdit, ref }: Props) {
   const scroller = useRef<HTMLDivElement>(null)
   const virtual = useRef<VirtualizerHandle>(null)
   const following = useRef(true)
+  const offset = useRef(0)
   const placed = useRef(false)
   const [atEnd, setAtEnd] = useState(true)
 
@@ -182,7 +183,10 @@ export function MessageList({ chat, onEdit, ref }: Props) {
   const scrolled = () => {
     const view = virtual.current
     if (view === null) return
-    following.current = view.scrollSize - view.scrollOffset - view.viewportSize < NEAR_END
+    // On its way to the end it may be far from it for a moment; only a move up leaves it.
+    if (view.scrollSize - view.scrollOffset - view.viewportSize < NEAR_END) following.current = true
+    else if (view.scrollOffset < offset.current - 1) following.current = false
+    offset.current = view.scrollOffset
     look()
   }
 
@@ -235,7 +239,7 @@ export function MessageList({ chat, onEdit, ref }: Props) {
         tabIndex={0}
         onKeyDown={walk}
       >
-        <div className="messages-fill" />
+        {items.length > 0 && <div className="messages-fill" />}
         {loaded && !more && items.length === 0 && (
           <div className="beginning beginning-empty">
             <p>{intro}</p>

@@ -111,7 +111,7 @@ function Bubble({ item, me, group, notes, joinsBefore, joinsAfter, read, onMenu 
             {sent && item.edited_at != null && !deleted && (
               <span title={fullTime(item.edited_at)}>{t.conversation.edited}</span>
             )}
-            <time dateTime={timeOf(item)} title={fullTime(timeOf(item))}>
+            <time dir={t.dir} dateTime={timeOf(item)} title={fullTime(timeOf(item))}>
               {time(timeOf(item))}
             </time>
             {mine && !notes && !deleted && <Ticks state={state} />}

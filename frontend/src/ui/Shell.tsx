@@ -22,11 +22,15 @@ export function Shell() {
   useShortcuts(id)
   useEffect(fetchLater, [])
 
+  // Without a conversation the list is what the page is about.
+  const Frame = id === null ? 'main' : 'div'
   return (
-    <div className={`shell ${id === null ? 'shell-list' : 'shell-chat'}`}>
-      <a className="skip-link" href="#composer">
-        {t.composer.label}
-      </a>
+    <Frame className={`shell ${id === null ? 'shell-list' : 'shell-chat'}`}>
+      {id !== null && (
+        <a className="skip-link" href="#composer">
+          {t.composer.skip}
+        </a>
+      )}
       <ChatList open={id} />
       <div className="pane">
         <Banner />
@@ -37,17 +41,17 @@ export function Shell() {
           <Dialogs />
         </Suspense>
       )}
-    </div>
+    </Frame>
   )
 }
 
 function NoChat() {
   return (
-    <main className="empty-pane">
+    <div className="empty-pane">
       <Logo />
       <h2>{t.conversation.pick}</h2>
       <p>{t.conversation.pickMore}</p>
-    </main>
+    </div>
   )
 }
 

@@ -1,7 +1,7 @@
 // Dates, times and names as people say them.
 
 import { ApiError } from '../core/api'
-import type { AppState, Person } from '../core/state'
+import { isGone, type AppState, type Person } from '../core/state'
 import type { Chat, Message } from '../core/types'
 import { t } from '../i18n'
 
@@ -67,7 +67,8 @@ export function lastSeen(iso: string | null): string {
 }
 
 export function nameOf(person: Person | undefined): string {
-  return person === undefined ? t.common.someone : person.full_name || person.username
+  if (person === undefined) return t.common.someone
+  return isGone(person) ? t.common.deletedAccount : person.full_name || person.username
 }
 
 /** A sender's name; null is somebody whose account is gone. */
@@ -89,13 +90,15 @@ export function eventText(message: Message, people: AppState['people'], me: numb
   const name = (id: number | null | undefined) => isolate(senderName(people, id))
   const actor = message.sender_id === me ? t.common.you : name(message.sender_id)
   const whom = message.user_id === me ? t.conversation.youLower : name(message.user_id)
-  const self = message.sender_id === message.user_id
+  // Whose account is gone did it themselves, as far as anybody can tell.
+  const self = message.sender_id === message.user_id || message.sender_id === null
+  const subject = message.user_id === me ? t.common.you : name(message.user_id)
   switch (message.kind) {
     case 'join':
       if (message.seq === 1) return t.conversation.created(actor)
-      return self ? t.conversation.joined(actor) : t.conversation.added(actor, whom)
+      return self ? t.conversation.joined(subject) : t.conversation.added(actor, whom)
     case 'leave':
-      return self ? t.conversation.left(actor) : t.conversation.removed(actor, whom)
+      return self ? t.conversation.left(subject) : t.conversation.removed(actor, whom)
     case 'rename':
       return t.conversation.renamed(actor, isolate(message.name ?? ''))
     case 'text':

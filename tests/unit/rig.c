@@ -1,0 +1,248 @@
+#include "rig.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "conf.h"
+#include "presence.h"
+#include "ring.h"
+#include "stats.h"
+
+static struct event_base *base;
+static struct heritage heritages[RIG_SLOTS];
+static struct conf *conf;
+static char **copies;	/* freed with the rig */
+static size_t n_copies;
+
+void
+rig_make(const char *database)
+{
+	struct buf text = BUF_EMPTY, error = BUF_EMPTY;
+	char status[64];
+	struct heritage h = { .n_slots = RIG_SLOTS };
+
+	buf_addf(&text, "database = \"%s\"\npid_file = \"/nowhere/test-%d.pid\"\n", database, (int)getpid());
+	conf = conf_parse("test", buf_cstr(&text), &error);
+	ck_assert_msg(conf != NULL, "%s", buf_cstr(&error));
+	snprintf(status, sizeof(status), "/tmp/parley-unit-%d.status", (int)getpid());
+	h.conf = conf;
+	h.stats = stats_create(status, RIG_SLOTS);
+	unlink(status);
+	h.ring = ring_create(RING_CAPACITY_MIN, RIG_SLOTS);
+	h.presence = presence_create(RIG_SLOTS, 1000);
+	ck_assert(h.stats != NULL && h.ring != NULL && h.presence != NULL);
+	for (unsigned i = 0; i < RIG_SLOTS; i++) {
+		h.slot = i;
+		h.incarnation = i + 1;
+		atomic_store(&h.stats->slots[i].alive, 1);
+		atomic_store(&h.stats->slots[i].incarnation, h.incarnation);
+		presence_begin(h.presence, i);
+		heritages[i] = h;
+	}
+	base = event_base_new();
+	ck_assert_ptr_nonnull(base);
+	buf_fini(&text);
+}
+
+void
+rig_drop(void)
+{
+	event_base_free(base);
+	ring_free(heritages[0].ring);
+	presence_free(heritages[0].presence);
+	conf_free(conf);
+	while (n_copies > 0)
+		free(copies[--n_copies]);
+	free(copies);
+	copies = NULL;
+}
+
+struct event_base *
+rig_base(void)
+{
+	return base;
+}
+
+struct heritage *
+rig_heritage(unsigned slot)
+{
+	return &heritages[slot];
+}
+
+static void
+turn(int64_t until_ms)
+{
+	int64_t left = until_ms - clock_mono_ms();
+	struct timeval tv = { 0, 0 };
+
+	left = left < 1 ? 1 : left > 50 ? 50 : left;
+	tv.tv_usec = left * 1000;
+	event_base_loopexit(base, &tv);
+	event_base_loop(base, EVLOOP_ONCE);
+}
+
+void
+rig_until(const bool *done)
+{
+	int64_t until = clock_mono_ms() + RIG_MS;
+
+	while (!*done) {
+		ck_assert_msg(clock_mono_ms() < until, "it did not come");
+		turn(until);
+	}
+}
+
+void
+rig_until_n(const unsigned *count, unsigned n)
+{
+	int64_t until = clock_mono_ms() + RIG_MS;
+
+	while (*count < n) {
+		ck_assert_msg(clock_mono_ms() < until, "%u of %u came", *count, n);
+		turn(until);
+	}
+}
+
+void
+rig_for(unsigned ms)
+{
+	int64_t until = clock_mono_ms() + ms;
+
+	do
+		turn(until);
+	while (clock_mono_ms() < until);
+}
+
+static void
+no_state(void *arg, bool ready, bool after_loss)
+{
+	(void)arg;
+	(void)ready;
+	(void)after_loss;
+}
+
+static void
+no_read(void *arg, const struct conv *conv, int64_t user_id, int64_t seq, uint64_t origin)
+{
+	(void)arg;
+	(void)conv;
+	(void)user_id;
+	(void)seq;
+	(void)origin;
+}
+
+struct store *
+rig_store(unsigned slot, const struct store_events *events, void *arg)
+{
+	static const struct store_events none = { no_state, no_read };
+	int64_t until = clock_mono_ms() + RIG_MS;
+	struct store *s = store_open(base, &heritages[slot], events != NULL ? events : &none, arg);
+
+	while (!store_ready(s)) {
+		ck_assert_msg(clock_mono_ms() < until, "the store does not become ready");
+		turn(until);
+	}
+	return s;
+}
+
+static char *
+copy(struct text t)
+{
+	char *text;
+
+	if (t.data == NULL)
+		return NULL;
+	text = strndup(t.data, t.len);
+	copies = realloc(copies, (n_copies + 1) * sizeof(*copies));
+	ck_assert(text != NULL && copies != NULL);
+	copies[n_copies++] = text;
+	return text;
+}
+
+void
+rig_changed(void *arg, enum error error, const struct change *c)
+{
+	struct rig_change *to = arg;
+
+	ck_assert_msg(!to->done, "answered twice");
+	to->done = true;
+	to->error = error;
+	ck_assert((error == ERROR_NONE) == (c != NULL));
+	if (c == NULL)
+		return;
+	to->c = *c;
+	to->content = copy(c->message.content);
+	to->client_id = copy(c->message.client_id);
+	to->c.message.content.data = to->content;
+	to->c.message.client_id.data = to->client_id;
+}
+
+static struct text
+text_of(const char *s)
+{
+	return (struct text){ s, s != NULL ? strlen(s) : 0 };
+}
+
+void
+rig_post_begin(struct store *s, struct rig_change *to, int64_t sender, int64_t receiver, const char *content,
+    const char *client_id)
+{
+	const struct post p = { sender, receiver, text_of(content), text_of(client_id) };
+
+	*to = (struct rig_change){ .done = false };
+	store_post(s, &p, rig_changed, to);
+	ck_assert_msg(!to->done, "answered from inside the asking call");
+}
+
+struct rig_change
+rig_post(struct store *s, int64_t sender, int64_t receiver, const char *content, const char *client_id)
+{
+	struct rig_change answer;
+
+	rig_post_begin(s, &answer, sender, receiver, content, client_id);
+	rig_until(&answer.done);
+	return answer;
+}
+
+struct rig_change
+rig_change(struct store *s, enum store_op op, int64_t actor, int64_t object, int64_t user, const char *text)
+{
+	struct rig_change answer = { .done = false };
+
+	store_change(s, op, actor, object, user, text_of(text), rig_changed, &answer);
+	rig_until(&answer.done);
+	return answer;
+}
+
+struct user_answer {
+	bool done;
+	int64_t user_id;
+};
+
+static void
+registered(void *arg, enum error error, const store_rows *rows)
+{
+	struct user_answer *a = arg;
+	struct user u;
+
+	ck_assert_int_eq(error, ERROR_NONE);
+	ck_assert_int_eq(store_n(rows), 1);
+	store_user_at(rows, 0, &u);
+	a->user_id = u.user_id;
+	a->done = true;
+}
+
+int64_t
+rig_user(struct store *s, const char *username)
+{
+	struct registration r = { text_of(username), text_of(username), { NULL, 0 }, { NULL, 0 }, text_of("x") };
+	struct user_answer a = { false, 0 };
+
+	store_register(s, &r, registered, &a);
+	rig_until(&a.done);
+	return a.user_id;
+}

@@ -1,0 +1,86 @@
+#include "auth.h"
+
+#include <check.h>
+#include <string.h>
+
+static void
+text_is(struct text t, const char *expected)
+{
+	ck_assert_ptr_nonnull(t.data);
+	ck_assert_uint_eq(t.len, strlen(expected));
+	ck_assert_mem_eq(t.data, expected, t.len);
+}
+
+START_TEST(a_minted_token_has_a_hash)
+{
+	char token[TOKEN_CHARS + 1];
+	uint8_t hash[TOKEN_DIGEST_SIZE], digest[TOKEN_DIGEST_SIZE];
+
+	auth_mint(token);
+	ck_assert_uint_eq(strlen(token), TOKEN_CHARS);
+	ck_assert(auth_hash(hash, token, TOKEN_CHARS));
+	ck_assert(token_digest(token, TOKEN_CHARS, digest));
+	ck_assert_mem_eq(hash, digest, sizeof(hash));
+}
+END_TEST
+
+START_TEST(what_cannot_be_a_token_has_none)
+{
+	char token[TOKEN_CHARS + 2] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOP0";
+	static const char others[] = "=+/. \t\"\n\x80";
+	uint8_t hash[TOKEN_DIGEST_SIZE];
+
+	ck_assert(auth_hash(hash, token, TOKEN_CHARS));
+	ck_assert(!auth_hash(hash, token, TOKEN_CHARS - 1));
+	ck_assert(!auth_hash(hash, token, TOKEN_CHARS + 1));
+	ck_assert(!auth_hash(hash, "", 0));
+	for (size_t i = 0; i < sizeof(others); i++) {	/* the NUL too */
+		token[TOKEN_CHARS - 1] = others[i];
+		ck_assert_msg(!auth_hash(hash, token, TOKEN_CHARS), "%d", others[i]);
+	}
+}
+END_TEST
+
+START_TEST(a_bearer_is_found_in_any_case_and_other_schemes_are_empty)
+{
+	text_is(auth_bearer("Bearer abc"), "abc");
+	text_is(auth_bearer("bearer   abc"), "abc");
+	text_is(auth_bearer("Basic abc"), "");
+	text_is(auth_bearer("Bearer"), "");
+	text_is(auth_bearer(""), "");
+	text_is(auth_bearer("Bearerabc"), "");
+}
+END_TEST
+
+START_TEST(the_cookie_is_found_among_others)
+{
+	text_is(auth_cookie("parley_session=abc"), "abc");
+	text_is(auth_cookie("a=b; parley_session=abc; c=d"), "abc");
+	text_is(auth_cookie("a=b;parley_session=abc ;c"), "abc");
+	text_is(auth_cookie("parley_session="), "");
+	ck_assert_ptr_null(auth_cookie("").data);
+	ck_assert_ptr_null(auth_cookie("parley_session").data);
+	ck_assert_ptr_null(auth_cookie("xparley_session=abc; parley_sessionx=abc; a=parley_session=abc").data);
+	ck_assert_ptr_null(auth_cookie(" ; ;;").data);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("auth");
+	TCase *tc = tcase_create("auth");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_test(tc, a_minted_token_has_a_hash);
+	tcase_add_test(tc, what_cannot_be_a_token_has_none);
+	tcase_add_test(tc, a_bearer_is_found_in_any_case_and_other_schemes_are_empty);
+	tcase_add_test(tc, the_cookie_is_found_among_others);
+	suite_add_tcase(suite, tc);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? 0 : 1;
+}

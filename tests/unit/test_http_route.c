@@ -1,0 +1,145 @@
+#include "http_private.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct http_route routes[] = {
+	{ .method = HTTP_GET, .path = "/a/{x}" },
+	{ .method = HTTP_PUT, .path = "/a/b" },
+	{ .method = HTTP_DELETE, .path = "/a/{x}" },
+	{ .method = HTTP_GET, .path = "/a/b/{x}/c" },
+	{ .method = HTTP_GET, .path = "/c" },
+};
+static const struct http http = { .routes = routes, .n_routes = sizeof(routes) / sizeof(routes[0]) };
+
+/* The route's index, -1 for none. */
+static int
+find(const char *path, enum http_method method, unsigned *allowed)
+{
+	struct http_target t;
+	const struct http_route *r;
+
+	http_target_init(&t, path, NULL);
+	r = http_route_find(&http, &t, method, allowed);
+	http_target_fini(&t);
+	return r != NULL ? (int)(r - routes) : -1;
+}
+
+START_TEST(a_path_and_a_method_are_a_route)
+{
+	unsigned allowed;
+
+	ck_assert_int_eq(find("/a/1", HTTP_GET, &allowed), 0);
+	ck_assert_int_eq(find("/a/1", HTTP_DELETE, &allowed), 2);
+	ck_assert_int_eq(find("/a/b/1/c", HTTP_GET, &allowed), 3);
+	ck_assert_int_eq(find("/c", HTTP_GET, &allowed), 4);
+	ck_assert_int_eq(find("/%63", HTTP_GET, &allowed), 4);
+	ck_assert_int_eq(find("/a/1", HTTP_POST, &allowed), -1);
+	ck_assert_uint_eq(allowed, 1u << HTTP_GET | 1u << HTTP_DELETE);
+}
+END_TEST
+
+START_TEST(a_path_that_a_route_spells_out_is_its_alone)
+{
+	unsigned allowed;
+
+	ck_assert_int_eq(find("/a/b", HTTP_PUT, &allowed), 1);
+	ck_assert_int_eq(find("/a/b", HTTP_GET, &allowed), -1);
+	ck_assert_uint_eq(allowed, 1u << HTTP_PUT);
+}
+END_TEST
+
+START_TEST(what_is_near_a_route_is_none)
+{
+	static const char *const paths[] = { "", "/", "a/1", "/a", "/a/", "/a/1/", "//a/1", "/a//1", "/c/", "/C", "/a%2f1", "/c%00", "/a/b/1",
+		"/a/b//c", "/a/b/1/c/d", "/1/2/3/4/5/6/7/8", "/1/2/3/4/5/6/7/8/9", "/a/1/2/3/4/5/6/7/8/9/10" };
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+		for (unsigned m = 0; m < HTTP_METHOD_N; m++) {
+			unsigned allowed;
+
+			ck_assert_msg(find(paths[i], (enum http_method)m, &allowed) < 0, "%s", paths[i]);
+			ck_assert_msg(allowed == 0, "%s", paths[i]);
+		}
+}
+END_TEST
+
+static void
+piece_is(const struct http_piece *p, const char *bytes, size_t len)
+{
+	ck_assert_ptr_nonnull(p);
+	ck_assert_uint_eq(p->len, len);
+	ck_assert_mem_eq(p->at, bytes, len);
+	ck_assert_int_eq(p->at[len], '\0');
+}
+
+START_TEST(names_in_a_path_have_their_values_decoded)
+{
+	struct http_target t;
+
+	http_target_init(&t, "/a/%41+%2Fb%00%zz%4", NULL);
+	piece_is(http_target_path(&t, &routes[0], "x"), "A+/b\0%zz%4", 10);
+	ck_assert_ptr_null(http_target_path(&t, &routes[0], "y"));
+	ck_assert_ptr_null(http_target_path(&t, &routes[1], "b"));
+	http_target_fini(&t);
+	http_target_init(&t, "/a/b/7/c", NULL);
+	piece_is(http_target_path(&t, &routes[3], "x"), "7", 1);
+	http_target_fini(&t);
+}
+END_TEST
+
+START_TEST(a_query_is_pairs_and_the_first_of_a_name_counts)
+{
+	struct http_target t;
+
+	http_target_init(&t, "/c", "&a=1&&b=x%20y+z%3D=&c&=d&a=2&%65=e%00f&");
+	piece_is(http_target_query(&t, "a"), "1", 1);
+	piece_is(http_target_query(&t, "b"), "x y z==", 7);
+	piece_is(http_target_query(&t, "c"), "", 0);
+	piece_is(http_target_query(&t, ""), "d", 1);
+	piece_is(http_target_query(&t, "e"), "e\0f", 3);
+	ck_assert_ptr_null(http_target_query(&t, "d"));
+	http_target_fini(&t);
+	http_target_init(&t, NULL, "");
+	ck_assert_ptr_null(http_target_query(&t, ""));
+	http_target_fini(&t);
+}
+END_TEST
+
+START_TEST(a_query_without_end_is_read_to_its_limit)
+{
+	char query[4096] = "";
+	struct http_target t;
+
+	for (int i = 0; i < 300; i++)
+		sprintf(query + strlen(query), "a%d=b&", i);
+	http_target_init(&t, "/c", query);
+	ck_assert_uint_eq(t.n_query, HTTP_QUERY_MAX);
+	piece_is(http_target_query(&t, "a15"), "b", 1);
+	ck_assert_ptr_null(http_target_query(&t, "a16"));
+	http_target_fini(&t);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("http_route");
+	TCase *tc = tcase_create("http_route");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_test(tc, a_path_and_a_method_are_a_route);
+	tcase_add_test(tc, a_path_that_a_route_spells_out_is_its_alone);
+	tcase_add_test(tc, what_is_near_a_route_is_none);
+	tcase_add_test(tc, names_in_a_path_have_their_values_decoded);
+	tcase_add_test(tc, a_query_is_pairs_and_the_first_of_a_name_counts);
+	tcase_add_test(tc, a_query_without_end_is_read_to_its_limit);
+	suite_add_tcase(suite, tc);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? 0 : 1;
+}
