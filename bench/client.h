@@ -24,8 +24,7 @@ struct client {
 	int64_t user_id, group_id;	/* as the tokens file says */
 	char token[64];
 	client_text *on_text;
-	int64_t sent_ns;		/* for the mode's own use */
-	unsigned n_sent;
+	unsigned n_sent;		/* messages, for their client_ids */
 	int fd;
 	enum client_state state;
 	struct buf in;

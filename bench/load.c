@@ -18,6 +18,7 @@
 #define CONNECTING_MAX 200	/* at once */
 #define PIDS_MAX 64
 #define CONTENT_SIZE 100
+#define CLIENTS_MAX 100000
 
 static struct {
 	int port;
@@ -33,6 +34,7 @@ static struct client *clients;
 static size_t n_clients;
 static size_t n_ready;
 static char content[CONTENT_SIZE + 1];
+static int64_t run_id;		/* keeps the client_ids of two runs on one database apart */
 
 /* Nanoseconds that the workers have run, from schedstat(5): finer than the ticks of /proc/PID/stat. */
 static int64_t
@@ -158,7 +160,7 @@ send_message(struct client *c, int64_t to)
 {
 	char text[512];
 	int len = snprintf(text, sizeof(text), "{\"type\":\"send\",\"id\":\"b%lld-%u\",\"receiver_id\":%lld,\"content\":\"%s\"}",
-	    (long long)c->sent_ns, c->n_sent++, (long long)to, content);
+	    (long long)run_id, c->n_sent++, (long long)to, content);
 
 	client_send(c, text, (size_t)len);
 }
@@ -187,9 +189,12 @@ on_fanout(struct client *c, const char *payload, size_t len)
 		group_send(g);
 }
 
+/* Keeps of all clients the whole groups that come first, up to options.n clients. */
 static void
-groups_find(void)
+groups_choose(void)
 {
+	size_t kept = 0;
+
 	groups = calloc(n_clients, sizeof(*groups));
 	for (size_t i = 0; i < n_clients; i++) {
 		struct group *g = group_of(clients[i].group_id);
@@ -198,10 +203,26 @@ groups_find(void)
 			continue;
 		if (g == NULL) {
 			g = &groups[n_groups++];
-			*g = (struct group){ .id = clients[i].group_id, .sender = &clients[i] };
+			*g = (struct group){ .id = clients[i].group_id };
 		}
 		g->n_members++;
 	}
+	for (size_t n = 0, i = 0; i < n_groups; i++) {
+		n += groups[i].n_members;
+		if (n > options.n)
+			n_groups = i;
+	}
+	for (size_t i = 0; i < n_clients; i++) {
+		struct group *g = group_of(clients[i].group_id);
+
+		if (g == NULL)
+			continue;
+		clients[kept] = clients[i];
+		if (g->sender == NULL)
+			g->sender = &clients[kept];
+		kept++;
+	}
+	n_clients = kept;
 }
 
 static void
@@ -209,7 +230,7 @@ mode_fanout(void)
 {
 	int64_t begun, cpu, deliveries, took;
 
-	groups_find();
+	groups_choose();
 	connect_all(n_clients, on_fanout);
 	for (size_t i = 0; i < n_groups; i++)
 		if (groups[i].n_members > 1)
@@ -227,6 +248,7 @@ mode_fanout(void)
 	deliveries = n_deliveries - deliveries;
 	stopping = true;
 	printf("groups=%zu\n", n_groups);
+	printf("members=%.1f\n", (double)n_clients / (double)n_groups);
 	printf("deliveries_per_second=%.0f\n", (double)deliveries * 1e9 / (double)took);
 	printf("us_per_delivery=%.2f\n", (double)cpu / 1e3 / (double)deliveries);
 	close_all(n_clients);
@@ -266,7 +288,6 @@ mode_direct(void)
 	n_clients -= n_clients % 2;
 	connect_all(n_clients, on_direct);
 	for (size_t i = 0; i < n_clients; i++) {
-		clients[i].sent_ns = bench_now_ns();
 		send_message(&clients[i], peer_of(&clients[i])->user_id);
 	}
 	begun = bench_now_ns();
@@ -368,7 +389,7 @@ put_array(struct buf *b, const char *name, size_t n, void (*item)(struct buf *b,
 	buf_add_char(b, ']');
 }
 
-static int64_t sql_batch;
+static unsigned sql_batch;
 
 static void
 put_sender(struct buf *b, size_t i)
@@ -392,7 +413,7 @@ put_content(struct buf *b, size_t i)
 static void
 put_client_id(struct buf *b, size_t i)
 {
-	buf_addf(b, "'s%lld-%zu'", (long long)sql_batch, i);
+	buf_addf(b, "'s%lld-%u-%zu'", (long long)run_id, sql_batch, i);
 }
 
 static void
@@ -404,7 +425,6 @@ mode_sql(void)
 
 	if (PQstatus(pg) != CONNECTION_OK)
 		bench_fail("%s", PQerrorMessage(pg));
-	sql_batch = bench_now_ns();
 	begun = bench_now_ns();
 	while ((double)(bench_now_ns() - begun) < options.seconds * 1e9) {
 		struct buf q = BUF_EMPTY;
@@ -501,13 +521,17 @@ main(int argc, char **argv)
 		}
 	}
 	memset(content, 'x', CONTENT_SIZE);
+	run_id = bench_now_ns();
 	if (options.tokens != NULL) {
-		clients = calloc(options.n, sizeof(*clients));
-		n_clients = client_read_tokens(options.tokens, clients, options.n);
+		clients = calloc(CLIENTS_MAX, sizeof(*clients));
+		n_clients = client_read_tokens(options.tokens, clients, CLIENTS_MAX);
 	}
 	for (size_t i = 0; optind == argc - 1 && i < sizeof(modes) / sizeof(modes[0]); i++) {
 		if (strcmp(argv[optind], modes[i].name) != 0)
 			continue;
+		/* fanout takes whole groups, the others just the first ones. */
+		if (modes[i].run != mode_fanout && n_clients > options.n)
+			n_clients = options.n;
 		if (modes[i].connects)
 			client_loop_init("127.0.0.1", options.port);
 		modes[i].run();

@@ -172,20 +172,20 @@ store_set_password(struct store *s, int64_t user_id, struct text password, int64
 	store_ask(s, s->writer, &statement, &args, cb, arg);
 }
 
-/* Each word of q begins a word of the name; the first finds the rows by its index, the others check them. */
+/* Each word of q begins a word of the name; the first finds the rows by its index (a range from the word itself to the word and
+ * the last code point; like would not use the index for a pattern that is not known when the plan is made), the others check them. */
 void
 store_search(struct store *s, int64_t viewer, struct text q, int64_t limit, store_cb *cb, void *arg)
 {
 	static const struct db_statement statement = { "search",
-		"with words as (select array_agg(replace(replace(replace(word, '\\', '\\\\'), '%', '\\%'), '_', '\\_') || '%' "
-		"order by n) as w from regexp_split_to_table(lower($2::text), '\\s+') with ordinality as x (word, n) "
-		"where word <> '') "
-		"select " USER("u") " from words, users u "
+		"with words as (select array_agg(word order by n) as w "
+		"from regexp_split_to_table(lower($2::text), '\\s+') with ordinality as x (word, n) where word <> '') "
+		"select " USER("u") " from words, lateral (select distinct p.user_id from user_words p "
+		"where p.word ~>=~ w[1] and p.word ~<~ (w[1] || chr(1114111))) f join users u using (user_id) "
 		"where u.user_id <> $1::int8 and u.deleted_at is null and "
-		"u.user_id in (select p.user_id from user_words p where p.word like w[1]) and "
-		"not exists (select from unnest(w) pattern where not exists "
-		"(select from user_words p where p.user_id = u.user_id and p.word like pattern)) "
-		"order by u.username like w[1] desc, u.username limit $3::int8" };
+		"not exists (select from unnest(w) x (word) where not exists "
+		"(select from user_words p where p.user_id = u.user_id and starts_with(p.word, x.word))) "
+		"order by starts_with(u.username, w[1]) desc, u.username limit $3::int8" };
 	struct db_args args = DB_ARGS_EMPTY;
 
 	db_arg_i64(&args, viewer);

@@ -229,7 +229,7 @@ describe('coming back', () => {
     await world.clock.pass(500)
     expect(world.socket.ofType('sync')).toHaveLength(2)
     world.socket.receive({ type: 'error', code: 'invalid' })
-    await world.clock.pass(60_000)
+    await world.clock.pass(10_000)
     expect(world.socket.ofType('sync')).toHaveLength(2)
   })
 

@@ -580,17 +580,17 @@ export class Messenger {
   }
 
   private async page(id: number, query: { before?: number; limit: number }): Promise<void> {
-    const round = this.myId
+    const me = this.myId
     this.changeHistory(id, beginPage)
     try {
       const { messages, more } = await this.around.api.messages(id, query)
-      if (round !== this.myId || this.state.histories.get(id)?.strays == null) return
+      if (me !== this.myId || this.state.histories.get(id)?.strays == null) return
       const sorted = [...messages].sort((a, b) => a.seq - b.seq)
       this.changeHistory(id, (history) => applyPage(history, sorted, more))
       this.seen(sorted)
       this.meet(sorted)
     } catch (error) {
-      if (round !== this.myId || !this.state.histories.has(id)) return
+      if (me !== this.myId || !this.state.histories.has(id)) return
       this.changeHistory(id, failPage)
       if (error instanceof ApiError && error.status === 401) this.leave(true)
       // Without a chat there is nothing to load; without a server the next `ready` loads again.

@@ -266,7 +266,7 @@ export const en = {
     editLast: 'Edit your last message (in an empty field)',
     escape: 'Stop editing, close, or go back to the field',
     walk: 'Walk through messages (Shift+Tab from the field first)',
-    act: 'Actions of the chosen message',
+    act: 'Actions of the chosen message (Tab goes to its links)',
     newest: 'Jump to the newest message',
     sections: { anywhere: 'Anywhere', composer: 'While writing', messages: 'In the messages' },
   },

@@ -238,6 +238,8 @@ export function MessageList({ chat, onEdit, ref }: Props) {
         aria-busy={!loaded}
         tabIndex={0}
         onKeyDown={walk}
+        onFocus={(event) => openRow(event.target, 0)}
+        onBlur={(event) => openRow(event.target, -1)}
       >
         {items.length > 0 && <div className="messages-fill" />}
         {loaded && !more && items.length === 0 && (
@@ -306,6 +308,16 @@ export function MessageList({ chat, onEdit, ref }: Props) {
       )}
     </div>
   )
+}
+
+/**
+ * The list is one stop of the Tab key, not one for each link in it: what is inside a row can be
+ * reached while the row has the focus.
+ */
+function openRow(target: EventTarget, tabIndex: 0 | -1): void {
+  const row = (target as Element).closest('.message')
+  for (const inner of row?.querySelectorAll<HTMLElement>('[data-inner]') ?? [])
+    inner.tabIndex = tabIndex
 }
 
 /** Whether two neighbours stand together as one block. */

@@ -122,6 +122,7 @@ function Bubble({ item, me, group, notes, joinsBefore, joinsAfter, read, onMenu 
           <button
             className="message-more"
             tabIndex={-1}
+            data-inner
             aria-label={t.conversation.actions}
             title={t.conversation.actions}
             onClick={(event) => open(event.currentTarget)}
@@ -164,7 +165,15 @@ function Text({ content }: { content: string }) {
         piece.kind === 'text' ? (
           <span key={i}>{piece.text}</span>
         ) : (
-          <a key={i} href={piece.href} target="_blank" rel="noopener noreferrer nofollow" dir="ltr">
+          <a
+            key={i}
+            href={piece.href}
+            target="_blank"
+            rel="noopener noreferrer nofollow"
+            dir="ltr"
+            tabIndex={-1}
+            data-inner
+          >
             {piece.text}
           </a>
         ),
@@ -172,7 +181,7 @@ function Text({ content }: { content: string }) {
       {fold !== null && (
         <>
           {!open && '…'}{' '}
-          <button className="link-button" onClick={() => setOpen(!open)}>
+          <button className="link-button" tabIndex={-1} data-inner onClick={() => setOpen(!open)}>
             {open ? t.conversation.less : t.conversation.more}
           </button>
         </>
