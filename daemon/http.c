@@ -51,11 +51,11 @@ begun_timer_set(struct http *http, int64_t now_ms)
 
 /* A request's first byte is here. */
 static void
-conn_begin(struct http_conn *c, size_t bytes)
+conn_begin(struct http_conn *c)
 {
 	struct http *http = c->http;
 
-	c->bytes = bytes;
+	c->head = (struct http_head){ 0 };
 	c->begun_ms = clock_mono_ms();
 	TAILQ_INSERT_TAIL(&http->begun, c, begun);
 	if (!event_pending(http->begun_timer, EV_TIMEOUT, NULL))
@@ -70,7 +70,6 @@ conn_end(struct http_conn *c)
 		return;
 	TAILQ_REMOVE(&c->http->begun, c, begun);
 	c->begun_ms = 0;
-	c->bytes = 0;
 }
 
 static void
@@ -87,18 +86,35 @@ on_begun_timer(evutil_socket_t fd, short what, void *arg)
 	begun_timer_set(http, now_ms);
 }
 
+/* The last n bytes of input have come. */
+static void
+conn_read(struct http_conn *c, struct evbuffer *input, size_t n)
+{
+	struct evbuffer_ptr from;
+	struct evbuffer_iovec pieces[8];
+	int n_pieces;
+
+	if (c->begun_ms == 0)
+		conn_begin(c);
+	while (n > 0 && !c->head.ended) {
+		evbuffer_ptr_set(input, &from, evbuffer_get_length(input) - n, EVBUFFER_PTR_SET);
+		n_pieces = evbuffer_peek(input, (ev_ssize_t)n, &from, pieces, 8);
+		for (int i = 0; i < n_pieces && i < 8; i++) {
+			http_head_feed(&c->head, pieces[i].iov_base, pieces[i].iov_len);
+			n -= pieces[i].iov_len < n ? pieces[i].iov_len : n;
+		}
+	}
+	if (c->head.ended && c->head.ambiguous)
+		conn_settle(c);
+}
+
 static void
 on_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg)
 {
 	struct http_conn *c = arg;
 
-	(void)input;
-	if (info->n_added == 0 || c->state != HTTP_READING)
-		return;
-	if (c->begun_ms == 0)
-		conn_begin(c, info->n_added);
-	else
-		c->bytes += info->n_added;
+	if (info->n_added != 0 && c->state == HTTP_READING && !c->head.ended)
+		conn_read(c, input, info->n_added);
 }
 
 /*
@@ -230,9 +246,10 @@ on_sent(struct evhttp_request *req, void *arg)
 	(void)req;
 	c->http->n_writing--;
 	c->state = HTTP_READING;
+	c->head.ended = false;
 	/* The next request may have come meanwhile. */
 	if (len != 0)
-		conn_begin(c, len);
+		conn_read(c, bufferevent_get_input(c->bev), len);
 }
 
 void

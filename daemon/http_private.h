@@ -3,6 +3,7 @@
  *
  *   http.c          life: evhttp, its connections, the limit in time, what is done at the end of a loop pass
  *   http_refuse.c   what evhttp refuses by itself, answered our way; the lingering close
+ *   http_head.c     a head as it comes in, for what evhttp would wait for in vain
  *   http_request.c  the steps from a request to its handler
  *   http_route.c    paths and queries
  *   http_ws.c       GET /ws
@@ -19,6 +20,7 @@
 #include <sys/stat.h>
 
 #include "http.h"
+#include "http_head.h"
 #include "http_limit.h"
 #include "http_origin.h"
 #include "listen.h"
@@ -64,7 +66,7 @@ struct http_conn {
 	struct http_call *call;			/* IN_HAND */
 	enum http_conn_state state;
 	int fd;
-	size_t bytes;				/* of the request being read */
+	struct http_head head;			/* of the request being read */
 	int64_t begun_ms;			/* its first byte; 0: none yet */
 	TAILQ_ENTRY(http_conn) begun;		/* in http->begun while begun_ms is not 0 */
 	TAILQ_ENTRY(http_conn) settle;		/* in http->settle where `settles` */
@@ -132,7 +134,8 @@ void http_call_free(struct http_call *call);
 
 /* http_refuse.c */
 
-/* What has been written on c is evhttp's own: 100 Continue stays, a refusal is replaced by ours and c ends. */
+/* What has been written on c is evhttp's own: 100 Continue stays, a refusal is replaced by ours and c ends. So does a request
+ * whose head is ambiguous, if evhttp has not shown it. */
 void http_refuse(struct http_conn *c);
 /* Ends a connection that is still READING with this answer. */
 void http_refuse_with(struct http_conn *c, enum error error, const char *detail);

@@ -122,17 +122,6 @@ refuse(struct http_conn *c, enum error error, const char *detail)
 	return true;
 }
 
-/* evhttp says 400 to a head that is too long as to one that is broken. */
-static bool
-head_was_too_long(const struct http_conn *c)
-{
-	struct evbuffer *input = bufferevent_get_input(c->bev);
-	size_t used = c->bytes - evbuffer_get_length(input);
-
-	return used > HTTP_HEADERS_MAX ||
-	    (c->bytes > HTTP_HEADERS_MAX && evbuffer_search_eol(input, NULL, NULL, EVBUFFER_EOL_LF).pos < 0);
-}
-
 void
 http_refuse(struct http_conn *c)
 {
@@ -147,8 +136,11 @@ http_refuse(struct http_conn *c)
 	evbuffer_freeze(output, 1);
 	if (strncmp(page, CONTINUE, sizeof(CONTINUE) - 1) == 0)
 		status = page + sizeof(CONTINUE) - 1;
-	if (strlen(status) < STATUS_AT + 3)	/* 100 Continue alone: the request goes on */
+	if (strlen(status) < STATUS_AT + 3) {	/* nothing, or 100 Continue alone */
+		if (c->head.ended && c->head.ambiguous)
+			refuse(c, ERROR_bad_request, "There may be one Content-Length, or one Transfer-Encoding that is chunked.");
 		return;
+	}
 	switch (atoi(status + STATUS_AT)) {
 	case 413:
 		refuse(c, ERROR_too_large, "The body is larger than 1 MiB, or its chunks are broken.");
@@ -160,7 +152,8 @@ http_refuse(struct http_conn *c)
 		refuse(c, ERROR_not_implemented, NULL);
 		break;
 	default:
-		refuse(c, head_was_too_long(c) ? ERROR_headers_too_large : ERROR_bad_request, NULL);
+		/* evhttp says so to a head that is too long as to one that is broken. */
+		refuse(c, c->head.bytes > HTTP_HEADERS_MAX ? ERROR_headers_too_large : ERROR_bad_request, NULL);
 		break;
 	}
 }

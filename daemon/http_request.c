@@ -66,6 +66,8 @@ head_problem(const struct http_call *call)
 	const struct evkeyval *h;
 	unsigned hosts = 0, lengths = 0, encodings = 0;
 
+	if (strchr(evhttp_request_get_uri(call->req), ' ') != NULL)
+		return "There is a blank too many in the request line.";
 	TAILQ_FOREACH(h, evhttp_request_get_input_headers(call->req), next) {
 		if (!is_token(h->key))
 			return "A header's name is not a token.";

@@ -191,6 +191,30 @@ START_TEST(proxies_levels_and_targets_are_checked)
 }
 END_TEST
 
+START_TEST(comments_stand_anywhere_and_do_not_move_the_lines)
+{
+	struct conf *c =
+		parse("# one\n// two\n/* three\n four */ workers = 2 # five\n"
+		      "listen = { # six\n127.0.0.1:1, // seven\n/* eight */ \"[::1]:2\"\n}\n"
+		      "allowed_origins = {https://a.example, http://b}#\n"
+		      "web_root = \"/a#b//c/*d*/\" database = 'x=\\'#\\''\n");
+
+	ck_assert_msg(c != NULL, "%s", buf_cstr(&error));
+	ck_assert_int_eq(c->workers, 2);
+	ck_assert_uint_eq(c->listen.n, 2);
+	ck_assert_str_eq(c->listen.items[1], "[::1]:2");
+	ck_assert_str_eq(c->allowed_origins.items[0], "https://a.example");
+	ck_assert_uint_eq(c->allowed_origins.n, 2);
+	ck_assert_str_eq(c->web_root, "/a#b//c/*d*/");
+	ck_assert_str_eq(c->database, "x='#'");
+	conf_free(c);
+	refuse("# one\n// two\n/* three\n four */\nx = 1\n", "f.conf:5: no such setting 'x'");
+	refuse("workers = 1 # one\nworkers = 99\n",
+		"f.conf:2: workers: 99 is not between 0 and 64");
+	refuse("workers = 1 /* one\n", "f.conf: a comment has no end");
+}
+END_TEST
+
 START_TEST(the_first_error_is_the_one_told)
 {
 	refuse("workers = 99\nworkers = 98\nx = 1\n",
@@ -344,6 +368,7 @@ int main(void)
 	tcase_add_test(tc, a_listen_address_is_numeric_and_has_a_port);
 	tcase_add_test(tc, an_origin_is_a_scheme_and_a_host);
 	tcase_add_test(tc, proxies_levels_and_targets_are_checked);
+	tcase_add_test(tc, comments_stand_anywhere_and_do_not_move_the_lines);
 	tcase_add_test(tc, the_first_error_is_the_one_told);
 	tcase_add_test(tc, a_dump_reads_back_as_the_same);
 	tcase_add_test(tc, only_settings_that_are_not_live_need_a_restart);

@@ -145,7 +145,7 @@ export class Messenger {
     this.socket.start()
   }
 
-  /** Ends the session here; `expired` where the server ended it. */
+  /** Forgets who is here; `expired` where the server ended it. */
   private leave(expired: boolean): void {
     this.stopRetry()
     this.socket.stop()

@@ -42,12 +42,7 @@ export function Composer({ chatId, notes, editing, onEditLast, onDone, onSent }:
     if (matchMedia('(pointer: fine)').matches) field.current?.focus()
   }, [])
 
-  // As high as its text, up to what the style allows.
-  useLayoutEffect(() => {
-    const area = field.current!
-    area.style.height = 'auto'
-    area.style.height = `${area.scrollHeight}px`
-  }, [text])
+  useLayoutEffect(() => fitHeight(field.current!), [text])
 
   const put = (value: string) => {
     if (editing !== null) setChange(value)
@@ -140,6 +135,19 @@ export function Composer({ chatId, notes, editing, onEditLast, onDone, onSent }:
       )}
     </form>
   )
+}
+
+/**
+ * As high as its text, up to what the style allows. Where the style can do that alone it does; else
+ * it is measured, with the frame held so that the list above does not jump meanwhile.
+ */
+function fitHeight(area: HTMLTextAreaElement): void {
+  if (CSS.supports('field-sizing', 'content')) return
+  const frame = area.parentElement!
+  frame.style.minHeight = `${frame.offsetHeight}px`
+  area.style.height = 'auto'
+  area.style.height = `${area.scrollHeight}px`
+  frame.style.minHeight = ''
 }
 
 /** Tells the others that one types: at once, again while it goes on, and when it ends. */

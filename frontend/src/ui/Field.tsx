@@ -6,6 +6,7 @@ interface Props extends ComponentProps<'input'> {
   label: string
   hint?: string
   error?: string | undefined
+  'data-autofocus'?: boolean
 }
 
 /** A labelled line of input with its hint and its error. */

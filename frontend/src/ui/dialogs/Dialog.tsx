@@ -22,6 +22,8 @@ export function Dialog({ title, onClose, children, small }: Props) {
     const dialog = ref.current!
     const before = document.activeElement
     if (!dialog.open) dialog.showModal()
+    // React's autoFocus comes too early: the dialog is not open yet.
+    dialog.querySelector<HTMLElement>('[data-autofocus]')?.focus()
     return () => {
       dialog.close()
       if (before instanceof HTMLElement && before.isConnected) before.focus()

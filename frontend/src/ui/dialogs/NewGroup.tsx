@@ -37,7 +37,7 @@ export function NewGroup({ onClose }: { onClose: () => void }) {
             error={fields.name}
             required
             maxLength={100}
-            autoFocus
+            data-autofocus
             autoComplete="off"
             value={name}
             onChange={(e) => setName(e.target.value)}

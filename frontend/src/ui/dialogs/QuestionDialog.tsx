@@ -17,7 +17,7 @@ export function QuestionDialog({ question, onClose }: { question: Question; onCl
         <FormError text={error} />
       </div>
       <footer className="dialog-foot">
-        <button className="button" autoFocus onClick={onClose}>
+        <button className="button" data-autofocus onClick={onClose}>
           {t.common.cancel}
         </button>
         <button className="button button-danger" disabled={busy} onClick={() => void go()}>
