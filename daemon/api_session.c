@@ -80,6 +80,7 @@ struct pending {
 	struct buf user; /* as the answer shows it */
 	int64_t user_id;
 	char token[TOKEN_CHARS + 1];
+	char stored[HASHER_STORED_MAX + 1]; /* the password that is checked, as it was stored then */
 };
 
 static struct pending *pending_new(const struct api *api, struct http_call *call)
@@ -95,6 +96,7 @@ static struct pending *pending_new(const struct api *api, struct http_call *call
 static void pending_free(struct pending *p)
 {
 	OPENSSL_cleanse(p->token, sizeof(p->token));
+	OPENSSL_cleanse(p->stored, sizeof(p->stored));
 	buf_fini(&p->user);
 	free(p);
 }
@@ -192,7 +194,7 @@ static void login_token_added(void *arg, enum error error, const struct token *t
 	struct pending *p = arg;
 	struct buf b = BUF_EMPTY;
 
-	/* The user was deleted since the password was found right. */
+	/* The user was deleted, or the password changed, since it was found right. */
 	if (error == ERROR_no_such_user)
 		error = ERROR_bad_login;
 	if (error != ERROR_NONE) {
@@ -227,8 +229,8 @@ static void login_verified(void *arg, enum hasher_result result, const char *sto
 	}
 	auth_mint(p->token);
 	auth_hash(hash, p->token, TOKEN_CHARS);
-	store_add_token(p->api->store, p->user_id, hash, p->api->conf->token_lifetime,
-		login_token_added, p);
+	store_add_token(p->api->store, p->user_id, (struct text){ p->stored, strlen(p->stored) }, hash,
+		p->api->conf->token_lifetime, login_token_added, p);
 }
 
 /* Is the password that of the first row? No row takes as long, and is wrong. */
@@ -236,16 +238,14 @@ static void verify(struct pending *p, const store_rows *rows, struct text passwo
 	const uint64_t *keys, unsigned n_keys, hasher_cb *cb)
 {
 	struct text stored = { NULL, 0 };
-	char text[HASHER_STORED_MAX + 1];
 
 	if (store_n(rows) > 0)
 		stored = store_password_at(rows, 0);
-	snprintf(text, sizeof(text), "%.*s", (int)stored.len,
+	snprintf(p->stored, sizeof(p->stored), "%.*s", (int)stored.len,
 		stored.data != NULL ? stored.data : "");
 	hasher_verify(p->api->hasher, password.data, password.len,
-		stored.data != NULL ? text : NULL, keys, p->api->conf->rate_limits ? n_keys : 0, cb,
+		stored.data != NULL ? p->stored : NULL, keys, p->api->conf->rate_limits ? n_keys : 0, cb,
 		p);
-	OPENSSL_cleanse(text, sizeof(text));
 }
 
 static void login_found(void *arg, enum error error, const store_rows *rows)

@@ -440,7 +440,7 @@ conn_init(struct conn *c, struct conn_loop *l, int fd)
 void
 conn_timer(struct conn *c, unsigned seconds)
 {
-	uint32_t due = c->loop->now_s + seconds + 1;	/* now_s is up to a second old */
+	uint32_t due = c->loop->now_s + (seconds > 0 ? seconds : 1);
 
 	if (c->wheel_prev == NULL || due < c->due_s)
 		wheel_insert(c, due);

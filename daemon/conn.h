@@ -84,7 +84,8 @@ void conn_send(struct conn *c, struct frame *f);
 /* Is the queue past its soft limit, or was it and has not drained yet? */
 bool conn_congested(const struct conn *c);
 
-/* Calls on_timer after so many seconds (>= 1) or sooner: a timer that is due earlier stays. */
+/* Calls on_timer after so many seconds or sooner: a timer that is due earlier stays, and the clock of the wheel is
+ * up to a second old. So on_timer looks whether its time has come, and asks again. 0 counts as 1. */
 void conn_timer(struct conn *c, unsigned seconds);
 
 /* Stops or resumes reading, for a layer above with too much in hand. */

@@ -372,20 +372,20 @@ struct hasher *hasher_open(struct event_base *base, const struct heritage *herit
 	return h;
 }
 
-static void waiters_free(struct waiters *list)
+static void waiters_fail(struct waiters *list)
 {
 	struct waiter *w;
 
 	while ((w = STAILQ_FIRST(list))) {
 		STAILQ_REMOVE_HEAD(list, next);
-		free(w);
+		waiter_answer(w, HASHER_FAILED, NULL);
 	}
 }
 
 void hasher_close(struct hasher *h)
 {
-	waiters_free(&h->asked);
-	waiters_free(&h->answered);
+	waiters_fail(&h->asked);
+	waiters_fail(&h->answered);
 	event_free(h->readable);
 	event_free(h->soon);
 	event_free(h->tick);

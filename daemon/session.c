@@ -565,10 +565,10 @@ on_timer(struct ws *w)
 	if (s->state == SESSION_OPENED) {
 		uint32_t age = ws_now_s(s->all->loop) - s->opened_s;
 
-		if (age >= SESSION_AUTH_S)
+		if (age > SESSION_AUTH_S)
 			session_close(s, CLOSE_auth_missing);
 		else
-			ws_deadline(w, SESSION_AUTH_S - age);
+			ws_deadline(w, SESSION_AUTH_S + 1 - age);
 	} else if (s->expires_ms != 0 && now >= s->expires_ms) {
 		session_close(s, CLOSE_token_ended);
 	} else if (s->expires_ms != 0 && s->expires_ms - now < 3600 * 1000) {

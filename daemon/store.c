@@ -15,6 +15,7 @@
 #include "store_private.h"
 
 #define DEAD_WAIT_MS 3000	/* then a dead worker's session is ended */
+#define NO_JIT "set jit = off; "	/* compiling takes longer than any statement here runs */
 
 struct refusal {
 	struct refusal *next;
@@ -78,6 +79,7 @@ writer_setup(void *arg, struct buf *sql)
 {
 	struct store *s = arg;
 
+	buf_add_str(sql, NO_JIT);
 	put_wait_for_the_dead(s->heritage, sql);
 	buf_addf(sql, "; select pg_advisory_lock(%d, %d); ", lock_class(s->heritage),
 	    lock_object(s->heritage, s->heritage->incarnation));
@@ -88,7 +90,7 @@ static void
 reader_setup(void *arg, struct buf *sql)
 {
 	(void)arg;
-	buf_add_str(sql, "set statement_timeout = '20s'; ");
+	buf_add_str(sql, NO_JIT "set statement_timeout = '20s'; ");
 	put_version_check(sql);
 }
 

@@ -129,8 +129,9 @@ struct token {
 typedef void store_token_cb(void *arg, enum error error, const struct token *t);
 /* bad_token, unavailable. Gathered. */
 void store_authenticate(struct store *s, const uint8_t hash[STORE_HASH_SIZE], store_token_cb *cb, void *arg);
-void store_add_token(struct store *s, int64_t user_id, const uint8_t hash[STORE_HASH_SIZE], int64_t lifetime_s, store_token_cb *cb,
-    void *arg);
+/* password: as it was stored when it was found right; no_such_user where it is another by now, or the user is deleted. */
+void store_add_token(struct store *s, int64_t user_id, struct text password, const uint8_t hash[STORE_HASH_SIZE],
+    int64_t lifetime_s, store_token_cb *cb, void *arg);
 void store_end_token(struct store *s, int64_t token_id, store_cb *cb, void *arg);
 /* Rows: those of the ids that are no longer good, store_id_at. */
 void store_check_tokens(struct store *s, const int64_t *token_ids, size_t n, store_cb *cb, void *arg);

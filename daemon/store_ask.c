@@ -162,8 +162,7 @@ void
 store_set_password(struct store *s, int64_t user_id, struct text password, int64_t keep_token_id, store_cb *cb, void *arg)
 {
 	static const struct db_statement statement = { "set_password",
-		"with ended as (delete from tokens where user_id = $1::int8 and token_id <> $3::int8) "
-		"update users set password = $2::text where user_id = $1::int8 and deleted_at is null returning user_id" };
+		"select set_password($1::int8, $2::text, $3::int8)" };
 	struct db_args args = DB_ARGS_EMPTY;
 
 	db_arg_i64(&args, user_id);
@@ -216,13 +215,14 @@ token_added(void *arg, enum error error, const store_rows *rows)
 }
 
 void
-store_add_token(struct store *s, int64_t user_id, const uint8_t hash[STORE_HASH_SIZE], int64_t lifetime_s, store_token_cb *cb,
-    void *arg)
+store_add_token(struct store *s, int64_t user_id, struct text password, const uint8_t hash[STORE_HASH_SIZE],
+    int64_t lifetime_s, store_token_cb *cb, void *arg)
 {
-	/* Expired tokens of the user go when a new one comes: nothing else need sweep them. */
+	/* Expired tokens of the user go when a new one comes: nothing else need sweep them. The lock makes a change of the
+	 * password wait, or this for it. */
 	static const struct db_statement statement = { "add_token",
 		"with old as (delete from tokens where user_id = $1::int8 and expires_at < now()), "
-		"holder as (select user_id from users where user_id = $1::int8 and deleted_at is null for key share) "
+		"holder as (select user_id from users where user_id = $1::int8 and password = $4::text for share) "
 		"insert into tokens (hash, user_id, expires_at) "
 		"select $2::bytea, user_id, now() + $3::int8 * interval '1 second' from holder "
 		"returning token_id, user_id, expires_at" };
@@ -235,6 +235,7 @@ store_add_token(struct store *s, int64_t user_id, const uint8_t hash[STORE_HASH_
 	db_arg_i64(&args, user_id);
 	db_arg_bytes(&args, hash, STORE_HASH_SIZE);
 	db_arg_i64(&args, lifetime_s);
+	db_arg_bytes(&args, password.data, password.len);
 	store_ask(s, s->writer, &statement, &args, token_added, q);
 }
 
@@ -266,8 +267,8 @@ store_check_tokens(struct store *s, const int64_t *token_ids, size_t n, store_cb
 
 #define CHAT "select m.user_id, " CONV ", " \
 	"case when c.kind = 'g' then c.name else coalesce(u.full_name, '') end, c.owner_id, c.last_seq, c.last_mod, m.read_seq, " \
-	"(select count(*) from messages x where x.conv_id = c.conv_id and x.seq > m.read_seq and x.kind = 't' " \
-	"and not x.deleted and x.sender_id <> m.user_id), " \
+	"c.last_seq - m.read_seq - (select count(*) from messages x where x.conv_id = c.conv_id and x.seq > m.read_seq " \
+	"and (x.kind <> 't' or x.deleted)), " \
 	"(select count(*) from members y where y.conv_id = c.conv_id), p.read_seq, " USER("u") ", " MESSAGE("l") " " \
 	"from members m join conversations c using (conv_id) " \
 	"left join messages l on l.conv_id = c.conv_id and l.seq = c.last_seq " \

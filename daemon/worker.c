@@ -227,6 +227,7 @@ on_serve_timer(evutil_socket_t fd, short what, void *arg)
 static void
 worker_unwire(struct worker *w)
 {
+	/* Answers that are still owed end in a request that is only freed now. */
 	if (w->http != NULL)
 		http_close(w->http);
 	hasher_close(w->hasher);

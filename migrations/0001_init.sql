@@ -98,6 +98,8 @@ create table messages (
 	unique (conv_id, mod),
 	unique (sender_id, client_id)
 );
+-- What is not counted as unread. The rest after a watermark needs no counting: seq has no gaps, and one's own sends move it.
+create index messages_uncounted on messages (conv_id, seq) where kind <> 't' or deleted;
 
 -- What changed in a conversation, with all that a push to its members needs. Every function that takes a mod
 -- returns rows of this type; status says what became of the request, the rest is null unless it is 'ok' or 'duplicate'.
@@ -439,6 +441,14 @@ begin
 	join conversations c on c.conv_id = i.conv
 	where m.conv_id = i.conv and m.user_id = i.usr and m.read_seq < least(i.seq, c.last_seq)
 	returning m.conv_id, m.user_id, m.read_seq;
+end $$;
+
+-- Sets the stored password and ends every token of the user but one. First the user's row is locked, then the tokens are looked at:
+-- a log-in with the old password has added its token by then, or finds the new password.
+create function set_password(p_user bigint, p_password text, p_keep_token bigint) returns void language plpgsql as $$
+begin
+	update users set password = p_password where user_id = p_user and deleted_at is null;
+	delete from tokens where user_id = p_user and token_id <> p_keep_token;
 end $$;
 
 -- Erases a person: profile, tokens, memberships and the contents of their messages. Their username stays taken.

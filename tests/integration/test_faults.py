@@ -79,7 +79,7 @@ def test_a_worker_that_crashes_is_replaced_and_nobody_else_notices(daemon):
     alice.send(bob.id, "opens the chat")
     hers = alice.ws()
     his = bob.ws_elsewhere(hers)
-    pid = daemon.kill_worker(hers.slot, signal.SIGSEGV)
+    pid = daemon.kill_worker(hers.slot, signal.SIGABRT)
     hers.until_closed()
     his.drain()
     wait_for(worker_replaced(daemon, hers.slot, pid))

@@ -105,6 +105,11 @@ def resident_kib(pid):
         return next(int(line.split()[1]) for line in file if line.startswith("VmRSS:"))
 
 
+def is_sanitized(pid):
+    with open(f"/proc/{pid}/maps", encoding="utf-8") as file:
+        return "libasan" in file.read()
+
+
 def test_a_reader_that_does_not_read_costs_little_and_misses_nothing(unlimited):
     """B1 and promise 4: 8 MB for a socket that reads nothing; the worker does not keep them, and
     a sync brings them."""
@@ -123,7 +128,8 @@ def test_a_reader_that_does_not_read_costs_little_and_misses_nothing(unlimited):
         ws.until("ack", id=f"flood{i}")
     awake.until("message", seq=count + 1)
     after = sum(resident_kib(worker["pid"]) for worker in unlimited.workers())
-    assert after - before < 6000 or "asan" in unlimited.log().lower(), f"{after - before} KiB more"
+    if not is_sanitized(unlimited.workers()[0]["pid"]):  # which keeps what was freed for a while
+        assert after - before < 6000, f"{after - before} KiB more"
 
     # It reads at last: what it was pushed, and where that stops the word to sync, or the close
     # that says so.

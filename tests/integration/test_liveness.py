@@ -38,7 +38,7 @@ def test_two_unanswered_pings_in_a_row_end_the_socket(alice, daemon):
                 code = int.from_bytes(payload[:2], "big")
     assert pings == 2
     assert code is None or 4000 <= code < 4500, "such a client may come back"
-    assert 1.5 < time.monotonic() - start < 6
+    assert 1.5 < time.monotonic() - start < 15
     raw.close()
 
 

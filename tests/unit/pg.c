@@ -25,15 +25,13 @@ static char directory[] = "/tmp/parley-unit-XXXXXX";
 static char bindir[256], conninfo[128];
 static pid_t server;
 
-static void
-die(const char *why)
+static void die(const char *why)
 {
 	fprintf(stderr, "private PostgreSQL: %s\n", why);
 	exit(EXIT_FAILURE);
 }
 
-static const struct passwd *
-account(void)
+static const struct passwd *account(void)
 {
 	const struct passwd *p = getpwnam("postgres");
 
@@ -41,8 +39,7 @@ account(void)
 }
 
 /* Debian's directory of the newest version. */
-static void
-find_bindir(void)
+static void find_bindir(void)
 {
 	glob_t found;
 	int newest = 0;
@@ -53,14 +50,14 @@ find_bindir(void)
 		int version = atoi(found.gl_pathv[i] + strlen("/usr/lib/postgresql/"));
 
 		if (version > newest)
-			snprintf(bindir, sizeof(bindir), "/usr/lib/postgresql/%d/bin", newest = version);
+			snprintf(bindir, sizeof(bindir), "/usr/lib/postgresql/%d/bin",
+				newest = version);
 	}
 	globfree(&found);
 }
 
 /* In a child that does not outlive us: runs a program of PostgreSQL's with its output in the log. */
-static pid_t
-run(const char *program, char *const argv[])
+static pid_t run(const char *program, char *argv[])
 {
 	char path[512], log[512];
 	pid_t child, parent = getpid();
@@ -80,18 +77,19 @@ run(const char *program, char *const argv[])
 	prctl(PR_SET_PDEATHSIG, SIGQUIT);
 	setsid();
 	if (getppid() != parent || chdir("/") != 0 || freopen("/dev/null", "r", stdin) == NULL ||
-	    freopen(log, "a", stdout) == NULL || freopen(log, "a", stderr) == NULL)
+		freopen(log, "a", stdout) == NULL || freopen(log, "a", stderr) == NULL)
 		_exit(126);
+	argv[0] = path; /* PostgreSQL's programs find each other by it */
 	execv(path, argv);
 	_exit(127);
 }
 
-static void
-make_cluster(void)
+static void make_cluster(void)
 {
 	char data[64];
-	char *argv[] = { (char[]){ "initdb" }, (char[]){ "-D" }, data, (char[]){ "-Uparley" }, (char[]){ "-Atrust" },
-		(char[]){ "-EUTF8" }, (char[]){ "--locale=C.UTF-8" }, (char[]){ "--no-sync" }, NULL };
+	char *argv[] = { (char[]){ "initdb" }, (char[]){ "-D" }, data, (char[]){ "-Uparley" },
+		(char[]){ "-Atrust" }, (char[]){ "-EUTF8" }, (char[]){ "--locale=C.UTF-8" },
+		(char[]){ "--no-sync" }, NULL };
 	int status;
 
 	snprintf(data, sizeof(data), "%s/data", directory);
@@ -99,8 +97,7 @@ make_cluster(void)
 		die("initdb failed");
 }
 
-static void
-wait_until_it_answers(void)
+static void wait_until_it_answers(void)
 {
 	for (int ms = 0; PQping(conninfo) != PQPING_OK; ms += 20) {
 		int status;
@@ -111,12 +108,12 @@ wait_until_it_answers(void)
 	}
 }
 
-void
-pg_restart(void)
+void pg_restart(void)
 {
 	char data[64], socket_dir[128];
-	char *argv[] = { (char[]){ "postgres" }, (char[]){ "-D" }, data, (char[]){ "-clisten_addresses=" }, socket_dir,
-		(char[]){ "-cfsync=off" }, (char[]){ "-cmax_connections=100" }, (char[]){ "-cshared_buffers=32MB" }, NULL };
+	char *argv[] = { (char[]){ "postgres" }, (char[]){ "-D" }, data,
+		(char[]){ "-clisten_addresses=" }, socket_dir, (char[]){ "-cfsync=off" },
+		(char[]){ "-cmax_connections=100" }, (char[]){ "-cshared_buffers=32MB" }, NULL };
 
 	snprintf(data, sizeof(data), "%s/data", directory);
 	snprintf(socket_dir, sizeof(socket_dir), "-cunix_socket_directories=%s", directory);
@@ -124,8 +121,7 @@ pg_restart(void)
 	wait_until_it_answers();
 }
 
-void
-pg_start(void)
+void pg_start(void)
 {
 	struct buf why = BUF_EMPTY;
 
@@ -133,7 +129,8 @@ pg_start(void)
 	if (mkdtemp(directory) == NULL)
 		die("no temporary directory");
 	chmod(directory, 0755);
-	if (geteuid() == 0 && (account() == NULL || chown(directory, account()->pw_uid, account()->pw_gid) != 0))
+	if (geteuid() == 0 &&
+		(account() == NULL || chown(directory, account()->pw_uid, account()->pw_gid) != 0))
 		die("no account to run it as");
 	snprintf(conninfo, sizeof(conninfo), "host=%s user=parley dbname=parley", directory);
 	make_cluster();
@@ -143,8 +140,7 @@ pg_start(void)
 	buf_fini(&why);
 }
 
-void
-pg_crash(void)
+void pg_crash(void)
 {
 	int status;
 
@@ -153,8 +149,7 @@ pg_crash(void)
 	server = 0;
 }
 
-void
-pg_stop(void)
+void pg_stop(void)
 {
 	char *argv[] = { (char[]){ "rm" }, (char[]){ "-rf" }, directory, NULL };
 	pid_t child;
@@ -170,20 +165,17 @@ pg_stop(void)
 	waitpid(child, &status, 0);
 }
 
-const char *
-pg_conninfo(void)
+const char *pg_conninfo(void)
 {
 	return conninfo;
 }
 
-const char *
-pg_directory(void)
+const char *pg_directory(void)
 {
 	return directory;
 }
 
-int64_t
-pg_number(const char *sql, ...)
+int64_t pg_number(const char *sql, ...)
 {
 	PGconn *pg = PQconnectdb(conninfo);
 	char text[4096];

@@ -15,17 +15,17 @@
 static struct event_base *base;
 static struct heritage heritages[RIG_SLOTS];
 static struct conf *conf;
-static char **copies;	/* freed with the rig */
+static char **copies; /* freed with the rig */
 static size_t n_copies;
 
-void
-rig_make(const char *database)
+void rig_make(const char *database)
 {
 	struct buf text = BUF_EMPTY, error = BUF_EMPTY;
 	char status[64];
 	struct heritage h = { .n_slots = RIG_SLOTS };
 
-	buf_addf(&text, "database = \"%s\"\npid_file = \"/nowhere/test-%d.pid\"\n", database, (int)getpid());
+	buf_addf(&text, "database = \"%s\"\npid_file = \"/nowhere/test-%d.pid\"\n", database,
+		(int)getpid());
 	conf = conf_parse("test", buf_cstr(&text), &error);
 	ck_assert_msg(conf != NULL, "%s", buf_cstr(&error));
 	snprintf(status, sizeof(status), "/tmp/parley-unit-%d.status", (int)getpid());
@@ -48,8 +48,7 @@ rig_make(const char *database)
 	buf_fini(&text);
 }
 
-void
-rig_drop(void)
+void rig_drop(void)
 {
 	event_base_free(base);
 	ring_free(heritages[0].ring);
@@ -61,20 +60,17 @@ rig_drop(void)
 	copies = NULL;
 }
 
-struct event_base *
-rig_base(void)
+struct event_base *rig_base(void)
 {
 	return base;
 }
 
-struct heritage *
-rig_heritage(unsigned slot)
+struct heritage *rig_heritage(unsigned slot)
 {
 	return &heritages[slot];
 }
 
-static void
-turn(int64_t until_ms)
+static void turn(int64_t until_ms)
 {
 	int64_t left = until_ms - clock_mono_ms();
 	struct timeval tv = { 0, 0 };
@@ -85,8 +81,7 @@ turn(int64_t until_ms)
 	event_base_loop(base, EVLOOP_ONCE);
 }
 
-void
-rig_until(const bool *done)
+void rig_until(const bool *done)
 {
 	int64_t until = clock_mono_ms() + RIG_MS;
 
@@ -96,8 +91,7 @@ rig_until(const bool *done)
 	}
 }
 
-void
-rig_until_n(const unsigned *count, unsigned n)
+void rig_until_n(const unsigned *count, unsigned n)
 {
 	int64_t until = clock_mono_ms() + RIG_MS;
 
@@ -107,8 +101,7 @@ rig_until_n(const unsigned *count, unsigned n)
 	}
 }
 
-void
-rig_for(unsigned ms)
+void rig_for(unsigned ms)
 {
 	int64_t until = clock_mono_ms() + ms;
 
@@ -117,16 +110,15 @@ rig_for(unsigned ms)
 	while (clock_mono_ms() < until);
 }
 
-static void
-no_state(void *arg, bool ready, bool after_loss)
+static void no_state(void *arg, bool ready, bool after_loss)
 {
 	(void)arg;
 	(void)ready;
 	(void)after_loss;
 }
 
-static void
-no_read(void *arg, const struct conv *conv, int64_t user_id, int64_t seq, uint64_t origin)
+static void no_read(
+	void *arg, const struct conv *conv, int64_t user_id, int64_t seq, uint64_t origin)
 {
 	(void)arg;
 	(void)conv;
@@ -135,8 +127,7 @@ no_read(void *arg, const struct conv *conv, int64_t user_id, int64_t seq, uint64
 	(void)origin;
 }
 
-struct store *
-rig_store(unsigned slot, const struct store_events *events, void *arg)
+struct store *rig_store(unsigned slot, const struct store_events *events, void *arg)
 {
 	static const struct store_events none = { no_state, no_read };
 	int64_t until = clock_mono_ms() + RIG_MS;
@@ -149,8 +140,7 @@ rig_store(unsigned slot, const struct store_events *events, void *arg)
 	return s;
 }
 
-static char *
-copy(struct text t)
+static char *copy(struct text t)
 {
 	char *text;
 
@@ -163,8 +153,7 @@ copy(struct text t)
 	return text;
 }
 
-void
-rig_changed(void *arg, enum error error, const struct change *c)
+void rig_changed(void *arg, enum error error, const struct change *c)
 {
 	struct rig_change *to = arg;
 
@@ -181,15 +170,13 @@ rig_changed(void *arg, enum error error, const struct change *c)
 	to->c.message.client_id.data = to->client_id;
 }
 
-static struct text
-text_of(const char *s)
+static struct text text_of(const char *s)
 {
 	return (struct text){ s, s != NULL ? strlen(s) : 0 };
 }
 
-void
-rig_post_begin(struct store *s, struct rig_change *to, int64_t sender, int64_t receiver, const char *content,
-    const char *client_id)
+void rig_post_begin(struct store *s, struct rig_change *to, int64_t sender, int64_t receiver,
+	const char *content, const char *client_id)
 {
 	const struct post p = { sender, receiver, text_of(content), text_of(client_id) };
 
@@ -198,8 +185,8 @@ rig_post_begin(struct store *s, struct rig_change *to, int64_t sender, int64_t r
 	ck_assert_msg(!to->done, "answered from inside the asking call");
 }
 
-struct rig_change
-rig_post(struct store *s, int64_t sender, int64_t receiver, const char *content, const char *client_id)
+struct rig_change rig_post(struct store *s, int64_t sender, int64_t receiver, const char *content,
+	const char *client_id)
 {
 	struct rig_change answer;
 
@@ -208,8 +195,8 @@ rig_post(struct store *s, int64_t sender, int64_t receiver, const char *content,
 	return answer;
 }
 
-struct rig_change
-rig_change(struct store *s, enum store_op op, int64_t actor, int64_t object, int64_t user, const char *text)
+struct rig_change rig_change(struct store *s, enum store_op op, int64_t actor, int64_t object,
+	int64_t user, const char *text)
 {
 	struct rig_change answer = { .done = false };
 
@@ -223,8 +210,7 @@ struct user_answer {
 	int64_t user_id;
 };
 
-static void
-registered(void *arg, enum error error, const store_rows *rows)
+static void registered(void *arg, enum error error, const store_rows *rows)
 {
 	struct user_answer *a = arg;
 	struct user u;
@@ -236,10 +222,10 @@ registered(void *arg, enum error error, const store_rows *rows)
 	a->done = true;
 }
 
-int64_t
-rig_user(struct store *s, const char *username)
+int64_t rig_user(struct store *s, const char *username)
 {
-	struct registration r = { text_of(username), text_of(username), { NULL, 0 }, { NULL, 0 }, text_of("x") };
+	struct registration r = { text_of(username), text_of(username), { NULL, 0 }, { NULL, 0 },
+		text_of("x") };
 	struct user_answer a = { false, 0 };
 
 	store_register(s, &r, registered, &a);

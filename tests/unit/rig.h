@@ -1,5 +1,6 @@
 /*
- * rig: what a worker has around it, for tests: a loop, a heritage with ring, stats and presence, stores on a real database.
+ * rig: what a worker has around it, for tests: a loop, a heritage with ring, stats and presence,
+ * stores on a real database.
  *
  * Owns: all that. Knows nothing of: what is tested.
  */
@@ -13,7 +14,7 @@
 #include "store.h"
 
 #define RIG_SLOTS 4
-#define RIG_MS 15000	/* longer than anything here takes */
+#define RIG_MS 15000 /* longer than anything here takes */
 
 /* Makes the loop and the heritages; database: a conninfo, or "" where there is no store. */
 void rig_make(const char *database);
@@ -35,17 +36,20 @@ struct rig_change {
 	bool done;
 	enum error error;
 	struct change c;
-	char *content, *client_id;	/* freed with the rig */
+	char *content, *client_id; /* freed with the rig */
 };
-void rig_changed(void *arg, enum error error, const struct change *c);	/* a store_change_cb; arg: the struct */
+void rig_changed(void *arg, enum error error,
+	const struct change *c); /* a store_change_cb; arg: the struct */
 
 /* Asks and waits. */
-struct rig_change rig_post(struct store *s, int64_t sender, int64_t receiver, const char *content, const char *client_id);
-struct rig_change rig_change(struct store *s, enum store_op op, int64_t actor, int64_t object, int64_t user, const char *text);
+struct rig_change rig_post(struct store *s, int64_t sender, int64_t receiver, const char *content,
+	const char *client_id);
+struct rig_change rig_change(struct store *s, enum store_op op, int64_t actor, int64_t object,
+	int64_t user, const char *text);
 int64_t rig_user(struct store *s, const char *username);
 
 /* As rig_post, without waiting: the answer comes to *to. */
-void rig_post_begin(struct store *s, struct rig_change *to, int64_t sender, int64_t receiver, const char *content,
-    const char *client_id);
+void rig_post_begin(struct store *s, struct rig_change *to, int64_t sender, int64_t receiver,
+	const char *content, const char *client_id);
 
 #endif

@@ -13,7 +13,8 @@ START_TEST(every_reason_has_a_word_of_its_own)
 {
 	for (int r = 0; r < CLOSE_N; r++)
 		for (int other = 0; other < r; other++)
-			ck_assert_str_ne(close_reason_word((enum close_reason)r), close_reason_word((enum close_reason)other));
+			ck_assert_str_ne(close_reason_word((enum close_reason)r),
+				close_reason_word((enum close_reason)other));
 }
 END_TEST
 
@@ -23,7 +24,8 @@ START_TEST(every_code_may_stand_on_the_wire_and_every_sentence_fits)
 		uint16_t code = close_reason_code((enum close_reason)r);
 
 		ck_assert(code == 0 || wsframe_close_code_valid(code));
-		ck_assert_uint_le(strlen(close_reason_sentence((enum close_reason)r)), WSFRAME_CONTROL_MAX - 2);
+		ck_assert_uint_le(strlen(close_reason_sentence((enum close_reason)r)),
+			WSFRAME_CONTROL_MAX - 2);
 		ck_assert((code == 0) == (close_reason_sentence((enum close_reason)r)[0] == '\0'));
 	}
 }

@@ -1,6 +1,6 @@
 /*
- * A connection on a real loop and socket: what is queued arrives whole and in order, who does not read is bounded and ended, and after the
- * end nothing is called.
+ * A connection on a real loop and socket: what is queued arrives whole and in order, who does not
+ * read is bounded and ended, and after the end nothing is called.
  */
 #include "conn.h"
 
@@ -25,9 +25,9 @@ static struct conn *c;
 static int peer;
 static unsigned n_drained, n_timer, n_closed, n_freed, n_bytes;
 static enum close_reason reason;
-static struct buf got;		/* by on_bytes */
-static size_t take;		/* on_bytes takes at most so many, */
-static size_t least;		/* and only when there are so many */
+static struct buf got; /* by on_bytes */
+static size_t take; /* on_bytes takes at most so many, */
+static size_t least; /* and only when there are so many */
 static void (*when_bytes)(void);
 
 static size_t on_bytes(struct conn *at, char *bytes, size_t len)
@@ -77,10 +77,12 @@ static void on_free(struct conn *at)
 
 static void setup(void)
 {
-	static const struct conn_events events = { on_bytes, on_drained, on_timer, on_closed, on_free };
+	static const struct conn_events events = { on_bytes, on_drained, on_timer, on_closed,
+		on_free };
 	int fds[2], size = 8192;
 
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+	ck_assert_int_eq(
+		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
 	setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	take = SIZE_MAX;
 	base = event_base_new();
@@ -159,7 +161,8 @@ static void peer_until(struct buf *to, size_t len)
 
 		if (to->len >= len)
 			return;
-		ck_assert_msg(open && clock_mono_ms() < until, "%zu of %zu bytes came", to->len, len);
+		ck_assert_msg(
+			open && clock_mono_ms() < until, "%zu of %zu bytes came", to->len, len);
 		turn();
 	}
 }
@@ -203,7 +206,8 @@ START_TEST(more_than_the_scratch_buffer_holds_may_be_fed)
 	take = 1000;
 	conn_feed(c, bytes, N);
 	for (int64_t until = clock_mono_ms() + MS; got.len < N;) {
-		ck_assert_msg(clock_mono_ms() < until && n_closed == 0, "%zu of %d bytes came up", got.len, N);
+		ck_assert_msg(clock_mono_ms() < until && n_closed == 0, "%zu of %d bytes came up",
+			got.len, N);
 		turn();
 		/* Who takes a part asks for no more: what is left comes with the peer's next byte. */
 		peer_writes("", 1);
@@ -308,9 +312,8 @@ START_TEST(a_timer_comes_at_its_second_or_sooner_and_once)
 	turn_until(&n_timer, 1);
 	ck_assert_int_ge(clock_mono_ms() - began, 900);
 	ck_assert_int_le(clock_mono_ms() - began, 3500);
-	for (began = clock_mono_ms(); clock_mono_ms() < began + 1500;)
-		turn();
 	ck_assert_uint_eq(n_timer, 1);
+	ck_assert_ptr_null(c->wheel_prev);
 }
 END_TEST
 
@@ -455,7 +458,8 @@ static Suite *suite(void)
 	tcase_add_test(tc, bytes_that_wait_go_on_when_reading_does_whatever_is_written_meanwhile);
 	tcase_add_test(tc, what_is_queued_goes_out_with_one_call_at_the_end_of_the_pass);
 	tcase_add_test(tc, a_frame_that_goes_out_in_pieces_arrives_whole_and_in_order);
-	tcase_add_test(tc, past_the_soft_limit_it_is_congested_and_is_not_read_until_it_has_drained);
+	tcase_add_test(
+		tc, past_the_soft_limit_it_is_congested_and_is_not_read_until_it_has_drained);
 	tcase_add_test(tc, a_timer_comes_at_its_second_or_sooner_and_once);
 	tcase_add_test(tc, closing_sends_what_is_queued_then_the_close_frame_then_the_end);
 	tcase_add_test(tc, who_does_not_end_their_side_is_waited_for_a_few_seconds);

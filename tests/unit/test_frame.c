@@ -26,8 +26,8 @@ START_TEST(the_length_takes_the_least_room)
 	static const struct {
 		size_t len, header;
 		const char *bytes;
-	} rows[] = { { 125, 2, "\x81\x7d" }, { 126, 4, "\x81\x7e\0\x7e" }, { 65535, 4, "\x81\x7e\xff\xff" },
-		{ 65536, 10, "\x81\x7f\0\0\0\0\0\1\0\0" } };
+	} rows[] = { { 125, 2, "\x81\x7d" }, { 126, 4, "\x81\x7e\0\x7e" },
+		{ 65535, 4, "\x81\x7e\xff\xff" }, { 65536, 10, "\x81\x7f\0\0\0\0\0\1\0\0" } };
 	char *payload = malloc(65536);
 
 	memset(payload, 'x', 65536);
@@ -49,7 +49,10 @@ START_TEST(a_close_frame_has_code_and_reason_and_is_cut_where_it_would_not_fit)
 	struct frame *f = frame_close(4501, "bad token");
 
 	ck_assert_uint_eq(f->len, 2 + 2 + 9);
-	ck_assert_mem_eq(f->bytes, "\x88\x0b\x11\x95" "bad token", 13);
+	ck_assert_mem_eq(f->bytes,
+		"\x88\x0b\x11\x95"
+		"bad token",
+		13);
 	frame_unref(f);
 	memset(reason, 'r', sizeof(reason) - 1);
 	reason[sizeof(reason) - 1] = '\0';

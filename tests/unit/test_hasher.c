@@ -300,6 +300,10 @@ START_TEST(a_successor_gets_its_own_answers_only)
 		for (int i = 0; i < 30; i++)
 			hasher_hash(dead, CORRECT, strlen(CORRECT), NULL, 0, on_reply, tag(2));
 		hasher_close(dead);
+		ck_assert_int_eq(n_replies, 31);
+		for (int i = 0; i < n_replies; i++)
+			ck_assert_int_eq(replies[i].result, HASHER_FAILED);
+		n_replies = 0;
 		fds[0] = spare;
 		heritage.slot = 0;
 		heritage.incarnation = 2;

@@ -10,12 +10,13 @@
 
 #include "json.h"
 
-#define SENT INT64_C(1795515300123) /* 2026-11-24T11:35:00.123Z */
+#define SENT INT64_C(1795515300123) /* 2026-11-24T10:15:00.123Z */
 
 static const struct conv direct = { 900, 5, 8, CONV_DIRECT };
 static const struct conv group = { 33, 0, 0, CONV_GROUP };
 
-static void ck_json(const struct message *m, const struct conv *c, int64_t viewer, const char *expected)
+static void ck_json(
+	const struct message *m, const struct conv *c, int64_t viewer, const char *expected)
 {
 	struct buf b = BUF_EMPTY;
 	const char *why;
@@ -33,48 +34,72 @@ static void ck_json(const struct message *m, const struct conv *c, int64_t viewe
 
 START_TEST(a_text_has_content_and_its_client_id_only_for_its_sender)
 {
-	struct message m = { .message_id = 7, .seq = 3, .mod = 4, .sender_id = 5, .sent_ms = SENT, .kind = MESSAGE_TEXT,
-		.content = { "a \"b\"\n\xc3\xa4", 8 }, .client_id = { "c:1", 3 } };
+	struct message m = { .message_id = 7,
+		.seq = 3,
+		.mod = 4,
+		.sender_id = 5,
+		.sent_ms = SENT,
+		.kind = MESSAGE_TEXT,
+		.content = { "a \"b\"\n\xc3\xa4", 8 },
+		.client_id = { "c:1", 3 } };
 
 	ck_json(&m, &direct, 5,
-		"{\"message_id\":7,\"chat_id\":8,\"seq\":3,\"mod\":4,\"sender_id\":5,\"kind\":\"text\","
-		"\"content\":\"a \\\"b\\\"\\n\xc3\xa4\",\"sent_at\":\"2026-11-24T11:35:00.123Z\",\"edited_at\":null,"
+		"{\"message_id\":7,\"chat_id\":8,\"seq\":3,\"mod\":4,\"sender_id\":5,\"kind\":"
+		"\"text\","
+		"\"content\":\"a "
+		"\\\"b\\\"\\n\xc3\xa4\",\"sent_at\":\"2026-11-24T10:15:00.123Z\",\"edited_at\":"
+		"null,"
 		"\"deleted\":false,\"client_id\":\"c:1\"}");
 	m.edited_ms = SENT + 1;
 	ck_json(&m, &direct, 8,
-		"{\"message_id\":7,\"chat_id\":5,\"seq\":3,\"mod\":4,\"sender_id\":5,\"kind\":\"text\","
-		"\"content\":\"a \\\"b\\\"\\n\xc3\xa4\",\"sent_at\":\"2026-11-24T11:35:00.123Z\","
-		"\"edited_at\":\"2026-11-24T11:35:00.124Z\",\"deleted\":false}");
+		"{\"message_id\":7,\"chat_id\":5,\"seq\":3,\"mod\":4,\"sender_id\":5,\"kind\":"
+		"\"text\","
+		"\"content\":\"a \\\"b\\\"\\n\xc3\xa4\",\"sent_at\":\"2026-11-24T10:15:00.123Z\","
+		"\"edited_at\":\"2026-11-24T10:15:00.124Z\",\"deleted\":false}");
 }
 END_TEST
 
 START_TEST(a_deleted_one_of_a_deleted_person_has_nulls)
 {
-	const struct message m = { .message_id = 7, .seq = 3, .mod = 4, .sent_ms = SENT, .kind = MESSAGE_TEXT, .deleted = true };
+	const struct message m = { .message_id = 7,
+		.seq = 3,
+		.mod = 4,
+		.sent_ms = SENT,
+		.kind = MESSAGE_TEXT,
+		.deleted = true };
 
 	ck_json(&m, &group, 5,
-		"{\"message_id\":7,\"chat_id\":33,\"seq\":3,\"mod\":4,\"sender_id\":null,\"kind\":\"text\",\"content\":null,"
-		"\"sent_at\":\"2026-11-24T11:35:00.123Z\",\"edited_at\":null,\"deleted\":true}");
+		"{\"message_id\":7,\"chat_id\":33,\"seq\":3,\"mod\":4,\"sender_id\":null,\"kind\":"
+		"\"text\",\"content\":null,"
+		"\"sent_at\":\"2026-11-24T10:15:00.123Z\",\"edited_at\":null,\"deleted\":true}");
 }
 END_TEST
 
 START_TEST(joins_and_leaves_have_a_user_and_renames_a_name_in_place_of_content)
 {
-	struct message m = { .message_id = 7, .seq = 1, .mod = 1, .sender_id = 5, .target_id = 9, .sent_ms = SENT,
+	struct message m = { .message_id = 7,
+		.seq = 1,
+		.mod = 1,
+		.sender_id = 5,
+		.target_id = 9,
+		.sent_ms = SENT,
 		.kind = MESSAGE_JOIN };
 
 	ck_json(&m, &group, 5,
-		"{\"message_id\":7,\"chat_id\":33,\"seq\":1,\"mod\":1,\"sender_id\":5,\"kind\":\"join\",\"user_id\":9,"
-		"\"sent_at\":\"2026-11-24T11:35:00.123Z\",\"edited_at\":null,\"deleted\":false}");
+		"{\"message_id\":7,\"chat_id\":33,\"seq\":1,\"mod\":1,\"sender_id\":5,\"kind\":"
+		"\"join\",\"user_id\":9,"
+		"\"sent_at\":\"2026-11-24T10:15:00.123Z\",\"edited_at\":null,\"deleted\":false}");
 	m.kind = MESSAGE_LEAVE;
 	ck_json(&m, &group, 9,
-		"{\"message_id\":7,\"chat_id\":33,\"seq\":1,\"mod\":1,\"sender_id\":5,\"kind\":\"leave\",\"user_id\":9,"
-		"\"sent_at\":\"2026-11-24T11:35:00.123Z\",\"edited_at\":null,\"deleted\":false}");
+		"{\"message_id\":7,\"chat_id\":33,\"seq\":1,\"mod\":1,\"sender_id\":5,\"kind\":"
+		"\"leave\",\"user_id\":9,"
+		"\"sent_at\":\"2026-11-24T10:15:00.123Z\",\"edited_at\":null,\"deleted\":false}");
 	m.kind = MESSAGE_RENAME;
 	m.content = (struct text){ "new", 3 };
 	ck_json(&m, &group, 9,
-		"{\"message_id\":7,\"chat_id\":33,\"seq\":1,\"mod\":1,\"sender_id\":5,\"kind\":\"rename\",\"name\":\"new\","
-		"\"sent_at\":\"2026-11-24T11:35:00.123Z\",\"edited_at\":null,\"deleted\":false}");
+		"{\"message_id\":7,\"chat_id\":33,\"seq\":1,\"mod\":1,\"sender_id\":5,\"kind\":"
+		"\"rename\",\"name\":\"new\","
+		"\"sent_at\":\"2026-11-24T10:15:00.123Z\",\"edited_at\":null,\"deleted\":false}");
 }
 END_TEST
 
@@ -112,8 +137,17 @@ static const struct record full = {
 	.origin = UINT64_MAX - 3,
 	.user_id = 11,
 	.token_id = 12,
-	.message = { .message_id = 1, .seq = 2, .mod = PROTO_ID_MAX, .sender_id = 4, .target_id = 5, .sent_ms = SENT,
-	    .edited_ms = SENT + 1, .content = { "text", 4 }, .client_id = { "id", 2 }, .kind = MESSAGE_LEAVE, .deleted = true },
+	.message = { .message_id = 1,
+		.seq = 2,
+		.mod = PROTO_ID_MAX,
+		.sender_id = 4,
+		.target_id = 5,
+		.sent_ms = SENT,
+		.edited_ms = SENT + 1,
+		.content = { "text", 4 },
+		.client_id = { "id", 2 },
+		.kind = MESSAGE_LEAVE,
+		.deleted = true },
 };
 
 START_TEST(a_record_comes_back_as_it_was)
@@ -157,13 +191,13 @@ END_TEST
 
 START_TEST(the_longest_message_fits)
 {
-	static char content[PROTO_CONTENT_MAX];
+	static char content[PROTO_CONTENT_MAX + 1];
 	static uint8_t bytes[RECORD_FIXED_SIZE + sizeof(content) + 64];
 	struct record in = full, r;
 
-	in.message.content = (struct text){ content, sizeof(content) };
+	in.message.content = (struct text){ content, PROTO_CONTENT_MAX };
 	ck_assert(record_decode(&r, bytes, encode(&in, bytes)));
-	ck_assert_uint_eq(r.message.content.len, sizeof(content));
+	ck_assert_uint_eq(r.message.content.len, PROTO_CONTENT_MAX);
 	in.message.content.len++;
 	ck_assert(!record_decode(&r, bytes, encode(&in, bytes)));
 }
@@ -186,8 +220,9 @@ START_TEST(types_and_positions_out_of_range_are_refused)
 	static const struct {
 		uint8_t type, event;
 		int64_t seq, mod;
-	} bad[] = { { 0, 1, 1, 1 }, { RECORD_TYPE_MAX, 1, 1, 1 }, { 255, 1, 1, 1 }, { 1, RECORD_EVENT_MAX, 1, 1 },
-		{ 1, 1, -1, 1 }, { 1, 1, 1, -1 }, { 1, 1, 1, INT64_MIN }, { 1, 1, 1, INT64_MAX }, { 1, 1, INT64_MAX, 1 } };
+	} bad[] = { { 0, 1, 1, 1 }, { RECORD_TYPE_MAX, 1, 1, 1 }, { 255, 1, 1, 1 },
+		{ 1, RECORD_EVENT_MAX, 1, 1 }, { 1, 1, -1, 1 }, { 1, 1, 1, -1 },
+		{ 1, 1, 1, INT64_MIN }, { 1, 1, 1, INT64_MAX }, { 1, 1, INT64_MAX, 1 } };
 	uint8_t bytes[512];
 	struct record r;
 
@@ -213,7 +248,8 @@ START_TEST(any_bytes_are_refused_or_their_texts_lie_inside_them)
 	for (int round = 0; round < 200000; round++) {
 		uint8_t valid[512];
 		size_t len = round % 2 ? encode(&full, valid) : (size_t)(random() % MAX);
-		uint8_t *bytes = malloc(len + 1); /* of its own, so that a sanitizer sees a step beyond */
+		uint8_t *bytes =
+			malloc(len + 1); /* of its own, so that a sanitizer sees a step beyond */
 		struct record r;
 
 		for (size_t i = 0; i < len; i++)
@@ -225,9 +261,13 @@ START_TEST(any_bytes_are_refused_or_their_texts_lie_inside_them)
 
 			taken++;
 			if (r.message.content.data != NULL)
-				ck_assert((const uint8_t *)r.message.content.data + r.message.content.len <= bytes + len);
+				ck_assert((const uint8_t *)r.message.content.data +
+						r.message.content.len <=
+					bytes + len);
 			if (r.message.client_id.data != NULL)
-				ck_assert((const uint8_t *)r.message.client_id.data + r.message.client_id.len <= bytes + len);
+				ck_assert((const uint8_t *)r.message.client_id.data +
+						r.message.client_id.len <=
+					bytes + len);
 			proto_put_message(&b, &r.message, &r.conv, r.message.sender_id);
 			buf_fini(&b);
 		}

@@ -28,7 +28,8 @@ static struct {
 static unsigned n_frames, n_resyncs;
 static int64_t resynced;
 
-static void on_push(void *arg, struct room_user *u, struct frame *f, uint64_t origin, enum room_push kind)
+static void on_push(
+	void *arg, struct room_user *u, struct frame *f, uint64_t origin, enum room_push kind)
 {
 	size_t header = (uint8_t)f->bytes[1] < 126 ? 2 : 4;
 
@@ -37,7 +38,8 @@ static void on_push(void *arg, struct room_user *u, struct frame *f, uint64_t or
 	frames[n_frames].user_id = u->user_id;
 	frames[n_frames].origin = origin;
 	frames[n_frames].kind = kind;
-	snprintf(frames[n_frames].json, sizeof(frames[0].json), "%.*s", (int)(f->len - header), f->bytes + header);
+	snprintf(frames[n_frames].json, sizeof(frames[0].json), "%.*s", (int)(f->len - header),
+		f->bytes + header);
 	n_frames++;
 }
 
@@ -108,7 +110,10 @@ static struct room_user *comes(int64_t user_id)
 
 static void tell(const struct rig_change *c, enum record_event event, uint64_t origin)
 {
-	const struct record r = { .type = RECORD_CHANGE, .event = (uint8_t)event, .conv = c->c.conv, .origin = origin,
+	const struct record r = { .type = RECORD_CHANGE,
+		.event = (uint8_t)event,
+		.conv = c->c.conv,
+		.origin = origin,
 		.message = c->c.message };
 
 	ck_assert_int_eq(c->error, ERROR_NONE);
@@ -132,14 +137,17 @@ static int64_t group_of_alice(void)
 static void ck_frame(unsigned i, int64_t user_id, const char *text)
 {
 	ck_assert_msg(i < n_frames, "only %u frames, no \"%s\"", n_frames, text);
-	ck_assert_msg(frames[i].user_id == user_id, "frame %u goes to somebody else: %s", i, frames[i].json);
-	ck_assert_msg(strstr(frames[i].json, text) != NULL, "%s is not in %s", text, frames[i].json);
+	ck_assert_msg(frames[i].user_id == user_id, "frame %u goes to somebody else: %s", i,
+		frames[i].json);
+	ck_assert_msg(
+		strstr(frames[i].json, text) != NULL, "%s is not in %s", text, frames[i].json);
 }
 
 static void ck_nobody_got(int64_t user_id, const char *text)
 {
 	for (unsigned i = 0; i < n_frames; i++)
-		ck_assert_msg(frames[i].user_id != user_id || strstr(frames[i].json, text) == NULL, "%s", frames[i].json);
+		ck_assert_msg(frames[i].user_id != user_id || strstr(frames[i].json, text) == NULL,
+			"%s", frames[i].json);
 }
 
 START_TEST(each_side_of_a_chat_sees_the_other_as_its_id_and_only_the_sender_the_client_id)
@@ -157,7 +165,8 @@ START_TEST(each_side_of_a_chat_sees_the_other_as_its_id_and_only_the_sender_the_
 		bool hers = frames[i].user_id == alice;
 
 		ck_frame(i, hers ? alice : bob, "{\"type\":\"message\",\"message_id\":");
-		snprintf(text, sizeof(text), "\"chat_id\":%lld,\"seq\":2,\"mod\":2", (long long)(hers ? bob : alice));
+		snprintf(text, sizeof(text), "\"chat_id\":%lld,\"seq\":2,\"mod\":2",
+			(long long)(hers ? bob : alice));
 		ck_frame(i, hers ? alice : bob, text);
 		ck_assert((strstr(frames[i].json, "\"client_id\":\"mine\"") != NULL) == hers);
 		ck_assert_uint_eq(frames[i].origin, 42);
@@ -198,7 +207,8 @@ START_TEST(changes_in_the_wrong_order_are_pushed_in_the_right_one_without_the_da
 	tell(&c[3], RECORD_NEW, 0);
 	ck_assert_uint_eq(n_frames, 5);
 	for (unsigned i = 0; i < 5; i++)
-		ck_frame(i, bob, (const char *[]){ "\"m2\"", "\"m3\"", "\"m4\"", "\"m5\"", "\"m6\"" }[i]);
+		ck_frame(i, bob,
+			(const char *[]){ "\"m2\"", "\"m3\"", "\"m4\"", "\"m5\"", "\"m6\"" }[i]);
 	ck_assert_uint_eq(rig_heritage(0)->stats->slots[0].gaps, 0);
 }
 END_TEST
@@ -473,10 +483,17 @@ static void database_works(void)
 /* Bob is removed behind our back; the record of it. */
 static struct record bob_is_removed(int64_t g)
 {
-	int64_t mod = pg_number("select (remove_member(%lld, %lld, %lld)).mod", (long long)alice, (long long)g, (long long)bob);
+	int64_t mod = pg_number("select (remove_member(%lld, %lld, %lld)).mod", (long long)alice,
+		(long long)g, (long long)bob);
 
-	return (struct record){ .type = RECORD_CHANGE, .event = RECORD_NEW, .conv = { g, 0, 0, CONV_GROUP },
-		.message = { .message_id = 1, .seq = mod, .mod = mod, .sender_id = alice, .target_id = bob,
+	return (struct record){ .type = RECORD_CHANGE,
+		.event = RECORD_NEW,
+		.conv = { g, 0, 0, CONV_GROUP },
+		.message = { .message_id = 1,
+			.seq = mod,
+			.mod = mod,
+			.sender_id = alice,
+			.target_id = bob,
 			.kind = MESSAGE_LEAVE } };
 }
 
@@ -511,8 +528,11 @@ START_TEST(not_even_when_so_much_else_came_meanwhile_that_it_cannot_be_kept)
 	int64_t g = group_of_alice();
 	struct room_user *u;
 	struct rig_change c;
-	struct record leave, other = { .type = RECORD_CHANGE, .event = RECORD_NEW, .conv = { 1, 0, 0, CONV_GROUP },
-		.message = { .message_id = 1, .kind = MESSAGE_TEXT } };
+	struct record leave,
+		other = { .type = RECORD_CHANGE,
+			.event = RECORD_NEW,
+			.conv = { 1, 0, 0, CONV_GROUP },
+			.message = { .message_id = 1, .kind = MESSAGE_TEXT } };
 	bool done = false;
 
 	rig_change(s, STORE_ADD, alice, g, bob, NULL);
@@ -572,12 +592,18 @@ START_TEST(records_that_come_during_a_load_are_not_lost)
 	comes(carol);
 	rooms_load(rs, rooms_user(rs, bob, true), on_loaded, &done);
 	database_works();
-	ck_assert_int_eq(pg_number("select mod from post_messages(array[%lld]::bigint[], array[%lld]::bigint[], array['during'], "
+	ck_assert_int_eq(pg_number("select mod from post_messages(array[%lld]::bigint[], "
+				   "array[%lld]::bigint[], array['during'], "
 				   "array['d'])",
 				 (long long)chat, (long long)bob),
 		2);
-	r.conv = (struct conv){ conv, alice < bob ? alice : bob, alice < bob ? bob : alice, CONV_DIRECT };
-	r.message = (struct message){ .message_id = 1, .seq = 2, .mod = 2, .sender_id = alice, .kind = MESSAGE_TEXT,
+	r.conv = (struct conv){ conv, alice < bob ? alice : bob, alice < bob ? bob : alice,
+		CONV_DIRECT };
+	r.message = (struct message){ .message_id = 1,
+		.seq = 2,
+		.mod = 2,
+		.sender_id = alice,
+		.kind = MESSAGE_TEXT,
 		.content = { "during", 6 } };
 	rooms_apply(rs, &r);
 	ck_assert_uint_eq(n_frames, 0);
@@ -607,7 +633,8 @@ START_TEST(a_check_finds_what_was_committed_and_never_published)
 	rig_for(100);
 	ck_assert_uint_eq(n_frames, 2);
 	for (unsigned i = 0; i < 2; i++)
-		ck_frame(i, frames[i].user_id, frames[i].user_id == bob ? "\"unpublished\"" : "chat_removed");
+		ck_frame(i, frames[i].user_id,
+			frames[i].user_id == bob ? "\"unpublished\"" : "chat_removed");
 	ck_assert(frames[0].user_id != frames[1].user_id);
 }
 END_TEST
@@ -683,7 +710,8 @@ static void on_erased(void *arg, enum error error, const store_rows *rows)
 	ck_assert_int_eq(error, ERROR_NONE);
 	ck_assert_int_eq(store_n(rows), 1);
 	store_head_at(rows, 0, &h);
-	e->r = (struct record){ .type = RECORD_RESYNC, .conv = h.conv,
+	e->r = (struct record){ .type = RECORD_RESYNC,
+		.conv = h.conv,
 		.message = { .message_id = h.read_seq, .seq = h.seq, .mod = h.mod } };
 	e->done = true;
 }
@@ -758,7 +786,11 @@ END_TEST
 START_TEST(a_watermark_is_told_to_all_with_its_origin)
 {
 	struct rig_change c = post(alice, bob, "first");
-	struct record r = { .type = RECORD_READ, .conv = c.c.conv, .user_id = bob, .origin = 7, .message = { .seq = 1 } };
+	struct record r = { .type = RECORD_READ,
+		.conv = c.c.conv,
+		.user_id = bob,
+		.origin = 7,
+		.message = { .seq = 1 } };
 	char text[64];
 
 	comes(alice);
@@ -768,7 +800,8 @@ START_TEST(a_watermark_is_told_to_all_with_its_origin)
 	for (unsigned i = 0; i < 2; i++) {
 		bool hers = frames[i].user_id == alice;
 
-		snprintf(text, sizeof(text), "{\"type\":\"read\",\"chat_id\":%lld,\"user_id\":%lld,\"seq\":1}",
+		snprintf(text, sizeof(text),
+			"{\"type\":\"read\",\"chat_id\":%lld,\"user_id\":%lld,\"seq\":1}",
 			(long long)(hers ? bob : alice), (long long)bob);
 		ck_frame(i, frames[i].user_id, text);
 		ck_assert_uint_eq(frames[i].origin, 7);
@@ -835,9 +868,11 @@ static Suite *suite(void)
 
 	tcase_add_unchecked_fixture(tc, pg_start, pg_stop);
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, each_side_of_a_chat_sees_the_other_as_its_id_and_only_the_sender_the_client_id);
+	tcase_add_test(
+		tc, each_side_of_a_chat_sees_the_other_as_its_id_and_only_the_sender_the_client_id);
 	tcase_add_test(tc, what_comes_twice_is_pushed_once);
-	tcase_add_test(tc, changes_in_the_wrong_order_are_pushed_in_the_right_one_without_the_database);
+	tcase_add_test(
+		tc, changes_in_the_wrong_order_are_pushed_in_the_right_one_without_the_database);
 	tcase_add_test(tc, what_the_ring_lost_is_read_from_the_database_after_20_ms);
 	tcase_add_test(tc, a_gap_longer_than_a_page_is_read_to_its_end);
 	tcase_add_test(tc, what_was_edited_in_a_gap_is_pushed_in_its_last_form);

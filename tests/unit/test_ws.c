@@ -87,7 +87,8 @@ static struct end *end_open(const char *subprotocol, const char *bytes, size_t l
 	struct end *at = calloc(1, sizeof(*at));
 	int fds[2];
 
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+	ck_assert_int_eq(
+		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
 	at->peer = fds[1];
 	ws_open(&at->ws, loop, fds[0], KEY, subprotocol, bytes, len);
 	return at;
@@ -109,7 +110,8 @@ static void end_free(struct end *at)
 
 static void setup_with(unsigned ping_s)
 {
-	static const struct ws_events events = { on_frame, on_message, on_drained, on_timer, on_closed, on_free };
+	static const struct ws_events events = { on_frame, on_message, on_drained, on_timer,
+		on_closed, on_free };
 
 	base = event_base_new();
 	loop = ws_loop_new(base, &events, &stats, ping_s);
@@ -147,7 +149,8 @@ static void turn_until(const unsigned *n, unsigned least)
 }
 
 /* A client's frame. */
-static void says(struct end *at, enum wsframe_opcode opcode, bool fin, const char *payload, size_t len)
+static void says(
+	struct end *at, enum wsframe_opcode opcode, bool fin, const char *payload, size_t len)
 {
 	uint8_t header[WSFRAME_CLIENT_HEADER_MAX];
 	const uint8_t mask[4] = { 0x11, 0x22, 0x83, 0x44 };
@@ -223,10 +226,12 @@ END_TEST
 
 START_TEST(the_upgrade_is_answered_with_accept_and_the_chosen_subprotocol)
 {
-	static const char answer[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-				     "Sec-WebSocket-Accept: " ACCEPT "\r\nSec-WebSocket-Protocol: parley.v1\r\n\r\n";
-	static const char plain[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-				    "Sec-WebSocket-Accept: " ACCEPT "\r\n\r\n";
+	static const char answer[] =
+		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+		"Sec-WebSocket-Accept: " ACCEPT "\r\nSec-WebSocket-Protocol: parley.v1\r\n\r\n";
+	static const char plain[] =
+		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+		"Sec-WebSocket-Accept: " ACCEPT "\r\n\r\n";
 	struct end *other = end_open(NULL, "", 0);
 
 	ck_hears(e, answer, sizeof(answer) - 1);
@@ -305,10 +310,11 @@ START_TEST(each_offence_is_answered_with_its_code)
 	} offences[] = {
 		{ "\x82\x80\0\0\0\0", 6, CLOSE_binary, 1003 },
 		{ "\x81\x81\0\0\0\0\xff", 7, CLOSE_bad_utf8, 1007 },
-		{ "\x81\x01x", 3, CLOSE_protocol_error, 1002 },		   /* not masked */
-		{ "\xc1\x80\0\0\0\0", 6, CLOSE_protocol_error, 1002 },	   /* a reserved bit */
-		{ "\x80\x80\0\0\0\0", 6, CLOSE_protocol_error, 1002 },	   /* continues nothing */
-		{ "\x88\x81\0\0\0\0x", 7, CLOSE_protocol_error, 1002 },	   /* a close code of one byte */
+		{ "\x81\x01x", 3, CLOSE_protocol_error, 1002 }, /* not masked */
+		{ "\xc1\x80\0\0\0\0", 6, CLOSE_protocol_error, 1002 }, /* a reserved bit */
+		{ "\x80\x80\0\0\0\0", 6, CLOSE_protocol_error, 1002 }, /* continues nothing */
+		{ "\x88\x81\0\0\0\0x", 7, CLOSE_protocol_error,
+			1002 }, /* a close code of one byte */
 		{ "\x81\xff\0\0\0\0\0\1\0\1\0\0\0\0", 14, CLOSE_too_big, 1009 },
 	};
 
@@ -316,12 +322,14 @@ START_TEST(each_offence_is_answered_with_its_code)
 		struct end *other = end_open(NULL, "", 0);
 
 		hears_upgrade(other);
-		ck_assert_int_eq(send(other->peer, offences[i].bytes, offences[i].len, 0), (ssize_t)offences[i].len);
+		ck_assert_int_eq(send(other->peer, offences[i].bytes, offences[i].len, 0),
+			(ssize_t)offences[i].len);
 		turn_until(&other->n_closed, 1);
 		ck_assert_int_eq(other->reason, offences[i].reason);
 		hears(other, 4);
 		ck_assert_int_eq((uint8_t)other->in.data[0], 0x88);
-		ck_assert_int_eq((uint8_t)other->in.data[2] << 8 | (uint8_t)other->in.data[3], offences[i].code);
+		ck_assert_int_eq((uint8_t)other->in.data[2] << 8 | (uint8_t)other->in.data[3],
+			offences[i].code);
 		ck_assert_uint_eq(other->n_messages, 0);
 		end_free(other);
 	}
@@ -350,7 +358,10 @@ START_TEST(a_close_is_answered_with_the_peers_own_code)
 	struct end *other = end_open(NULL, "", 0);
 
 	hears_upgrade(e);
-	says(e, WSFRAME_CLOSE, true, "\x0f\xa1" "bye", 5); /* 4001 */
+	says(e, WSFRAME_CLOSE, true,
+		"\x0f\xa1"
+		"bye",
+		5); /* 4001 */
 	says(e, WSFRAME_TEXT, true, "too late", 8);
 	ck_hears(e, "\x88\x02\x0f\xa1", 4);
 	ck_assert_int_eq(e->reason, CLOSE_peer_closed);
@@ -385,7 +396,10 @@ START_TEST(a_frame_that_is_refused_is_not_looked_at)
 	e->refuse_frames = true;
 	hears_upgrade(e);
 	says(e, WSFRAME_PING, true, "?", 1);
-	ck_hears(e, "\x88\x11\x0f\xbd" "too many frames", 19);
+	ck_hears(e,
+		"\x88\x11\x0f\xbd"
+		"too many frames",
+		19);
 	ck_assert_uint_eq(e->n_frames, 1);
 }
 END_TEST
@@ -399,9 +413,11 @@ START_TEST(one_who_is_owed_much_is_not_listened_to_until_they_have_read)
 	/* Pings without end, and their answers are never read. */
 	for (int i = 0, tries = 0; i < 3000 && tries < 10; i++) {
 		uint8_t header[WSFRAME_CLIENT_HEADER_MAX];
-		size_t n = wsframe_client_header(header, WSFRAME_PING, true, 120, (const uint8_t[4]){ 0 });
+		size_t n = wsframe_client_header(
+			header, WSFRAME_PING, true, 120, (const uint8_t[4]){ 0 });
 		const struct iovec iov[2] = { { header, n }, { text, 120 } };
-		const struct msghdr m = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = 2 };
+		const struct msghdr m = { .msg_iov = (struct iovec *)(uintptr_t)iov,
+			.msg_iovlen = 2 };
 
 		if (sendmsg(e->peer, &m, 0) > 0) {
 			sent++;

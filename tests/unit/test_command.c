@@ -1,0 +1,116 @@
+/*
+ * The table of commands agrees with itself and with the contract.
+ */
+#include "command.h"
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+START_TEST(the_table_has_the_contracts_commands_each_once)
+{
+	static const char *const names[] = { "send", "typing", "read", "edit", "delete", "sync",
+		"presence", "ping" };
+	size_t n;
+	const struct command *const *table = command_table(&n);
+
+	ck_assert_uint_eq(n, sizeof(names) / sizeof(names[0]));
+	for (size_t i = 0; i < n; i++) {
+		unsigned found = 0;
+
+		for (size_t j = 0; j < n; j++)
+			found += strcmp(table[j]->name, names[i]) == 0;
+		ck_assert_msg(found == 1, "%s is there %u times", names[i], found);
+	}
+}
+END_TEST
+
+START_TEST(every_command_can_be_run_and_says_what_it_does)
+{
+	size_t n;
+	const struct command *const *table = command_table(&n);
+
+	for (size_t i = 0; i < n; i++) {
+		ck_assert(table[i]->run != NULL);
+		ck_assert_ptr_nonnull(table[i]->doc);
+		ck_assert_int_eq(table[i]->doc[strlen(table[i]->doc) - 1], '.');
+		ck_assert_uint_le(table[i]->n_args, ARGS_MAX);
+		ck_assert((table[i]->args == NULL) == (table[i]->n_args == 0));
+	}
+}
+END_TEST
+
+START_TEST(every_argument_has_a_name_of_its_own_in_the_body_and_a_range_that_holds_something)
+{
+	size_t n;
+	const struct command *const *table = command_table(&n);
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < table[i]->n_args; k++) {
+			const struct arg_spec *a = &table[i]->args[k];
+
+			ck_assert_ptr_nonnull(a->name);
+			ck_assert_ptr_nonnull(a->doc);
+			ck_assert_int_eq(a->place, ARG_BODY);
+			ck_assert_int_le(a->min, a->max);
+			ck_assert_str_ne(a->name, "type");
+			for (size_t other = 0; other < k; other++)
+				ck_assert_str_ne(a->name, table[i]->args[other].name);
+		}
+}
+END_TEST
+
+START_TEST(the_limits_are_the_contracts)
+{
+	size_t n;
+	const struct command *const *table = command_table(&n);
+	unsigned seen = 0;
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < table[i]->n_args; k++) {
+			const struct arg_spec *a = &table[i]->args[k];
+
+			if (strcmp(a->name, "content") == 0) {
+				ck_assert_int_eq(a->min, 1);
+				ck_assert_int_eq(a->max, 16384);
+				ck_assert(a->required);
+				seen++;
+			} else if (strcmp(a->name, "watch") == 0) {
+				ck_assert_int_eq(a->max, 500);
+				seen++;
+			} else if (strcmp(a->name, "id") == 0) {
+				/* A send must have one. */
+				ck_assert(a->required == (table[i] == &cmd_send));
+				ck_assert_int_eq(a->max, 64);
+				seen++;
+			}
+		}
+	ck_assert_uint_eq(seen, 2 + 1 + 3);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *suite = suite_create("command");
+	TCase *tc = tcase_create("command");
+
+	tcase_set_timeout(tc, 30);
+	tcase_add_test(tc, the_table_has_the_contracts_commands_each_once);
+	tcase_add_test(tc, every_command_can_be_run_and_says_what_it_does);
+	tcase_add_test(tc,
+		every_argument_has_a_name_of_its_own_in_the_body_and_a_range_that_holds_something);
+	tcase_add_test(tc, the_limits_are_the_contracts);
+	suite_add_tcase(suite, tc);
+	return suite;
+}
+
+int main(void)
+{
+	SRunner *runner = srunner_create(suite());
+	int failed;
+
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,395 @@
+/*
+ * One connection to a real PostgreSQL: arguments and columns, order, errors, and what happens when it breaks.
+ */
+#include "db.h"
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "pg.h"
+#include "rig.h"
+
+static struct db *db;
+static struct stats_slot stats;
+static const char *setup_sql;
+static unsigned n_ready, n_away;
+
+static void on_setup(void *arg, struct buf *sql)
+{
+	ck_assert_ptr_eq(arg, &stats);
+	buf_add_str(sql, setup_sql);
+}
+
+static void on_state(void *arg, bool ready)
+{
+	ck_assert_ptr_eq(arg, &stats);
+	ck_assert(ready == db_ready(db));
+	*(ready ? &n_ready : &n_away) += 1;
+}
+
+static const struct db_events events = { on_setup, on_state };
+
+static void setup(void)
+{
+	n_ready = n_away = 0;
+	setup_sql = "set application_name = 'test db'; select true";
+	rig_make("");
+	db = db_open(rig_base(), pg_conninfo(), "test", &events, &stats, &stats);
+	ck_assert(!db_ready(db));
+	rig_until_n(&n_ready, 1);
+}
+
+static void teardown(void)
+{
+	db_close(db);
+	rig_drop();
+}
+
+struct answer {
+	bool done, lost;
+	char sqlstate[6];
+	char text[64];
+	size_t text_len;
+	bool null;
+	int64_t number;
+	unsigned order;
+};
+
+static unsigned n_answers;
+
+/* Column 0: a number; column 1, if there is one, a text. */
+static void on_answer(void *arg, PGresult *r)
+{
+	struct answer *a = arg;
+	const char *text;
+
+	ck_assert_msg(!a->done, "answered twice");
+	a->done = true;
+	a->order = ++n_answers;
+	a->lost = r == NULL;
+	if (r == NULL)
+		return;
+	if (PQresultStatus(r) != PGRES_TUPLES_OK) {
+		strncpy(a->sqlstate, PQresultErrorField(r, PG_DIAG_SQLSTATE), 5);
+		return;
+	}
+	a->number = db_i64(r, 0, 0);
+	if (PQnfields(r) < 2)
+		return;
+	text = db_text(r, 0, 1, &a->text_len);
+	a->null = text == NULL;
+	if (text != NULL)
+		memcpy(a->text, text,
+			a->text_len < sizeof(a->text) ? a->text_len : sizeof(a->text));
+}
+
+static void ask(const struct db_statement *st, struct db_args *args, struct answer *a)
+{
+	*a = (struct answer){ .done = false };
+	ck_assert(db_query(db, st, args, on_answer, a));
+	ck_assert_msg(!a->done, "answered from inside the question");
+}
+
+static const struct db_statement plus = { "plus", "select $1::int8 + 1" };
+static const struct db_statement wait_a_little = { "wait_a_little",
+	"select 1::int8 from pg_sleep($1::int8 / 1000.0)" };
+
+static void ask_plus(int64_t n, struct answer *a)
+{
+	struct db_args args = DB_ARGS_EMPTY;
+
+	db_arg_i64(&args, n);
+	ask(&plus, &args, a);
+}
+
+static void ask_wait(int64_t ms, struct answer *a)
+{
+	struct db_args args = DB_ARGS_EMPTY;
+
+	db_arg_i64(&args, ms);
+	ask(&wait_a_little, &args, a);
+}
+
+START_TEST(statements_are_answered_in_the_order_of_asking)
+{
+	enum { N = 200 };
+	static struct answer a[N];
+
+	n_answers = 0;
+	for (int i = 0; i < N; i++)
+		ask_plus(INT64_MAX - N + i, &a[i]);
+	ck_assert_uint_eq(db_pending(db), N);
+	for (int i = 0; i < N; i++) {
+		rig_until(&a[i].done);
+		ck_assert_int_eq(a[i].number, INT64_MAX - N + i + 1);
+		ck_assert_uint_eq(a[i].order, (unsigned)i + 1);
+	}
+	ck_assert_uint_eq(db_pending(db), 0);
+}
+END_TEST
+
+START_TEST(null_empty_and_any_bytes_go_there_and_come_back)
+{
+	static const struct db_statement echo = { "echo",
+		"select octet_length($1::text)::int8, $1::text" };
+	static const struct db_statement bytes = { "bytes",
+		"select octet_length($1::bytea)::int8, $1::bytea" };
+	struct db_args args = DB_ARGS_EMPTY;
+	struct answer a;
+
+	db_arg_bytes(&args, NULL, 0);
+	ask(&echo, &args, &a);
+	rig_until(&a.done);
+	ck_assert(a.null);
+	db_arg_bytes(&args, "", 0);
+	ask(&echo, &args, &a);
+	rig_until(&a.done);
+	ck_assert(!a.null);
+	ck_assert_uint_eq(a.text_len, 0);
+	db_arg_bytes(&args, "'\\ \xc3\xa4 $1", 8);
+	ask(&echo, &args, &a);
+	rig_until(&a.done);
+	ck_assert_int_eq(a.number, 8);
+	ck_assert_mem_eq(a.text, "'\\ \xc3\xa4 $1", 8);
+	db_arg_bytes(&args, "a\0\xff", 3);
+	ask(&bytes, &args, &a);
+	rig_until(&a.done);
+	ck_assert_int_eq(a.number, 3);
+	ck_assert_mem_eq(a.text, "a\0\xff", 3);
+}
+END_TEST
+
+START_TEST(arrays_are_what_the_server_reads)
+{
+	static const struct db_statement sum = { "sum",
+		"select coalesce((select sum(n) from unnest($1::int8[]) n), 0)::int8 + 1000 * "
+		"coalesce(array_length($2::text[], 1), 0), "
+		"array_to_string($2::text[], '|', '(null)')" };
+	struct db_args args = DB_ARGS_EMPTY;
+	struct answer a;
+
+	db_arg_array(&args, DB_INT8, 3);
+	for (int i = 1; i <= 3; i++)
+		db_element_i64(&args, i);
+	db_arg_array(&args, DB_TEXT, 3);
+	db_element_bytes(&args, "x", 1);
+	db_element_bytes(&args, NULL, 0);
+	db_element_bytes(&args, "", 0);
+	ask(&sum, &args, &a);
+	rig_until(&a.done);
+	ck_assert_str_eq(a.sqlstate, "");
+	ck_assert_int_eq(a.number, 3006);
+	ck_assert_str_eq(a.text, "x|(null)|");
+	db_arg_array(&args, DB_INT8, 0);
+	db_arg_array(&args, DB_TEXT, 0);
+	ask(&sum, &args, &a);
+	rig_until(&a.done);
+	ck_assert_int_eq(a.number, 0);
+}
+END_TEST
+
+static void on_types(void *arg, PGresult *r)
+{
+	ck_assert_int_eq(PQresultStatus(r), PGRES_TUPLES_OK);
+	ck_assert_int_eq(db_i32(r, 0, 0), -7);
+	ck_assert(db_bool(r, 0, 1));
+	ck_assert(!db_bool(r, 0, 2));
+	ck_assert_int_eq(db_char(r, 0, 3), 'g');
+	ck_assert_int_eq(db_time_ms(r, 0, 4), INT64_C(1795515300123));
+	ck_assert_int_eq(db_time_ms(r, 0, 5), 0);
+	ck_assert_int_eq(db_i64(r, 0, 5), 0);
+	ck_assert_int_eq(db_char(r, 0, 5), 0);
+	ck_assert_int_eq(db_i64(r, 0, 0), 0); /* another width is no number of ours */
+	*(bool *)arg = true;
+}
+
+START_TEST(columns_are_read_by_their_types_and_null_is_nothing)
+{
+	static const struct db_statement types = { "types",
+		"select -7, true, $1::bool, 'g'::\"char\", timestamptz '2026-11-24T10:15:00.123Z', "
+		"null::timestamptz" };
+	struct db_args args = DB_ARGS_EMPTY;
+	bool done = false;
+
+	db_arg_bool(&args, false);
+	ck_assert(db_query(db, &types, &args, on_types, &done));
+	rig_until(&done);
+}
+END_TEST
+
+START_TEST(an_error_is_an_answer_and_the_next_statement_runs)
+{
+	static const struct db_statement bad = { "bad", "select no_such_column" };
+	static const struct db_statement fails = { "fails", "select 1 / $1::int8" };
+	struct db_args args = DB_ARGS_EMPTY;
+	struct answer a, b, c;
+
+	ask(&bad, &args, &a);
+	db_arg_i64(&args, 0);
+	ask(&fails, &args, &b);
+	ask_plus(1, &c);
+	rig_until(&c.done);
+	ck_assert_str_eq(a.sqlstate, "42703");
+	ck_assert_str_eq(b.sqlstate, "22012");
+	ck_assert_int_eq(c.number, 2);
+	ck_assert_uint_eq(n_away, 0);
+}
+END_TEST
+
+/* libpq's rule for PQflush: both directions at once, or both sides wait for the other for ever. */
+START_TEST(large_statements_and_large_answers_pass_each_other)
+{
+	enum { LEN = 8 << 20 };
+	static const struct db_statement both = { "both",
+		"select octet_length($1::text)::int8, repeat($1::text, 2)" };
+	char *text = malloc(LEN);
+	struct answer a[3];
+
+	memset(text, 'x', LEN);
+	for (int i = 0; i < 3; i++) {
+		struct db_args args = DB_ARGS_EMPTY;
+
+		db_arg_bytes(&args, text, LEN);
+		ask(&both, &args, &a[i]);
+	}
+	for (int i = 0; i < 3; i++) {
+		rig_until(&a[i].done);
+		ck_assert_int_eq(a[i].number, LEN);
+		ck_assert_uint_eq(a[i].text_len, 2 * LEN);
+	}
+	free(text);
+}
+END_TEST
+
+START_TEST(when_the_backend_is_ended_all_are_told_that_nobody_knows_and_it_comes_back)
+{
+	struct answer a, b;
+	struct db_args args = DB_ARGS_EMPTY;
+
+	ask_wait(5000, &a);
+	ask_plus(1, &b);
+	rig_for(50);
+	ck_assert_int_eq(pg_number("select count(pg_terminate_backend(pid)) from pg_stat_activity "
+				   "where application_name = 'test db'"),
+		1);
+	rig_until(&b.done);
+	ck_assert(a.done && a.lost && b.lost);
+	ck_assert_uint_eq(n_away, 1);
+	ck_assert_uint_eq(db_pending(db), 0);
+	/* While it is away nothing is taken, and the arguments are freed. */
+	db_arg_i64(&args, 1);
+	ck_assert(!db_query(db, &plus, &args, on_answer, &a));
+	rig_until_n(&n_ready, 2);
+	/* Statements are prepared anew on the new connection. */
+	ask_plus(1, &a);
+	rig_until(&a.done);
+	ck_assert_int_eq(a.number, 2);
+}
+END_TEST
+
+START_TEST(a_question_to_a_dead_server_is_answered_later_and_not_from_inside)
+{
+	struct answer a[3];
+
+	ask_plus(1, &a[0]);
+	rig_until(&a[0].done);
+	pg_crash();
+	/* The loop has not seen the end of the connection yet. */
+	for (int i = 0; i < 3; i++)
+		ask_plus(1, &a[i]);
+	for (int i = 0; i < 3; i++) {
+		rig_until(&a[i].done);
+		ck_assert(a[i].lost);
+	}
+	ck_assert_uint_eq(n_away, 1);
+	pg_restart();
+	rig_until_n(&n_ready, 2);
+}
+END_TEST
+
+START_TEST(a_connection_whose_set_up_says_no_is_not_used)
+{
+	int64_t ready;
+
+	setup_sql = "select false";
+	pg_number("select count(pg_terminate_backend(pid)) from pg_stat_activity where "
+		  "application_name = 'test db'");
+	rig_until_n(&n_away, 1);
+	rig_for(500);
+	ck_assert(!db_ready(db));
+	setup_sql = "select 1 / 0; select true";
+	rig_for(700);
+	ck_assert(!db_ready(db));
+	setup_sql = "select true";
+	ready = clock_mono_ms();
+	rig_until_n(&n_ready, 2);
+	ck_assert_int_lt(clock_mono_ms() - ready, 3000);
+	ck_assert_uint_eq(n_away, 1);
+}
+END_TEST
+
+static void ask_again(void *arg, PGresult *r)
+{
+	struct db_args args = DB_ARGS_EMPTY;
+
+	if (r == NULL) {
+		db_arg_i64(&args, 1);
+		ck_assert(!db_query(db, &plus, &args, on_answer, NULL));
+	}
+	on_answer(arg, r);
+}
+
+START_TEST(stopping_answers_all_and_takes_no_more)
+{
+	struct answer a = { .done = false }, b;
+	struct db_args args = DB_ARGS_EMPTY;
+
+	db_arg_i64(&args, 5000);
+	ck_assert(db_query(db, &wait_a_little, &args, ask_again, &a));
+	ask_plus(1, &b);
+	db_stop(db);
+	ck_assert(a.done && a.lost && b.done && b.lost);
+	ck_assert(!db_ready(db));
+	rig_for(150);
+	ck_assert(!db_ready(db));
+	ck_assert_uint_eq(n_ready, 1);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *suite = suite_create("db");
+	TCase *tc = tcase_create("db");
+
+	tcase_add_unchecked_fixture(tc, pg_start, pg_stop);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_set_timeout(tc, 30);
+	tcase_add_test(tc, statements_are_answered_in_the_order_of_asking);
+	tcase_add_test(tc, null_empty_and_any_bytes_go_there_and_come_back);
+	tcase_add_test(tc, arrays_are_what_the_server_reads);
+	tcase_add_test(tc, columns_are_read_by_their_types_and_null_is_nothing);
+	tcase_add_test(tc, an_error_is_an_answer_and_the_next_statement_runs);
+	tcase_add_test(tc, large_statements_and_large_answers_pass_each_other);
+	tcase_add_test(
+		tc, when_the_backend_is_ended_all_are_told_that_nobody_knows_and_it_comes_back);
+	tcase_add_test(tc, a_question_to_a_dead_server_is_answered_later_and_not_from_inside);
+	tcase_add_test(tc, a_connection_whose_set_up_says_no_is_not_used);
+	tcase_add_test(tc, stopping_answers_all_and_takes_no_more);
+	suite_add_tcase(suite, tc);
+	return suite;
+}
+
+int main(void)
+{
+	SRunner *runner = srunner_create(suite());
+	int failed;
+
+	/* One process: the server it started is its child, also when a test starts it anew. */
+	srunner_set_fork_status(runner, CK_NOFORK);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
