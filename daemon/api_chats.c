@@ -95,7 +95,7 @@ static void history_conv(void *arg, enum error error, const store_rows *rows)
 		free(h);
 		return;
 	}
-	store_history(h->api->store, h->conv.id,
+	store_history(h->api->store, http_user(h->call), h->conv.id,
 		at[HISTORY_BEFORE].present ? at[HISTORY_BEFORE].number : 0,
 		at[HISTORY_AFTER].present ? at[HISTORY_AFTER].number : -1, h->limit, history_read,
 		h);

@@ -113,9 +113,11 @@ static void
 send_removed(struct session *s, const struct sync *y)
 {
 	struct buf b = BUF_EMPTY;
+	struct conv c;
 
 	for (size_t i = 0; i < y->n_named; i++) {
-		if (y->named[i].found)
+		/* One who came back after the heads were read has been told so. */
+		if (y->named[i].found || rooms_conv(y->env->rooms, session_user(s), y->named[i].chat_id, &c))
 			continue;
 		buf_reset(&b, 4096);
 		buf_addf(&b, "{\"type\":\"chat_removed\",\"chat_id\":%lld}", (long long)y->named[i].chat_id);
@@ -142,7 +144,7 @@ page_read(void *arg, enum error error, const store_rows *rows)
 		return;
 	}
 	t = &y->todo[y->at];
-	if (!rooms_conv(y->env->rooms, session_user(s), conv_chat_id(&t->conv, session_user_id(s)), &c)) {
+	if (store_n(rows) == 0 || !rooms_conv(y->env->rooms, session_user(s), conv_chat_id(&t->conv, session_user_id(s)), &c)) {
 		y->at++;
 		sync_step(y);
 		return;
@@ -178,7 +180,8 @@ sync_step(struct sync *y)
 		return;
 	}
 	y->asked = true;
-	store_changes(y->env->store, y->todo[y->at].conv.id, y->todo[y->at].after, PROTO_HISTORY_MAX, page_read, y);
+	store_changes(y->env->store, session_user_id(s), y->todo[y->at].conv.id, y->todo[y->at].after, PROTO_HISTORY_MAX,
+	    page_read, y);
 }
 
 static struct named *

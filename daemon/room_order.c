@@ -127,7 +127,7 @@ room_read_gap(struct room *r)
 	FAULT("room.gap");
 	STATS_ADD(r->rooms->stats, gaps, 1);
 	r->state = ROOM_READING;
-	store_changes(r->rooms->store, r->conv.id, r->head, PROTO_HISTORY_MAX, gap_read, gap_new(r));
+	store_changes(r->rooms->store, 0, r->conv.id, r->head, PROTO_HISTORY_MAX, gap_read, gap_new(r));
 }
 
 static void
@@ -267,6 +267,9 @@ room_deliver(struct room *r, const struct message *m, uint64_t origin)
 		r->seq = m->seq;
 	if (new && m->kind == MESSAGE_LEAVE)
 		member_left(r, m);
+	/* An old join or leave whose actor was erased: if it was never seen here as new, only the database knows who is in. */
+	if (!new && (m->kind == MESSAGE_JOIN || m->kind == MESSAGE_LEAVE))
+		rooms_check(r->rooms, false);
 	room_push_change(r, m, new ? RECORD_NEW : m->deleted ? RECORD_DELETED : RECORD_EDITED, origin);
 	if (new && (m->kind == MESSAGE_LEAVE || m->kind == MESSAGE_RENAME))
 		push_views(r);

@@ -181,16 +181,22 @@ session_error(struct session *s, struct text id, enum error error, const char *d
 }
 
 void
+session_missed(struct session *s)
+{
+	if (!s->lagging)
+		STATS_ADD(s->all->stats, slow_readers, 1);
+	s->lagging = true;
+}
+
+void
 sessions_push(struct sessions *ss, struct room_user *u, struct frame *f, uint64_t origin, enum room_push kind)
 {
 	for (struct session *s = u->sessions; s != NULL; s = s->next) {
 		if (s->state != SESSION_READY || s->id == origin)
 			continue;
 		if (s->lagging || conn_congested(&s->ws.conn)) {
-			if (kind == ROOM_EVENT && !s->lagging) {
-				s->lagging = true;
-				STATS_ADD(ss->stats, slow_readers, 1);
-			}
+			if (kind == ROOM_EVENT)
+				session_missed(s);
 			continue;
 		}
 		STATS_ADD(ss->stats, deliveries, 1);

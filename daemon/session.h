@@ -88,6 +88,9 @@ struct room_user *session_user(const struct session *s);
 bool session_congested(const struct session *s);
 void session_close(struct session *s, enum close_reason reason);
 
+/* Something that it should have been told was left out: it is to sync once it has drained. */
+void session_missed(struct session *s);
+
 /* A JSON text to this socket only. */
 void session_send(struct session *s, const char *json, size_t len);
 

@@ -181,10 +181,11 @@ struct member {
 };
 void store_member_at(const store_rows *rows, int i, struct member *m);
 
-/* Messages. before: 0 for none; after: -1 for none; rows: limit + 1 at most, newest first but with after. */
-void store_history(struct store *s, int64_t conv_id, int64_t before, int64_t after, int64_t limit, store_cb *cb, void *arg);
+/* Messages, as far as the viewer may see them: no row where they are no member (viewer 0: all rows). before: 0 for none; after: -1 for none; rows: limit + 1 at most, newest first but with after. */
+void store_history(struct store *s, int64_t viewer, int64_t conv_id, int64_t before, int64_t after, int64_t limit, store_cb *cb,
+    void *arg);
 /* Rows in the order of mod, above after; after < 0: of the last 50 messages. limit + 1 at most. */
-void store_changes(struct store *s, int64_t conv_id, int64_t after, int64_t limit, store_cb *cb, void *arg);
+void store_changes(struct store *s, int64_t viewer, int64_t conv_id, int64_t after, int64_t limit, store_cb *cb, void *arg);
 void store_message_at(const store_rows *rows, int i, struct message *m);
 
 /* Presence: of these ids, those with whom the viewer shares a chat, and when they were last seen. */

@@ -358,14 +358,18 @@ store_group(struct store *s, int64_t viewer, int64_t group_id, store_cb *cb, voi
 
 /* Messages. */
 
+/* In the same snapshot as the rows: whoever leaves meanwhile is given nothing that came after. */
+#define SEEN_BY "and ($4::int8 = 0 or exists (select from members v where v.conv_id = $1::int8 and v.user_id = $4::int8)) "
+
 void
-store_history(struct store *s, int64_t conv_id, int64_t before, int64_t after, int64_t limit, store_cb *cb, void *arg)
+store_history(struct store *s, int64_t viewer, int64_t conv_id, int64_t before, int64_t after, int64_t limit,
+    store_cb *cb, void *arg)
 {
 	static const struct db_statement newest_first = { "history",
-		"select " MESSAGE("m") " from messages m where m.conv_id = $1::int8 and m.seq < $2::int8 "
+		"select " MESSAGE("m") " from messages m where m.conv_id = $1::int8 and m.seq < $2::int8 " SEEN_BY
 		"order by m.seq desc limit $3::int8" };
 	static const struct db_statement oldest_first = { "history_after",
-		"select " MESSAGE("m") " from messages m where m.conv_id = $1::int8 and m.seq > $2::int8 "
+		"select " MESSAGE("m") " from messages m where m.conv_id = $1::int8 and m.seq > $2::int8 " SEEN_BY
 		"order by m.seq limit $3::int8" };
 	struct db_args args = DB_ARGS_EMPTY;
 
@@ -375,23 +379,26 @@ store_history(struct store *s, int64_t conv_id, int64_t before, int64_t after, i
 	else
 		db_arg_i64(&args, before > 0 ? before : INT64_MAX);
 	db_arg_i64(&args, limit + 1);
+	db_arg_i64(&args, viewer);
 	store_ask(s, s->reader, after >= 0 ? &oldest_first : &newest_first, &args, cb, arg);
 }
 
 void
-store_changes(struct store *s, int64_t conv_id, int64_t after, int64_t limit, store_cb *cb, void *arg)
+store_changes(struct store *s, int64_t viewer, int64_t conv_id, int64_t after, int64_t limit, store_cb *cb, void *arg)
 {
 	static const struct db_statement since = { "changes",
-		"select " MESSAGE("m") " from messages m where m.conv_id = $1::int8 and m.mod > $2::int8 "
+		"select " MESSAGE("m") " from messages m where m.conv_id = $1::int8 and m.mod > $2::int8 " SEEN_BY
 		"order by m.mod limit $3::int8" };
 	static const struct db_statement last = { "changes_last",
 		"select " MESSAGE("m") " from (select * from messages x where x.conv_id = $1::int8 "
-		"order by x.seq desc limit 50) m where m.mod > $2::int8 order by m.mod limit $3::int8" };
+		"order by x.seq desc limit 50) m where m.mod > $2::int8 " SEEN_BY
+		"order by m.mod limit $3::int8" };
 	struct db_args args = DB_ARGS_EMPTY;
 
 	db_arg_i64(&args, conv_id);
 	db_arg_i64(&args, after);
 	db_arg_i64(&args, limit + 1);
+	db_arg_i64(&args, viewer);
 	store_ask(s, s->reader, after < 0 ? &last : &since, &args, cb, arg);
 }
 

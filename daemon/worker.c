@@ -134,8 +134,10 @@ on_presence(void *arg, void *owner, int64_t user_id, bool online, int64_t last_s
 	struct buf b = BUF_EMPTY;
 
 	(void)arg;
-	if (session_congested(owner))
+	if (session_congested(owner)) {
+		session_missed(owner);
 		return;
+	}
 	buf_addf(&b, "{\"type\":\"presence\",\"user_id\":%" PRId64 ",\"online\":%s,", user_id, online ? "true" : "false");
 	proto_put_time(&b, "last_seen_at", last_seen_ms);
 	buf_add_char(&b, '}');

@@ -710,7 +710,7 @@ START_TEST(changes_come_in_the_order_of_mod_and_collapse_repeated_edits)
 	}
 	rig_change(s, STORE_EDIT, alice, first.c.message.message_id, 0, "x");
 	rig_change(s, STORE_EDIT, alice, first.c.message.message_id, 0, "y");
-	store_changes(s, conv, 58, 200, on_page, &p);
+	store_changes(s, 0, conv, 58, 200, on_page, &p);
 	rig_until(&p.done);
 	ck_assert_int_eq(p.n, 3);
 	ck_assert_int_eq(p.at[0].mod, 59);
@@ -718,28 +718,28 @@ START_TEST(changes_come_in_the_order_of_mod_and_collapse_repeated_edits)
 	ck_assert_int_eq(p.at[2].seq, 1);
 	/* limit + 1, so that one sees whether there is more. */
 	p.done = false;
-	store_changes(s, conv, 0, 10, on_page, &p);
+	store_changes(s, 0, conv, 0, 10, on_page, &p);
 	rig_until(&p.done);
 	ck_assert_int_eq(p.n, 11);
 	ck_assert_int_eq(p.at[0].mod, 2);
 	/* A chat that is not named: its last 50. */
 	p.done = false;
-	store_changes(s, conv, -1, 200, on_page, &p);
+	store_changes(s, 0, conv, -1, 200, on_page, &p);
 	rig_until(&p.done);
 	ck_assert_int_eq(p.n, 50);
 	ck_assert_int_eq(p.at[0].seq, 11);
 	p.done = false;
-	store_history(s, conv, 0, -1, 5, on_page, &p);
+	store_history(s, 0, conv, 0, -1, 5, on_page, &p);
 	rig_until(&p.done);
 	ck_assert_int_eq(p.n, 6);
 	ck_assert_int_eq(p.at[0].seq, 60);
 	p.done = false;
-	store_history(s, conv, 0, 57, 5, on_page, &p);
+	store_history(s, 0, conv, 0, 57, 5, on_page, &p);
 	rig_until(&p.done);
 	ck_assert_int_eq(p.n, 3);
 	ck_assert_int_eq(p.at[0].seq, 58);
 	p.done = false;
-	store_history(s, conv, 3, -1, 5, on_page, &p);
+	store_history(s, 0, conv, 3, -1, 5, on_page, &p);
 	rig_until(&p.done);
 	ck_assert_int_eq(p.n, 2);
 	ck_assert_int_eq(p.at[0].seq, 2);
