@@ -14,14 +14,13 @@
 #include <unistd.h>
 
 #define EVENTS 512
-#define MESSAGE_MAX (8u << 20)	/* a page of a sync is large */
+#define MESSAGE_MAX (8u << 20) /* a page of a sync is large */
 
 static int epoll_fd;
 static struct sockaddr_in server;
 static char scratch[1 << 20];
 
-int64_t
-bench_now_ns(void)
+int64_t bench_now_ns(void)
 {
 	struct timespec t;
 
@@ -29,8 +28,7 @@ bench_now_ns(void)
 	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
 }
 
-void
-bench_fail(const char *fmt, ...)
+void bench_fail(const char *fmt, ...)
 {
 	va_list ap;
 
@@ -42,8 +40,7 @@ bench_fail(const char *fmt, ...)
 	exit(1);
 }
 
-size_t
-client_read_tokens(const char *path, struct client *clients, size_t max)
+size_t client_read_tokens(const char *path, struct client *clients, size_t max)
 {
 	FILE *f = fopen(path, "r");
 	char line[256];
@@ -67,8 +64,7 @@ client_read_tokens(const char *path, struct client *clients, size_t max)
 	return n;
 }
 
-void
-client_loop_init(const char *address, int port)
+void client_loop_init(const char *address, int port)
 {
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	server = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
@@ -76,17 +72,16 @@ client_loop_init(const char *address, int port)
 		bench_fail("cannot use address %s", address);
 }
 
-static void
-write_all(struct client *c, const void *bytes, size_t len)
+static void write_all(struct client *c, const void *bytes, size_t len)
 {
 	ssize_t n = send(c->fd, bytes, len, MSG_NOSIGNAL);
 
 	if (n != (ssize_t)len)
-		bench_fail("user %lld: cannot send: %s", (long long)c->user_id, n < 0 ? strerror(errno) : "socket full");
+		bench_fail("user %lld: cannot send: %s", (long long)c->user_id,
+			n < 0 ? strerror(errno) : "socket full");
 }
 
-void
-client_connect(struct client *c, client_text *on_text)
+void client_connect(struct client *c, client_text *on_text)
 {
 	struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT, .data.ptr = c };
 
@@ -104,8 +99,7 @@ client_connect(struct client *c, client_text *on_text)
 		bench_fail("epoll_ctl: %s", strerror(errno));
 }
 
-void
-client_close(struct client *c)
+void client_close(struct client *c)
 {
 	/* A reset instead of TIME_WAIT: the next run needs the ports. */
 	setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &(struct linger){ 1, 0 }, sizeof(struct linger));
@@ -114,22 +108,22 @@ client_close(struct client *c)
 	buf_fini(&c->in);
 }
 
-static void
-client_upgrade(struct client *c)
+static void client_upgrade(struct client *c)
 {
 	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = c };
 	char request[512];
 	int len = snprintf(request, sizeof(request),
-	    "GET /ws HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-	    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer %s\r\n\r\n", c->token);
+		"GET /ws HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: "
+		"Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer %s\r\n\r\n",
+		c->token);
 
 	write_all(c, request, (size_t)len);
 	c->state = CLIENT_UPGRADING;
 	epoll_ctl(epoll_fd, EPOLL_CTL_MOD, c->fd, &ev);
 }
 
-void
-client_send(struct client *c, const char *text, size_t len)
+void client_send(struct client *c, const char *text, size_t len)
 {
 	static const uint8_t mask[4] = { 0x12, 0x34, 0x56, 0x78 };
 	uint8_t frame[WSFRAME_CLIENT_HEADER_MAX + 1024];
@@ -142,8 +136,7 @@ client_send(struct client *c, const char *text, size_t len)
 	write_all(c, frame, header + len);
 }
 
-static void
-client_pong(struct client *c)
+static void client_pong(struct client *c)
 {
 	static const uint8_t mask[4] = { 0, 0, 0, 0 };
 	uint8_t frame[WSFRAME_CLIENT_HEADER_MAX];
@@ -151,8 +144,7 @@ client_pong(struct client *c)
 	write_all(c, frame, wsframe_client_header(frame, WSFRAME_PONG, true, 0, mask));
 }
 
-static size_t
-client_frames(struct client *c, char *bytes, size_t len)
+static size_t client_frames(struct client *c, char *bytes, size_t len)
 {
 	size_t used = 0;
 	struct wsframe f;
@@ -172,12 +164,12 @@ client_frames(struct client *c, char *bytes, size_t len)
 		else if (f.opcode == WSFRAME_PING)
 			client_pong(c);
 		else if (f.opcode == WSFRAME_CLOSE)
-			bench_fail("user %lld: closed by the server with %u", (long long)c->user_id, f.close_code);
+			bench_fail("user %lld: closed by the server with %u", (long long)c->user_id,
+				f.close_code);
 	}
 }
 
-static size_t
-client_bytes(struct client *c, char *bytes, size_t len)
+static size_t client_bytes(struct client *c, char *bytes, size_t len)
 {
 	char *end;
 
@@ -189,11 +181,11 @@ client_bytes(struct client *c, char *bytes, size_t len)
 	if (strncmp(bytes, "HTTP/1.1 101", 12) != 0)
 		bench_fail("user %lld: refused: %.60s", (long long)c->user_id, bytes);
 	c->state = CLIENT_OPEN;
-	return (size_t)(end + 4 - bytes) + client_frames(c, end + 4, len - (size_t)(end + 4 - bytes));
+	return (size_t)(end + 4 - bytes) +
+		client_frames(c, end + 4, len - (size_t)(end + 4 - bytes));
 }
 
-static void
-client_readable(struct client *c)
+static void client_readable(struct client *c)
 {
 	size_t kept = c->in.len, used, len;
 	ssize_t n;
@@ -212,8 +204,7 @@ client_readable(struct client *c)
 		buf_add(&c->in, scratch + used, len - used);
 }
 
-void
-client_poll(int ms)
+void client_poll(int ms)
 {
 	struct epoll_event events[EVENTS];
 	int n = epoll_wait(epoll_fd, events, EVENTS, ms);

@@ -1,5 +1,6 @@
 /*
- * load: the load generator of `make bench`: one mode a figure, each prints `name=value` lines for bench/run.
+ * load: the load generator of `make bench`: one mode a figure, each prints `name=value` lines for
+ * bench/run.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -15,7 +16,7 @@
 
 #include "client.h"
 
-#define CONNECTING_MAX 200	/* at once */
+#define CONNECTING_MAX 200 /* at once */
 #define PIDS_MAX 64
 #define CONTENT_SIZE 100
 #define CLIENTS_MAX 100000
@@ -26,7 +27,7 @@ static struct {
 	const char *database;
 	size_t n;
 	double seconds;
-	pid_t pids[PIDS_MAX];	/* of the workers, whose CPU is counted */
+	pid_t pids[PIDS_MAX]; /* of the workers, whose CPU is counted */
 	size_t n_pids;
 } options = { .n = 1000, .seconds = 10 };
 
@@ -34,11 +35,11 @@ static struct client *clients;
 static size_t n_clients;
 static size_t n_ready;
 static char content[CONTENT_SIZE + 1];
-static int64_t run_id;		/* keeps the client_ids of two runs on one database apart */
+static int64_t run_id; /* keeps the client_ids of two runs on one database apart */
 
-/* Nanoseconds that the workers have run, from schedstat(5): finer than the ticks of /proc/PID/stat. */
-static int64_t
-workers_cpu_ns(void)
+/* Nanoseconds that the workers have run, from schedstat(5): finer than the ticks of /proc/PID/stat.
+ * */
+static int64_t workers_cpu_ns(void)
 {
 	int64_t sum = 0;
 
@@ -58,8 +59,7 @@ workers_cpu_ns(void)
 }
 
 /* Proportional set size of the workers, in bytes. */
-static int64_t
-workers_memory(void)
+static int64_t workers_memory(void)
 {
 	int64_t sum = 0;
 
@@ -80,17 +80,15 @@ workers_memory(void)
 	return sum;
 }
 
-static bool
-is_type(const char *payload, size_t len, const char *type)
+static bool is_type(const char *payload, size_t len, const char *type)
 {
 	size_t n = strlen(type);
 
-	return len > 10 + n && memcmp(payload, "{\"type\":\"", 9) == 0 && memcmp(payload + 9, type, n) == 0 &&
-	    payload[9 + n] == '"';
+	return len > 10 + n && memcmp(payload, "{\"type\":\"", 9) == 0 &&
+		memcmp(payload + 9, type, n) == 0 && payload[9 + n] == '"';
 }
 
-static void
-on_ready(struct client *c, const char *payload, size_t len)
+static void on_ready(struct client *c, const char *payload, size_t len)
 {
 	(void)c;
 	if (is_type(payload, len, "ready"))
@@ -98,8 +96,7 @@ on_ready(struct client *c, const char *payload, size_t len)
 }
 
 /* Connects clients[0..n) and waits for `ready` on all. */
-static void
-connect_all(size_t n, client_text *on_text)
+static void connect_all(size_t n, client_text *on_text)
 {
 	size_t asked = 0;
 
@@ -111,22 +108,21 @@ connect_all(size_t n, client_text *on_text)
 	}
 }
 
-static void
-close_all(size_t n)
+static void close_all(size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		client_close(&clients[i]);
 }
 
-/* connect: so many authenticated sockets, how fast, and what each costs in memory while it is idle. */
-static void
-mode_connect(void)
+/* connect: so many authenticated sockets, how fast, and what each costs in memory while it is idle.
+ * */
+static void mode_connect(void)
 {
 	int64_t memory = workers_memory(), begun = bench_now_ns(), took;
 
 	connect_all(n_clients, on_ready);
 	took = bench_now_ns() - begun;
-	sleep(3);	/* what a connect needed for a moment is given back */
+	sleep(3); /* what a connect needed for a moment is given back */
 	printf("connects_per_second=%.0f\n", (double)n_clients * 1e9 / (double)took);
 	printf("bytes_per_socket=%.0f\n", (double)(workers_memory() - memory) / (double)n_clients);
 	close_all(n_clients);
@@ -137,7 +133,7 @@ mode_connect(void)
 struct group {
 	int64_t id;
 	size_t n_members;
-	size_t n_waited;	/* deliveries that are missing */
+	size_t n_waited; /* deliveries that are missing */
 	struct client *sender;
 };
 
@@ -146,8 +142,7 @@ static size_t n_groups;
 static int64_t n_deliveries;
 static bool stopping;
 
-static struct group *
-group_of(int64_t id)
+static struct group *group_of(int64_t id)
 {
 	for (size_t i = 0; i < n_groups; i++)
 		if (groups[i].id == id)
@@ -155,25 +150,23 @@ group_of(int64_t id)
 	return NULL;
 }
 
-static void
-send_message(struct client *c, int64_t to)
+static void send_message(struct client *c, int64_t to)
 {
 	char text[512];
-	int len = snprintf(text, sizeof(text), "{\"type\":\"send\",\"id\":\"b%lld-%u\",\"receiver_id\":%lld,\"content\":\"%s\"}",
-	    (long long)run_id, c->n_sent++, (long long)to, content);
+	int len = snprintf(text, sizeof(text),
+		"{\"type\":\"send\",\"id\":\"b%lld-%u\",\"receiver_id\":%lld,\"content\":\"%s\"}",
+		(long long)run_id, c->n_sent++, (long long)to, content);
 
 	client_send(c, text, (size_t)len);
 }
 
-static void
-group_send(struct group *g)
+static void group_send(struct group *g)
 {
 	g->n_waited = g->n_members - 1;
 	send_message(g->sender, g->id);
 }
 
-static void
-on_fanout(struct client *c, const char *payload, size_t len)
+static void on_fanout(struct client *c, const char *payload, size_t len)
 {
 	struct group *g;
 
@@ -190,8 +183,7 @@ on_fanout(struct client *c, const char *payload, size_t len)
 }
 
 /* Keeps of all clients the whole groups that come first, up to options.n clients. */
-static void
-groups_choose(void)
+static void groups_choose(void)
 {
 	size_t kept = 0;
 
@@ -225,8 +217,7 @@ groups_choose(void)
 	n_clients = kept;
 }
 
-static void
-mode_fanout(void)
+static void mode_fanout(void)
 {
 	int64_t begun, cpu, deliveries, took;
 
@@ -254,20 +245,19 @@ mode_fanout(void)
 	close_all(n_clients);
 }
 
-/* direct: each sender has one message outstanding, to the next one; acknowledged means committed. */
+/* direct: each sender has one message outstanding, to the next one; acknowledged means committed.
+ * */
 
 static int64_t n_acks;
 
-static struct client *
-peer_of(const struct client *c)
+static struct client *peer_of(const struct client *c)
 {
 	size_t i = (size_t)(c - clients);
 
 	return &clients[i % 2 == 0 ? i + 1 : i - 1];
 }
 
-static void
-on_direct(struct client *c, const char *payload, size_t len)
+static void on_direct(struct client *c, const char *payload, size_t len)
 {
 	if (is_type(payload, len, "ready")) {
 		n_ready++;
@@ -280,8 +270,7 @@ on_direct(struct client *c, const char *payload, size_t len)
 	}
 }
 
-static void
-mode_direct(void)
+static void mode_direct(void)
 {
 	int64_t begun, acks, took;
 
@@ -303,10 +292,10 @@ mode_direct(void)
 	close_all(n_clients);
 }
 
-/* bare: what one send() of as many bytes costs over loopback, with the reader on the other core: the floor under a delivery. */
+/* bare: what one send() of as many bytes costs over loopback, with the reader on the other core:
+ * the floor under a delivery. */
 
-static void *
-bare_reader(void *arg)
+static void *bare_reader(void *arg)
 {
 	char bytes[65536];
 	int fd = *(int *)arg;
@@ -316,15 +305,14 @@ bare_reader(void *arg)
 	return NULL;
 }
 
-static void
-tcp_pair(int fds[2])
+static void tcp_pair(int fds[2])
 {
 	int listener = socket(AF_INET, SOCK_STREAM, 0);
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(a);
 
-	if (listener < 0 || bind(listener, (struct sockaddr *)&a, len) < 0 || listen(listener, 1) < 0 ||
-	    getsockname(listener, (struct sockaddr *)&a, &len) < 0)
+	if (listener < 0 || bind(listener, (struct sockaddr *)&a, len) < 0 ||
+		listen(listener, 1) < 0 || getsockname(listener, (struct sockaddr *)&a, &len) < 0)
 		bench_fail("cannot listen: %s", strerror(errno));
 	fds[0] = socket(AF_INET, SOCK_STREAM, 0);
 	if (fds[0] < 0 || connect(fds[0], (struct sockaddr *)&a, len) < 0)
@@ -334,8 +322,7 @@ tcp_pair(int fds[2])
 	setsockopt(fds[0], IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
 }
 
-static int64_t
-own_cpu_ns(void)
+static int64_t own_cpu_ns(void)
 {
 	struct timespec t;
 
@@ -345,8 +332,7 @@ own_cpu_ns(void)
 
 #define BARE_PAIRS 100
 
-static void
-mode_bare(void)
+static void mode_bare(void)
 {
 	static int fds[BARE_PAIRS][2];
 	static pthread_t readers[BARE_PAIRS];
@@ -361,7 +347,8 @@ mode_bare(void)
 	cpu = own_cpu_ns();
 	while ((double)(bench_now_ns() - begun) < options.seconds * 1e9) {
 		for (size_t i = 0; i < BARE_PAIRS; i++, n++)
-			if (send(fds[i][0], frame, sizeof(frame), MSG_NOSIGNAL) != (ssize_t)sizeof(frame))
+			if (send(fds[i][0], frame, sizeof(frame), MSG_NOSIGNAL) !=
+				(ssize_t)sizeof(frame))
 				bench_fail("send: %s", strerror(errno));
 		/* One message outstanding: the readers have run before the next round. */
 		usleep(500);
@@ -377,8 +364,8 @@ mode_bare(void)
 
 /* sql: the same rows through post_messages alone, 128 at a time on one connection. */
 
-static void
-put_array(struct buf *b, const char *name, size_t n, void (*item)(struct buf *b, size_t i))
+static void put_array(
+	struct buf *b, const char *name, size_t n, void (*item)(struct buf *b, size_t i))
 {
 	buf_addf(b, "%sarray[", name);
 	for (size_t i = 0; i < n; i++) {
@@ -391,33 +378,28 @@ put_array(struct buf *b, const char *name, size_t n, void (*item)(struct buf *b,
 
 static unsigned sql_batch;
 
-static void
-put_sender(struct buf *b, size_t i)
+static void put_sender(struct buf *b, size_t i)
 {
 	buf_add_i64(b, clients[i].user_id);
 }
 
-static void
-put_receiver(struct buf *b, size_t i)
+static void put_receiver(struct buf *b, size_t i)
 {
 	buf_add_i64(b, peer_of(&clients[i])->user_id);
 }
 
-static void
-put_content(struct buf *b, size_t i)
+static void put_content(struct buf *b, size_t i)
 {
 	(void)i;
 	buf_addf(b, "'%s'", content);
 }
 
-static void
-put_client_id(struct buf *b, size_t i)
+static void put_client_id(struct buf *b, size_t i)
 {
 	buf_addf(b, "'s%lld-%u-%zu'", (long long)run_id, sql_batch, i);
 }
 
-static void
-mode_sql(void)
+static void mode_sql(void)
 {
 	PGconn *pg = PQconnectdb(options.database);
 	size_t n = n_clients < 128 ? n_clients : 128;
@@ -459,26 +441,27 @@ static const struct {
 	{ "sql", mode_sql, false },
 };
 
-static void
-usage(FILE *to)
+static void usage(FILE *to)
 {
-	fputs("usage: load MODE [--port N] [--tokens FILE] [--n CLIENTS] [--seconds S] [--pids PID,…] [--database CONNINFO]\n"
-	      "  connect  CLIENTS authenticated sockets: how fast, and their memory in the workers\n"
+	fputs("usage: load MODE [--port N] [--tokens FILE] [--n CLIENTS] [--seconds S] [--pids "
+	      "PID,…] [--database CONNINFO]\n"
+	      "  connect  CLIENTS authenticated sockets: how fast, and their memory in the "
+	      "workers\n"
 	      "  fanout   one message outstanding in each group: the workers' CPU for a delivery\n"
 	      "  direct   one message outstanding for each client, 1:1: acknowledged a second\n"
 	      "  bare     one send() over loopback, without any server\n"
-	      "  sql      the rows of `direct` through the database alone\n", to);
+	      "  sql      the rows of `direct` through the database alone\n",
+		to);
 }
 
-static void
-read_pids(char *list)
+static void read_pids(char *list)
 {
-	for (char *p = strtok(list, ","); p != NULL && options.n_pids < PIDS_MAX; p = strtok(NULL, ","))
+	for (char *p = strtok(list, ","); p != NULL && options.n_pids < PIDS_MAX;
+		p = strtok(NULL, ","))
 		options.pids[options.n_pids++] = (pid_t)atoi(p);
 }
 
-int
-main(int argc, char **argv)
+int main(int argc, char **argv)
 {
 	static const struct option longopts[] = {
 		{ "port", required_argument, NULL, 'p' },

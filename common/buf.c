@@ -9,23 +9,20 @@
 
 #define FIRST_CAP 64
 
-void
-buf_fini(struct buf *b)
+void buf_fini(struct buf *b)
 {
 	free(b->data);
 	*b = (struct buf)BUF_EMPTY;
 }
 
-void
-buf_reset(struct buf *b, size_t keep_bytes)
+void buf_reset(struct buf *b, size_t keep_bytes)
 {
 	if (b->cap > keep_bytes)
 		buf_fini(b);
 	b->len = 0;
 }
 
-char *
-buf_reserve(struct buf *b, size_t n)
+char *buf_reserve(struct buf *b, size_t n)
 {
 	if (n > b->cap - b->len || b->data == NULL) {
 		size_t cap = b->cap ? b->cap : FIRST_CAP;
@@ -42,32 +39,28 @@ buf_reserve(struct buf *b, size_t n)
 	return b->data + b->len;
 }
 
-void
-buf_add(struct buf *b, const void *bytes, size_t n)
+void buf_add(struct buf *b, const void *bytes, size_t n)
 {
 	if (n == 0)
-		return;	/* memcpy from NULL is undefined even for no bytes */
+		return; /* memcpy from NULL is undefined even for no bytes */
 	memcpy(buf_reserve(b, n), bytes, n);
 	b->len += n;
 }
 
-void
-buf_add_str(struct buf *b, const char *s)
+void buf_add_str(struct buf *b, const char *s)
 {
 	buf_add(b, s, strlen(s));
 }
 
-void
-buf_add_char(struct buf *b, char c)
+void buf_add_char(struct buf *b, char c)
 {
 	*buf_reserve(b, 1) = c;
 	b->len++;
 }
 
-void
-buf_add_u64(struct buf *b, uint64_t n)
+void buf_add_u64(struct buf *b, uint64_t n)
 {
-	char digits[20];	/* 2^64 - 1 has 20 */
+	char digits[20]; /* 2^64 - 1 has 20 */
 	size_t at = sizeof(digits);
 
 	do {
@@ -77,19 +70,17 @@ buf_add_u64(struct buf *b, uint64_t n)
 	buf_add(b, digits + at, sizeof(digits) - at);
 }
 
-void
-buf_add_i64(struct buf *b, int64_t n)
+void buf_add_i64(struct buf *b, int64_t n)
 {
 	if (n < 0) {
 		buf_add_char(b, '-');
-		buf_add_u64(b, -(uint64_t)n);	/* unsigned: INT64_MIN has no positive */
+		buf_add_u64(b, -(uint64_t)n); /* unsigned: INT64_MIN has no positive */
 	} else {
 		buf_add_u64(b, (uint64_t)n);
 	}
 }
 
-void
-buf_addf(struct buf *b, const char *fmt, ...)
+void buf_addf(struct buf *b, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -98,8 +89,7 @@ buf_addf(struct buf *b, const char *fmt, ...)
 	va_end(ap);
 }
 
-void
-buf_addfv(struct buf *b, const char *fmt, va_list ap)
+void buf_addfv(struct buf *b, const char *fmt, va_list ap)
 {
 	char *to = buf_reserve(b, FIRST_CAP);
 	va_list again;
@@ -117,8 +107,7 @@ buf_addfv(struct buf *b, const char *fmt, va_list ap)
 	b->len += (size_t)n;
 }
 
-void
-buf_drain(struct buf *b, size_t n)
+void buf_drain(struct buf *b, size_t n)
 {
 	assert(n <= b->len);
 	if (n == 0)
@@ -127,8 +116,7 @@ buf_drain(struct buf *b, size_t n)
 	memmove(b->data, b->data + n, b->len);
 }
 
-const char *
-buf_cstr(struct buf *b)
+const char *buf_cstr(struct buf *b)
 {
 	*buf_reserve(b, 1) = '\0';
 	return b->data;

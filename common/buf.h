@@ -14,12 +14,15 @@
 #include <stdint.h>
 
 struct buf {
-	char *data;	/* not NUL-terminated; NULL while cap is 0 */
-	size_t len;	/* bytes in use */
-	size_t cap;	/* bytes allocated */
+	char *data; /* not NUL-terminated; NULL while cap is 0 */
+	size_t len; /* bytes in use */
+	size_t cap; /* bytes allocated */
 };
 
-#define BUF_EMPTY { NULL, 0, 0 }
+#define BUF_EMPTY          \
+	{                  \
+		NULL, 0, 0 \
+	}
 
 /* Frees the memory; the buffer is empty and usable afterwards. */
 void buf_fini(struct buf *b);
@@ -37,8 +40,8 @@ char *buf_reserve(struct buf *b, size_t n);
 void buf_add(struct buf *b, const void *bytes, size_t n);
 void buf_add_str(struct buf *b, const char *s);
 void buf_add_char(struct buf *b, char c);
-void buf_add_u64(struct buf *b, uint64_t n);	/* decimal */
-void buf_add_i64(struct buf *b, int64_t n);	/* decimal */
+void buf_add_u64(struct buf *b, uint64_t n); /* decimal */
+void buf_add_i64(struct buf *b, int64_t n); /* decimal */
 void buf_addf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void buf_addfv(struct buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 

@@ -5,10 +5,9 @@
 #include <time.h>
 
 #define YEAR_0000_MS INT64_C(-62167219200000)
-#define YEAR_9999_MS INT64_C(253402300799999)	/* its last millisecond */
+#define YEAR_9999_MS INT64_C(253402300799999) /* its last millisecond */
 
-static int64_t
-now_ms(clockid_t clock)
+static int64_t now_ms(clockid_t clock)
 {
 	struct timespec now;
 	int failed = clock_gettime(clock, &now);
@@ -17,21 +16,18 @@ now_ms(clockid_t clock)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-int64_t
-clock_mono_ms(void)
+int64_t clock_mono_ms(void)
 {
 	return now_ms(CLOCK_MONOTONIC);
 }
 
-int64_t
-clock_wall_ms(void)
+int64_t clock_wall_ms(void)
 {
 	return now_ms(CLOCK_REALTIME);
 }
 
 /* By hand, because printf takes several times as long and every message carries a time. */
-static void
-put_digits(char *out, int width, int n)
+static void put_digits(char *out, int width, int n)
 {
 	while (width > 0) {
 		out[--width] = (char)('0' + n % 10);
@@ -39,8 +35,7 @@ put_digits(char *out, int width, int n)
 	}
 }
 
-void
-clock_rfc3339(char out[CLOCK_RFC3339_SIZE], int64_t wall_ms)
+void clock_rfc3339(char out[CLOCK_RFC3339_SIZE], int64_t wall_ms)
 {
 	struct tm tm;
 	time_t seconds;
@@ -52,7 +47,7 @@ clock_rfc3339(char out[CLOCK_RFC3339_SIZE], int64_t wall_ms)
 		wall_ms = YEAR_9999_MS;
 	seconds = wall_ms / 1000;
 	ms = (int)(wall_ms % 1000);
-	if (ms < 0) {	/* before 1970 C rounds towards zero; a time rounds down */
+	if (ms < 0) { /* before 1970 C rounds towards zero; a time rounds down */
 		ms += 1000;
 		seconds--;
 	}

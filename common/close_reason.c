@@ -10,26 +10,22 @@ static const struct {
 #undef CLOSE
 };
 
-const char *
-close_reason_word(enum close_reason r)
+const char *close_reason_word(enum close_reason r)
 {
 	return reasons[r].word;
 }
 
-uint16_t
-close_reason_code(enum close_reason r)
+uint16_t close_reason_code(enum close_reason r)
 {
 	return reasons[r].code;
 }
 
-const char *
-close_reason_sentence(enum close_reason r)
+const char *close_reason_sentence(enum close_reason r)
 {
 	return reasons[r].sentence;
 }
 
-enum close_reason
-close_reason_of_codec(uint16_t code)
+enum close_reason close_reason_of_codec(uint16_t code)
 {
 	switch (code) {
 	case 1003:

@@ -16,7 +16,7 @@ enum close_reason {
 };
 
 const char *close_reason_word(enum close_reason r);
-uint16_t close_reason_code(enum close_reason r);	/* 0: no close frame */
+uint16_t close_reason_code(enum close_reason r); /* 0: no close frame */
 const char *close_reason_sentence(enum close_reason r);
 
 /* The reason for a code that the frame codec found (1002, 1003, 1007, 1009). */

@@ -13,26 +13,22 @@ static const struct {
 #undef ERROR
 };
 
-const char *
-error_code(enum error e)
+const char *error_code(enum error e)
 {
 	return errors[e].code;
 }
 
-int
-error_status(enum error e)
+int error_status(enum error e)
 {
 	return errors[e].status;
 }
 
-const char *
-error_sentence(enum error e)
+const char *error_sentence(enum error e)
 {
 	return errors[e].sentence;
 }
 
-enum error
-error_by_code(const char *name)
+enum error error_by_code(const char *name)
 {
 	for (unsigned i = 0; i < ERROR_N; i++)
 		if (strcmp(errors[i].code, name) == 0)

@@ -22,7 +22,8 @@ int error_status(enum error e);
 
 const char *error_sentence(enum error e);
 
-/* The error whose code is name; ERROR_internal where there is none (a status the database and this table do not share). */
+/* The error whose code is name; ERROR_internal where there is none (a status the database and this
+ * table do not share). */
 enum error error_by_code(const char *name);
 
 #endif

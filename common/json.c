@@ -15,8 +15,7 @@
 static const char not_json[] = "This is not valid JSON.";
 
 /* RFC 8259 7: what a string cannot hold as it is. */
-static bool
-must_escape(unsigned char c)
+static bool must_escape(unsigned char c)
 {
 	return c < 0x20 || c == '"' || c == '\\';
 }
@@ -26,22 +25,20 @@ must_escape(unsigned char c)
  * byte, subtracting 0x20 only of one below it; bytes from 0x80 up are masked out. Exact for "any":
  * a borrow that spreads comes from a hit below it.
  */
-static bool
-any_must_escape(uint64_t eight)
+static bool any_must_escape(uint64_t eight)
 {
 	const uint64_t ones = UINT64_C(0x0101010101010101);
 	const uint64_t tops = ones * 0x80;
 	uint64_t quote = eight ^ ones * '"';
 	uint64_t backslash = eight ^ ones * '\\';
 	uint64_t hit = ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash) |
-	    ((eight - ones * 0x20) & ~eight);
+		((eight - ones * 0x20) & ~eight);
 
 	return hit & tops;
 }
 
 /* How many bytes from s on may stand in a string as they are. */
-static size_t
-plain_run(const char *s, size_t len)
+static size_t plain_run(const char *s, size_t len)
 {
 	size_t n = 0;
 	uint64_t eight;
@@ -66,23 +63,20 @@ struct check {
 
 static bool check_value(struct check *c);
 
-static bool
-fail(struct check *c, const char *why)
+static bool fail(struct check *c, const char *why)
 {
 	c->why = why;
 	return false;
 }
 
-static void
-skip_space(struct check *c)
+static void skip_space(struct check *c)
 {
 	while (c->at < c->end &&
-	    (*c->at == ' ' || *c->at == '\t' || *c->at == '\n' || *c->at == '\r'))
+		(*c->at == ' ' || *c->at == '\t' || *c->at == '\n' || *c->at == '\r'))
 		c->at++;
 }
 
-static bool
-take(struct check *c, char wanted)
+static bool take(struct check *c, char wanted)
 {
 	if (c->at == c->end || *c->at != wanted)
 		return false;
@@ -90,8 +84,7 @@ take(struct check *c, char wanted)
 	return true;
 }
 
-static bool
-check_word(struct check *c, const char *word)
+static bool check_word(struct check *c, const char *word)
 {
 	size_t len = strlen(word);
 
@@ -102,8 +95,7 @@ check_word(struct check *c, const char *word)
 }
 
 /* Not isdigit: that asks the locale. */
-static size_t
-take_digits(struct check *c)
+static size_t take_digits(struct check *c)
 {
 	const char *start = c->at;
 
@@ -116,8 +108,7 @@ take_digits(struct check *c)
  * RFC 8259 6. Where rounding or underflow could make an integer of it (9007199254740991.4,
  * 1e-999), and where it is longer than cJSON can read, it becomes infinity and blanks.
  */
-static bool
-check_number(struct check *c)
+static bool check_number(struct check *c)
 {
 	static const char infinite[] = "1e999";
 	char *start = c->at;
@@ -140,14 +131,13 @@ check_number(struct check *c)
 	}
 	if (!exact || c->at - start > NUMBER_EXACT_MAX) {
 		memset(start, ' ', (size_t)(c->at - start));
-		memcpy(start, infinite, sizeof(infinite) - 1);	/* 1e100 is as long */
+		memcpy(start, infinite, sizeof(infinite) - 1); /* 1e100 is as long */
 	}
 	return true;
 }
 
 /* Four hex digits to 0..FFFF, or -1. */
-static int
-take_hex4(struct check *c)
+static int take_hex4(struct check *c)
 {
 	int unit = 0;
 
@@ -167,21 +157,18 @@ take_hex4(struct check *c)
 	return unit;
 }
 
-static bool
-is_high_surrogate(int unit)
+static bool is_high_surrogate(int unit)
 {
 	return unit >= 0xD800 && unit <= 0xDBFF;
 }
 
-static bool
-is_low_surrogate(int unit)
+static bool is_low_surrogate(int unit)
 {
 	return unit >= 0xDC00 && unit <= 0xDFFF;
 }
 
 /* Behind `\u`. Marks it where it is NUL, or a surrogate without its other half. */
-static bool
-check_unicode_escape(struct check *c)
+static bool check_unicode_escape(struct check *c)
 {
 	char *start = c->at - 2;
 	int unit = take_hex4(c);
@@ -192,7 +179,7 @@ check_unicode_escape(struct check *c)
 		struct check ahead = *c;
 
 		if (take(&ahead, '\\') && take(&ahead, 'u') &&
-		    is_low_surrogate(take_hex4(&ahead))) {
+			is_low_surrogate(take_hex4(&ahead))) {
 			c->at = ahead.at;
 			return true;
 		}
@@ -202,8 +189,7 @@ check_unicode_escape(struct check *c)
 	return true;
 }
 
-static bool
-check_string(struct check *c)
+static bool check_string(struct check *c)
 {
 	if (!take(c, '"'))
 		return fail(c, not_json);
@@ -212,7 +198,7 @@ check_string(struct check *c)
 		if (take(c, '"'))
 			return true;
 		if (!take(c, '\\'))
-			break;	/* a control character, or the end */
+			break; /* a control character, or the end */
 		if (take(c, 'u')) {
 			if (!check_unicode_escape(c))
 				return false;
@@ -225,8 +211,7 @@ check_string(struct check *c)
 	return fail(c, not_json);
 }
 
-static bool
-check_member(struct check *c)
+static bool check_member(struct check *c)
 {
 	skip_space(c);
 	if (!check_string(c))
@@ -236,8 +221,7 @@ check_member(struct check *c)
 }
 
 /* What stands between `[` or `{`, already taken, and its close. */
-static bool
-check_list(struct check *c, bool (*check_item)(struct check *), char close)
+static bool check_list(struct check *c, bool (*check_item)(struct check *), char close)
 {
 	if (++c->depth > JSON_DEPTH_MAX)
 		return fail(c, "This JSON is nested too deep.");
@@ -255,8 +239,7 @@ check_list(struct check *c, bool (*check_item)(struct check *), char close)
 }
 
 /* One value with the white space around it. Recursion ends at JSON_DEPTH_MAX. */
-static bool
-check_value(struct check *c)
+static bool check_value(struct check *c)
 {
 	bool good;
 
@@ -289,8 +272,7 @@ check_value(struct check *c)
 	return good;
 }
 
-cJSON *
-json_parse(const char *text, size_t len, const char **why)
+cJSON *json_parse(const char *text, size_t len, const char **why)
 {
 	struct check c = { NULL, NULL, 0, NULL };
 	cJSON *document = NULL;
@@ -318,15 +300,13 @@ json_parse(const char *text, size_t len, const char **why)
 	return document;
 }
 
-static enum json_get
-get(const cJSON *object, const char *name, const cJSON **item)
+static enum json_get get(const cJSON *object, const char *name, const cJSON **item)
 {
 	*item = cJSON_GetObjectItemCaseSensitive(object, name);
 	return *item == NULL || cJSON_IsNull(*item) ? JSON_MISSING : JSON_OK;
 }
 
-enum json_get
-json_get_str(const cJSON *object, const char *name, const char **s, size_t *len)
+enum json_get json_get_str(const cJSON *object, const char *name, const char **s, size_t *len)
 {
 	const cJSON *item;
 	size_t n;
@@ -343,8 +323,7 @@ json_get_str(const cJSON *object, const char *name, const char **s, size_t *len)
 	return JSON_OK;
 }
 
-enum json_get
-json_get_int(const cJSON *object, const char *name, int64_t *n)
+enum json_get json_get_int(const cJSON *object, const char *name, int64_t *n)
 {
 	const cJSON *item;
 
@@ -355,8 +334,7 @@ json_get_int(const cJSON *object, const char *name, int64_t *n)
 	return json_int(item, n) ? JSON_OK : JSON_BAD_VALUE;
 }
 
-enum json_get
-json_get_bool(const cJSON *object, const char *name, bool *b)
+enum json_get json_get_bool(const cJSON *object, const char *name, bool *b)
 {
 	const cJSON *item;
 
@@ -368,14 +346,7 @@ json_get_bool(const cJSON *object, const char *name, bool *b)
 	return JSON_OK;
 }
 
-bool
-json_is_null(const cJSON *object, const char *name)
-{
-	return cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(object, name));
-}
-
-bool
-json_int(const cJSON *item, int64_t *n)
+bool json_int(const cJSON *item, int64_t *n)
 {
 	double value;
 
@@ -391,12 +362,16 @@ json_int(const cJSON *item, int64_t *n)
 	return true;
 }
 
-static void
-put_escape(struct buf *b, unsigned char c)
+static void put_escape(struct buf *b, unsigned char c)
 {
 	static const char letter[] = {
-		['"'] = '"', ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n',
-		['\r'] = 'r', ['\t'] = 't',
+		['"'] = '"',
+		['\\'] = '\\',
+		['\b'] = 'b',
+		['\f'] = 'f',
+		['\n'] = 'n',
+		['\r'] = 'r',
+		['\t'] = 't',
 	};
 
 	buf_add_char(b, '\\');
@@ -406,8 +381,7 @@ put_escape(struct buf *b, unsigned char c)
 		buf_addf(b, "u%04x", c);
 }
 
-void
-json_put_str(struct buf *b, const char *s, size_t len)
+void json_put_str(struct buf *b, const char *s, size_t len)
 {
 	buf_add_char(b, '"');
 	for (size_t i = 0; i < len;) {
@@ -421,8 +395,7 @@ json_put_str(struct buf *b, const char *s, size_t len)
 	buf_add_char(b, '"');
 }
 
-void
-json_put_cstr(struct buf *b, const char *s)
+void json_put_cstr(struct buf *b, const char *s)
 {
 	if (s != NULL)
 		json_put_str(b, s, strlen(s));

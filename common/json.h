@@ -22,7 +22,7 @@
 #include "buf.h"
 
 #define JSON_DEPTH_MAX 32
-#define JSON_INT_MAX ((INT64_C(1) << 53) - 1)	/* ids are below 2^53 */
+#define JSON_INT_MAX ((INT64_C(1) << 53) - 1) /* ids are below 2^53 */
 
 /*
  * Parses one JSON text (len bytes, need not be NUL-terminated; white space around it is allowed).
@@ -34,9 +34,9 @@ cJSON *json_parse(const char *text, size_t len, const char **why);
 /* What a look-up of a typed value found. */
 enum json_get {
 	JSON_OK,
-	JSON_MISSING,	/* no such member, or null */
+	JSON_MISSING, /* no such member, or null */
 	JSON_BAD_TYPE,
-	JSON_BAD_VALUE	/* text with NUL or lone surrogate; no integer within +-(2^53 - 1) */
+	JSON_BAD_VALUE /* text with NUL or lone surrogate; no integer within +-(2^53 - 1) */
 };
 
 /*
@@ -47,8 +47,6 @@ enum json_get {
 enum json_get json_get_str(const cJSON *object, const char *name, const char **s, size_t *len);
 enum json_get json_get_int(const cJSON *object, const char *name, int64_t *n);
 enum json_get json_get_bool(const cJSON *object, const char *name, bool *b);
-/* Presence of a member with the value null: PATCH tells an absent field from a cleared one. */
-bool json_is_null(const cJSON *object, const char *name);
 
 /* One JSON value that is a whole number within +-(2^53 - 1)? Writes it to *n. */
 bool json_int(const cJSON *item, int64_t *n);
@@ -58,6 +56,6 @@ bool json_int(const cJSON *item, int64_t *n);
  * (", \ and C0; nothing else).
  */
 void json_put_str(struct buf *b, const char *s, size_t len);
-void json_put_cstr(struct buf *b, const char *s);	/* NULL writes null */
+void json_put_cstr(struct buf *b, const char *s); /* NULL writes null */
 
 #endif

@@ -16,8 +16,8 @@
 #define CONTEXT_SIZE 64
 
 static struct {
-	int fd;			/* -1 for syslog */
-	char *path;		/* of the file; NULL for stderr and syslog */
+	int fd; /* -1 for syslog */
+	char *path; /* of the file; NULL for stderr and syslog */
 	enum log_level least;
 	char context[CONTEXT_SIZE];
 } out = { STDERR_FILENO, NULL, LOG_LEVEL_INFO, "" };
@@ -32,15 +32,13 @@ static const struct {
 	[LOG_LEVEL_ERROR] = { "error", LOG_ERR },
 };
 
-static int
-open_file(const char *path)
+static int open_file(const char *path)
 {
 	return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
 }
 
 /* Takes fd and path over in place of what was open before. */
-static void
-set_target(int fd, char *path)
+static void set_target(int fd, char *path)
 {
 	if (out.path != NULL) {
 		close(out.fd);
@@ -50,13 +48,12 @@ set_target(int fd, char *path)
 	out.path = path;
 }
 
-int
-log_open(const char *target, enum log_level least)
+int log_open(const char *target, enum log_level least)
 {
 	if (strcmp(target, "stderr") == 0) {
 		set_target(STDERR_FILENO, NULL);
 	} else if (strcmp(target, "syslog") == 0) {
-		openlog(NULL, LOG_PID, LOG_DAEMON);	/* NULL: the program's name */
+		openlog(NULL, LOG_PID, LOG_DAEMON); /* NULL: the program's name */
 		set_target(-1, NULL);
 	} else if (target[0] == '/') {
 		char *path = strdup(target);
@@ -81,8 +78,7 @@ log_open(const char *target, enum log_level least)
 	return 0;
 }
 
-int
-log_reopen(void)
+int log_reopen(void)
 {
 	int fd;
 
@@ -96,14 +92,12 @@ log_reopen(void)
 	return 0;
 }
 
-void
-log_set_level(enum log_level least)
+void log_set_level(enum log_level least)
 {
 	out.least = least;
 }
 
-enum log_level
-log_level_named(const char *word)
+enum log_level log_level_named(const char *word)
 {
 	enum log_level level = LOG_LEVEL_DEBUG;
 
@@ -112,8 +106,7 @@ log_level_named(const char *word)
 	return level;
 }
 
-void
-log_set_context(const char *context)
+void log_set_context(const char *context)
 {
 	snprintf(out.context, sizeof(out.context), "%s", context);
 }
@@ -157,11 +150,11 @@ write_line(enum log_level level, const char *fmt, va_list ap)
 	}
 	if (out.context[0] != '\0')
 		line_add(line, sizeof(line), &len, "%s ", out.context);
-	errno = error;	/* for %m */
+	errno = error; /* for %m */
 	line_addv(line, sizeof(line), &len, fmt, ap);
 	for (size_t i = 0; i < len; i++)
 		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7F)
-			line[i] = ' ';	/* one call, one line, whatever was passed in */
+			line[i] = ' '; /* one call, one line, whatever was passed in */
 	if (out.fd >= 0) {
 		ssize_t n;
 
@@ -175,54 +168,48 @@ write_line(enum log_level level, const char *fmt, va_list ap)
 	errno = error;
 }
 
-#define LOG_AT(level, fmt) do { \
-	if ((level) >= out.least) { \
-		va_list ap; \
-		va_start(ap, fmt); \
-		write_line(level, fmt, ap); \
-		va_end(ap); \
-	} \
-} while (0)
+#define LOG_AT(level, fmt)                          \
+	do {                                        \
+		if ((level) >= out.least) {         \
+			va_list ap;                 \
+			va_start(ap, fmt);          \
+			write_line(level, fmt, ap); \
+			va_end(ap);                 \
+		}                                   \
+	} while (0)
 
-void
-log_debug(const char *fmt, ...)
+void log_debug(const char *fmt, ...)
 {
 	LOG_AT(LOG_LEVEL_DEBUG, fmt);
 }
 
-void
-log_info(const char *fmt, ...)
+void log_info(const char *fmt, ...)
 {
 	LOG_AT(LOG_LEVEL_INFO, fmt);
 }
 
-void
-log_warn(const char *fmt, ...)
+void log_warn(const char *fmt, ...)
 {
 	LOG_AT(LOG_LEVEL_WARN, fmt);
 }
 
-void
-log_error(const char *fmt, ...)
+void log_error(const char *fmt, ...)
 {
 	LOG_AT(LOG_LEVEL_ERROR, fmt);
 }
 
-void
-log_fatal(const char *fmt, ...)
+void log_fatal(const char *fmt, ...)
 {
 	LOG_AT(LOG_LEVEL_ERROR, fmt);
 	exit(1);
 }
 
-static bool
-is_plain(unsigned char c)
+static bool is_plain(unsigned char c)
 {
 	return c >= 0x20 && c < 0x7F && c != '"' && c != '\\';
 }
 
-const char *
-log_quote(char *word, size_t cap, const char *s, size_t len)
+const char *log_quote(char *word, size_t cap, const char *s, size_t len)
 {
 	static const char hex[] = "0123456789abcdef";
 	size_t at = 0, cut = 0, i;
@@ -234,7 +221,7 @@ log_quote(char *word, size_t cap, const char *s, size_t len)
 		bool plain = is_plain(c);
 
 		if (at + sizeof("\"...") <= cap)
-			cut = at;	/* the furthest place from which the word can be cut */
+			cut = at; /* the furthest place from which the word can be cut */
 		if (at + (plain ? 1 : 4) + sizeof("\"") > cap)
 			break;
 		if (plain) {

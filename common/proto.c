@@ -5,24 +5,21 @@
 #include "clock.h"
 #include "json.h"
 
-int64_t
-conv_chat_id(const struct conv *c, int64_t viewer)
+int64_t conv_chat_id(const struct conv *c, int64_t viewer)
 {
 	if (c->kind == CONV_GROUP)
 		return c->id;
 	return c->user_lo == viewer ? c->user_hi : c->user_lo;
 }
 
-static void
-put_name(struct buf *b, const char *name)
+static void put_name(struct buf *b, const char *name)
 {
 	buf_add_char(b, '"');
 	buf_add_str(b, name);
 	buf_add(b, "\":", 2);
 }
 
-void
-proto_put_time(struct buf *b, const char *name, int64_t wall_ms)
+void proto_put_time(struct buf *b, const char *name, int64_t wall_ms)
 {
 	put_name(b, name);
 	if (wall_ms == 0) {
@@ -35,8 +32,7 @@ proto_put_time(struct buf *b, const char *name, int64_t wall_ms)
 	buf_add_char(b, '"');
 }
 
-void
-proto_put_id(struct buf *b, const char *name, int64_t id)
+void proto_put_id(struct buf *b, const char *name, int64_t id)
 {
 	put_name(b, name);
 	if (id == 0)
@@ -45,8 +41,7 @@ proto_put_id(struct buf *b, const char *name, int64_t id)
 		buf_add_i64(b, id);
 }
 
-void
-proto_put_text(struct buf *b, const char *name, struct text t)
+void proto_put_text(struct buf *b, const char *name, struct text t)
 {
 	put_name(b, name);
 	if (t.data == NULL)
@@ -55,8 +50,7 @@ proto_put_text(struct buf *b, const char *name, struct text t)
 		json_put_str(b, t.data, t.len);
 }
 
-static const char *
-kind_word(uint8_t kind)
+static const char *kind_word(uint8_t kind)
 {
 	switch (kind) {
 	case MESSAGE_JOIN:
@@ -70,8 +64,7 @@ kind_word(uint8_t kind)
 	}
 }
 
-void
-proto_put_message(struct buf *b, const struct message *m, const struct conv *c, int64_t viewer)
+void proto_put_message(struct buf *b, const struct message *m, const struct conv *c, int64_t viewer)
 {
 	proto_put_id(b, "message_id", m->message_id);
 	buf_add_str(b, ",\"chat_id\":");
@@ -102,7 +95,8 @@ proto_put_message(struct buf *b, const struct message *m, const struct conv *c, 
 	}
 }
 
-/* The fixed part as it lies in the ring; every field is copied, so nothing need be aligned there. */
+/* The fixed part as it lies in the ring; every field is copied, so nothing need be aligned there.
+ * */
 struct fixed {
 	uint8_t type, event, on, conv_kind, message_kind, deleted, has_content, has_client_id;
 	uint32_t content_len;
@@ -115,8 +109,8 @@ struct fixed {
 
 _Static_assert(sizeof(struct fixed) <= RECORD_FIXED_SIZE, "RECORD_FIXED_SIZE holds the fixed part");
 
-void
-record_encode(const struct record *r, uint8_t fixed[RECORD_FIXED_SIZE], struct iovec iov[RECORD_IOV])
+void record_encode(
+	const struct record *r, uint8_t fixed[RECORD_FIXED_SIZE], struct iovec iov[RECORD_IOV])
 {
 	const struct message *m = &r->message;
 	struct fixed f = {
@@ -152,14 +146,12 @@ record_encode(const struct record *r, uint8_t fixed[RECORD_FIXED_SIZE], struct i
 	iov[2] = (struct iovec){ (void *)(uintptr_t)m->client_id.data, m->client_id.len };
 }
 
-static struct text
-text_at(const uint8_t *bytes, size_t len, bool present)
+static struct text text_at(const uint8_t *bytes, size_t len, bool present)
 {
 	return present ? (struct text){ (const char *)bytes, len } : (struct text){ NULL, 0 };
 }
 
-bool
-record_decode(struct record *r, const uint8_t *bytes, size_t len)
+bool record_decode(struct record *r, const uint8_t *bytes, size_t len)
 {
 	struct fixed f;
 

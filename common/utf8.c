@@ -12,15 +12,14 @@
 	((utf8_state)(missing) << 16 | (utf8_state)(least) << 8 | (utf8_state)(greatest))
 #define MISSING(state) ((state) >> 16)
 #define LEAST(state) ((state) >> 8 & 0xFF)
-#define GREATEST(state) ((state) & 0xFF)
+#define GREATEST(state) ((state)&0xFF)
 
-static utf8_state
-first_byte(uint8_t byte)
+static utf8_state first_byte(uint8_t byte)
 {
 	if (byte < 0x80)
 		return UTF8_START;
 	if (byte < 0xC2)
-		return UTF8_BROKEN;	/* a continuation, or overlong for ASCII */
+		return UTF8_BROKEN; /* a continuation, or overlong for ASCII */
 	if (byte < 0xE0)
 		return WANT(1, 0x80, 0xBF);
 	if (byte < 0xF0)
@@ -30,8 +29,7 @@ first_byte(uint8_t byte)
 	return UTF8_BROKEN;
 }
 
-static utf8_state
-next_byte(utf8_state state, uint8_t byte)
+static utf8_state next_byte(utf8_state state, uint8_t byte)
 {
 	if (byte < LEAST(state) || byte > GREATEST(state))
 		return UTF8_BROKEN;
@@ -40,8 +38,7 @@ next_byte(utf8_state state, uint8_t byte)
 	return WANT(MISSING(state) - 1, 0x80, 0xBF);
 }
 
-static const uint8_t *
-skip_ascii(const uint8_t *at, const uint8_t *end)
+static const uint8_t *skip_ascii(const uint8_t *at, const uint8_t *end)
 {
 	uint64_t eight;
 
@@ -56,8 +53,7 @@ skip_ascii(const uint8_t *at, const uint8_t *end)
 	return at;
 }
 
-utf8_state
-utf8_feed(utf8_state state, const void *bytes, size_t len)
+utf8_state utf8_feed(utf8_state state, const void *bytes, size_t len)
 {
 	const uint8_t *at = bytes;
 	const uint8_t *end = at + len;
@@ -74,19 +70,17 @@ utf8_feed(utf8_state state, const void *bytes, size_t len)
 	return state;
 }
 
-bool
-utf8_valid(const void *bytes, size_t len)
+bool utf8_valid(const void *bytes, size_t len)
 {
 	return utf8_feed(UTF8_START, bytes, len) == UTF8_START;
 }
 
-size_t
-utf8_count(const void *bytes, size_t len)
+size_t utf8_count(const void *bytes, size_t len)
 {
 	const uint8_t *at = bytes;
 	size_t n = 0;
 
 	for (size_t i = 0; i < len; i++)
-		n += (at[i] & 0xC0) != 0x80;	/* every byte but the continuations */
+		n += (at[i] & 0xC0) != 0x80; /* every byte but the continuations */
 	return n;
 }

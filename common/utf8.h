@@ -13,7 +13,7 @@
 /* State between pieces of one text; 0 at its start and between whole characters. */
 typedef uint32_t utf8_state;
 #define UTF8_START 0u
-#define UTF8_BROKEN 1u	/* final: the text can no longer become valid */
+#define UTF8_BROKEN 1u /* final: the text can no longer become valid */
 
 /*
  * Feeds len bytes; returns the new state. UTF8_BROKEN at the first byte that cannot stand there

@@ -7,9 +7,9 @@
 #define OPCODE 0x0F
 #define MASKED 0x80
 #define LEN7 0x7F
-#define LEN_IS_16 126	/* values of LEN7: the length follows in 16 or in 64 bits */
+#define LEN_IS_16 126 /* values of LEN7: the length follows in 16 or in 64 bits */
 #define LEN_IS_64 127
-#define CONTROL 0x08	/* the bit that control opcodes share */
+#define CONTROL 0x08 /* the bit that control opcodes share */
 #define MASK_SIZE 4
 
 enum {
@@ -23,28 +23,27 @@ enum {
 struct header {
 	uint8_t opcode;
 	bool fin;
-	uint8_t size;	/* bytes of the header, mask included */
-	uint64_t len;	/* of the payload */
+	uint8_t size; /* bytes of the header, mask included */
+	uint64_t len; /* of the payload */
 };
 
-void
-wsframe_parser_init(struct wsframe_parser *p, enum wsframe_role ours, uint32_t message_max,
-    bool refuse_binary)
+void wsframe_parser_init(
+	struct wsframe_parser *p, enum wsframe_role ours, uint32_t message_max, bool refuse_binary)
 {
 	*p = (struct wsframe_parser){
-		.message_max = message_max, .role = (uint8_t)ours, .refuse_binary = refuse_binary,
+		.message_max = message_max,
+		.role = (uint8_t)ours,
+		.refuse_binary = refuse_binary,
 	};
 }
 
-static bool
-is_control(uint8_t opcode)
+static bool is_control(uint8_t opcode)
 {
 	return opcode & CONTROL;
 }
 
 /* The close code that the first two bytes earn by themselves, or 0. RFC 6455 5.2, 5.4, 5.5. */
-static uint16_t
-first_bytes_error(const struct wsframe_parser *p, const uint8_t *at)
+static uint16_t first_bytes_error(const struct wsframe_parser *p, const uint8_t *at)
 {
 	uint8_t opcode = at[0] & OPCODE;
 	bool masked = at[1] & MASKED;
@@ -68,8 +67,7 @@ first_bytes_error(const struct wsframe_parser *p, const uint8_t *at)
 	}
 }
 
-static uint64_t
-big_endian(const uint8_t *at, size_t n)
+static uint64_t big_endian(const uint8_t *at, size_t n)
 {
 	uint64_t value = 0;
 
@@ -79,9 +77,8 @@ big_endian(const uint8_t *at, size_t n)
 }
 
 /* Reads and checks the header; says WSFRAME_FRAME where it is whole and good. */
-static enum wsframe_result
-parse_header(const struct wsframe_parser *p, const uint8_t *at, size_t len, struct header *h,
-    uint16_t *error)
+static enum wsframe_result parse_header(const struct wsframe_parser *p, const uint8_t *at,
+	size_t len, struct header *h, uint16_t *error)
 {
 	size_t len_size = 0;
 
@@ -113,8 +110,7 @@ parse_header(const struct wsframe_parser *p, const uint8_t *at, size_t len, stru
 }
 
 /* RFC 6455 5.5.1: nothing, or a code and a reason. Returns an error code, or 0. */
-static uint16_t
-check_close(struct wsframe *f)
+static uint16_t check_close(struct wsframe *f)
 {
 	if (f->len == 0) {
 		f->close_code = NO_STATUS;
@@ -129,8 +125,7 @@ check_close(struct wsframe *f)
 }
 
 /* Moves the message in pieces on by one data frame. Returns an error code, or 0. */
-static uint16_t
-check_data(struct wsframe_parser *p, const struct wsframe *f)
+static uint16_t check_data(struct wsframe_parser *p, const struct wsframe *f)
 {
 	uint8_t message = p->in_message ? p->in_message : f->opcode;
 
@@ -144,8 +139,8 @@ check_data(struct wsframe_parser *p, const struct wsframe *f)
 	return 0;
 }
 
-enum wsframe_result
-wsframe_parse(struct wsframe_parser *p, char *bytes, size_t len, struct wsframe *f)
+enum wsframe_result wsframe_parse(
+	struct wsframe_parser *p, char *bytes, size_t len, struct wsframe *f)
 {
 	struct header h;
 	enum wsframe_result result;
@@ -180,8 +175,7 @@ wsframe_parse(struct wsframe_parser *p, char *bytes, size_t len, struct wsframe 
 }
 
 /* Writes the length behind the first byte, with the mask bit if any; returns the header's size. */
-static size_t
-put_len(uint8_t *out, size_t len, uint8_t masked)
+static size_t put_len(uint8_t *out, size_t len, uint8_t masked)
 {
 	size_t len_size = len < LEN_IS_16 ? 0 : len <= UINT16_MAX ? 2 : 8;
 	uint64_t left = len;
@@ -198,17 +192,15 @@ put_len(uint8_t *out, size_t len, uint8_t masked)
 	return 2 + len_size;
 }
 
-size_t
-wsframe_server_header(uint8_t out[WSFRAME_SERVER_HEADER_MAX], enum wsframe_opcode opcode,
-    size_t len)
+size_t wsframe_server_header(
+	uint8_t out[WSFRAME_SERVER_HEADER_MAX], enum wsframe_opcode opcode, size_t len)
 {
 	out[0] = (uint8_t)(FIN | opcode);
 	return put_len(out, len, 0);
 }
 
-size_t
-wsframe_client_header(uint8_t out[WSFRAME_CLIENT_HEADER_MAX], enum wsframe_opcode opcode,
-    bool fin, size_t len, const uint8_t mask[4])
+size_t wsframe_client_header(uint8_t out[WSFRAME_CLIENT_HEADER_MAX], enum wsframe_opcode opcode,
+	bool fin, size_t len, const uint8_t mask[4])
 {
 	size_t size;
 
@@ -218,8 +210,7 @@ wsframe_client_header(uint8_t out[WSFRAME_CLIENT_HEADER_MAX], enum wsframe_opcod
 	return size + MASK_SIZE;
 }
 
-void
-wsframe_mask(char *bytes, size_t len, const uint8_t mask[4], size_t offset)
+void wsframe_mask(char *bytes, size_t len, const uint8_t mask[4], size_t offset)
 {
 	uint8_t turned[8];
 	uint64_t key, eight;
@@ -237,9 +228,8 @@ wsframe_mask(char *bytes, size_t len, const uint8_t mask[4], size_t offset)
 		bytes[i] = (char)((uint8_t)bytes[i] ^ turned[i % sizeof(turned)]);
 }
 
-bool
-wsframe_close_code_valid(unsigned code)
+bool wsframe_close_code_valid(unsigned code)
 {
 	return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) ||
-	    (code >= 3000 && code <= 4999);
+		(code >= 3000 && code <= 4999);
 }

@@ -29,34 +29,34 @@ enum wsframe_opcode {
 	WSFRAME_PONG = 0xA
 };
 
-#define WSFRAME_CONTROL_MAX 125		/* RFC 6455 5.5 */
-#define WSFRAME_SERVER_HEADER_MAX 10	/* 2 + 8: a server does not mask */
+#define WSFRAME_CONTROL_MAX 125 /* RFC 6455 5.5 */
+#define WSFRAME_SERVER_HEADER_MAX 10 /* 2 + 8: a server does not mask */
 #define WSFRAME_CLIENT_HEADER_MAX 14
 
 enum wsframe_role { WSFRAME_SERVER, WSFRAME_CLIENT };
 
 /* Between frames of one connection; embedded. Set by wsframe_parser_init, then by wsframe_parse. */
 struct wsframe_parser {
-	uint32_t message_max;	/* bytes of one message over all its fragments */
-	uint8_t role;		/* ours: a server takes only masked frames, a client others */
-	uint8_t in_message;	/* opcode of the unfinished message, 0 where there is none */
-	bool refuse_binary;	/* a binary frame is an error 1003, before its payload is read */
-	utf8_state utf8;	/* of the unfinished text message */
-	uint32_t message_len;	/* bytes of it so far */
+	uint32_t message_max; /* bytes of one message over all its fragments */
+	uint8_t role; /* ours: a server takes only masked frames, a client others */
+	uint8_t in_message; /* opcode of the unfinished message, 0 where there is none */
+	bool refuse_binary; /* a binary frame is an error 1003, before its payload is read */
+	utf8_state utf8; /* of the unfinished text message */
+	uint32_t message_len; /* bytes of it so far */
 };
 
-void wsframe_parser_init(struct wsframe_parser *p, enum wsframe_role ours, uint32_t message_max,
-    bool refuse_binary);
+void wsframe_parser_init(
+	struct wsframe_parser *p, enum wsframe_role ours, uint32_t message_max, bool refuse_binary);
 
 enum wsframe_result { WSFRAME_FRAME, WSFRAME_MORE, WSFRAME_ERROR };
 
 struct wsframe {
-	uint8_t opcode;		/* as sent: a later fragment is WSFRAME_CONTINUATION */
+	uint8_t opcode; /* as sent: a later fragment is WSFRAME_CONTINUATION */
 	bool fin;
-	char *payload;		/* inside the caller's bytes, unmasked */
-	size_t len;		/* of the payload */
-	size_t used;		/* bytes of input the frame took, header included */
-	uint16_t close_code;	/* WSFRAME_ERROR: 1002, 1003, 1007 or 1009.
+	char *payload; /* inside the caller's bytes, unmasked */
+	size_t len; /* of the payload */
+	size_t used; /* bytes of input the frame took, header included */
+	uint16_t close_code; /* WSFRAME_ERROR: 1002, 1003, 1007 or 1009.
 				 * A CLOSE frame: the peer's code, 1005 where it gave none */
 };
 
@@ -72,19 +72,19 @@ struct wsframe {
  * at the first bad fragment), close payload (code allowed on the wire, UTF-8 reason).
  * Source: RFC 6455 5.2-5.6, 7.4, 8.1.
  */
-enum wsframe_result wsframe_parse(struct wsframe_parser *p, char *bytes, size_t len,
-    struct wsframe *f);
+enum wsframe_result wsframe_parse(
+	struct wsframe_parser *p, char *bytes, size_t len, struct wsframe *f);
 
 /* Writes the header of an unfragmented server frame (no mask); returns its size, 2, 4 or 10. */
-size_t wsframe_server_header(uint8_t out[WSFRAME_SERVER_HEADER_MAX], enum wsframe_opcode opcode,
-    size_t len);
+size_t wsframe_server_header(
+	uint8_t out[WSFRAME_SERVER_HEADER_MAX], enum wsframe_opcode opcode, size_t len);
 
 /*
  * Writes the header of a client frame with this mask (fin as given); returns its size, 6, 8 or 14.
  * Then wsframe_mask the payload.
  */
 size_t wsframe_client_header(uint8_t out[WSFRAME_CLIENT_HEADER_MAX], enum wsframe_opcode opcode,
-    bool fin, size_t len, const uint8_t mask[4]);
+	bool fin, size_t len, const uint8_t mask[4]);
 
 /* XORs bytes with the mask, which begins at mask[offset % 4] (RFC 6455 5.3). */
 void wsframe_mask(char *bytes, size_t len, const uint8_t mask[4], size_t offset);

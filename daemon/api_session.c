@@ -22,7 +22,8 @@
 
 /* Limits of tries: numbers that stand for who tries. */
 
-/* FNV-1a of 64 bits. Two names with one number share their tries, and nobody wins anything by it. */
+/* FNV-1a of 64 bits. Two names with one number share their tries, and nobody wins anything by it.
+ * */
 static uint64_t limit_key(char what, const void *bytes, size_t len)
 {
 	const unsigned char *at = bytes;
@@ -80,7 +81,8 @@ struct pending {
 	struct buf user; /* as the answer shows it */
 	int64_t user_id;
 	char token[TOKEN_CHARS + 1];
-	char stored[HASHER_STORED_MAX + 1]; /* the password that is checked, as it was stored then */
+	char stored[HASHER_STORED_MAX +
+		1]; /* the password that is checked, as it was stored then */
 };
 
 static struct pending *pending_new(const struct api *api, struct http_call *call)
@@ -229,8 +231,8 @@ static void login_verified(void *arg, enum hasher_result result, const char *sto
 	}
 	auth_mint(p->token);
 	auth_hash(hash, p->token, TOKEN_CHARS);
-	store_add_token(p->api->store, p->user_id, (struct text){ p->stored, strlen(p->stored) }, hash,
-		p->api->conf->token_lifetime, login_token_added, p);
+	store_add_token(p->api->store, p->user_id, (struct text){ p->stored, strlen(p->stored) },
+		hash, p->api->conf->token_lifetime, login_token_added, p);
 }
 
 /* Is the password that of the first row? No row takes as long, and is wrong. */
@@ -244,8 +246,8 @@ static void verify(struct pending *p, const store_rows *rows, struct text passwo
 	snprintf(p->stored, sizeof(p->stored), "%.*s", (int)stored.len,
 		stored.data != NULL ? stored.data : "");
 	hasher_verify(p->api->hasher, password.data, password.len,
-		stored.data != NULL ? p->stored : NULL, keys, p->api->conf->rate_limits ? n_keys : 0, cb,
-		p);
+		stored.data != NULL ? p->stored : NULL, keys,
+		p->api->conf->rate_limits ? n_keys : 0, cb, p);
 }
 
 static void login_found(void *arg, enum error error, const store_rows *rows)

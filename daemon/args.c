@@ -16,8 +16,7 @@
 /* What was found in the document or the request; which one of them says the spec. */
 enum found { FOUND, FOUND_NOTHING, FOUND_BAD };
 
-static void
-put_detail(struct buf *b, const struct arg_spec *s)
+static void put_detail(struct buf *b, const struct arg_spec *s)
 {
 	switch (s->type) {
 	case ARG_ID:
@@ -30,19 +29,24 @@ put_detail(struct buf *b, const struct arg_spec *s)
 		buf_add_str(b, "must be true or false");
 		break;
 	case ARG_TEXT:
-		buf_addf(b, "must be %" PRId64 " to %" PRId64 " bytes of UTF-8 without NUL", s->min, s->max);
+		buf_addf(b, "must be %" PRId64 " to %" PRId64 " bytes of UTF-8 without NUL", s->min,
+			s->max);
 		break;
 	case ARG_CHARS:
-		buf_addf(b, "must be %" PRId64 " to %" PRId64 " characters, not all of them blank", s->min, s->max);
+		buf_addf(b, "must be %" PRId64 " to %" PRId64 " characters, not all of them blank",
+			s->min, s->max);
 		break;
 	case ARG_USERNAME:
-		buf_addf(b, "must be %d to %d characters of a-z, 0-9, _, . and -", USERNAME_MIN, USERNAME_MAX);
+		buf_addf(b, "must be %d to %d characters of a-z, 0-9, _, . and -", USERNAME_MIN,
+			USERNAME_MAX);
 		break;
 	case ARG_CLIENT_ID:
-		buf_addf(b, "must be 1 to %d characters of A-Z, a-z, 0-9, ., _, : and -", PROTO_CLIENT_ID_MAX);
+		buf_addf(b, "must be 1 to %d characters of A-Z, a-z, 0-9, ., _, : and -",
+			PROTO_CLIENT_ID_MAX);
 		break;
 	case ARG_URL:
-		buf_addf(b, "must be an http or https address of at most %" PRId64 " bytes", s->max);
+		buf_addf(
+			b, "must be an http or https address of at most %" PRId64 " bytes", s->max);
 		break;
 	case ARG_IDS:
 		buf_addf(b, "must be a list of %" PRId64 " to %" PRId64 " ids", s->min, s->max);
@@ -55,8 +59,7 @@ put_detail(struct buf *b, const struct arg_spec *s)
 		buf_add_str(b, ", or null");
 }
 
-static void
-put_problem(struct buf *errors, const struct arg_spec *s, enum found what)
+static void put_problem(struct buf *errors, const struct arg_spec *s, enum found what)
 {
 	struct buf detail = BUF_EMPTY;
 
@@ -74,17 +77,16 @@ put_problem(struct buf *errors, const struct arg_spec *s, enum found what)
 
 /* Texts; each of them is valid UTF-8 without NUL. */
 
-static bool
-is_of(const char *s, size_t len, const char *others)
+static bool is_of(const char *s, size_t len, const char *others)
 {
 	for (size_t i = 0; i < len; i++)
-		if (!((s[i] >= 'a' && s[i] <= 'z') || (s[i] >= '0' && s[i] <= '9') || strchr(others, s[i]) != NULL))
+		if (!((s[i] >= 'a' && s[i] <= 'z') || (s[i] >= '0' && s[i] <= '9') ||
+			    strchr(others, s[i]) != NULL))
 			return false;
 	return true;
 }
 
-static bool
-check_username(char *s, size_t len)
+static bool check_username(char *s, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
 		if (s[i] >= 'A' && s[i] <= 'Z')
@@ -92,15 +94,14 @@ check_username(char *s, size_t len)
 	return len >= USERNAME_MIN && len <= USERNAME_MAX && is_of(s, len, "_.-");
 }
 
-static bool
-check_client_id(const char *s, size_t len)
+static bool check_client_id(const char *s, size_t len)
 {
-	return len >= 1 && len <= PROTO_CLIENT_ID_MAX && is_of(s, len, "ABCDEFGHIJKLMNOPQRSTUVWXYZ._:-");
+	return len >= 1 && len <= PROTO_CLIENT_ID_MAX &&
+		is_of(s, len, "ABCDEFGHIJKLMNOPQRSTUVWXYZ._:-");
 }
 
 /* The code point that begins at s. */
-static uint32_t
-code_point(const unsigned char *s)
+static uint32_t code_point(const unsigned char *s)
 {
 	if (s[0] < 0x80)
 		return s[0];
@@ -108,17 +109,19 @@ code_point(const unsigned char *s)
 		return (uint32_t)(s[0] & 0x1F) << 6 | (s[1] & 0x3F);
 	if (s[0] < 0xF0)
 		return (uint32_t)(s[0] & 0x0F) << 12 | (uint32_t)(s[1] & 0x3F) << 6 | (s[2] & 0x3F);
-	return (uint32_t)(s[0] & 0x07) << 18 | (uint32_t)(s[1] & 0x3F) << 12 | (uint32_t)(s[2] & 0x3F) << 6 | (s[3] & 0x3F);
+	return (uint32_t)(s[0] & 0x07) << 18 | (uint32_t)(s[1] & 0x3F) << 12 |
+		(uint32_t)(s[2] & 0x3F) << 6 | (s[3] & 0x3F);
 }
 
-/* Unicode's White_Space, the controls, and what has no width: a name of these alone could not be seen. */
-static bool
-is_blank(uint32_t c)
+/* Unicode's White_Space, the controls, and what has no width: a name of these alone could not be
+ * seen. */
+static bool is_blank(uint32_t c)
 {
 	static const struct {
 		uint32_t first, last;
-	} blank[] = { { 0, 0x20 }, { 0x7F, 0xA0 }, { 0xAD, 0xAD }, { 0x1680, 0x1680 }, { 0x2000, 0x200F }, { 0x2028, 0x202F },
-		{ 0x205F, 0x2064 }, { 0x2066, 0x206F }, { 0x3000, 0x3000 }, { 0xFEFF, 0xFEFF } };
+	} blank[] = { { 0, 0x20 }, { 0x7F, 0xA0 }, { 0xAD, 0xAD }, { 0x1680, 0x1680 },
+		{ 0x2000, 0x200F }, { 0x2028, 0x202F }, { 0x205F, 0x2064 }, { 0x2066, 0x206F },
+		{ 0x3000, 0x3000 }, { 0xFEFF, 0xFEFF } };
 
 	for (size_t i = 0; i < sizeof(blank) / sizeof(blank[0]); i++)
 		if (c >= blank[i].first && c <= blank[i].last)
@@ -126,36 +129,39 @@ is_blank(uint32_t c)
 	return false;
 }
 
-static bool
-check_chars(const char *s, size_t len, int64_t min, int64_t max)
+static bool check_chars(const char *s, size_t len, int64_t min, int64_t max)
 {
 	int64_t n = (int64_t)utf8_count(s, len);
 
 	if (n < min || n > max)
 		return false;
 	for (size_t i = 0; i < len; i++)
-		if (((unsigned char)s[i] & 0xC0) != 0x80 && !is_blank(code_point((const unsigned char *)s + i)))
+		if (((unsigned char)s[i] & 0xC0) != 0x80 &&
+			!is_blank(code_point((const unsigned char *)s + i)))
 			return true;
 	return len == 0;
 }
 
-/* A scheme, a host, and nothing that RFC 3986 has no place for; letters beyond ASCII are let pass, people paste them. */
-static bool
-check_url(const char *s, size_t len, int64_t max)
+/* A scheme, a host, and nothing that RFC 3986 has no place for; letters beyond ASCII are let pass,
+ * people paste them. */
+static bool check_url(const char *s, size_t len, int64_t max)
 {
-	size_t scheme = strncasecmp(s, "http://", 7) == 0 ? 7 : strncasecmp(s, "https://", 8) == 0 ? 8 : 0;
+	size_t scheme = strncasecmp(s, "http://", 7) == 0 ? 7
+		: strncasecmp(s, "https://", 8) == 0      ? 8
+							  : 0;
 
-	if (scheme == 0 || (int64_t)len > max || len == scheme || strchr("/?#:@", s[scheme]) != NULL)
+	if (scheme == 0 || (int64_t)len > max || len == scheme ||
+		strchr("/?#:@", s[scheme]) != NULL)
 		return false;
 	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)s[i] <= 0x20 || s[i] == 0x7F || strchr("\"<>\\^`{|}", s[i]) != NULL)
+		if ((unsigned char)s[i] <= 0x20 || s[i] == 0x7F ||
+			strchr("\"<>\\^`{|}", s[i]) != NULL)
 			return false;
 	return true;
 }
 
 /* s is NUL-terminated too. */
-static bool
-check_text(const struct arg_spec *spec, char *s, size_t len)
+static bool check_text(const struct arg_spec *spec, char *s, size_t len)
 {
 	switch (spec->type) {
 	case ARG_CHARS:
@@ -171,14 +177,13 @@ check_text(const struct arg_spec *spec, char *s, size_t len)
 	}
 }
 
-static bool
-check_number(const struct arg_spec *spec, int64_t n)
+static bool check_number(const struct arg_spec *spec, int64_t n)
 {
-	return spec->type == ARG_ID ? n >= 1 && n <= PROTO_ID_MAX : n >= spec->min && n <= spec->max;
+	return spec->type == ARG_ID ? n >= 1 && n <= PROTO_ID_MAX
+				    : n >= spec->min && n <= spec->max;
 }
 
-static int64_t *
-ids_new(size_t n)
+static int64_t *ids_new(size_t n)
 {
 	int64_t *ids = calloc(n != 0 ? n : 1, sizeof(*ids));
 
@@ -189,26 +194,24 @@ ids_new(size_t n)
 
 /* Out of JSON. */
 
-static enum found
-found_of(enum json_get got)
+static enum found found_of(enum json_get got)
 {
 	return got == JSON_OK ? FOUND : got == JSON_MISSING ? FOUND_NOTHING : FOUND_BAD;
 }
 
-static enum found
-read_ids(struct arg *a, const struct arg_spec *spec, const cJSON *item)
+static enum found read_ids(struct arg *a, const struct arg_spec *spec, const cJSON *item)
 {
 	const cJSON *id;
 	int64_t n = 0;
 
 	if (!cJSON_IsArray(item))
 		return FOUND_BAD;
-	cJSON_ArrayForEach(id, item)
-		n++;
+	cJSON_ArrayForEach(id, item) n++;
 	if (n < spec->min || n > spec->max)
 		return FOUND_BAD;
 	a->ids = ids_new((size_t)n);
-	cJSON_ArrayForEach(id, item) {
+	cJSON_ArrayForEach(id, item)
+	{
 		int64_t *to = &a->ids[a->n_ids++];
 
 		if (!json_int(id, to) || *to < 1)
@@ -217,26 +220,25 @@ read_ids(struct arg *a, const struct arg_spec *spec, const cJSON *item)
 	return FOUND;
 }
 
-static enum found
-read_string(struct arg *a, const struct arg_spec *spec, const cJSON *body)
+static enum found read_string(struct arg *a, const struct arg_spec *spec, const cJSON *body)
 {
 	enum found what = found_of(json_get_str(body, spec->name, &a->text.data, &a->text.len));
 
 	/* By way of the item, whose string may be changed: a username is folded. */
 	if (what == FOUND &&
-	    !check_text(spec, cJSON_GetObjectItemCaseSensitive(body, spec->name)->valuestring, a->text.len))
+		!check_text(spec, cJSON_GetObjectItemCaseSensitive(body, spec->name)->valuestring,
+			a->text.len))
 		return FOUND_BAD;
 	return what;
 }
 
-static enum found
-read_member(struct arg *a, const struct arg_spec *spec, const cJSON *body)
+static enum found read_member(struct arg *a, const struct arg_spec *spec, const cJSON *body)
 {
 	const cJSON *item = cJSON_GetObjectItemCaseSensitive(body, spec->name);
 	enum found what;
 
 	if (item == NULL || cJSON_IsNull(item)) {
-		a->present = a->null = item != NULL && spec->nullable;
+		a->present = item != NULL && spec->nullable;
 		return a->present ? FOUND : FOUND_NOTHING;
 	}
 	switch (spec->type) {
@@ -265,8 +267,7 @@ read_member(struct arg *a, const struct arg_spec *spec, const cJSON *body)
 }
 
 /* Is it a problem? Then it is told. */
-static bool
-judge(const struct arg_spec *spec, enum found what, struct buf *errors)
+static bool judge(const struct arg_spec *spec, enum found what, struct buf *errors)
 {
 	if (what == FOUND || (what == FOUND_NOTHING && !spec->required))
 		return true;
@@ -274,8 +275,8 @@ judge(const struct arg_spec *spec, enum found what, struct buf *errors)
 	return false;
 }
 
-bool
-args_read_body(struct args *a, const struct arg_spec *specs, size_t n, const cJSON *body, struct buf *errors)
+bool args_read_body(struct args *a, const struct arg_spec *specs, size_t n, const cJSON *body,
+	struct buf *errors)
 {
 	bool good = true;
 
@@ -290,8 +291,7 @@ args_read_body(struct args *a, const struct arg_spec *specs, size_t n, const cJS
 /* Out of a query or a path. */
 
 /* Digits alone, as few as 2^53 needs. */
-static bool
-parse_number(const char *s, size_t len, int64_t *n)
+static bool parse_number(const char *s, size_t len, int64_t *n)
 {
 	size_t i = len > 1 && s[0] == '-';
 
@@ -308,8 +308,8 @@ parse_number(const char *s, size_t len, int64_t *n)
 	return true;
 }
 
-static enum found
-parse_ids(struct arg *a, const struct arg_spec *spec, const char *value, size_t len)
+static enum found parse_ids(
+	struct arg *a, const struct arg_spec *spec, const char *value, size_t len)
 {
 	const char *end = value + len;
 	int64_t n = len != 0;
@@ -323,15 +323,15 @@ parse_ids(struct arg *a, const struct arg_spec *spec, const char *value, size_t 
 		const char *comma = memchr(value, ',', (size_t)(end - value));
 		int64_t *to = &a->ids[a->n_ids++];
 
-		if (!parse_number(value, (size_t)((comma != NULL ? comma : end) - value), to) || *to < 1 || *to > PROTO_ID_MAX)
+		if (!parse_number(value, (size_t)((comma != NULL ? comma : end) - value), to) ||
+			*to < 1 || *to > PROTO_ID_MAX)
 			return FOUND_BAD;
 		value = comma != NULL ? comma + 1 : end;
 	}
 	return FOUND;
 }
 
-static enum found
-parse_value(struct arg *a, const struct arg_spec *spec, char *value, size_t len)
+static enum found parse_value(struct arg *a, const struct arg_spec *spec, char *value, size_t len)
 {
 	bool good;
 
@@ -351,14 +351,15 @@ parse_value(struct arg *a, const struct arg_spec *spec, char *value, size_t len)
 		break;
 	default:
 		a->text = (struct text){ value, len };
-		good = memchr(value, '\0', len) == NULL && utf8_valid(value, len) && check_text(spec, value, len);
+		good = memchr(value, '\0', len) == NULL && utf8_valid(value, len) &&
+			check_text(spec, value, len);
 		break;
 	}
 	return good ? FOUND : FOUND_BAD;
 }
 
-bool
-args_read_text(struct arg *a, const struct arg_spec *spec, char *value, size_t len, struct buf *errors)
+bool args_read_text(
+	struct arg *a, const struct arg_spec *spec, char *value, size_t len, struct buf *errors)
 {
 	enum found what = FOUND_NOTHING;
 
@@ -369,8 +370,7 @@ args_read_text(struct arg *a, const struct arg_spec *spec, char *value, size_t l
 	return judge(spec, what, errors);
 }
 
-void
-args_fini(struct args *a)
+void args_fini(struct args *a)
 {
 	for (size_t i = 0; i < ARGS_MAX; i++)
 		free(a->at[i].ids);

@@ -5,21 +5,19 @@
 
 #include "log.h"
 
-void
-auth_mint(char token[TOKEN_CHARS + 1])
+void auth_mint(char token[TOKEN_CHARS + 1])
 {
 	if (!token_make(token))
 		log_fatal("no_random_bytes");
 }
 
-static bool
-is_base64url(char c)
+static bool is_base64url(char c)
 {
-	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+		c == '-' || c == '_';
 }
 
-bool
-auth_hash(uint8_t hash[TOKEN_DIGEST_SIZE], const char *token, size_t len)
+bool auth_hash(uint8_t hash[TOKEN_DIGEST_SIZE], const char *token, size_t len)
 {
 	if (len != TOKEN_CHARS)
 		return false;
@@ -31,8 +29,7 @@ auth_hash(uint8_t hash[TOKEN_DIGEST_SIZE], const char *token, size_t len)
 	return true;
 }
 
-struct text
-auth_bearer(const char *value)
+struct text auth_bearer(const char *value)
 {
 	static const char scheme[] = "bearer ";
 	struct text t = { "", 0 };
@@ -45,8 +42,7 @@ auth_bearer(const char *value)
 	return t;
 }
 
-struct text
-auth_cookie(const char *value)
+struct text auth_cookie(const char *value)
 {
 	const size_t name_len = sizeof(AUTH_COOKIE) - 1;
 
@@ -55,7 +51,8 @@ auth_cookie(const char *value)
 
 		value += strspn(value, "; \t");
 		len = strcspn(value, ";");
-		if (len > name_len && value[name_len] == '=' && memcmp(value, AUTH_COOKIE, name_len) == 0) {
+		if (len > name_len && value[name_len] == '=' &&
+			memcmp(value, AUTH_COOKIE, name_len) == 0) {
 			struct text t = { value + name_len + 1, len - name_len - 1 };
 
 			while (t.len > 0 && (t.data[t.len - 1] == ' ' || t.data[t.len - 1] == '\t'))

@@ -8,10 +8,10 @@
 #include "ring.h"
 #include "stats.h"
 
-#define RECORDS_A_PASS 256	/* then the sockets have their turn */
-#define LOOK_MS 200		/* bounds what a publisher that died before it woke anybody leaves unseen */
-#define OUTBOX_MS 5		/* between tries to publish what the ring did not take */
-#define OUTBOX_MAX (8u << 20)	/* bytes; then one RECORD_CHECK takes the place of all that wait */
+#define RECORDS_A_PASS 256 /* then the sockets have their turn */
+#define LOOK_MS 200 /* bounds what a publisher that died before it woke anybody leaves unseen */
+#define OUTBOX_MS 5 /* between tries to publish what the ring did not take */
+#define OUTBOX_MAX (8u << 20) /* bytes; then one RECORD_CHECK takes the place of all that wait */
 
 struct waiting {
 	struct waiting *next;
@@ -28,7 +28,7 @@ struct bus {
 	struct stats_slot *stats;
 	struct event *wake;
 	struct event *look;
-	struct event *more;		/* there was more than one bite: after the next poll of the sockets */
+	struct event *more; /* there was more than one bite: after the next poll of the sockets */
 	struct event *retry;
 	struct waiting *outbox, **outbox_end;
 	size_t outbox_bytes;
@@ -37,8 +37,7 @@ struct bus {
 };
 
 /* What has come, at most one bite; more is the next pass's. */
-static void
-bus_read(struct bus *b)
+static void bus_read(struct bus *b)
 {
 	struct record r;
 	size_t len;
@@ -67,8 +66,7 @@ bus_read(struct bus *b)
 	event_add(b->more, &(const struct timeval){ 0, 0 });
 }
 
-static void
-bus_woken(evutil_socket_t fd, short what, void *arg)
+static void bus_woken(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
@@ -76,15 +74,13 @@ bus_woken(evutil_socket_t fd, short what, void *arg)
 	bus_read(arg);
 }
 
-void
-bus_poke(struct bus *b)
+void bus_poke(struct bus *b)
 {
 	bus_read(b);
 }
 
 /* False: busy. A record that no ring of this size takes cannot be: content is bounded. */
-static bool
-bus_try(struct bus *b, const struct iovec *iov, int n)
+static bool bus_try(struct bus *b, const struct iovec *iov, int n)
 {
 	switch (ring_publish(b->ring, iov, n)) {
 	case RING_PUBLISHED:
@@ -97,16 +93,14 @@ bus_try(struct bus *b, const struct iovec *iov, int n)
 	log_fatal("a record is larger than the ring takes");
 }
 
-static void
-bus_retry_later(struct bus *b)
+static void bus_retry_later(struct bus *b)
 {
 	const struct timeval tv = { 0, OUTBOX_MS * 1000 };
 
 	event_add(b->retry, &tv);
 }
 
-static void
-outbox_pop(struct bus *b)
+static void outbox_pop(struct bus *b)
 {
 	struct waiting *w = b->outbox;
 
@@ -117,8 +111,7 @@ outbox_pop(struct bus *b)
 	free(w);
 }
 
-static void
-bus_retry(evutil_socket_t fd, short what, void *arg)
+static void bus_retry(evutil_socket_t fd, short what, void *arg)
 {
 	struct bus *b = arg;
 
@@ -136,8 +129,7 @@ bus_retry(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-static void
-outbox_add(struct bus *b, const struct iovec *iov, int n)
+static void outbox_add(struct bus *b, const struct iovec *iov, int n)
 {
 	size_t len = 0;
 	struct waiting *w;
@@ -161,9 +153,9 @@ outbox_add(struct bus *b, const struct iovec *iov, int n)
 	bus_retry_later(b);
 }
 
-/* Nobody has been able to publish for long. The database has all that the records would have told, or they were hints. */
-static void
-outbox_shorten(struct bus *b)
+/* Nobody has been able to publish for long. The database has all that the records would have told,
+ * or they were hints. */
+static void outbox_shorten(struct bus *b)
 {
 	const struct record r = { .type = RECORD_CHECK };
 	uint8_t fixed[RECORD_FIXED_SIZE];
@@ -176,14 +168,14 @@ outbox_shorten(struct bus *b)
 	outbox_add(b, iov, RECORD_IOV);
 }
 
-void
-bus_publish(struct bus *b, const struct record *r)
+void bus_publish(struct bus *b, const struct record *r)
 {
 	uint8_t fixed[RECORD_FIXED_SIZE];
 	struct iovec iov[RECORD_IOV];
 
 	record_encode(r, fixed, iov);
-	/* We read our own records at the end of this pass; being awake spares the wake-up of ourselves. */
+	/* We read our own records at the end of this pass; being awake spares the wake-up of
+	 * ourselves. */
 	ring_awake(&b->reader);
 	event_active(b->wake, EV_READ, 0);
 	if (b->outbox == NULL && bus_try(b, iov, RECORD_IOV))
@@ -195,8 +187,8 @@ bus_publish(struct bus *b, const struct record *r)
 		outbox_shorten(b);
 }
 
-void
-bus_publish_change(struct bus *b, const struct change *c, enum record_event event, uint64_t origin)
+void bus_publish_change(
+	struct bus *b, const struct change *c, enum record_event event, uint64_t origin)
 {
 	const struct record r = {
 		.type = RECORD_CHANGE,
@@ -211,14 +203,13 @@ bus_publish_change(struct bus *b, const struct change *c, enum record_event even
 	FAULT("post.published");
 }
 
-bool
-bus_idle(const struct bus *b)
+bool bus_idle(const struct bus *b)
 {
 	return b->outbox == NULL;
 }
 
-struct bus *
-bus_open(struct event_base *base, const struct heritage *h, const struct bus_events *events, void *arg)
+struct bus *bus_open(struct event_base *base, const struct heritage *h,
+	const struct bus_events *events, void *arg)
 {
 	struct bus *b = calloc(1, sizeof(*b));
 	const struct timeval look = { 0, LOOK_MS * 1000 };
@@ -233,11 +224,13 @@ bus_open(struct event_base *base, const struct heritage *h, const struct bus_eve
 	b->outbox_end = &b->outbox;
 	b->buf_size = ring_max_record(h->ring);
 	b->buf = malloc(b->buf_size);
-	b->wake = event_new(base, ring_wake_fd(h->ring, h->slot), EV_READ | EV_ET | EV_PERSIST, bus_woken, b);
+	b->wake = event_new(
+		base, ring_wake_fd(h->ring, h->slot), EV_READ | EV_ET | EV_PERSIST, bus_woken, b);
 	b->look = event_new(base, -1, EV_PERSIST, bus_woken, b);
 	b->more = evtimer_new(base, bus_woken, b);
 	b->retry = evtimer_new(base, bus_retry, b);
-	if (b->buf == NULL || b->wake == NULL || b->look == NULL || b->more == NULL || b->retry == NULL)
+	if (b->buf == NULL || b->wake == NULL || b->look == NULL || b->more == NULL ||
+		b->retry == NULL)
 		log_fatal("cannot make the events of the bus");
 	ring_reader_init(&b->reader, h->ring, h->slot);
 	event_add(b->wake, NULL);
@@ -246,8 +239,7 @@ bus_open(struct event_base *base, const struct heritage *h, const struct bus_eve
 	return b;
 }
 
-void
-bus_close(struct bus *b)
+void bus_close(struct bus *b)
 {
 	event_free(b->wake);
 	event_free(b->look);

@@ -1,7 +1,8 @@
 /*
  * bus: the ring on the event loop: publishing with patience, reading in bounded bites.
  *
- * Owns: this worker's reader and the outbox of what the ring could not take at once. Knows nothing of: what records do.
+ * Owns: this worker's reader and the outbox of what the ring could not take at once. Knows nothing
+ * of: what records do.
  */
 #ifndef PARLEY_BUS_H
 #define PARLEY_BUS_H
@@ -15,20 +16,26 @@
 struct bus;
 
 struct bus_events {
-	void (*record)(void *arg, const struct record *r);	/* the worker's own ones too; texts live until it returns */
-	void (*lapped)(void *arg);				/* records were missed: the database must be asked */
+	void (*record)(void *arg,
+		const struct record
+			*r); /* the worker's own ones too; texts live until it returns */
+	void (*lapped)(void *arg); /* records were missed: the database must be asked */
 };
 
-struct bus *bus_open(struct event_base *base, const struct heritage *h, const struct bus_events *events, void *arg);
+struct bus *bus_open(struct event_base *base, const struct heritage *h,
+	const struct bus_events *events, void *arg);
 void bus_close(struct bus *b);
 
-/* Hands the record to all workers, this one included, in the order of calls. Never blocks over 2 ms: what the ring cannot take now waits in the outbox;
+/* Hands the record to all workers, this one included, in the order of calls. Never blocks over 2
+ * ms: what the ring cannot take now waits in the outbox;
  * RECORD_TYPING is dropped instead. */
 void bus_publish(struct bus *b, const struct record *r);
 
-/* The record of a committed change. A duplicate changed nothing and is published all the same where its first
- * answer was lost with a connection (receivers drop what they know); origin is the session that asked, 0 over HTTP. */
-void bus_publish_change(struct bus *b, const struct change *c, enum record_event event, uint64_t origin);
+/* The record of a committed change. A duplicate changed nothing and is published all the same where
+ * its first answer was lost with a connection (receivers drop what they know); origin is the
+ * session that asked, 0 over HTTP. */
+void bus_publish_change(
+	struct bus *b, const struct change *c, enum record_event event, uint64_t origin);
 
 /* Nothing waits in the outbox. */
 bool bus_idle(const struct bus *b);

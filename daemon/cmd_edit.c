@@ -10,9 +10,12 @@
 enum { ID, MESSAGE, CONTENT };
 
 static const struct arg_spec args[] = {
-	[ID] = { "id", ARG_CLIENT_ID, false, false, 1, PROTO_CLIENT_ID_MAX, ARG_BODY, "comes back in the ack" },
-	[MESSAGE] = { "message_id", ARG_ID, true, false, 0, 0, ARG_BODY, "a text message of one's own" },
-	[CONTENT] = { "content", ARG_TEXT, true, false, 1, PROTO_CONTENT_MAX, ARG_BODY, "the new text" },
+	[ID] = { "id", ARG_CLIENT_ID, false, false, 1, PROTO_CLIENT_ID_MAX, ARG_BODY,
+		"comes back in the ack" },
+	[MESSAGE] = { "message_id", ARG_ID, true, false, 0, 0, ARG_BODY,
+		"a text message of one's own" },
+	[CONTENT] = { "content", ARG_TEXT, true, false, 1, PROTO_CONTENT_MAX, ARG_BODY,
+		"the new text" },
 };
 
 struct pending {
@@ -24,8 +27,7 @@ struct pending {
 	char id[PROTO_CLIENT_ID_MAX];
 };
 
-static void
-send_ack(struct session *s, struct text id, const struct change *c)
+static void send_ack(struct session *s, struct text id, const struct change *c)
 {
 	struct buf b = BUF_EMPTY;
 
@@ -34,14 +36,15 @@ send_ack(struct session *s, struct text id, const struct change *c)
 		proto_put_text(&b, "id", id);
 		buf_add_char(&b, ',');
 	}
-	buf_addf(&b, "\"message_id\":%lld,\"chat_id\":%lld,\"seq\":%lld,\"mod\":%lld}", (long long)c->message.message_id,
-	    (long long)conv_chat_id(&c->conv, session_user_id(s)), (long long)c->message.seq, (long long)c->message.mod);
+	buf_addf(&b, "\"message_id\":%lld,\"chat_id\":%lld,\"seq\":%lld,\"mod\":%lld}",
+		(long long)c->message.message_id,
+		(long long)conv_chat_id(&c->conv, session_user_id(s)), (long long)c->message.seq,
+		(long long)c->message.mod);
 	session_send(s, b.data, b.len);
 	buf_fini(&b);
 }
 
-static void
-changed(void *arg, enum error error, const struct change *c)
+static void changed(void *arg, enum error error, const struct change *c)
 {
 	struct pending *p = arg;
 	struct session *s;
@@ -59,8 +62,8 @@ changed(void *arg, enum error error, const struct change *c)
 	free(p);
 }
 
-static void
-change(const struct cmd_env *env, struct session *s, const struct args *a, enum store_op op, struct text content)
+static void change(const struct cmd_env *env, struct session *s, const struct args *a,
+	enum store_op op, struct text content)
 {
 	struct pending *p = malloc(sizeof(*p));
 	const struct arg *id = &a->at[ID];
@@ -77,17 +80,16 @@ change(const struct cmd_env *env, struct session *s, const struct args *a, enum 
 	if (id->present)
 		memcpy(p->id, id->text.data, id->text.len);
 	session_in_hand(s, 1);
-	store_change(env->store, op, session_user_id(s), a->at[MESSAGE].number, 0, content, changed, p);
+	store_change(
+		env->store, op, session_user_id(s), a->at[MESSAGE].number, 0, content, changed, p);
 }
 
-static void
-run_edit(const struct cmd_env *env, struct session *s, const struct args *a)
+static void run_edit(const struct cmd_env *env, struct session *s, const struct args *a)
 {
 	change(env, s, a, STORE_EDIT, a->at[CONTENT].text);
 }
 
-static void
-run_delete(const struct cmd_env *env, struct session *s, const struct args *a)
+static void run_delete(const struct cmd_env *env, struct session *s, const struct args *a)
 {
 	change(env, s, a, STORE_DELETE, (struct text){ NULL, 0 });
 }

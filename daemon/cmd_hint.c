@@ -15,17 +15,18 @@ static const struct arg_spec typing_args[] = {
 
 static const struct arg_spec read_args[] = {
 	[CHAT] = { "chat_id", ARG_ID, true, false, 0, 0, ARG_BODY, "the chat" },
-	[VALUE] = { "seq", ARG_INT, true, false, 0, PROTO_ID_MAX, ARG_BODY, "everything up to here is read" },
+	[VALUE] = { "seq", ARG_INT, true, false, 0, PROTO_ID_MAX, ARG_BODY,
+		"everything up to here is read" },
 };
 
-/* A chat that is in no room here: one not talked in yet has nobody to be told, any other is not the user's. */
+/* A chat that is in no room here: one not talked in yet has nobody to be told, any other is not the
+ * user's. */
 struct pending {
 	const struct cmd_env *env;
 	uint64_t session;
 };
 
-static void
-looked_up(void *arg, enum error error, const store_rows *rows)
+static void looked_up(void *arg, enum error error, const store_rows *rows)
 {
 	struct pending *p = arg;
 	struct session *s = sessions_find(p->env->sessions, p->session);
@@ -36,8 +37,7 @@ looked_up(void *arg, enum error error, const store_rows *rows)
 	free(p);
 }
 
-static bool
-find_conv(const struct cmd_env *env, struct session *s, int64_t chat_id, struct conv *c)
+static bool find_conv(const struct cmd_env *env, struct session *s, int64_t chat_id, struct conv *c)
 {
 	struct pending *p;
 
@@ -51,22 +51,23 @@ find_conv(const struct cmd_env *env, struct session *s, int64_t chat_id, struct 
 	return false;
 }
 
-static void
-run_typing(const struct cmd_env *env, struct session *s, const struct args *a)
+static void run_typing(const struct cmd_env *env, struct session *s, const struct args *a)
 {
-	struct record r = { .type = RECORD_TYPING, .on = a->at[VALUE].flag, .user_id = session_user_id(s) };
+	struct record r = {
+		.type = RECORD_TYPING, .on = a->at[VALUE].flag, .user_id = session_user_id(s)
+	};
 
 	if (find_conv(env, s, a->at[CHAT].number, &r.conv))
 		bus_publish(env->bus, &r);
 }
 
-static void
-run_read(const struct cmd_env *env, struct session *s, const struct args *a)
+static void run_read(const struct cmd_env *env, struct session *s, const struct args *a)
 {
 	struct conv c;
 
 	if (find_conv(env, s, a->at[CHAT].number, &c))
-		store_mark_read(env->store, &c, session_user_id(s), a->at[VALUE].number, session_id(s));
+		store_mark_read(
+			env->store, &c, session_user_id(s), a->at[VALUE].number, session_id(s));
 }
 
 const struct command cmd_typing = {

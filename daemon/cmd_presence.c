@@ -10,7 +10,7 @@ enum { WATCH };
 
 static const struct arg_spec args[] = {
 	[WATCH] = { "watch", ARG_IDS, true, false, 0, WATCH_MAX, ARG_BODY,
-	    "people one shares a chat with; the set replaces the former one" },
+		"people one shares a chat with; the set replaces the former one" },
 };
 
 struct pending {
@@ -18,8 +18,7 @@ struct pending {
 	uint64_t session;
 };
 
-static void
-acquaintances(void *arg, enum error error, const store_rows *rows)
+static void acquaintances(void *arg, enum error error, const store_rows *rows)
 {
 	struct pending *p = arg;
 	const struct cmd_env *env = p->env;
@@ -35,19 +34,20 @@ acquaintances(void *arg, enum error error, const store_rows *rows)
 		return;
 	}
 	for (int i = 0; i < store_n(rows) && n < WATCH_MAX; i++)
-		users[n++] = (struct watch_user){ store_id_at(rows, i), store_last_seen_at(rows, i) };
+		users[n++] =
+			(struct watch_user){ store_id_at(rows, i), store_last_seen_at(rows, i) };
 	watch_set(env->watch, session_watcher(s), s, users, n);
 }
 
-static void
-run(const struct cmd_env *env, struct session *s, const struct args *a)
+static void run(const struct cmd_env *env, struct session *s, const struct args *a)
 {
 	struct pending *p = malloc(sizeof(*p));
 
 	if (p == NULL)
 		log_fatal("out of memory for a watch");
 	*p = (struct pending){ env, session_id(s) };
-	store_acquaintances(env->store, session_user_id(s), a->at[WATCH].ids, a->at[WATCH].n_ids, acquaintances, p);
+	store_acquaintances(env->store, session_user_id(s), a->at[WATCH].ids, a->at[WATCH].n_ids,
+		acquaintances, p);
 }
 
 const struct command cmd_presence = {

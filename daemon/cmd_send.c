@@ -12,9 +12,11 @@ enum { ID, RECEIVER, CONTENT };
 
 static const struct arg_spec args[] = {
 	[ID] = { "id", ARG_CLIENT_ID, true, false, 1, PROTO_CLIENT_ID_MAX, ARG_BODY,
-	    "the sender's own name for this send; a repeat with the same id is stored once" },
-	[RECEIVER] = { "receiver_id", ARG_ID, true, false, 0, 0, ARG_BODY, "a user, or a group one is in" },
-	[CONTENT] = { "content", ARG_TEXT, true, false, 1, PROTO_CONTENT_MAX, ARG_BODY, "the text" },
+		"the sender's own name for this send; a repeat with the same id is stored once" },
+	[RECEIVER] = { "receiver_id", ARG_ID, true, false, 0, 0, ARG_BODY,
+		"a user, or a group one is in" },
+	[CONTENT] = { "content", ARG_TEXT, true, false, 1, PROTO_CONTENT_MAX, ARG_BODY,
+		"the text" },
 };
 
 struct pending {
@@ -24,19 +26,18 @@ struct pending {
 	char id[PROTO_CLIENT_ID_MAX];
 };
 
-static void
-put_ack(struct buf *b, struct text id, const struct change *c, int64_t viewer)
+static void put_ack(struct buf *b, struct text id, const struct change *c, int64_t viewer)
 {
 	buf_add_str(b, "{\"type\":\"ack\",");
 	proto_put_text(b, "id", id);
-	buf_addf(b, ",\"message_id\":%lld,\"chat_id\":%lld,\"seq\":%lld,\"mod\":%lld,", (long long)c->message.message_id,
-	    (long long)conv_chat_id(&c->conv, viewer), (long long)c->message.seq, (long long)c->message.mod);
+	buf_addf(b, ",\"message_id\":%lld,\"chat_id\":%lld,\"seq\":%lld,\"mod\":%lld,",
+		(long long)c->message.message_id, (long long)conv_chat_id(&c->conv, viewer),
+		(long long)c->message.seq, (long long)c->message.mod);
 	proto_put_time(b, "sent_at", c->message.sent_ms);
 	buf_add_str(b, c->duplicate ? ",\"duplicate\":true}" : "}");
 }
 
-static void
-posted(void *arg, enum error error, const struct change *c)
+static void posted(void *arg, enum error error, const struct change *c)
 {
 	struct pending *p = arg;
 	struct session *s;
@@ -61,8 +62,7 @@ posted(void *arg, enum error error, const struct change *c)
 	free(p);
 }
 
-static void
-run(const struct cmd_env *env, struct session *s, const struct args *a)
+static void run(const struct cmd_env *env, struct session *s, const struct args *a)
 {
 	struct pending *p = malloc(sizeof(*p));
 	const struct post post = {

@@ -3,8 +3,9 @@
  *
  *   heads of all chats ─► for each that changed: page, page, … ─► chats that are gone ─► synced
  *
- * One page is asked for at a time, and none while the socket has not drained: a client that does not read costs one page.
- * Membership is looked at when a page goes out, for it may have ended since the heads were read.
+ * One page is asked for at a time, and none while the socket has not drained: a client that does
+ * not read costs one page. Membership is looked at when a page goes out, for it may have ended
+ * since the heads were read.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,19 +15,21 @@
 #include "log.h"
 #include "view.h"
 
-#define SYNCS_MAX 4		/* of one socket that wait behind each other */
-#define PAGE_BYTES (128u << 10)	/* of text in one piece, whatever their number: what a client who does not read makes us hold */
+#define SYNCS_MAX 4 /* of one socket that wait behind each other */
+/* Of text in one piece, whatever their number: what a client who does not read makes us hold. */
+#define PAGE_BYTES (128u << 10)
 
 enum { AFTER };
 
 static const struct arg_spec args[] = {
-	[AFTER] = { "after", ARG_OBJECT, true, false, 0, 0, ARG_BODY, "for each chat_id the highest mod with nothing missing below it" },
+	[AFTER] = { "after", ARG_OBJECT, true, false, 0, 0, ARG_BODY,
+		"for each chat_id the highest mod with nothing missing below it" },
 };
 
 /* One chat to be told of. */
 struct todo {
 	struct conv conv;
-	int64_t after;		/* -1: the last messages */
+	int64_t after; /* -1: the last messages */
 	int64_t read_seq;
 };
 
@@ -38,31 +41,30 @@ struct named {
 };
 
 struct sync {
-	struct sync *next;	/* waits for this one */
+	struct sync *next; /* waits for this one */
 	const struct cmd_env *env;
 	uint64_t session;
 	struct named *named;
 	size_t n_named;
 	struct todo *todo;
 	size_t n_todo, at;
-	bool asked;		/* an answer of the database is to come; it holds the sync alive */
-	bool ended;		/* the session has closed */
+	bool asked; /* an answer of the database is to come; it holds the sync alive */
+	bool ended; /* the session has closed */
 };
 
 static void sync_begin(struct sync *y);
 static void sync_step(struct sync *y);
 
-static void
-sync_free(struct sync *y)
+static void sync_free(struct sync *y)
 {
 	free(y->named);
 	free(y->todo);
 	free(y);
 }
 
-/* The session of a sync whose answer has come; NULL (and the sync freed) where it has closed meanwhile. */
-static struct session *
-sync_session(struct sync *y)
+/* The session of a sync whose answer has come; NULL (and the sync freed) where it has closed
+ * meanwhile. */
+static struct session *sync_session(struct sync *y)
 {
 	y->asked = false;
 	if (!y->ended)
@@ -71,8 +73,7 @@ sync_session(struct sync *y)
 	return NULL;
 }
 
-static void
-sync_done(struct session *s, struct sync *y)
+static void sync_done(struct session *s, struct sync *y)
 {
 	static const char synced[] = "{\"type\":\"synced\"}";
 
@@ -83,8 +84,7 @@ sync_done(struct session *s, struct sync *y)
 		sync_begin(*session_sync(s));
 }
 
-static void
-sync_fail(struct session *s, struct sync *y, enum error error)
+static void sync_fail(struct session *s, struct sync *y, enum error error)
 {
 	session_error(s, (struct text){ NULL, 0 }, error, NULL);
 	*session_sync(s) = y->next;
@@ -94,8 +94,7 @@ sync_fail(struct session *s, struct sync *y, enum error error)
 }
 
 /* So many of the rows make one piece: at least one. */
-static int64_t
-page_rows(const store_rows *rows)
+static int64_t page_rows(const store_rows *rows)
 {
 	size_t bytes = 0;
 	int n = 0;
@@ -109,25 +108,25 @@ page_rows(const store_rows *rows)
 	return n;
 }
 
-static void
-send_removed(struct session *s, const struct sync *y)
+static void send_removed(struct session *s, const struct sync *y)
 {
 	struct buf b = BUF_EMPTY;
 	struct conv c;
 
 	for (size_t i = 0; i < y->n_named; i++) {
 		/* One who came back after the heads were read has been told so. */
-		if (y->named[i].found || rooms_conv(y->env->rooms, session_user(s), y->named[i].chat_id, &c))
+		if (y->named[i].found ||
+			rooms_conv(y->env->rooms, session_user(s), y->named[i].chat_id, &c))
 			continue;
 		buf_reset(&b, 4096);
-		buf_addf(&b, "{\"type\":\"chat_removed\",\"chat_id\":%lld}", (long long)y->named[i].chat_id);
+		buf_addf(&b, "{\"type\":\"chat_removed\",\"chat_id\":%lld}",
+			(long long)y->named[i].chat_id);
 		session_send(s, b.data, b.len);
 	}
 	buf_fini(&b);
 }
 
-static void
-page_read(void *arg, enum error error, const store_rows *rows)
+static void page_read(void *arg, enum error error, const store_rows *rows)
 {
 	struct sync *y = arg;
 	struct session *s = sync_session(y);
@@ -144,15 +143,19 @@ page_read(void *arg, enum error error, const store_rows *rows)
 		return;
 	}
 	t = &y->todo[y->at];
-	if (store_n(rows) == 0 || !rooms_conv(y->env->rooms, session_user(s), conv_chat_id(&t->conv, session_user_id(s)), &c)) {
+	if (store_n(rows) == 0 ||
+		!rooms_conv(y->env->rooms, session_user(s),
+			conv_chat_id(&t->conv, session_user_id(s)), &c)) {
 		y->at++;
 		sync_step(y);
 		return;
 	}
-	buf_addf(&b, "{\"type\":\"messages\",\"chat_id\":%lld,", (long long)conv_chat_id(&t->conv, session_user_id(s)));
+	buf_addf(&b, "{\"type\":\"messages\",\"chat_id\":%lld,",
+		(long long)conv_chat_id(&t->conv, session_user_id(s)));
 	n = page_rows(rows);
 	more = view_put_messages(&b, rows, n, &t->conv, session_user_id(s));
-	buf_addf(&b, ",\"read_seq\":%lld,\"more\":%s}", (long long)t->read_seq, more ? "true" : "false");
+	buf_addf(&b, ",\"read_seq\":%lld,\"more\":%s}", (long long)t->read_seq,
+		more ? "true" : "false");
 	session_send(s, b.data, b.len);
 	buf_fini(&b);
 	if (more) {
@@ -167,8 +170,7 @@ page_read(void *arg, enum error error, const store_rows *rows)
 }
 
 /* Asks for the next page, unless the socket must drain first. */
-static void
-sync_step(struct sync *y)
+static void sync_step(struct sync *y)
 {
 	struct session *s = sessions_find(y->env->sessions, y->session);
 
@@ -180,12 +182,11 @@ sync_step(struct sync *y)
 		return;
 	}
 	y->asked = true;
-	store_changes(y->env->store, session_user_id(s), y->todo[y->at].conv.id, y->todo[y->at].after, PROTO_HISTORY_MAX,
-	    page_read, y);
+	store_changes(y->env->store, session_user_id(s), y->todo[y->at].conv.id,
+		y->todo[y->at].after, PROTO_HISTORY_MAX, page_read, y);
 }
 
-static struct named *
-named_find(struct sync *y, int64_t chat_id)
+static struct named *named_find(struct sync *y, int64_t chat_id)
 {
 	size_t low = 0, high = y->n_named;
 
@@ -202,8 +203,7 @@ named_find(struct sync *y, int64_t chat_id)
 	return NULL;
 }
 
-static void
-heads_read(void *arg, enum error error, const struct head *heads, size_t n)
+static void heads_read(void *arg, enum error error, const struct head *heads, size_t n)
 {
 	struct sync *y = arg;
 	struct session *s = sync_session(y);
@@ -218,18 +218,19 @@ heads_read(void *arg, enum error error, const struct head *heads, size_t n)
 	if (y->todo == NULL)
 		log_fatal("out of memory for a sync");
 	for (size_t i = 0; i < n; i++) {
-		struct named *named = named_find(y, conv_chat_id(&heads[i].conv, session_user_id(s)));
+		struct named *named =
+			named_find(y, conv_chat_id(&heads[i].conv, session_user_id(s)));
 
 		if (named != NULL)
 			named->found = true;
 		if (named == NULL || named->mod < heads[i].mod)
-			y->todo[y->n_todo++] = (struct todo){ heads[i].conv, named != NULL ? named->mod : -1, heads[i].read_seq };
+			y->todo[y->n_todo++] = (struct todo){ heads[i].conv,
+				named != NULL ? named->mod : -1, heads[i].read_seq };
 	}
 	sync_step(y);
 }
 
-static void
-sync_begin(struct sync *y)
+static void sync_begin(struct sync *y)
 {
 	struct session *s = sessions_find(y->env->sessions, y->session);
 
@@ -239,8 +240,7 @@ sync_begin(struct sync *y)
 	store_load(y->env->store, session_user_id(s), heads_read, y);
 }
 
-static int
-named_compare(const void *a, const void *b)
+static int named_compare(const void *a, const void *b)
 {
 	const struct named *x = a, *y = b;
 
@@ -248,21 +248,22 @@ named_compare(const void *a, const void *b)
 }
 
 /* "after" as an array in the order of chat_id; false where a key is no id or a value no mod. */
-static bool
-named_read(struct sync *y, const cJSON *after)
+static bool named_read(struct sync *y, const cJSON *after)
 {
 	const cJSON *item;
 
 	y->named = calloc((size_t)cJSON_GetArraySize(after) + 1, sizeof(*y->named));
 	if (y->named == NULL)
 		log_fatal("out of memory for a sync");
-	cJSON_ArrayForEach(item, after) {
+	cJSON_ArrayForEach(item, after)
+	{
 		struct named *named = &y->named[y->n_named];
 		char *end;
 
 		named->chat_id = strtoll(item->string, &end, 10);
-		if (*end != '\0' || item->string[0] < '1' || item->string[0] > '9' || named->chat_id > PROTO_ID_MAX ||
-		    !json_int(item, &named->mod) || named->mod < 0)
+		if (*end != '\0' || item->string[0] < '1' || item->string[0] > '9' ||
+			named->chat_id > PROTO_ID_MAX || !json_int(item, &named->mod) ||
+			named->mod < 0)
 			return false;
 		y->n_named++;
 	}
@@ -271,8 +272,7 @@ named_read(struct sync *y, const cJSON *after)
 }
 
 /* Puts the sync behind those that run; false where too many wait. */
-static bool
-sync_queue(struct session *s, struct sync *y)
+static bool sync_queue(struct session *s, struct sync *y)
 {
 	struct sync **at = session_sync(s);
 	unsigned n = 0;
@@ -285,8 +285,7 @@ sync_queue(struct session *s, struct sync *y)
 	return true;
 }
 
-static void
-run(const struct cmd_env *env, struct session *s, const struct args *a)
+static void run(const struct cmd_env *env, struct session *s, const struct args *a)
 {
 	struct sync *y = calloc(1, sizeof(*y));
 	const struct text no_id = { NULL, 0 };
@@ -296,18 +295,19 @@ run(const struct cmd_env *env, struct session *s, const struct args *a)
 	y->env = env;
 	y->session = session_id(s);
 	if (!named_read(y, a->at[AFTER].json)) {
-		session_error(s, no_id, ERROR_invalid, "after: its members are chat ids with a mod of at least 0");
+		session_error(s, no_id, ERROR_invalid,
+			"after: its members are chat ids with a mod of at least 0");
 		sync_free(y);
 	} else if (!sync_queue(s, y)) {
-		session_error(s, no_id, ERROR_too_many_requests, "Several syncs are waiting already.");
+		session_error(
+			s, no_id, ERROR_too_many_requests, "Several syncs are waiting already.");
 		sync_free(y);
 	} else if (*session_sync(s) == y) {
 		sync_begin(y);
 	}
 }
 
-void
-cmd_sync_go_on(const struct cmd_env *env, struct session *s)
+void cmd_sync_go_on(const struct cmd_env *env, struct session *s)
 {
 	struct sync *y = *session_sync(s);
 
@@ -316,8 +316,7 @@ cmd_sync_go_on(const struct cmd_env *env, struct session *s)
 		sync_step(y);
 }
 
-void
-cmd_sync_end(struct session *s)
+void cmd_sync_end(struct session *s)
 {
 	struct sync *y = *session_sync(s);
 

@@ -15,8 +15,7 @@ static const struct command *const table[] = {
 	&cmd_ping,
 };
 
-static void
-run_ping(const struct cmd_env *env, struct session *s, const struct args *args)
+static void run_ping(const struct cmd_env *env, struct session *s, const struct args *args)
 {
 	static const char pong[] = "{\"type\":\"pong\"}";
 
@@ -31,15 +30,13 @@ const struct command cmd_ping = {
 	.run = run_ping,
 };
 
-const struct command *const *
-command_table(size_t *n)
+const struct command *const *command_table(size_t *n)
 {
 	*n = sizeof(table) / sizeof(table[0]);
 	return table;
 }
 
-static const struct command *
-command_find(const char *name, size_t len)
+static const struct command *command_find(const char *name, size_t len)
 {
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		if (strlen(table[i]->name) == len && memcmp(table[i]->name, name, len) == 0)
@@ -47,9 +44,9 @@ command_find(const char *name, size_t len)
 	return NULL;
 }
 
-/* The id of a frame that failed, so that the client knows which; NULL where it has none that can be shown. */
-static struct text
-frame_id(const cJSON *frame)
+/* The id of a frame that failed, so that the client knows which; NULL where it has none that can be
+ * shown. */
+static struct text frame_id(const cJSON *frame)
 {
 	struct text id = { NULL, 0 };
 
@@ -58,20 +55,20 @@ frame_id(const cJSON *frame)
 	return id;
 }
 
-static void
-first_frame(struct session *s, const cJSON *frame, const char *type)
+static void first_frame(struct session *s, const cJSON *frame, const char *type)
 {
 	const char *token;
 	size_t len;
 
-	if (type != NULL && strcmp(type, "auth") == 0 && json_get_str(frame, "token", &token, &len) == JSON_OK)
+	if (type != NULL && strcmp(type, "auth") == 0 &&
+		json_get_str(frame, "token", &token, &len) == JSON_OK)
 		session_authenticate(s, token, len);
 	else
 		session_close(s, CLOSE_auth_missing);
 }
 
-static void
-run_checked(const struct cmd_env *env, struct session *s, const struct command *c, const cJSON *frame)
+static void run_checked(
+	const struct cmd_env *env, struct session *s, const struct command *c, const cJSON *frame)
 {
 	struct buf problems = BUF_EMPTY;
 	struct args args;
@@ -79,15 +76,15 @@ run_checked(const struct cmd_env *env, struct session *s, const struct command *
 	if (args_read_body(&args, c->args, c->n_args, frame, &problems)) {
 		c->run(env, s, &args);
 	} else {
-		/* The problems are for a program's author: sent as they are, as the detail's text. */
+		/* The problems are for a program's author: sent as they are, as the detail's text.
+		 * */
 		session_error(s, frame_id(frame), ERROR_invalid, buf_cstr(&problems));
 	}
 	args_fini(&args);
 	buf_fini(&problems);
 }
 
-static void
-run_frame(const struct cmd_env *env, struct session *s, const cJSON *frame)
+static void run_frame(const struct cmd_env *env, struct session *s, const cJSON *frame)
 {
 	const struct command *c;
 	const char *type;
@@ -110,8 +107,7 @@ run_frame(const struct cmd_env *env, struct session *s, const cJSON *frame)
 		session_error(s, frame_id(frame), ERROR_unknown_type, NULL);
 }
 
-void
-command_run(const struct cmd_env *env, struct session *s, const char *text, size_t len)
+void command_run(const struct cmd_env *env, struct session *s, const char *text, size_t len)
 {
 	const char *why;
 	cJSON *frame = json_parse(text, len, &why);
@@ -121,7 +117,8 @@ command_run(const struct cmd_env *env, struct session *s, const char *text, size
 	} else if (!session_ready(s)) {
 		session_close(s, CLOSE_auth_missing);
 	} else {
-		session_error(s, (struct text){ NULL, 0 }, ERROR_bad_json, frame == NULL ? why : NULL);
+		session_error(
+			s, (struct text){ NULL, 0 }, ERROR_bad_json, frame == NULL ? why : NULL);
 	}
 	cJSON_Delete(frame);
 }

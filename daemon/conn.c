@@ -10,15 +10,15 @@
 #include "clock.h"
 #include "log.h"
 
-#define SCRATCH_SIZE (160u << 10)	/* a frame of 64 KiB with its header, and as much behind it */
+#define SCRATCH_SIZE (160u << 10) /* a frame of 64 KiB with its header, and as much behind it */
 #define IOV_MAX_PIECES 64
-#define WHEEL_SLOTS 128			/* seconds; a timer further away goes round */
+#define WHEEL_SLOTS 128 /* seconds; a timer further away goes round */
 
 struct conn_loop {
 	struct event_base *base;
 	const struct conn_events *events;
 	struct stats_slot *stats;
-	struct event *flush;		/* active: some connection is dirty */
+	struct event *flush; /* active: some connection is dirty */
 	struct event *tick;
 	struct conn *dirty;
 	struct conn *wheel[WHEEL_SLOTS];
@@ -31,8 +31,7 @@ static void conn_kill(struct conn *c);
 
 /* The wheel. */
 
-static void
-wheel_remove(struct conn *c)
+static void wheel_remove(struct conn *c)
 {
 	if (c->wheel_prev == NULL)
 		return;
@@ -43,8 +42,7 @@ wheel_remove(struct conn *c)
 	c->wheel_next = NULL;
 }
 
-static void
-wheel_insert(struct conn *c, uint32_t due_s)
+static void wheel_insert(struct conn *c, uint32_t due_s)
 {
 	struct conn **slot = &c->loop->wheel[due_s % WHEEL_SLOTS];
 
@@ -57,8 +55,7 @@ wheel_insert(struct conn *c, uint32_t due_s)
 	*slot = c;
 }
 
-static void
-conn_due(struct conn *c)
+static void conn_due(struct conn *c)
 {
 	uint32_t now = c->loop->now_s;
 
@@ -74,13 +71,13 @@ conn_due(struct conn *c)
 		c->loop->events->on_timer(c);
 }
 
-static void
-wheel_turn(struct conn_loop *l, uint32_t second)
+static void wheel_turn(struct conn_loop *l, uint32_t second)
 {
 	struct conn *todo = l->wheel[second % WHEEL_SLOTS];
 
-	/* The slot's list is taken off first: a timer set again meanwhile may land in the same slot. It hangs on a local head, so
-	 * that a callback that removes any of its connections finds its links in order. */
+	/* The slot's list is taken off first: a timer set again meanwhile may land in the same
+	 * slot. It hangs on a local head, so that a callback that removes any of its connections
+	 * finds its links in order. */
 	l->wheel[second % WHEEL_SLOTS] = NULL;
 	if (todo != NULL)
 		todo->wheel_prev = &todo;
@@ -96,8 +93,7 @@ wheel_turn(struct conn_loop *l, uint32_t second)
 	}
 }
 
-static void
-loop_tick(evutil_socket_t fd, short what, void *arg)
+static void loop_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct conn_loop *l = arg;
 	uint32_t now = (uint32_t)(clock_mono_ms() / 1000);
@@ -113,8 +109,7 @@ loop_tick(evutil_socket_t fd, short what, void *arg)
 
 /* Writing. */
 
-static void
-conn_set_events(struct conn *c)
+static void conn_set_events(struct conn *c)
 {
 	bool reads = c->reads && !c->congested;
 	short what = EV_PERSIST;
@@ -128,13 +123,13 @@ conn_set_events(struct conn *c)
 		return;
 	event_assign(&c->event, c->loop->base, c->fd, what, conn_ready, c);
 	event_add(&c->event, NULL);
-	/* No edge of the socket tells of bytes that are here already; and what was active a moment ago no longer is. */
+	/* No edge of the socket tells of bytes that are here already; and what was active a moment
+	 * ago no longer is. */
 	if (reads && c->in.len > 0)
 		event_active(&c->event, EV_READ, 0);
 }
 
-static void
-conn_mark_dirty(struct conn *c)
+static void conn_mark_dirty(struct conn *c)
 {
 	if (c->dirty)
 		return;
@@ -144,8 +139,7 @@ conn_mark_dirty(struct conn *c)
 	event_active(c->loop->flush, EV_TIMEOUT, 0);
 }
 
-static void
-queue_pop(struct conn *c)
+static void queue_pop(struct conn *c)
 {
 	struct frame *f = c->queue[c->queue_head];
 
@@ -156,8 +150,7 @@ queue_pop(struct conn *c)
 	frame_unref(f);
 }
 
-static void
-queue_clear(struct conn *c)
+static void queue_clear(struct conn *c)
 {
 	while (c->queue_n > 0)
 		queue_pop(c);
@@ -166,8 +159,7 @@ queue_clear(struct conn *c)
 	c->queue_cap = c->queue_head = 0;
 }
 
-static void
-queue_push(struct conn *c, struct frame *f)
+static void queue_push(struct conn *c, struct frame *f)
 {
 	if (c->queue_n == c->queue_cap) {
 		uint32_t cap = c->queue_cap == 0 ? 4 : c->queue_cap * 2;
@@ -187,8 +179,7 @@ queue_push(struct conn *c, struct frame *f)
 }
 
 /* Takes n written bytes off the queue. */
-static void
-queue_written(struct conn *c, size_t n)
+static void queue_written(struct conn *c, size_t n)
 {
 	while (c->queue_n > 0) {
 		size_t rest = c->queue[c->queue_head]->len - c->head_written;
@@ -204,8 +195,7 @@ queue_written(struct conn *c, size_t n)
 }
 
 /* One sendmsg; false where the socket takes no more now or is dead. */
-static bool
-conn_write_once(struct conn *c)
+static bool conn_write_once(struct conn *c)
 {
 	struct iovec iov[IOV_MAX_PIECES];
 	struct msghdr msg = { .msg_iov = iov };
@@ -222,8 +212,9 @@ conn_write_once(struct conn *c)
 	}
 	/* The usual one frame goes without the kernel's copying of a message header. */
 	do {
-		n = msg.msg_iovlen == 1 ? send(c->fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT) :
-		    sendmsg(c->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+		n = msg.msg_iovlen == 1
+			? send(c->fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT)
+			: sendmsg(c->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 	} while (n < 0 && errno == EINTR);
 	STATS_ADD(c->loop->stats, sends, 1);
 	if (n < 0 && errno != EAGAIN) {
@@ -239,8 +230,7 @@ conn_write_once(struct conn *c)
 }
 
 /* All that the socket takes; what follows from an empty or shorter queue. */
-static void
-conn_flush(struct conn *c)
+static void conn_flush(struct conn *c)
 {
 	bool wants_write;
 
@@ -264,14 +254,13 @@ conn_flush(struct conn *c)
 		conn_set_events(c);
 		c->loop->events->on_drained(c);
 	}
-	/* The peer sees our close frame and then the end of the stream, and ends its side; closing at once could
-	 * reset the connection and take the frame back. */
+	/* The peer sees our close frame and then the end of the stream, and ends its side; closing
+	 * at once could reset the connection and take the frame back. */
 	if (c->state == CONN_CLOSING && c->queue_n == 0)
 		shutdown(c->fd, SHUT_WR);
 }
 
-static void
-conn_die(struct conn *c)
+static void conn_die(struct conn *c)
 {
 	event_del(&c->event);
 	wheel_remove(c);
@@ -281,8 +270,7 @@ conn_die(struct conn *c)
 	c->loop->events->on_free(c);
 }
 
-static void
-loop_flush(evutil_socket_t fd, short what, void *arg)
+static void loop_flush(evutil_socket_t fd, short what, void *arg)
 {
 	struct conn_loop *l = arg;
 	struct conn *todo = l->dirty;
@@ -303,15 +291,13 @@ loop_flush(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-void
-conn_loop_flush(struct conn_loop *l)
+void conn_loop_flush(struct conn_loop *l)
 {
 	while (l->dirty != NULL)
 		loop_flush(-1, 0, l);
 }
 
-void
-conn_send(struct conn *c, struct frame *f)
+void conn_send(struct conn *c, struct frame *f)
 {
 	if (c->state != CONN_OPEN)
 		return;
@@ -323,16 +309,14 @@ conn_send(struct conn *c, struct frame *f)
 	}
 }
 
-bool
-conn_congested(const struct conn *c)
+bool conn_congested(const struct conn *c)
 {
 	return c->congested;
 }
 
 /* Reading. */
 
-static void
-conn_kill(struct conn *c)
+static void conn_kill(struct conn *c)
 {
 	if (c->state == CONN_DEAD)
 		return;
@@ -341,8 +325,7 @@ conn_kill(struct conn *c)
 }
 
 /* Hands len bytes of the scratch buffer up and keeps what was not taken. */
-static void
-conn_take(struct conn *c, char *bytes, size_t len)
+static void conn_take(struct conn *c, char *bytes, size_t len)
 {
 	size_t used = c->loop->events->on_bytes(c, bytes, len);
 
@@ -353,9 +336,9 @@ conn_take(struct conn *c, char *bytes, size_t len)
 		buf_add(&c->in, bytes + used, len - used);
 }
 
-/* More was fed than the scratch buffer holds: a part of it now (a whole frame is in it), the rest when it is our turn again. */
-static void
-conn_take_part(struct conn *c)
+/* More was fed than the scratch buffer holds: a part of it now (a whole frame is in it), the rest
+ * when it is our turn again. */
+static void conn_take_part(struct conn *c)
 {
 	size_t used;
 
@@ -367,8 +350,7 @@ conn_take_part(struct conn *c)
 	conn_set_events(c);
 }
 
-static void
-conn_readable(struct conn *c)
+static void conn_readable(struct conn *c)
 {
 	char *scratch = c->loop->scratch;
 	size_t kept = c->in.len;
@@ -395,8 +377,7 @@ conn_readable(struct conn *c)
 		conn_take(c, scratch, kept + (n > 0 ? (size_t)n : 0));
 }
 
-static void
-conn_ready(evutil_socket_t fd, short what, void *arg)
+static void conn_ready(evutil_socket_t fd, short what, void *arg)
 {
 	struct conn *c = arg;
 
@@ -409,8 +390,7 @@ conn_ready(evutil_socket_t fd, short what, void *arg)
 		conn_readable(c);
 }
 
-void
-conn_feed(struct conn *c, const char *bytes, size_t len)
+void conn_feed(struct conn *c, const char *bytes, size_t len)
 {
 	if (c->state != CONN_OPEN || len == 0)
 		return;
@@ -418,8 +398,7 @@ conn_feed(struct conn *c, const char *bytes, size_t len)
 	event_active(&c->event, EV_READ, 0);
 }
 
-void
-conn_read(struct conn *c, bool on)
+void conn_read(struct conn *c, bool on)
 {
 	if (c->state != CONN_OPEN || c->reads == on)
 		return;
@@ -429,16 +408,14 @@ conn_read(struct conn *c, bool on)
 
 /* Life. */
 
-void
-conn_init(struct conn *c, struct conn_loop *l, int fd)
+void conn_init(struct conn *c, struct conn_loop *l, int fd)
 {
 	*c = (struct conn){ .loop = l, .fd = fd, .state = CONN_OPEN, .reads = true };
 	event_assign(&c->event, l->base, fd, EV_READ | EV_PERSIST, conn_ready, c);
 	event_add(&c->event, NULL);
 }
 
-void
-conn_timer(struct conn *c, unsigned seconds)
+void conn_timer(struct conn *c, unsigned seconds)
 {
 	uint32_t due = c->loop->now_s + (seconds > 0 ? seconds : 1);
 
@@ -447,8 +424,7 @@ conn_timer(struct conn *c, unsigned seconds)
 }
 
 /* What waits behind a frame that is half out may be dropped; the half frame may not. */
-static void
-queue_cut(struct conn *c)
+static void queue_cut(struct conn *c)
 {
 	uint32_t keep = c->head_written > 0 ? 1 : 0;
 
@@ -460,8 +436,7 @@ queue_cut(struct conn *c)
 	}
 }
 
-void
-conn_close(struct conn *c, enum close_reason reason)
+void conn_close(struct conn *c, enum close_reason reason)
 {
 	uint16_t code = close_reason_code(reason);
 
@@ -486,15 +461,14 @@ conn_close(struct conn *c, enum close_reason reason)
 	conn_mark_dirty(c);
 }
 
-void
-conn_drop(struct conn *c)
+void conn_drop(struct conn *c)
 {
 	assert(c->state != CONN_OPEN);
 	conn_kill(c);
 }
 
-struct conn_loop *
-conn_loop_new(struct event_base *base, const struct conn_events *events, struct stats_slot *stats)
+struct conn_loop *conn_loop_new(
+	struct event_base *base, const struct conn_events *events, struct stats_slot *stats)
 {
 	struct conn_loop *l = calloc(1, sizeof(*l));
 	const struct timeval second = { 1, 0 };
@@ -512,16 +486,14 @@ conn_loop_new(struct event_base *base, const struct conn_events *events, struct 
 	return l;
 }
 
-void
-conn_loop_free(struct conn_loop *l)
+void conn_loop_free(struct conn_loop *l)
 {
 	event_free(l->flush);
 	event_free(l->tick);
 	free(l);
 }
 
-uint32_t
-conn_now_s(const struct conn_loop *l)
+uint32_t conn_now_s(const struct conn_loop *l)
 {
 	return l->now_s;
 }

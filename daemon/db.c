@@ -11,7 +11,7 @@
 #define RETRY_MAX_MS 1000
 #define CONNECT_TIMEOUT_S 5
 #define STATEMENTS_MAX 64
-#define POSTGRES_EPOCH_US INT64_C(946684800000000)	/* 2000-01-01 */
+#define POSTGRES_EPOCH_US INT64_C(946684800000000) /* 2000-01-01 */
 
 struct job {
 	struct job *next;
@@ -31,80 +31,65 @@ struct db {
 	char *conninfo;
 	char *name;
 	PGconn *pg;
-	struct event *io;		/* on the socket; read always, write while libpq has something to flush */
-	struct event *retry;		/* AWAY: the next try; CONNECTING, SETTING_UP: how long it may take; READY: it is lost */
-	struct job *first, **last;	/* first is in flight where sent */
+	struct event *io; /* on the socket; read always, write while libpq has something to flush */
+	struct event
+		*retry; /* AWAY: the next try; before READY: how long it may take; READY: lost */
+	struct job *first, **last; /* first is in flight where sent */
 	size_t n_jobs;
-	PGresult *result;		/* of the statement in flight, once it has come */
+	PGresult *result; /* of the statement in flight, once it has come */
 	const struct db_statement *prepared[STATEMENTS_MAX];
 	size_t n_prepared;
 	unsigned retry_ms;
 	enum db_state state;
-	bool sent;			/* the first job was sent */
-	bool preparing;			/* and what is in flight is its preparation */
-	bool said_away;			/* one log line a change of state */
+	bool sent; /* the first job was sent */
+	bool preparing; /* and what is in flight is its preparation */
+	bool said_away; /* one log line a change of state */
 };
 
 /* Arguments. */
 
-static void
-arg_begin(struct db_args *a)
+static void arg_begin(struct db_args *a)
 {
 	if (a->n == DB_ARGS_MAX)
 		log_fatal("a statement has more than %d arguments", DB_ARGS_MAX);
 	a->at[a->n].offset = a->bytes.len;
 }
 
-static void
-arg_end(struct db_args *a)
+static void arg_end(struct db_args *a)
 {
 	a->at[a->n].len = (int)(a->bytes.len - a->at[a->n].offset);
 	a->n++;
 }
 
-static void
-add_i32(struct buf *b, int32_t n)
+static void add_i32(struct buf *b, int32_t n)
 {
 	uint32_t wire = htobe32((uint32_t)n);
 
 	buf_add(b, &wire, sizeof(wire));
 }
 
-static void
-add_i64(struct buf *b, int64_t n)
+static void add_i64(struct buf *b, int64_t n)
 {
 	uint64_t wire = htobe64((uint64_t)n);
 
 	buf_add(b, &wire, sizeof(wire));
 }
 
-void
-db_arg_i64(struct db_args *a, int64_t n)
+void db_arg_i64(struct db_args *a, int64_t n)
 {
 	arg_begin(a);
 	add_i64(&a->bytes, n);
 	arg_end(a);
 }
 
-void
-db_arg_i64_or_null(struct db_args *a, int64_t n, bool present)
-{
-	if (present)
-		db_arg_i64(a, n);
-	else
-		db_arg_bytes(a, NULL, 0);
-}
-
-void
-db_arg_bool(struct db_args *a, bool b)
+void db_arg_bool(struct db_args *a, bool b)
 {
 	arg_begin(a);
 	buf_add_char(&a->bytes, b);
 	arg_end(a);
 }
 
-void
-db_arg_bytes(struct db_args *a, const void *bytes, size_t len)
+void db_arg_bytes(struct db_args *a, const void *bytes, size_t len)
 {
 	arg_begin(a);
 	if (len > 0)
@@ -114,9 +99,9 @@ db_arg_bytes(struct db_args *a, const void *bytes, size_t len)
 		a->at[a->n - 1].len = -1;
 }
 
-/* array_send() of PostgreSQL: dimensions, a flag for nulls, the element type, then for each dimension its size and lower bound. */
-void
-db_arg_array(struct db_args *a, enum db_element type, size_t n)
+/* array_send() of PostgreSQL: dimensions, a flag for nulls, the element type, then for each
+ * dimension its size and lower bound. */
+void db_arg_array(struct db_args *a, enum db_element type, size_t n)
 {
 	arg_begin(a);
 	add_i32(&a->bytes, n > 0 ? 1 : 0);
@@ -130,22 +115,19 @@ db_arg_array(struct db_args *a, enum db_element type, size_t n)
 }
 
 /* The elements follow their array's head: the argument grows. */
-static void
-element_added(struct db_args *a)
+static void element_added(struct db_args *a)
 {
 	a->at[a->n - 1].len = (int)(a->bytes.len - a->at[a->n - 1].offset);
 }
 
-void
-db_element_i64(struct db_args *a, int64_t n)
+void db_element_i64(struct db_args *a, int64_t n)
 {
 	add_i32(&a->bytes, sizeof(n));
 	add_i64(&a->bytes, n);
 	element_added(a);
 }
 
-void
-db_element_bytes(struct db_args *a, const void *bytes, size_t len)
+void db_element_bytes(struct db_args *a, const void *bytes, size_t len)
 {
 	add_i32(&a->bytes, bytes == NULL ? -1 : (int32_t)len);
 	if (bytes != NULL && len > 0)
@@ -155,8 +137,7 @@ db_element_bytes(struct db_args *a, const void *bytes, size_t len)
 
 /* Columns. */
 
-int64_t
-db_i64(const PGresult *r, int row, int column)
+int64_t db_i64(const PGresult *r, int row, int column)
 {
 	uint64_t wire;
 
@@ -166,8 +147,7 @@ db_i64(const PGresult *r, int row, int column)
 	return (int64_t)be64toh(wire);
 }
 
-int32_t
-db_i32(const PGresult *r, int row, int column)
+int32_t db_i32(const PGresult *r, int row, int column)
 {
 	uint32_t wire;
 
@@ -177,28 +157,24 @@ db_i32(const PGresult *r, int row, int column)
 	return (int32_t)be32toh(wire);
 }
 
-bool
-db_bool(const PGresult *r, int row, int column)
+bool db_bool(const PGresult *r, int row, int column)
 {
 	return db_char(r, row, column) != 0;
 }
 
-char
-db_char(const PGresult *r, int row, int column)
+char db_char(const PGresult *r, int row, int column)
 {
 	return PQgetisnull(r, row, column) ? 0 : PQgetvalue(r, row, column)[0];
 }
 
-int64_t
-db_time_ms(const PGresult *r, int row, int column)
+int64_t db_time_ms(const PGresult *r, int row, int column)
 {
 	if (PQgetisnull(r, row, column))
 		return 0;
 	return (db_i64(r, row, column) + POSTGRES_EPOCH_US) / 1000;
 }
 
-const char *
-db_text(const PGresult *r, int row, int column, size_t *len)
+const char *db_text(const PGresult *r, int row, int column, size_t *len)
 {
 	*len = 0;
 	if (PQgetisnull(r, row, column))
@@ -212,15 +188,13 @@ db_text(const PGresult *r, int row, int column, size_t *len)
 static void db_io(evutil_socket_t fd, short what, void *arg);
 static void db_next(struct db *db);
 
-static void
-job_free(struct job *j)
+static void job_free(struct job *j)
 {
 	buf_fini(&j->args.bytes);
 	free(j);
 }
 
-static struct job *
-job_take(struct db *db)
+static struct job *job_take(struct db *db)
 {
 	struct job *j = db->first;
 
@@ -231,16 +205,14 @@ job_take(struct db *db)
 	return j;
 }
 
-static void
-db_watch(struct db *db, short what)
+static void db_watch(struct db *db, short what)
 {
 	event_del(db->io);
 	event_assign(db->io, db->base, PQsocket(db->pg), what | EV_PERSIST, db_io, db);
 	event_add(db->io, NULL);
 }
 
-static void
-db_retry_in(struct db *db, unsigned ms)
+static void db_retry_in(struct db *db, unsigned ms)
 {
 	const struct timeval tv = { ms / 1000, (ms % 1000) * 1000 };
 
@@ -248,16 +220,14 @@ db_retry_in(struct db *db, unsigned ms)
 }
 
 /* The first line of libpq's message, for the log. */
-static const char *
-db_why(struct db *db, char out[256])
+static const char *db_why(struct db *db, char out[256])
 {
 	const char *why = PQerrorMessage(db->pg);
 
 	return log_quote(out, 256, why, strcspn(why, "\n"));
 }
 
-static void
-db_lost(struct db *db)
+static void db_lost(struct db *db)
 {
 	bool was_ready = db->state == DB_READY;
 	struct job *jobs = db->first;
@@ -292,17 +262,16 @@ db_lost(struct db *db)
 	}
 }
 
-/* For where a caller may be asking: the loss is met from the loop, so that no answer comes from inside a question. */
-static void
-db_lose_later(struct db *db)
+/* For where a caller may be asking: the loss is met from the loop, so that no answer comes from
+ * inside a question. */
+static void db_lose_later(struct db *db)
 {
 	event_active(db->retry, EV_TIMEOUT, 0);
 }
 
-/* Sends what libpq has buffered. While it has more, both directions must be watched: the server may be waiting for us to
- * read before it takes more (libpq manual, PQflush). */
-static void
-db_flush(struct db *db)
+/* Sends what libpq has buffered. While it has more, both directions must be watched: the server may
+ * be waiting for us to read before it takes more (libpq manual, PQflush). */
+static void db_flush(struct db *db)
 {
 	int rest = PQflush(db->pg);
 
@@ -312,8 +281,7 @@ db_flush(struct db *db)
 		db_watch(db, rest == 1 ? EV_READ | EV_WRITE : EV_READ);
 }
 
-static bool
-db_is_prepared(const struct db *db, const struct db_statement *s)
+static bool db_is_prepared(const struct db *db, const struct db_statement *s)
 {
 	for (size_t i = 0; i < db->n_prepared; i++)
 		if (db->prepared[i] == s)
@@ -321,8 +289,7 @@ db_is_prepared(const struct db *db, const struct db_statement *s)
 	return false;
 }
 
-static int
-job_send(struct db *db, struct job *j)
+static int job_send(struct db *db, struct job *j)
 {
 	const char *values[DB_ARGS_MAX];
 	int lengths[DB_ARGS_MAX];
@@ -336,15 +303,17 @@ job_send(struct db *db, struct job *j)
 	for (int i = 0; i < j->args.n; i++) {
 		bool null = j->args.at[i].len < 0;
 
-		values[i] = null ? NULL : j->args.bytes.len > 0 ? j->args.bytes.data + j->args.at[i].offset : "";
+		values[i] = null                ? NULL
+			: j->args.bytes.len > 0 ? j->args.bytes.data + j->args.at[i].offset
+						: "";
 		lengths[i] = null ? 0 : j->args.at[i].len;
 		formats[i] = 1;
 	}
-	return PQsendQueryPrepared(db->pg, j->statement->name, j->args.n, values, lengths, formats, 1);
+	return PQsendQueryPrepared(
+		db->pg, j->statement->name, j->args.n, values, lengths, formats, 1);
 }
 
-static void
-db_next(struct db *db)
+static void db_next(struct db *db)
 {
 	if (db->state != DB_READY || db->sent || db->first == NULL)
 		return;
@@ -356,8 +325,7 @@ db_next(struct db *db)
 }
 
 /* The command in flight is over: its result has come. */
-static void
-db_command_done(struct db *db)
+static void db_command_done(struct db *db)
 {
 	PGresult *result = db->result;
 	struct job *j;
@@ -381,11 +349,11 @@ db_command_done(struct db *db)
 	db_next(db);
 }
 
-static void
-db_setup_done(struct db *db)
+static void db_setup_done(struct db *db)
 {
 	const PGresult *r = db->result;
-	bool usable = PQresultStatus(r) == PGRES_TUPLES_OK && PQntuples(r) > 0 && strcmp(PQgetvalue(r, 0, 0), "t") == 0;
+	bool usable = PQresultStatus(r) == PGRES_TUPLES_OK && PQntuples(r) > 0 &&
+		strcmp(PQgetvalue(r, 0, 0), "t") == 0;
 
 	if (!usable) {
 		db_lost(db);
@@ -402,8 +370,7 @@ db_setup_done(struct db *db)
 	db_next(db);
 }
 
-static void
-db_read(struct db *db)
+static void db_read(struct db *db)
 {
 	PGconn *pg = db->pg;
 
@@ -416,7 +383,8 @@ db_read(struct db *db)
 		PGresult *r = PQgetResult(pg);
 
 		if (r != NULL) {
-			/* The last result of the set-up's several statements counts; but an error is never overwritten. */
+			/* The last result of the set-up's several statements counts; but an error
+			 * is never overwritten. */
 			if (db->result != NULL && PQresultStatus(db->result) == PGRES_FATAL_ERROR) {
 				PQclear(r);
 			} else {
@@ -438,8 +406,7 @@ db_read(struct db *db)
 	}
 }
 
-static void
-db_set_up(struct db *db)
+static void db_set_up(struct db *db)
 {
 	struct buf sql = BUF_EMPTY;
 
@@ -453,8 +420,7 @@ db_set_up(struct db *db)
 	buf_fini(&sql);
 }
 
-static void
-db_connect_step(struct db *db)
+static void db_connect_step(struct db *db)
 {
 	switch (PQconnectPoll(db->pg)) {
 	case PGRES_POLLING_READING:
@@ -472,8 +438,7 @@ db_connect_step(struct db *db)
 	}
 }
 
-static void
-db_io(evutil_socket_t fd, short what, void *arg)
+static void db_io(evutil_socket_t fd, short what, void *arg)
 {
 	struct db *db = arg;
 	PGconn *pg = db->pg;
@@ -490,17 +455,16 @@ db_io(evutil_socket_t fd, short what, void *arg)
 }
 
 /* A server error is told in the server's own words; notices are not our log's business. */
-static void
-db_notice(void *arg, const PGresult *r)
+static void db_notice(void *arg, const PGresult *r)
 {
 	(void)arg;
 	(void)r;
 }
 
-static void
-db_connect(struct db *db)
+static void db_connect(struct db *db)
 {
-	const char *keys[] = { "dbname", "application_name", "client_encoding", "gssencmode", NULL };
+	const char *keys[] = { "dbname", "application_name", "client_encoding", "gssencmode",
+		NULL };
 	const char *values[] = { db->conninfo, db->name, "UTF8", "disable", NULL };
 
 	db->pg = PQconnectStartParams(keys, values, 1);
@@ -516,8 +480,7 @@ db_connect(struct db *db)
 	db_watch(db, EV_WRITE);
 }
 
-static void
-db_retry(evutil_socket_t fd, short what, void *arg)
+static void db_retry(evutil_socket_t fd, short what, void *arg)
 {
 	struct db *db = arg;
 
@@ -529,13 +492,13 @@ db_retry(evutil_socket_t fd, short what, void *arg)
 		db_lost(db);
 }
 
-struct db *
-db_open(struct event_base *base, const char *conninfo, const char *name, const struct db_events *events, void *arg,
-    struct stats_slot *stats)
+struct db *db_open(struct event_base *base, const char *conninfo, const char *name,
+	const struct db_events *events, void *arg, struct stats_slot *stats)
 {
 	struct db *db = calloc(1, sizeof(*db));
 
-	if (db == NULL || (db->conninfo = strdup(conninfo)) == NULL || (db->name = strdup(name)) == NULL)
+	if (db == NULL || (db->conninfo = strdup(conninfo)) == NULL ||
+		(db->name = strdup(name)) == NULL)
 		log_fatal("out of memory for a database connection");
 	db->base = base;
 	db->events = events;
@@ -551,8 +514,7 @@ db_open(struct event_base *base, const char *conninfo, const char *name, const s
 	return db;
 }
 
-void
-db_stop(struct db *db)
+void db_stop(struct db *db)
 {
 	event_del(db->io);
 	event_del(db->retry);
@@ -565,8 +527,7 @@ db_stop(struct db *db)
 	}
 }
 
-void
-db_close(struct db *db)
+void db_close(struct db *db)
 {
 	db_stop(db);
 	event_free(db->io);
@@ -578,20 +539,18 @@ db_close(struct db *db)
 	free(db);
 }
 
-bool
-db_ready(const struct db *db)
+bool db_ready(const struct db *db)
 {
 	return db->state == DB_READY;
 }
 
-size_t
-db_pending(const struct db *db)
+size_t db_pending(const struct db *db)
 {
 	return db->n_jobs;
 }
 
-bool
-db_query(struct db *db, const struct db_statement *s, struct db_args *args, db_cb *cb, void *arg)
+bool db_query(
+	struct db *db, const struct db_statement *s, struct db_args *args, db_cb *cb, void *arg)
 {
 	struct job *j;
 

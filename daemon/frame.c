@@ -5,8 +5,7 @@
 
 #include "log.h"
 
-static struct frame *
-frame_alloc(size_t len)
+static struct frame *frame_alloc(size_t len)
 {
 	struct frame *f = malloc(sizeof(*f) + len);
 
@@ -17,8 +16,7 @@ frame_alloc(size_t len)
 	return f;
 }
 
-struct frame *
-frame_new(enum wsframe_opcode opcode, const char *payload, size_t len)
+struct frame *frame_new(enum wsframe_opcode opcode, const char *payload, size_t len)
 {
 	uint8_t header[WSFRAME_SERVER_HEADER_MAX];
 	size_t header_len = wsframe_server_header(header, opcode, len);
@@ -30,8 +28,7 @@ frame_new(enum wsframe_opcode opcode, const char *payload, size_t len)
 	return f;
 }
 
-struct frame *
-frame_raw(const char *bytes, size_t len)
+struct frame *frame_raw(const char *bytes, size_t len)
 {
 	struct frame *f = frame_alloc(len);
 
@@ -39,8 +36,7 @@ frame_raw(const char *bytes, size_t len)
 	return f;
 }
 
-struct frame *
-frame_close(uint16_t code, const char *reason)
+struct frame *frame_close(uint16_t code, const char *reason)
 {
 	char payload[WSFRAME_CONTROL_MAX];
 	size_t len = strlen(reason);
@@ -53,15 +49,13 @@ frame_close(uint16_t code, const char *reason)
 	return frame_new(WSFRAME_CLOSE, payload, 2 + len);
 }
 
-struct frame *
-frame_ref(struct frame *f)
+struct frame *frame_ref(struct frame *f)
 {
 	f->refs++;
 	return f;
 }
 
-void
-frame_unref(struct frame *f)
+void frame_unref(struct frame *f)
 {
 	if (f != NULL && --f->refs == 0)
 		free(f);

@@ -14,10 +14,11 @@
 struct frame {
 	uint32_t refs;
 	uint32_t len;
-	char bytes[];		/* header and payload, as they go out */
+	char bytes[]; /* header and payload, as they go out */
 };
 
-/* A whole, final server frame around the payload (RFC 6455 5.2), with one reference, the caller's. */
+/* A whole, final server frame around the payload (RFC 6455 5.2), with one reference, the caller's.
+ * */
 struct frame *frame_new(enum wsframe_opcode opcode, const char *payload, size_t len);
 
 /* Bytes as they are (the answer to the upgrade). */
@@ -27,6 +28,6 @@ struct frame *frame_raw(const char *bytes, size_t len);
 struct frame *frame_close(uint16_t code, const char *reason);
 
 struct frame *frame_ref(struct frame *f);
-void frame_unref(struct frame *f);	/* NULL is fine */
+void frame_unref(struct frame *f); /* NULL is fine */
 
 #endif

@@ -54,7 +54,8 @@ int hasher_run(const struct heritage *h);
 struct hasher;
 struct hasher *hasher_open(struct event_base *base, const struct heritage *h);
 
-/* Answers what is in flight with HASHER_FAILED, which must not ask anew. Closes the worker's end. */
+/* Answers what is in flight with HASHER_FAILED, which must not ask anew. Closes the worker's end.
+ * */
 void hasher_close(struct hasher *h);
 
 /*

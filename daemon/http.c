@@ -12,8 +12,7 @@
 
 /* Connections. */
 
-static void
-conn_settle(struct http_conn *c)
+static void conn_settle(struct http_conn *c)
 {
 	if (c->settles)
 		return;
@@ -22,8 +21,7 @@ conn_settle(struct http_conn *c)
 	event_active(c->http->settle_event, EV_TIMEOUT, 0);
 }
 
-static void
-conn_unsettle(struct http_conn *c)
+static void conn_unsettle(struct http_conn *c)
 {
 	if (!c->settles)
 		return;
@@ -31,8 +29,7 @@ conn_unsettle(struct http_conn *c)
 	TAILQ_REMOVE(&c->http->settle, c, settle);
 }
 
-static void
-begun_timer_set(struct http *http, int64_t now_ms)
+static void begun_timer_set(struct http *http, int64_t now_ms)
 {
 	const struct http_conn *oldest = TAILQ_FIRST(&http->begun);
 	int64_t left_ms;
@@ -50,8 +47,7 @@ begun_timer_set(struct http *http, int64_t now_ms)
 }
 
 /* A request's first byte is here. */
-static void
-conn_begin(struct http_conn *c)
+static void conn_begin(struct http_conn *c)
 {
 	struct http *http = c->http;
 
@@ -62,9 +58,9 @@ conn_begin(struct http_conn *c)
 		begun_timer_set(http, c->begun_ms);
 }
 
-/* It is whole, or will never be. The timer stays: it looks for itself whether there is something to do. */
-static void
-conn_end(struct http_conn *c)
+/* It is whole, or will never be. The timer stays: it looks for itself whether there is something to
+ * do. */
+static void conn_end(struct http_conn *c)
 {
 	if (c->begun_ms == 0)
 		return;
@@ -72,8 +68,7 @@ conn_end(struct http_conn *c)
 	c->begun_ms = 0;
 }
 
-static void
-on_begun_timer(evutil_socket_t fd, short what, void *arg)
+static void on_begun_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct http *http = arg;
 	int64_t now_ms = clock_mono_ms();
@@ -87,8 +82,7 @@ on_begun_timer(evutil_socket_t fd, short what, void *arg)
 }
 
 /* The last n bytes of input have come. */
-static void
-conn_read(struct http_conn *c, struct evbuffer *input, size_t n)
+static void conn_read(struct http_conn *c, struct evbuffer *input, size_t n)
 {
 	struct evbuffer_ptr from;
 	struct evbuffer_iovec pieces[8];
@@ -108,8 +102,7 @@ conn_read(struct http_conn *c, struct evbuffer *input, size_t n)
 		conn_settle(c);
 }
 
-static void
-on_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg)
+static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg)
 {
 	struct http_conn *c = arg;
 
@@ -118,11 +111,10 @@ on_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg)
 }
 
 /*
- * What is written while no answer of ours is under way is evhttp's own. A bufferevent writes to its socket from the loop
- * alone, so nothing of it is out before this pass ends.
+ * What is written while no answer of ours is under way is evhttp's own. A bufferevent writes to its
+ * socket from the loop alone, so nothing of it is out before this pass ends.
  */
-static void
-on_output(struct evbuffer *output, const struct evbuffer_cb_info *info, void *arg)
+static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *info, void *arg)
 {
 	struct http_conn *c = arg;
 
@@ -131,15 +123,13 @@ on_output(struct evbuffer *output, const struct evbuffer_cb_info *info, void *ar
 		conn_settle(c);
 }
 
-static void
-conn_unwatch(struct http_conn *c)
+static void conn_unwatch(struct http_conn *c)
 {
 	evbuffer_remove_cb(bufferevent_get_input(c->bev), on_input, c);
 	evbuffer_remove_cb(bufferevent_get_output(c->bev), on_output, c);
 }
 
-static void
-conn_free(struct http_conn *c)
+static void conn_free(struct http_conn *c)
 {
 	conn_unwatch(c);
 	conn_unsettle(c);
@@ -151,8 +141,7 @@ conn_free(struct http_conn *c)
 	free(c);
 }
 
-static void
-on_conn_closed(struct evhttp_connection *evcon, void *arg)
+static void on_conn_closed(struct evhttp_connection *evcon, void *arg)
 {
 	struct http_conn *c = arg;
 	struct http *http = c->http;
@@ -165,18 +154,17 @@ on_conn_closed(struct evhttp_connection *evcon, void *arg)
 }
 
 /*
- * evhttp has taken the new connection in. It tells nobody of it, but is its bufferevent's callback argument, and nothing else
- * tells of connections that end without a whole request.
+ * evhttp has taken the new connection in. It tells nobody of it, but is its bufferevent's callback
+ * argument, and nothing else tells of connections that end without a whole request.
  */
-static void
-conn_adopt(struct http_conn *c)
+static void conn_adopt(struct http_conn *c)
 {
 	struct http *http = c->http;
 	struct bufferevent *bev = c->bev;
 	void *evcon = NULL;
 
 	bufferevent_getcb(bev, NULL, NULL, NULL, &evcon);
-	if (evcon == NULL) {	/* given up at once, for want of memory */
+	if (evcon == NULL) { /* given up at once, for want of memory */
 		conn_free(c);
 		bufferevent_decref(bev);
 		return;
@@ -192,14 +180,14 @@ conn_adopt(struct http_conn *c)
 		http->conns = realloc(http->conns, cap * sizeof(struct http_conn *));
 		if (http->conns == NULL)
 			log_fatal("out_of_memory connections=%zu", cap);
-		memset(http->conns + http->conns_cap, 0, (cap - http->conns_cap) * sizeof(struct http_conn *));
+		memset(http->conns + http->conns_cap, 0,
+			(cap - http->conns_cap) * sizeof(struct http_conn *));
 		http->conns_cap = cap;
 	}
 	http->conns[c->fd] = c;
 }
 
-static void
-on_settle(evutil_socket_t fd, short what, void *arg)
+static void on_settle(evutil_socket_t fd, short what, void *arg)
 {
 	struct http *http = arg;
 	struct http_conn *c;
@@ -216,8 +204,7 @@ on_settle(evutil_socket_t fd, short what, void *arg)
 }
 
 /* evhttp asks for a new connection's bufferevent: the one thing that it tells us of an accept. */
-static struct bufferevent *
-on_accept(struct event_base *base, void *arg)
+static struct bufferevent *on_accept(struct event_base *base, void *arg)
 {
 	struct http *http = arg;
 	struct http_conn *c = calloc(1, sizeof(*c));
@@ -228,7 +215,7 @@ on_accept(struct event_base *base, void *arg)
 	c->http = http;
 	c->bev = bev;
 	c->state = HTTP_FRESH;
-	bufferevent_incref(bev);	/* until it is adopted */
+	bufferevent_incref(bev); /* until it is adopted */
 	bufferevent_setwatermark(bev, EV_READ, 0, HTTP_BUFFER_MAX);
 	evbuffer_add_cb(bufferevent_get_input(bev), on_input, c);
 	evbuffer_add_cb(bufferevent_get_output(bev), on_output, c);
@@ -237,8 +224,7 @@ on_accept(struct event_base *base, void *arg)
 	return bev;
 }
 
-static void
-on_sent(struct evhttp_request *req, void *arg)
+static void on_sent(struct evhttp_request *req, void *arg)
 {
 	struct http_conn *c = arg;
 	size_t len = evbuffer_get_length(bufferevent_get_input(c->bev));
@@ -252,8 +238,7 @@ on_sent(struct evhttp_request *req, void *arg)
 		conn_read(c, bufferevent_get_input(c->bev), len);
 }
 
-void
-http_conn_write(struct http_conn *c)
+void http_conn_write(struct http_conn *c)
 {
 	c->state = HTTP_WRITING;
 	c->http->n_writing++;
@@ -264,12 +249,12 @@ http_conn_write(struct http_conn *c)
 
 /* Requests. */
 
-static void
-on_request(struct evhttp_request *req, void *arg)
+static void on_request(struct evhttp_request *req, void *arg)
 {
 	struct http *http = arg;
 	struct evhttp_connection *evcon = evhttp_request_get_connection(req);
-	struct http_conn *c = http->conns[bufferevent_getfd(evhttp_connection_get_bufferevent(evcon))];
+	struct http_conn *c =
+		http->conns[bufferevent_getfd(evhttp_connection_get_bufferevent(evcon))];
 	struct http_call *call = calloc(1, sizeof(*call));
 
 	if (call == NULL)
@@ -284,8 +269,7 @@ on_request(struct evhttp_request *req, void *arg)
 	http_request(call);
 }
 
-void
-http_call_free(struct http_call *call)
+void http_call_free(struct http_call *call)
 {
 	if (call->http != NULL)
 		TAILQ_REMOVE(&call->http->calls, call, link);
@@ -299,8 +283,7 @@ http_call_free(struct http_call *call)
 
 /* The whole. */
 
-static struct evhttp *
-evhttp_make(struct http *http)
+static struct evhttp *evhttp_make(struct http *http)
 {
 	struct evhttp *evhttp = evhttp_new(http->base);
 	struct evconnlistener *listener;
@@ -312,8 +295,9 @@ evhttp_make(struct http *http)
 	evhttp_set_timeout(evhttp, HTTP_IDLE_S);
 	evhttp_set_default_content_type(evhttp, NULL);
 	/* All that routes can have, and OPTIONS for a proper 405. It answers 501 to the others. */
-	evhttp_set_allowed_methods(evhttp, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST | EVHTTP_REQ_PUT |
-	    EVHTTP_REQ_PATCH | EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS);
+	evhttp_set_allowed_methods(evhttp,
+		EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST | EVHTTP_REQ_PUT |
+			EVHTTP_REQ_PATCH | EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS);
 	evhttp_set_gencb(evhttp, on_request, http);
 	evhttp_set_bevcb(evhttp, on_accept, http);
 	for (size_t i = 0; (listener = listen_at(http->listen, i)) != NULL; i++)
@@ -323,15 +307,14 @@ evhttp_make(struct http *http)
 }
 
 /* This worker's part of what all may have. */
-static unsigned
-max_connections(const struct heritage *h)
+static unsigned max_connections(const struct heritage *h)
 {
 	return ((unsigned)h->conf->max_connections + h->n_slots - 1) / h->n_slots;
 }
 
-struct http *
-http_open(struct event_base *base, const struct heritage *h, struct store *store, const struct http_route *routes, size_t n,
-    void *env, const struct http_events *events, void *arg)
+struct http *http_open(struct event_base *base, const struct heritage *h, struct store *store,
+	const struct http_route *routes, size_t n, void *env, const struct http_events *events,
+	void *arg)
 {
 	struct http *http = calloc(1, sizeof(*http));
 
@@ -363,39 +346,35 @@ http_open(struct event_base *base, const struct heritage *h, struct store *store
 	return http;
 }
 
-void
-http_set_conf(struct http *http, const struct conf *conf)
+void http_set_conf(struct http *http, const struct conf *conf)
 {
 	http->conf = conf;
 }
 
-void
-http_socket_closed(struct http *http)
+void http_socket_closed(struct http *http)
 {
 	listen_connection_closed(http->listen);
 }
 
-void
-http_stop(struct http *http)
+void http_stop(struct http *http)
 {
 	http->stopped = true;
 	listen_stop(http->listen);
 }
 
-bool
-http_idle(const struct http *http)
+bool http_idle(const struct http *http)
 {
 	return TAILQ_EMPTY(&http->calls) && http->n_writing == 0;
 }
 
-void
-http_close(struct http *http)
+void http_close(struct http *http)
 {
 	struct http_call *call;
 	struct http_conn *c;
 
 	http_stop(http);
-	/* Requests still in hand are freed with evhttp; their calls by whoever answers them in vain. */
+	/* Requests still in hand are freed with evhttp; their calls by whoever answers them in
+	 * vain. */
 	while ((call = TAILQ_FIRST(&http->calls)) != NULL) {
 		TAILQ_REMOVE(&http->calls, call, link);
 		call->http = NULL;

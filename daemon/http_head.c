@@ -3,11 +3,11 @@
 /* Of a line. */
 enum {
 	LINE_START,
-	LINE_LENGTH,	/* is like "content-length" so far */
-	LINE_ENCODING,	/* is like "transfer-encoding" so far */
-	LINE_BLANK,	/* the encoding's value: blanks before it */
-	LINE_VALUE,	/* is like "chunked" so far */
-	LINE_CHUNKED,	/* is it; only blanks may follow */
+	LINE_LENGTH, /* is like "content-length" so far */
+	LINE_ENCODING, /* is like "transfer-encoding" so far */
+	LINE_BLANK, /* the encoding's value: blanks before it */
+	LINE_VALUE, /* is like "chunked" so far */
+	LINE_CHUNKED, /* is it; only blanks may follow */
 	LINE_OTHER
 };
 
@@ -15,21 +15,18 @@ static const char length_name[] = "content-length:";
 static const char encoding_name[] = "transfer-encoding:";
 static const char chunked_name[] = "chunked";
 
-static char
-lower(char c)
+static char lower(char c)
 {
 	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-static void
-saw(struct http_head *h, bool *what)
+static void saw(struct http_head *h, bool *what)
 {
 	h->ambiguous |= h->length || h->chunked;
 	*what = true;
 }
 
-static void
-end_line(struct http_head *h)
+static void end_line(struct http_head *h)
 {
 	if (h->state == LINE_CHUNKED)
 		saw(h, &h->chunked);
@@ -41,8 +38,7 @@ end_line(struct http_head *h)
 }
 
 /* One more byte of a word; at its end the state is `whole`. */
-static void
-compare(struct http_head *h, const char *word, char c, uint8_t whole)
+static void compare(struct http_head *h, const char *word, char c, uint8_t whole)
 {
 	if (lower(c) != word[h->at])
 		h->state = LINE_OTHER;
@@ -50,8 +46,7 @@ compare(struct http_head *h, const char *word, char c, uint8_t whole)
 		h->state = whole;
 }
 
-static void
-feed(struct http_head *h, char c)
+static void feed(struct http_head *h, char c)
 {
 	bool blank = c == ' ' || c == '\t';
 
@@ -93,8 +88,7 @@ feed(struct http_head *h, char c)
 	}
 }
 
-void
-http_head_feed(struct http_head *h, const char *bytes, size_t len)
+void http_head_feed(struct http_head *h, const char *bytes, size_t len)
 {
 	for (size_t i = 0; i < len && !h->ended; i++) {
 		h->bytes++;

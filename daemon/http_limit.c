@@ -10,17 +10,16 @@
 #define WAYS 4
 
 struct bucket {
-	uint64_t key;		/* 0: unused */
+	uint64_t key; /* 0: unused */
 	int64_t last_ms;
-	int64_t milli;		/* requests left, in thousandths */
+	int64_t milli; /* requests left, in thousandths */
 };
 
 struct http_limit {
 	struct bucket sets[1 << SETS_LOG2][WAYS];
 };
 
-struct http_limit *
-http_limit_new(void)
+struct http_limit *http_limit_new(void)
 {
 	struct http_limit *l = calloc(1, sizeof(*l));
 
@@ -29,22 +28,19 @@ http_limit_new(void)
 	return l;
 }
 
-void
-http_limit_free(struct http_limit *l)
+void http_limit_free(struct http_limit *l)
 {
 	free(l);
 }
 
 /* Spreads what is close together over the upper bits: 2^64 divided by the golden ratio. */
-static uint64_t
-mix(uint64_t x)
+static uint64_t mix(uint64_t x)
 {
 	return x * UINT64_C(0x9e3779b97f4a7c15);
 }
 
 /* Users are even, addresses odd, none is 0. */
-static uint64_t
-key_of(int64_t user_id, const char *address)
+static uint64_t key_of(int64_t user_id, const char *address)
 {
 	unsigned char bytes[16] = { 0 };
 	uint64_t net;
@@ -57,8 +53,7 @@ key_of(int64_t user_id, const char *address)
 	return net | 1;
 }
 
-static struct bucket *
-find(struct http_limit *l, uint64_t key, int64_t now_ms)
+static struct bucket *find(struct http_limit *l, uint64_t key, int64_t now_ms)
 {
 	struct bucket *set = l->sets[mix(key) >> (64 - SETS_LOG2)], *oldest = set;
 
@@ -72,8 +67,7 @@ find(struct http_limit *l, uint64_t key, int64_t now_ms)
 	return oldest;
 }
 
-bool
-http_limit_take(struct http_limit *l, int64_t user_id, const char *address, int64_t now_ms)
+bool http_limit_take(struct http_limit *l, int64_t user_id, const char *address, int64_t now_ms)
 {
 	struct bucket *b = find(l, key_of(user_id, address), now_ms);
 

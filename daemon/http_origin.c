@@ -5,8 +5,7 @@
 #include <strings.h>
 
 /* "host:80" is as good as "host" over http, "host:443" over https. */
-static size_t
-host_len(const char *host, bool https)
+static size_t host_len(const char *host, bool https)
 {
 	const char *port = https ? ":443" : ":80";
 	size_t len = strlen(host), port_len = strlen(port);
@@ -14,8 +13,7 @@ host_len(const char *host, bool https)
 	return len > port_len && strcmp(host + len - port_len, port) == 0 ? len - port_len : len;
 }
 
-static bool
-same_host(const char *a, const char *b, bool https)
+static bool same_host(const char *a, const char *b, bool https)
 {
 	size_t len = host_len(a, https);
 
@@ -23,8 +21,7 @@ same_host(const char *a, const char *b, bool https)
 }
 
 /* What follows the scheme, NULL where it is another one. */
-static const char *
-behind_scheme(const char *origin, bool https)
+static const char *behind_scheme(const char *origin, bool https)
 {
 	const char *scheme = https ? "https://" : "http://";
 	size_t len = strlen(scheme);
@@ -32,8 +29,7 @@ behind_scheme(const char *origin, bool https)
 	return strncasecmp(origin, scheme, len) == 0 ? origin + len : NULL;
 }
 
-static bool
-same_origin(const char *a, const char *b)
+static bool same_origin(const char *a, const char *b)
 {
 	for (int https = 0; https <= 1; https++) {
 		const char *host_a = behind_scheme(a, https), *host_b = behind_scheme(b, https);
@@ -44,8 +40,8 @@ same_origin(const char *a, const char *b)
 	return strcasecmp(a, b) == 0;
 }
 
-bool
-http_origin_good(const char *origin, const char *host, bool https, const struct conf_list *allowed)
+bool http_origin_good(
+	const char *origin, const char *host, bool https, const struct conf_list *allowed)
 {
 	const char *own = behind_scheme(origin, https);
 
@@ -58,12 +54,11 @@ http_origin_good(const char *origin, const char *host, bool https, const struct 
 }
 
 struct address {
-	int family;	/* 0: none */
+	int family; /* 0: none */
 	unsigned char bytes[16];
 };
 
-static struct address
-parse(const char *text)
+static struct address parse(const char *text)
 {
 	struct address a = { 0, { 0 } };
 
@@ -74,8 +69,7 @@ parse(const char *text)
 	return a;
 }
 
-bool
-http_proxy_trusted(const char *address, const struct conf_list *trusted)
+bool http_proxy_trusted(const char *address, const struct conf_list *trusted)
 {
 	struct address a = parse(address);
 
@@ -88,8 +82,8 @@ http_proxy_trusted(const char *address, const struct conf_list *trusted)
 	return false;
 }
 
-void
-http_proxy_client(char address[HTTP_ADDRESS_MAX], const char *forwarded, const struct conf_list *trusted)
+void http_proxy_client(
+	char address[HTTP_ADDRESS_MAX], const char *forwarded, const struct conf_list *trusted)
 {
 	const char *end = forwarded != NULL ? forwarded + strlen(forwarded) : NULL;
 

@@ -13,14 +13,14 @@
 #include "takeover.h"
 
 #define LINGER_S 3
-#define LINGER_MAX (16u << 20)	/* bytes of a refused request that are read to no end */
+#define LINGER_MAX (16u << 20) /* bytes of a refused request that are read to no end */
 #define CONTINUE "HTTP/1.1 100 Continue\r\n\r\n"
 #define STATUS_AT (sizeof("HTTP/1.1 ") - 1)
 
 /*
- * A connection that has been answered for the last time. Were it closed now, with bytes of the peer unread, the peer would be
- * told so by a reset, which may take the answer with it (RFC 9112 9.6): so our side ends first, and what still comes is read
- * for a while.
+ * A connection that has been answered for the last time. Were it closed now, with bytes of the peer
+ * unread, the peer would be told so by a reset, which may take the answer with it (RFC 9112 9.6):
+ * so our side ends first, and what still comes is read for a while.
  */
 struct http_linger {
 	struct http *http;
@@ -30,8 +30,7 @@ struct http_linger {
 	LIST_ENTRY(http_linger) link;
 };
 
-static void
-linger_free(struct http_linger *l)
+static void linger_free(struct http_linger *l)
 {
 	int fd = event_get_fd(l->event);
 
@@ -42,8 +41,7 @@ linger_free(struct http_linger *l)
 	free(l);
 }
 
-static void
-on_readable(evutil_socket_t fd, short what, void *arg)
+static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct http_linger *l = arg;
 	char bytes[16384];
@@ -57,8 +55,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 		linger_free(l);
 }
 
-static void
-linger_new(struct http *http, int fd)
+static void linger_new(struct http *http, int fd)
 {
 	static const struct timeval patience = { LINGER_S, 0 };
 	struct http_linger *l = calloc(1, sizeof(*l));
@@ -73,8 +70,7 @@ linger_new(struct http *http, int fd)
 	LIST_INSERT_HEAD(&http->lingering, l, link);
 }
 
-void
-http_linger_free_all(struct http *http)
+void http_linger_free_all(struct http *http)
 {
 	struct http_linger *l;
 
@@ -82,23 +78,25 @@ http_linger_free_all(struct http *http)
 		linger_free(l);
 }
 
-static void
-put_answer(struct buf *answer, enum error error, const char *detail)
+static void put_answer(struct buf *answer, enum error error, const char *detail)
 {
 	struct buf body = BUF_EMPTY;
 	int status = error_status(error);
 
 	http_put_problem(&body, error, detail, NULL, 0);
-	buf_addf(answer, "HTTP/1.1 %d %s\r\nContent-Type: application/problem+json\r\nContent-Length: %zu\r\n"
-	    "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n",
-	    status, http_reason(status), body.len);
+	buf_addf(answer,
+		"HTTP/1.1 %d %s\r\nContent-Type: application/problem+json\r\nContent-Length: "
+		"%zu\r\n"
+		"Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: "
+		"close\r\n\r\n",
+		status, http_reason(status), body.len);
 	buf_add(answer, body.data, body.len);
 	buf_fini(&body);
 }
 
-/* Out of evhttp, which would close at once and without a word. False where there is no descriptor left for it. */
-static bool
-refuse(struct http_conn *c, enum error error, const char *detail)
+/* Out of evhttp, which would close at once and without a word. False where there is no descriptor
+ * left for it. */
+static bool refuse(struct http_conn *c, enum error error, const char *detail)
 {
 	struct http *http = c->http;
 	struct buf rest = BUF_EMPTY, answer = BUF_EMPTY;
@@ -113,7 +111,8 @@ refuse(struct http_conn *c, enum error error, const char *detail)
 	buf_fini(&rest);
 	STATS_ADD(http->stats, http_requests, 1);
 	put_answer(&answer, error, detail);
-	/* All earlier answers are out, so there is room for this one; a peer that has closed already needs none. */
+	/* All earlier answers are out, so there is room for this one; a peer that has closed
+	 * already needs none. */
 	if (send(fd, answer.data, answer.len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		log_debug("refusal_not_sent code=%s error=\"%m\"", error_code(error));
 	buf_fini(&answer);
@@ -122,8 +121,7 @@ refuse(struct http_conn *c, enum error error, const char *detail)
 	return true;
 }
 
-void
-http_refuse(struct http_conn *c)
+void http_refuse(struct http_conn *c)
 {
 	struct evbuffer *output = bufferevent_get_output(c->bev);
 	char page[sizeof(CONTINUE) + STATUS_AT + 3] = "";
@@ -131,19 +129,23 @@ http_refuse(struct http_conn *c)
 
 	if (c->state != HTTP_READING)
 		return;
-	evbuffer_unfreeze(output, 1);	/* or a bufferevent that has written before lets nobody look */
+	evbuffer_unfreeze(
+		output, 1); /* or a bufferevent that has written before lets nobody look */
 	evbuffer_copyout(output, page, sizeof(page) - 1);
 	evbuffer_freeze(output, 1);
 	if (strncmp(page, CONTINUE, sizeof(CONTINUE) - 1) == 0)
 		status = page + sizeof(CONTINUE) - 1;
-	if (strlen(status) < STATUS_AT + 3) {	/* nothing, or 100 Continue alone */
+	if (strlen(status) < STATUS_AT + 3) { /* nothing, or 100 Continue alone */
 		if (c->head.ended && c->head.ambiguous)
-			refuse(c, ERROR_bad_request, "There may be one Content-Length, or one Transfer-Encoding that is chunked.");
+			refuse(c, ERROR_bad_request,
+				"There may be one Content-Length, or one Transfer-Encoding that is "
+				"chunked.");
 		return;
 	}
 	switch (atoi(status + STATUS_AT)) {
 	case 413:
-		refuse(c, ERROR_too_large, "The body is larger than 1 MiB, or its chunks are broken.");
+		refuse(c, ERROR_too_large,
+			"The body is larger than 1 MiB, or its chunks are broken.");
 		break;
 	case 417:
 		refuse(c, ERROR_expectation_failed, NULL);
@@ -153,13 +155,15 @@ http_refuse(struct http_conn *c)
 		break;
 	default:
 		/* evhttp says so to a head that is too long as to one that is broken. */
-		refuse(c, c->head.bytes > HTTP_HEADERS_MAX ? ERROR_headers_too_large : ERROR_bad_request, NULL);
+		refuse(c,
+			c->head.bytes > HTTP_HEADERS_MAX ? ERROR_headers_too_large
+							 : ERROR_bad_request,
+			NULL);
 		break;
 	}
 }
 
-void
-http_refuse_with(struct http_conn *c, enum error error, const char *detail)
+void http_refuse_with(struct http_conn *c, enum error error, const char *detail)
 {
 	if (!refuse(c, error, detail))
 		evhttp_connection_free(c->evcon);

@@ -7,8 +7,7 @@
 #include "json.h"
 #include "log.h"
 
-const char *
-http_reason(int status)
+const char *http_reason(int status)
 {
 	/* RFC 9110 15, RFC 6585 */
 	static const struct {
@@ -43,13 +42,15 @@ http_reason(int status)
 	return "Unknown";
 }
 
-void
-http_put_problem(struct buf *b, enum error error, const char *detail, const char *errors, size_t errors_len)
+void http_put_problem(
+	struct buf *b, enum error error, const char *detail, const char *errors, size_t errors_len)
 {
 	int status = error_status(error);
 
-	buf_addf(b, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"code\":\"%s\",\"detail\":", http_reason(status),
-	    status, error_code(error));
+	buf_addf(b,
+		"{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"code\":\"%s\","
+		"\"detail\":",
+		http_reason(status), status, error_code(error));
 	json_put_cstr(b, detail != NULL ? detail : error_sentence(error));
 	if (errors != NULL) {
 		buf_add_str(b, ",\"errors\":[");
@@ -59,8 +60,7 @@ http_put_problem(struct buf *b, enum error error, const char *detail, const char
 	buf_add_char(b, '}');
 }
 
-void
-http_add_header(struct http_call *call, const char *name, const char *value)
+void http_add_header(struct http_call *call, const char *name, const char *value)
 {
 	if (call->http == NULL)
 		return;
@@ -68,8 +68,7 @@ http_add_header(struct http_call *call, const char *name, const char *value)
 		log_fatal("header_refused name=%s", name);
 }
 
-static struct evbuffer *
-body_new(const char *bytes, size_t len)
+static struct evbuffer *body_new(const char *bytes, size_t len)
 {
 	struct evbuffer *body = evbuffer_new();
 
@@ -78,8 +77,7 @@ body_new(const char *bytes, size_t len)
 	return body;
 }
 
-void
-http_send(struct http_call *call, int status, struct evbuffer *body)
+void http_send(struct http_call *call, int status, struct evbuffer *body)
 {
 	struct http *http = call->http;
 
@@ -107,8 +105,8 @@ http_send(struct http_call *call, int status, struct evbuffer *body)
 }
 
 /* What every answer that is no file has in common. */
-static void
-send_json(struct http_call *call, int status, const char *type, const char *json, size_t len)
+static void send_json(
+	struct http_call *call, int status, const char *type, const char *json, size_t len)
 {
 	struct evbuffer *body = body_new(json, len);
 
@@ -120,14 +118,13 @@ send_json(struct http_call *call, int status, const char *type, const char *json
 	evbuffer_free(body);
 }
 
-void
-http_reply(struct http_call *call, int status, const char *json, size_t len)
+void http_reply(struct http_call *call, int status, const char *json, size_t len)
 {
 	send_json(call, status, "application/json", json, len);
 }
 
-static void
-send_problem(struct http_call *call, enum error error, const char *detail, const char *errors, size_t errors_len)
+static void send_problem(struct http_call *call, enum error error, const char *detail,
+	const char *errors, size_t errors_len)
 {
 	struct buf b = BUF_EMPTY;
 	int status = error_status(error);
@@ -141,26 +138,22 @@ send_problem(struct http_call *call, enum error error, const char *detail, const
 	buf_fini(&b);
 }
 
-void
-http_reply_error(struct http_call *call, enum error error)
+void http_reply_error(struct http_call *call, enum error error)
 {
 	send_problem(call, error, NULL, NULL, 0);
 }
 
-void
-http_reply_detail(struct http_call *call, enum error error, const char *detail)
+void http_reply_detail(struct http_call *call, enum error error, const char *detail)
 {
 	send_problem(call, error, detail, NULL, 0);
 }
 
-void
-http_reply_invalid(struct http_call *call, const char *errors, size_t len)
+void http_reply_invalid(struct http_call *call, const char *errors, size_t len)
 {
 	send_problem(call, ERROR_invalid, NULL, errors, len);
 }
 
-void
-http_reply_close(struct http_call *call, enum error error, const char *detail)
+void http_reply_close(struct http_call *call, enum error error, const char *detail)
 {
 	http_add_header(call, "Connection", "close");
 	send_problem(call, error, detail, NULL, 0);

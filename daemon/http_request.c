@@ -12,19 +12,18 @@
 
 /* Headers. */
 
-const char *
-http_header(const struct http_call *call, const char *name)
+const char *http_header(const struct http_call *call, const char *name)
 {
 	return evhttp_find_header(evhttp_request_get_input_headers(call->req), name);
 }
 
-bool
-http_header_has(const struct http_call *call, const char *name, const char *token)
+bool http_header_has(const struct http_call *call, const char *name, const char *token)
 {
 	const struct evkeyval *h;
 	size_t token_len = strlen(token);
 
-	TAILQ_FOREACH(h, evhttp_request_get_input_headers(call->req), next) {
+	TAILQ_FOREACH(h, evhttp_request_get_input_headers(call->req), next)
+	{
 		const char *p = h->value;
 
 		if (strcasecmp(h->key, name) != 0)
@@ -40,27 +39,26 @@ http_header_has(const struct http_call *call, const char *name, const char *toke
 	return false;
 }
 
-bool
-http_is_head(const struct http_call *call)
+bool http_is_head(const struct http_call *call)
 {
 	return evhttp_request_get_command(call->req) == EVHTTP_REQ_HEAD;
 }
 
-/* RFC 9110 5.6.2. A blank before the colon is the one that matters: it hides a header from some and not from others. */
-static bool
-is_token(const char *s)
+/* RFC 9110 5.6.2. A blank before the colon is the one that matters: it hides a header from some and
+ * not from others. */
+static bool is_token(const char *s)
 {
-	size_t len = strspn(s, "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+	size_t len = strspn(
+		s, "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
 
 	return len > 0 && s[len] == '\0';
 }
 
 /*
- * What evhttp lets pass and RFC 9112 does not: anything by which two servers could disagree where a request ends (6.3), or
- * whom it is for (3.2). NULL where the head is good.
+ * What evhttp lets pass and RFC 9112 does not: anything by which two servers could disagree where a
+ * request ends (6.3), or whom it is for (3.2). NULL where the head is good.
  */
-static const char *
-head_problem(const struct http_call *call)
+static const char *head_problem(const struct http_call *call)
 {
 	const struct evhttp_request *req = call->req;
 	const struct evkeyval *h;
@@ -68,7 +66,8 @@ head_problem(const struct http_call *call)
 
 	if (strchr(evhttp_request_get_uri(call->req), ' ') != NULL)
 		return "There is a blank too many in the request line.";
-	TAILQ_FOREACH(h, evhttp_request_get_input_headers(call->req), next) {
+	TAILQ_FOREACH(h, evhttp_request_get_input_headers(call->req), next)
+	{
 		if (!is_token(h->key))
 			return "A header's name is not a token.";
 		if (strcasecmp(h->key, "Host") == 0) {
@@ -91,15 +90,17 @@ head_problem(const struct http_call *call)
 		return "There may be one Content-Length or one Transfer-Encoding.";
 	if (encodings != 0 && req->minor == 0)
 		return "HTTP/1.0 has no transfer encodings.";
-	if (http_is_head(call) && (encodings != 0 || (lengths != 0 && strspn(http_header(call, "Content-Length"), "0") !=
-	    strlen(http_header(call, "Content-Length")))))
+	if (http_is_head(call) &&
+		(encodings != 0 ||
+			(lengths != 0 &&
+				strspn(http_header(call, "Content-Length"), "0") !=
+					strlen(http_header(call, "Content-Length")))))
 		return "A HEAD has no body.";
 	return NULL;
 }
 
 /* Who asks, as far as it can be known. */
-static void
-find_client(struct http_call *call)
+static void find_client(struct http_call *call)
 {
 	const struct conf *conf = call->http->conf;
 	const char *forwarded = NULL, *proto;
@@ -113,8 +114,8 @@ find_client(struct http_call *call)
 		return;
 	/* The last of that name: the nearest proxy's. */
 	TAILQ_FOREACH(h, evhttp_request_get_input_headers(call->req), next)
-		if (strcasecmp(h->key, "X-Forwarded-For") == 0)
-			forwarded = h->value;
+	if (strcasecmp(h->key, "X-Forwarded-For") == 0)
+		forwarded = h->value;
 	http_proxy_client(call->address, forwarded, &conf->trusted_proxies);
 	proto = http_header(call, "X-Forwarded-Proto");
 	call->https = proto != NULL && strcasecmp(proto, "https") == 0;
@@ -122,12 +123,11 @@ find_client(struct http_call *call)
 
 /* The route, and whose it is. */
 
-static bool
-find_method(const struct http_call *call, enum http_method *method)
+static bool find_method(const struct http_call *call, enum http_method *method)
 {
 	switch (evhttp_request_get_command(call->req)) {
 	case EVHTTP_REQ_GET:
-	case EVHTTP_REQ_HEAD:	/* GET, but evhttp leaves the body out */
+	case EVHTTP_REQ_HEAD: /* GET, but evhttp leaves the body out */
 		*method = HTTP_GET;
 		return true;
 	case EVHTTP_REQ_POST:
@@ -147,10 +147,10 @@ find_method(const struct http_call *call, enum http_method *method)
 	}
 }
 
-static void
-reply_not_allowed(struct http_call *call, unsigned allowed)
+static void reply_not_allowed(struct http_call *call, unsigned allowed)
 {
-	static const char *const names[HTTP_METHOD_N] = { "GET, HEAD", "POST", "PUT", "PATCH", "DELETE" };
+	static const char *const names[HTTP_METHOD_N] = { "GET, HEAD", "POST", "PUT", "PATCH",
+		"DELETE" };
 	struct buf list = BUF_EMPTY;
 
 	for (unsigned i = 0; i < HTTP_METHOD_N; i++)
@@ -162,17 +162,15 @@ reply_not_allowed(struct http_call *call, unsigned allowed)
 }
 
 /* What has a segment of its own here but no entry in the table. */
-static bool
-is_path(const struct http_target *t, const char *only_segment)
+static bool is_path(const struct http_target *t, const char *only_segment)
 {
 	return t->n_segments == 1 && strcmp(t->segments[0].at, only_segment) == 0 &&
-	    t->segments[0].len == strlen(only_segment);
+		t->segments[0].len == strlen(only_segment);
 }
 
 static void step_token(struct http_call *call);
 
-static void
-step_route(struct http_call *call)
+static void step_route(struct http_call *call)
 {
 	enum http_method method = HTTP_METHOD_N;
 	bool known = find_method(call, &method);
@@ -195,14 +193,14 @@ step_route(struct http_call *call)
 	}
 }
 
-void
-http_request(struct http_call *call)
+void http_request(struct http_call *call)
 {
 	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(call->req);
 	const char *problem = head_problem(call), *path = evhttp_uri_get_path(uri), *expect;
 
 	find_client(call);
-	/* "//name/path" is a path here, of which no route begins so, and not a host and its path. */
+	/* "//name/path" is a path here, of which no route begins so, and not a host and its path.
+	 * */
 	if (strncmp(evhttp_request_get_uri(call->req), "//", 2) == 0)
 		path = NULL;
 	http_target_init(&call->target, path, evhttp_uri_get_query(uri));
@@ -211,7 +209,7 @@ http_request(struct http_call *call)
 		http_add_header(call, "Connection", "close");
 	expect = http_header(call, "Expect");
 	if (call->req->major != 1)
-		call->req->major = call->req->minor = 1;	/* of the answer */
+		call->req->major = call->req->minor = 1; /* of the answer */
 	if (problem != NULL)
 		http_reply_close(call, ERROR_bad_request, problem);
 	else if (expect != NULL && strcasecmp(expect, "100-continue") != 0)
@@ -224,8 +222,7 @@ http_request(struct http_call *call)
 
 static void step_body(struct http_call *call);
 
-static void
-on_token(void *arg, enum error error, const struct token *t)
+static void on_token(void *arg, enum error error, const struct token *t)
 {
 	struct http_call *call = arg;
 
@@ -234,16 +231,17 @@ on_token(void *arg, enum error error, const struct token *t)
 		return;
 	}
 	call->token = *t;
-	if (call->conn == NULL)	/* Nobody waits for an answer; and what would be asked for is not known to be wanted. */
+	if (call->conn ==
+		NULL) /* Nobody waits for an answer; and what would be asked for is not known to be wanted. */
 		http_reply_error(call, ERROR_unavailable);
 	else
 		step_body(call);
 }
 
-static void
-step_token(struct http_call *call)
+static void step_token(struct http_call *call)
 {
-	const char *authorization = http_header(call, "Authorization"), *cookie = http_header(call, "Cookie");
+	const char *authorization = http_header(call, "Authorization"),
+		   *cookie = http_header(call, "Cookie");
 	struct text token = { NULL, 0 };
 	uint8_t hash[STORE_HASH_SIZE];
 
@@ -265,18 +263,18 @@ step_token(struct http_call *call)
 
 /* The body. */
 
-static bool
-is_json(const char *type)
+static bool is_json(const char *type)
 {
 	static const char json[] = "application/json";
 	const size_t len = sizeof(json) - 1;
 
-	return type != NULL && strncasecmp(type, json, len) == 0 && (type[len] == '\0' || strchr("; \t", type[len]) != NULL);
+	return type != NULL && strncasecmp(type, json, len) == 0 &&
+		(type[len] == '\0' || strchr("; \t", type[len]) != NULL);
 }
 
-/* Reads call->body, which stays NULL where the route takes none or none came and none is needed. False: it is answered. */
-static bool
-read_body(struct http_call *call)
+/* Reads call->body, which stays NULL where the route takes none or none came and none is needed.
+ * False: it is answered. */
+static bool read_body(struct http_call *call)
 {
 	const struct http_route *r = call->route;
 	struct evbuffer *in = evhttp_request_get_input_buffer(call->req);
@@ -309,8 +307,7 @@ read_body(struct http_call *call)
 /* Arguments. */
 
 /* An id in the path that is none, or a name that nobody can have. False: it is answered. */
-static bool
-read_path(struct http_call *call)
+static bool read_path(struct http_call *call)
 {
 	const struct http_route *r = call->route;
 
@@ -325,14 +322,15 @@ read_path(struct http_call *call)
 		if (args_read_text(&call->args.at[i], spec, p->at, p->len, &problems))
 			continue;
 		buf_fini(&problems);
-		http_reply_error(call, spec->type == ARG_ID || spec->type == ARG_INT ? ERROR_bad_path : ERROR_no_such_user);
+		http_reply_error(call,
+			spec->type == ARG_ID || spec->type == ARG_INT ? ERROR_bad_path
+								      : ERROR_no_such_user);
 		return false;
 	}
 	return true;
 }
 
-static void
-read_query(struct http_call *call, struct buf *problems)
+static void read_query(struct http_call *call, struct buf *problems)
 {
 	const struct http_route *r = call->route;
 
@@ -342,30 +340,30 @@ read_query(struct http_call *call, struct buf *problems)
 		if (r->args[i].place != ARG_QUERY)
 			continue;
 		p = http_target_query(&call->target, r->args[i].name);
-		args_read_text(&call->args.at[i], &r->args[i], p != NULL ? p->at : NULL, p != NULL ? p->len : 0, problems);
+		args_read_text(&call->args.at[i], &r->args[i], p != NULL ? p->at : NULL,
+			p != NULL ? p->len : 0, problems);
 	}
 }
 
 /* A page elsewhere could have the browser send its cookie along, but not lie about the origin. */
-static bool
-origin_good(const struct http_call *call)
+static bool origin_good(const struct http_call *call)
 {
 	const char *origin = http_header(call, "Origin");
 
 	return !call->by_cookie || call->route->method == HTTP_GET ||
-	    (origin != NULL &&
-		http_origin_good(origin, http_header(call, "Host"), call->https, &call->http->conf->allowed_origins));
+		(origin != NULL &&
+			http_origin_good(origin, http_header(call, "Host"), call->https,
+				&call->http->conf->allowed_origins));
 }
 
-static bool
-within_rate(const struct http_call *call)
+static bool within_rate(const struct http_call *call)
 {
 	return !call->http->conf->rate_limits ||
-	    http_limit_take(call->http->limit, call->token.user_id, call->address, clock_mono_ms());
+		http_limit_take(
+			call->http->limit, call->token.user_id, call->address, clock_mono_ms());
 }
 
-static void
-step_body(struct http_call *call)
+static void step_body(struct http_call *call)
 {
 	const struct http_route *r = call->route;
 	struct buf problems = BUF_EMPTY;
@@ -389,38 +387,27 @@ step_body(struct http_call *call)
 
 /* What a handler can ask. */
 
-const struct args *
-http_args(const struct http_call *call)
+const struct args *http_args(const struct http_call *call)
 {
 	return &call->args;
 }
 
-int64_t
-http_user(const struct http_call *call)
+int64_t http_user(const struct http_call *call)
 {
 	return call->token.user_id;
 }
 
-const struct token *
-http_token(const struct http_call *call)
+const struct token *http_token(const struct http_call *call)
 {
 	return &call->token;
 }
 
-const char *
-http_address(const struct http_call *call)
+const char *http_address(const struct http_call *call)
 {
 	return call->address;
 }
 
-bool
-http_is_https(const struct http_call *call)
+bool http_is_https(const struct http_call *call)
 {
 	return call->https;
-}
-
-struct http *
-http_of(const struct http_call *call)
-{
-	return call->http;
 }

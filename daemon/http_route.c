@@ -5,8 +5,7 @@
 
 #include "log.h"
 
-static int
-hex(char c)
+static int hex(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
@@ -16,11 +15,11 @@ hex(char c)
 }
 
 /*
- * Decodes len bytes from `at` in place, and ends them with NUL: there is always room, for what is decoded is not longer and a
- * separator or the text's end follows. A percent sign without two digits stands for itself.
+ * Decodes len bytes from `at` in place, and ends them with NUL: there is always room, for what is
+ * decoded is not longer and a separator or the text's end follows. A percent sign without two
+ * digits stands for itself.
  */
-static struct http_piece
-decode(char *at, size_t len, bool plus_is_blank)
+static struct http_piece decode(char *at, size_t len, bool plus_is_blank)
 {
 	struct http_piece p = { at, 0 };
 
@@ -40,8 +39,7 @@ decode(char *at, size_t len, bool plus_is_blank)
 }
 
 /* "/a/b" has two segments, "/" has one that is empty, "" has none. */
-static void
-split_path(struct http_target *t, char *path)
+static void split_path(struct http_target *t, char *path)
 {
 	if (*path != '/')
 		return;
@@ -60,8 +58,7 @@ split_path(struct http_target *t, char *path)
 	}
 }
 
-static void
-split_query(struct http_target *t, char *query)
+static void split_query(struct http_target *t, char *query)
 {
 	while (*query != '\0' && t->n_query < HTTP_QUERY_MAX) {
 		size_t len = strcspn(query, "&"), name_len = strcspn(query, "=&");
@@ -80,8 +77,7 @@ split_query(struct http_target *t, char *query)
 	}
 }
 
-void
-http_target_init(struct http_target *t, const char *path, const char *query)
+void http_target_init(struct http_target *t, const char *path, const char *query)
 {
 	size_t path_len, query_len;
 
@@ -101,24 +97,23 @@ http_target_init(struct http_target *t, const char *path, const char *query)
 	split_query(t, t->memory + path_len);
 }
 
-void
-http_target_fini(struct http_target *t)
+void http_target_fini(struct http_target *t)
 {
 	free(t->memory);
 	t->memory = NULL;
 }
 
-const struct http_piece *
-http_target_query(const struct http_target *t, const char *name)
+const struct http_piece *http_target_query(const struct http_target *t, const char *name)
 {
 	for (size_t i = 0; i < t->n_query; i++)
-		if (strlen(name) == t->names[i].len && memcmp(name, t->names[i].at, t->names[i].len) == 0)
+		if (strlen(name) == t->names[i].len &&
+			memcmp(name, t->names[i].at, t->names[i].len) == 0)
 			return &t->values[i];
 	return NULL;
 }
 
-const struct http_piece *
-http_target_path(const struct http_target *t, const struct http_route *route, const char *name)
+const struct http_piece *http_target_path(
+	const struct http_target *t, const struct http_route *route, const char *name)
 {
 	const char *p = route->path;
 
@@ -134,8 +129,7 @@ http_target_path(const struct http_target *t, const struct http_route *route, co
 
 enum match { MATCH_NOT, MATCH_NAMED, MATCH_EXACT };
 
-static enum match
-match(const char *pattern, const struct http_target *t)
+static enum match match(const char *pattern, const struct http_target *t)
 {
 	enum match m = MATCH_EXACT;
 
@@ -156,8 +150,8 @@ match(const char *pattern, const struct http_target *t)
 	return *pattern == '\0' && t->n_segments > 0 ? m : MATCH_NOT;
 }
 
-const struct http_route *
-http_route_find(const struct http *http, const struct http_target *t, enum http_method method, unsigned *allowed)
+const struct http_route *http_route_find(const struct http *http, const struct http_target *t,
+	enum http_method method, unsigned *allowed)
 {
 	const struct http_route *found = NULL;
 	enum match best = MATCH_NAMED;

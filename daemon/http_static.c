@@ -10,20 +10,21 @@
 #include "log.h"
 
 #define INDEX "index.html"
-#define ASSETS "assets"	/* whose names change with their content */
+#define ASSETS "assets" /* whose names change with their content */
 
-/* Images and sockets may be anybody's: profile pictures are addresses, and the page may be served by another host. */
+/* Images and sockets may be anybody's: profile pictures are addresses, and the page may be served
+ * by another host. */
 static const char *const page_headers[][2] = {
 	{ "Content-Security-Policy",
-	    "default-src 'self'; img-src 'self' https: http: data:; connect-src 'self' ws: wss:; object-src 'none'; "
-	    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'" },
+		"default-src 'self'; img-src 'self' https: http: data:; connect-src 'self' ws: "
+		"wss:; object-src 'none'; "
+		"base-uri 'none'; form-action 'self'; frame-ancestors 'none'" },
 	{ "X-Content-Type-Options", "nosniff" },
 	{ "Referrer-Policy", "no-referrer" },
 	{ "Cross-Origin-Opener-Policy", "same-origin" },
 };
 
-const char *
-http_static_type(const char *name)
+const char *http_static_type(const char *name)
 {
 	static const char *const types[][2] = {
 		{ ".html", "text/html; charset=utf-8" },
@@ -59,14 +60,13 @@ http_static_type(const char *name)
 	return "application/octet-stream";
 }
 
-static bool
-is_plain_name(const struct http_piece *s)
+static bool is_plain_name(const struct http_piece *s)
 {
-	return s->len > 0 && s->at[0] != '.' && memchr(s->at, '/', s->len) == NULL && memchr(s->at, '\0', s->len) == NULL;
+	return s->len > 0 && s->at[0] != '.' && memchr(s->at, '/', s->len) == NULL &&
+		memchr(s->at, '\0', s->len) == NULL;
 }
 
-int
-http_static_open(const char *root, const struct http_piece *segments, size_t n, struct stat *st)
+int http_static_open(const char *root, const struct http_piece *segments, size_t n, struct stat *st)
 {
 	int fd;
 
@@ -74,7 +74,9 @@ http_static_open(const char *root, const struct http_piece *segments, size_t n, 
 	fd = n == 0 ? -1 : open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	for (size_t i = 0; i < n && fd >= 0; i++) {
 		int kind = i + 1 < n ? O_PATH | O_DIRECTORY : O_RDONLY | O_NONBLOCK;
-		int next = is_plain_name(&segments[i]) ? openat(fd, segments[i].at, kind | O_NOFOLLOW | O_CLOEXEC) : -1;
+		int next = is_plain_name(&segments[i])
+			? openat(fd, segments[i].at, kind | O_NOFOLLOW | O_CLOEXEC)
+			: -1;
 
 		close(fd);
 		fd = next;
@@ -86,9 +88,9 @@ http_static_open(const char *root, const struct http_piece *segments, size_t n, 
 	return fd;
 }
 
-/* RFC 9110 13.1.2: a list of tags, compared weakly. Ours holds nothing that a list could be cut at. */
-static bool
-client_has(const struct http_call *call, const char *etag)
+/* RFC 9110 13.1.2: a list of tags, compared weakly. Ours holds nothing that a list could be cut at.
+ * */
+static bool client_has(const struct http_call *call, const char *etag)
 {
 	const char *tags = http_header(call, "If-None-Match");
 
@@ -96,8 +98,8 @@ client_has(const struct http_call *call, const char *etag)
 }
 
 /* Takes the fd. */
-static void
-send_file(struct http_call *call, int fd, const struct stat *st, const char *name, bool hashed)
+static void send_file(
+	struct http_call *call, int fd, const struct stat *st, const char *name, bool hashed)
 {
 	struct evbuffer *body = evbuffer_new();
 	char etag[64];
@@ -105,11 +107,13 @@ send_file(struct http_call *call, int fd, const struct stat *st, const char *nam
 	if (body == NULL)
 		log_fatal("out_of_memory for a file");
 	snprintf(etag, sizeof(etag), "\"%llx-%llx\"",
-	    (unsigned long long)st->st_mtim.tv_sec * 1000000000ULL + (unsigned long long)st->st_mtim.tv_nsec,
-	    (unsigned long long)st->st_size);
+		(unsigned long long)st->st_mtim.tv_sec * 1000000000ULL +
+			(unsigned long long)st->st_mtim.tv_nsec,
+		(unsigned long long)st->st_size);
 	for (size_t i = 0; i < sizeof(page_headers) / sizeof(page_headers[0]); i++)
 		http_add_header(call, page_headers[i][0], page_headers[i][1]);
-	http_add_header(call, "Cache-Control", hashed ? "public, max-age=31536000, immutable" : "no-cache");
+	http_add_header(
+		call, "Cache-Control", hashed ? "public, max-age=31536000, immutable" : "no-cache");
 	http_add_header(call, "ETag", etag);
 	if (client_has(call, etag)) {
 		close(fd);
@@ -123,9 +127,9 @@ send_file(struct http_call *call, int fd, const struct stat *st, const char *nam
 	evbuffer_free(body);
 }
 
-/* "/" is the page for whoever takes anything; other paths are its own only for who asks for a page, not for a program. */
-static bool
-wants_page(const struct http_call *call)
+/* "/" is the page for whoever takes anything; other paths are its own only for who asks for a page,
+ * not for a program. */
+static bool wants_page(const struct http_call *call)
 {
 	const struct http_piece *last = &call->target.segments[call->target.n_segments - 1];
 
@@ -134,12 +138,11 @@ wants_page(const struct http_call *call)
 	if (http_header_has(call, "Accept", "text/html"))
 		return true;
 	return call->target.n_segments == 1 && last->len == 0 &&
-	    (http_header(call, "Accept") == NULL || http_header_has(call, "Accept", "*/*") ||
-		http_header_has(call, "Accept", "text/*"));
+		(http_header(call, "Accept") == NULL || http_header_has(call, "Accept", "*/*") ||
+			http_header_has(call, "Accept", "text/*"));
 }
 
-void
-http_static_request(struct http_call *call)
+void http_static_request(struct http_call *call)
 {
 	static char index_name[] = INDEX;
 	const struct http_piece index = { index_name, sizeof(INDEX) - 1 };
@@ -155,7 +158,7 @@ http_static_request(struct http_call *call)
 	fd = http_static_open(root, t->segments, t->n_segments, &st);
 	if (fd >= 0) {
 		send_file(call, fd, &st, t->segments[t->n_segments - 1].at,
-		    t->n_segments > 1 && strcmp(t->segments[0].at, ASSETS) == 0);
+			t->n_segments > 1 && strcmp(t->segments[0].at, ASSETS) == 0);
 		return;
 	}
 	fd = wants_page(call) ? http_static_open(root, &index, 1, &st) : -1;

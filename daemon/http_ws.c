@@ -18,10 +18,10 @@
 #define BEARER "bearer."
 
 /* The token's four ways but the first frame, in the contract's order; data NULL: none came. */
-static struct text
-find_token(const struct http_call *call, struct text by_subprotocol)
+static struct text find_token(const struct http_call *call, struct text by_subprotocol)
 {
-	const char *authorization = http_header(call, "Authorization"), *cookie = http_header(call, "Cookie");
+	const char *authorization = http_header(call, "Authorization"),
+		   *cookie = http_header(call, "Cookie");
 
 	if (authorization != NULL)
 		return auth_bearer(authorization);
@@ -30,16 +30,17 @@ find_token(const struct http_call *call, struct text by_subprotocol)
 	return cookie != NULL ? auth_cookie(cookie) : (struct text){ NULL, 0 };
 }
 
-/* What is offered: ours is to be answered, and a token may be hidden there (browsers can set no other header). */
-static struct text
-read_subprotocols(struct http_call *call)
+/* What is offered: ours is to be answered, and a token may be hidden there (browsers can set no
+ * other header). */
+static struct text read_subprotocols(struct http_call *call)
 {
 	struct text token = { NULL, 0 };
 	const struct evkeyval *h;
 
 	if (http_header_has(call, "Sec-WebSocket-Protocol", SUBPROTOCOL))
 		call->handshake.subprotocol = SUBPROTOCOL;
-	TAILQ_FOREACH(h, evhttp_request_get_input_headers(call->req), next) {
+	TAILQ_FOREACH(h, evhttp_request_get_input_headers(call->req), next)
+	{
 		const char *p = h->value;
 
 		if (strcasecmp(h->key, "Sec-WebSocket-Protocol") != 0)
@@ -48,15 +49,15 @@ read_subprotocols(struct http_call *call)
 			size_t len = strcspn(p, ", \t");
 
 			if (token.data == NULL && strncmp(p, BEARER, sizeof(BEARER) - 1) == 0)
-				token = (struct text){ p + sizeof(BEARER) - 1, len - (sizeof(BEARER) - 1) };
+				token = (struct text){ p + sizeof(BEARER) - 1,
+					len - (sizeof(BEARER) - 1) };
 			p += len;
 		}
 	}
 	return token;
 }
 
-static void
-upgrade(struct http_call *call)
+static void upgrade(struct http_call *call)
 {
 	struct http *http = call->http;
 	struct http_conn *c = call->conn;
@@ -68,11 +69,12 @@ upgrade(struct http_call *call)
 		http_reply_error(call, ERROR_unavailable);
 		return;
 	}
-	if (call->token.user_id != 0 && !http->events->may_upgrade(http->arg, call->token.user_id)) {
+	if (call->token.user_id != 0 &&
+		!http->events->may_upgrade(http->arg, call->token.user_id)) {
 		http_reply_error(call, ERROR_too_many_sockets);
 		return;
 	}
-	key = strdup(call->handshake.key);	/* the request goes with its connection */
+	key = strdup(call->handshake.key); /* the request goes with its connection */
 	if (key == NULL)
 		log_fatal("out_of_memory for a handshake");
 	c->taken = true;
@@ -82,7 +84,8 @@ upgrade(struct http_call *call)
 		log_warn("takeover_failed error=\"%m\"");
 		http_reply_error(call, ERROR_unavailable);
 	} else {
-		struct http_upgrade u = { fd, key, call->handshake.subprotocol, rest.data, rest.len, call->token, call->address };
+		struct http_upgrade u = { fd, key, call->handshake.subprotocol, rest.data, rest.len,
+			call->token, call->address };
 
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 		STATS_ADD(http->stats, http_requests, 1);
@@ -93,8 +96,7 @@ upgrade(struct http_call *call)
 	free(key);
 }
 
-static void
-on_token(void *arg, enum error error, const struct token *t)
+static void on_token(void *arg, enum error error, const struct token *t)
 {
 	struct http_call *call = arg;
 
@@ -107,17 +109,16 @@ on_token(void *arg, enum error error, const struct token *t)
 }
 
 /* RFC 6455 4.2.1 */
-static bool
-is_handshake(const struct http_call *call)
+static bool is_handshake(const struct http_call *call)
 {
 	const char *version = http_header(call, "Sec-WebSocket-Version");
 
 	return call->req->minor >= 1 && http_header_has(call, "Upgrade", "websocket") &&
-	    http_header_has(call, "Connection", "upgrade") && version != NULL && strcmp(version, "13") == 0;
+		http_header_has(call, "Connection", "upgrade") && version != NULL &&
+		strcmp(version, "13") == 0;
 }
 
-void
-http_ws_request(struct http_call *call)
+void http_ws_request(struct http_call *call)
 {
 	const char *origin = http_header(call, "Origin");
 	struct text token;
@@ -132,11 +133,13 @@ http_ws_request(struct http_call *call)
 		return;
 	}
 	if (call->handshake.key == NULL || !ws_key_valid(call->handshake.key)) {
-		http_reply_detail(call, ERROR_bad_request, "Sec-WebSocket-Key must be 16 bytes in base64.");
+		http_reply_detail(
+			call, ERROR_bad_request, "Sec-WebSocket-Key must be 16 bytes in base64.");
 		return;
 	}
 	if (origin != NULL &&
-	    !http_origin_good(origin, http_header(call, "Host"), call->https, &call->http->conf->allowed_origins)) {
+		!http_origin_good(origin, http_header(call, "Host"), call->https,
+			&call->http->conf->allowed_origins)) {
 		http_reply_error(call, ERROR_bad_origin);
 		return;
 	}

@@ -19,9 +19,11 @@
 
 #define BACKLOG 4096 /* what the kernel's somaxconn allows by default */
 #define BIND_RETRY_MS 50
-#define SLACK 2  /* connections above the average that do not count as "more" */
-#define BATCH 32 /* accepts in one go, so that a rush of new ones does not keep the others waiting */
-#define AID 8    /* accepts beyond the share after WAIT_MS, so that a worker that is only late keeps its part */
+#define SLACK 2 /* connections above the average that do not count as "more" */
+#define BATCH \
+	32 /* accepts in one go, so that a rush of new ones does not keep the others waiting */
+#define AID \
+	8 /* accepts beyond the share after WAIT_MS, so that a worker that is only late keeps its part */
 #define WAIT_MS 3
 #define PAUSE_MS 100
 
@@ -33,12 +35,12 @@
  */
 enum listen_state {
 	LISTEN_WATCHING, /* accepts */
-	LISTEN_RESTING,  /* for the rest of this loop pass, after a batch */
+	LISTEN_RESTING, /* for the rest of this loop pass, after a batch */
 	LISTEN_DEFERRED, /* has its share: leaves the next ones to the others */
-	LISTEN_WAITING,  /* one has come: gives them WAIT_MS to take it */
-	LISTEN_AIDING,   /* accepts a few beyond its share, for it was left waiting */
-	LISTEN_FULL,     /* until a connection is gone */
-	LISTEN_PAUSED,   /* out of descriptors or memory, for PAUSE_MS */
+	LISTEN_WAITING, /* one has come: gives them WAIT_MS to take it */
+	LISTEN_AIDING, /* accepts a few beyond its share, for it was left waiting */
+	LISTEN_FULL, /* until a connection is gone */
+	LISTEN_PAUSED, /* out of descriptors or memory, for PAUSE_MS */
 	LISTEN_STOPPED
 };
 
@@ -46,19 +48,19 @@ struct listen {
 	const struct heritage *h;
 	struct stats_slot *slot;
 	struct event *timer;
-	struct event **waiting;             /* one-shot, one a listener: somebody is waiting there */
-	struct evconnlistener **listeners;  /* freed by who uses them */
-	uint64_t others_accepted;           /* when it began to wait */
+	struct event **waiting; /* one-shot, one a listener: somebody is waiting there */
+	struct evconnlistener **listeners; /* freed by who uses them */
+	uint64_t others_accepted; /* when it began to wait */
 	unsigned max_connections;
-	unsigned batch;                     /* accepts left in this go */
-	unsigned aid;                       /* accepts left beyond the share */
+	unsigned batch; /* accepts left in this go */
+	unsigned aid; /* accepts left beyond the share */
 	enum listen_state state;
-	bool starved;                       /* said so on the log */
+	bool starved; /* said so on the log */
 };
 
 /*
- * The one of this process: evconnlistener hands the accept callback's argument to its error callback
- * too, and that is somebody else's.
+ * The one of this process: evconnlistener hands the accept callback's argument to its error
+ * callback too, and that is somebody else's.
  */
 static struct listen *the_listen;
 
@@ -99,7 +101,8 @@ static bool is_port(const char *port)
 static struct addrinfo *address_parse(const char *address)
 {
 	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
-		.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
+		.ai_family = AF_UNSPEC,
+		.ai_socktype = SOCK_STREAM };
 	struct addrinfo *found = NULL;
 	char host[256];
 	const char *port;
@@ -308,7 +311,8 @@ static void on_error(struct evconnlistener *listener, void *others)
 	state_set(l, LISTEN_PAUSED);
 }
 
-struct listen *listen_open(struct event_base *base, const struct heritage *h, unsigned max_connections)
+struct listen *listen_open(
+	struct event_base *base, const struct heritage *h, unsigned max_connections)
 {
 	struct listen *l = calloc(1, sizeof(*l));
 
@@ -325,7 +329,8 @@ struct listen *listen_open(struct event_base *base, const struct heritage *h, un
 		log_fatal("out of memory");
 	for (size_t i = 0; i < h->n_listen; i++) {
 		l->waiting[i] = event_new(base, h->listen_fds[i], EV_READ, on_waiting, l);
-		l->listeners[i] = evconnlistener_new(base, NULL, NULL, LEV_OPT_CLOSE_ON_EXEC, 0, h->listen_fds[i]);
+		l->listeners[i] = evconnlistener_new(
+			base, NULL, NULL, LEV_OPT_CLOSE_ON_EXEC, 0, h->listen_fds[i]);
 		if (!l->waiting[i] || !l->listeners[i])
 			log_fatal("out of memory");
 		evconnlistener_set_error_cb(l->listeners[i], on_error);

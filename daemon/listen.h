@@ -5,8 +5,8 @@
  * Knows nothing of: what is done with a connection, HTTP.
  *
  * All workers watch the same sockets. One accepts only while it has not more connections than the
- * average of the live ones and a little; the others leave it to them. What is still waiting a few ms
- * later is taken all the same, so that a stopped worker strands nobody.
+ * average of the live ones and a little; the others leave it to them. What is still waiting a few
+ * ms later is taken all the same, so that a stopped worker strands nobody.
  *
  * The accepting itself is libevent's: each listener is an evconnlistener for another to put its
  * callback on (evhttp_bind_listener), which is enabled and disabled here.
@@ -22,9 +22,9 @@
 struct listen;
 
 /*
- * Binds and listens on "ADDRESS:PORT", both numeric, an IPv6 address in brackets; port 0: any that is
- * free. For the master. EADDRINUSE is tried again for up to wait_ms (workers of a killed master may
- * still hold the port); 0: not. An IPv6 socket is for IPv6 alone. What is accepted from it has
+ * Binds and listens on "ADDRESS:PORT", both numeric, an IPv6 address in brackets; port 0: any that
+ * is free. For the master. EADDRINUSE is tried again for up to wait_ms (workers of a killed master
+ * may still hold the port); 0: not. An IPv6 socket is for IPv6 alone. What is accepted from it has
  * TCP_NODELAY. Returns the fd (non-blocking, close-on-exec), or -1 with errno: EINVAL not such an
  * address, those of socket(2) and bind(2).
  */
@@ -35,12 +35,13 @@ int listen_bind(const char *address, int wait_ms);
  * max_connections: of this worker, from 1; beyond it nothing is accepted. h must outlive it. One a
  * process.
  */
-struct listen *listen_open(struct event_base *base, const struct heritage *h, unsigned max_connections);
+struct listen *listen_open(
+	struct event_base *base, const struct heritage *h, unsigned max_connections);
 
 /*
- * The i-th listener, NULL beyond the last. Whoever puts a callback on it frees it, after listen_stop
- * and before listen_close. The callback gets non-blocking, close-on-exec fds and calls listen_accepted
- * for each.
+ * The i-th listener, NULL beyond the last. Whoever puts a callback on it frees it, after
+ * listen_stop and before listen_close. The callback gets non-blocking, close-on-exec fds and calls
+ * listen_accepted for each.
  */
 struct evconnlistener *listen_at(const struct listen *l, size_t i);
 
@@ -54,8 +55,9 @@ void listen_accepted(struct listen *l);
 void listen_connection_closed(struct listen *l);
 
 /*
- * Accepts no more and closes this process's listening sockets, so that the port is free once all have
- * done so. What is waiting there is left to the other workers. Connections are still counted off.
+ * Accepts no more and closes this process's listening sockets, so that the port is free once all
+ * have done so. What is waiting there is left to the other workers. Connections are still counted
+ * off.
  * Idempotent.
  */
 void listen_stop(struct listen *l);

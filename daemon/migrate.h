@@ -15,8 +15,8 @@
 #include "buf.h"
 
 struct migration {
-	int version;		/* 1, 2, 3, ... */
-	const char *name;	/* the file's, without .sql */
+	int version; /* 1, 2, 3, ... */
+	const char *name; /* the file's, without .sql */
 	const char *sql;
 };
 
@@ -25,10 +25,10 @@ extern const struct migration migrations[];
 extern const size_t n_migrations;
 
 enum migrate_result {
-	MIGRATE_DONE,		/* the schema is what this program was built for */
-	MIGRATE_UNREACHABLE,	/* no answer, or not now (starting, full): try again */
-	MIGRATE_NEWER,		/* a newer parleyd has been here: nothing was touched */
-	MIGRATE_FAILED		/* refused, not ours, or a migration failed (and left nothing) */
+	MIGRATE_DONE, /* the schema is what this program was built for */
+	MIGRATE_UNREACHABLE, /* no answer, or not now (starting, full): try again */
+	MIGRATE_NEWER, /* a newer parleyd has been here: nothing was touched */
+	MIGRATE_FAILED /* refused, not ours, or a migration failed (and left nothing) */
 };
 
 /*

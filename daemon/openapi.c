@@ -1,9 +1,9 @@
 /*
  * openapi: the OpenAPI 3.1 description, written from the table of routes.
  *
- * Nothing is said twice: paths, parameters and bodies come from the routes and their arg_specs, errors
- * from error.def and from what a route is (who may call it, whether it has a body). Only what answers
- * look like is a file of its own.
+ * Nothing is said twice: paths, parameters and bodies come from the routes and their arg_specs,
+ * errors from error.def and from what a route is (who may call it, whether it has a body). Only
+ * what answers look like is a file of its own.
  */
 #include <ctype.h>
 #include <string.h>

@@ -1,5 +1,6 @@
 /*
- * room: tables and memberships, loading, the check. The order of changes is in room_order.c, the frames in room_push.c.
+ * room: tables and memberships, loading, the check. The order of changes is in room_order.c, the
+ * frames in room_push.c.
  */
 #include "room.h"
 
@@ -9,18 +10,17 @@
 #include "log.h"
 #include "room_private.h"
 
-#define STRAYS_MAX 8192		/* records kept while loads are under way; beyond it the check comes again */
+#define STRAYS_MAX \
+	8192 /* records kept while loads are under way; beyond it the check comes again */
 
-static size_t
-hash_id(int64_t id, size_t n_buckets)
+static size_t hash_id(int64_t id, size_t n_buckets)
 {
 	return (size_t)((uint64_t)id * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (n_buckets - 1);
 }
 
 /* Rooms and users. */
 
-static struct room **
-room_bucket(struct rooms *rs, int64_t conv_id)
+static struct room **room_bucket(struct rooms *rs, int64_t conv_id)
 {
 	struct room **at = &rs->by_id[hash_id(conv_id, rs->n_room_buckets)];
 
@@ -29,14 +29,12 @@ room_bucket(struct rooms *rs, int64_t conv_id)
 	return at;
 }
 
-struct room *
-rooms_find(struct rooms *rs, int64_t conv_id)
+struct room *rooms_find(struct rooms *rs, int64_t conv_id)
 {
 	return *room_bucket(rs, conv_id);
 }
 
-static void *
-must_calloc(size_t n, size_t size)
+static void *must_calloc(size_t n, size_t size)
 {
 	void *p = calloc(n, size);
 
@@ -45,8 +43,7 @@ must_calloc(size_t n, size_t size)
 	return p;
 }
 
-static void
-rooms_grow(struct rooms *rs)
+static void rooms_grow(struct rooms *rs)
 {
 	struct room **old = rs->by_id;
 	size_t n_old = rs->n_room_buckets;
@@ -65,8 +62,7 @@ rooms_grow(struct rooms *rs)
 	free(old);
 }
 
-struct room *
-rooms_make(struct rooms *rs, const struct conv *c, int64_t head, int64_t seq)
+struct room *rooms_make(struct rooms *rs, const struct conv *c, int64_t head, int64_t seq)
 {
 	struct room *r = must_calloc(1, sizeof(*r));
 	struct room **bucket;
@@ -83,8 +79,7 @@ rooms_make(struct rooms *rs, const struct conv *c, int64_t head, int64_t seq)
 	return r;
 }
 
-bool
-room_drop_if_empty(struct room *r)
+bool room_drop_if_empty(struct room *r)
 {
 	struct rooms *rs = r->rooms;
 
@@ -101,8 +96,7 @@ room_drop_if_empty(struct room *r)
 	return true;
 }
 
-static struct room_user **
-user_bucket(struct rooms *rs, int64_t user_id)
+static struct room_user **user_bucket(struct rooms *rs, int64_t user_id)
 {
 	struct room_user **at = &rs->users[hash_id(user_id, rs->n_user_buckets)];
 
@@ -111,8 +105,7 @@ user_bucket(struct rooms *rs, int64_t user_id)
 	return at;
 }
 
-static void
-users_grow(struct rooms *rs)
+static void users_grow(struct rooms *rs)
 {
 	struct room_user **old = rs->users;
 	size_t n_old = rs->n_user_buckets;
@@ -122,7 +115,8 @@ users_grow(struct rooms *rs)
 	for (size_t i = 0; i < n_old; i++)
 		while (old[i] != NULL) {
 			struct room_user *u = old[i];
-			struct room_user **bucket = &rs->users[hash_id(u->user_id, rs->n_user_buckets)];
+			struct room_user **bucket =
+				&rs->users[hash_id(u->user_id, rs->n_user_buckets)];
 
 			old[i] = u->next;
 			u->next = *bucket;
@@ -131,8 +125,7 @@ users_grow(struct rooms *rs)
 	free(old);
 }
 
-struct room_user *
-rooms_user(struct rooms *rs, int64_t user_id, bool make)
+struct room_user *rooms_user(struct rooms *rs, int64_t user_id, bool make)
 {
 	struct room_user **at = user_bucket(rs, user_id);
 
@@ -147,8 +140,7 @@ rooms_user(struct rooms *rs, int64_t user_id, bool make)
 	return *at;
 }
 
-void
-rooms_user_gone(struct rooms *rs, struct room_user *u)
+void rooms_user_gone(struct rooms *rs, struct room_user *u)
 {
 	while (u->n_in > 0) {
 		struct room *r = u->in[u->n_in - 1].room;
@@ -162,18 +154,17 @@ rooms_user_gone(struct rooms *rs, struct room_user *u)
 	free(u);
 }
 
-void
-rooms_each_user(struct rooms *rs, void (*cb)(void *arg, struct room_user *u), void *arg)
+void rooms_each_user(struct rooms *rs, void (*cb)(void *arg, struct room_user *u), void *arg)
 {
 	for (size_t i = 0; i < rs->n_user_buckets; i++)
 		for (struct room_user *u = rs->users[i]; u != NULL; u = u->next)
 			cb(arg, u);
 }
 
-/* Memberships: each side knows its index on the other, so that leaving costs the same in a large room. */
+/* Memberships: each side knows its index on the other, so that leaving costs the same in a large
+ * room. */
 
-struct membership *
-room_membership(const struct room *r, const struct room_user *u)
+struct membership *room_membership(const struct room *r, const struct room_user *u)
 {
 	for (uint32_t i = 0; i < u->n_in; i++)
 		if (u->in[i].room == r)
@@ -181,8 +172,7 @@ room_membership(const struct room *r, const struct room_user *u)
 	return NULL;
 }
 
-void
-room_enter(struct room *r, struct room_user *u)
+void room_enter(struct room *r, struct room_user *u)
 {
 	if (room_membership(r, u) != NULL)
 		return;
@@ -200,8 +190,7 @@ room_enter(struct room *r, struct room_user *u)
 	u->in[u->n_in++] = (struct membership){ r, r->n_members++, ++r->rooms->clock };
 }
 
-void
-room_leave(struct room *r, struct room_user *u)
+void room_leave(struct room *r, struct room_user *u)
 {
 	struct membership *m = room_membership(r, u);
 	struct room_member last_member;
@@ -222,8 +211,7 @@ room_leave(struct room *r, struct room_user *u)
 		last_in.room->members[last_in.at].at = at_user;
 }
 
-bool
-rooms_conv(struct rooms *rs, const struct room_user *u, int64_t chat_id, struct conv *c)
+bool rooms_conv(struct rooms *rs, const struct room_user *u, int64_t chat_id, struct conv *c)
 {
 	(void)rs;
 	for (uint32_t i = 0; i < u->n_in; i++) {
@@ -237,16 +225,14 @@ rooms_conv(struct rooms *rs, const struct room_user *u, int64_t chat_id, struct 
 	return false;
 }
 
-size_t
-rooms_n(const struct rooms *rs)
+size_t rooms_n(const struct rooms *rs)
 {
 	return rs->n_rooms;
 }
 
 /* Records. */
 
-struct held *
-held_new(const struct record *r)
+struct held *held_new(const struct record *r)
 {
 	size_t content_len = r->message.content.len, client_id_len = r->message.client_id.len;
 	struct held *h = malloc(sizeof(*h) + content_len + client_id_len);
@@ -256,37 +242,39 @@ held_new(const struct record *r)
 	h->next = NULL;
 	h->record = *r;
 	if (r->message.content.data != NULL)
-		h->record.message.content.data = memcpy(h->bytes, r->message.content.data, content_len);
+		h->record.message.content.data =
+			memcpy(h->bytes, r->message.content.data, content_len);
 	if (r->message.client_id.data != NULL)
-		h->record.message.client_id.data = memcpy(h->bytes + content_len, r->message.client_id.data, client_id_len);
+		h->record.message.client_id.data =
+			memcpy(h->bytes + content_len, r->message.client_id.data, client_id_len);
 	return h;
 }
 
 /* Does this change make the user a member? The first message of a direct chat makes both. */
-static bool
-record_opens_for(const struct record *r, int64_t user_id)
+static bool record_opens_for(const struct record *r, int64_t user_id)
 {
 	if (r->type != RECORD_CHANGE || r->event != RECORD_NEW)
 		return false;
 	if (r->conv.kind == CONV_DIRECT)
-		return r->message.mod == 1 && (user_id == r->conv.user_lo || user_id == r->conv.user_hi);
+		return r->message.mod == 1 &&
+			(user_id == r->conv.user_lo || user_id == r->conv.user_hi);
 	return r->message.kind == MESSAGE_JOIN && r->message.target_id == user_id;
 }
 
-/* The room for a record whose conversation nobody here is in yet, where it makes somebody here a member. */
-static struct room *
-rooms_open_for(struct rooms *rs, const struct record *r)
+/* The room for a record whose conversation nobody here is in yet, where it makes somebody here a
+ * member. */
+static struct room *rooms_open_for(struct rooms *rs, const struct record *r)
 {
 	const int64_t candidates[] = { r->conv.user_lo, r->conv.user_hi, r->message.target_id };
 
 	for (size_t i = 0; i < sizeof(candidates) / sizeof(candidates[0]); i++)
-		if (candidates[i] != 0 && record_opens_for(r, candidates[i]) && rooms_user(rs, candidates[i], false) != NULL)
+		if (candidates[i] != 0 && record_opens_for(r, candidates[i]) &&
+			rooms_user(rs, candidates[i], false) != NULL)
 			return rooms_make(rs, &r->conv, r->message.mod - 1, r->message.seq - 1);
 	return NULL;
 }
 
-static void
-strays_clear(struct rooms *rs)
+static void strays_clear(struct rooms *rs)
 {
 	for (size_t i = 0; i < STRAY_BUCKETS; i++)
 		while (rs->strays[i] != NULL) {
@@ -298,10 +286,9 @@ strays_clear(struct rooms *rs)
 	rs->n_strays = 0;
 }
 
-/* A load under way may have read the database before this was committed, and will then find the room's head too low: so the
- * record is kept, and looked at again when that load makes the room. */
-static void
-stray_keep(struct rooms *rs, const struct record *r)
+/* A load under way may have read the database before this was committed, and will then find the
+ * room's head too low: so the record is kept, and looked at again when that load makes the room. */
+static void stray_keep(struct rooms *rs, const struct record *r)
 {
 	struct held **bucket = &rs->strays[hash_id(r->conv.id, STRAY_BUCKETS)];
 	struct held *h = held_new(r);
@@ -314,8 +301,7 @@ stray_keep(struct rooms *rs, const struct record *r)
 	}
 }
 
-static void
-departures_clear(struct rooms *rs)
+static void departures_clear(struct rooms *rs)
 {
 	while (rs->departures != NULL) {
 		struct departure *d = rs->departures;
@@ -326,8 +312,7 @@ departures_clear(struct rooms *rs)
 }
 
 /* What came for this conversation before its room was made. */
-static void
-strays_apply(struct rooms *rs, int64_t conv_id)
+static void strays_apply(struct rooms *rs, int64_t conv_id)
 {
 	struct held **at = &rs->strays[hash_id(conv_id, STRAY_BUCKETS)];
 	struct held *mine = NULL;
@@ -358,8 +343,7 @@ strays_apply(struct rooms *rs, int64_t conv_id)
 	}
 }
 
-void
-rooms_departed(struct rooms *rs, int64_t user_id, int64_t conv_id, int64_t mod)
+void rooms_departed(struct rooms *rs, int64_t user_id, int64_t conv_id, int64_t mod)
 {
 	struct departure *d;
 
@@ -370,8 +354,7 @@ rooms_departed(struct rooms *rs, int64_t user_id, int64_t conv_id, int64_t mod)
 	rs->departures = d;
 }
 
-static bool
-has_departed(const struct rooms *rs, const struct head *h)
+static bool has_departed(const struct rooms *rs, const struct head *h)
 {
 	for (const struct departure *d = rs->departures; d != NULL; d = d->next)
 		if (d->user_id == h->user_id && d->conv_id == h->conv.id && d->mod > h->mod)
@@ -380,8 +363,7 @@ has_departed(const struct rooms *rs, const struct head *h)
 }
 
 /* A group went with its last member, who hears of it if they are here. */
-static void
-group_gone(struct rooms *rs, const struct record *r)
+static void group_gone(struct rooms *rs, const struct record *r)
 {
 	struct room_user *u = rooms_user(rs, r->message.target_id, false);
 	struct room *room = rooms_find(rs, r->conv.id);
@@ -394,10 +376,10 @@ group_gone(struct rooms *rs, const struct record *r)
 	room_drop_if_empty(room);
 }
 
-/* The deleted person's messages took the mods from message_id + 1 to mod: where that follows on the head, nobody is shown each erasure;
- * their sockets are told to sync. Otherwise the gap is read as any other. */
-static void
-conversation_erased(struct room *room, const struct record *r)
+/* The deleted person's messages took the mods from message_id + 1 to mod: where that follows on the
+ * head, nobody is shown each erasure; their sockets are told to sync. Otherwise the gap is read as
+ * any other. */
+static void conversation_erased(struct room *room, const struct record *r)
 {
 	if (r->message.mod <= room->head)
 		return;
@@ -410,8 +392,7 @@ conversation_erased(struct room *room, const struct record *r)
 	room_known(room, r->message.mod);
 }
 
-void
-rooms_apply(struct rooms *rs, const struct record *r)
+void rooms_apply(struct rooms *rs, const struct record *r)
 {
 	struct room *room = rooms_find(rs, r->conv.id);
 
@@ -452,13 +433,12 @@ rooms_apply(struct rooms *rs, const struct record *r)
 struct load {
 	struct rooms *rooms;
 	int64_t user_id;
-	uint32_t asked;		/* rooms' clock then */
+	uint32_t asked; /* rooms' clock then */
 	rooms_loaded_cb *cb;
 	void *arg;
 };
 
-static void
-load_row(struct rooms *rs, struct room_user *u, const struct head *h, uint32_t asked)
+static void load_row(struct rooms *rs, struct room_user *u, const struct head *h, uint32_t asked)
 {
 	struct room *room = rooms_find(rs, h->conv.id);
 	bool made = room == NULL;
@@ -480,8 +460,7 @@ load_row(struct rooms *rs, struct room_user *u, const struct head *h, uint32_t a
 		strays_apply(rs, h->conv.id);
 }
 
-static bool
-heads_have(const struct head *heads, size_t n, int64_t conv_id)
+static bool heads_have(const struct head *heads, size_t n, int64_t conv_id)
 {
 	for (size_t i = 0; i < n; i++)
 		if (heads[i].conv.id == conv_id)
@@ -489,9 +468,10 @@ heads_have(const struct head *heads, size_t n, int64_t conv_id)
 	return false;
 }
 
-/* The rooms that the database no longer has this user in. Those entered since the question was asked do not count. */
-static void
-load_leave(struct rooms *rs, struct room_user *u, const struct head *heads, size_t n, uint32_t asked)
+/* The rooms that the database no longer has this user in. Those entered since the question was
+ * asked do not count. */
+static void load_leave(
+	struct rooms *rs, struct room_user *u, const struct head *heads, size_t n, uint32_t asked)
 {
 	for (uint32_t i = u->n_in; i-- > 0;) {
 		struct room *room = u->in[i].room;
@@ -504,8 +484,7 @@ load_leave(struct rooms *rs, struct room_user *u, const struct head *heads, size
 	}
 }
 
-static void
-load_answered(void *arg, enum error error, const struct head *heads, size_t n)
+static void load_answered(void *arg, enum error error, const struct head *heads, size_t n)
 {
 	struct load *l = arg;
 	struct rooms *rs = l->rooms;
@@ -525,8 +504,7 @@ load_answered(void *arg, enum error error, const struct head *heads, size_t n)
 	free(l);
 }
 
-void
-rooms_load(struct rooms *rs, struct room_user *u, rooms_loaded_cb *cb, void *arg)
+void rooms_load(struct rooms *rs, struct room_user *u, rooms_loaded_cb *cb, void *arg)
 {
 	struct load *l = must_calloc(1, sizeof(*l));
 
@@ -539,14 +517,13 @@ rooms_load(struct rooms *rs, struct room_user *u, rooms_loaded_cb *cb, void *arg
 
 struct check {
 	struct rooms *rooms;
-	size_t n_left;		/* loads that have not answered, and one for the asking itself */
+	size_t n_left; /* loads that have not answered, and one for the asking itself */
 	bool failed;
 };
 
 static void check_begin(struct rooms *rs, bool wait_for_the_dead);
 
-static void
-check_step_done(struct check *c)
+static void check_step_done(struct check *c)
 {
 	struct rooms *rs = c->rooms;
 
@@ -563,8 +540,7 @@ check_step_done(struct check *c)
 	}
 }
 
-static void
-check_user_loaded(void *arg, enum error error)
+static void check_user_loaded(void *arg, enum error error)
 {
 	struct check *c = arg;
 
@@ -572,8 +548,7 @@ check_user_loaded(void *arg, enum error error)
 	check_step_done(c);
 }
 
-static void
-check_user(void *arg, struct room_user *u)
+static void check_user(void *arg, struct room_user *u)
 {
 	struct check *c = arg;
 
@@ -581,8 +556,7 @@ check_user(void *arg, struct room_user *u)
 	rooms_load(c->rooms, u, check_user_loaded, c);
 }
 
-static void
-check_users(void *arg, enum error error, const store_rows *rows)
+static void check_users(void *arg, enum error error, const store_rows *rows)
 {
 	struct check *c = arg;
 
@@ -593,8 +567,7 @@ check_users(void *arg, enum error error, const store_rows *rows)
 	check_step_done(c);
 }
 
-static void
-check_begin(struct rooms *rs, bool wait_for_the_dead)
+static void check_begin(struct rooms *rs, bool wait_for_the_dead)
 {
 	struct check *c = must_calloc(1, sizeof(*c));
 
@@ -606,8 +579,7 @@ check_begin(struct rooms *rs, bool wait_for_the_dead)
 		check_users(c, ERROR_NONE, NULL);
 }
 
-void
-rooms_check(struct rooms *rs, bool wait_for_the_dead)
+void rooms_check(struct rooms *rs, bool wait_for_the_dead)
 {
 	if (rs->check == NULL) {
 		check_begin(rs, wait_for_the_dead);
@@ -619,14 +591,13 @@ rooms_check(struct rooms *rs, bool wait_for_the_dead)
 
 /* Life. */
 
-static void
-typing_shown(void *arg, const struct conv *c, int64_t user_id, bool on)
+static void typing_shown(void *arg, const struct conv *c, int64_t user_id, bool on)
 {
 	room_push_typing(arg, c, user_id, on);
 }
 
-struct rooms *
-rooms_open(struct event_base *base, struct store *store, const struct room_events *events, void *arg, struct stats_slot *stats)
+struct rooms *rooms_open(struct event_base *base, struct store *store,
+	const struct room_events *events, void *arg, struct stats_slot *stats)
 {
 	struct rooms *rs = must_calloc(1, sizeof(*rs));
 
@@ -642,8 +613,7 @@ rooms_open(struct event_base *base, struct store *store, const struct room_event
 	return rs;
 }
 
-void
-rooms_close(struct rooms *rs)
+void rooms_close(struct rooms *rs)
 {
 	strays_clear(rs);
 	departures_clear(rs);

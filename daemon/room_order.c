@@ -1,11 +1,13 @@
 /*
- * room_order: the order of a conversation's changes: what is early waits, what is missing is read from the database.
+ * room_order: the order of a conversation's changes: what is early waits, what is missing is read
+ * from the database.
  *
  *   LIVE ──a later mod than the next──► GAP ──20 ms──► READING ──rows──► LIVE
- *   LIVE ──a change that makes somebody here a member──► OPENING ──their chat frames are out──► LIVE
+ *   LIVE ──a change that makes somebody here a member──► OPENING ──their chat frames are out──►
+ * LIVE
  *
- * All that waits lies in room->held, in the order of mod; a room is never in two of these states, and whoever
- * leaves a state calls room_go_on.
+ * All that waits lies in room->held, in the order of mod; a room is never in two of these states,
+ * and whoever leaves a state calls room_go_on.
  */
 #include <limits.h>
 #include <stdlib.h>
@@ -14,16 +16,16 @@
 #include "log.h"
 #include "room_private.h"
 
-#define GAP_MS 20		/* two workers may publish in the wrong order: so long the right one is waited for */
-#define HELD_MAX 512		/* changes of one room that wait because of the ring */
-#define RETRY_MS 500		/* until the database is asked again after it was away */
+#define GAP_MS \
+	20 /* two workers may publish in the wrong order: so long the right one is waited for */
+#define HELD_MAX 512 /* changes of one room that wait because of the ring */
+#define RETRY_MS 500 /* until the database is asked again after it was away */
 
 static void room_go_on(struct room *r);
 static void room_deliver(struct room *r, const struct message *m, uint64_t origin);
 static void room_timer(evutil_socket_t fd, short what, void *arg);
 
-void
-room_forget_held(struct room *r)
+void room_forget_held(struct room *r)
 {
 	while (r->held != NULL) {
 		struct held *h = r->held;
@@ -33,9 +35,9 @@ room_forget_held(struct room *r)
 	}
 }
 
-/* Keeps a copy at its place; a mod that waits already is the same change. Behind max others it is only noted: the database has it. */
-static void
-room_hold(struct room *r, const struct record *rec, unsigned max)
+/* Keeps a copy at its place; a mod that waits already is the same change. Behind max others it is
+ * only noted: the database has it. */
+static void room_hold(struct room *r, const struct record *rec, unsigned max)
 {
 	struct held **at = &r->held;
 	struct held *h;
@@ -55,8 +57,7 @@ room_hold(struct room *r, const struct record *rec, unsigned max)
 	*at = h;
 }
 
-static void
-room_wait(struct room *r, unsigned ms)
+static void room_wait(struct room *r, unsigned ms)
 {
 	const struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
 
@@ -75,8 +76,7 @@ struct gap {
 	int64_t conv_id;
 };
 
-static struct gap *
-gap_new(const struct room *r)
+static struct gap *gap_new(const struct room *r)
 {
 	struct gap *g = malloc(sizeof(*g));
 
@@ -86,8 +86,7 @@ gap_new(const struct room *r)
 	return g;
 }
 
-static void
-gap_read(void *arg, enum error error, const store_rows *rows)
+static void gap_read(void *arg, enum error error, const store_rows *rows)
 {
 	struct gap *g = arg;
 	struct room *r = rooms_find(g->rooms, g->conv_id);
@@ -100,8 +99,8 @@ gap_read(void *arg, enum error error, const store_rows *rows)
 		room_wait(r, RETRY_MS);
 		return;
 	}
-	/* What was overtaken by a later change of the same message is not in the rows: their mods may jump, and
-	 * all up to the last row's is known now. */
+	/* What was overtaken by a later change of the same message is not in the rows: their mods
+	 * may jump, and all up to the last row's is known now. */
 	for (int i = 0; i < store_n(rows); i++) {
 		struct record rec = { .type = RECORD_CHANGE, .conv = r->conv };
 
@@ -121,17 +120,16 @@ gap_read(void *arg, enum error error, const store_rows *rows)
 	room_go_on(r);
 }
 
-static void
-room_read_gap(struct room *r)
+static void room_read_gap(struct room *r)
 {
 	FAULT("room.gap");
 	STATS_ADD(r->rooms->stats, gaps, 1);
 	r->state = ROOM_READING;
-	store_changes(r->rooms->store, 0, r->conv.id, r->head, PROTO_HISTORY_MAX, gap_read, gap_new(r));
+	store_changes(
+		r->rooms->store, 0, r->conv.id, r->head, PROTO_HISTORY_MAX, gap_read, gap_new(r));
 }
 
-static void
-room_timer(evutil_socket_t fd, short what, void *arg)
+static void room_timer(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
@@ -140,8 +138,7 @@ room_timer(evutil_socket_t fd, short what, void *arg)
 
 /* Opening. */
 
-static void
-enter_local(struct room *r, int64_t user_id)
+static void enter_local(struct room *r, int64_t user_id)
 {
 	struct room_user *u = user_id == 0 ? NULL : rooms_user(r->rooms, user_id, false);
 
@@ -149,17 +146,15 @@ enter_local(struct room *r, int64_t user_id)
 		room_enter(r, u);
 }
 
-/* Is the message new to everybody here, or a change of an older one? Its seq says so, whether it comes from the ring or, perhaps as
- * several changes in one, from the database. */
-static bool
-is_new(const struct room *r, const struct message *m)
+/* Is the message new to everybody here, or a change of an older one? Its seq says so, whether it
+ * comes from the ring or, perhaps as several changes in one, from the database. */
+static bool is_new(const struct room *r, const struct message *m)
 {
 	return m->seq > r->seq;
 }
 
 /* Whom this message makes a member, of the users here. */
-static size_t
-newcomers(const struct room *r, const struct message *m, int64_t ids[2])
+static size_t newcomers(const struct room *r, const struct message *m, int64_t ids[2])
 {
 	int64_t candidates[2] = { 0, 0 };
 	size_t n = 0;
@@ -173,7 +168,8 @@ newcomers(const struct room *r, const struct message *m, int64_t ids[2])
 		candidates[1] = r->conv.user_hi == r->conv.user_lo ? 0 : r->conv.user_hi;
 	}
 	for (size_t i = 0; i < 2; i++) {
-		const struct room_user *u = candidates[i] == 0 ? NULL : rooms_user(r->rooms, candidates[i], false);
+		const struct room_user *u =
+			candidates[i] == 0 ? NULL : rooms_user(r->rooms, candidates[i], false);
 
 		if (u != NULL && room_membership(r, u) == NULL)
 			ids[n++] = candidates[i];
@@ -181,8 +177,7 @@ newcomers(const struct room *r, const struct message *m, int64_t ids[2])
 	return n;
 }
 
-static void
-opened(void *arg, enum error error, const store_rows *rows)
+static void opened(void *arg, enum error error, const store_rows *rows)
 {
 	struct gap *g = arg;
 	struct room *r = rooms_find(g->rooms, g->conv_id);
@@ -221,16 +216,14 @@ opened(void *arg, enum error error, const store_rows *rows)
 
 /* Delivering. */
 
-static void
-views_read(void *arg, enum error error, const store_rows *rows)
+static void views_read(void *arg, enum error error, const store_rows *rows)
 {
 	if (error == ERROR_NONE)
 		room_push_chats(arg, rows);
 }
 
 /* The group looks different now: its name, or perhaps its owner. */
-static void
-push_views(struct room *r)
+static void push_views(struct room *r)
 {
 	int64_t *ids = malloc((r->n_members + 1) * sizeof(*ids));
 
@@ -239,12 +232,12 @@ push_views(struct room *r)
 	for (uint32_t i = 0; i < r->n_members; i++)
 		ids[i] = r->members[i].user->user_id;
 	if (r->n_members > 0)
-		store_chat_views(r->rooms->store, r->conv.id, ids, r->n_members, views_read, r->rooms);
+		store_chat_views(
+			r->rooms->store, r->conv.id, ids, r->n_members, views_read, r->rooms);
 	free(ids);
 }
 
-static void
-member_left(struct room *r, const struct message *m)
+static void member_left(struct room *r, const struct message *m)
 {
 	struct room_user *u = rooms_user(r->rooms, m->target_id, false);
 
@@ -255,8 +248,7 @@ member_left(struct room *r, const struct message *m)
 	room_push_removed(r->rooms, &r->conv, u);
 }
 
-static void
-room_deliver(struct room *r, const struct message *m, uint64_t origin)
+static void room_deliver(struct room *r, const struct message *m, uint64_t origin)
 {
 	bool new = is_new(r, m);
 
@@ -267,17 +259,22 @@ room_deliver(struct room *r, const struct message *m, uint64_t origin)
 		r->seq = m->seq;
 	if (new && m->kind == MESSAGE_LEAVE)
 		member_left(r, m);
-	/* An old join or leave whose actor was erased: if it was never seen here as new, only the database knows who is in. */
+	/* An old join or leave whose actor was erased: if it was never seen here as new, only the
+	 * database knows who is in. */
 	if (!new && (m->kind == MESSAGE_JOIN || m->kind == MESSAGE_LEAVE))
 		rooms_check(r->rooms, false);
-	room_push_change(r, m, new ? RECORD_NEW : m->deleted ? RECORD_DELETED : RECORD_EDITED, origin);
+	room_push_change(r, m,
+		new                  ? RECORD_NEW
+			: m->deleted ? RECORD_DELETED
+				     : RECORD_EDITED,
+		origin);
 	if (new && (m->kind == MESSAGE_LEAVE || m->kind == MESSAGE_RENAME))
 		push_views(r);
 }
 
-/* Delivers the first one held, now that its turn has come; its newcomers see their chat before it. */
-static void
-room_take_first(struct room *r)
+/* Delivers the first one held, now that its turn has come; its newcomers see their chat before it.
+ * */
+static void room_take_first(struct room *r)
 {
 	struct held *first = r->held;
 	int64_t ids[2];
@@ -294,8 +291,7 @@ room_take_first(struct room *r)
 }
 
 /* Delivers what can be, then waits for what is missing. */
-static void
-room_go_on(struct room *r)
+static void room_go_on(struct room *r)
 {
 	while (r->state == ROOM_LIVE && r->held != NULL) {
 		int64_t mod = r->held->record.message.mod;
@@ -316,15 +312,15 @@ room_go_on(struct room *r)
 	room_drop_if_empty(r);
 }
 
-void
-room_change(struct room *r, const struct record *rec)
+void room_change(struct room *r, const struct record *rec)
 {
 	int64_t ids[2];
 
 	if (rec->message.mod <= r->head)
 		return;
 	/* The usual way, without a copy. */
-	if (r->state == ROOM_LIVE && r->held == NULL && rec->message.mod == r->head + 1 && newcomers(r, &rec->message, ids) == 0) {
+	if (r->state == ROOM_LIVE && r->held == NULL && rec->message.mod == r->head + 1 &&
+		newcomers(r, &rec->message, ids) == 0) {
 		room_deliver(r, &rec->message, rec->origin);
 		room_drop_if_empty(r);
 		return;
@@ -339,8 +335,7 @@ room_change(struct room *r, const struct record *rec)
 		room_go_on(r);
 }
 
-void
-room_known(struct room *r, int64_t mod)
+void room_known(struct room *r, int64_t mod)
 {
 	if (r->known < mod)
 		r->known = mod;

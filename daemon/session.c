@@ -12,33 +12,39 @@
 #include "stats.h"
 #include "ws.h"
 
-#define FRAMES_A_SECOND 100	/* with rate_limits: the allowance grows so fast … */
-#define FRAMES_AT_ONCE 1000	/* … up to so many */
-#define ENDED_KEPT 512		/* tokens that ended lately */
-#define LAST_SEEN_S 1		/* gathering of those who left */
+#define FRAMES_A_SECOND 100 /* with rate_limits: the allowance grows so fast … */
+#define FRAMES_AT_ONCE 1000 /* … up to so many */
+#define ENDED_KEPT 512 /* tokens that ended lately */
+#define LAST_SEEN_S 1 /* gathering of those who left */
 #define LAST_SEEN_BATCH 1000
 
-enum session_state { SESSION_OPENED, SESSION_CHECKING, SESSION_LOADING, SESSION_READY, SESSION_CLOSED };
+enum session_state {
+	SESSION_OPENED,
+	SESSION_CHECKING,
+	SESSION_LOADING,
+	SESSION_READY,
+	SESSION_CLOSED
+};
 
 struct session {
 	struct ws ws;
 	struct sessions *all;
 	struct session *next_by_id;
-	struct session *next, **prev;		/* of the user */
-	struct room_user *user;			/* from LOADING on */
+	struct session *next, **prev; /* of the user */
+	struct room_user *user; /* from LOADING on */
 	uint64_t id;
 	int64_t token_id;
 	int64_t expires_ms;
 	struct sync *sync;
 	struct watcher *watcher;
 	uint32_t opened_s;
-	uint32_t allowance, allowance_s;	/* frames that may come, and when that was reckoned */
+	uint32_t allowance, allowance_s; /* frames that may come, and when that was reckoned */
 	uint32_t frames_in, frames_out;
 	uint16_t in_hand;
 	uint8_t state;
-	bool present;				/* counted in the presence table */
-	bool lagging;				/* a push was left out: resync when drained */
-	size_t ended_seen;			/* so many ends of tokens were noted when the token was asked for */
+	bool present; /* counted in the presence table */
+	bool lagging; /* a push was left out: resync when drained */
+	size_t ended_seen; /* so many ends of tokens were noted when the token was asked for */
 };
 
 struct ended {
@@ -56,42 +62,40 @@ struct sessions {
 	void *arg;
 	struct ws_loop *loop;
 	struct stats_slot *stats;
-	struct session **by_id;			/* hash of a power of two */
+	struct session **by_id; /* hash of a power of two */
 	size_t n, n_buckets;
 	uint32_t counter;
 	struct frame *resync;
-	struct ended ended[ENDED_KEPT];		/* a ring of the newest */
-	size_t n_ended;				/* since the start */
+	struct ended ended[ENDED_KEPT]; /* a ring of the newest */
+	size_t n_ended; /* since the start */
 	bool paused;
 	struct event *last_seen_timer;
-	int64_t *gone;				/* users whose last socket here went */
+	int64_t *gone; /* users whose last socket here went */
 	size_t n_gone, cap_gone;
 };
 
-static struct session *
-session_of(struct ws *w)
+static struct session *session_of(struct ws *w)
 {
 	return (struct session *)((char *)w - offsetof(struct session, ws));
 }
 
 /* Ids: slot, incarnation, count, so that no two sockets of a running daemon share one. */
 
-static uint64_t
-id_next(struct sessions *ss)
+static uint64_t id_next(struct sessions *ss)
 {
-	return (uint64_t)ss->heritage->slot << 56 | (uint64_t)(ss->heritage->incarnation & 0xffffff) << 32 | ++ss->counter;
+	return (uint64_t)ss->heritage->slot << 56 |
+		(uint64_t)(ss->heritage->incarnation & 0xffffff) << 32 | ++ss->counter;
 }
 
 #define ID_SIZE 32
-static const char *
-id_text(char out[ID_SIZE], uint64_t id)
+static const char *id_text(char out[ID_SIZE], uint64_t id)
 {
-	snprintf(out, ID_SIZE, "%" PRIu64 "-%" PRIu64 "-%" PRIx64, id >> 56, id >> 32 & 0xffffff, id & 0xffffffff);
+	snprintf(out, ID_SIZE, "%" PRIu64 "-%" PRIu64 "-%" PRIx64, id >> 56, id >> 32 & 0xffffff,
+		id & 0xffffffff);
 	return out;
 }
 
-static void
-ids_grow(struct sessions *ss)
+static void ids_grow(struct sessions *ss)
 {
 	struct session **old = ss->by_id;
 	size_t n_old = ss->n_buckets;
@@ -112,8 +116,7 @@ ids_grow(struct sessions *ss)
 	free(old);
 }
 
-static struct session **
-id_find(struct sessions *ss, uint64_t id)
+static struct session **id_find(struct sessions *ss, uint64_t id)
 {
 	struct session **at = &ss->by_id[id & (ss->n_buckets - 1)];
 
@@ -122,16 +125,14 @@ id_find(struct sessions *ss, uint64_t id)
 	return at;
 }
 
-struct session *
-sessions_find(struct sessions *ss, uint64_t id)
+struct session *sessions_find(struct sessions *ss, uint64_t id)
 {
 	struct session *s = *id_find(ss, id);
 
 	return s != NULL && s->state != SESSION_CLOSED ? s : NULL;
 }
 
-static void
-sessions_each(struct sessions *ss, void (*cb)(void *arg, struct session *s), void *arg)
+static void sessions_each(struct sessions *ss, void (*cb)(void *arg, struct session *s), void *arg)
 {
 	for (size_t i = 0; i < ss->n_buckets; i++)
 		for (struct session *s = ss->by_id[i], *next; s != NULL; s = next) {
@@ -143,15 +144,13 @@ sessions_each(struct sessions *ss, void (*cb)(void *arg, struct session *s), voi
 
 /* Frames out. */
 
-static void
-session_frame(struct session *s, struct frame *f)
+static void session_frame(struct session *s, struct frame *f)
 {
 	s->frames_out++;
 	conn_send(&s->ws.conn, f);
 }
 
-void
-session_send(struct session *s, const char *json, size_t len)
+void session_send(struct session *s, const char *json, size_t len)
 {
 	struct frame *f = frame_new(WSFRAME_TEXT, json, len);
 
@@ -159,8 +158,7 @@ session_send(struct session *s, const char *json, size_t len)
 	frame_unref(f);
 }
 
-void
-session_error(struct session *s, struct text id, enum error error, const char *detail)
+void session_error(struct session *s, struct text id, enum error error, const char *detail)
 {
 	struct buf b = BUF_EMPTY;
 
@@ -180,16 +178,15 @@ session_error(struct session *s, struct text id, enum error error, const char *d
 	buf_fini(&b);
 }
 
-void
-session_missed(struct session *s)
+void session_missed(struct session *s)
 {
 	if (!s->lagging)
 		STATS_ADD(s->all->stats, slow_readers, 1);
 	s->lagging = true;
 }
 
-void
-sessions_push(struct sessions *ss, struct room_user *u, struct frame *f, uint64_t origin, enum room_push kind)
+void sessions_push(struct sessions *ss, struct room_user *u, struct frame *f, uint64_t origin,
+	enum room_push kind)
 {
 	for (struct session *s = u->sessions; s != NULL; s = s->next) {
 		if (s->state != SESSION_READY || s->id == origin)
@@ -204,8 +201,7 @@ sessions_push(struct sessions *ss, struct room_user *u, struct frame *f, uint64_
 	}
 }
 
-static void
-session_resync(struct session *s)
+static void session_resync(struct session *s)
 {
 	struct sessions *ss = s->all;
 
@@ -220,48 +216,31 @@ session_resync(struct session *s)
 	session_frame(s, ss->resync);
 }
 
-void
-sessions_resync(struct sessions *ss, struct room_user *u)
+void sessions_resync(struct sessions *ss, struct room_user *u)
 {
 	(void)ss;
 	for (struct session *s = u->sessions; s != NULL; s = s->next)
 		session_resync(s);
 }
 
-static void
-resync_one(void *arg, struct session *s)
-{
-	(void)arg;
-	session_resync(s);
-}
-
-void
-sessions_resync_all(struct sessions *ss)
-{
-	sessions_each(ss, resync_one, NULL);
-}
-
 /* Last seen: written together for all who left within a second. */
 
-static void
-last_seen_flush(struct sessions *ss)
+static void last_seen_flush(struct sessions *ss)
 {
 	for (size_t i = 0; i < ss->n_gone; i += LAST_SEEN_BATCH)
 		store_set_last_seen(ss->store, ss->gone + i,
-		    ss->n_gone - i < LAST_SEEN_BATCH ? ss->n_gone - i : LAST_SEEN_BATCH);
+			ss->n_gone - i < LAST_SEEN_BATCH ? ss->n_gone - i : LAST_SEEN_BATCH);
 	ss->n_gone = 0;
 }
 
-static void
-last_seen_due(evutil_socket_t fd, short what, void *arg)
+static void last_seen_due(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
 	last_seen_flush(arg);
 }
 
-static void
-last_seen_add(void *arg, int64_t user_id)
+static void last_seen_add(void *arg, int64_t user_id)
 {
 	struct sessions *ss = arg;
 
@@ -278,8 +257,7 @@ last_seen_add(void *arg, int64_t user_id)
 
 /* A user comes and goes. */
 
-static void
-presence_changed(struct sessions *ss, int64_t user_id)
+static void presence_changed(struct sessions *ss, int64_t user_id)
 {
 	const struct record r = { .type = RECORD_PRESENCE, .user_id = user_id };
 
@@ -287,8 +265,7 @@ presence_changed(struct sessions *ss, int64_t user_id)
 	bus_publish(ss->bus, &r);
 }
 
-static void
-session_join_user(struct session *s, int64_t user_id)
+static void session_join_user(struct session *s, int64_t user_id)
 {
 	struct sessions *ss = s->all;
 	struct room_user *u = rooms_user(ss->rooms, user_id, true);
@@ -307,8 +284,7 @@ session_join_user(struct session *s, int64_t user_id)
 	atomic_fetch_add(&ss->stats->sockets, 1);
 }
 
-static void
-session_leave_user(struct session *s)
+static void session_leave_user(struct session *s)
 {
 	struct sessions *ss = s->all;
 	struct room_user *u = s->user;
@@ -323,7 +299,9 @@ session_leave_user(struct session *s)
 		s->next->prev = s->prev;
 	if (u->sessions == NULL)
 		rooms_user_gone(ss->rooms, u);
-	if (s->present && presence_remove(ss->heritage->presence, ss->heritage->slot, user_id, clock_mono_ms()) == 0) {
+	if (s->present &&
+		presence_remove(ss->heritage->presence, ss->heritage->slot, user_id,
+			clock_mono_ms()) == 0) {
 		presence_changed(ss, user_id);
 		last_seen_add(ss, user_id);
 	}
@@ -333,36 +311,36 @@ session_leave_user(struct session *s)
 
 /* Authentication. */
 
-/* The end among those noted from the first-th on that may be this token's; NULL where there is none. */
-static const struct ended *
-ended_since(const struct sessions *ss, const struct token *t, size_t first)
+/* The end among those noted from the first-th on that may be this token's; NULL where there is
+ * none. */
+static const struct ended *ended_since(
+	const struct sessions *ss, const struct token *t, size_t first)
 {
 	if (ss->n_ended - first > ENDED_KEPT)
 		first = ss->n_ended - ENDED_KEPT;
 	for (; first < ss->n_ended; first++) {
 		const struct ended *e = &ss->ended[first % ENDED_KEPT];
 
-		if (e->user_id == 0 ? e->token_id == t->token_id : e->user_id == t->user_id && e->token_id != t->token_id)
+		if (e->user_id == 0 ? e->token_id == t->token_id
+				    : e->user_id == t->user_id && e->token_id != t->token_id)
 			return e;
 	}
 	return NULL;
 }
 
 /* Reading goes on unless something stands against it. */
-static void
-session_read(struct session *s)
+static void session_read(struct session *s)
 {
 	conn_read(&s->ws.conn, !s->all->paused && s->in_hand < SESSION_IN_HAND_MAX);
 }
 
-static void
-session_put_ready(struct session *s)
+static void session_put_ready(struct session *s)
 {
 	struct buf b = BUF_EMPTY;
 	char id[ID_SIZE];
 
-	buf_addf(&b, "{\"type\":\"ready\",\"user_id\":%" PRId64 ",\"session_id\":\"%s\",", s->user->user_id,
-	    id_text(id, s->id));
+	buf_addf(&b, "{\"type\":\"ready\",\"user_id\":%" PRId64 ",\"session_id\":\"%s\",",
+		s->user->user_id, id_text(id, s->id));
 	proto_put_time(&b, "server_time", clock_wall_ms());
 	buf_add_char(&b, '}');
 	session_send(s, b.data, b.len);
@@ -374,8 +352,7 @@ struct load_answer {
 	uint64_t id;
 };
 
-static void
-session_loaded(void *arg, enum error error)
+static void session_loaded(void *arg, enum error error)
 {
 	struct load_answer *a = arg;
 	struct session *s = sessions_find(a->all, a->id);
@@ -393,8 +370,7 @@ session_loaded(void *arg, enum error error)
 	session_read(s);
 }
 
-static struct load_answer *
-answer_for(struct session *s)
+static struct load_answer *answer_for(struct session *s)
 {
 	struct load_answer *a = malloc(sizeof(*a));
 
@@ -412,8 +388,7 @@ struct check_answer {
 
 static void session_begin(struct session *s, const struct token *t);
 
-static void
-session_checked_again(void *arg, enum error error, const store_rows *rows)
+static void session_checked_again(void *arg, enum error error, const store_rows *rows)
 {
 	struct check_answer *a = arg;
 	struct session *s = sessions_find(a->all, a->id);
@@ -428,8 +403,7 @@ session_checked_again(void *arg, enum error error, const store_rows *rows)
 }
 
 /* All tokens that the user had then have ended, but this one may be younger: the database knows. */
-static void
-session_check_again(struct session *s, const struct token *t)
+static void session_check_again(struct session *s, const struct token *t)
 {
 	struct check_answer *a = malloc(sizeof(*a));
 
@@ -442,9 +416,9 @@ session_check_again(struct session *s, const struct token *t)
 	store_check_tokens(s->all->store, &t->token_id, 1, session_checked_again, a);
 }
 
-/* The token is good: first the user is made known here, so that records are seen, then the database is read. */
-static void
-session_begin(struct session *s, const struct token *t)
+/* The token is good: first the user is made known here, so that records are seen, then the database
+ * is read. */
+static void session_begin(struct session *s, const struct token *t)
 {
 	struct sessions *ss = s->all;
 	int64_t left_ms = t->expires_ms - clock_wall_ms();
@@ -473,8 +447,7 @@ session_begin(struct session *s, const struct token *t)
 	rooms_load(ss->rooms, s->user, session_loaded, answer_for(s));
 }
 
-static void
-session_checked(void *arg, enum error error, const struct token *t)
+static void session_checked(void *arg, enum error error, const struct token *t)
 {
 	struct load_answer *a = arg;
 	struct session *s = sessions_find(a->all, a->id);
@@ -488,8 +461,7 @@ session_checked(void *arg, enum error error, const struct token *t)
 		session_close(s, error == ERROR_bad_token ? CLOSE_auth_bad : CLOSE_unavailable);
 }
 
-void
-session_authenticate(struct session *s, const char *token, size_t len)
+void session_authenticate(struct session *s, const char *token, size_t len)
 {
 	uint8_t hash[STORE_HASH_SIZE];
 
@@ -503,8 +475,7 @@ session_authenticate(struct session *s, const char *token, size_t len)
 	store_authenticate(s->all->store, hash, session_checked, answer_for(s));
 }
 
-void
-sessions_upgraded(struct sessions *ss, const struct http_upgrade *u)
+void sessions_upgraded(struct sessions *ss, const struct http_upgrade *u)
 {
 	struct session *s = calloc(1, sizeof(*s));
 	struct session **bucket;
@@ -522,29 +493,27 @@ sessions_upgraded(struct sessions *ss, const struct http_upgrade *u)
 	ws_open(&s->ws, ss->loop, u->fd, u->key, u->subprotocol, u->bytes, u->len);
 	s->opened_s = s->allowance_s = ws_now_s(ss->loop);
 	s->allowance = FRAMES_AT_ONCE;
-	log_info("conn=%s connected address=%s user=%" PRId64, id_text(id, s->id), u->address, u->token.user_id);
+	log_info("conn=%s connected address=%s user=%" PRId64, id_text(id, s->id), u->address,
+		u->token.user_id);
 	if (u->token.token_id != 0)
 		session_begin(s, &u->token);
 	else
 		ws_deadline(&s->ws, SESSION_AUTH_S);
 }
 
-bool
-sessions_may_open(struct sessions *ss, int64_t user_id)
+bool sessions_may_open(struct sessions *ss, int64_t user_id)
 {
 	return presence_sockets(ss->heritage->presence, user_id) < SESSION_PER_USER_MAX;
 }
 
 /* What the socket tells. */
 
-static bool
-on_frame(struct ws *w)
+static bool on_frame(struct ws *w)
 {
 	return session_pay(session_of(w), 1);
 }
 
-static void
-on_message(struct ws *w, char *text, size_t len)
+static void on_message(struct ws *w, char *text, size_t len)
 {
 	struct session *s = session_of(w);
 
@@ -552,8 +521,7 @@ on_message(struct ws *w, char *text, size_t len)
 	s->all->events->message(s->all->arg, s, text, len);
 }
 
-static void
-on_drained(struct ws *w)
+static void on_drained(struct ws *w)
 {
 	struct session *s = session_of(w);
 
@@ -562,8 +530,7 @@ on_drained(struct ws *w)
 	s->all->events->drained(s->all->arg, s);
 }
 
-static void
-on_timer(struct ws *w)
+static void on_timer(struct ws *w)
 {
 	struct session *s = session_of(w);
 	int64_t now = clock_wall_ms();
@@ -582,24 +549,23 @@ on_timer(struct ws *w)
 	}
 }
 
-static void
-on_closed(struct ws *w, enum close_reason reason)
+static void on_closed(struct ws *w, enum close_reason reason)
 {
 	struct session *s = session_of(w);
 	struct sessions *ss = s->all;
 	int64_t user_id = s->user != NULL ? s->user->user_id : 0;
 	char id[ID_SIZE];
 
-	log_info("conn=%s closed reason=%s user=%" PRId64 " age=%us in=%u out=%u", id_text(id, s->id),
-	    close_reason_word(reason), user_id, ws_now_s(ss->loop) - s->opened_s, s->frames_in, s->frames_out);
+	log_info("conn=%s closed reason=%s user=%" PRId64 " age=%us in=%u out=%u",
+		id_text(id, s->id), close_reason_word(reason), user_id,
+		ws_now_s(ss->loop) - s->opened_s, s->frames_in, s->frames_out);
 	s->state = SESSION_CLOSED;
 	ss->events->closed(ss->arg, s);
 	session_leave_user(s);
 	http_socket_closed(ss->http);
 }
 
-static void
-on_free(struct ws *w)
+static void on_free(struct ws *w)
 {
 	struct session *s = session_of(w);
 
@@ -614,19 +580,18 @@ struct token_ended {
 	int64_t token_id, user_id;
 };
 
-static void
-token_ended_one(void *arg, struct session *s)
+static void token_ended_one(void *arg, struct session *s)
 {
 	const struct token_ended *e = arg;
 
 	if (s->user == NULL)
 		return;
-	if (e->user_id == 0 ? s->token_id == e->token_id : s->user->user_id == e->user_id && s->token_id != e->token_id)
+	if (e->user_id == 0 ? s->token_id == e->token_id
+			    : s->user->user_id == e->user_id && s->token_id != e->token_id)
 		session_close(s, CLOSE_token_ended);
 }
 
-void
-sessions_token_ended(struct sessions *ss, int64_t token_id, int64_t user_id)
+void sessions_token_ended(struct sessions *ss, int64_t token_id, int64_t user_id)
 {
 	struct token_ended e = { token_id, user_id };
 
@@ -640,8 +605,7 @@ struct token_list {
 	size_t n, cap;
 };
 
-static void
-token_list_add(void *arg, struct session *s)
+static void token_list_add(void *arg, struct session *s)
 {
 	struct token_list *l = arg;
 
@@ -649,16 +613,14 @@ token_list_add(void *arg, struct session *s)
 		l->ids[l->n++] = s->token_id;
 }
 
-static void
-tokens_checked(void *arg, enum error error, const store_rows *rows)
+static void tokens_checked(void *arg, enum error error, const store_rows *rows)
 {
 	/* While the database is away nothing is known; its return brings another check. */
 	for (int i = 0; error == ERROR_NONE && i < store_n(rows); i++)
 		sessions_token_ended(arg, store_id_at(rows, i), 0);
 }
 
-void
-sessions_check_tokens(struct sessions *ss)
+void sessions_check_tokens(struct sessions *ss)
 {
 	struct token_list l = { calloc(ss->n + 1, sizeof(int64_t)), 0, ss->n };
 
@@ -672,44 +634,37 @@ sessions_check_tokens(struct sessions *ss)
 
 /* Small things for commands. */
 
-uint64_t
-session_id(const struct session *s)
+uint64_t session_id(const struct session *s)
 {
 	return s->id;
 }
 
-bool
-session_ready(const struct session *s)
+bool session_ready(const struct session *s)
 {
 	return s->state == SESSION_READY;
 }
 
-int64_t
-session_user_id(const struct session *s)
+int64_t session_user_id(const struct session *s)
 {
 	return s->user->user_id;
 }
 
-struct room_user *
-session_user(const struct session *s)
+struct room_user *session_user(const struct session *s)
 {
 	return s->user;
 }
 
-bool
-session_congested(const struct session *s)
+bool session_congested(const struct session *s)
 {
 	return conn_congested(&s->ws.conn);
 }
 
-void
-session_close(struct session *s, enum close_reason reason)
+void session_close(struct session *s, enum close_reason reason)
 {
 	conn_close(&s->ws.conn, reason);
 }
 
-bool
-session_pay(struct session *s, unsigned cost)
+bool session_pay(struct session *s, unsigned cost)
 {
 	uint32_t now = ws_now_s(s->all->loop);
 	uint64_t allowance = s->allowance + (uint64_t)(now - s->allowance_s) * FRAMES_A_SECOND;
@@ -726,83 +681,73 @@ session_pay(struct session *s, unsigned cost)
 	return true;
 }
 
-void
-session_in_hand(struct session *s, int change)
+void session_in_hand(struct session *s, int change)
 {
 	s->in_hand = (uint16_t)(s->in_hand + change);
 	if (s->state == SESSION_READY)
 		session_read(s);
 }
 
-struct sync **
-session_sync(struct session *s)
+struct sync **session_sync(struct session *s)
 {
 	return &s->sync;
 }
 
-struct watcher **
-session_watcher(struct session *s)
+struct watcher **session_watcher(struct session *s)
 {
 	return &s->watcher;
 }
 
 /* Life. */
 
-static void
-pause_one(void *arg, struct session *s)
+static void pause_one(void *arg, struct session *s)
 {
 	(void)arg;
 	conn_read(&s->ws.conn, false);
 }
 
-void
-sessions_pause(struct sessions *ss)
+void sessions_pause(struct sessions *ss)
 {
 	ss->paused = true;
 	sessions_each(ss, pause_one, NULL);
 }
 
-static void
-close_one(void *arg, struct session *s)
+static void close_one(void *arg, struct session *s)
 {
 	const enum close_reason *reason = arg;
 
 	session_close(s, *reason);
 }
 
-void
-sessions_close_all(struct sessions *ss, enum close_reason reason)
+void sessions_close_all(struct sessions *ss, enum close_reason reason)
 {
 	sessions_each(ss, close_one, &reason);
 	ws_loop_flush(ss->loop);
 	last_seen_flush(ss);
 }
 
-size_t
-sessions_n(const struct sessions *ss)
+size_t sessions_n(const struct sessions *ss)
 {
 	return ss->n;
 }
 
-void
-sessions_set_rooms(struct sessions *ss, struct rooms *rooms, struct http *http)
+void sessions_set_rooms(struct sessions *ss, struct rooms *rooms, struct http *http)
 {
 	ss->rooms = rooms;
 	ss->http = http;
 }
 
-void
-sessions_set_conf(struct sessions *ss, const struct conf *conf)
+void sessions_set_conf(struct sessions *ss, const struct conf *conf)
 {
 	ss->conf = conf;
 	ws_loop_set_ping(ss->loop, (unsigned)conf->ping_interval);
 }
 
-struct sessions *
-sessions_open(struct event_base *base, const struct heritage *h, struct store *store, struct bus *bus,
-    const struct sessions_events *events, void *arg)
+struct sessions *sessions_open(struct event_base *base, const struct heritage *h,
+	struct store *store, struct bus *bus, const struct sessions_events *events, void *arg)
 {
-	static const struct ws_events ws_events = { on_frame, on_message, on_drained, on_timer, on_closed, on_free };
+	static const struct ws_events ws_events = { on_frame, on_message, on_drained, on_timer,
+		on_closed, on_free };
 	struct sessions *ss = calloc(1, sizeof(*ss));
 	static const char resync[] = "{\"type\":\"resync\"}";
 
@@ -827,8 +772,7 @@ sessions_open(struct event_base *base, const struct heritage *h, struct store *s
 	return ss;
 }
 
-void
-sessions_free(struct sessions *ss)
+void sessions_free(struct sessions *ss)
 {
 	for (size_t i = 0; i < ss->n_buckets; i++)
 		for (struct session *s = ss->by_id[i]; s != NULL; s = s->next_by_id)

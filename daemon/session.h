@@ -1,14 +1,16 @@
 /*
- * session: one authenticated WebSocket: whose it is, what it may still take, how it falls behind and ends.
+ * session: one authenticated WebSocket: whose it is, what it may still take, how it falls behind
+ * and ends.
  *
  * Owns: the sockets of this worker by id and by user. Knows nothing of: what frames mean, HTTP.
  *
  *   OPENED ──token──► CHECKING ──user──► LOADING ──rooms known──► READY ──► closed
  *     └ 10 s without a token: 4501
  *
- * Nothing is read from the socket while it is CHECKING or LOADING, so frames behind the token wait for `ready`.
- * A socket that cannot take what is pushed is LAGGING: pushes are left out, and once it has drained it gets `resync`.
- * Asynchronous answers carry the id; whoever comes back looks it up and may find nothing.
+ * Nothing is read from the socket while it is CHECKING or LOADING, so frames behind the token wait
+ * for `ready`. A socket that cannot take what is pushed is LAGGING: pushes are left out, and once
+ * it has drained it gets `resync`. Asynchronous answers carry the id; whoever comes back looks it
+ * up and may find nothing.
  */
 #ifndef PARLEY_SESSION_H
 #define PARLEY_SESSION_H
@@ -29,7 +31,7 @@
 
 #define SESSION_PER_USER_MAX 64
 #define SESSION_AUTH_S 10
-#define SESSION_IN_HAND_MAX 256		/* sends without an answer; then nothing more is read */
+#define SESSION_IN_HAND_MAX 256 /* sends without an answer; then nothing more is read */
 
 struct session;
 struct sessions;
@@ -44,36 +46,35 @@ struct sessions_events {
 	void (*closed)(void *arg, struct session *s);
 };
 
-struct sessions *sessions_open(struct event_base *base, const struct heritage *h, struct store *store, struct bus *bus,
-    const struct sessions_events *events, void *arg);
+struct sessions *sessions_open(struct event_base *base, const struct heritage *h,
+	struct store *store, struct bus *bus, const struct sessions_events *events, void *arg);
 /* Wired afterwards, because rooms push to sessions: to be called once, before the first upgrade. */
 void sessions_set_rooms(struct sessions *ss, struct rooms *rooms, struct http *http);
-void sessions_set_conf(struct sessions *ss, const struct conf *conf);	/* after a reload; borrowed */
+void sessions_set_conf(struct sessions *ss, const struct conf *conf); /* after a reload; borrowed */
 
 /* http's upgraded and may_upgrade. */
 void sessions_upgraded(struct sessions *ss, const struct http_upgrade *u);
 bool sessions_may_open(struct sessions *ss, int64_t user_id);
 
 /* rooms' push and resync. */
-void sessions_push(struct sessions *ss, struct room_user *u, struct frame *f, uint64_t origin, enum room_push kind);
+void sessions_push(struct sessions *ss, struct room_user *u, struct frame *f, uint64_t origin,
+	enum room_push kind);
 void sessions_resync(struct sessions *ss, struct room_user *u);
 
-/* RECORD_TOKEN_ENDED: closes the sockets of that token, or of all tokens of the user but the one kept. */
+/* RECORD_TOKEN_ENDED: closes the sockets of that token, or of all tokens of the user but the one
+ * kept. */
 void sessions_token_ended(struct sessions *ss, int64_t token_id, int64_t user_id);
 
 /* Asks the database which of the tokens here are still good, and closes the others. */
 void sessions_check_tokens(struct sessions *ss);
-
-/* Tells all that something may have been missed. */
-void sessions_resync_all(struct sessions *ss);
 
 /* Reads nothing more from any socket; answers still go out. */
 void sessions_pause(struct sessions *ss);
 
 /* Closes all with this reason and writes what is queued. */
 void sessions_close_all(struct sessions *ss, enum close_reason reason);
-size_t sessions_n(const struct sessions *ss);	/* those that linger included */
-void sessions_free(struct sessions *ss);	/* once all are closed; drops those that linger */
+size_t sessions_n(const struct sessions *ss); /* those that linger included */
+void sessions_free(struct sessions *ss); /* once all are closed; drops those that linger */
 
 /* NULL where it is gone. */
 struct session *sessions_find(struct sessions *ss, uint64_t id);
@@ -97,8 +98,8 @@ void session_send(struct session *s, const char *json, size_t len);
 /* {"type":"error"[,"id":…],"code":…,"detail":…}; id and detail may be NULL. */
 void session_error(struct session *s, struct text id, enum error error, const char *detail);
 
-/* Takes cost from the allowance of frames, of which each frame has taken one by itself; false where it is used up (the
- * session is then closed). */
+/* Takes cost from the allowance of frames, of which each frame has taken one by itself; false where
+ * it is used up (the session is then closed). */
 bool session_pay(struct session *s, unsigned cost);
 
 /* One more, one less request whose answer is still to come. */

@@ -1,6 +1,7 @@
 /*
  * store: the two connections, what each new one must find, and the lanes. The questions themselves:
- * store_post.c (sends), store_batch.c (gathered questions), store_ask.c (the others), store_rows.c (reading answers).
+ * store_post.c (sends), store_batch.c (gathered questions), store_ask.c (the others), store_rows.c
+ * (reading answers).
  */
 #include "store.h"
 
@@ -14,8 +15,8 @@
 #include "stats.h"
 #include "store_private.h"
 
-#define DEAD_WAIT_MS 3000	/* then a dead worker's session is ended */
-#define NO_JIT "set jit = off; "	/* compiling takes longer than any statement here runs */
+#define DEAD_WAIT_MS 3000 /* then a dead worker's session is ended */
+#define NO_JIT "set jit = off; " /* compiling takes longer than any statement here runs */
 
 struct refusal {
 	struct refusal *next;
@@ -24,14 +25,13 @@ struct refusal {
 };
 
 /*
- * Each writing session holds an advisory lock that names this daemon (by its pid file) and the worker's incarnation. A session
- * whose worker is dead may still be committing; whoever needs to know that it no longer can waits until its
- * lock is gone.
+ * Each writing session holds an advisory lock that names this daemon (by its pid file) and the
+ * worker's incarnation. A session whose worker is dead may still be committing; whoever needs to
+ * know that it no longer can waits until its lock is gone.
  */
-static int32_t
-lock_class(const struct heritage *h)
+static int32_t lock_class(const struct heritage *h)
 {
-	uint32_t hash = 2166136261u;	/* FNV-1a */
+	uint32_t hash = 2166136261u; /* FNV-1a */
 
 	for (const char *p = h->conf->pid_file; *p != '\0'; p++)
 		hash = (hash ^ (uint8_t)*p) * 16777619u;
@@ -39,16 +39,14 @@ lock_class(const struct heritage *h)
 }
 
 /* The boot in the upper bits: incarnations count from 1 again after a restart. */
-static int32_t
-lock_object(const struct heritage *h, uint32_t incarnation)
+static int32_t lock_object(const struct heritage *h, uint32_t incarnation)
 {
 	uint32_t boot = (uint32_t)h->stats->started_wall_ms & 0x7ff;
 
 	return (int32_t)(boot << 20 | (incarnation & 0xfffff));
 }
 
-static void
-put_live_locks(const struct heritage *h, struct buf *sql)
+static void put_live_locks(const struct heritage *h, struct buf *sql)
 {
 	buf_addf(sql, "array[%d", lock_object(h, h->incarnation));
 	for (unsigned i = 0; i < h->n_slots; i++) {
@@ -60,42 +58,37 @@ put_live_locks(const struct heritage *h, struct buf *sql)
 	buf_add_str(sql, "]");
 }
 
-static void
-put_wait_for_the_dead(const struct heritage *h, struct buf *sql)
+static void put_wait_for_the_dead(const struct heritage *h, struct buf *sql)
 {
 	buf_addf(sql, "select wait_for_dead_sessions(%d, ", lock_class(h));
 	put_live_locks(h, sql);
 	buf_addf(sql, ", %d)", DEAD_WAIT_MS);
 }
 
-static void
-put_version_check(struct buf *sql)
+static void put_version_check(struct buf *sql)
 {
 	buf_addf(sql, "select max(version) = %d from schema_migrations", migrate_version());
 }
 
-static void
-writer_setup(void *arg, struct buf *sql)
+static void writer_setup(void *arg, struct buf *sql)
 {
 	struct store *s = arg;
 
 	buf_add_str(sql, NO_JIT);
 	put_wait_for_the_dead(s->heritage, sql);
 	buf_addf(sql, "; select pg_advisory_lock(%d, %d); ", lock_class(s->heritage),
-	    lock_object(s->heritage, s->heritage->incarnation));
+		lock_object(s->heritage, s->heritage->incarnation));
 	put_version_check(sql);
 }
 
-static void
-reader_setup(void *arg, struct buf *sql)
+static void reader_setup(void *arg, struct buf *sql)
 {
 	(void)arg;
 	buf_add_str(sql, NO_JIT "set statement_timeout = '20s'; ");
 	put_version_check(sql);
 }
 
-static void
-state_changed(struct store *s, bool was_ready)
+static void state_changed(struct store *s, bool was_ready)
 {
 	bool ready = store_ready(s);
 
@@ -106,8 +99,7 @@ state_changed(struct store *s, bool was_ready)
 	s->events->state(s->arg, ready, ready && s->was_lost);
 }
 
-static void
-writer_state(void *arg, bool ready)
+static void writer_state(void *arg, bool ready)
 {
 	struct store *s = arg;
 	bool was_ready = store_ready(s);
@@ -119,8 +111,7 @@ writer_state(void *arg, bool ready)
 	state_changed(s, was_ready);
 }
 
-static void
-reader_state(void *arg, bool ready)
+static void reader_state(void *arg, bool ready)
 {
 	struct store *s = arg;
 	bool was_ready = store_ready(s);
@@ -133,23 +124,20 @@ reader_state(void *arg, bool ready)
 	state_changed(s, was_ready);
 }
 
-bool
-store_ready(const struct store *s)
+bool store_ready(const struct store *s)
 {
 	return s->writer_ready && s->reader_ready;
 }
 
-bool
-store_idle(const struct store *s)
+bool store_idle(const struct store *s)
 {
-	return db_pending(s->writer) == 0 && db_pending(s->reader) == 0 && s->posts.n_waiting == 0 &&
-	    s->posts.n_batch == 0 && s->refusals == NULL;
+	return db_pending(s->writer) == 0 && db_pending(s->reader) == 0 &&
+		s->posts.n_waiting == 0 && s->posts.n_batch == 0 && s->refusals == NULL;
 }
 
 /* Refusals. */
 
-static void
-refusals_answer(evutil_socket_t fd, short what, void *arg)
+static void refusals_answer(evutil_socket_t fd, short what, void *arg)
 {
 	struct store *s = arg;
 	struct refusal *todo = s->refusals;
@@ -170,8 +158,7 @@ refusals_answer(evutil_socket_t fd, short what, void *arg)
 	lane_answer_refused(&s->loads);
 }
 
-void
-store_refuse(struct store *s, store_cb *cb, void *arg)
+void store_refuse(struct store *s, store_cb *cb, void *arg)
 {
 	struct refusal *r = malloc(sizeof(*r));
 
@@ -184,15 +171,18 @@ store_refuse(struct store *s, store_cb *cb, void *arg)
 
 /* Lanes. */
 
-void
-lane_init(struct lane *l, struct store *s, bool (*ask)(struct lane *), void (*refuse)(struct lane *, struct lane_item *))
+void lane_init(struct lane *l, struct store *s, bool (*ask)(struct lane *),
+	void (*refuse)(struct lane *, struct lane_item *))
 {
-	*l = (struct lane){ .store = s, .batch_max = LANE_BATCH_MAX, .waiting_max = LANE_WAITING_MAX, .ask = ask, .refuse = refuse };
+	*l = (struct lane){ .store = s,
+		.batch_max = LANE_BATCH_MAX,
+		.waiting_max = LANE_WAITING_MAX,
+		.ask = ask,
+		.refuse = refuse };
 	l->waiting_end = &l->waiting;
 }
 
-static void
-lane_pop(struct lane *l)
+static void lane_pop(struct lane *l)
 {
 	l->waiting = l->waiting->next;
 	if (l->waiting == NULL)
@@ -201,8 +191,7 @@ lane_pop(struct lane *l)
 }
 
 /* Moves from the waiting ones as many as one batch takes. */
-static void
-lane_gather(struct lane *l)
+static void lane_gather(struct lane *l)
 {
 	struct lane_item **end = &l->batch;
 	size_t bytes = 0;
@@ -211,7 +200,9 @@ lane_gather(struct lane *l)
 		struct lane_item *item = l->waiting;
 
 		bytes += item->bytes;
-		if (l->n_batch > 0 && (bytes > LANE_BATCH_BYTES || (l->joins != NULL && !l->joins(l->batch, item))))
+		if (l->n_batch > 0 &&
+			(bytes > LANE_BATCH_BYTES ||
+				(l->joins != NULL && !l->joins(l->batch, item))))
 			break;
 		lane_pop(l);
 		item->next = NULL;
@@ -221,8 +212,7 @@ lane_gather(struct lane *l)
 	}
 }
 
-static void
-lane_next(struct lane *l)
+static void lane_next(struct lane *l)
 {
 	if (l->n_batch > 0 || l->waiting == NULL)
 		return;
@@ -231,8 +221,7 @@ lane_next(struct lane *l)
 		lane_refuse_all(l);
 }
 
-void
-lane_add(struct lane *l, struct lane_item *item, size_t bytes)
+void lane_add(struct lane *l, struct lane_item *item, size_t bytes)
 {
 	item->bytes = bytes;
 	item->next = NULL;
@@ -246,24 +235,21 @@ lane_add(struct lane *l, struct lane_item *item, size_t bytes)
 	lane_next(l);
 }
 
-void
-lane_done(struct lane *l)
+void lane_done(struct lane *l)
 {
 	l->batch = NULL;
 	l->n_batch = 0;
 	lane_next(l);
 }
 
-void
-lane_refuse(struct lane *l, struct lane_item *item)
+void lane_refuse(struct lane *l, struct lane_item *item)
 {
 	item->next = l->refused;
 	l->refused = item;
 	event_active(l->store->deferred, EV_TIMEOUT, 0);
 }
 
-void
-lane_refuse_waiting(struct lane *l)
+void lane_refuse_waiting(struct lane *l)
 {
 	while (l->waiting != NULL) {
 		struct lane_item *item = l->waiting;
@@ -273,8 +259,7 @@ lane_refuse_waiting(struct lane *l)
 	}
 }
 
-void
-lane_refuse_all(struct lane *l)
+void lane_refuse_all(struct lane *l)
 {
 	while (l->batch != NULL) {
 		struct lane_item *item = l->batch;
@@ -286,8 +271,7 @@ lane_refuse_all(struct lane *l)
 	lane_refuse_waiting(l);
 }
 
-void
-lane_answer_refused(struct lane *l)
+void lane_answer_refused(struct lane *l)
 {
 	struct lane_item *todo = l->refused;
 
@@ -302,8 +286,8 @@ lane_answer_refused(struct lane *l)
 
 /* Life. */
 
-struct store *
-store_open(struct event_base *base, const struct heritage *h, const struct store_events *events, void *arg)
+struct store *store_open(struct event_base *base, const struct heritage *h,
+	const struct store_events *events, void *arg)
 {
 	static const struct db_events writer_events = { writer_setup, writer_state };
 	static const struct db_events reader_events = { reader_setup, reader_state };
@@ -329,15 +313,14 @@ store_open(struct event_base *base, const struct heritage *h, const struct store
 	return s;
 }
 
-void
-store_close(struct store *s)
+void store_close(struct store *s)
 {
 	/* Who is answered may ask again: nothing is freed before the last answer. */
 	db_stop(s->writer);
 	db_stop(s->reader);
 	lane_refuse_all(&s->posts);
-	while (s->refusals != NULL || s->posts.refused != NULL || s->reads.refused != NULL || s->tokens.refused != NULL ||
-	    s->loads.refused != NULL)
+	while (s->refusals != NULL || s->posts.refused != NULL || s->reads.refused != NULL ||
+		s->tokens.refused != NULL || s->loads.refused != NULL)
 		refusals_answer(-1, 0, s);
 	db_close(s->writer);
 	db_close(s->reader);
@@ -348,8 +331,7 @@ store_close(struct store *s)
 
 /* Questions with one statement each. */
 
-enum error
-store_verdict(const struct db_statement *statement, const PGresult *r)
+enum error store_verdict(const struct db_statement *statement, const PGresult *r)
 {
 	ExecStatusType status;
 	char why[256];
@@ -363,8 +345,9 @@ store_verdict(const struct db_statement *statement, const PGresult *r)
 	message = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
 	if (message == NULL)
 		message = "";
-	log_error("statement failed name=%s sqlstate=%s why=%s", statement->name, PQresultErrorField(r, PG_DIAG_SQLSTATE),
-	    log_quote(why, sizeof(why), message, strlen(message)));
+	log_error("statement failed name=%s sqlstate=%s why=%s", statement->name,
+		PQresultErrorField(r, PG_DIAG_SQLSTATE),
+		log_quote(why, sizeof(why), message, strlen(message)));
 	return ERROR_unavailable;
 }
 
@@ -374,8 +357,7 @@ struct question {
 	void *arg;
 };
 
-static void
-question_answered(void *arg, PGresult *r)
+static void question_answered(void *arg, PGresult *r)
 {
 	struct question *q = arg;
 	enum error error = store_verdict(q->statement, r);
@@ -384,8 +366,8 @@ question_answered(void *arg, PGresult *r)
 	free(q);
 }
 
-void
-store_ask(struct store *s, struct db *db, const struct db_statement *statement, struct db_args *args, store_cb *cb, void *arg)
+void store_ask(struct store *s, struct db *db, const struct db_statement *statement,
+	struct db_args *args, store_cb *cb, void *arg)
 {
 	struct question *q = malloc(sizeof(*q));
 
@@ -398,8 +380,7 @@ store_ask(struct store *s, struct db *db, const struct db_statement *statement, 
 	}
 }
 
-void
-store_wait_for_the_dead(struct store *s, store_cb *cb, void *arg)
+void store_wait_for_the_dead(struct store *s, store_cb *cb, void *arg)
 {
 	static const struct db_statement statement = { "wait_for_the_dead",
 		"select wait_for_dead_sessions($1::int8::int, $2::int8[]::int[], $3::int8::int)" };
@@ -410,7 +391,8 @@ store_wait_for_the_dead(struct store *s, store_cb *cb, void *arg)
 	db_arg_array(&args, DB_INT8, h->n_slots);
 	for (unsigned i = 0; i < h->n_slots; i++) {
 		const struct stats_slot *slot = &h->stats->slots[i];
-		uint32_t incarnation = atomic_load(&slot->alive) ? atomic_load(&slot->incarnation) : h->incarnation;
+		uint32_t incarnation = atomic_load(&slot->alive) ? atomic_load(&slot->incarnation)
+								 : h->incarnation;
 
 		db_element_i64(&args, lock_object(h, incarnation));
 	}

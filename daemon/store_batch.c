@@ -1,5 +1,6 @@
 /*
- * store_batch: the other gathered questions: watermarks, tokens, and the conversations of users who connect.
+ * store_batch: the other gathered questions: watermarks, tokens, and the conversations of users who
+ * connect.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -20,21 +21,18 @@ struct read_item {
 static const struct db_statement reads_statement = { "mark_read",
 	"select conv_id, user_id, read_seq from mark_read($1::int8[], $2::int8[], $3::int8[])" };
 
-static struct read_item *
-read_of(struct lane_item *item)
+static struct read_item *read_of(struct lane_item *item)
 {
 	return (struct read_item *)item;
 }
 
-static void
-read_refuse(struct lane *l, struct lane_item *item)
+static void read_refuse(struct lane *l, struct lane_item *item)
 {
 	(void)l;
 	free(read_of(item));
 }
 
-static void
-reads_tell(struct lane *l, const PGresult *r, int row)
+static void reads_tell(struct lane *l, const PGresult *r, int row)
 {
 	int64_t conv_id = db_i64(r, row, 0), user_id = db_i64(r, row, 1);
 	const struct read_item *asked = NULL;
@@ -50,11 +48,11 @@ reads_tell(struct lane *l, const PGresult *r, int row)
 		asked = item;
 	}
 	if (asked != NULL)
-		l->store->events->read_moved(l->store->arg, &asked->conv, user_id, db_i64(r, row, 2), origin);
+		l->store->events->read_moved(
+			l->store->arg, &asked->conv, user_id, db_i64(r, row, 2), origin);
 }
 
-static void
-reads_answered(void *arg, PGresult *r)
+static void reads_answered(void *arg, PGresult *r)
 {
 	struct lane *l = arg;
 
@@ -70,8 +68,7 @@ reads_answered(void *arg, PGresult *r)
 	lane_done(l);
 }
 
-static bool
-reads_ask(struct lane *l)
+static bool reads_ask(struct lane *l)
 {
 	struct db_args args = DB_ARGS_EMPTY;
 
@@ -87,14 +84,16 @@ reads_ask(struct lane *l)
 	return db_query(l->store->writer, &reads_statement, &args, reads_answered, l);
 }
 
-void
-store_mark_read(struct store *s, const struct conv *conv, int64_t user_id, int64_t seq, uint64_t origin)
+void store_mark_read(
+	struct store *s, const struct conv *conv, int64_t user_id, int64_t seq, uint64_t origin)
 {
 	struct read_item *item = malloc(sizeof(*item));
 
 	if (item == NULL)
 		log_fatal("out of memory for a watermark");
-	*item = (struct read_item){ .conv = *conv, .user_id = user_id, .seq = seq, .origin = origin };
+	*item = (struct read_item){
+		.conv = *conv, .user_id = user_id, .seq = seq, .origin = origin
+	};
 	lane_add(&s->reads, &item->lane, sizeof(*item));
 }
 
@@ -108,31 +107,28 @@ struct token_item {
 };
 
 static const struct db_statement tokens_statement = { "authenticate",
-	"select i.n, t.token_id, t.user_id, t.expires_at from unnest($1::bytea[]) with ordinality as i (hash, n) "
+	"select i.n, t.token_id, t.user_id, t.expires_at from unnest($1::bytea[]) with ordinality "
+	"as i (hash, n) "
 	"join tokens t on t.hash = i.hash where t.expires_at > now()" };
 
-static struct token_item *
-token_of(struct lane_item *item)
+static struct token_item *token_of(struct lane_item *item)
 {
 	return (struct token_item *)item;
 }
 
-static void
-token_answer(struct token_item *item, enum error error, const struct token *t)
+static void token_answer(struct token_item *item, enum error error, const struct token *t)
 {
 	item->cb(item->arg, error, t);
 	free(item);
 }
 
-static void
-token_refuse(struct lane *l, struct lane_item *item)
+static void token_refuse(struct lane *l, struct lane_item *item)
 {
 	(void)l;
 	token_answer(token_of(item), ERROR_unavailable, NULL);
 }
 
-static void
-tokens_answered(void *arg, PGresult *r)
+static void tokens_answered(void *arg, PGresult *r)
 {
 	struct lane *l = arg;
 	struct token found[LANE_BATCH_MAX] = { { 0, 0, 0 } };
@@ -143,7 +139,8 @@ tokens_answered(void *arg, PGresult *r)
 		int64_t i = db_i64(r, row, 0) - 1;
 
 		if (i >= 0 && i < LANE_BATCH_MAX)
-			found[i] = (struct token){ db_i64(r, row, 1), db_i64(r, row, 2), db_time_ms(r, row, 3) };
+			found[i] = (struct token){ db_i64(r, row, 1), db_i64(r, row, 2),
+				db_time_ms(r, row, 3) };
 	}
 	while (l->batch != NULL) {
 		struct token_item *item = token_of(l->batch);
@@ -160,8 +157,7 @@ tokens_answered(void *arg, PGresult *r)
 	lane_done(l);
 }
 
-static bool
-tokens_ask(struct lane *l)
+static bool tokens_ask(struct lane *l)
 {
 	struct db_args args = DB_ARGS_EMPTY;
 
@@ -171,8 +167,8 @@ tokens_ask(struct lane *l)
 	return db_query(l->store->reader, &tokens_statement, &args, tokens_answered, l);
 }
 
-void
-store_authenticate(struct store *s, const uint8_t hash[STORE_HASH_SIZE], store_token_cb *cb, void *arg)
+void store_authenticate(
+	struct store *s, const uint8_t hash[STORE_HASH_SIZE], store_token_cb *cb, void *arg)
 {
 	struct token_item *item = malloc(sizeof(*item));
 
@@ -193,18 +189,17 @@ struct load_item {
 };
 
 static const struct db_statement loads_statement = { "load",
-	"select m.user_id, c.conv_id, c.kind, c.user_lo, c.user_hi, c.last_seq, c.last_mod, m.read_seq "
+	"select m.user_id, c.conv_id, c.kind, c.user_lo, c.user_hi, c.last_seq, c.last_mod, "
+	"m.read_seq "
 	"from members m join conversations c using (conv_id) where m.user_id = any ($1::int8[]) "
 	"order by m.user_id" };
 
-static struct load_item *
-load_of(struct lane_item *item)
+static struct load_item *load_of(struct lane_item *item)
 {
 	return (struct load_item *)item;
 }
 
-static void
-load_refuse(struct lane *l, struct lane_item *item)
+static void load_refuse(struct lane *l, struct lane_item *item)
 {
 	(void)l;
 	load_of(item)->cb(load_of(item)->arg, ERROR_unavailable, NULL, 0);
@@ -212,8 +207,7 @@ load_refuse(struct lane *l, struct lane_item *item)
 }
 
 /* Index of the first row of this user or a later one; the rows are in the order of users. */
-static size_t
-heads_from(const struct head *heads, size_t n, int64_t user_id)
+static size_t heads_from(const struct head *heads, size_t n, int64_t user_id)
 {
 	size_t low = 0;
 
@@ -228,8 +222,7 @@ heads_from(const struct head *heads, size_t n, int64_t user_id)
 	return low;
 }
 
-static void
-loads_answered(void *arg, PGresult *r)
+static void loads_answered(void *arg, PGresult *r)
 {
 	struct lane *l = arg;
 	enum error error = store_verdict(&loads_statement, r);
@@ -245,19 +238,20 @@ loads_answered(void *arg, PGresult *r)
 		size_t first = heads_from(heads, n, item->user_id);
 
 		l->batch = l->batch->next;
-		item->cb(item->arg, error, heads + first, heads_from(heads, n, item->user_id + 1) - first);
+		item->cb(item->arg, error, heads + first,
+			heads_from(heads, n, item->user_id + 1) - first);
 		free(item);
 	}
 	free(heads);
 	lane_done(l);
 }
 
-static bool
-loads_ask(struct lane *l)
+static bool loads_ask(struct lane *l)
 {
 	struct db_args args = DB_ARGS_EMPTY;
 
-	/* Until the writing connection is there too, a dead worker may still be committing: what is read now could miss it. */
+	/* Until the writing connection is there too, a dead worker may still be committing: what is
+	 * read now could miss it. */
 	if (!store_ready(l->store))
 		return false;
 	db_arg_array(&args, DB_INT8, l->n_batch);
@@ -266,8 +260,7 @@ loads_ask(struct lane *l)
 	return db_query(l->store->reader, &loads_statement, &args, loads_answered, l);
 }
 
-void
-store_load(struct store *s, int64_t user_id, store_load_cb *cb, void *arg)
+void store_load(struct store *s, int64_t user_id, store_load_cb *cb, void *arg)
 {
 	struct load_item *item = malloc(sizeof(*item));
 
@@ -277,8 +270,7 @@ store_load(struct store *s, int64_t user_id, store_load_cb *cb, void *arg)
 	lane_add(&s->loads, &item->lane, sizeof(*item));
 }
 
-void
-store_batches_init(struct store *s)
+void store_batches_init(struct store *s)
 {
 	lane_init(&s->reads, s, reads_ask, read_refuse);
 	lane_init(&s->tokens, s, tokens_ask, token_refuse);

@@ -4,8 +4,10 @@
  *   waiting ─gather─► asked ─rows──────────────────────► answered
  *                      │  ├─deadlock, a client_id taken just now─► asked again, at last one by one
  *                      │  └─any other error────────────► unavailable (nothing was stored)
- *                      └─connection lost: nobody knows ─► asked again when the database is back, which client_id makes
- *                                                         safe; a send without one is answered unavailable
+ *                      └─connection lost: nobody knows ─► asked again when the database is back,
+ * which client_id makes
+ *                                                         safe; a send without one is answered
+ * unavailable
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +16,9 @@
 #include "log.h"
 #include "store_private.h"
 
-#define TRIES_TOGETHER 3	/* then each send of the batch goes alone: alone nothing can deadlock */
-#define UNKNOWN_FATE_MAX_S 10	/* how long a send waits for a database that went away in the middle of it */
+#define TRIES_TOGETHER 3 /* then each send of the batch goes alone: alone nothing can deadlock */
+#define UNKNOWN_FATE_MAX_S \
+	10 /* how long a send waits for a database that went away in the middle of it */
 
 struct post_item {
 	struct lane_item lane;
@@ -25,53 +28,53 @@ struct post_item {
 	struct text client_id;
 	store_change_cb *cb;
 	void *arg;
-	char bytes[];		/* content, client_id */
+	char bytes[]; /* content, client_id */
 };
 
 static const struct db_statement statement = { "post_messages",
-	"select status, conv_id, conv_kind, user_lo, user_hi, message_id, seq, mod, sender_id, kind, content, target_id, client_id, "
-	"sent_at, edited_at, deleted, n from post_messages($1::int8[], $2::int8[], $3::text[], $4::text[])" };
+	"select status, conv_id, conv_kind, user_lo, user_hi, message_id, seq, mod, sender_id, "
+	"kind, content, target_id, client_id, "
+	"sent_at, edited_at, deleted, n from post_messages($1::int8[], $2::int8[], $3::text[], "
+	"$4::text[])" };
 #define COLUMN_N 16
 
-static struct post_item *
-post_of(struct lane_item *item)
+static struct post_item *post_of(struct lane_item *item)
 {
 	return (struct post_item *)item;
 }
 
-static void
-post_answer(struct post_item *p, enum error error, const struct change *c)
+static void post_answer(struct post_item *p, enum error error, const struct change *c)
 {
 	p->cb(p->arg, error, c);
 	free(p);
 }
 
-static void
-post_refuse(struct lane *l, struct lane_item *item)
+static void post_refuse(struct lane *l, struct lane_item *item)
 {
 	(void)l;
 	post_answer(post_of(item), ERROR_unavailable, NULL);
 }
 
-/* A client_id stands once in a batch: its second send waits for the next one, and is then found to be a repeat. */
-static bool
-post_joins(const struct lane_item *first, const struct lane_item *item)
+/* A client_id stands once in a batch: its second send waits for the next one, and is then found to
+ * be a repeat. */
+static bool post_joins(const struct lane_item *first, const struct lane_item *item)
 {
 	const struct post_item *p = (const struct post_item *)item;
 
 	for (; p->client_id.data != NULL && first != NULL; first = first->next) {
 		const struct post_item *q = (const struct post_item *)first;
 
-		if (q->sender == p->sender && q->client_id.len == p->client_id.len && q->client_id.data != NULL &&
-		    memcmp(q->client_id.data, p->client_id.data, p->client_id.len) == 0)
+		if (q->sender == p->sender && q->client_id.len == p->client_id.len &&
+			q->client_id.data != NULL &&
+			memcmp(q->client_id.data, p->client_id.data, p->client_id.len) == 0)
 			return false;
 	}
 	return true;
 }
 
-/* The rows of a batch answer its items by number. An item without a row would wait for ever, so it is refused. */
-static void
-posts_answer(struct lane *l, const PGresult *r)
+/* The rows of a batch answer its items by number. An item without a row would wait for ever, so it
+ * is refused. */
+static void posts_answer(struct lane *l, const PGresult *r)
 {
 	struct post_item *items[LANE_BATCH_MAX];
 	size_t n = 0;
@@ -94,8 +97,7 @@ posts_answer(struct lane *l, const PGresult *r)
 }
 
 /* All of the batch but its first go back to the front of those that wait, in their order. */
-static void
-posts_go_alone(struct lane *l)
+static void posts_go_alone(struct lane *l)
 {
 	struct lane_item *rest = l->batch->next, *last = rest;
 
@@ -115,8 +117,7 @@ posts_go_alone(struct lane *l)
 }
 
 /* Keeps of the batch what can be asked again without harm. */
-static void
-posts_keep_repeatable(struct lane *l)
+static void posts_keep_repeatable(struct lane *l)
 {
 	struct lane_item **at = &l->batch;
 
@@ -133,8 +134,7 @@ posts_keep_repeatable(struct lane *l)
 	}
 }
 
-static void
-posts_fate_unknown(struct lane *l)
+static void posts_fate_unknown(struct lane *l)
 {
 	const struct timeval tv = { UNKNOWN_FATE_MAX_S, 0 };
 
@@ -146,8 +146,7 @@ posts_fate_unknown(struct lane *l)
 		event_add(l->store->post_deadline, &tv);
 }
 
-static void
-posts_ask_again(struct lane *l)
+static void posts_ask_again(struct lane *l)
 {
 	if (++l->store->post_tries == TRIES_TOGETHER && l->n_batch > 1)
 		posts_go_alone(l);
@@ -155,18 +154,18 @@ posts_ask_again(struct lane *l)
 		posts_fate_unknown(l);
 }
 
-static bool
-may_succeed_again(const PGresult *r)
+static bool may_succeed_again(const PGresult *r)
 {
 	const char *sqlstate = PQresultErrorField(r, PG_DIAG_SQLSTATE);
 
-	/* serialization_failure, deadlock_detected, unique_violation (PostgreSQL manual, appendix A) */
-	return sqlstate != NULL && (strcmp(sqlstate, "40001") == 0 || strcmp(sqlstate, "40P01") == 0 ||
-	    strcmp(sqlstate, "23505") == 0);
+	/* serialization_failure, deadlock_detected, unique_violation (PostgreSQL manual, appendix
+	 * A) */
+	return sqlstate != NULL &&
+		(strcmp(sqlstate, "40001") == 0 || strcmp(sqlstate, "40P01") == 0 ||
+			strcmp(sqlstate, "23505") == 0);
 }
 
-static void
-posts_answered(void *arg, PGresult *r)
+static void posts_answered(void *arg, PGresult *r)
 {
 	struct lane *l = arg;
 	struct store *s = l->store;
@@ -175,7 +174,8 @@ posts_answered(void *arg, PGresult *r)
 		posts_fate_unknown(l);
 		return;
 	}
-	if (PQresultStatus(r) != PGRES_TUPLES_OK && may_succeed_again(r) && s->post_tries < 2 * TRIES_TOGETHER) {
+	if (PQresultStatus(r) != PGRES_TUPLES_OK && may_succeed_again(r) &&
+		s->post_tries < 2 * TRIES_TOGETHER) {
 		posts_ask_again(l);
 		return;
 	}
@@ -197,8 +197,7 @@ posts_answered(void *arg, PGresult *r)
 	lane_done(l);
 }
 
-static bool
-posts_ask(struct lane *l)
+static bool posts_ask(struct lane *l)
 {
 	struct db_args args = DB_ARGS_EMPTY;
 
@@ -217,8 +216,7 @@ posts_ask(struct lane *l)
 	return db_query(l->store->writer, &statement, &args, posts_answered, l);
 }
 
-void
-store_posts_writer_state(struct store *s, bool ready)
+void store_posts_writer_state(struct store *s, bool ready)
 {
 	struct lane *l = &s->posts;
 
@@ -230,8 +228,7 @@ store_posts_writer_state(struct store *s, bool ready)
 		posts_fate_unknown(l);
 }
 
-static void
-posts_deadline(evutil_socket_t fd, short what, void *arg)
+static void posts_deadline(evutil_socket_t fd, short what, void *arg)
 {
 	struct store *s = arg;
 
@@ -241,8 +238,7 @@ posts_deadline(evutil_socket_t fd, short what, void *arg)
 	lane_refuse_all(&s->posts);
 }
 
-void
-store_posts_init(struct store *s)
+void store_posts_init(struct store *s)
 {
 	lane_init(&s->posts, s, posts_ask, post_refuse);
 	s->posts.joins = post_joins;
@@ -251,8 +247,7 @@ store_posts_init(struct store *s)
 		log_fatal("cannot make the events of the store");
 }
 
-void
-store_post(struct store *s, const struct post *p, store_change_cb *cb, void *arg)
+void store_post(struct store *s, const struct post *p, store_change_cb *cb, void *arg)
 {
 	struct post_item *item = malloc(sizeof(*item) + p->content.len + p->client_id.len);
 	char *bytes;
@@ -260,7 +255,9 @@ store_post(struct store *s, const struct post *p, store_change_cb *cb, void *arg
 	if (item == NULL)
 		log_fatal("out of memory for a message");
 	bytes = item->bytes;
-	*item = (struct post_item){ .sender = p->sender, .receiver = p->receiver, .cb = cb, .arg = arg };
+	*item = (struct post_item){
+		.sender = p->sender, .receiver = p->receiver, .cb = cb, .arg = arg
+	};
 	memcpy(bytes, p->content.data, p->content.len);
 	item->content = (struct text){ bytes, p->content.len };
 	if (p->client_id.data != NULL) {

@@ -1,13 +1,12 @@
 /*
- * store_rows: reading the rows of answers into the types of store.h. The column numbers are those of the
- * statements in store_ask.c and store_batch.c.
+ * store_rows: reading the rows of answers into the types of store.h. The column numbers are those
+ * of the statements in store_ask.c and store_batch.c.
  */
 #include "store_private.h"
 
-#define CHANGE_MESSAGE 5	/* column of message_id within the SQL type change */
+#define CHANGE_MESSAGE 5 /* column of message_id within the SQL type change */
 
-static struct text
-text_at(const PGresult *r, int row, int column)
+static struct text text_at(const PGresult *r, int row, int column)
 {
 	struct text t;
 
@@ -15,26 +14,22 @@ text_at(const PGresult *r, int row, int column)
 	return t;
 }
 
-int
-store_n(const store_rows *rows)
+int store_n(const store_rows *rows)
 {
 	return PQntuples(rows);
 }
 
-int64_t
-store_id_at(const store_rows *rows, int i)
+int64_t store_id_at(const store_rows *rows, int i)
 {
 	return db_i64(rows, i, 0);
 }
 
-int64_t
-store_last_seen_at(const store_rows *rows, int i)
+int64_t store_last_seen_at(const store_rows *rows, int i)
 {
 	return db_time_ms(rows, i, 1);
 }
 
-static struct conv
-conv_at(const PGresult *r, int row, int column)
+static struct conv conv_at(const PGresult *r, int row, int column)
 {
 	return (struct conv){
 		.id = db_i64(r, row, column),
@@ -44,14 +39,12 @@ conv_at(const PGresult *r, int row, int column)
 	};
 }
 
-void
-store_conv_at(const store_rows *rows, int i, struct conv *c)
+void store_conv_at(const store_rows *rows, int i, struct conv *c)
 {
 	*c = conv_at(rows, i, 0);
 }
 
-static struct message
-message_at(const PGresult *r, int row, int column)
+static struct message message_at(const PGresult *r, int row, int column)
 {
 	return (struct message){
 		.message_id = db_i64(r, row, column),
@@ -68,14 +61,12 @@ message_at(const PGresult *r, int row, int column)
 	};
 }
 
-void
-store_message_at(const store_rows *rows, int i, struct message *m)
+void store_message_at(const store_rows *rows, int i, struct message *m)
 {
 	*m = message_at(rows, i, 0);
 }
 
-enum error
-store_change_at(const PGresult *r, int row, int column, struct change *c)
+enum error store_change_at(const PGresult *r, int row, int column, struct change *c)
 {
 	size_t len;
 	const char *status = db_text(r, row, column, &len);
@@ -93,8 +84,7 @@ store_change_at(const PGresult *r, int row, int column, struct change *c)
 	return error_by_code(word);
 }
 
-void
-store_head_at(const store_rows *rows, int i, struct head *h)
+void store_head_at(const store_rows *rows, int i, struct head *h)
 {
 	*h = (struct head){
 		.user_id = db_i64(rows, i, 0),
@@ -105,8 +95,7 @@ store_head_at(const store_rows *rows, int i, struct head *h)
 	};
 }
 
-void
-store_read_at(const store_rows *rows, int i, struct read_mark *m)
+void store_read_at(const store_rows *rows, int i, struct read_mark *m)
 {
 	*m = (struct read_mark){
 		.conv = conv_at(rows, i, 0),
@@ -116,8 +105,7 @@ store_read_at(const store_rows *rows, int i, struct read_mark *m)
 	};
 }
 
-static struct user
-user_at(const PGresult *r, int row, int column)
+static struct user user_at(const PGresult *r, int row, int column)
 {
 	return (struct user){
 		.user_id = db_i64(r, row, column),
@@ -129,22 +117,32 @@ user_at(const PGresult *r, int row, int column)
 	};
 }
 
-void
-store_user_at(const store_rows *rows, int i, struct user *u)
+void store_user_at(const store_rows *rows, int i, struct user *u)
 {
 	*u = user_at(rows, i, 0);
 }
 
-struct text
-store_password_at(const store_rows *rows, int i)
+struct text store_password_at(const store_rows *rows, int i)
 {
 	return text_at(rows, i, 6);
 }
 
-void
-store_chat_at(const store_rows *rows, int i, struct chat *c)
+void store_chat_at(const store_rows *rows, int i, struct chat *c)
 {
-	enum { VIEWER = 0, CONV = 1, NAME = 5, OWNER, LAST_SEQ, LAST_MOD, READ_SEQ, UNREAD, MEMBERS, PEER_READ, PEER = 13, LAST = 19 };
+	enum {
+		VIEWER = 0,
+		CONV = 1,
+		NAME = 5,
+		OWNER,
+		LAST_SEQ,
+		LAST_MOD,
+		READ_SEQ,
+		UNREAD,
+		MEMBERS,
+		PEER_READ,
+		PEER = 13,
+		LAST = 19
+	};
 
 	*c = (struct chat){
 		.viewer = db_i64(rows, i, VIEWER),
@@ -164,8 +162,7 @@ store_chat_at(const store_rows *rows, int i, struct chat *c)
 	};
 }
 
-void
-store_member_at(const store_rows *rows, int i, struct member *m)
+void store_member_at(const store_rows *rows, int i, struct member *m)
 {
 	*m = (struct member){
 		.user_id = db_i64(rows, i, 0),

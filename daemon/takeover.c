@@ -10,8 +10,7 @@
 #include "fault.h"
 #include "log.h"
 
-int
-takeover_fd(struct evhttp_connection *evcon, int dummy, struct buf *rest)
+int takeover_fd(struct evhttp_connection *evcon, int dummy, struct buf *rest)
 {
 	struct bufferevent *bev = evhttp_connection_get_bufferevent(evcon);
 	struct evbuffer *input = bufferevent_get_input(bev);
@@ -28,7 +27,8 @@ takeover_fd(struct evhttp_connection *evcon, int dummy, struct buf *rest)
 		log_fatal("takeover_short bytes=%zu", len);
 	rest->len += len;
 	FAULT("takeover.drained");
-	/* Cannot fail: both are open, and there is no third thread to open in between (dup(2), EBUSY). */
+	/* Cannot fail: both are open, and there is no third thread to open in between (dup(2),
+	 * EBUSY). */
 	if (dup3(dummy, old, O_CLOEXEC) < 0)
 		log_fatal("takeover_dup error=\"%m\"");
 	FAULT("takeover.replaced");

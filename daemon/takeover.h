@@ -7,8 +7,8 @@
  *                            ═══►
  *                                     caller ── fd 9 ─► socket
  *
- * evhttp_connection_free shuts its socket down before it closes it, which a plain duplicate shares; so its
- * descriptor is first pointed at something that can be shut down without harm.
+ * evhttp_connection_free shuts its socket down before it closes it, which a plain duplicate shares;
+ * so its descriptor is first pointed at something that can be shut down without harm.
  */
 #ifndef PARLEY_TAKEOVER_H
 #define PARLEY_TAKEOVER_H
@@ -18,13 +18,15 @@
 #include "buf.h"
 
 /*
- * Takes the socket and frees evcon, its requests and its bufferevent; evcon's close callback is called on the way.
- * Whatever evhttp had to write is dropped. May be called where evhttp calls us with a request.
+ * Takes the socket and frees evcon, its requests and its bufferevent; evcon's close callback is
+ * called on the way. Whatever evhttp had to write is dropped. May be called where evhttp calls us
+ * with a request.
  *   evcon  of a server, on a plain bufferevent_socket, and on an event base without
  *          EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST (which would forget the fd only later)
  *   dummy  any descriptor; stays the caller's
  *   rest   what had come behind the request is appended
- * Returns the new descriptor (close-on-exec, non-blocking as before), or -1 with errno of fcntl(2) F_DUPFD_CLOEXEC (EMFILE):
+ * Returns the new descriptor (close-on-exec, non-blocking as before), or -1 with errno of fcntl(2)
+ * F_DUPFD_CLOEXEC (EMFILE):
  * then nothing has changed.
  */
 int takeover_fd(struct evhttp_connection *evcon, int dummy, struct buf *rest);

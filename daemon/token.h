@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define TOKEN_CHARS 43		/* base64url of 32 bytes without padding (RFC 4648, section 5) */
-#define TOKEN_DIGEST_SIZE 32	/* SHA-256 */
+#define TOKEN_CHARS 43 /* base64url of 32 bytes without padding (RFC 4648, section 5) */
+#define TOKEN_DIGEST_SIZE 32 /* SHA-256 */
 
 /* A new token, NUL-terminated; false where OpenSSL has no random bytes. */
 bool token_make(char token[TOKEN_CHARS + 1]);

@@ -6,16 +6,16 @@
 #include "log.h"
 
 #define BUCKETS 256
-#define TYPISTS_MAX 65536	/* beyond it typing is not shown */
+#define TYPISTS_MAX 65536 /* beyond it typing is not shown */
 
 struct typist {
-	struct typist *next;			/* in the bucket */
-	struct typist *older, *newer;		/* by last sign of life: all are shown equally long */
+	struct typist *next; /* in the bucket */
+	struct typist *older, *newer; /* by last sign of life: all are shown equally long */
 	struct conv conv;
 	int64_t user_id;
-	int64_t passed_ms;			/* when a `true` was last passed on */
+	int64_t passed_ms; /* when a `true` was last passed on */
 	int64_t until_ms;
-	bool shown;				/* false: ended, kept to remember passed_ms */
+	bool shown; /* false: ended, kept to remember passed_ms */
 };
 
 struct typing {
@@ -27,8 +27,7 @@ struct typing {
 	void *arg;
 };
 
-static struct typist **
-typist_find(struct typing *t, int64_t conv_id, int64_t user_id)
+static struct typist **typist_find(struct typing *t, int64_t conv_id, int64_t user_id)
 {
 	struct typist **at = &t->buckets[((uint64_t)conv_id * 31 + (uint64_t)user_id) % BUCKETS];
 
@@ -37,15 +36,13 @@ typist_find(struct typing *t, int64_t conv_id, int64_t user_id)
 	return at;
 }
 
-static void
-line_leave(struct typing *t, struct typist *x)
+static void line_leave(struct typing *t, struct typist *x)
 {
 	*(x->older != NULL ? &x->older->newer : &t->oldest) = x->newer;
 	*(x->newer != NULL ? &x->newer->older : &t->newest) = x->older;
 }
 
-static void
-line_join(struct typing *t, struct typist *x)
+static void line_join(struct typing *t, struct typist *x)
 {
 	x->older = t->newest;
 	x->newer = NULL;
@@ -53,8 +50,7 @@ line_join(struct typing *t, struct typist *x)
 	t->newest = x;
 }
 
-static void
-timer_set(struct typing *t, int64_t now)
+static void timer_set(struct typing *t, int64_t now)
 {
 	int64_t ms;
 
@@ -66,8 +62,7 @@ timer_set(struct typing *t, int64_t now)
 	event_add(t->timer, &(const struct timeval){ ms / 1000, ms % 1000 * 1000 });
 }
 
-static void
-typist_hide(struct typing *t, struct typist *x)
+static void typist_hide(struct typing *t, struct typist *x)
 {
 	if (!x->shown)
 		return;
@@ -75,8 +70,7 @@ typist_hide(struct typing *t, struct typist *x)
 	t->cb(t->arg, &x->conv, x->user_id, false);
 }
 
-static void
-typist_forget(struct typing *t, struct typist *x)
+static void typist_forget(struct typing *t, struct typist *x)
 {
 	*typist_find(t, x->conv.id, x->user_id) = x->next;
 	line_leave(t, x);
@@ -85,8 +79,7 @@ typist_forget(struct typing *t, struct typist *x)
 	free(x);
 }
 
-static void
-typing_expire(evutil_socket_t fd, short what, void *arg)
+static void typing_expire(evutil_socket_t fd, short what, void *arg)
 {
 	struct typing *t = arg;
 	int64_t now = clock_mono_ms();
@@ -98,8 +91,8 @@ typing_expire(evutil_socket_t fd, short what, void *arg)
 	timer_set(t, now);
 }
 
-static struct typist *
-typist_new(struct typing *t, struct typist **at, const struct conv *c, int64_t user_id)
+static struct typist *typist_new(
+	struct typing *t, struct typist **at, const struct conv *c, int64_t user_id)
 {
 	struct typist *x = calloc(1, sizeof(*x));
 
@@ -115,8 +108,7 @@ typist_new(struct typing *t, struct typist **at, const struct conv *c, int64_t u
 }
 
 /* Shown at most once in TYPING_QUIET_MS, be it after an end. */
-static void
-typist_show(struct typing *t, struct typist *x, int64_t now)
+static void typist_show(struct typing *t, struct typist *x, int64_t now)
 {
 	bool pass = now - x->passed_ms >= TYPING_QUIET_MS;
 
@@ -132,8 +124,7 @@ typist_show(struct typing *t, struct typist *x, int64_t now)
 	}
 }
 
-void
-typing_set(struct typing *t, const struct conv *c, int64_t user_id, bool on)
+void typing_set(struct typing *t, const struct conv *c, int64_t user_id, bool on)
 {
 	struct typist **at = typist_find(t, c->id, user_id);
 	int64_t now = clock_mono_ms();
@@ -149,8 +140,7 @@ typing_set(struct typing *t, const struct conv *c, int64_t user_id, bool on)
 	timer_set(t, now);
 }
 
-struct typing *
-typing_open(struct event_base *base, typing_cb *cb, void *arg)
+struct typing *typing_open(struct event_base *base, typing_cb *cb, void *arg)
 {
 	struct typing *t = calloc(1, sizeof(*t));
 
@@ -161,8 +151,7 @@ typing_open(struct event_base *base, typing_cb *cb, void *arg)
 	return t;
 }
 
-void
-typing_close(struct typing *t)
+void typing_close(struct typing *t)
 {
 	while (t->oldest != NULL) {
 		struct typist *x = t->oldest;

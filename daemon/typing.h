@@ -3,8 +3,8 @@
  *
  * Owns: the typists of the last 6 s. Knows nothing of: rooms, sockets.
  *
- * Every worker keeps this for itself from the ring's records: so the end is told also when the typist's worker is dead, and two sockets of
- * one typist count as one.
+ * Every worker keeps this for itself from the ring's records: so the end is told also when the
+ * typist's worker is dead, and two sockets of one typist count as one.
  */
 #ifndef PARLEY_TYPING_H
 #define PARLEY_TYPING_H
@@ -15,8 +15,8 @@
 
 #include "proto.h"
 
-#define TYPING_SHOWN_MS 6000	/* unless repeated */
-#define TYPING_QUIET_MS 2000	/* between two `true` that are passed on */
+#define TYPING_SHOWN_MS 6000 /* unless repeated */
+#define TYPING_QUIET_MS 2000 /* between two `true` that are passed on */
 
 struct typing;
 
@@ -26,7 +26,8 @@ typedef void typing_cb(void *arg, const struct conv *c, int64_t user_id, bool on
 struct typing *typing_open(struct event_base *base, typing_cb *cb, void *arg);
 void typing_close(struct typing *t);
 
-/* The user says that they type, or that they stopped; a message of theirs is a stop too. Calls cb where it is to be shown. */
+/* The user says that they type, or that they stopped; a message of theirs is a stop too. Calls cb
+ * where it is to be shown. */
 void typing_set(struct typing *t, const struct conv *c, int64_t user_id, bool on);
 
 #endif

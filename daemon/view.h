@@ -18,7 +18,9 @@ void view_put_chat(struct buf *b, const struct chat *c);
 /* A whole group object from the rows of store_group (at least one). */
 void view_put_group(struct buf *b, int64_t group_id, const store_rows *rows);
 
-/* "messages":[…] of at most limit rows (store_history, store_changes), as the viewer sees them. Returns whether there were more. */
-bool view_put_messages(struct buf *b, const store_rows *rows, int64_t limit, const struct conv *c, int64_t viewer);
+/* "messages":[…] of at most limit rows (store_history, store_changes), as the viewer sees them.
+ * Returns whether there were more. */
+bool view_put_messages(
+	struct buf *b, const store_rows *rows, int64_t limit, const struct conv *c, int64_t viewer);
 
 #endif

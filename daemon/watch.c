@@ -15,12 +15,12 @@ struct interest {
 };
 
 struct watched {
-	struct watched *next;		/* in the bucket */
+	struct watched *next; /* in the bucket */
 	struct watched *grace_next;
 	int64_t user_id;
 	struct interest *interests;
-	bool online;			/* as was told */
-	bool in_grace;			/* on the list of those to be looked at again */
+	bool online; /* as was told */
+	bool in_grace; /* on the list of those to be looked at again */
 };
 
 struct watcher {
@@ -30,15 +30,14 @@ struct watcher {
 
 struct watch {
 	const struct presence *presence;
-	struct event *timer;		/* runs while somebody is in grace */
+	struct event *timer; /* runs while somebody is in grace */
 	struct watched *grace;
 	struct watched *buckets[BUCKETS];
 	watch_cb *cb;
 	void *arg;
 };
 
-static struct watched **
-watched_find(struct watch *w, int64_t user_id)
+static struct watched **watched_find(struct watch *w, int64_t user_id)
 {
 	struct watched **at = &w->buckets[(uint64_t)user_id % BUCKETS];
 
@@ -47,8 +46,7 @@ watched_find(struct watch *w, int64_t user_id)
 	return at;
 }
 
-static struct watched *
-watched_get(struct watch *w, int64_t user_id)
+static struct watched *watched_get(struct watch *w, int64_t user_id)
 {
 	struct watched **at = watched_find(w, user_id);
 
@@ -62,8 +60,7 @@ watched_get(struct watch *w, int64_t user_id)
 }
 
 /* One in grace is let go by the timer, which holds a pointer to it. */
-static void
-watched_drop_if_idle(struct watch *w, struct watched *u)
+static void watched_drop_if_idle(struct watch *w, struct watched *u)
 {
 	if (u->interests != NULL || u->in_grace)
 		return;
@@ -71,14 +68,12 @@ watched_drop_if_idle(struct watch *w, struct watched *u)
 	free(u);
 }
 
-static int64_t
-wall_of(int64_t mono_ms)
+static int64_t wall_of(int64_t mono_ms)
 {
 	return clock_wall_ms() - (clock_mono_ms() - mono_ms);
 }
 
-static void
-watched_grace(struct watch *w, struct watched *u)
+static void watched_grace(struct watch *w, struct watched *u)
 {
 	if (u->in_grace)
 		return;
@@ -89,11 +84,11 @@ watched_grace(struct watch *w, struct watched *u)
 	w->grace = u;
 }
 
-static void
-watched_look(struct watch *w, struct watched *u)
+static void watched_look(struct watch *w, struct watched *u)
 {
 	int64_t gone_ms = 0;
-	enum presence_level level = presence_look(w->presence, u->user_id, clock_mono_ms(), &gone_ms);
+	enum presence_level level =
+		presence_look(w->presence, u->user_id, clock_mono_ms(), &gone_ms);
 	bool online = level != PRESENCE_OFFLINE;
 
 	if (level == PRESENCE_GRACE)
@@ -102,11 +97,13 @@ watched_look(struct watch *w, struct watched *u)
 		return;
 	u->online = online;
 	for (struct interest *i = u->interests; i != NULL; i = i->next)
-		w->cb(w->arg, i->owner, u->user_id, online, online ? 0 : gone_ms != 0 ? wall_of(gone_ms) : clock_wall_ms());
+		w->cb(w->arg, i->owner, u->user_id, online,
+			online                 ? 0
+				: gone_ms != 0 ? wall_of(gone_ms)
+					       : clock_wall_ms());
 }
 
-static void
-watch_timer(evutil_socket_t fd, short what, void *arg)
+static void watch_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct watch *w = arg;
 	struct watched *todo = w->grace;
@@ -124,8 +121,7 @@ watch_timer(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-void
-watch_look(struct watch *w, int64_t user_id)
+void watch_look(struct watch *w, int64_t user_id)
 {
 	struct watched *u = *watched_find(w, user_id);
 
@@ -133,16 +129,14 @@ watch_look(struct watch *w, int64_t user_id)
 		watched_look(w, u);
 }
 
-void
-watch_look_all(struct watch *w)
+void watch_look_all(struct watch *w)
 {
 	for (size_t i = 0; i < BUCKETS; i++)
 		for (struct watched *u = w->buckets[i]; u != NULL; u = u->next)
 			watched_look(w, u);
 }
 
-void
-watch_clear(struct watch *w, struct watcher **set)
+void watch_clear(struct watch *w, struct watcher **set)
 {
 	struct watcher *s = *set;
 
@@ -160,28 +154,32 @@ watch_clear(struct watch *w, struct watcher **set)
 	free(s);
 }
 
-static void
-interest_begin(struct watch *w, struct interest *x, void *owner, const struct watch_user *wu)
+static void interest_begin(
+	struct watch *w, struct interest *x, void *owner, const struct watch_user *wu)
 {
 	struct watched *u = watched_get(w, wu->user_id);
 	int64_t gone_ms = 0, last_seen_ms = wu->last_seen_ms;
 	bool online;
 
-	/* The others are told if the level has changed meanwhile; the new one is told in any case. */
+	/* The others are told if the level has changed meanwhile; the new one is told in any case.
+	 * */
 	watched_look(w, u);
-	online = presence_look(w->presence, u->user_id, clock_mono_ms(), &gone_ms) != PRESENCE_OFFLINE;
+	online = presence_look(w->presence, u->user_id, clock_mono_ms(), &gone_ms) !=
+		PRESENCE_OFFLINE;
 	u->online = online;
 	if (gone_ms != 0 && wall_of(gone_ms) > last_seen_ms)
 		last_seen_ms = wall_of(gone_ms);
-	*x = (struct interest){ .next = u->interests, .prev = &u->interests, .user = u, .owner = owner };
+	*x = (struct interest){
+		.next = u->interests, .prev = &u->interests, .user = u, .owner = owner
+	};
 	if (x->next != NULL)
 		x->next->prev = &x->next;
 	u->interests = x;
 	w->cb(w->arg, owner, u->user_id, online, online ? 0 : last_seen_ms);
 }
 
-void
-watch_set(struct watch *w, struct watcher **set, void *owner, const struct watch_user *users, size_t n)
+void watch_set(struct watch *w, struct watcher **set, void *owner, const struct watch_user *users,
+	size_t n)
 {
 	struct watcher *s;
 
@@ -197,8 +195,7 @@ watch_set(struct watch *w, struct watcher **set, void *owner, const struct watch
 		interest_begin(w, &s->interests[i], owner, &users[i]);
 }
 
-struct watch *
-watch_open(struct event_base *base, const struct presence *p, watch_cb *cb, void *arg)
+struct watch *watch_open(struct event_base *base, const struct presence *p, watch_cb *cb, void *arg)
 {
 	struct watch *w = calloc(1, sizeof(*w));
 
@@ -210,8 +207,7 @@ watch_open(struct event_base *base, const struct presence *p, watch_cb *cb, void
 	return w;
 }
 
-void
-watch_close(struct watch *w)
+void watch_close(struct watch *w)
 {
 	for (size_t i = 0; i < BUCKETS; i++)
 		while (w->buckets[i] != NULL) {

@@ -16,16 +16,16 @@
 #include "log.h"
 #include "stats.h"
 
-#define SERVE_WAIT_MS 2000	/* for the database, before a new worker answers without it */
+#define SERVE_WAIT_MS 2000 /* for the database, before a new worker answers without it */
 #define STOP_LOOK_MS 20
-#define STOP_FINISH_MS 2000	/* for what is in flight */
-#define STOP_CLOSE_MS 1500	/* for the peers' close frames */
+#define STOP_FINISH_MS 2000 /* for what is in flight */
+#define STOP_CLOSE_MS 1500 /* for the peers' close frames */
 
 enum worker_stage { WORKER_RUNS, WORKER_FINISHES, WORKER_CLOSES };
 
 struct worker {
 	const struct heritage *heritage;
-	struct conf *conf;		/* of the last reload; NULL: the inherited one */
+	struct conf *conf; /* of the last reload; NULL: the inherited one */
 	struct event_base *base;
 	struct store *store;
 	struct bus *bus;
@@ -33,7 +33,7 @@ struct worker {
 	struct watch *watch;
 	struct sessions *sessions;
 	struct hasher *hasher;
-	struct http *http;		/* NULL until this worker serves */
+	struct http *http; /* NULL until this worker serves */
 	struct api api;
 	struct cmd_env commands;
 	struct event *signals[4];
@@ -46,8 +46,7 @@ struct worker {
 
 /* From the database. */
 
-static void
-worker_check(struct worker *w, bool wait_for_the_dead)
+static void worker_check(struct worker *w, bool wait_for_the_dead)
 {
 	rooms_check(w->rooms, wait_for_the_dead);
 	sessions_check_tokens(w->sessions);
@@ -56,8 +55,7 @@ worker_check(struct worker *w, bool wait_for_the_dead)
 
 static void worker_serve(struct worker *w);
 
-static void
-on_store_state(void *arg, bool ready, bool after_loss)
+static void on_store_state(void *arg, bool ready, bool after_loss)
 {
 	struct worker *w = arg;
 	const struct record r = { .type = RECORD_CHECK };
@@ -65,13 +63,14 @@ on_store_state(void *arg, bool ready, bool after_loss)
 	log_info("store %s", ready ? "ready" : "away");
 	if (ready)
 		worker_serve(w);
-	/* What was under way when the connection went may be committed, and nobody has published it. */
+	/* What was under way when the connection went may be committed, and nobody has published
+	 * it. */
 	if (ready && after_loss)
 		bus_publish(w->bus, &r);
 }
 
-static void
-on_read_moved(void *arg, const struct conv *conv, int64_t user_id, int64_t seq, uint64_t origin)
+static void on_read_moved(
+	void *arg, const struct conv *conv, int64_t user_id, int64_t seq, uint64_t origin)
 {
 	struct worker *w = arg;
 	const struct record r = {
@@ -87,8 +86,7 @@ on_read_moved(void *arg, const struct conv *conv, int64_t user_id, int64_t seq, 
 
 /* From the ring. */
 
-static void
-on_record(void *arg, const struct record *r)
+static void on_record(void *arg, const struct record *r)
 {
 	struct worker *w = arg;
 
@@ -108,28 +106,25 @@ on_record(void *arg, const struct record *r)
 	}
 }
 
-static void
-on_lapped(void *arg)
+static void on_lapped(void *arg)
 {
 	worker_check(arg, false);
 }
 
 /* From rooms and watched users to sockets. */
 
-static void
-on_push(void *arg, struct room_user *u, struct frame *f, uint64_t origin, enum room_push kind)
+static void on_push(
+	void *arg, struct room_user *u, struct frame *f, uint64_t origin, enum room_push kind)
 {
 	sessions_push(((struct worker *)arg)->sessions, u, f, origin, kind);
 }
 
-static void
-on_resync(void *arg, struct room_user *u)
+static void on_resync(void *arg, struct room_user *u)
 {
 	sessions_resync(((struct worker *)arg)->sessions, u);
 }
 
-static void
-on_presence(void *arg, void *owner, int64_t user_id, bool online, int64_t last_seen_ms)
+static void on_presence(void *arg, void *owner, int64_t user_id, bool online, int64_t last_seen_ms)
 {
 	struct buf b = BUF_EMPTY;
 
@@ -138,7 +133,8 @@ on_presence(void *arg, void *owner, int64_t user_id, bool online, int64_t last_s
 		session_missed(owner);
 		return;
 	}
-	buf_addf(&b, "{\"type\":\"presence\",\"user_id\":%" PRId64 ",\"online\":%s,", user_id, online ? "true" : "false");
+	buf_addf(&b, "{\"type\":\"presence\",\"user_id\":%" PRId64 ",\"online\":%s,", user_id,
+		online ? "true" : "false");
 	proto_put_time(&b, "last_seen_at", last_seen_ms);
 	buf_add_char(&b, '}');
 	session_send(owner, b.data, b.len);
@@ -147,20 +143,17 @@ on_presence(void *arg, void *owner, int64_t user_id, bool online, int64_t last_s
 
 /* From sockets. */
 
-static void
-on_message(void *arg, struct session *s, char *text, size_t len)
+static void on_message(void *arg, struct session *s, char *text, size_t len)
 {
 	command_run(&((struct worker *)arg)->commands, s, text, len);
 }
 
-static void
-on_drained(void *arg, struct session *s)
+static void on_drained(void *arg, struct session *s)
 {
 	cmd_sync_go_on(&((struct worker *)arg)->commands, s);
 }
 
-static void
-on_closed(void *arg, struct session *s)
+static void on_closed(void *arg, struct session *s)
 {
 	cmd_sync_end(s);
 	watch_clear(((struct worker *)arg)->watch, session_watcher(s));
@@ -168,21 +161,19 @@ on_closed(void *arg, struct session *s)
 
 /* From HTTP. */
 
-static void
-on_upgraded(void *arg, const struct http_upgrade *u)
+static void on_upgraded(void *arg, const struct http_upgrade *u)
 {
 	sessions_upgraded(((struct worker *)arg)->sessions, u);
 }
 
-static bool
-on_may_upgrade(void *arg, int64_t user_id)
+static bool on_may_upgrade(void *arg, int64_t user_id)
 {
 	return sessions_may_open(((struct worker *)arg)->sessions, user_id);
 }
 
-/* All parts and how they hang together: calls go down by name, answers come up by these callbacks. */
-static void
-worker_wire(struct worker *w)
+/* All parts and how they hang together: calls go down by name, answers come up by these callbacks.
+ * */
+static void worker_wire(struct worker *w)
 {
 	static const struct store_events store_events = { on_store_state, on_read_moved };
 	static const struct bus_events bus_events = { on_record, on_lapped };
@@ -200,10 +191,9 @@ worker_wire(struct worker *w)
 	w->commands = (struct cmd_env){ w->sessions, w->store, w->rooms, w->bus, w->watch };
 }
 
-/* Begins to accept: once the database is there, so that the connections meanwhile go to workers that have it; but without it too,
- * after a while, to say so. */
-static void
-worker_serve(struct worker *w)
+/* Begins to accept: once the database is there, so that the connections meanwhile go to workers
+ * that have it; but without it too, after a while, to say so. */
+static void worker_serve(struct worker *w)
 {
 	static const struct http_events http_events = { on_upgraded, on_may_upgrade };
 	const struct http_route *routes;
@@ -213,21 +203,20 @@ worker_serve(struct worker *w)
 		return;
 	event_del(w->serve_timer);
 	routes = api_routes(&n_routes);
-	w->http = http_open(w->base, w->heritage, w->store, routes, n_routes, &w->api, &http_events, w);
+	w->http = http_open(
+		w->base, w->heritage, w->store, routes, n_routes, &w->api, &http_events, w);
 	http_set_conf(w->http, w->api.conf);
 	sessions_set_rooms(w->sessions, w->rooms, w->http);
 }
 
-static void
-on_serve_timer(evutil_socket_t fd, short what, void *arg)
+static void on_serve_timer(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
 	worker_serve(arg);
 }
 
-static void
-worker_unwire(struct worker *w)
+static void worker_unwire(struct worker *w)
 {
 	/* Answers that are still owed end in a request that is only freed now. */
 	if (w->http != NULL)
@@ -240,17 +229,16 @@ worker_unwire(struct worker *w)
 	bus_close(w->bus);
 }
 
-/* Stopping: no new connections and nothing more read; what is in flight is answered; then everybody is told to go. */
+/* Stopping: no new connections and nothing more read; what is in flight is answered; then everybody
+ * is told to go. */
 
-static void
-stage_begin(struct worker *w, enum worker_stage stage)
+static void stage_begin(struct worker *w, enum worker_stage stage)
 {
 	w->stage = stage;
 	w->stage_ms = clock_mono_ms();
 }
 
-static void
-stop_look(evutil_socket_t fd, short what, void *arg)
+static void stop_look(evutil_socket_t fd, short what, void *arg)
 {
 	struct worker *w = arg;
 	int64_t age = clock_mono_ms() - w->stage_ms;
@@ -258,17 +246,18 @@ stop_look(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	if (w->stage == WORKER_FINISHES &&
-	    ((store_idle(w->store) && bus_idle(w->bus) && (w->http == NULL || http_idle(w->http))) ||
-	    age > STOP_FINISH_MS)) {
+		((store_idle(w->store) && bus_idle(w->bus) &&
+			 (w->http == NULL || http_idle(w->http))) ||
+			age > STOP_FINISH_MS)) {
 		stage_begin(w, WORKER_CLOSES);
 		sessions_close_all(w->sessions, CLOSE_server_stops);
-	} else if (w->stage == WORKER_CLOSES && (sessions_n(w->sessions) == 0 || age > STOP_CLOSE_MS)) {
+	} else if (w->stage == WORKER_CLOSES &&
+		(sessions_n(w->sessions) == 0 || age > STOP_CLOSE_MS)) {
 		event_base_loopbreak(w->base);
 	}
 }
 
-static void
-worker_stop(struct worker *w, const char *why)
+static void worker_stop(struct worker *w, const char *why)
 {
 	if (w->stage != WORKER_RUNS)
 		return;
@@ -280,8 +269,7 @@ worker_stop(struct worker *w, const char *why)
 	event_add(w->stop_timer, &(const struct timeval){ 0, STOP_LOOK_MS * 1000 });
 }
 
-static void
-on_master_gone(evutil_socket_t fd, short what, void *arg)
+static void on_master_gone(evutil_socket_t fd, short what, void *arg)
 {
 	struct worker *w = arg;
 
@@ -292,8 +280,7 @@ on_master_gone(evutil_socket_t fd, short what, void *arg)
 }
 
 /* Reloading: the master has checked the text and put it where all can read it. */
-static void
-worker_reload(struct worker *w)
+static void worker_reload(struct worker *w)
 {
 	struct buf error = BUF_EMPTY, text = BUF_EMPTY;
 	struct stat st;
@@ -316,14 +303,14 @@ worker_reload(struct worker *w)
 		w->conf = conf;
 		log_info("reloaded");
 	} else {
-		log_error("reload failed why=%s", error.len > 0 ? buf_cstr(&error) : "cannot read it");
+		log_error("reload failed why=%s",
+			error.len > 0 ? buf_cstr(&error) : "cannot read it");
 	}
 	buf_fini(&text);
 	buf_fini(&error);
 }
 
-static void
-on_signal(evutil_socket_t signal, short what, void *arg)
+static void on_signal(evutil_socket_t signal, short what, void *arg)
 {
 	struct worker *w = arg;
 
@@ -342,8 +329,7 @@ on_signal(evutil_socket_t signal, short what, void *arg)
 	}
 }
 
-static void
-worker_events(struct worker *w)
+static void worker_events(struct worker *w)
 {
 	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1 };
 
@@ -355,14 +341,14 @@ worker_events(struct worker *w)
 	w->master_gone = event_new(w->base, w->heritage->master_fd, EV_READ, on_master_gone, w);
 	w->stop_timer = event_new(w->base, -1, EV_PERSIST, stop_look, w);
 	w->serve_timer = evtimer_new(w->base, on_serve_timer, w);
-	if (w->serve_timer == NULL || event_add(w->serve_timer, &(const struct timeval){ SERVE_WAIT_MS / 1000, 0 }) != 0)
+	if (w->serve_timer == NULL ||
+		event_add(w->serve_timer, &(const struct timeval){ SERVE_WAIT_MS / 1000, 0 }) != 0)
 		log_fatal("cannot make a timer");
 	if (w->master_gone == NULL || w->stop_timer == NULL || event_add(w->master_gone, NULL) != 0)
 		log_fatal("cannot watch the master");
 }
 
-static void
-worker_events_free(struct worker *w)
+static void worker_events_free(struct worker *w)
 {
 	for (size_t i = 0; i < sizeof(w->signals) / sizeof(w->signals[0]); i++)
 		event_free(w->signals[i]);
@@ -371,8 +357,7 @@ worker_events_free(struct worker *w)
 	event_free(w->serve_timer);
 }
 
-int
-worker_run(const struct heritage *h)
+int worker_run(const struct heritage *h)
 {
 	struct worker w = { .heritage = h };
 	char context[32];
@@ -383,7 +368,8 @@ worker_run(const struct heritage *h)
 	w.base = event_base_new();
 	if (w.base == NULL)
 		log_fatal("cannot make an event loop");
-	/* Signals first: the parent's reload or news of a death must not meet a process that ignores them. */
+	/* Signals first: the parent's reload or news of a death must not meet a process that
+	 * ignores them. */
 	worker_events(&w);
 	worker_wire(&w);
 	log_info("started pid=%d incarnation=%u", (int)getpid(), h->incarnation);

@@ -7,24 +7,22 @@
 
 #include "log.h"
 
-#define WS_GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"	/* RFC 6455 1.3 */
+#define WS_GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" /* RFC 6455 1.3 */
 
 struct ws_loop {
 	struct conn_loop *conns;
 	const struct ws_events *events;
 	struct stats_slot *stats;
-	struct frame *ping;		/* the same for everybody */
+	struct frame *ping; /* the same for everybody */
 	unsigned ping_interval_s;
 };
 
-static struct ws *
-ws_of(struct conn *c)
+static struct ws *ws_of(struct conn *c)
 {
 	return (struct ws *)((char *)c - offsetof(struct ws, conn));
 }
 
-static void
-ws_reply(struct ws *w, enum wsframe_opcode opcode, const char *payload, size_t len)
+static void ws_reply(struct ws *w, enum wsframe_opcode opcode, const char *payload, size_t len)
 {
 	struct frame *f = frame_new(opcode, payload, len);
 
@@ -32,8 +30,7 @@ ws_reply(struct ws *w, enum wsframe_opcode opcode, const char *payload, size_t l
 	frame_unref(f);
 }
 
-static void
-ws_text(struct ws *w, const struct wsframe *f)
+static void ws_text(struct ws *w, const struct wsframe *f)
 {
 	if (f->fin && w->fragments.len == 0) {
 		STATS_ADD(w->loop->stats, frames_in, 1);
@@ -52,8 +49,7 @@ ws_text(struct ws *w, const struct wsframe *f)
 	}
 }
 
-static void
-ws_frame(struct ws *w, const struct wsframe *f)
+static void ws_frame(struct ws *w, const struct wsframe *f)
 {
 	switch (f->opcode) {
 	case WSFRAME_PING:
@@ -63,7 +59,8 @@ ws_frame(struct ws *w, const struct wsframe *f)
 		w->pings_unanswered = 0;
 		break;
 	case WSFRAME_CLOSE:
-		/* Answered with the peer's own code (RFC 6455 5.5.1), without one where it gave none. */
+		/* Answered with the peer's own code (RFC 6455 5.5.1), without one where it gave
+		 * none. */
 		ws_reply(w, WSFRAME_CLOSE, f->payload, f->len >= 2 ? 2 : 0);
 		conn_close(&w->conn, CLOSE_peer_closed);
 		break;
@@ -73,13 +70,13 @@ ws_frame(struct ws *w, const struct wsframe *f)
 	}
 }
 
-static size_t
-ws_on_bytes(struct conn *c, char *bytes, size_t len)
+static size_t ws_on_bytes(struct conn *c, char *bytes, size_t len)
 {
 	struct ws *w = ws_of(c);
 	size_t used = 0;
 
-	/* A peer that is owed much, or with much in hand, is not listened to further: its bytes wait. */
+	/* A peer that is owed much, or with much in hand, is not listened to further: its bytes
+	 * wait. */
 	while (c->state == CONN_OPEN && c->reads && !conn_congested(c)) {
 		struct wsframe f;
 		enum wsframe_result r = wsframe_parse(&w->parser, bytes + used, len - used, &f);
@@ -97,20 +94,19 @@ ws_on_bytes(struct conn *c, char *bytes, size_t len)
 	return used;
 }
 
-static void
-ws_on_drained(struct conn *c)
+static void ws_on_drained(struct conn *c)
 {
 	ws_of(c)->loop->events->on_drained(ws_of(c));
 }
 
-static void
-ws_on_timer(struct conn *c)
+static void ws_on_timer(struct conn *c)
 {
 	struct ws *w = ws_of(c);
 	struct ws_loop *l = w->loop;
 	uint32_t now = conn_now_s(l->conns);
 
-	/* Whose queue is full is not read, so their pongs wait: conn sees to those who take nothing. */
+	/* Whose queue is full is not read, so their pongs wait: conn sees to those who take
+	 * nothing. */
 	if (now >= w->ping_due_s && conn_congested(c)) {
 		w->pings_unanswered = 0;
 		w->ping_due_s = now + l->ping_interval_s;
@@ -127,8 +123,7 @@ ws_on_timer(struct conn *c)
 	l->events->on_timer(w);
 }
 
-static void
-ws_on_closed(struct conn *c, enum close_reason reason)
+static void ws_on_closed(struct conn *c, enum close_reason reason)
 {
 	struct ws *w = ws_of(c);
 
@@ -136,8 +131,7 @@ ws_on_closed(struct conn *c, enum close_reason reason)
 	w->loop->events->on_closed(w, reason);
 }
 
-static void
-ws_on_free(struct conn *c)
+static void ws_on_free(struct conn *c)
 {
 	ws_of(c)->loop->events->on_free(ws_of(c));
 }
@@ -150,8 +144,8 @@ static const struct conn_events ws_conn_events = {
 	.on_free = ws_on_free,
 };
 
-struct ws_loop *
-ws_loop_new(struct event_base *base, const struct ws_events *events, struct stats_slot *stats, unsigned ping_interval_s)
+struct ws_loop *ws_loop_new(struct event_base *base, const struct ws_events *events,
+	struct stats_slot *stats, unsigned ping_interval_s)
 {
 	struct ws_loop *l = calloc(1, sizeof(*l));
 
@@ -165,50 +159,43 @@ ws_loop_new(struct event_base *base, const struct ws_events *events, struct stat
 	return l;
 }
 
-void
-ws_loop_free(struct ws_loop *l)
+void ws_loop_free(struct ws_loop *l)
 {
 	conn_loop_free(l->conns);
 	frame_unref(l->ping);
 	free(l);
 }
 
-void
-ws_loop_flush(struct ws_loop *l)
+void ws_loop_flush(struct ws_loop *l)
 {
 	conn_loop_flush(l->conns);
 }
 
-void
-ws_loop_set_ping(struct ws_loop *l, unsigned ping_interval_s)
+void ws_loop_set_ping(struct ws_loop *l, unsigned ping_interval_s)
 {
 	l->ping_interval_s = ping_interval_s;
 }
 
-uint32_t
-ws_now_s(const struct ws_loop *l)
+uint32_t ws_now_s(const struct ws_loop *l)
 {
 	return conn_now_s(l->conns);
 }
 
-void
-ws_deadline(struct ws *w, unsigned seconds)
+void ws_deadline(struct ws *w, unsigned seconds)
 {
 	conn_timer(&w->conn, seconds);
 }
 
-bool
-ws_key_valid(const char *key)
+bool ws_key_valid(const char *key)
 {
 	unsigned char raw[18];
 
 	/* 16 bytes are 24 characters of base64, the last two of them padding. */
 	return strlen(key) == 24 && key[21] != '=' && strcmp(key + 22, "==") == 0 &&
-	    EVP_DecodeBlock(raw, (const unsigned char *)key, 24) == 18;
+		EVP_DecodeBlock(raw, (const unsigned char *)key, 24) == 18;
 }
 
-void
-ws_accept(char out[WS_ACCEPT_SIZE], const char *key)
+void ws_accept(char out[WS_ACCEPT_SIZE], const char *key)
 {
 	char text[24 + sizeof(WS_GUID)];
 	unsigned char digest[SHA_DIGEST_LENGTH];
@@ -221,8 +208,8 @@ ws_accept(char out[WS_ACCEPT_SIZE], const char *key)
 	EVP_EncodeBlock((unsigned char *)out, digest, sizeof(digest));
 }
 
-void
-ws_open(struct ws *w, struct ws_loop *l, int fd, const char *key, const char *subprotocol, const char *bytes, size_t len)
+void ws_open(struct ws *w, struct ws_loop *l, int fd, const char *key, const char *subprotocol,
+	const char *bytes, size_t len)
 {
 	char accept[WS_ACCEPT_SIZE];
 	struct buf answer = BUF_EMPTY;
@@ -237,8 +224,10 @@ ws_open(struct ws *w, struct ws_loop *l, int fd, const char *key, const char *su
 	conn_timer(&w->conn, l->ping_interval_s);
 
 	ws_accept(accept, key);
-	buf_addf(&answer, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-	    "Sec-WebSocket-Accept: %s\r\n", accept);
+	buf_addf(&answer,
+		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+		"Sec-WebSocket-Accept: %s\r\n",
+		accept);
 	if (subprotocol != NULL)
 		buf_addf(&answer, "Sec-WebSocket-Protocol: %s\r\n", subprotocol);
 	buf_add_str(&answer, "\r\n");

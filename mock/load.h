@@ -17,10 +17,10 @@
 struct load {
 	PGconn *db;
 	struct world *world;
-	const char *password;	/* as it is stored, the same for everybody */
+	const char *password; /* as it is stored, the same for everybody */
 	long token_lifetime_s;
-	FILE *tokens;		/* where to write user_id,token,group_id; NULL makes no tokens */
-	void (*progress)(uint64_t done, uint64_t all);	/* called every few thousand messages */
+	FILE *tokens; /* where to write user_id,token,group_id; NULL makes no tokens */
+	void (*progress)(uint64_t done, uint64_t all); /* called every few thousand messages */
 };
 
 /*

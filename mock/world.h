@@ -22,26 +22,26 @@
 #include "names.h"
 
 struct world_size {
-	uint32_t users;		/* at least 2 */
+	uint32_t users; /* at least 2 */
 	uint32_t groups;
-	uint32_t members;	/* of each group, 1..users */
-	uint64_t messages;	/* besides the joins that groups begin with */
+	uint32_t members; /* of each group, 1..users */
+	uint64_t messages; /* besides the joins that groups begin with */
 	uint64_t seed;
 };
 
 struct member {
 	uint32_t user;
-	uint32_t last_said;	/* seq of their last message, 0 where there is none */
+	uint32_t last_said; /* seq of their last message, 0 where there is none */
 };
 
 struct conversation {
 	bool is_group;
 	enum language language;
-	uint32_t n_members;	/* direct: 2, or 1 for notes to self */
+	uint32_t n_members; /* direct: 2, or 1 for notes to self */
 	uint32_t last_seq;
-	int64_t began_ms;	/* a group's making, a direct chat's first message; 0 before */
-	struct member *members;	/* in the order of joining; a group's first is its owner */
-	char *name;		/* of a group */
+	int64_t began_ms; /* a group's making, a direct chat's first message; 0 before */
+	struct member *members; /* in the order of joining; a group's first is its owner */
+	char *name; /* of a group */
 };
 
 struct person {
@@ -53,20 +53,20 @@ struct person {
 
 struct world {
 	struct world_size size;
-	struct person *people;			/* size.users */
+	struct person *people; /* size.users */
 	/* The groups first; persons 0 and 1 are in the first group and have the first chat. */
 	struct conversation *conversations;
-	uint32_t n_conversations;	/* a direct one without a message is to be left out */
+	uint32_t n_conversations; /* a direct one without a message is to be left out */
 };
 
 struct message {
 	uint32_t conversation;
 	uint32_t seq;
 	uint32_t sender;
-	bool is_join;		/* of joined; else a text */
+	bool is_join; /* of joined; else a text */
 	uint32_t joined;
 	int64_t sent_ms;
-	struct buf content;	/* the receiver's, to be freed at the end */
+	struct buf content; /* the receiver's, to be freed at the end */
 };
 
 struct world *world_new(const struct world_size *size);

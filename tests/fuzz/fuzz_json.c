@@ -16,15 +16,15 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
-#define MUST(what) do { \
-	if (!(what)) { \
-		fprintf(stderr, "broken: %s\n", #what); \
-		abort(); \
-	} \
-} while (0)
+#define MUST(what)                                              \
+	do {                                                    \
+		if (!(what)) {                                  \
+			fprintf(stderr, "broken: %s\n", #what); \
+			abort();                                \
+		}                                               \
+	} while (0)
 
-static bool
-accepts(const char *text, size_t len)
+static bool accepts(const char *text, size_t len)
 {
 	const char *why;
 	cJSON *document = json_parse(text, len, &why);
@@ -34,8 +34,7 @@ accepts(const char *text, size_t len)
 	return document != NULL;
 }
 
-static void
-check_string(const cJSON *holder, const char *name)
+static void check_string(const cJSON *holder, const char *name)
 {
 	struct buf text = BUF_EMPTY;
 	const char *s, *again, *why;
@@ -56,8 +55,7 @@ check_string(const cJSON *holder, const char *name)
 }
 
 /* Every value at every depth, JSON_DEPTH_MAX at most. */
-static void
-check_values(const cJSON *value, int depth)
+static void check_values(const cJSON *value, int depth)
 {
 	const cJSON *child;
 	int64_t n;
@@ -65,15 +63,15 @@ check_values(const cJSON *value, int depth)
 	MUST(depth <= JSON_DEPTH_MAX);
 	if (json_int(value, &n))
 		MUST(n >= -JSON_INT_MAX && n <= JSON_INT_MAX);
-	cJSON_ArrayForEach(child, value) {
+	cJSON_ArrayForEach(child, value)
+	{
 		if (cJSON_IsObject(value))
 			check_string(value, child->string);
 		check_values(child, depth + (cJSON_IsObject(child) || cJSON_IsArray(child)));
 	}
 }
 
-static void
-check_neighbours(const char *text, size_t len)
+static void check_neighbours(const char *text, size_t len)
 {
 	struct buf other = BUF_EMPTY;
 
@@ -90,8 +88,7 @@ check_neighbours(const char *text, size_t len)
 	buf_fini(&other);
 }
 
-int
-LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	const char *text = (const char *)bytes, *why;
 	cJSON *document = json_parse(text, len, &why);

@@ -12,8 +12,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
-static void
-run_file(const char *path)
+static void run_file(const char *path)
 {
 	struct buf content = BUF_EMPTY;
 	FILE *file = fopen(path, "rb");
@@ -28,14 +27,13 @@ run_file(const char *path)
 		content.len += n;
 	} while (n > 0);
 	fclose(file);
-	fprintf(stderr, "%s\n", path);	/* where it aborts, the last line names it */
+	fprintf(stderr, "%s\n", path); /* where it aborts, the last line names it */
 	LLVMFuzzerTestOneInput((const uint8_t *)content.data, content.len);
 	buf_fini(&content);
 }
 
 /* Returns how many files there were. */
-static int
-run_directory(const char *name)
+static int run_directory(const char *name)
 {
 	struct buf path = BUF_EMPTY;
 	struct dirent *entry;
@@ -59,8 +57,7 @@ run_directory(const char *name)
 	return n;
 }
 
-int
-main(int argc, char **argv)
+int main(int argc, char **argv)
 {
 	int n = 0;
 

@@ -37,12 +37,13 @@ struct asked {
 	char kind;
 };
 
-static void
-answer_token(evutil_socket_t fd, short what, void *arg)
+static void answer_token(evutil_socket_t fd, short what, void *arg)
 {
 	struct asked *a = arg;
 	struct token t = { 70, a->kind == 'f' ? 9 : 7, 0 };
-	enum error error = strchr("asf", a->kind) != NULL ? ERROR_NONE : a->kind == 'd' ? ERROR_unavailable : ERROR_bad_token;
+	enum error error = strchr("asf", a->kind) != NULL ? ERROR_NONE
+		: a->kind == 'd'                          ? ERROR_unavailable
+							  : ERROR_bad_token;
 
 	(void)fd;
 	(void)what;
@@ -50,8 +51,8 @@ answer_token(evutil_socket_t fd, short what, void *arg)
 	free(a);
 }
 
-void
-store_authenticate(struct store *s, const uint8_t hash[STORE_HASH_SIZE], store_token_cb *cb, void *arg)
+void store_authenticate(
+	struct store *s, const uint8_t hash[STORE_HASH_SIZE], store_token_cb *cb, void *arg)
 {
 	static const char *const known[] = { GOOD_TOKEN, SLOW_TOKEN, AWAY_TOKEN, FULL_TOKEN };
 	struct asked *a = malloc(sizeof(*a));
@@ -73,38 +74,37 @@ store_authenticate(struct store *s, const uint8_t hash[STORE_HASH_SIZE], store_t
 
 /* The routes. */
 
-static void
-run_echo(void *env, struct http_call *call)
+static void run_echo(void *env, struct http_call *call)
 {
 	const struct args *a = http_args(call);
 	struct buf b = BUF_EMPTY;
 
 	(void)env;
-	buf_addf(&b, "{\"user\":%" PRId64 ",\"address\":\"%s\",\"https\":%s,\"number\":%" PRId64 ",\"text\":", http_user(call),
-	    http_address(call), http_is_https(call) ? "true" : "false", a->at[0].number);
+	buf_addf(&b,
+		"{\"user\":%" PRId64 ",\"address\":\"%s\",\"https\":%s,\"number\":%" PRId64
+		",\"text\":",
+		http_user(call), http_address(call), http_is_https(call) ? "true" : "false",
+		a->at[0].number);
 	json_put_str(&b, a->at[1].text.data, a->at[1].text.len);
 	buf_add_char(&b, '}');
 	http_reply(call, 200, b.data, b.len);
 	buf_fini(&b);
 }
 
-static void
-run_nothing(void *env, struct http_call *call)
+static void run_nothing(void *env, struct http_call *call)
 {
 	(void)env;
 	http_reply(call, 204, NULL, 0);
 }
 
-static void
-answer_late(evutil_socket_t fd, short what, void *arg)
+static void answer_late(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
 	http_reply(arg, 200, "{\"late\":true}", 13);
 }
 
-static void
-run_late(void *env, struct http_call *call)
+static void run_late(void *env, struct http_call *call)
 {
 	const struct timeval after = { 0, 200000 };
 
@@ -112,8 +112,7 @@ run_late(void *env, struct http_call *call)
 	event_base_once(base, -1, EV_TIMEOUT, answer_late, call, &after);
 }
 
-static void
-run_large(void *env, struct http_call *call)
+static void run_large(void *env, struct http_call *call)
 {
 	char *json = malloc(4 << 20);
 
@@ -137,7 +136,12 @@ static const struct arg_spec optional_args[] = {
 };
 static const struct arg_spec search_args[] = {
 	{ .name = "limit", .type = ARG_INT, .min = 1, .max = 50, .place = ARG_QUERY },
-	{ .name = "q", .type = ARG_TEXT, .required = true, .min = 1, .max = 20, .place = ARG_QUERY },
+	{ .name = "q",
+		.type = ARG_TEXT,
+		.required = true,
+		.min = 1,
+		.max = 20,
+		.place = ARG_QUERY },
 };
 static const struct arg_spec name_args[] = {
 	{ .name = "limit", .type = ARG_INT, .min = 1, .max = 50, .place = ARG_QUERY },
@@ -159,13 +163,15 @@ static const struct http_route routes[] = {
 };
 
 /* An upgraded socket is told what the handshake gave, and closed. */
-static void
-upgraded(void *arg, const struct http_upgrade *u)
+static void upgraded(void *arg, const struct http_upgrade *u)
 {
 	struct buf b = BUF_EMPTY;
 
-	buf_addf(&b, "upgraded key=%s subprotocol=%s token=%" PRId64 " user=%" PRId64 " address=%s bytes=", u->key,
-	    u->subprotocol != NULL ? u->subprotocol : "none", u->token.token_id, u->token.user_id, u->address);
+	buf_addf(&b,
+		"upgraded key=%s subprotocol=%s token=%" PRId64 " user=%" PRId64
+		" address=%s bytes=",
+		u->key, u->subprotocol != NULL ? u->subprotocol : "none", u->token.token_id,
+		u->token.user_id, u->address);
 	buf_add(&b, u->bytes, u->len);
 	if (send(u->fd, b.data, b.len, MSG_NOSIGNAL) != (ssize_t)b.len)
 		log_debug("gone");
@@ -174,8 +180,7 @@ upgraded(void *arg, const struct http_upgrade *u)
 	http_socket_closed(*(struct http **)arg);
 }
 
-static bool
-may_upgrade(void *arg, int64_t user_id)
+static bool may_upgrade(void *arg, int64_t user_id)
 {
 	(void)arg;
 	return user_id != 9;
@@ -187,8 +192,7 @@ struct server {
 	struct http *http;
 };
 
-static void
-on_term(evutil_socket_t fd, short what, void *arg)
+static void on_term(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
@@ -196,21 +200,21 @@ on_term(evutil_socket_t fd, short what, void *arg)
 	event_base_loopbreak(base);
 }
 
-static void
-on_usr1(evutil_socket_t fd, short what, void *arg)
+static void on_usr1(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
 	http_stop(((struct server *)arg)->http);
 }
 
-static int
-serve(const char *text)
+static int serve(const char *text)
 {
 	static const struct http_events events = { upgraded, may_upgrade };
 	struct buf why = BUF_EMPTY;
 	struct conf *conf = conf_parse("test", text, &why);
-	struct heritage h = { .conf = conf, .listen_fds = &listen_fd, .n_listen = 1, .stats = stats, .n_slots = 1 };
+	struct heritage h = {
+		.conf = conf, .listen_fds = &listen_fd, .n_listen = 1, .stats = stats, .n_slots = 1
+	};
 	struct event_base *the_base = event_base_new();
 	struct server s;
 	struct event *term, *usr1;
@@ -218,7 +222,8 @@ serve(const char *text)
 	if (conf == NULL)
 		log_fatal("%s", buf_cstr(&why));
 	base = the_base;
-	s.http = http_open(base, &h, NULL, routes, sizeof(routes) / sizeof(routes[0]), NULL, &events, &s.http);
+	s.http = http_open(
+		base, &h, NULL, routes, sizeof(routes) / sizeof(routes[0]), NULL, &events, &s.http);
 	s.http->request_ms = PEER_REQUEST_MS;
 	term = evsignal_new(base, SIGTERM, on_term, NULL);
 	usr1 = evsignal_new(base, SIGUSR1, on_usr1, &s);
@@ -238,8 +243,7 @@ serve(const char *text)
 	return stats->slots[0].connections == 0 ? 0 : 3;
 }
 
-void
-peer_start(const char *conf)
+void peer_start(const char *conf)
 {
 	size_t size = sizeof(struct stats) + sizeof(struct stats_slot);
 
@@ -257,41 +261,37 @@ peer_start(const char *conf)
 	}
 }
 
-void
-peer_stop(void)
+void peer_stop(void)
 {
 	int status = -1;
 
 	kill(child, SIGTERM);
 	ck_assert_int_eq(waitpid(child, &status, 0), child);
-	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the server ended with %d", status);
+	ck_assert_msg(
+		WIFEXITED(status) && WEXITSTATUS(status) == 0, "the server ended with %d", status);
 	close(listen_fd);
 }
 
-void
-peer_accept_no_more(void)
+void peer_accept_no_more(void)
 {
 	kill(child, SIGUSR1);
 }
 
-bool
-peer_has_connections(unsigned n)
+bool peer_has_connections(unsigned n)
 {
 	for (int i = 0; i < 300 && stats->slots[0].connections != n; i++)
 		usleep(10000);
 	return stats->slots[0].connections == n;
 }
 
-unsigned
-peer_accepted(void)
+unsigned peer_accepted(void)
 {
 	return (unsigned)stats->slots[0].accepted;
 }
 
 /* The client. */
 
-int
-peer_connect(void)
+int peer_connect(void)
 {
 	struct sockaddr_in a;
 	socklen_t len = sizeof(a);
@@ -302,21 +302,19 @@ peer_connect(void)
 	return fd;
 }
 
-void
-peer_send(int fd, const char *bytes, size_t len)
+void peer_send(int fd, const char *bytes, size_t len)
 {
 	while (len > 0) {
 		ssize_t n = send(fd, bytes, len, MSG_NOSIGNAL);
 
-		if (n < 0)	/* the other side has had enough */
+		if (n < 0) /* the other side has had enough */
 			return;
 		bytes += n;
 		len -= (size_t)n;
 	}
 }
 
-void
-peer_send_str(int fd, const char *s)
+void peer_send_str(int fd, const char *s)
 {
 	peer_send(fd, s, strlen(s));
 }
@@ -324,21 +322,20 @@ peer_send_str(int fd, const char *s)
 static struct buf in;
 
 /* False at the end of the stream. */
-static bool
-read_more(int fd)
+static bool read_more(int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	ssize_t n;
 
-	ck_assert_msg(poll(&p, 1, PATIENCE_MS) == 1, "nothing came after: %.300s", in.len != 0 ? buf_cstr(&in) : "");
+	ck_assert_msg(poll(&p, 1, PATIENCE_MS) == 1, "nothing came after: %.300s",
+		in.len != 0 ? buf_cstr(&in) : "");
 	n = recv(fd, buf_reserve(&in, 65536), 65536, 0);
 	ck_assert_msg(n >= 0, "after %.300s: %s", buf_cstr(&in), strerror(errno));
 	in.len += (size_t)n;
 	return n > 0;
 }
 
-const char *
-peer_read_all(int fd)
+const char *peer_read_all(int fd)
 {
 	buf_reset(&in, 0);
 	while (read_more(fd))
@@ -346,8 +343,7 @@ peer_read_all(int fd)
 	return buf_cstr(&in);
 }
 
-const char *
-peer_read_until(int fd, const char *text)
+const char *peer_read_until(int fd, const char *text)
 {
 	buf_reset(&in, 0);
 	while (strstr(buf_cstr(&in), text) == NULL)
@@ -356,8 +352,7 @@ peer_read_until(int fd, const char *text)
 }
 
 /* Byte by byte, so that nothing of the next answer is lost. */
-const char *
-peer_read_answer(int fd)
+const char *peer_read_answer(int fd)
 {
 	const char *length;
 	size_t head, body = 0;
@@ -376,7 +371,8 @@ peer_read_answer(int fd)
 	if (length != NULL && length < in.data + head)
 		body = strtoul(length + 18, NULL, 10);
 	while (in.len < head + body) {
-		ssize_t n = recv(fd, buf_reserve(&in, head + body - in.len), head + body - in.len, 0);
+		ssize_t n =
+			recv(fd, buf_reserve(&in, head + body - in.len), head + body - in.len, 0);
 
 		ck_assert_msg(n > 0, "closed in the body after: %.200s", buf_cstr(&in));
 		in.len += (size_t)n;
@@ -384,8 +380,7 @@ peer_read_answer(int fd)
 	return buf_cstr(&in);
 }
 
-const char *
-peer_talk(const char *request)
+const char *peer_talk(const char *request)
 {
 	int fd = peer_connect();
 	const char *answer;

@@ -1,7 +1,9 @@
 /*
- * http_peer: a server with a table of routes that only a test has, in a child process, and bytes to and from it.
+ * http_peer: a server with a table of routes that only a test has, in a child process, and bytes to
+ * and from it.
  *
- * Owns: the child. Knows nothing of: what is tested. The database is a stand-in: its tokens are below.
+ * Owns: the child. Knows nothing of: what is tested. The database is a stand-in: its tokens are
+ * below.
  */
 #ifndef PARLEY_TEST_HTTP_PEER_H
 #define PARLEY_TEST_HTTP_PEER_H
@@ -10,10 +12,12 @@
 #include <stddef.h>
 
 #define GOOD_TOKEN "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" /* user 7, token 70 */
-#define SLOW_TOKEN "sssssssssssssssssssssssssssssssssssssssssss" /* the same, answered after 100 ms */
+#define SLOW_TOKEN \
+	"sssssssssssssssssssssssssssssssssssssssssss" /* the same, answered after 100 ms */
 #define BAD_TOKEN "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 #define AWAY_TOKEN "ddddddddddddddddddddddddddddddddddddddddddd" /* the database is away */
-#define FULL_TOKEN "fffffffffffffffffffffffffffffffffffffffffff" /* user 9, who may open no more sockets */
+#define FULL_TOKEN \
+	"fffffffffffffffffffffffffffffffffffffffffff" /* user 9, who may open no more sockets */
 #define BEARER "Authorization: Bearer " GOOD_TOKEN "\r\n"
 #define HOST "Host: chat.example\r\n"
 #define JSON "Content-Type: application/json\r\n"
@@ -22,7 +26,8 @@
 
 /* Starts it with these settings (the config file's syntax). */
 void peer_start(const char *conf);
-/* Ends it as a worker does, and asserts that it went well: exit code 0, so no sanitizer's report and no open connection. */
+/* Ends it as a worker does, and asserts that it went well: exit code 0, so no sanitizer's report
+ * and no open connection. */
 void peer_stop(void);
 /* SIGUSR1: http_stop. */
 void peer_accept_no_more(void);
@@ -33,7 +38,8 @@ unsigned peer_accepted(void);
 int peer_connect(void);
 void peer_send(int fd, const char *bytes, size_t len);
 void peer_send_str(int fd, const char *s);
-/* What comes until the end of the stream (or 5 s: fails), NUL-terminated; freed by the next call. */
+/* What comes until the end of the stream (or 5 s: fails), NUL-terminated; freed by the next call.
+ * */
 const char *peer_read_all(int fd);
 /* One answer with its body by Content-Length; likewise. */
 const char *peer_read_answer(int fd);

@@ -56,7 +56,8 @@ static void find_bindir(void)
 	globfree(&found);
 }
 
-/* In a child that does not outlive us: runs a program of PostgreSQL's with its output in the log. */
+/* In a child that does not outlive us: runs a program of PostgreSQL's with its output in the log.
+ * */
 static pid_t run(const char *program, char *argv[])
 {
 	char path[512], log[512];

@@ -1,7 +1,8 @@
 /*
  * pg: a private PostgreSQL for a test program, reached by a unix socket only.
  *
- * Owns: its directory and the server process. Knows nothing of: parley's schema, but that migrations make it.
+ * Owns: its directory and the server process. Knows nothing of: parley's schema, but that
+ * migrations make it.
  *
  * PostgreSQL refuses to run as root; then it runs as an unprivileged account. It dies with the
  * program that started it.
@@ -11,7 +12,8 @@
 
 #include <stdint.h>
 
-/* Makes a cluster, starts it and applies the migrations; ends the program where that fails. Once a program. */
+/* Makes a cluster, starts it and applies the migrations; ends the program where that fails. Once a
+ * program. */
 void pg_start(void);
 
 /* Ends the server by its pid and removes the directory. */
@@ -28,8 +30,8 @@ const char *pg_conninfo(void);
 const char *pg_directory(void);
 
 /*
- * Runs sql (printf-like) on a connection of its own and returns the first column of the first row as
- * a number, 0 where there is none. Fails the test on an error.
+ * Runs sql (printf-like) on a connection of its own and returns the first column of the first row
+ * as a number, 0 where there is none. Fails the test on an error.
  */
 int64_t pg_number(const char *sql, ...) __attribute__((format(printf, 1, 2)));
 

@@ -14,8 +14,7 @@ static struct args got;
 static cJSON *document;
 static struct buf errors = BUF_EMPTY;
 
-static void
-forget(void)
+static void forget(void)
 {
 	args_fini(&got);
 	cJSON_Delete(document);
@@ -23,8 +22,7 @@ forget(void)
 	buf_reset(&errors, 0);
 }
 
-static bool
-reads(struct arg_spec spec, const char *value)
+static bool reads(struct arg_spec spec, const char *value)
 {
 	char text[70000];
 	const char *why;
@@ -37,8 +35,7 @@ reads(struct arg_spec spec, const char *value)
 	return args_read_body(&got, &spec, 1, document, &errors);
 }
 
-static bool
-reads_text(struct arg_spec spec, const char *value, size_t len)
+static bool reads_text(struct arg_spec spec, const char *value, size_t len)
 {
 	static char text[256];
 
@@ -51,8 +48,7 @@ reads_text(struct arg_spec spec, const char *value, size_t len)
 	return args_read_text(&got.at[0], &spec, value != NULL ? text : NULL, len, &errors);
 }
 
-static void
-problem_is(const char *detail)
+static void problem_is(const char *detail)
 {
 	char whole[256];
 
@@ -73,7 +69,8 @@ static const struct arg_spec object = { .type = ARG_OBJECT, .required = true };
 
 START_TEST(an_id_is_a_whole_number_from_1_to_2_to_the_53_less_1)
 {
-	static const char *const bad[] = { "0", "-1", "0.5", "9007199254740992", "1e400", "\"1\"", "true", "[]", "{}" };
+	static const char *const bad[] = { "0", "-1", "0.5", "9007199254740992", "1e400", "\"1\"",
+		"true", "[]", "{}" };
 
 	ck_assert(reads(id, "1"));
 	ck_assert(reads(id, "9007199254740991"));
@@ -138,7 +135,7 @@ START_TEST(a_text_has_its_bytes_counted)
 	ck_assert(!reads(text, "\"\""));
 	ck_assert(reads(text, "\"\xF0\x9F\x98\x80\xF0\x9F\x98\x80\""));
 	ck_assert(!reads(text, "\"\xF0\x9F\x98\x80\xF0\x9F\x98\x80.\""));
-	ck_assert(reads(text, "\" \\n\\t\""));	/* blank is content too */
+	ck_assert(reads(text, "\" \\n\\t\"")); /* blank is content too */
 	ck_assert_mem_eq(got.at[0].text.data, " \n\t", 3);
 }
 END_TEST
@@ -158,8 +155,9 @@ END_TEST
 
 START_TEST(characters_are_counted_whole_and_are_not_all_blank)
 {
-	static const char *const blank[] = { "\" \"", "\"\\t\\n\"", "\"\xC2\xA0\"", "\"\xE2\x80\x8B\xE2\x80\xAE\"", "\"\xE3\x80\x80\"",
-		"\"\xEF\xBB\xBF\"", "\"\\u0001\"" };
+	static const char *const blank[] = { "\" \"", "\"\\t\\n\"", "\"\xC2\xA0\"",
+		"\"\xE2\x80\x8B\xE2\x80\xAE\"", "\"\xE3\x80\x80\"", "\"\xEF\xBB\xBF\"",
+		"\"\\u0001\"" };
 
 	ck_assert(reads(name, "\"\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xC3\xB6\xC3\xB6z\""));
 	ck_assert(!reads(name, "\"abcdef\""));
@@ -180,7 +178,9 @@ START_TEST(a_username_is_folded_and_of_few_characters)
 	problem_is("must be 3 to 32 characters of a-z, 0-9, _, . and -");
 	ck_assert(!reads(username, "\"ab\""));
 	ck_assert(!reads(username, "\"a b\""));
-	ck_assert(!reads(username, "\"b\xC3\xB6" "b\""));
+	ck_assert(!reads(username,
+		"\"b\xC3\xB6"
+		"b\""));
 	ck_assert(!reads(username, "7"));
 	ck_assert(reads_text(username, "BOB", 3));
 	ck_assert_str_eq(got.at[0].text.data, "bob");
@@ -194,19 +194,24 @@ START_TEST(a_client_id_keeps_its_case)
 	ck_assert(!reads(client_id, "\"\""));
 	ck_assert(!reads(client_id, "\"a b\""));
 	problem_is("must be 1 to 64 characters of A-Z, a-z, 0-9, ., _, : and -");
-	ck_assert(reads(client_id, "\"0123456789012345678901234567890123456789012345678901234567890123\""));
-	ck_assert(!reads(client_id, "\"01234567890123456789012345678901234567890123456789012345678901234\""));
+	ck_assert(reads(
+		client_id, "\"0123456789012345678901234567890123456789012345678901234567890123\""));
+	ck_assert(!reads(client_id,
+		"\"01234567890123456789012345678901234567890123456789012345678901234\""));
 }
 END_TEST
 
 START_TEST(a_url_has_a_scheme_a_host_and_no_blank)
 {
-	static const char *const bad[] = { "\"\"", "\"http://\"", "\"http:///x\"", "\"ftp://x\"", "\"javascript:alert(1)\"", "\"//x\"",
-		"\"http://a b\"", "\"http://x\\n\"", "\"http://x\\\"\"", "\"http://<x>\"", "\" http://x\"",
+	static const char *const bad[] = { "\"\"", "\"http://\"", "\"http:///x\"", "\"ftp://x\"",
+		"\"javascript:alert(1)\"", "\"//x\"", "\"http://a b\"", "\"http://x\\n\"",
+		"\"http://x\\\"\"", "\"http://<x>\"", "\" http://x\"",
 		"\"http://x/34567890123456789012345678901234\"" };
 
 	ck_assert(reads(url, "\"https://pictures.example/a?b=c#d\""));
-	ck_assert(reads(url, "\"HTTP://x/b\xC3\xB6" "b.png\""));
+	ck_assert(reads(url,
+		"\"HTTP://x/b\xC3\xB6"
+		"b.png\""));
 	ck_assert(reads(url, "\"http://x/3456789012345678901234567890123\""));
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		ck_assert_msg(!reads(url, bad[i]), "%s", bad[i]);
@@ -250,7 +255,8 @@ END_TEST
 
 START_TEST(a_query_has_numbers_as_text)
 {
-	static const char *const bad[] = { "", "-", "+1", "1x", " 1", "1.0", "0x1", "99999999999999999999", "00000000000000000001" };
+	static const char *const bad[] = { "", "-", "+1", "1x", " 1", "1.0", "0x1",
+		"99999999999999999999", "00000000000000000001" };
 
 	ck_assert(reads_text(number, "50", 2));
 	ck_assert_int_eq(got.at[0].number, 50);
@@ -284,17 +290,18 @@ START_TEST(every_bad_field_is_told_and_the_places_do_not_mix)
 	document = json_parse(body, strlen(body), &why);
 	ck_assert(!args_read_body(&got, specs, 4, document, &errors));
 	ck_assert_str_eq(buf_cstr(&errors),
-	    "{\"field\":\"a\",\"detail\":\"" ID_TEXT "\"},{\"field\":\"b\",\"detail\":\"is missing\"}");
+		"{\"field\":\"a\",\"detail\":\"" ID_TEXT
+		"\"},{\"field\":\"b\",\"detail\":\"is missing\"}");
 	ck_assert(!got.at[1].present);
 	ck_assert(got.at[3].flag);
 	buf_reset(&errors, 0);
 	ck_assert(!args_read_body(&got, specs, 4, NULL, &errors));
-	ck_assert_uint_eq(errors.len, strlen("{\"field\":\"a\",\"detail\":\"is missing\"}") * 2 + 1);
+	ck_assert_uint_eq(
+		errors.len, strlen("{\"field\":\"a\",\"detail\":\"is missing\"}") * 2 + 1);
 }
 END_TEST
 
-int
-main(void)
+int main(void)
 {
 	Suite *suite = suite_create("args");
 	TCase *tc = tcase_create("args");

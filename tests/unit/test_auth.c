@@ -3,8 +3,7 @@
 #include <check.h>
 #include <string.h>
 
-static void
-text_is(struct text t, const char *expected)
+static void text_is(struct text t, const char *expected)
 {
 	ck_assert_ptr_nonnull(t.data);
 	ck_assert_uint_eq(t.len, strlen(expected));
@@ -34,7 +33,7 @@ START_TEST(what_cannot_be_a_token_has_none)
 	ck_assert(!auth_hash(hash, token, TOKEN_CHARS - 1));
 	ck_assert(!auth_hash(hash, token, TOKEN_CHARS + 1));
 	ck_assert(!auth_hash(hash, "", 0));
-	for (size_t i = 0; i < sizeof(others); i++) {	/* the NUL too */
+	for (size_t i = 0; i < sizeof(others); i++) { /* the NUL too */
 		token[TOKEN_CHARS - 1] = others[i];
 		ck_assert_msg(!auth_hash(hash, token, TOKEN_CHARS), "%d", others[i]);
 	}
@@ -60,13 +59,13 @@ START_TEST(the_cookie_is_found_among_others)
 	text_is(auth_cookie("parley_session="), "");
 	ck_assert_ptr_null(auth_cookie("").data);
 	ck_assert_ptr_null(auth_cookie("parley_session").data);
-	ck_assert_ptr_null(auth_cookie("xparley_session=abc; parley_sessionx=abc; a=parley_session=abc").data);
+	ck_assert_ptr_null(
+		auth_cookie("xparley_session=abc; parley_sessionx=abc; a=parley_session=abc").data);
 	ck_assert_ptr_null(auth_cookie(" ; ;;").data);
 }
 END_TEST
 
-int
-main(void)
+int main(void)
 {
 	Suite *suite = suite_create("auth");
 	TCase *tc = tcase_create("auth");

@@ -7,20 +7,17 @@
 
 static struct buf b;
 
-static void
-setup(void)
+static void setup(void)
 {
 	b = (struct buf)BUF_EMPTY;
 }
 
-static void
-teardown(void)
+static void teardown(void)
 {
 	buf_fini(&b);
 }
 
-static void
-expect(const char *content)
+static void expect(const char *content)
 {
 	ck_assert_uint_eq(b.len, strlen(content));
 	ck_assert_mem_eq(b.data, content, b.len);
@@ -79,7 +76,7 @@ START_TEST(reserved_room_is_not_content)
 	ck_assert_ptr_eq(room, b.data + 1);
 	ck_assert_uint_eq(b.len, 1);
 	ck_assert_uint_ge(b.cap, 1001);
-	memset(room, 'y', 1000);	/* a sanitizer sees it where the room is not there */
+	memset(room, 'y', 1000); /* a sanitizer sees it where the room is not there */
 	expect("x");
 }
 END_TEST
@@ -126,7 +123,7 @@ START_TEST(cstr_ends_the_content_without_counting)
 {
 	ck_assert_str_eq(buf_cstr(&b), "");
 	for (int i = 0; i < 64; i++)
-		buf_add_char(&b, 'q');	/* fills the first block: the NUL needs another */
+		buf_add_char(&b, 'q'); /* fills the first block: the NUL needs another */
 	ck_assert_uint_eq(strlen(buf_cstr(&b)), 64);
 	ck_assert_uint_eq(b.len, 64);
 	buf_add_char(&b, 'r');
@@ -171,8 +168,7 @@ START_TEST(impossible_size_ends_the_process)
 }
 END_TEST
 
-int
-main(void)
+int main(void)
 {
 	Suite *suite = suite_create("buf");
 	TCase *tc = tcase_create("buf");

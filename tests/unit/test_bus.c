@@ -69,7 +69,8 @@ static void publish(struct bus *b, int64_t i)
 	bus_publish(b, &r);
 }
 
-/* A worker of its own that reads so many records; its exit code says whether they were as they should. */
+/* A worker of its own that reads so many records; its exit code says whether they were as they
+ * should. */
 static pid_t fork_reader(unsigned slot, int ready_fd, unsigned n)
 {
 	pid_t child = fork();

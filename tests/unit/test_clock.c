@@ -6,8 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-static const char *
-text(int64_t wall_ms)
+static const char *text(int64_t wall_ms)
 {
 	static char out[CLOCK_RFC3339_SIZE];
 
@@ -74,13 +73,12 @@ START_TEST(wall_clock_is_the_time_of_day)
 {
 	int64_t before = (int64_t)time(NULL) * 1000, now = clock_wall_ms();
 
-	ck_assert_int_ge(now, before - 1000);	/* time() may read a coarser clock */
+	ck_assert_int_ge(now, before - 1000); /* time() may read a coarser clock */
 	ck_assert_int_lt(now, before + 20000);
 }
 END_TEST
 
-int
-main(void)
+int main(void)
 {
 	Suite *suite = suite_create("clock");
 	TCase *tc = tcase_create("clock");

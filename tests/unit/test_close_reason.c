@@ -1,5 +1,6 @@
 /*
- * The table of ways a WebSocket ends: codes within the contract's ranges, sentences that fit a close frame.
+ * The table of ways a WebSocket ends: codes within the contract's ranges, sentences that fit a
+ * close frame.
  */
 #include "close_reason.h"
 

@@ -209,7 +209,8 @@ START_TEST(more_than_the_scratch_buffer_holds_may_be_fed)
 		ck_assert_msg(clock_mono_ms() < until && n_closed == 0, "%zu of %d bytes came up",
 			got.len, N);
 		turn();
-		/* Who takes a part asks for no more: what is left comes with the peer's next byte. */
+		/* Who takes a part asks for no more: what is left comes with the peer's next byte.
+		 * */
 		peer_writes("", 1);
 	}
 	ck_assert_mem_eq(got.data, bytes, N);
@@ -232,7 +233,8 @@ START_TEST(bytes_that_wait_go_on_when_reading_does_whatever_is_written_meanwhile
 	turn_until(&n_bytes, 1);
 	turn();
 	ck_assert_uint_eq(n_bytes, 1);
-	/* The flush comes after the resumption and finds the socket full: that changes what is watched. */
+	/* The flush comes after the resumption and finds the socket full: that changes what is
+	 * watched. */
 	push('x', 60000);
 	when_bytes = NULL;
 	conn_read(c, true);
@@ -419,7 +421,8 @@ START_TEST(one_may_be_closed_from_inside_its_own_bytes)
 }
 END_TEST
 
-/* The clock of the wheel is the loop's own: so the tick can be tried without waiting half a minute. */
+/* The clock of the wheel is the loop's own: so the tick can be tried without waiting half a minute.
+ * */
 START_TEST(who_takes_nothing_for_long_is_ended)
 {
 	push('x', CONN_SOFT_LIMIT);

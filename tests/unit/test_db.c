@@ -1,5 +1,6 @@
 /*
- * One connection to a real PostgreSQL: arguments and columns, order, errors, and what happens when it breaks.
+ * One connection to a real PostgreSQL: arguments and columns, order, errors, and what happens when
+ * it breaks.
  */
 #include "db.h"
 

@@ -154,185 +154,183 @@ static enum hasher_result try_as(unsigned slot, uint64_t address, uint64_t user)
 }
 
 START_TEST(a_hashed_password_is_verified_and_another_is_not)
-	{
-		char stored[HASHER_STORED_MAX];
+{
+	char stored[HASHER_STORED_MAX];
 
-		hasher_hash(hashers[0], CORRECT, strlen(CORRECT), NULL, 0, on_reply, tag(5));
-		ck_assert_int_eq(n_replies, 0);
-		wait_for_replies(1);
-		ck_assert_int_eq(replies[0].asked, 5);
-		ck_assert_int_eq(replies[0].result, HASHER_OK);
-		strcpy(stored, replies[0].stored);
-		ck_assert_int_eq(strncmp(stored, "scrypt$32768$8$3$", 17), 0);
-		ck_assert_int_eq(verify_now(CORRECT, stored), HASHER_OK);
-		ck_assert_int_eq(verify_now("wrong horse", stored), HASHER_WRONG);
-		ck_assert_int_eq(verify_now(CORRECT, NULL), HASHER_WRONG);
-		ck_assert_str_eq(replies[n_replies - 1].stored, "");
-	}
+	hasher_hash(hashers[0], CORRECT, strlen(CORRECT), NULL, 0, on_reply, tag(5));
+	ck_assert_int_eq(n_replies, 0);
+	wait_for_replies(1);
+	ck_assert_int_eq(replies[0].asked, 5);
+	ck_assert_int_eq(replies[0].result, HASHER_OK);
+	strcpy(stored, replies[0].stored);
+	ck_assert_int_eq(strncmp(stored, "scrypt$32768$8$3$", 17), 0);
+	ck_assert_int_eq(verify_now(CORRECT, stored), HASHER_OK);
+	ck_assert_int_eq(verify_now("wrong horse", stored), HASHER_WRONG);
+	ck_assert_int_eq(verify_now(CORRECT, NULL), HASHER_WRONG);
+	ck_assert_str_eq(replies[n_replies - 1].stored, "");
+}
 END_TEST
 
 START_TEST(a_broken_row_is_an_answer_and_not_the_end)
-	{
-		char longer[2 * HASHER_STORED_MAX];
+{
+	char longer[2 * HASHER_STORED_MAX];
 
-		memset(longer, 'x', sizeof(longer));
-		longer[sizeof(longer) - 1] = '\0';
-		ck_assert_int_eq(verify_now(CORRECT, "plain"), HASHER_FAILED);
-		ck_assert_int_eq(verify_now(CORRECT, longer), HASHER_FAILED);
-		ck_assert_int_eq(verify_now(CORRECT, ""), HASHER_FAILED);
-		ck_assert_int_eq(verify_now(CORRECT, "scrypt$1073741824$64$64$a$b"), HASHER_FAILED);
-		ck_assert_int_eq(verify_now(CORRECT, STORED_CHEAP), HASHER_OK);
-	}
+	memset(longer, 'x', sizeof(longer));
+	longer[sizeof(longer) - 1] = '\0';
+	ck_assert_int_eq(verify_now(CORRECT, "plain"), HASHER_FAILED);
+	ck_assert_int_eq(verify_now(CORRECT, longer), HASHER_FAILED);
+	ck_assert_int_eq(verify_now(CORRECT, ""), HASHER_FAILED);
+	ck_assert_int_eq(verify_now(CORRECT, "scrypt$1073741824$64$64$a$b"), HASHER_FAILED);
+	ck_assert_int_eq(verify_now(CORRECT, STORED_CHEAP), HASHER_OK);
+}
 END_TEST
 
 START_TEST(the_longest_password_fits)
-	{
-		char password[HASHER_PASSWORD_MAX];
+{
+	char password[HASHER_PASSWORD_MAX];
 
-		memset(password, 'p', sizeof(password));
-		hasher_hash(hashers[1], password, sizeof(password), NULL, 0, on_reply, NULL);
-		wait_for_replies(1);
-		ck_assert_int_eq(replies[0].result, HASHER_OK);
-		hasher_verify(hashers[1], password, sizeof(password), replies[0].stored, NULL, 0,
-			on_reply, NULL);
-		wait_for_replies(2);
-		ck_assert_int_eq(replies[1].result, HASHER_OK);
-	}
+	memset(password, 'p', sizeof(password));
+	hasher_hash(hashers[1], password, sizeof(password), NULL, 0, on_reply, NULL);
+	wait_for_replies(1);
+	ck_assert_int_eq(replies[0].result, HASHER_OK);
+	hasher_verify(
+		hashers[1], password, sizeof(password), replies[0].stored, NULL, 0, on_reply, NULL);
+	wait_for_replies(2);
+	ck_assert_int_eq(replies[1].result, HASHER_OK);
+}
 END_TEST
 
 START_TEST(beyond_its_questions_in_flight_a_worker_is_told_busy_at_once)
-	{
-		ck_assert_int_eq(kill(hasher_pid, SIGSTOP), 0);
-		for (int i = 0; i < HASHER_IN_FLIGHT + 6; i++)
-			verify(0, CORRECT, STORED_CHEAP, i);
-		ck_assert_int_eq(n_replies, 0);
-		loop_for(50);
-		ck_assert_int_eq(n_replies, 6);
-		for (int i = 0; i < 6; i++) {
-			ck_assert_int_eq(replies[i].result, HASHER_BUSY);
-			ck_assert_int_eq(replies[i].asked, HASHER_IN_FLIGHT + i);
-		}
-		ck_assert_int_eq(kill(hasher_pid, SIGCONT), 0);
-		wait_for_replies(HASHER_IN_FLIGHT + 6);
-		for (int i = 0; i < HASHER_IN_FLIGHT; i++) {
-			ck_assert_int_eq(replies[6 + i].result, HASHER_OK);
-			ck_assert_int_eq(replies[6 + i].asked, i);
-		}
-		ck_assert_int_eq(verify_now(CORRECT, STORED_CHEAP), HASHER_OK);
+{
+	ck_assert_int_eq(kill(hasher_pid, SIGSTOP), 0);
+	for (int i = 0; i < HASHER_IN_FLIGHT + 6; i++)
+		verify(0, CORRECT, STORED_CHEAP, i);
+	ck_assert_int_eq(n_replies, 0);
+	loop_for(50);
+	ck_assert_int_eq(n_replies, 6);
+	for (int i = 0; i < 6; i++) {
+		ck_assert_int_eq(replies[i].result, HASHER_BUSY);
+		ck_assert_int_eq(replies[i].asked, HASHER_IN_FLIGHT + i);
 	}
+	ck_assert_int_eq(kill(hasher_pid, SIGCONT), 0);
+	wait_for_replies(HASHER_IN_FLIGHT + 6);
+	for (int i = 0; i < HASHER_IN_FLIGHT; i++) {
+		ck_assert_int_eq(replies[6 + i].result, HASHER_OK);
+		ck_assert_int_eq(replies[6 + i].asked, i);
+	}
+	ck_assert_int_eq(verify_now(CORRECT, STORED_CHEAP), HASHER_OK);
+}
 END_TEST
 
 START_TEST(slots_have_their_turns_however_much_one_asks)
-	{
-		ck_assert_int_eq(kill(hasher_pid, SIGSTOP), 0);
-		for (int i = 0; i < 20; i++)
-			verify(0, CORRECT, STORED_CHEAP, 0);
-		verify(1, CORRECT, STORED_CHEAP, 1);
-		verify(2, CORRECT, STORED_CHEAP, 2);
-		ck_assert_int_eq(kill(hasher_pid, SIGCONT), 0);
-		wait_for_replies(22);
-		for (int i = 6; i < 22; i++)
-			ck_assert_int_eq(replies[i].asked, 0); /* the two others had theirs early */
-	}
+{
+	ck_assert_int_eq(kill(hasher_pid, SIGSTOP), 0);
+	for (int i = 0; i < 20; i++)
+		verify(0, CORRECT, STORED_CHEAP, 0);
+	verify(1, CORRECT, STORED_CHEAP, 1);
+	verify(2, CORRECT, STORED_CHEAP, 2);
+	ck_assert_int_eq(kill(hasher_pid, SIGCONT), 0);
+	wait_for_replies(22);
+	for (int i = 6; i < 22; i++)
+		ck_assert_int_eq(replies[i].asked, 0); /* the two others had theirs early */
+}
 END_TEST
 
 START_TEST(a_key_has_ten_tries_at_once_and_then_few)
-	{
-		for (int i = 0; i < HASHER_BURST; i++)
-			ck_assert_int_eq(
-				try_as((unsigned)i % SLOTS, 1, (uint64_t)(100 + i)), HASHER_WRONG);
-		/* One table for all workers. */
-		ck_assert_int_eq(try_as(0, 1, 200), HASHER_LIMITED);
-		ck_assert_int_eq(try_as(1, 1, 200), HASHER_LIMITED);
-		/* What is limited takes nothing from the other key. */
-		for (int i = 0; i < HASHER_BURST; i++)
-			ck_assert_int_eq(try_as(0, (uint64_t)(2 + i), 200), HASHER_WRONG);
-		ck_assert_int_eq(try_as(0, 99, 200), HASHER_LIMITED);
-		ck_assert_int_eq(
-			verify_now("x", STORED_CHEAP), HASHER_WRONG); /* no key, no limit */
-		loop_for(HASHER_REFILL_MS + 200);
-		ck_assert_int_eq(try_as(0, 1, 300), HASHER_WRONG);
-		ck_assert_int_eq(try_as(0, 1, 301), HASHER_LIMITED);
-	}
+{
+	for (int i = 0; i < HASHER_BURST; i++)
+		ck_assert_int_eq(try_as((unsigned)i % SLOTS, 1, (uint64_t)(100 + i)), HASHER_WRONG);
+	/* One table for all workers. */
+	ck_assert_int_eq(try_as(0, 1, 200), HASHER_LIMITED);
+	ck_assert_int_eq(try_as(1, 1, 200), HASHER_LIMITED);
+	/* What is limited takes nothing from the other key. */
+	for (int i = 0; i < HASHER_BURST; i++)
+		ck_assert_int_eq(try_as(0, (uint64_t)(2 + i), 200), HASHER_WRONG);
+	ck_assert_int_eq(try_as(0, 99, 200), HASHER_LIMITED);
+	ck_assert_int_eq(verify_now("x", STORED_CHEAP), HASHER_WRONG); /* no key, no limit */
+	loop_for(HASHER_REFILL_MS + 200);
+	ck_assert_int_eq(try_as(0, 1, 300), HASHER_WRONG);
+	ck_assert_int_eq(try_as(0, 1, 301), HASHER_LIMITED);
+}
 END_TEST
 
 START_TEST(many_other_keys_do_not_wear_out_the_limit_of_one_in_use)
-	{
-		for (int i = 0; i < HASHER_BURST; i++)
-			ck_assert_int_eq(try_as(0, 1, (uint64_t)(100 + i)), HASHER_WRONG);
-		for (uint64_t i = 0; i < 500; i++)
-			ck_assert_int_eq(try_as(0, 1, 10000 + i), HASHER_LIMITED);
-		ck_assert_int_eq(try_as(0, 2, 3), HASHER_WRONG);
-	}
+{
+	for (int i = 0; i < HASHER_BURST; i++)
+		ck_assert_int_eq(try_as(0, 1, (uint64_t)(100 + i)), HASHER_WRONG);
+	for (uint64_t i = 0; i < 500; i++)
+		ck_assert_int_eq(try_as(0, 1, 10000 + i), HASHER_LIMITED);
+	ck_assert_int_eq(try_as(0, 2, 3), HASHER_WRONG);
+}
 END_TEST
 
 START_TEST(a_killed_hasher_loses_no_question)
-	{
-		for (int round = 0; round < 5; round++) {
-			int n = n_replies;
+{
+	for (int round = 0; round < 5; round++) {
+		int n = n_replies;
 
-			for (int i = 0; i < 3; i++)
-				hasher_hash(hashers[i], CORRECT, strlen(CORRECT), NULL, 0, on_reply,
-					tag(i));
-			usleep((useconds_t)round * 40000);
-			hasher_end(SIGKILL);
-			hasher_start();
-			wait_for_replies(n + 3);
-			loop_for(20); /* a second answer would come now */
-			ck_assert_int_eq(n_replies, n + 3);
-			for (; n < n_replies; n++)
-				ck_assert_int_eq(replies[n].result, HASHER_OK);
-		}
+		for (int i = 0; i < 3; i++)
+			hasher_hash(
+				hashers[i], CORRECT, strlen(CORRECT), NULL, 0, on_reply, tag(i));
+		usleep((useconds_t)round * 40000);
+		hasher_end(SIGKILL);
+		hasher_start();
+		wait_for_replies(n + 3);
+		loop_for(20); /* a second answer would come now */
+		ck_assert_int_eq(n_replies, n + 3);
+		for (; n < n_replies; n++)
+			ck_assert_int_eq(replies[n].result, HASHER_OK);
 	}
+}
 END_TEST
 
 /*
  * Slot 0's worker dies with questions asked and others answered but not read; its successor asks.
  */
 START_TEST(a_successor_gets_its_own_answers_only)
-	{
-		struct hasher *dead = hashers[0];
-		int spare = dup(fds[0]);
+{
+	struct hasher *dead = hashers[0];
+	int spare = dup(fds[0]);
 
-		verify(0, CORRECT, STORED_CHEAP, 1);
-		usleep(200000); /* answered by now, and not read */
-		ck_assert_int_eq(kill(hasher_pid, SIGSTOP), 0);
-		for (int i = 0; i < 30; i++)
-			hasher_hash(dead, CORRECT, strlen(CORRECT), NULL, 0, on_reply, tag(2));
-		hasher_close(dead);
-		ck_assert_int_eq(n_replies, 31);
-		for (int i = 0; i < n_replies; i++)
-			ck_assert_int_eq(replies[i].result, HASHER_FAILED);
-		n_replies = 0;
-		fds[0] = spare;
-		heritage.slot = 0;
-		heritage.incarnation = 2;
-		heritage.stats->slots[0].incarnation = 2;
-		hashers[0] = hasher_open(base, &heritage);
-		verify(0, "wrong", STORED_CHEAP, 3);
-		ck_assert_int_eq(kill(hasher_pid, SIGCONT), 0);
-		wait_for_replies(1);
-		loop_for(50);
-		ck_assert_int_eq(n_replies, 1);
-		ck_assert_int_eq(replies[0].asked, 3);
-		ck_assert_int_eq(replies[0].result, HASHER_WRONG);
-	}
+	verify(0, CORRECT, STORED_CHEAP, 1);
+	usleep(200000); /* answered by now, and not read */
+	ck_assert_int_eq(kill(hasher_pid, SIGSTOP), 0);
+	for (int i = 0; i < 30; i++)
+		hasher_hash(dead, CORRECT, strlen(CORRECT), NULL, 0, on_reply, tag(2));
+	hasher_close(dead);
+	ck_assert_int_eq(n_replies, 31);
+	for (int i = 0; i < n_replies; i++)
+		ck_assert_int_eq(replies[i].result, HASHER_FAILED);
+	n_replies = 0;
+	fds[0] = spare;
+	heritage.slot = 0;
+	heritage.incarnation = 2;
+	heritage.stats->slots[0].incarnation = 2;
+	hashers[0] = hasher_open(base, &heritage);
+	verify(0, "wrong", STORED_CHEAP, 3);
+	ck_assert_int_eq(kill(hasher_pid, SIGCONT), 0);
+	wait_for_replies(1);
+	loop_for(50);
+	ck_assert_int_eq(n_replies, 1);
+	ck_assert_int_eq(replies[0].asked, 3);
+	ck_assert_int_eq(replies[0].result, HASHER_WRONG);
+}
 END_TEST
 
 START_TEST(nonsense_in_the_socket_harms_nobody)
-	{
-		char nonsense[4096];
+{
+	char nonsense[4096];
 
-		memset(nonsense, 0xff, sizeof(nonsense));
-		for (size_t len = 1; len <= sizeof(nonsense); len *= 2)
-			ck_assert_int_gt(send(fds[1], nonsense, len, 0), 0);
-		for (size_t len = 1; len <= sizeof(nonsense); len *= 2)
-			ck_assert_int_gt(send(ends[0], nonsense, len, 0), 0);
-		ck_assert_int_eq(verify_now(CORRECT, STORED_CHEAP), HASHER_OK);
-		verify(1, CORRECT, STORED_CHEAP, 1);
-		wait_for_replies(2);
-		ck_assert_int_eq(replies[1].result, HASHER_OK);
-	}
+	memset(nonsense, 0xff, sizeof(nonsense));
+	for (size_t len = 1; len <= sizeof(nonsense); len *= 2)
+		ck_assert_int_gt(send(fds[1], nonsense, len, 0), 0);
+	for (size_t len = 1; len <= sizeof(nonsense); len *= 2)
+		ck_assert_int_gt(send(ends[0], nonsense, len, 0), 0);
+	ck_assert_int_eq(verify_now(CORRECT, STORED_CHEAP), HASHER_OK);
+	verify(1, CORRECT, STORED_CHEAP, 1);
+	wait_for_replies(2);
+	ck_assert_int_eq(replies[1].result, HASHER_OK);
+}
 END_TEST
 
 static void ck_leaves_with_all_answered(void)
@@ -357,42 +355,41 @@ static void ask_six(void)
 }
 
 START_TEST(at_sigterm_what_was_asked_is_answered_first)
-	{
-		ask_six();
-		ck_assert_int_eq(kill(hasher_pid, SIGTERM), 0);
-		ck_leaves_with_all_answered();
-	}
+{
+	ask_six();
+	ck_assert_int_eq(kill(hasher_pid, SIGTERM), 0);
+	ck_leaves_with_all_answered();
+}
 END_TEST
 
 START_TEST(when_the_master_is_gone_what_was_asked_is_answered_first)
-	{
-		ask_six();
-		close(life_fd);
-		ck_leaves_with_all_answered();
-	}
+{
+	ask_six();
+	close(life_fd);
+	ck_leaves_with_all_answered();
+}
 END_TEST
 
 START_TEST(once_it_is_gone_for_good_nobody_waits_for_it)
-	{
-		ck_assert_int_eq(kill(hasher_pid, SIGSTOP), 0);
-		verify(0, CORRECT, STORED_CHEAP, 1);
-		verify(0, CORRECT, STORED_CHEAP, 2);
-		for (int i = 0; i < SLOTS; i++)
-			close(ends[i]);
-		hasher_end(SIGKILL);
-		wait_for_replies(2);
-		ck_assert_int_eq(replies[0].result, HASHER_FAILED);
-		ck_assert_int_eq(replies[1].result, HASHER_FAILED);
-		ck_assert_int_eq(verify_now(CORRECT, STORED_CHEAP), HASHER_BUSY);
-	}
+{
+	ck_assert_int_eq(kill(hasher_pid, SIGSTOP), 0);
+	verify(0, CORRECT, STORED_CHEAP, 1);
+	verify(0, CORRECT, STORED_CHEAP, 2);
+	for (int i = 0; i < SLOTS; i++)
+		close(ends[i]);
+	hasher_end(SIGKILL);
+	wait_for_replies(2);
+	ck_assert_int_eq(replies[0].result, HASHER_FAILED);
+	ck_assert_int_eq(replies[1].result, HASHER_FAILED);
+	ck_assert_int_eq(verify_now(CORRECT, STORED_CHEAP), HASHER_BUSY);
+}
 END_TEST
 
 START_TEST(it_runs_behind_the_workers)
-	{
-		ck_assert_int_eq(verify_now(CORRECT, STORED_CHEAP), HASHER_OK);
-		ck_assert_int_gt(
-			getpriority(PRIO_PROCESS, (id_t)hasher_pid), getpriority(PRIO_PROCESS, 0));
-	}
+{
+	ck_assert_int_eq(verify_now(CORRECT, STORED_CHEAP), HASHER_OK);
+	ck_assert_int_gt(getpriority(PRIO_PROCESS, (id_t)hasher_pid), getpriority(PRIO_PROCESS, 0));
+}
 END_TEST
 
 static Suite *suite(void)

@@ -1,5 +1,6 @@
 /*
- * The HTTP side over real sockets, with routes of its own and a stand-in for the database (http_peer.c).
+ * The HTTP side over real sockets, with routes of its own and a stand-in for the database
+ * (http_peer.c).
  */
 #include "http_peer.h"
 
@@ -15,36 +16,35 @@
 #define CLOSE "Connection: close\r\n"
 #define BODY(json_len) JSON "Content-Length: " #json_len "\r\n\r\n"
 
-static void
-setup(void)
+static void setup(void)
 {
 	peer_start("rate_limits = false\nallowed_origins = {\"https://ally.example\"}\n");
 }
 
-static void
-setup_limited(void)
+static void setup_limited(void)
 {
 	peer_start("rate_limits = true\n");
 }
 
-static void
-teardown(void)
+static void teardown(void)
 {
 	peer_stop();
 }
 
 /* The answer's status line, and that a refusal is a problem of this code (RFC 9457). */
-static void
-check_answer(const char *answer, int status, const char *code)
+static void check_answer(const char *answer, int status, const char *code)
 {
 	char start[32], member[80];
 
 	/* evhttp answers with the version that it was asked with. */
-	snprintf(start, sizeof(start), "HTTP/1.%c %d ", answer[0] != '\0' ? answer[7] : '1', status);
-	ck_assert_msg(strncmp(answer, start, strlen(start)) == 0, "not %d %s: %.500s", status, code, answer);
+	snprintf(
+		start, sizeof(start), "HTTP/1.%c %d ", answer[0] != '\0' ? answer[7] : '1', status);
+	ck_assert_msg(strncmp(answer, start, strlen(start)) == 0, "not %d %s: %.500s", status, code,
+		answer);
 	if (code == NULL)
 		return;
-	snprintf(member, sizeof(member), "\"status\":%d,\"code\":\"%s\",\"detail\":\"", status, code);
+	snprintf(member, sizeof(member), "\"status\":%d,\"code\":\"%s\",\"detail\":\"", status,
+		code);
 	ck_assert_msg(strstr(answer, member) != NULL, "not %s: %.500s", member, answer);
 	ck_assert_ptr_nonnull(strstr(answer, "{\"type\":\"about:blank\",\"title\":\""));
 	ck_assert_ptr_nonnull(strstr(answer, "\r\nContent-Type: application/problem+json\r\n"));
@@ -53,8 +53,7 @@ check_answer(const char *answer, int status, const char *code)
 	ck_assert_ptr_null(strstr(answer, "<HTML>"));
 }
 
-static void
-check_has(const char *answer, const char *text)
+static void check_has(const char *answer, const char *text)
 {
 	ck_assert_msg(strstr(answer, text) != NULL, "no %s in: %.600s", text, answer);
 }
@@ -65,7 +64,9 @@ static const struct {
 	int status;
 	const char *code;
 } ladder[] = {
-	{ "POST /nowhere HTTP/1.1\r\n" HOST CLOSE "Content-Type: text/plain\r\nContent-Length: 1\r\n\r\n{", 404, "no_such_route" },
+	{ "POST /nowhere HTTP/1.1\r\n" HOST CLOSE
+	  "Content-Type: text/plain\r\nContent-Length: 1\r\n\r\n{",
+		404, "no_such_route" },
 	{ "GET /things HTTP/1.1\r\n" HOST CLOSE "\r\n", 404, "no_such_route" },
 	{ "GET /things/1/2 HTTP/1.1\r\n" HOST CLOSE "\r\n", 404, "no_such_route" },
 	{ "GET /things/ HTTP/1.1\r\n" HOST CLOSE "\r\n", 404, "no_such_route" },
@@ -76,15 +77,25 @@ static const struct {
 	{ "OPTIONS /open HTTP/1.1\r\n" HOST CLOSE "\r\n", 405, "method_not_allowed" },
 	{ "GET /things/special HTTP/1.1\r\n" HOST CLOSE "\r\n", 405, "method_not_allowed" },
 	{ "POST / HTTP/1.1\r\n" HOST CLOSE "\r\n", 405, "method_not_allowed" },
-	{ "PUT /things/x HTTP/1.1\r\n" HOST CLOSE "Content-Type: text/plain\r\nContent-Length: 1\r\n\r\n{", 401, "bad_token" },
-	{ "GET /things/1 HTTP/1.1\r\n" HOST CLOSE "Authorization: Basic eDp5\r\n\r\n", 401, "bad_token" },
-	{ "GET /things/1 HTTP/1.1\r\n" HOST CLOSE "Authorization: Bearer " BAD_TOKEN "\r\n\r\n", 401, "bad_token" },
-	{ "GET /things/1 HTTP/1.1\r\n" HOST CLOSE "Authorization: Bearer " GOOD_TOKEN "a\r\n\r\n", 401, "bad_token" },
-	{ "GET /things/1 HTTP/1.1\r\n" HOST CLOSE "Authorization: Bearer " AWAY_TOKEN "\r\n\r\n", 503, "unavailable" },
-	{ "PUT /things/x HTTP/1.1\r\n" HOST CLOSE BEARER "Content-Type: text/plain\r\nContent-Length: 1\r\n\r\n{", 415, "not_json" },
-	{ "PUT /things/x HTTP/1.1\r\n" HOST CLOSE BEARER "Content-Length: 1\r\n\r\n{", 415, "not_json" },
-	{ "PUT /things/x HTTP/1.1\r\n" HOST CLOSE BEARER "Content-Type: application/jsonx\r\nContent-Length: 1\r\n\r\n{", 415,
-	    "not_json" },
+	{ "PUT /things/x HTTP/1.1\r\n" HOST CLOSE
+	  "Content-Type: text/plain\r\nContent-Length: 1\r\n\r\n{",
+		401, "bad_token" },
+	{ "GET /things/1 HTTP/1.1\r\n" HOST CLOSE "Authorization: Basic eDp5\r\n\r\n", 401,
+		"bad_token" },
+	{ "GET /things/1 HTTP/1.1\r\n" HOST CLOSE "Authorization: Bearer " BAD_TOKEN "\r\n\r\n",
+		401, "bad_token" },
+	{ "GET /things/1 HTTP/1.1\r\n" HOST CLOSE "Authorization: Bearer " GOOD_TOKEN "a\r\n\r\n",
+		401, "bad_token" },
+	{ "GET /things/1 HTTP/1.1\r\n" HOST CLOSE "Authorization: Bearer " AWAY_TOKEN "\r\n\r\n",
+		503, "unavailable" },
+	{ "PUT /things/x HTTP/1.1\r\n" HOST CLOSE BEARER
+	  "Content-Type: text/plain\r\nContent-Length: 1\r\n\r\n{",
+		415, "not_json" },
+	{ "PUT /things/x HTTP/1.1\r\n" HOST CLOSE BEARER "Content-Length: 1\r\n\r\n{", 415,
+		"not_json" },
+	{ "PUT /things/x HTTP/1.1\r\n" HOST CLOSE BEARER
+	  "Content-Type: application/jsonx\r\nContent-Length: 1\r\n\r\n{",
+		415, "not_json" },
 	{ "PUT /things/x HTTP/1.1\r\n" HOST CLOSE BEARER BODY(1) "{", 400, "bad_json" },
 	{ "PUT /things/x HTTP/1.1\r\n" HOST CLOSE BEARER BODY(2) "[]", 400, "bad_json" },
 	{ "PUT /things/x HTTP/1.1\r\n" HOST CLOSE BEARER BODY(4) "null", 400, "bad_json" },
@@ -101,7 +112,8 @@ static const struct {
 	{ "GET /search?q=a%00b HTTP/1.1\r\n" HOST CLOSE BEARER "\r\n", 422, "invalid" },
 	{ "GET /search?q=%ff HTTP/1.1\r\n" HOST CLOSE BEARER "\r\n", 422, "invalid" },
 	{ "GET /names/a%27b HTTP/1.1\r\n" HOST CLOSE BEARER "\r\n", 404, "no_such_user" },
-	{ "GET /open HTTP/1.1\r\n" HOST CLOSE "Expect: the impossible\r\n\r\n", 417, "expectation_failed" },
+	{ "GET /open HTTP/1.1\r\n" HOST CLOSE "Expect: the impossible\r\n\r\n", 417,
+		"expectation_failed" },
 };
 
 START_TEST(the_first_rule_broken_is_the_answer)
@@ -110,7 +122,8 @@ START_TEST(the_first_rule_broken_is_the_answer)
 }
 END_TEST
 
-/* What evhttp refuses by itself is answered by us all the same, and what it lets pass, RFC 9112 may not. */
+/* What evhttp refuses by itself is answered by us all the same, and what it lets pass, RFC 9112 may
+ * not. */
 static const struct {
 	const char *request;
 	int status;
@@ -129,26 +142,45 @@ static const struct {
 	{ "get /open HTTP/1.1\r\n" HOST "\r\n", 501, "not_implemented" },
 	{ "TRACE /open HTTP/1.1\r\n" HOST "\r\n", 501, "not_implemented" },
 	{ "CONNECT open:80 HTTP/1.1\r\n" HOST "\r\n", 501, "not_implemented" },
-	{ "POST /open HTTP/1.1\r\n" HOST "Expect: the impossible\r\n" JSON "Content-Length: 2\r\n\r\n{}", 417, "expectation_failed" },
-	{ "POST /open HTTP/1.1\r\n" HOST JSON "Content-Length: 2000000\r\n\r\n{", 413, "too_large" },
-	{ "POST /open HTTP/1.1\r\n" HOST JSON "Content-Length: 99999999999999999999\r\n\r\n{", 413, "too_large" },
-	{ "POST /open HTTP/1.1\r\n" HOST JSON "Expect: 100-continue\r\nContent-Length: 2000000\r\n\r\n", 413, "too_large" },
-	{ "POST /open HTTP/1.1\r\n" HOST JSON "Transfer-Encoding: chunked\r\n\r\n1f0000\r\n{", 413, "too_large" },
-	{ "POST /open HTTP/1.1\r\n" HOST JSON "Transfer-Encoding: chunked\r\n\r\nnonsense\r\n", 413, "too_large" },
+	{ "POST /open HTTP/1.1\r\n" HOST "Expect: the impossible\r\n" JSON
+	  "Content-Length: 2\r\n\r\n{}",
+		417, "expectation_failed" },
+	{ "POST /open HTTP/1.1\r\n" HOST JSON "Content-Length: 2000000\r\n\r\n{", 413,
+		"too_large" },
+	{ "POST /open HTTP/1.1\r\n" HOST JSON "Content-Length: 99999999999999999999\r\n\r\n{", 413,
+		"too_large" },
+	{ "POST /open HTTP/1.1\r\n" HOST JSON
+	  "Expect: 100-continue\r\nContent-Length: 2000000\r\n\r\n",
+		413, "too_large" },
+	{ "POST /open HTTP/1.1\r\n" HOST JSON "Transfer-Encoding: chunked\r\n\r\n1f0000\r\n{", 413,
+		"too_large" },
+	{ "POST /open HTTP/1.1\r\n" HOST JSON "Transfer-Encoding: chunked\r\n\r\nnonsense\r\n", 413,
+		"too_large" },
 	{ "POST /open HTTP/1.1\r\n" HOST JSON "Content-Length: -1\r\n\r\n{}", 400, "bad_request" },
 	{ "POST /open HTTP/1.1\r\n" HOST JSON "Content-Length: 1x\r\n\r\n{}", 400, "bad_request" },
 	{ "POST /open HTTP/1.1\r\n" HOST JSON "Content-Length: +2\r\n\r\n{}", 400, "bad_request" },
-	{ "POST /open HTTP/1.1\r\n" HOST JSON "Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}", 400, "bad_request" },
-	{ "POST /open HTTP/1.1\r\n" HOST JSON "Content-Length: 12\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 400,
-	    "bad_request" },
-	{ "POST /open HTTP/1.1\r\n" HOST JSON "Transfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 400,
-	    "bad_request" },
-	{ "POST /open HTTP/1.1\r\n" HOST JSON "Transfer-Encoding: gzip, chunked\r\n\r\n", 400, "bad_request" },
-	{ "POST /open HTTP/1.1\r\n" HOST JSON "Transfer-Encoding: gzip, chunked\r\n\r\n{}   ", 400, "bad_request" },
-	{ "POST /open HTTP/1.1\r\n" HOST JSON "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\nabc", 400, "bad_request" },
-	{ "GET /open HTTP/1.1\r\n" HOST "\r\nPOST /open HTTP/1.1\r\n" HOST JSON "Transfer-Encoding:chunked,chunked\r\n\r\n", 200, NULL },
-	{ "POST /open HTTP/1.1\r\n" HOST JSON "Transfer-Encoding: identity\r\n\r\n", 400, "bad_request" },
-	{ "POST /open HTTP/1.0\r\n" JSON "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 400, "bad_request" },
+	{ "POST /open HTTP/1.1\r\n" HOST JSON "Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}",
+		400, "bad_request" },
+	{ "POST /open HTTP/1.1\r\n" HOST JSON
+	  "Content-Length: 12\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+		400, "bad_request" },
+	{ "POST /open HTTP/1.1\r\n" HOST JSON
+	  "Transfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+		400, "bad_request" },
+	{ "POST /open HTTP/1.1\r\n" HOST JSON "Transfer-Encoding: gzip, chunked\r\n\r\n", 400,
+		"bad_request" },
+	{ "POST /open HTTP/1.1\r\n" HOST JSON "Transfer-Encoding: gzip, chunked\r\n\r\n{}   ", 400,
+		"bad_request" },
+	{ "POST /open HTTP/1.1\r\n" HOST JSON
+	  "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\nabc",
+		400, "bad_request" },
+	{ "GET /open HTTP/1.1\r\n" HOST "\r\nPOST /open HTTP/1.1\r\n" HOST JSON
+	  "Transfer-Encoding:chunked,chunked\r\n\r\n",
+		200, NULL },
+	{ "POST /open HTTP/1.1\r\n" HOST JSON "Transfer-Encoding: identity\r\n\r\n", 400,
+		"bad_request" },
+	{ "POST /open HTTP/1.0\r\n" JSON "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+		400, "bad_request" },
 	{ "POST /open HTTP/1.1\r\n" HOST JSON "Content-Length : 2\r\n\r\n{}", 400, "bad_request" },
 	{ "HEAD /open HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\n{}", 400, "bad_request" },
 	{ "GET /open HTTP/1.1\r\n\r\n", 400, "bad_request" },
@@ -157,48 +189,65 @@ static const struct {
 
 START_TEST(what_is_not_http_is_a_problem_and_the_end_of_the_connection)
 {
-	const char *answer = peer_talk(broken[_i].request);	/* so it is closed */
+	const char *answer = peer_talk(broken[_i].request); /* so it is closed */
 
 	/* The answer to a HEAD has no body to look at. */
-	ck_assert_ptr_null(strstr(answer, "in time"));	/* it is not the clock that found it */
-	check_answer(answer, broken[_i].status, strncmp(broken[_i].request, "HEAD", 4) != 0 ? broken[_i].code : NULL);
+	ck_assert_ptr_null(strstr(answer, "in time")); /* it is not the clock that found it */
+	check_answer(answer, broken[_i].status,
+		strncmp(broken[_i].request, "HEAD", 4) != 0 ? broken[_i].code : NULL);
 	check_has(answer, "\r\nConnection: close\r\n");
 }
 END_TEST
 
 START_TEST(a_405_says_what_is_allowed_and_a_401_how_to_ask)
 {
-	check_has(peer_talk("DELETE /things/1 HTTP/1.1\r\n" HOST CLOSE "\r\n"), "\r\nAllow: GET, HEAD, PUT\r\n");
-	check_has(peer_talk("DELETE /open HTTP/1.1\r\n" HOST CLOSE "\r\n"), "\r\nAllow: GET, HEAD, POST\r\n");
-	check_has(peer_talk("GET /things/1 HTTP/1.1\r\n" HOST CLOSE "\r\n"), "\r\nWWW-Authenticate: Bearer\r\n");
-	check_has(peer_talk("GET /things/1 HTTP/1.1\r\n" HOST CLOSE "Authorization: Bearer " AWAY_TOKEN "\r\n\r\n"),
-	    "\r\nRetry-After: 1\r\n");
+	check_has(peer_talk("DELETE /things/1 HTTP/1.1\r\n" HOST CLOSE "\r\n"),
+		"\r\nAllow: GET, HEAD, PUT\r\n");
+	check_has(peer_talk("DELETE /open HTTP/1.1\r\n" HOST CLOSE "\r\n"),
+		"\r\nAllow: GET, HEAD, POST\r\n");
+	check_has(peer_talk("GET /things/1 HTTP/1.1\r\n" HOST CLOSE "\r\n"),
+		"\r\nWWW-Authenticate: Bearer\r\n");
+	check_has(peer_talk("GET /things/1 HTTP/1.1\r\n" HOST CLOSE
+			    "Authorization: Bearer " AWAY_TOKEN "\r\n\r\n"),
+		"\r\nRetry-After: 1\r\n");
 }
 END_TEST
 
 START_TEST(a_422_names_each_field)
 {
 	check_has(peer_talk("GET /search?limit=51 HTTP/1.1\r\n" HOST CLOSE BEARER "\r\n"),
-	    "\"errors\":[{\"field\":\"limit\",\"detail\":\"must be a whole number from 1 to 50\"},"
-	    "{\"field\":\"q\",\"detail\":\"is missing\"}]}");
+		"\"errors\":[{\"field\":\"limit\",\"detail\":\"must be a whole number from 1 to "
+		"50\"},"
+		"{\"field\":\"q\",\"detail\":\"is missing\"}]}");
 }
 END_TEST
 
 START_TEST(path_query_and_body_reach_the_handler)
 {
-	const char *a = peer_talk("PUT /things/%31%32 HTTP/1.1\r\n" HOST CLOSE BEARER BODY(16) "{\"name\":\"b\\\"ob\"}");
+	const char *a = peer_talk("PUT /things/%31%32 HTTP/1.1\r\n" HOST CLOSE BEARER BODY(
+		16) "{\"name\":\"b\\\"ob\"}");
 
 	check_answer(a, 200, NULL);
 	check_has(a, "\r\nContent-Type: application/json\r\n");
 	check_has(a, "\r\nCache-Control: no-store\r\n");
-	check_has(a, "{\"user\":7,\"address\":\"127.0.0.1\",\"https\":false,\"number\":12,\"text\":\"b\\\"ob\"}");
-	check_has(peer_talk("GET /search?limit=5&x=%&q=a%20b+c%26&q=d HTTP/1.1\r\n" HOST CLOSE BEARER "\r\n"),
-	    "\"number\":5,\"text\":\"a b c&\"}");
-	check_has(peer_talk("GET /names/Bob_1 HTTP/1.1\r\n" HOST CLOSE BEARER "\r\n"), "\"text\":\"bob_1\"}");
-	check_has(peer_talk("POST /things/special HTTP/1.1\r\n" HOST CLOSE BEARER "\r\n"), "\"number\":0,\"text\":\"\"}");
-	check_answer(peer_talk("POST /nothing HTTP/1.1\r\n" HOST CLOSE BEARER "Content-Length: 5\r\n\r\nwhat?"), 204, NULL);
+	check_has(a,
+		"{\"user\":7,\"address\":\"127.0.0.1\",\"https\":false,\"number\":12,\"text\":"
+		"\"b\\\"ob\"}");
+	check_has(
+		peer_talk("GET /search?limit=5&x=%&q=a%20b+c%26&q=d HTTP/1.1\r\n" HOST CLOSE BEARER
+			  "\r\n"),
+		"\"number\":5,\"text\":\"a b c&\"}");
+	check_has(peer_talk("GET /names/Bob_1 HTTP/1.1\r\n" HOST CLOSE BEARER "\r\n"),
+		"\"text\":\"bob_1\"}");
+	check_has(peer_talk("POST /things/special HTTP/1.1\r\n" HOST CLOSE BEARER "\r\n"),
+		"\"number\":0,\"text\":\"\"}");
+	check_answer(peer_talk("POST /nothing HTTP/1.1\r\n" HOST CLOSE BEARER
+			       "Content-Length: 5\r\n\r\nwhat?"),
+		204, NULL);
 	check_answer(peer_talk("POST /open HTTP/1.1\r\n" HOST CLOSE
-	    "Content-Type: Application/JSON;charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n"), 200, NULL);
+			       "Content-Type: Application/JSON;charset=utf-8\r\nTransfer-Encoding: "
+			       "chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n"),
+		200, NULL);
 }
 END_TEST
 
@@ -213,8 +262,7 @@ START_TEST(a_head_has_the_length_and_no_body)
 END_TEST
 
 /* So many bytes of x behind a head, and "{}" before them. */
-static const char *
-talk_with_body(const char *head, size_t len)
+static const char *talk_with_body(const char *head, size_t len)
 {
 	struct buf b = BUF_EMPTY;
 	int fd = peer_connect();
@@ -235,11 +283,15 @@ talk_with_body(const char *head, size_t len)
 START_TEST(a_body_may_have_1_mib)
 {
 	check_answer(talk_with_body("POST /open HTTP/1.1\r\n" HOST CLOSE JSON, 1 << 20), 200, NULL);
-	check_answer(talk_with_body("POST /open HTTP/1.1\r\n" HOST CLOSE JSON, (1 << 20) + 1), 413, "too_large");
+	check_answer(talk_with_body("POST /open HTTP/1.1\r\n" HOST CLOSE JSON, (1 << 20) + 1), 413,
+		"too_large");
 	/* Just above it, what comes before 413 in the contract's order still does. */
-	check_answer(talk_with_body("POST /open HTTP/1.1\r\n" HOST CLOSE, (1 << 20) + 1), 415, "not_json");
-	check_answer(talk_with_body("POST /nowhere HTTP/1.1\r\n" HOST CLOSE JSON, (1 << 20) + 1), 404, "no_such_route");
-	check_answer(talk_with_body("POST /open HTTP/1.1\r\n" HOST CLOSE JSON, 3 << 20), 413, "too_large");
+	check_answer(talk_with_body("POST /open HTTP/1.1\r\n" HOST CLOSE, (1 << 20) + 1), 415,
+		"not_json");
+	check_answer(talk_with_body("POST /nowhere HTTP/1.1\r\n" HOST CLOSE JSON, (1 << 20) + 1),
+		404, "no_such_route");
+	check_answer(talk_with_body("POST /open HTTP/1.1\r\n" HOST CLOSE JSON, 3 << 20), 413,
+		"too_large");
 }
 END_TEST
 
@@ -259,8 +311,7 @@ START_TEST(a_chunked_body_without_end_is_413)
 }
 END_TEST
 
-static const char *
-talk_with_head(const char *start, const char *line, int n)
+static const char *talk_with_head(const char *start, const char *line, int n)
 {
 	struct buf b = BUF_EMPTY;
 	const char *answer;
@@ -279,19 +330,24 @@ START_TEST(a_head_may_have_16_kib)
 	static char line[1024];
 
 	memset(line, 'x', sizeof(line) - 1);
-	check_answer(talk_with_head("GET /open HTTP/1.1\r\n" HOST CLOSE "X-Pad: ", line, 15), 200, NULL);
-	check_answer(talk_with_head("GET /open HTTP/1.1\r\n" HOST "X-Pad: ", line, 17), 431, "headers_too_large");
+	check_answer(
+		talk_with_head("GET /open HTTP/1.1\r\n" HOST CLOSE "X-Pad: ", line, 15), 200, NULL);
+	check_answer(talk_with_head("GET /open HTTP/1.1\r\n" HOST "X-Pad: ", line, 17), 431,
+		"headers_too_large");
 	check_answer(talk_with_head("GET /", line, 17), 431, "headers_too_large");
-	check_answer(talk_with_head("GET /open HTTP/1.1\r\n" HOST, "X-Pad: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n", 1000), 431,
-	    "headers_too_large");
+	check_answer(talk_with_head("GET /open HTTP/1.1\r\n" HOST,
+			     "X-Pad: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n", 1000),
+		431, "headers_too_large");
 	/* A broken head is a broken head, however much comes behind it. */
-	check_answer(talk_with_head("GET /open HTTP/1.1\r\nno colon\r\n", line, 40), 400, "bad_request");
+	check_answer(
+		talk_with_head("GET /open HTTP/1.1\r\nno colon\r\n", line, 40), 400, "bad_request");
 }
 END_TEST
 
 START_TEST(a_request_that_does_not_end_is_told_so_and_an_idle_connection_stays)
 {
-	int idle = peer_connect(), used = peer_connect(), slow = peer_connect(), body = peer_connect(), after = peer_connect();
+	int idle = peer_connect(), used = peer_connect(), slow = peer_connect(),
+	    body = peer_connect(), after = peer_connect();
 
 	peer_send_str(used, "GET /open HTTP/1.1\r\n" HOST "\r\n");
 	check_answer(peer_read_answer(used), 200, NULL);
@@ -323,7 +379,7 @@ START_TEST(an_answer_that_takes_longer_than_a_request_may_is_no_slow_request)
 {
 	int fd = peer_connect();
 
-	for (int i = 0; i < 3; i++) {	/* 200 ms each */
+	for (int i = 0; i < 3; i++) { /* 200 ms each */
 		peer_send_str(fd, "GET /late HTTP/1.1\r\n" HOST "\r\n");
 		check_has(peer_read_answer(fd), "{\"late\":true}");
 	}
@@ -335,23 +391,27 @@ START_TEST(requests_in_one_burst_are_answered_in_order)
 {
 	int fd = peer_connect();
 
-	peer_send_str(fd, "GET /late HTTP/1.1\r\n" HOST "\r\n"
-	    "GET /things/1 HTTP/1.1\r\n" HOST "Authorization: Bearer " SLOW_TOKEN "\r\n\r\n"
-	    "POST /open HTTP/1.1\r\n" HOST BODY(2) "{}GET /nowhere HTTP/1.1\r\n" HOST "\r\nGET /things/2 HTTP/1.1\r\n" HOST BEARER CLOSE
-	    "\r\nGET /things/3 HTTP/1.1\r\n" HOST BEARER "\r\n");
+	peer_send_str(fd,
+		"GET /late HTTP/1.1\r\n" HOST "\r\n"
+		"GET /things/1 HTTP/1.1\r\n" HOST "Authorization: Bearer " SLOW_TOKEN "\r\n\r\n"
+		"POST /open HTTP/1.1\r\n" HOST BODY(
+			2) "{}GET /nowhere HTTP/1.1\r\n" HOST
+			   "\r\nGET /things/2 HTTP/1.1\r\n" HOST BEARER CLOSE
+			   "\r\nGET /things/3 HTTP/1.1\r\n" HOST BEARER "\r\n");
 	check_has(peer_read_answer(fd), "{\"late\":true}");
 	check_has(peer_read_answer(fd), "\"number\":1,");
 	check_has(peer_read_answer(fd), "\"number\":0,");
 	check_answer(peer_read_answer(fd), 404, "no_such_route");
 	check_has(peer_read_answer(fd), "\"number\":2,");
-	ck_assert_str_eq(peer_read_all(fd), "");	/* nothing behind the close that was asked for */
+	ck_assert_str_eq(peer_read_all(fd), ""); /* nothing behind the close that was asked for */
 	close(fd);
 }
 END_TEST
 
 START_TEST(close_is_found_among_others_and_http_1_0_closes_unless_asked)
 {
-	check_answer(peer_talk("GET /open HTTP/1.1\r\n" HOST "Connection: TE, close\r\n\r\n"), 200, NULL);
+	check_answer(peer_talk("GET /open HTTP/1.1\r\n" HOST "Connection: TE, close\r\n\r\n"), 200,
+		NULL);
 	ck_assert_ptr_nonnull(strstr(peer_talk("GET /open HTTP/1.0\r\n\r\n"), "\"number\":0"));
 }
 END_TEST
@@ -361,11 +421,15 @@ START_TEST(a_client_that_asks_is_told_to_continue)
 {
 	int fd = peer_connect();
 
-	peer_send_str(fd, "POST /open HTTP/1.1\r\n" HOST JSON "Expect: 100-continue\r\nContent-Length: 12\r\n\r\n");
+	peer_send_str(fd,
+		"POST /open HTTP/1.1\r\n" HOST JSON
+		"Expect: 100-continue\r\nContent-Length: 12\r\n\r\n");
 	ck_assert_str_eq(peer_read_answer(fd), "HTTP/1.1 100 Continue\r\n\r\n");
 	peer_send_str(fd, "{\"number\":3}");
 	check_has(peer_read_answer(fd), "\"number\":3,");
-	peer_send_str(fd, "POST /open HTTP/1.1\r\n" HOST JSON "Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n");
+	peer_send_str(fd,
+		"POST /open HTTP/1.1\r\n" HOST JSON
+		"Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n");
 	ck_assert_str_eq(peer_read_answer(fd), "HTTP/1.1 100 Continue\r\n\r\n");
 	peer_send_str(fd, "not a length\r\n");
 	check_answer(peer_read_all(fd), 413, "too_large");
@@ -375,14 +439,19 @@ END_TEST
 
 START_TEST(clients_that_leave_at_any_moment_hurt_nobody_and_are_counted_off)
 {
-	static const char *const pieces[] = { "", "G", "GET /open HTTP/1.1\r\n", "GET /late HTTP/1.1\r\n" HOST "\r\n",
+	static const char *const pieces[] = { "", "G", "GET /open HTTP/1.1\r\n",
+		"GET /late HTTP/1.1\r\n" HOST "\r\n",
 		"GET /things/1 HTTP/1.1\r\n" HOST "Authorization: Bearer " SLOW_TOKEN "\r\n\r\n",
 		"GET /large HTTP/1.1\r\n" HOST "\r\n", "NONSENSE\r\n\r\n",
 		"POST /open HTTP/1.1\r\n" HOST JSON "Content-Length: 100\r\n\r\n{",
-		"POST /open HTTP/1.1\r\n" HOST JSON "Expect: 100-continue\r\nContent-Length: 100\r\n\r\n",
-		"GET /large HTTP/1.1\r\n" HOST "\r\nGET /large HTTP/1.1\r\n" HOST "\r\nGET /late HTTP/1.1\r\n" HOST "\r\n",
-		"GET /ws HTTP/1.1\r\n" HOST "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer " SLOW_TOKEN "\r\n\r\n" };
+		"POST /open HTTP/1.1\r\n" HOST JSON
+		"Expect: 100-continue\r\nContent-Length: 100\r\n\r\n",
+		"GET /large HTTP/1.1\r\n" HOST "\r\nGET /large HTTP/1.1\r\n" HOST
+		"\r\nGET /late HTTP/1.1\r\n" HOST "\r\n",
+		"GET /ws HTTP/1.1\r\n" HOST
+		"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer " SLOW_TOKEN
+		"\r\n\r\n" };
 	const struct linger reset = { 1, 0 };
 
 	for (size_t i = 0; i < 4 * sizeof(pieces) / sizeof(pieces[0]); i++) {
@@ -404,7 +473,8 @@ START_TEST(a_large_answer_arrives_whole_at_a_slow_reader)
 	int fd = peer_connect();
 	const char *a;
 
-	peer_send_str(fd, "GET /large HTTP/1.1\r\n" HOST "\r\nGET /open HTTP/1.1\r\n" HOST CLOSE "\r\n");
+	peer_send_str(
+		fd, "GET /large HTTP/1.1\r\n" HOST "\r\nGET /open HTTP/1.1\r\n" HOST CLOSE "\r\n");
 	usleep(2 * PEER_REQUEST_MS * 1000);
 	a = peer_read_answer(fd);
 	ck_assert_uint_ge(strlen(a), 4 << 20);
@@ -418,26 +488,36 @@ START_TEST(a_cookie_serves_in_place_of_the_header_but_changes_nothing_from_elsew
 {
 #define COOKIE "Cookie: a=b; parley_session=" GOOD_TOKEN "; c=d\r\n"
 #define NOTHING "POST /nothing HTTP/1.1\r\n" HOST CLOSE COOKIE
-	check_has(peer_talk("GET /things/1 HTTP/1.1\r\n" HOST CLOSE COOKIE "Origin: https://evil.example\r\n\r\n"), "\"user\":7,");
+	check_has(peer_talk("GET /things/1 HTTP/1.1\r\n" HOST CLOSE COOKIE
+			    "Origin: https://evil.example\r\n\r\n"),
+		"\"user\":7,");
 	check_answer(peer_talk(NOTHING "\r\n"), 403, "bad_origin");
 	check_answer(peer_talk(NOTHING "Origin: https://evil.example\r\n\r\n"), 403, "bad_origin");
 	check_answer(peer_talk(NOTHING "Origin: null\r\n\r\n"), 403, "bad_origin");
 	check_answer(peer_talk(NOTHING "Origin: https://chat.example\r\n\r\n"), 403, "bad_origin");
 	check_answer(peer_talk(NOTHING "Origin: http://chat.example\r\n\r\n"), 204, NULL);
 	check_answer(peer_talk(NOTHING "Origin: https://ally.example\r\n\r\n"), 204, NULL);
-	check_answer(peer_talk(NOTHING "Origin: https://chat.example\r\nX-Forwarded-Proto: https\r\n\r\n"), 204, NULL);
+	check_answer(peer_talk(NOTHING
+			     "Origin: https://chat.example\r\nX-Forwarded-Proto: https\r\n\r\n"),
+		204, NULL);
 	/* With the header the origin does not matter: no page elsewhere can send it. */
-	check_answer(peer_talk("POST /nothing HTTP/1.1\r\n" HOST CLOSE BEARER "Origin: https://evil.example\r\n\r\n"), 204, NULL);
-	check_answer(peer_talk("GET /things/1 HTTP/1.1\r\n" HOST CLOSE "Cookie: parley_session=x\r\n\r\n"), 401, "bad_token");
-	check_answer(peer_talk("GET /things/1 HTTP/1.1\r\n" HOST CLOSE COOKIE "Authorization: Bearer " BAD_TOKEN "\r\n\r\n"), 401,
-	    "bad_token");
+	check_answer(peer_talk("POST /nothing HTTP/1.1\r\n" HOST CLOSE BEARER
+			       "Origin: https://evil.example\r\n\r\n"),
+		204, NULL);
+	check_answer(peer_talk("GET /things/1 HTTP/1.1\r\n" HOST CLOSE
+			       "Cookie: parley_session=x\r\n\r\n"),
+		401, "bad_token");
+	check_answer(peer_talk("GET /things/1 HTTP/1.1\r\n" HOST CLOSE COOKIE
+			       "Authorization: Bearer " BAD_TOKEN "\r\n\r\n"),
+		401, "bad_token");
 }
 END_TEST
 
 START_TEST(a_trusted_proxy_is_believed)
 {
-	const char *a = peer_talk("GET /open HTTP/1.1\r\n" HOST CLOSE
-	    "X-Forwarded-For: 192.0.2.66, 203.0.113.9\r\nX-Forwarded-Proto: https\r\n\r\n");
+	const char *a = peer_talk(
+		"GET /open HTTP/1.1\r\n" HOST CLOSE
+		"X-Forwarded-For: 192.0.2.66, 203.0.113.9\r\nX-Forwarded-Proto: https\r\n\r\n");
 
 	check_has(a, "\"address\":\"203.0.113.9\",\"https\":true,");
 }
@@ -445,7 +525,8 @@ END_TEST
 
 /* The upgrade. */
 
-#define WS_HEAD "GET /ws HTTP/1.1\r\n" HOST "Upgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n"
+#define WS_HEAD \
+	"GET /ws HTTP/1.1\r\n" HOST "Upgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n"
 #define WS_KEY "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 #define WS WS_HEAD "Sec-WebSocket-Version: 13\r\n" WS_KEY
 
@@ -455,18 +536,24 @@ static const struct {
 	const char *code;
 } handshakes[] = {
 	{ "GET /ws HTTP/1.1\r\n" HOST CLOSE "\r\n", 426, "upgrade_required" },
-	{ "GET /ws HTTP/1.1\r\n" HOST "Upgrade: websocket\r\nConnection: close\r\nSec-WebSocket-Version: 13\r\n" WS_KEY "\r\n", 426,
-	    "upgrade_required" },
-	{ "GET /ws HTTP/1.0\r\n" HOST "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n" WS_KEY "\r\n", 426,
-	    "upgrade_required" },
+	{ "GET /ws HTTP/1.1\r\n" HOST
+	  "Upgrade: websocket\r\nConnection: close\r\nSec-WebSocket-Version: 13\r\n" WS_KEY "\r\n",
+		426, "upgrade_required" },
+	{ "GET /ws HTTP/1.0\r\n" HOST
+	  "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n" WS_KEY
+	  "\r\n",
+		426, "upgrade_required" },
 	{ WS_HEAD CLOSE "Sec-WebSocket-Version: 8\r\n" WS_KEY "\r\n", 426, "upgrade_required" },
 	{ WS_HEAD CLOSE "Sec-WebSocket-Version: 13\r\n\r\n", 400, "bad_request" },
-	{ WS_HEAD CLOSE "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: c2hvcnQ=\r\n\r\n", 400, "bad_request" },
+	{ WS_HEAD CLOSE "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: c2hvcnQ=\r\n\r\n", 400,
+		"bad_request" },
 	{ "POST /ws HTTP/1.1\r\n" HOST CLOSE "\r\n", 405, "method_not_allowed" },
 	{ WS CLOSE "Origin: http://evil.example\r\n" BEARER "\r\n", 403, "bad_origin" },
 	{ WS CLOSE "Authorization: Bearer " BAD_TOKEN "\r\n\r\n", 401, "bad_token" },
-	{ WS CLOSE "Authorization: Bearer short\r\nCookie: parley_session=" GOOD_TOKEN "\r\n\r\n", 401, "bad_token" },
-	{ WS CLOSE "Sec-WebSocket-Protocol: parley.v1, bearer." BAD_TOKEN "\r\n\r\n", 401, "bad_token" },
+	{ WS CLOSE "Authorization: Bearer short\r\nCookie: parley_session=" GOOD_TOKEN "\r\n\r\n",
+		401, "bad_token" },
+	{ WS CLOSE "Sec-WebSocket-Protocol: parley.v1, bearer." BAD_TOKEN "\r\n\r\n", 401,
+		"bad_token" },
 	{ WS CLOSE "Cookie: parley_session=" BAD_TOKEN "\r\n\r\n", 401, "bad_token" },
 	{ WS CLOSE "Authorization: Bearer " AWAY_TOKEN "\r\n\r\n", 503, "unavailable" },
 	{ WS CLOSE "Authorization: Bearer " FULL_TOKEN "\r\n\r\n", 429, "too_many_sockets" },
@@ -489,13 +576,21 @@ static const struct {
 	const char *told;
 } upgrades[] = {
 	{ WS "\r\n", "subprotocol=none token=0 user=0 address=127.0.0.1 bytes=" },
-	{ WS "\r\nthese came behind", "subprotocol=none token=0 user=0 address=127.0.0.1 bytes=these came behind" },
-	{ WS BEARER "Origin: http://chat.example\r\n\r\nso did these", "subprotocol=none token=70 user=7 address=127.0.0.1 bytes=so did these" },
-	{ WS "Sec-WebSocket-Protocol: parley.v1\r\n\r\n", "subprotocol=parley.v1 token=0 user=0 address=127.0.0.1 bytes=" },
-	{ WS "Sec-WebSocket-Protocol: chat, parley.v1 , bearer." GOOD_TOKEN "\r\n\r\n", "subprotocol=parley.v1 token=70 user=7 address=127.0.0.1 bytes=" },
-	{ WS "Sec-WebSocket-Protocol: parley.v1\r\nSec-WebSocket-Protocol: bearer." SLOW_TOKEN "\r\n\r\n", "subprotocol=parley.v1 token=70 user=7 address=127.0.0.1 bytes=" },
-	{ WS "Cookie: parley_session=" GOOD_TOKEN "\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n", "subprotocol=none token=70 user=7 address=203.0.113.9 bytes=" },
-	{ WS "Authorization: Bearer " SLOW_TOKEN "\r\n\r\nlate", "subprotocol=none token=70 user=7 address=127.0.0.1 bytes=late" },
+	{ WS "\r\nthese came behind",
+		"subprotocol=none token=0 user=0 address=127.0.0.1 bytes=these came behind" },
+	{ WS BEARER "Origin: http://chat.example\r\n\r\nso did these",
+		"subprotocol=none token=70 user=7 address=127.0.0.1 bytes=so did these" },
+	{ WS "Sec-WebSocket-Protocol: parley.v1\r\n\r\n",
+		"subprotocol=parley.v1 token=0 user=0 address=127.0.0.1 bytes=" },
+	{ WS "Sec-WebSocket-Protocol: chat, parley.v1 , bearer." GOOD_TOKEN "\r\n\r\n",
+		"subprotocol=parley.v1 token=70 user=7 address=127.0.0.1 bytes=" },
+	{ WS "Sec-WebSocket-Protocol: parley.v1\r\nSec-WebSocket-Protocol: bearer." SLOW_TOKEN
+	     "\r\n\r\n",
+		"subprotocol=parley.v1 token=70 user=7 address=127.0.0.1 bytes=" },
+	{ WS "Cookie: parley_session=" GOOD_TOKEN "\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n",
+		"subprotocol=none token=70 user=7 address=203.0.113.9 bytes=" },
+	{ WS "Authorization: Bearer " SLOW_TOKEN "\r\n\r\nlate",
+		"subprotocol=none token=70 user=7 address=127.0.0.1 bytes=late" },
 };
 
 START_TEST(a_handshake_hands_the_socket_on_with_all_that_came_behind_it)
@@ -542,7 +637,8 @@ START_TEST(too_many_requests_of_one_user_or_address_are_429)
 	}
 	ck_assert_int_ge(good, 200);
 	ck_assert_int_lt(good, 10000);
-	check_answer(peer_talk("GET /open HTTP/1.1\r\n" HOST CLOSE "\r\n"), 200, NULL);	/* another's bucket */
+	check_answer(peer_talk("GET /open HTTP/1.1\r\n" HOST CLOSE "\r\n"), 200,
+		NULL); /* another's bucket */
 	close(fd);
 }
 END_TEST
@@ -554,7 +650,7 @@ START_TEST(who_stops_still_answers_what_is_in_hand)
 	peer_send_str(fd, "GET /late HTTP/1.1\r\n" HOST "\r\n");
 	ck_assert(peer_has_connections(1));
 	peer_accept_no_more();
-	check_has(peer_read_all(fd), "{\"late\":true}");	/* and closes */
+	check_has(peer_read_all(fd), "{\"late\":true}"); /* and closes */
 	close(fd);
 	ck_assert_uint_eq(peer_accepted(), 1);
 }
@@ -562,8 +658,8 @@ END_TEST
 
 START_TEST(an_end_with_requests_in_every_state_is_clean)
 {
-	static const char *const pieces[] = { "", "GET", "GET /late HTTP/1.1\r\n" HOST "\r\n", "GET /large HTTP/1.1\r\n" HOST "\r\n",
-		"NONSENSE\r\n\r\n" };
+	static const char *const pieces[] = { "", "GET", "GET /late HTTP/1.1\r\n" HOST "\r\n",
+		"GET /large HTTP/1.1\r\n" HOST "\r\n", "NONSENSE\r\n\r\n" };
 	int fd[5];
 
 	for (int i = 0; i < 5; i++) {
@@ -575,8 +671,7 @@ START_TEST(an_end_with_requests_in_every_state_is_clean)
 }
 END_TEST
 
-int
-main(void)
+int main(void)
 {
 	Suite *suite = suite_create("http");
 	TCase *tc = tcase_create("http"), *limited = tcase_create("limited");
@@ -585,8 +680,10 @@ main(void)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_loop_test(tc, the_first_rule_broken_is_the_answer, 0, sizeof(ladder) / sizeof(ladder[0]));
-	tcase_add_loop_test(tc, what_is_not_http_is_a_problem_and_the_end_of_the_connection, 0, sizeof(broken) / sizeof(broken[0]));
+	tcase_add_loop_test(
+		tc, the_first_rule_broken_is_the_answer, 0, sizeof(ladder) / sizeof(ladder[0]));
+	tcase_add_loop_test(tc, what_is_not_http_is_a_problem_and_the_end_of_the_connection, 0,
+		sizeof(broken) / sizeof(broken[0]));
 	tcase_add_test(tc, a_405_says_what_is_allowed_and_a_401_how_to_ask);
 	tcase_add_test(tc, a_422_names_each_field);
 	tcase_add_test(tc, path_query_and_body_reach_the_handler);
@@ -601,11 +698,13 @@ main(void)
 	tcase_add_test(tc, a_client_that_asks_is_told_to_continue);
 	tcase_add_test(tc, clients_that_leave_at_any_moment_hurt_nobody_and_are_counted_off);
 	tcase_add_test(tc, a_large_answer_arrives_whole_at_a_slow_reader);
-	tcase_add_test(tc, a_cookie_serves_in_place_of_the_header_but_changes_nothing_from_elsewhere);
+	tcase_add_test(
+		tc, a_cookie_serves_in_place_of_the_header_but_changes_nothing_from_elsewhere);
 	tcase_add_test(tc, a_trusted_proxy_is_believed);
-	tcase_add_loop_test(tc, a_handshake_that_is_not_right_is_refused, 0, sizeof(handshakes) / sizeof(handshakes[0]));
+	tcase_add_loop_test(tc, a_handshake_that_is_not_right_is_refused, 0,
+		sizeof(handshakes) / sizeof(handshakes[0]));
 	tcase_add_loop_test(tc, a_handshake_hands_the_socket_on_with_all_that_came_behind_it, 0,
-	    sizeof(upgrades) / sizeof(upgrades[0]));
+		sizeof(upgrades) / sizeof(upgrades[0]));
 	tcase_add_test(tc, an_upgrade_follows_other_requests_on_its_connection);
 	tcase_add_test(tc, who_stops_still_answers_what_is_in_hand);
 	tcase_add_test(tc, an_end_with_requests_in_every_state_is_clean);

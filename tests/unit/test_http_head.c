@@ -5,8 +5,7 @@
 
 #define GET "GET / HTTP/1.1\r\nHost: x\r\n"
 
-static struct http_head
-whole(const char *text)
+static struct http_head whole(const char *text)
 {
 	struct http_head h = { 0 }, by_byte = { 0 };
 	size_t len = strlen(text);
@@ -47,10 +46,14 @@ START_TEST(one_length_or_one_chunked_is_clear)
 }
 END_TEST
 
-static const char *const ambiguous[] = { "Transfer-Encoding: gzip", "Transfer-Encoding: gzip, chunked", "Transfer-Encoding: chunked, gzip",
-	"Transfer-Encoding: chunkedx", "Transfer-Encoding: chunke", "Transfer-Encoding:", "Transfer-Encoding: \r\n chunked",
-	"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", "Content-Length: 1\r\nContent-Length: 1",
-	"Content-Length: 1\r\nX: y\r\nTransfer-Encoding: chunked", "transfer-encoding: chunked\r\ncontent-length: 1" };
+static const char *const ambiguous[] = { "Transfer-Encoding: gzip",
+	"Transfer-Encoding: gzip, chunked", "Transfer-Encoding: chunked, gzip",
+	"Transfer-Encoding: chunkedx", "Transfer-Encoding: chunke",
+	"Transfer-Encoding:", "Transfer-Encoding: \r\n chunked",
+	"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+	"Content-Length: 1\r\nContent-Length: 1",
+	"Content-Length: 1\r\nX: y\r\nTransfer-Encoding: chunked",
+	"transfer-encoding: chunked\r\ncontent-length: 1" };
 
 START_TEST(anything_else_is_ambiguous)
 {
@@ -61,12 +64,14 @@ START_TEST(anything_else_is_ambiguous)
 }
 END_TEST
 
-static const char *const others[] = { "X-Transfer-Encoding: gzip", "Transfer-Encodin: gzip", "Transfer-Encodings: gzip", "X: Transfer-Encoding: gzip",
-	"Content-Lengt: 1\r\nContent-Lengthy: 1\r\nContent-Type: y", "TE: gzip", "T", "C", ":", "Accept-Encoding: gzip, chunked" };
+static const char *const others[] = { "X-Transfer-Encoding: gzip", "Transfer-Encodin: gzip",
+	"Transfer-Encodings: gzip", "X: Transfer-Encoding: gzip",
+	"Content-Lengt: 1\r\nContent-Lengthy: 1\r\nContent-Type: y", "TE: gzip", "T", "C", ":",
+	"Accept-Encoding: gzip, chunked" };
 
 START_TEST(other_headers_do_not_matter)
 {
-	char text[200] = "TRANSFER-ENCODING: gzip\r\n";	/* a request line */
+	char text[200] = "TRANSFER-ENCODING: gzip\r\n"; /* a request line */
 	struct http_head h;
 
 	strcat(strcat(text, others[_i]), "\r\n\r\n");
@@ -75,8 +80,7 @@ START_TEST(other_headers_do_not_matter)
 }
 END_TEST
 
-int
-main(void)
+int main(void)
 {
 	Suite *suite = suite_create("http_head");
 	TCase *tc = tcase_create("http_head");
@@ -85,7 +89,8 @@ main(void)
 
 	tcase_add_test(tc, a_head_ends_with_its_empty_line);
 	tcase_add_test(tc, one_length_or_one_chunked_is_clear);
-	tcase_add_loop_test(tc, anything_else_is_ambiguous, 0, sizeof(ambiguous) / sizeof(ambiguous[0]));
+	tcase_add_loop_test(
+		tc, anything_else_is_ambiguous, 0, sizeof(ambiguous) / sizeof(ambiguous[0]));
 	tcase_add_loop_test(tc, other_headers_do_not_matter, 0, sizeof(others) / sizeof(others[0]));
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);

@@ -5,20 +5,17 @@
 
 static struct http_limit *limit;
 
-static void
-setup(void)
+static void setup(void)
 {
 	limit = http_limit_new();
 }
 
-static void
-teardown(void)
+static void teardown(void)
 {
 	http_limit_free(limit);
 }
 
-static int
-take_all(int64_t user_id, const char *address, int64_t now_ms)
+static int take_all(int64_t user_id, const char *address, int64_t now_ms)
 {
 	int n = 0;
 
@@ -78,8 +75,7 @@ START_TEST(a_crowd_is_served_and_who_is_busy_is_still_remembered)
 }
 END_TEST
 
-int
-main(void)
+int main(void)
 {
 	Suite *suite = suite_create("http_limit");
 	TCase *tc = tcase_create("http_limit");

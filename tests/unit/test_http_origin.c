@@ -15,7 +15,8 @@ START_TEST(the_servers_own_origin_is_good)
 {
 	ck_assert(http_origin_good("http://chat.example", "chat.example", false, &allowed));
 	ck_assert(http_origin_good("http://Chat.Example", "chat.example", false, &allowed));
-	ck_assert(http_origin_good("http://chat.example:8080", "chat.example:8080", false, &allowed));
+	ck_assert(
+		http_origin_good("http://chat.example:8080", "chat.example:8080", false, &allowed));
 	ck_assert(http_origin_good("http://chat.example", "chat.example:80", false, &allowed));
 	ck_assert(http_origin_good("https://chat.example:443", "chat.example", true, &allowed));
 	ck_assert(http_origin_good("http://[::1]:8080", "[::1]:8080", false, &allowed));
@@ -24,12 +25,14 @@ END_TEST
 
 START_TEST(another_scheme_host_or_port_is_not)
 {
-	static const char *const bad[] = { "https://chat.example", "http://chat.example:8080", "http://chat.example.evil.example",
-		"http://evil.example", "http://chat.exampl", "http://", "http://:80", "null", "", "chat.example", "ftp://chat.example",
+	static const char *const bad[] = { "https://chat.example", "http://chat.example:8080",
+		"http://chat.example.evil.example", "http://evil.example", "http://chat.exampl",
+		"http://", "http://:80", "null", "", "chat.example", "ftp://chat.example",
 		"http://chat.example:443", "http://chat.example/", "http://user@chat.example" };
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		ck_assert_msg(!http_origin_good(bad[i], "chat.example", false, &allowed), "%s", bad[i]);
+		ck_assert_msg(
+			!http_origin_good(bad[i], "chat.example", false, &allowed), "%s", bad[i]);
 	ck_assert(!http_origin_good("http://chat.example", "chat.example", true, &allowed));
 	ck_assert(!http_origin_good("http://chat.example", NULL, false, &allowed));
 	ck_assert(!http_origin_good("http://", "", false, &allowed));
@@ -58,8 +61,7 @@ START_TEST(a_proxy_is_trusted_by_its_address_however_it_is_written)
 }
 END_TEST
 
-static void
-client_is(const char *peer, const char *forwarded, const char *client)
+static void client_is(const char *peer, const char *forwarded, const char *client)
 {
 	char address[HTTP_ADDRESS_MAX];
 
@@ -73,7 +75,8 @@ START_TEST(only_a_trusted_proxys_word_counts)
 	client_is("192.0.2.1", "203.0.113.9", "192.0.2.1");
 	client_is("127.0.0.1", NULL, "127.0.0.1");
 	client_is("127.0.0.1", "203.0.113.9", "203.0.113.9");
-	client_is("127.0.0.1", "192.0.2.66, 203.0.113.9", "203.0.113.9");	/* the first is the client's own tale */
+	client_is("127.0.0.1", "192.0.2.66, 203.0.113.9",
+		"203.0.113.9"); /* the first is the client's own tale */
 	client_is("127.0.0.1", " 203.0.113.9 ,\t2001:db8::1 ", "203.0.113.9");
 	client_is("127.0.0.1", "2001:db8::1,::1", "2001:db8::1");
 }
@@ -87,12 +90,12 @@ START_TEST(what_is_no_address_ends_the_search)
 	client_is("127.0.0.1", "203.0.113.9:80", "127.0.0.1");
 	client_is("127.0.0.1", "evil\", \"2001:db8::1", "127.0.0.1");
 	client_is("127.0.0.1", "unknown, ::1", "::1");
-	client_is("127.0.0.1", "0000000000000000000000000000000000000000000000000000000000000001", "127.0.0.1");
+	client_is("127.0.0.1", "0000000000000000000000000000000000000000000000000000000000000001",
+		"127.0.0.1");
 }
 END_TEST
 
-int
-main(void)
+int main(void)
 {
 	Suite *suite = suite_create("http_origin");
 	TCase *tc = tcase_create("http_origin");

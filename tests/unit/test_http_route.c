@@ -11,11 +11,11 @@ static const struct http_route routes[] = {
 	{ .method = HTTP_GET, .path = "/a/b/{x}/c" },
 	{ .method = HTTP_GET, .path = "/c" },
 };
-static const struct http http = { .routes = routes, .n_routes = sizeof(routes) / sizeof(routes[0]) };
+static const struct http http = { .routes = routes,
+	.n_routes = sizeof(routes) / sizeof(routes[0]) };
 
 /* The route's index, -1 for none. */
-static int
-find(const char *path, enum http_method method, unsigned *allowed)
+static int find(const char *path, enum http_method method, unsigned *allowed)
 {
 	struct http_target t;
 	const struct http_route *r;
@@ -52,21 +52,22 @@ END_TEST
 
 START_TEST(what_is_near_a_route_is_none)
 {
-	static const char *const paths[] = { "", "/", "a/1", "/a", "/a/", "/a/1/", "//a/1", "/a//1", "/c/", "/C", "/a%2f1", "/c%00", "/a/b/1",
-		"/a/b//c", "/a/b/1/c/d", "/1/2/3/4/5/6/7/8", "/1/2/3/4/5/6/7/8/9", "/a/1/2/3/4/5/6/7/8/9/10" };
+	static const char *const paths[] = { "", "/", "a/1", "/a", "/a/", "/a/1/", "//a/1", "/a//1",
+		"/c/", "/C", "/a%2f1", "/c%00", "/a/b/1", "/a/b//c", "/a/b/1/c/d",
+		"/1/2/3/4/5/6/7/8", "/1/2/3/4/5/6/7/8/9", "/a/1/2/3/4/5/6/7/8/9/10" };
 
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
 		for (unsigned m = 0; m < HTTP_METHOD_N; m++) {
 			unsigned allowed;
 
-			ck_assert_msg(find(paths[i], (enum http_method)m, &allowed) < 0, "%s", paths[i]);
+			ck_assert_msg(
+				find(paths[i], (enum http_method)m, &allowed) < 0, "%s", paths[i]);
 			ck_assert_msg(allowed == 0, "%s", paths[i]);
 		}
 }
 END_TEST
 
-static void
-piece_is(const struct http_piece *p, const char *bytes, size_t len)
+static void piece_is(const struct http_piece *p, const char *bytes, size_t len)
 {
 	ck_assert_ptr_nonnull(p);
 	ck_assert_uint_eq(p->len, len);
@@ -122,8 +123,7 @@ START_TEST(a_query_without_end_is_read_to_its_limit)
 }
 END_TEST
 
-int
-main(void)
+int main(void)
 {
 	Suite *suite = suite_create("http_route");
 	TCase *tc = tcase_create("http_route");

@@ -1,5 +1,6 @@
 /*
- * The page's files: what is found below the root, and how it is answered (over real sockets, http_peer.c).
+ * The page's files: what is found below the root, and how it is answered (over real sockets,
+ * http_peer.c).
  */
 #include "http_peer.h"
 
@@ -31,8 +32,7 @@ static const char *const links[][2] = {
 	{ "root/assets/link.js", "app-1f.js" },
 };
 
-static char *
-path_of(const char *name)
+static char *path_of(const char *name)
 {
 	static char path[256];
 
@@ -40,8 +40,7 @@ path_of(const char *name)
 	return path;
 }
 
-static void
-setup(void)
+static void setup(void)
 {
 	char conf[300];
 
@@ -63,8 +62,7 @@ setup(void)
 	peer_start(conf);
 }
 
-static void
-teardown(void)
+static void teardown(void)
 {
 	peer_stop();
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
@@ -78,23 +76,21 @@ teardown(void)
 	rmdir(directory);
 }
 
-static const char *
-get(const char *path, const char *headers)
+static const char *get(const char *path, const char *headers)
 {
 	char request[512];
 
-	snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\n" HOST CLOSE "%s\r\n", path, headers);
+	snprintf(
+		request, sizeof(request), "GET %s HTTP/1.1\r\n" HOST CLOSE "%s\r\n", path, headers);
 	return peer_talk(request);
 }
 
-static void
-check_has(const char *answer, const char *part)
+static void check_has(const char *answer, const char *part)
 {
 	ck_assert_msg(strstr(answer, part) != NULL, "no %s in: %s", part, answer);
 }
 
-static void
-check_is_page(const char *answer)
+static void check_is_page(const char *answer)
 {
 	ck_assert_msg(strncmp(answer, "HTTP/1.1 200 ", 13) == 0, "%s", answer);
 	check_has(answer, "\r\n\r\n<!doctype html>the page");
@@ -102,8 +98,7 @@ check_is_page(const char *answer)
 	check_has(answer, "\r\nCache-Control: no-cache\r\n");
 }
 
-static void
-check_is_404(const char *answer)
+static void check_is_404(const char *answer)
 {
 	ck_assert_msg(strncmp(answer, "HTTP/1.1 404 ", 13) == 0, "%s", answer);
 	check_has(answer, "\"code\":\"no_such_route\"");
@@ -146,8 +141,9 @@ END_TEST
 
 START_TEST(the_page_is_guarded)
 {
-	static const char *const headers[] = { "\r\nContent-Security-Policy: default-src 'self'; ", "object-src 'none'; ",
-		"frame-ancestors 'none'\r\n", "\r\nX-Content-Type-Options: nosniff\r\n", "\r\nReferrer-Policy: no-referrer\r\n",
+	static const char *const headers[] = { "\r\nContent-Security-Policy: default-src 'self'; ",
+		"object-src 'none'; ", "frame-ancestors 'none'\r\n",
+		"\r\nX-Content-Type-Options: nosniff\r\n", "\r\nReferrer-Policy: no-referrer\r\n",
 		"\r\nCross-Origin-Opener-Policy: same-origin\r\n" };
 
 	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
@@ -187,17 +183,20 @@ START_TEST(a_head_is_as_a_get_without_the_body)
 }
 END_TEST
 
-static const char *const outside[] = { "/../outside.html", "/%2e%2e/outside.html", "/assets/../../outside.html", "/..%2foutside.html",
-	"/assets/..%2f..%2foutside.html", "/.%2e/outside.html", "/link.html", "/up/outside.html", "/up", "/assets/link.js", "/.secret",
-	"/%2esecret", "/assets/.hidden.js", "//etc/passwd", "///etc/passwd", "/assets//app-1f.js", "/%00", "/index.html%00",
-	"/index.html%00.js", "/..\\outside.html", "/assets", "/dir.js", "/fifo", "/index.html/", "/index.html/x", "/assets%2fapp-1f.js",
+static const char *const outside[] = { "/../outside.html", "/%2e%2e/outside.html",
+	"/assets/../../outside.html", "/..%2foutside.html", "/assets/..%2f..%2foutside.html",
+	"/.%2e/outside.html", "/link.html", "/up/outside.html", "/up", "/assets/link.js",
+	"/.secret", "/%2esecret", "/assets/.hidden.js", "//etc/passwd", "///etc/passwd",
+	"/assets//app-1f.js", "/%00", "/index.html%00", "/index.html%00.js", "/..\\outside.html",
+	"/assets", "/dir.js", "/fifo", "/index.html/", "/index.html/x", "/assets%2fapp-1f.js",
 	"/a/b/c/d/e/f/g/h/i/j/k", "/%", "/%zz", "/%2" };
 
 START_TEST(nothing_else_is_served)
 {
 	const char *a = get(outside[_i], "Accept: */*\r\n");
 
-	ck_assert_msg(strncmp(a, "HTTP/1.1 404 ", 13) == 0 || strncmp(a, "HTTP/1.1 400 ", 13) == 0, "%s: %s", outside[_i], a);
+	ck_assert_msg(strncmp(a, "HTTP/1.1 404 ", 13) == 0 || strncmp(a, "HTTP/1.1 400 ", 13) == 0,
+		"%s: %s", outside[_i], a);
 	ck_assert_ptr_null(strstr(a, "\r\n\r\noutside"));
 }
 END_TEST
@@ -210,8 +209,7 @@ START_TEST(other_methods_have_no_page)
 }
 END_TEST
 
-int
-main(void)
+int main(void)
 {
 	Suite *suite = suite_create("http_static");
 	TCase *tc = tcase_create("http_static");

@@ -8,8 +8,7 @@
 
 #define N(array) (sizeof(array) / sizeof((array)[0]))
 
-static cJSON *
-parse(const char *text)
+static cJSON *parse(const char *text)
 {
 	const char *why;
 	/* A block of its own without a NUL, so that a sanitizer sees a byte read too far. */
@@ -24,8 +23,7 @@ parse(const char *text)
 	return document;
 }
 
-static bool
-accepts(const char *text)
+static bool accepts(const char *text)
 {
 	cJSON *document = parse(text);
 
@@ -36,12 +34,32 @@ accepts(const char *text)
 START_TEST(grammar_of_rfc_8259_is_accepted)
 {
 	static const char *const good[] = {
-		"{}", "[]", "\"\"", "0", "-0", "null", "true", "false", "1.5", "1e3", "1E+3",
-		"-1.5e-10", " \t\r\n{ \"a\" : [ 1 , 2 ] }\n", "[[],{},\"\",0]",
-		"\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\"", "\"\\ud83d\\ude00\"",
-		"\"\\uD83D\\uDE00\"", "\"\x7F\"", "{\"\":0}", "{\"a\":1,\"a\":2}",
-		"\"\xC3\xA9\xF0\x9F\x98\x80\"", "0.0", "0e0", "123456789012345678901234567890",
-		"1e999", "-1e-999",
+		"{}",
+		"[]",
+		"\"\"",
+		"0",
+		"-0",
+		"null",
+		"true",
+		"false",
+		"1.5",
+		"1e3",
+		"1E+3",
+		"-1.5e-10",
+		" \t\r\n{ \"a\" : [ 1 , 2 ] }\n",
+		"[[],{},\"\",0]",
+		"\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\"",
+		"\"\\ud83d\\ude00\"",
+		"\"\\uD83D\\uDE00\"",
+		"\"\x7F\"",
+		"{\"\":0}",
+		"{\"a\":1,\"a\":2}",
+		"\"\xC3\xA9\xF0\x9F\x98\x80\"",
+		"0.0",
+		"0e0",
+		"123456789012345678901234567890",
+		"1e999",
+		"-1e-999",
 	};
 
 	for (size_t i = 0; i < N(good); i++)
@@ -53,16 +71,83 @@ END_TEST
 START_TEST(everything_else_is_refused)
 {
 	static const char *const bad[] = {
-		"", " ", "{", "}", "[", "]", "[1,]", "[,1]", "[1 2]", "{\"a\"}", "{\"a\":}",
-		"{\"a\":1,}", "{,}", "{a:1}", "{'a':1}", "{1:1}", "{\"a\" 1}", "{\"a\":1 \"b\":2}",
-		"01", "-01", "00", "+1", ".5", "1.", "1.e3", "1e", "1e+", "-", "--1", "0x10", "1a",
-		"Infinity", "NaN", "-Infinity", "nul", "nulll", "True", "tru", "fals",
-		"\"", "\"abc", "\"\t\"", "\"\n\"", "\"\x01\"", "\"\x1F\"", "\"\\\"", "\"\\x41\"",
-		"\"\\a\"", "\"\\u\"", "\"\\u12\"", "\"\\u123\"", "\"\\u123g\"", "\"\\u 123\"",
-		"\"\\U0041\"", "'a'", "\"a\" \"b\"", "{} {}", "[] x", "1 1", "[1]]", "{}}",
-		"\xEF\xBB\xBF{}", "\f1", "\v1", "\xC2\xA0" "1", "[1}", "{\"a\":1]", "/**/1",
-		"[1,//\n2]", "\"\\ud83d\\ude0\"", "\"\\ud83d\\u", "\"\\ud83d\\", "[\"a", "{\"a\":",
-		"{\"a\"", "[1",
+		"",
+		" ",
+		"{",
+		"}",
+		"[",
+		"]",
+		"[1,]",
+		"[,1]",
+		"[1 2]",
+		"{\"a\"}",
+		"{\"a\":}",
+		"{\"a\":1,}",
+		"{,}",
+		"{a:1}",
+		"{'a':1}",
+		"{1:1}",
+		"{\"a\" 1}",
+		"{\"a\":1 \"b\":2}",
+		"01",
+		"-01",
+		"00",
+		"+1",
+		".5",
+		"1.",
+		"1.e3",
+		"1e",
+		"1e+",
+		"-",
+		"--1",
+		"0x10",
+		"1a",
+		"Infinity",
+		"NaN",
+		"-Infinity",
+		"nul",
+		"nulll",
+		"True",
+		"tru",
+		"fals",
+		"\"",
+		"\"abc",
+		"\"\t\"",
+		"\"\n\"",
+		"\"\x01\"",
+		"\"\x1F\"",
+		"\"\\\"",
+		"\"\\x41\"",
+		"\"\\a\"",
+		"\"\\u\"",
+		"\"\\u12\"",
+		"\"\\u123\"",
+		"\"\\u123g\"",
+		"\"\\u 123\"",
+		"\"\\U0041\"",
+		"'a'",
+		"\"a\" \"b\"",
+		"{} {}",
+		"[] x",
+		"1 1",
+		"[1]]",
+		"{}}",
+		"\xEF\xBB\xBF{}",
+		"\f1",
+		"\v1",
+		"\xC2\xA0"
+		"1",
+		"[1}",
+		"{\"a\":1]",
+		"/**/1",
+		"[1,//\n2]",
+		"\"\\ud83d\\ude0\"",
+		"\"\\ud83d\\u",
+		"\"\\ud83d\\",
+		"[\"a",
+		"{\"a\":",
+		"{\"a\"",
+		"[1",
 	};
 
 	for (size_t i = 0; i < N(bad); i++)
@@ -77,7 +162,11 @@ START_TEST(nul_byte_in_the_text_is_refused)
 		const char *text;
 		size_t len;
 	} bad[] = {
-		{ "{}\0", 3 }, { "\0{}", 3 }, { "\"a\0b\"", 5 }, { "\"\\\0\"", 4 }, { "1\0", 2 },
+		{ "{}\0", 3 },
+		{ "\0{}", 3 },
+		{ "\"a\0b\"", 5 },
+		{ "\"\\\0\"", 4 },
+		{ "1\0", 2 },
 	};
 	const char *why;
 
@@ -89,8 +178,15 @@ END_TEST
 START_TEST(broken_utf_8_is_refused_wherever_it_stands)
 {
 	static const char *const bad[] = {
-		"\"\x80\"", "\"\xFF\"", "\"\xC0\x80\"", "\"\xED\xA0\x80\"", "\"\xF4\x90\x80\x80\"",
-		"\"\xE2\x82\"", "{\"\xFF\":1}", "\xFF", "{}\x80",
+		"\"\x80\"",
+		"\"\xFF\"",
+		"\"\xC0\x80\"",
+		"\"\xED\xA0\x80\"",
+		"\"\xF4\x90\x80\x80\"",
+		"\"\xE2\x82\"",
+		"{\"\xFF\":1}",
+		"\xFF",
+		"{}\x80",
 	};
 	const char *why = NULL;
 
@@ -116,8 +212,7 @@ START_TEST(reason_names_what_is_wrong)
 END_TEST
 
 /* A document of arrays and objects in turn, depth of them around one null. */
-static bool
-accepts_depth(int depth)
+static bool accepts_depth(int depth)
 {
 	struct buf text = BUF_EMPTY;
 	bool accepted;
@@ -174,9 +269,6 @@ START_TEST(typed_values_are_found_by_exact_name)
 	ck_assert_int_eq(json_get_str(o, "z", &s, &len), JSON_MISSING);
 	ck_assert_int_eq(json_get_int(o, "absent", &n), JSON_MISSING);
 	ck_assert_int_eq(json_get_bool(o, "z", &b), JSON_MISSING);
-	ck_assert(json_is_null(o, "z"));
-	ck_assert(!json_is_null(o, "absent"));
-	ck_assert(!json_is_null(o, "f"));
 	cJSON_Delete(o);
 }
 END_TEST
@@ -190,8 +282,8 @@ START_TEST(wrong_types_are_told_from_missing_ones)
 	bool b;
 
 	for (size_t i = 0; i < N(names); i++) {
-		ck_assert_int_eq(json_get_str(o, names[i], &s, &len),
-		    i == 0 ? JSON_OK : JSON_BAD_TYPE);
+		ck_assert_int_eq(
+			json_get_str(o, names[i], &s, &len), i == 0 ? JSON_OK : JSON_BAD_TYPE);
 		ck_assert_int_eq(json_get_int(o, names[i], &n), i == 1 ? JSON_OK : JSON_BAD_TYPE);
 		ck_assert_int_eq(json_get_bool(o, names[i], &b), i == 2 ? JSON_OK : JSON_BAD_TYPE);
 	}
@@ -210,14 +302,12 @@ START_TEST(what_is_no_object_has_no_members)
 
 		ck_assert_ptr_nonnull(document);
 		ck_assert_int_eq(json_get_int(document, "x", &n), JSON_MISSING);
-		ck_assert(!json_is_null(document, "x"));
 		cJSON_Delete(document);
 	}
 }
 END_TEST
 
-static enum json_get
-number(const char *literal, int64_t *n)
+static enum json_get number(const char *literal, int64_t *n)
 {
 	struct buf text = BUF_EMPTY;
 	enum json_get got;
@@ -241,11 +331,18 @@ START_TEST(integers_are_exact_up_to_two_to_the_53rd_less_one)
 		const char *literal;
 		int64_t value;
 	} good[] = {
-		{ "0", 0 }, { "-0", 0 }, { "1", 1 }, { "-1", -1 },
+		{ "0", 0 },
+		{ "-0", 0 },
+		{ "1", 1 },
+		{ "-1", -1 },
 		{ "4294967296", INT64_C(4294967296) },
-		{ "9007199254740991", JSON_INT_MAX }, { "-9007199254740991", -JSON_INT_MAX },
-		{ "9007199254740990", JSON_INT_MAX - 1 }, { "1.0", 1 }, { "1e3", 1000 },
-		{ "1.5e1", 15 }, { "1200e-2", 12 },
+		{ "9007199254740991", JSON_INT_MAX },
+		{ "-9007199254740991", -JSON_INT_MAX },
+		{ "9007199254740990", JSON_INT_MAX - 1 },
+		{ "1.0", 1 },
+		{ "1e3", 1000 },
+		{ "1.5e1", 15 },
+		{ "1200e-2", 12 },
 	};
 	int64_t n;
 
@@ -260,11 +357,28 @@ END_TEST
 START_TEST(other_numbers_are_bad_values)
 {
 	static const char *const bad[] = {
-		"9007199254740992", "9007199254740993", "-9007199254740992", "-9007199254740993",
-		"9007199254740991.4", "9007199254740990.6", "0.99999999999999999999", "0.5", "-0.1",
-		"1.0000000000000001", "4503599627370495.75", "18446744073709551617",
-		"9223372036854775807", "-9223372036854775808", "1e16", "1e999", "-1e999", "1e-400",
-		"1e-99", "5e-324", "1E400", "999999999999999.9",
+		"9007199254740992",
+		"9007199254740993",
+		"-9007199254740992",
+		"-9007199254740993",
+		"9007199254740991.4",
+		"9007199254740990.6",
+		"0.99999999999999999999",
+		"0.5",
+		"-0.1",
+		"1.0000000000000001",
+		"4503599627370495.75",
+		"18446744073709551617",
+		"9223372036854775807",
+		"-9223372036854775808",
+		"1e16",
+		"1e999",
+		"-1e999",
+		"1e-400",
+		"1e-99",
+		"5e-324",
+		"1E400",
+		"999999999999999.9",
 		"100000000000000000000000000000000000000000000000000000000000000000000000000000",
 		"0.00000000000000000000000000000000000000000000000000000000000000000000000000001",
 	};
@@ -290,13 +404,12 @@ START_TEST(lone_value_may_be_an_integer)
 }
 END_TEST
 
-static enum json_get
-string(const char *literal, const char **s, size_t *len)
+static enum json_get string(const char *literal, const char **s, size_t *len)
 {
 	static cJSON *o;
 	struct buf text = BUF_EMPTY;
 
-	cJSON_Delete(o);	/* the one before: what s points to lives until the next call */
+	cJSON_Delete(o); /* the one before: what s points to lives until the next call */
 	buf_addf(&text, "{\"s\":%s,\"after\":\"x\"}", literal);
 	o = parse(buf_cstr(&text));
 	if (o == NULL)
@@ -312,11 +425,12 @@ START_TEST(escapes_are_decoded)
 	size_t len;
 
 	ck_assert_int_eq(string("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\u00e9\\u20AC\\ud83d\\ude00\"",
-	    &s, &len), JSON_OK);
+				 &s, &len),
+		JSON_OK);
 	ck_assert_str_eq(s, "\"\\/\b\f\n\r\tA\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80");
 	ck_assert_uint_eq(len, strlen(s));
-	ck_assert_int_eq(string("\"\\uDBFF\\uDFFF\\uD800\\uDC00\\uD7FF\\uE000\\uFFFF\"", &s, &len),
-	    JSON_OK);
+	ck_assert_int_eq(
+		string("\"\\uDBFF\\uDFFF\\uD800\\uDC00\\uD7FF\\uE000\\uFFFF\"", &s, &len), JSON_OK);
 	ck_assert_str_eq(s, "\xF4\x8F\xBF\xBF\xF0\x90\x80\x80\xED\x9F\xBF\xEE\x80\x80\xEF\xBF\xBF");
 }
 END_TEST
@@ -325,13 +439,26 @@ END_TEST
 START_TEST(nul_and_lone_surrogates_are_bad_values_of_their_field_only)
 {
 	static const char *const bad[] = {
-		"\"\\u0000\"", "\"a\\u0000b\"", "\"\\ud83d\"", "\"\\ude00\"", "\"\\ude00\\ud83d\"",
-		"\"\\ud83d\\ud83d\\ude00\"", "\"\\ud83d\\n\"", "\"\\ud83dx\"", "\"\\ud83d\\u0041\"",
-		"\"\\ud83d\\ude00\\ude00\"", "\"\\uDBFF\"", "\"\\uDC00\"", "\"\\uD800\\uE000\"",
+		"\"\\u0000\"",
+		"\"a\\u0000b\"",
+		"\"\\ud83d\"",
+		"\"\\ude00\"",
+		"\"\\ude00\\ud83d\"",
+		"\"\\ud83d\\ud83d\\ude00\"",
+		"\"\\ud83d\\n\"",
+		"\"\\ud83dx\"",
+		"\"\\ud83d\\u0041\"",
+		"\"\\ud83d\\ude00\\ude00\"",
+		"\"\\uDBFF\"",
+		"\"\\uDC00\"",
+		"\"\\uD800\\uE000\"",
 		"\"\\\\\\u0000\"",
 	};
 	static const char *const good[] = {
-		"\"\\\\u0000\"", "\"\\\\ud83d\"", "\"\\u0001\"", "\"0000\"",
+		"\"\\\\u0000\"",
+		"\"\\\\ud83d\"",
+		"\"\\u0001\"",
+		"\"0000\"",
 	};
 	const char *s;
 	size_t len;
@@ -384,8 +511,7 @@ START_TEST(callers_text_is_left_as_it_was)
 }
 END_TEST
 
-static const char *
-written(const char *s, size_t len)
+static const char *written(const char *s, size_t len)
 {
 	static struct buf b;
 
@@ -451,8 +577,7 @@ START_TEST(cstr_writes_null_for_no_string)
 }
 END_TEST
 
-int
-main(void)
+int main(void)
 {
 	Suite *suite = suite_create("json");
 	TCase *tc = tcase_create("json");

@@ -71,7 +71,8 @@ static void on_peer_left(evutil_socket_t fd, short what, void *arg)
 	listen_connection_closed(listening);
 }
 
-static void on_accepted(struct evconnlistener *from, int fd, struct sockaddr *peer, int len, void *arg)
+static void on_accepted(
+	struct evconnlistener *from, int fd, struct sockaddr *peer, int len, void *arg)
 {
 	struct event **event = malloc(sizeof(*event));
 	char slot = (char)('0' + heritage.slot);
@@ -173,9 +174,9 @@ static void ck_bind_fails(const char *where, int error)
 
 START_TEST(only_numeric_addresses_with_a_port_are_bound)
 {
-	static const char *const broken[] = { "", ":", ":80", "127.0.0.1", "127.0.0.1:",
-		"127.0.0.1:x", "127.0.0.1:70000", "localhost:0", "::1:0", "[::1]", "[::1:0", "::1]:0",
-		"[]:0", "[", "]:0", "256.0.0.1:0" };
+	static const char *const broken[] = { "", ":", ":80", "127.0.0.1",
+		"127.0.0.1:", "127.0.0.1:x", "127.0.0.1:70000", "localhost:0", "::1:0", "[::1]",
+		"[::1:0", "::1]:0", "[]:0", "[", "]:0", "256.0.0.1:0" };
 
 	for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++)
 		ck_bind_fails(broken[i], EINVAL);
@@ -254,8 +255,10 @@ START_TEST(workers_get_equal_shares)
 	for (int i = 0; i < CLIENTS; i++)
 		ck_assert_int_ne(client_greeting(fds[i], SOON_MS), 0);
 	for (unsigned slot = 0; slot < WORKERS; slot++) {
-		ck_assert_uint_ge(heritage.stats->slots[slot].connections, CLIENTS / WORKERS * 3 / 4);
-		ck_assert_uint_le(heritage.stats->slots[slot].connections, CLIENTS / WORKERS * 5 / 4);
+		ck_assert_uint_ge(
+			heritage.stats->slots[slot].connections, CLIENTS / WORKERS * 3 / 4);
+		ck_assert_uint_le(
+			heritage.stats->slots[slot].connections, CLIENTS / WORKERS * 5 / 4);
 	}
 }
 END_TEST
@@ -342,7 +345,7 @@ START_TEST(a_worker_that_stops_listening_frees_the_port_and_keeps_its_connection
 		ck_assert_int_lt(clock_mono_ms(), deadline_ms);
 		probe = socket(AF_INET, SOCK_STREAM, 0);
 	} while (connect(probe, (struct sockaddr *)&address, sizeof(address)) == 0 &&
-		 close(probe) == 0);
+		close(probe) == 0);
 	ck_assert_int_eq(errno, ECONNREFUSED);
 	ck_assert_uint_ge(heritage.stats->slots[0].connections, 1);
 	close(fd);

@@ -22,8 +22,7 @@ static struct buf path_text, moved_text;
 static const char *path, *moved;
 static char content[1 << 20];
 
-static void
-setup(void)
+static void setup(void)
 {
 	char *absolute;
 
@@ -39,8 +38,7 @@ setup(void)
 	log_set_context("");
 }
 
-static void
-teardown(void)
+static void teardown(void)
 {
 	log_open("stderr", LOG_LEVEL_INFO);
 	unlink(path);
@@ -59,10 +57,9 @@ static char caught[LINE_MAX_BYTES + 1];
 
 void syslog(int priority, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void __syslog_chk(int priority, int flag, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
+	__attribute__((format(printf, 3, 4)));
 
-void
-syslog(int priority, const char *fmt, ...)
+void syslog(int priority, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -72,8 +69,7 @@ syslog(int priority, const char *fmt, ...)
 	va_end(ap);
 }
 
-void
-__syslog_chk(int priority, int flag, const char *fmt, ...)
+void __syslog_chk(int priority, int flag, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -84,8 +80,7 @@ __syslog_chk(int priority, int flag, const char *fmt, ...)
 	va_end(ap);
 }
 
-static const char *
-read_file(const char *name)
+static const char *read_file(const char *name)
 {
 	int fd = open(name, O_RDONLY);
 	ssize_t n;
@@ -99,8 +94,7 @@ read_file(const char *name)
 	return content;
 }
 
-static bool
-matches(const char *text, const char *pattern)
+static bool matches(const char *text, const char *pattern)
 {
 	regex_t regex;
 	bool match;
@@ -117,8 +111,8 @@ START_TEST(line_is_time_level_context_and_words)
 {
 	log_set_context("worker=2");
 	log_info("conn=%x closed reason=%s", 0x9f3a, "slow_reader");
-	ck_assert(matches(read_file(path),
-	    "^" TIME " info worker=2 conn=9f3a closed reason=slow_reader\n$"));
+	ck_assert(matches(
+		read_file(path), "^" TIME " info worker=2 conn=9f3a closed reason=slow_reader\n$"));
 }
 END_TEST
 
@@ -150,7 +144,7 @@ START_TEST(logging_never_changes_errno)
 	ck_assert_int_eq(errno, EXDEV);
 	ck_assert_int_eq(log_open("/dev/full", LOG_LEVEL_DEBUG), 0);
 	errno = EXDEV;
-	log_info("x");	/* its write fails */
+	log_info("x"); /* its write fails */
 	ck_assert_int_eq(errno, EXDEV);
 }
 END_TEST
@@ -195,7 +189,8 @@ END_TEST
 
 START_TEST(one_call_is_one_line_whatever_is_passed)
 {
-	log_info("a\nb\rc\x1B[31m\x7F" "d");
+	log_info("a\nb\rc\x1B[31m\x7F"
+		 "d");
 	ck_assert(matches(read_file(path), "^" TIME " info a b c \\[31m d\n$"));
 }
 END_TEST
@@ -312,13 +307,12 @@ START_TEST(fatal_exits_with_one)
 }
 END_TEST
 
-static const char *
-quoted(size_t cap, const char *s, size_t len)
+static const char *quoted(size_t cap, const char *s, size_t len)
 {
 	static char *out;
 
 	free(out);
-	out = malloc(cap);	/* of just that size, for a sanitizer to watch */
+	out = malloc(cap); /* of just that size, for a sanitizer to watch */
 	ck_assert_ptr_nonnull(out);
 	return log_quote(out, cap, s, len);
 }
@@ -327,8 +321,8 @@ START_TEST(quote_escapes_all_that_could_forge_a_line)
 {
 	ck_assert_str_eq(quoted(100, "plain words/1.0", 15), "\"plain words/1.0\"");
 	ck_assert_str_eq(quoted(100, "", 0), "\"\"");
-	ck_assert_str_eq(quoted(100, "a\"b\\c\nd\0e\x7F", 10),
-	    "\"a\\x22b\\x5cc\\x0ad\\x00e\\x7f\"");
+	ck_assert_str_eq(
+		quoted(100, "a\"b\\c\nd\0e\x7F", 10), "\"a\\x22b\\x5cc\\x0ad\\x00e\\x7f\"");
 	ck_assert_str_eq(quoted(100, "\xE2\x80\xAE\xFF", 4), "\"\\xe2\\x80\\xae\\xff\"");
 }
 END_TEST
@@ -362,8 +356,7 @@ START_TEST(quote_stays_in_its_room_at_every_length)
 }
 END_TEST
 
-int
-main(void)
+int main(void)
 {
 	Suite *suite = suite_create("log");
 	TCase *tc = tcase_create("log"), *end = tcase_create("end");

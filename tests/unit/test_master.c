@@ -304,149 +304,145 @@ static pid_t worker_pid(unsigned slot)
 /* --- tests --- */
 
 START_TEST(it_starts_everything_and_leaves_nothing_behind)
-	{
-		const struct stats *stats;
+{
+	const struct stats *stats;
 
-		daemon_start();
-		stats = stats_open(status_path);
-		ck_assert_ptr_nonnull(stats);
-		ck_assert_uint_eq(stats->n_slots, WORKERS);
-		ck_assert_int_eq((pid_t)stats->master_pid, master_pid);
-		ck_assert_int_eq(atoi(file_text(pid_path)), master_pid);
-		ck_assert_int_eq(pidfile_owner(pid_path), master_pid);
-		WAIT_FOR(stats->hasher_pid > 0 && kill((pid_t)stats->hasher_pid, 0) == 0);
-		for (int i = 0; i < WORKERS; i++) {
-			ck_assert_uint_eq(stats->slots[i].alive, 1);
-			WAIT_FOR(stats->slots[i].pid > 0);
-			ck_assert_uint_eq(
-				stats->slots[i].incarnation, board->workers[i].incarnation);
-			ck_assert_int_eq(
-				board->workers[i].sockets, 1 + 1); /* listener, hasher's pair */
-		}
-		WAIT_FOR(log_count("schema_ready") == 1);
-		ck_assert_int_eq(daemon_stop(), 0);
-		ck_assert_int_ne(access(pid_path, F_OK), 0);
-		ck_assert_int_ne(access(status_path, F_OK), 0);
-		for (int i = 0; i < WORKERS; i++) {
-			ck_assert_uint_eq(stats->slots[i].alive, 0);
-			ck_assert_int_ne(kill((pid_t)stats->slots[i].pid, 0), 0);
-		}
-		ck_assert_int_eq(board->migrations, 1);
-		ck_assert_int_eq(log_count("_died"), 0);
-		ck_assert_str_eq(stderr_text(), "");
+	daemon_start();
+	stats = stats_open(status_path);
+	ck_assert_ptr_nonnull(stats);
+	ck_assert_uint_eq(stats->n_slots, WORKERS);
+	ck_assert_int_eq((pid_t)stats->master_pid, master_pid);
+	ck_assert_int_eq(atoi(file_text(pid_path)), master_pid);
+	ck_assert_int_eq(pidfile_owner(pid_path), master_pid);
+	WAIT_FOR(stats->hasher_pid > 0 && kill((pid_t)stats->hasher_pid, 0) == 0);
+	for (int i = 0; i < WORKERS; i++) {
+		ck_assert_uint_eq(stats->slots[i].alive, 1);
+		WAIT_FOR(stats->slots[i].pid > 0);
+		ck_assert_uint_eq(stats->slots[i].incarnation, board->workers[i].incarnation);
+		ck_assert_int_eq(board->workers[i].sockets, 1 + 1); /* listener, hasher's pair */
 	}
+	WAIT_FOR(log_count("schema_ready") == 1);
+	ck_assert_int_eq(daemon_stop(), 0);
+	ck_assert_int_ne(access(pid_path, F_OK), 0);
+	ck_assert_int_ne(access(status_path, F_OK), 0);
+	for (int i = 0; i < WORKERS; i++) {
+		ck_assert_uint_eq(stats->slots[i].alive, 0);
+		ck_assert_int_ne(kill((pid_t)stats->slots[i].pid, 0), 0);
+	}
+	ck_assert_int_eq(board->migrations, 1);
+	ck_assert_int_eq(log_count("_died"), 0);
+	ck_assert_str_eq(stderr_text(), "");
+}
 END_TEST
 
 START_TEST(a_killed_worker_is_replaced_and_the_others_are_told)
-	{
-		uint32_t former;
-		int pokes;
+{
+	uint32_t former;
+	int pokes;
 
-		daemon_start();
-		former = board->workers[1].incarnation;
-		pokes = board->workers[0].pokes;
-		ck_assert_int_eq(kill(worker_pid(1), SIGKILL), 0);
-		WAIT_FOR(board->workers[1].starts == 2);
-		ck_assert_uint_gt(board->workers[1].incarnation, former);
-		ck_assert_int_eq(
-			board->workers[1].knows_user, 1); /* whom its predecessor had online */
-		WAIT_FOR(board->workers[0].deaths_told == 1 && board->workers[2].deaths_told == 1);
-		WAIT_FOR(board->workers[0].pokes > pokes);
-		ck_assert_int_eq(board->workers[0].starts, 1);
-		ck_assert_int_eq(board->workers[2].starts, 1);
-		ck_assert_int_eq(log_count("worker_died slot=1"), 1);
-		ck_assert_int_eq(log_count("signal=9"), 1);
-		WAIT_FOR(stats_open(status_path)->slots[1].alive == 1);
-	}
+	daemon_start();
+	former = board->workers[1].incarnation;
+	pokes = board->workers[0].pokes;
+	ck_assert_int_eq(kill(worker_pid(1), SIGKILL), 0);
+	WAIT_FOR(board->workers[1].starts == 2);
+	ck_assert_uint_gt(board->workers[1].incarnation, former);
+	ck_assert_int_eq(board->workers[1].knows_user, 1); /* whom its predecessor had online */
+	WAIT_FOR(board->workers[0].deaths_told == 1 && board->workers[2].deaths_told == 1);
+	WAIT_FOR(board->workers[0].pokes > pokes);
+	ck_assert_int_eq(board->workers[0].starts, 1);
+	ck_assert_int_eq(board->workers[2].starts, 1);
+	ck_assert_int_eq(log_count("worker_died slot=1"), 1);
+	ck_assert_int_eq(log_count("signal=9"), 1);
+	WAIT_FOR(stats_open(status_path)->slots[1].alive == 1);
+}
 END_TEST
 
 START_TEST(a_killed_hasher_is_replaced)
-	{
-		const struct stats *stats;
-		uint32_t former;
+{
+	const struct stats *stats;
+	uint32_t former;
 
-		daemon_start();
-		stats = stats_open(status_path);
-		WAIT_FOR((former = stats->hasher_pid) > 0);
-		ck_assert_int_eq(kill((pid_t)former, SIGKILL), 0);
-		WAIT_FOR(stats->hasher_pid > 0 && stats->hasher_pid != former);
-		ck_assert_int_eq(log_count("hasher_died"), 1);
-		ck_assert_int_eq(board->workers[0].deaths_told, 0);
-	}
+	daemon_start();
+	stats = stats_open(status_path);
+	WAIT_FOR((former = stats->hasher_pid) > 0);
+	ck_assert_int_eq(kill((pid_t)former, SIGKILL), 0);
+	WAIT_FOR(stats->hasher_pid > 0 && stats->hasher_pid != former);
+	ck_assert_int_eq(log_count("hasher_died"), 1);
+	ck_assert_int_eq(board->workers[0].deaths_told, 0);
+}
 END_TEST
 
 /* 0, 100, 300, 700, 1500, 3100 ms: in 2 s there are five. */
 START_TEST(a_worker_that_dies_young_is_replaced_more_and_more_slowly)
-	{
-		board->dies_young = 1;
-		daemon_start();
-		usleep(2000000);
-		ck_assert_int_ge(board->workers[0].starts, 4);
-		ck_assert_int_le(board->workers[0].starts, 6);
-		ck_assert_int_ge(log_count("exit=7"), 4);
-		ck_assert_int_eq(board->workers[1].starts, 1);
-		board->dies_young = 0;
-	}
+{
+	board->dies_young = 1;
+	daemon_start();
+	usleep(2000000);
+	ck_assert_int_ge(board->workers[0].starts, 4);
+	ck_assert_int_le(board->workers[0].starts, 6);
+	ck_assert_int_ge(log_count("exit=7"), 4);
+	ck_assert_int_eq(board->workers[1].starts, 1);
+	board->dies_young = 0;
+}
 END_TEST
 
 START_TEST(a_second_start_is_refused_and_says_who_runs)
-	{
-		char who[64];
+{
+	char who[64];
 
-		daemon_start();
-		ck_assert_int_eq(exit_code_of(master_fork(true)), 1);
-		snprintf(who, sizeof(who), "already_running pid=%ld", (long)master_pid);
-		ck_assert_ptr_nonnull(strstr(stderr_text(), who));
-		ck_assert_int_eq(pidfile_owner(pid_path), master_pid); /* and took nothing away */
-		ck_assert_int_eq(atoi(file_text(pid_path)), master_pid);
-		ck_assert_ptr_nonnull(stats_open(status_path));
-	}
+	daemon_start();
+	ck_assert_int_eq(exit_code_of(master_fork(true)), 1);
+	snprintf(who, sizeof(who), "already_running pid=%ld", (long)master_pid);
+	ck_assert_ptr_nonnull(strstr(stderr_text(), who));
+	ck_assert_int_eq(pidfile_owner(pid_path), master_pid); /* and took nothing away */
+	ck_assert_int_eq(atoi(file_text(pid_path)), master_pid);
+	ck_assert_ptr_nonnull(stats_open(status_path));
+}
 END_TEST
 
 START_TEST(a_pid_file_that_a_crash_left_behind_stops_nobody)
-	{
-		FILE *file = fopen(pid_path, "w");
+{
+	FILE *file = fopen(pid_path, "w");
 
-		fprintf(file, "%ld and more than that\n", (long)getpid());
-		fclose(file);
-		ck_assert_int_eq(pidfile_owner(pid_path), 0);
-		daemon_start();
-		ck_assert_int_eq(atoi(file_text(pid_path)), master_pid);
-		ck_assert_ptr_null(strstr(file_text(pid_path), "more"));
-	}
+	fprintf(file, "%ld and more than that\n", (long)getpid());
+	fclose(file);
+	ck_assert_int_eq(pidfile_owner(pid_path), 0);
+	daemon_start();
+	ck_assert_int_eq(atoi(file_text(pid_path)), master_pid);
+	ck_assert_ptr_null(strstr(file_text(pid_path), "more"));
+}
 END_TEST
 
 START_TEST(a_port_in_use_is_an_error_on_stderr)
-	{
-		struct sockaddr_in address = { .sin_family = AF_INET,
-			.sin_port = htons((uint16_t)port) };
-		int taken = socket(AF_INET, SOCK_STREAM, 0);
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+	int taken = socket(AF_INET, SOCK_STREAM, 0);
 
-		address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-		ck_assert_int_eq(bind(taken, (struct sockaddr *)&address, sizeof(address)), 0);
-		ck_assert_int_eq(listen(taken, 1), 0);
-		ck_assert_int_eq(exit_code_of(master_fork(false)), 1);
-		ck_assert_ptr_nonnull(strstr(stderr_text(), "Address already in use"));
-		ck_assert_int_ne(access(pid_path, F_OK), 0);
-		ck_assert_int_ne(access(status_path, F_OK), 0);
-		ck_assert_int_eq(board->workers[0].starts, 0);
-	}
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	ck_assert_int_eq(bind(taken, (struct sockaddr *)&address, sizeof(address)), 0);
+	ck_assert_int_eq(listen(taken, 1), 0);
+	ck_assert_int_eq(exit_code_of(master_fork(false)), 1);
+	ck_assert_ptr_nonnull(strstr(stderr_text(), "Address already in use"));
+	ck_assert_int_ne(access(pid_path, F_OK), 0);
+	ck_assert_int_ne(access(status_path, F_OK), 0);
+	ck_assert_int_eq(board->workers[0].starts, 0);
+}
 END_TEST
 
 START_TEST(sighup_puts_live_settings_in_force_and_opens_the_log_anew)
-	{
-		char rotated[160];
+{
+	char rotated[160];
 
-		daemon_start();
-		snprintf(rotated, sizeof(rotated), "%s.1", log_path);
-		ck_assert_int_eq(rename(log_path, rotated), 0);
-		conf_write("ping_interval = 77\n");
-		ck_assert_int_eq(kill(master_pid, SIGHUP), 0);
-		WAIT_FOR(board->workers[0].reloads == 1 && board->workers[2].reloads == 1);
-		ck_assert_ptr_nonnull(strstr(board->workers[0].text, "ping_interval = 77"));
-		WAIT_FOR(log_count("reloaded") == 1);
-		ck_assert_int_eq(board->workers[0].starts, 1);
-	}
+	daemon_start();
+	snprintf(rotated, sizeof(rotated), "%s.1", log_path);
+	ck_assert_int_eq(rename(log_path, rotated), 0);
+	conf_write("ping_interval = 77\n");
+	ck_assert_int_eq(kill(master_pid, SIGHUP), 0);
+	WAIT_FOR(board->workers[0].reloads == 1 && board->workers[2].reloads == 1);
+	ck_assert_ptr_nonnull(strstr(board->workers[0].text, "ping_interval = 77"));
+	WAIT_FOR(log_count("reloaded") == 1);
+	ck_assert_int_eq(board->workers[0].starts, 1);
+}
 END_TEST
 
 static void ck_refused(const char *word)
@@ -461,127 +457,126 @@ static void ck_refused(const char *word)
 }
 
 START_TEST(sighup_with_a_bad_or_fixed_setting_changes_nothing)
-	{
-		daemon_start();
-		conf_write("ping_interval = 77\nnonsense = 1\n");
-		ck_refused("nonsense");
-		conf_write("ping_interval = 77\nmax_connections = 100\n");
-		ck_refused("needs_restart=max_connections");
-		ck_assert_int_eq(unlink(conf_path), 0);
-		ck_refused("No such file");
-	}
+{
+	daemon_start();
+	conf_write("ping_interval = 77\nnonsense = 1\n");
+	ck_refused("nonsense");
+	conf_write("ping_interval = 77\nmax_connections = 100\n");
+	ck_refused("needs_restart=max_connections");
+	ck_assert_int_eq(unlink(conf_path), 0);
+	ck_refused("No such file");
+}
 END_TEST
 
 START_TEST(a_database_from_a_newer_program_stops_everything)
-	{
-		board->migrate_last = MIGRATE_NEWER;
-		ck_assert_int_eq(exit_code_of(master_fork(true)), 1);
-		ck_assert_int_eq(log_count("schema_refused why=\"because\""), 1);
-		ck_assert_int_ne(access(pid_path, F_OK), 0);
-		ck_assert_int_eq(board->migrations, 1);
-	}
+{
+	board->migrate_last = MIGRATE_NEWER;
+	ck_assert_int_eq(exit_code_of(master_fork(true)), 1);
+	ck_assert_int_eq(log_count("schema_refused why=\"because\""), 1);
+	ck_assert_int_ne(access(pid_path, F_OK), 0);
+	ck_assert_int_eq(board->migrations, 1);
+}
 END_TEST
 
 START_TEST(an_unreachable_database_is_asked_again_and_logged_once)
-	{
-		board->unreachable = 2;
-		daemon_start();
-		WAIT_FOR(log_count("schema_ready") == 1);
-		ck_assert_int_eq(board->migrations, 3);
-		ck_assert_int_eq(log_count("database_unreachable"), 1);
-		ck_assert_int_eq(log_count("_died"), 0);
-	}
+{
+	board->unreachable = 2;
+	daemon_start();
+	WAIT_FOR(log_count("schema_ready") == 1);
+	ck_assert_int_eq(board->migrations, 3);
+	ck_assert_int_eq(log_count("database_unreachable"), 1);
+	ck_assert_int_eq(log_count("_died"), 0);
+}
 END_TEST
 
 START_TEST(in_the_background_it_returns_once_it_listens)
-	{
-		struct sockaddr_in address = { .sin_family = AF_INET,
-			.sin_port = htons((uint16_t)port) };
-		int fd = socket(AF_INET, SOCK_STREAM, 0);
-		pid_t starter = master_fork(false);
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	pid_t starter = master_fork(false);
 
-		ck_assert_int_eq(exit_code_of(starter), 0);
-		address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-		ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-		ck_assert_int_ne(pidfile_owner(pid_path), 0);
-		ck_assert_int_ne(pidfile_owner(pid_path), starter);
-		ck_assert_int_eq(getsid(pidfile_owner(pid_path)), pidfile_owner(pid_path));
-		WAIT_FOR(all_started(1));
-		ck_assert_int_eq(kill(pidfile_owner(pid_path), SIGTERM), 0);
-		WAIT_FOR(access(pid_path, F_OK) != 0);
-	}
+	ck_assert_int_eq(exit_code_of(starter), 0);
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	ck_assert_int_ne(pidfile_owner(pid_path), 0);
+	ck_assert_int_ne(pidfile_owner(pid_path), starter);
+	ck_assert_int_eq(getsid(pidfile_owner(pid_path)), pidfile_owner(pid_path));
+	WAIT_FOR(all_started(1));
+	ck_assert_int_eq(kill(pidfile_owner(pid_path), SIGTERM), 0);
+	WAIT_FOR(access(pid_path, F_OK) != 0);
+}
 END_TEST
 
 START_TEST(a_killed_masters_children_leave_and_another_master_starts_at_once)
-	{
-		pid_t workers[WORKERS], hasher, first;
+{
+	pid_t workers[WORKERS], hasher, first;
 
-		daemon_start();
-		first = master_pid;
-		for (unsigned i = 0; i < WORKERS; i++)
-			workers[i] = worker_pid(i);
-		hasher = (pid_t)stats_open(status_path)->hasher_pid;
-		ck_assert_int_eq(kill(first, SIGKILL), 0);
-		ck_assert_int_eq(exit_code_of(first), -SIGKILL);
-		master_pid = master_fork(true);
-		WAIT_FOR(all_started(2));
-		for (unsigned i = 0; i < WORKERS; i++)
-			WAIT_FOR(kill(workers[i], 0) != 0);
-		WAIT_FOR(kill(hasher, 0) != 0);
-		ck_assert_int_eq(pidfile_owner(pid_path), master_pid);
-	}
+	daemon_start();
+	first = master_pid;
+	for (unsigned i = 0; i < WORKERS; i++)
+		workers[i] = worker_pid(i);
+	hasher = (pid_t)stats_open(status_path)->hasher_pid;
+	ck_assert_int_eq(kill(first, SIGKILL), 0);
+	ck_assert_int_eq(exit_code_of(first), -SIGKILL);
+	master_pid = master_fork(true);
+	WAIT_FOR(all_started(2));
+	for (unsigned i = 0; i < WORKERS; i++)
+		WAIT_FOR(kill(workers[i], 0) != 0);
+	WAIT_FOR(kill(hasher, 0) != 0);
+	ck_assert_int_eq(pidfile_owner(pid_path), master_pid);
+}
 END_TEST
 
 START_TEST(a_worker_that_does_not_stop_is_killed_in_the_end)
-	{
-		int64_t start_ms;
+{
+	int64_t start_ms;
 
-		board->deaf = 1;
-		daemon_start();
-		start_ms = clock_mono_ms();
-		ck_assert_int_eq(daemon_stop(), 0);
-		ck_assert_int_ge(clock_mono_ms() - start_ms, 14900);
-		ck_assert_int_lt(clock_mono_ms() - start_ms, 20000);
-		ck_assert_int_eq(log_count("stop_overdue"), 1);
-	}
+	board->deaf = 1;
+	daemon_start();
+	start_ms = clock_mono_ms();
+	ck_assert_int_eq(daemon_stop(), 0);
+	ck_assert_int_ge(clock_mono_ms() - start_ms, 14900);
+	ck_assert_int_lt(clock_mono_ms() - start_ms, 20000);
+	ck_assert_int_eq(log_count("stop_overdue"), 1);
+}
 END_TEST
 
 START_TEST(what_a_terminal_sends_to_all_stops_the_workers_in_good_order)
-	{
-		pid_t pid;
+{
+	pid_t pid;
 
-		daemon_start();
-		pid = master_pid;
-		for (unsigned i = 0; i < WORKERS; i++) {
-			WAIT_FOR(worker_pid(i) > 0);
-			ck_assert_int_eq(kill(worker_pid(i), SIGINT), 0);
-		}
-		usleep(100000);
-		ck_assert_int_eq(log_count("_died"), 0);
-		ck_assert_int_eq(kill(pid, SIGINT), 0);
-		master_pid = 0;
-		ck_assert_int_eq(exit_code_of(pid), 0);
+	daemon_start();
+	pid = master_pid;
+	for (unsigned i = 0; i < WORKERS; i++) {
+		WAIT_FOR(worker_pid(i) > 0);
+		ck_assert_int_eq(kill(worker_pid(i), SIGINT), 0);
 	}
+	usleep(100000);
+	ck_assert_int_eq(log_count("_died"), 0);
+	ck_assert_int_eq(kill(pid, SIGINT), 0);
+	master_pid = 0;
+	ck_assert_int_eq(exit_code_of(pid), 0);
+}
 END_TEST
 
 START_TEST(started_as_root_its_children_are_the_user)
-	{
-		const struct passwd *nobody = getpwnam("nobody");
-		struct stat st;
+{
+	const struct passwd *nobody = getpwnam("nobody");
+	struct stat st;
 
-		if (geteuid() != 0 || !nobody)
-			return; /* only root can become somebody else */
-		conf_write("user = \"nobody\"\n");
-		daemon_start();
-		for (int i = 0; i < WORKERS; i++)
-			ck_assert_int_eq(board->workers[i].uid, (int)nobody->pw_uid);
-		ck_assert_int_eq(stat(log_path, &st), 0);
-		ck_assert_uint_eq(st.st_uid, nobody->pw_uid); /* to open it anew */
-		ck_assert_int_eq(daemon_stop(), 0);
-		conf_write("user = \"no.such.user\"\n");
-		ck_assert_int_eq(exit_code_of(master_fork(true)), 1);
-		ck_assert_ptr_nonnull(strstr(stderr_text(), "no.such.user"));
-	}
+	if (geteuid() != 0 || !nobody)
+		return; /* only root can become somebody else */
+	conf_write("user = \"nobody\"\n");
+	daemon_start();
+	for (int i = 0; i < WORKERS; i++)
+		ck_assert_int_eq(board->workers[i].uid, (int)nobody->pw_uid);
+	ck_assert_int_eq(stat(log_path, &st), 0);
+	ck_assert_uint_eq(st.st_uid, nobody->pw_uid); /* to open it anew */
+	ck_assert_int_eq(daemon_stop(), 0);
+	conf_write("user = \"no.such.user\"\n");
+	ck_assert_int_eq(exit_code_of(master_fork(true)), 1);
+	ck_assert_ptr_nonnull(strstr(stderr_text(), "no.such.user"));
+}
 END_TEST
 
 static Suite *suite(void)

@@ -44,68 +44,68 @@ static void ck_look(int64_t user, int64_t now_ms, enum presence_level level, int
 }
 
 START_TEST(a_user_with_a_socket_in_any_slot_is_online)
-	{
-		ck_look(5, NOW, PRESENCE_OFFLINE, 0);
-		ck_assert_int_eq(presence_add(p, 2, 5), 1);
-		ck_look(5, NOW, PRESENCE_ONLINE, 0);
-		ck_assert_int_eq(presence_add(p, 0, 5), 1);
-		ck_assert_int_eq(presence_add(p, 0, 5), 2);
-		ck_assert_uint_eq(presence_sockets(p, 5), 3);
-		ck_assert_uint_eq(presence_sockets(p, 6), 0);
-		ck_assert_int_eq(presence_remove(p, 2, 5, NOW), 0);
-		ck_assert_int_eq(presence_remove(p, 0, 5, NOW), 1);
-		ck_look(5, NOW + 1, PRESENCE_ONLINE, 0);
-		ck_assert_uint_eq(presence_sockets(p, 5), 1);
-	}
+{
+	ck_look(5, NOW, PRESENCE_OFFLINE, 0);
+	ck_assert_int_eq(presence_add(p, 2, 5), 1);
+	ck_look(5, NOW, PRESENCE_ONLINE, 0);
+	ck_assert_int_eq(presence_add(p, 0, 5), 1);
+	ck_assert_int_eq(presence_add(p, 0, 5), 2);
+	ck_assert_uint_eq(presence_sockets(p, 5), 3);
+	ck_assert_uint_eq(presence_sockets(p, 6), 0);
+	ck_assert_int_eq(presence_remove(p, 2, 5, NOW), 0);
+	ck_assert_int_eq(presence_remove(p, 0, 5, NOW), 1);
+	ck_look(5, NOW + 1, PRESENCE_ONLINE, 0);
+	ck_assert_uint_eq(presence_sockets(p, 5), 1);
+}
 END_TEST
 
 START_TEST(offline_comes_only_after_the_grace_and_the_time_is_forgotten_later)
-	{
-		presence_add(p, 1, 5);
-		presence_remove(p, 1, 5, NOW);
-		ck_look(5, NOW, PRESENCE_GRACE, NOW);
-		ck_look(5, NOW + PRESENCE_GRACE_MS - 1, PRESENCE_GRACE, NOW);
-		ck_look(5, NOW + PRESENCE_GRACE_MS, PRESENCE_OFFLINE, NOW);
-		ck_look(5, NOW + PRESENCE_REMEMBER_MS, PRESENCE_OFFLINE, NOW);
-		ck_look(5, NOW + PRESENCE_REMEMBER_MS + 1, PRESENCE_OFFLINE, 0);
-	}
+{
+	presence_add(p, 1, 5);
+	presence_remove(p, 1, 5, NOW);
+	ck_look(5, NOW, PRESENCE_GRACE, NOW);
+	ck_look(5, NOW + PRESENCE_GRACE_MS - 1, PRESENCE_GRACE, NOW);
+	ck_look(5, NOW + PRESENCE_GRACE_MS, PRESENCE_OFFLINE, NOW);
+	ck_look(5, NOW + PRESENCE_REMEMBER_MS, PRESENCE_OFFLINE, NOW);
+	ck_look(5, NOW + PRESENCE_REMEMBER_MS + 1, PRESENCE_OFFLINE, 0);
+}
 END_TEST
 
 START_TEST(the_last_time_of_all_slots_counts)
-	{
-		for (unsigned slot = 0; slot < 3; slot++)
-			presence_add(p, slot, 5);
-		presence_remove(p, 1, 5, NOW);
-		presence_remove(p, 0, 5, NOW + 700);
-		presence_remove(p, 2, 5, NOW + 300);
-		ck_look(5, NOW + 800, PRESENCE_GRACE, NOW + 700);
-	}
+{
+	for (unsigned slot = 0; slot < 3; slot++)
+		presence_add(p, slot, 5);
+	presence_remove(p, 1, 5, NOW);
+	presence_remove(p, 0, 5, NOW + 700);
+	presence_remove(p, 2, 5, NOW + 300);
+	ck_look(5, NOW + 800, PRESENCE_GRACE, NOW + 700);
+}
 END_TEST
 
 START_TEST(who_comes_back_within_the_grace_was_never_gone)
-	{
-		presence_add(p, 1, 5);
-		presence_remove(p, 1, 5, NOW);
-		presence_add(p, 1, 5);
-		ck_look(5, NOW + 20 * PRESENCE_GRACE_MS, PRESENCE_ONLINE, 0);
-	}
+{
+	presence_add(p, 1, 5);
+	presence_remove(p, 1, 5, NOW);
+	presence_add(p, 1, 5);
+	ck_look(5, NOW + 20 * PRESENCE_GRACE_MS, PRESENCE_ONLINE, 0);
+}
 END_TEST
 
 START_TEST(a_dead_workers_users_live_on_their_grace)
-	{
-		presence_add(p, 1, 5);
-		presence_add(p, 1, 6);
-		presence_remove(p, 1, 6, NOW - 4000);
-		presence_end(p, 1, NOW);
-		ck_look(5, NOW + 1, PRESENCE_GRACE, NOW);
-		ck_look(6, NOW + 1, PRESENCE_GRACE, NOW - 4000);
-		ck_assert_uint_eq(presence_sockets(p, 5), 0);
-		presence_begin(p, 1);
-		ck_look(5, NOW + PRESENCE_GRACE_MS - 1, PRESENCE_GRACE, NOW);
-		ck_look(5, NOW + PRESENCE_GRACE_MS, PRESENCE_OFFLINE, NOW);
-		ck_assert_int_eq(presence_add(p, 1, 5), 1);
-		ck_look(5, NOW + PRESENCE_GRACE_MS, PRESENCE_ONLINE, 0);
-	}
+{
+	presence_add(p, 1, 5);
+	presence_add(p, 1, 6);
+	presence_remove(p, 1, 6, NOW - 4000);
+	presence_end(p, 1, NOW);
+	ck_look(5, NOW + 1, PRESENCE_GRACE, NOW);
+	ck_look(6, NOW + 1, PRESENCE_GRACE, NOW - 4000);
+	ck_assert_uint_eq(presence_sockets(p, 5), 0);
+	presence_begin(p, 1);
+	ck_look(5, NOW + PRESENCE_GRACE_MS - 1, PRESENCE_GRACE, NOW);
+	ck_look(5, NOW + PRESENCE_GRACE_MS, PRESENCE_OFFLINE, NOW);
+	ck_assert_int_eq(presence_add(p, 1, 5), 1);
+	ck_look(5, NOW + PRESENCE_GRACE_MS, PRESENCE_ONLINE, 0);
+}
 END_TEST
 
 static int64_t orphans[8];
@@ -119,71 +119,71 @@ static void note_orphan(void *arg, int64_t user_id)
 }
 
 START_TEST(a_successor_is_told_whom_its_predecessor_left_with_sockets)
-	{
-		presence_each_orphan(p, 1, note_orphan, &n_orphans);
-		ck_assert_uint_eq(n_orphans, 0);
-		presence_add(p, 1, 5);
-		presence_add(p, 1, 6);
-		presence_add(p, 0, 7);
-		presence_remove(p, 1, 6, NOW);
-		presence_end(p, 1, NOW);
-		presence_begin(p, 1);
-		presence_add(p, 1, 8);
-		presence_each_orphan(p, 1, note_orphan, &n_orphans);
-		ck_assert_uint_eq(n_orphans, 1);
-		ck_assert_int_eq(orphans[0], 5);
-		presence_end(p, 1, NOW);
-		presence_begin(p, 1);
-		n_orphans = 0;
-		presence_each_orphan(p, 1, note_orphan, &n_orphans);
-		ck_assert_uint_eq(n_orphans, 1); /* the first one's table is used anew */
-		ck_assert_int_eq(orphans[0], 8);
-	}
+{
+	presence_each_orphan(p, 1, note_orphan, &n_orphans);
+	ck_assert_uint_eq(n_orphans, 0);
+	presence_add(p, 1, 5);
+	presence_add(p, 1, 6);
+	presence_add(p, 0, 7);
+	presence_remove(p, 1, 6, NOW);
+	presence_end(p, 1, NOW);
+	presence_begin(p, 1);
+	presence_add(p, 1, 8);
+	presence_each_orphan(p, 1, note_orphan, &n_orphans);
+	ck_assert_uint_eq(n_orphans, 1);
+	ck_assert_int_eq(orphans[0], 5);
+	presence_end(p, 1, NOW);
+	presence_begin(p, 1);
+	n_orphans = 0;
+	presence_each_orphan(p, 1, note_orphan, &n_orphans);
+	ck_assert_uint_eq(n_orphans, 1); /* the first one's table is used anew */
+	ck_assert_int_eq(orphans[0], 8);
+}
 END_TEST
 
 START_TEST(there_is_room_for_all_users_and_the_first_too_many_are_refused)
-	{
-		int64_t user;
+{
+	int64_t user;
 
-		for (user = 1; user <= ROOM; user++)
-			ck_assert_int_eq(presence_add(p, 0, user), 1);
-		while (presence_add(p, 0, user) == 1)
-			user++;
-		ck_assert_int_le(user, 256 + 1); /* the table's places */
-		ck_look(user, NOW, PRESENCE_OFFLINE, 0);
-		ck_assert_int_eq(presence_add(p, 0, 1), 2);
-		ck_assert_int_eq(presence_add(p, 1, user), 1);
-	}
+	for (user = 1; user <= ROOM; user++)
+		ck_assert_int_eq(presence_add(p, 0, user), 1);
+	while (presence_add(p, 0, user) == 1)
+		user++;
+	ck_assert_int_le(user, 256 + 1); /* the table's places */
+	ck_look(user, NOW, PRESENCE_OFFLINE, 0);
+	ck_assert_int_eq(presence_add(p, 0, 1), 2);
+	ck_assert_int_eq(presence_add(p, 1, user), 1);
+}
 END_TEST
 
 START_TEST(a_user_cannot_have_more_sockets_than_can_be_counted)
-	{
-		for (int i = 1; i <= PRESENCE_SOCKETS_MAX; i++)
-			ck_assert_int_eq(presence_add(p, 0, 5), i);
-		ck_assert_int_eq(presence_add(p, 0, 5), -1);
-		ck_assert_uint_eq(presence_sockets(p, 5), PRESENCE_SOCKETS_MAX);
-	}
+{
+	for (int i = 1; i <= PRESENCE_SOCKETS_MAX; i++)
+		ck_assert_int_eq(presence_add(p, 0, 5), i);
+	ck_assert_int_eq(presence_add(p, 0, 5), -1);
+	ck_assert_uint_eq(presence_sockets(p, 5), PRESENCE_SOCKETS_MAX);
+}
 END_TEST
 
 /*
  * Chains do not grow old: a table of 256 places sees 200,000 users come and go, and some who stay.
  */
 START_TEST(users_long_gone_make_room)
-	{
-		int64_t now_ms = NOW;
+{
+	int64_t now_ms = NOW;
 
-		for (int64_t user = 1; user <= 20; user++)
-			presence_add(p, 0, user);
-		for (int64_t user = 1000; user < 201000; user++) {
-			ck_assert_int_eq(presence_add(p, 0, user), 1);
-			ck_assert_int_eq(presence_remove(p, 0, user, now_ms), 0);
-			ck_look(user, now_ms + 1, PRESENCE_GRACE, now_ms);
-			now_ms += 2 * PRESENCE_GRACE_MS;
-		}
-		for (int64_t user = 1; user <= 20; user++)
-			ck_look(user, now_ms, PRESENCE_ONLINE, 0);
-		ck_look(1000, now_ms, PRESENCE_OFFLINE, 0);
+	for (int64_t user = 1; user <= 20; user++)
+		presence_add(p, 0, user);
+	for (int64_t user = 1000; user < 201000; user++) {
+		ck_assert_int_eq(presence_add(p, 0, user), 1);
+		ck_assert_int_eq(presence_remove(p, 0, user, now_ms), 0);
+		ck_look(user, now_ms + 1, PRESENCE_GRACE, now_ms);
+		now_ms += 2 * PRESENCE_GRACE_MS;
 	}
+	for (int64_t user = 1; user <= 20; user++)
+		ck_look(user, now_ms, PRESENCE_ONLINE, 0);
+	ck_look(1000, now_ms, PRESENCE_OFFLINE, 0);
+}
 END_TEST
 
 /*
@@ -234,64 +234,61 @@ static void wait_for_user(int64_t user)
 }
 
 START_TEST(readers_beside_a_busy_writer_see_who_stays_and_nobody_who_never_came)
-	{
-		pid_t writers[2] = { writer_fork(0, true), writer_fork(1, false) };
-		int64_t until_ms, gone_ms;
-		unsigned seen = 0;
+{
+	pid_t writers[2] = { writer_fork(0, true), writer_fork(1, false) };
+	int64_t until_ms, gone_ms;
+	unsigned seen = 0;
 
-		wait_for_user(RESIDENT);
-		until_ms = clock_mono_ms() + 1000;
-		while (clock_mono_ms() < until_ms) {
-			ck_assert_uint_eq(presence_sockets(p, RESIDENT), 1);
-			ck_assert_int_eq(
-				presence_look(p, STRANGER, until_ms, &gone_ms), PRESENCE_OFFLINE);
-			ck_assert_int_eq(gone_ms, 0);
-			ck_assert_uint_le(presence_sockets(p, 1000 + seen % 40), 6);
-			seen++;
-		}
-		ck_assert_uint_gt(seen, 100);
-		writer_kill(writers[0]);
-		writer_kill(writers[1]);
+	wait_for_user(RESIDENT);
+	until_ms = clock_mono_ms() + 1000;
+	while (clock_mono_ms() < until_ms) {
+		ck_assert_uint_eq(presence_sockets(p, RESIDENT), 1);
+		ck_assert_int_eq(presence_look(p, STRANGER, until_ms, &gone_ms), PRESENCE_OFFLINE);
+		ck_assert_int_eq(gone_ms, 0);
+		ck_assert_uint_le(presence_sockets(p, 1000 + seen % 40), 6);
+		seen++;
 	}
+	ck_assert_uint_gt(seen, 100);
+	writer_kill(writers[0]);
+	writer_kill(writers[1]);
+}
 END_TEST
 
 START_TEST(who_moves_from_slot_to_slot_is_never_offline_on_the_way)
-	{
-		int64_t until_ms;
-		pid_t pid;
+{
+	int64_t until_ms;
+	pid_t pid;
 
-		presence_add(p, 0, MOVER);
-		pid = fork();
-		if (pid == 0) {
-			for (unsigned slot = 0;; slot = !slot) {
-				presence_add(p, !slot, MOVER);
-				presence_remove(p, slot, MOVER, clock_mono_ms());
-			}
+	presence_add(p, 0, MOVER);
+	pid = fork();
+	if (pid == 0) {
+		for (unsigned slot = 0;; slot = !slot) {
+			presence_add(p, !slot, MOVER);
+			presence_remove(p, slot, MOVER, clock_mono_ms());
 		}
-		until_ms = clock_mono_ms() + 500;
-		while (clock_mono_ms() < until_ms)
-			ck_assert_int_ne(
-				presence_look(p, MOVER, clock_mono_ms(), NULL), PRESENCE_OFFLINE);
-		writer_kill(pid);
 	}
+	until_ms = clock_mono_ms() + 500;
+	while (clock_mono_ms() < until_ms)
+		ck_assert_int_ne(presence_look(p, MOVER, clock_mono_ms(), NULL), PRESENCE_OFFLINE);
+	writer_kill(pid);
+}
 END_TEST
 
 START_TEST(a_writer_may_be_killed_at_any_moment_and_its_successor_goes_on)
-	{
-		for (int round = 0; round < 100; round++) {
-			pid_t pid = writer_fork(0, true);
+{
+	for (int round = 0; round < 100; round++) {
+		pid_t pid = writer_fork(0, true);
 
-			wait_for_user(RESIDENT);
-			usleep((useconds_t)(random() % 2000));
-			writer_kill(pid);
-			presence_end(p, 0, clock_mono_ms());
-			ck_assert_int_eq(
-				presence_look(p, RESIDENT, clock_mono_ms(), NULL), PRESENCE_GRACE);
-			ck_look(STRANGER, clock_mono_ms(), PRESENCE_OFFLINE, 0);
-			presence_begin(p, 0);
-			ck_assert_uint_eq(presence_sockets(p, RESIDENT), 0);
-		}
+		wait_for_user(RESIDENT);
+		usleep((useconds_t)(random() % 2000));
+		writer_kill(pid);
+		presence_end(p, 0, clock_mono_ms());
+		ck_assert_int_eq(presence_look(p, RESIDENT, clock_mono_ms(), NULL), PRESENCE_GRACE);
+		ck_look(STRANGER, clock_mono_ms(), PRESENCE_OFFLINE, 0);
+		presence_begin(p, 0);
+		ck_assert_uint_eq(presence_sockets(p, RESIDENT), 0);
 	}
+}
 END_TEST
 
 static Suite *suite(void)

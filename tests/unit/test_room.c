@@ -1,5 +1,6 @@
 /*
- * Rooms on a real database: who is pushed what, in which order, whatever the ring does to the records.
+ * Rooms on a real database: who is pushed what, in which order, whatever the ring does to the
+ * records.
  */
 #include "room.h"
 

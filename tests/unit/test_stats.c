@@ -38,54 +38,54 @@ static void ck_path(const char *pid_file, const char *expected)
 }
 
 START_TEST(the_file_stands_beside_the_pid_file)
-	{
-		ck_path("/run/parley/parleyd.pid", "/run/parley/parleyd.status");
-		ck_path("/run/parleyd", "/run/parleyd.status");
-		ck_path("/run/a.pid/b", "/run/a.pid/b.status");
-		ck_path("x", "x.status");
-	}
+{
+	ck_path("/run/parley/parleyd.pid", "/run/parley/parleyd.status");
+	ck_path("/run/parleyd", "/run/parleyd.status");
+	ck_path("/run/a.pid/b", "/run/a.pid/b.status");
+	ck_path("x", "x.status");
+}
 END_TEST
 
 START_TEST(a_reader_sees_what_is_counted)
-	{
-		struct stats *s = stats_create(path, 3);
-		const struct stats *seen = stats_open(path);
+{
+	struct stats *s = stats_create(path, 3);
+	const struct stats *seen = stats_open(path);
 
-		ck_assert_ptr_nonnull(s);
-		ck_assert_ptr_nonnull(seen);
-		ck_assert_uint_eq(seen->master_pid, (unsigned)getpid());
-		STATS_ADD(&s->slots[2], posts, 41);
-		STATS_ADD(&s->slots[2], posts, 1);
-		STATS_ADD(&s->slots[2], connections, 5);
-		STATS_ADD(&s->slots[2], connections, -1u);
-		ck_assert_uint_eq(seen->slots[2].posts, 42);
-		ck_assert_uint_eq(seen->slots[2].connections, 4);
-		ck_assert_uint_eq(seen->slots[1].posts, 0);
-	}
+	ck_assert_ptr_nonnull(s);
+	ck_assert_ptr_nonnull(seen);
+	ck_assert_uint_eq(seen->master_pid, (unsigned)getpid());
+	STATS_ADD(&s->slots[2], posts, 41);
+	STATS_ADD(&s->slots[2], posts, 1);
+	STATS_ADD(&s->slots[2], connections, 5);
+	STATS_ADD(&s->slots[2], connections, -1u);
+	ck_assert_uint_eq(seen->slots[2].posts, 42);
+	ck_assert_uint_eq(seen->slots[2].connections, 4);
+	ck_assert_uint_eq(seen->slots[1].posts, 0);
+}
 END_TEST
 
 START_TEST(everybody_may_read_the_file_and_only_its_owner_write_it)
-	{
-		struct stat st;
+{
+	struct stat st;
 
-		umask(077);
-		ck_assert_ptr_nonnull(stats_create(path, 1));
-		ck_assert_int_eq(stat(path, &st), 0);
-		ck_assert_uint_eq(st.st_mode & 0777, 0644);
-	}
+	umask(077);
+	ck_assert_ptr_nonnull(stats_create(path, 1));
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 0777, 0644);
+}
 END_TEST
 
 START_TEST(a_reader_of_the_former_daemons_file_is_not_disturbed)
-	{
-		struct stats *former = stats_create(path, 2);
-		const struct stats *seen = stats_open(path);
+{
+	struct stats *former = stats_create(path, 2);
+	const struct stats *seen = stats_open(path);
 
-		STATS_ADD(&former->slots[0], accepted, 7);
-		ck_assert_ptr_nonnull(stats_create(path, 4));
-		ck_assert_uint_eq(seen->n_slots, 2);
-		ck_assert_uint_eq(seen->slots[0].accepted, 7);
-		ck_assert_uint_eq(stats_open(path)->n_slots, 4);
-	}
+	STATS_ADD(&former->slots[0], accepted, 7);
+	ck_assert_ptr_nonnull(stats_create(path, 4));
+	ck_assert_uint_eq(seen->n_slots, 2);
+	ck_assert_uint_eq(seen->slots[0].accepted, 7);
+	ck_assert_uint_eq(stats_open(path)->n_slots, 4);
+}
 END_TEST
 
 static void ck_refused(const void *bytes, size_t len)
@@ -100,71 +100,69 @@ static void ck_refused(const void *bytes, size_t len)
 }
 
 START_TEST(a_file_of_another_kind_or_version_is_refused)
-	{
-		struct stats *s = stats_create(path, 1);
-		struct stats other;
+{
+	struct stats *s = stats_create(path, 1);
+	struct stats other;
 
-		memcpy(&other, s, sizeof(other));
-		ck_refused("", 0);
-		ck_refused("short", 5);
-		ck_refused(&other, sizeof(other)); /* the slot is missing */
-		other.n_slots = UINT32_MAX;
-		ck_refused(&other, sizeof(other));
-		other.n_slots = 0;
-		other.magic++;
-		ck_refused(&other, sizeof(other));
-	}
+	memcpy(&other, s, sizeof(other));
+	ck_refused("", 0);
+	ck_refused("short", 5);
+	ck_refused(&other, sizeof(other)); /* the slot is missing */
+	other.n_slots = UINT32_MAX;
+	ck_refused(&other, sizeof(other));
+	other.n_slots = 0;
+	other.magic++;
+	ck_refused(&other, sizeof(other));
+}
 END_TEST
 
 START_TEST(a_directory_that_is_missing_is_an_error)
-	{
-		errno = 0;
-		ck_assert_ptr_null(stats_create("/nonexistent/parleyd.status", 1));
-		ck_assert_int_eq(errno, ENOENT);
-		ck_assert_ptr_null(stats_open("/nonexistent/parleyd.status"));
-		ck_assert_int_eq(errno, ENOENT);
-	}
+{
+	errno = 0;
+	ck_assert_ptr_null(stats_create("/nonexistent/parleyd.status", 1));
+	ck_assert_int_eq(errno, ENOENT);
+	ck_assert_ptr_null(stats_open("/nonexistent/parleyd.status"));
+	ck_assert_int_eq(errno, ENOENT);
+}
 END_TEST
 
 START_TEST(the_json_has_every_worker_with_every_counter)
-	{
-		static const char *const names[] = {
+{
+	static const char *const names[] = {
 #define COUNTER(name, help) #name,
 #include "stats.def"
 #undef COUNTER
-			"slot", "pid", "incarnation", "connections", "sockets"
-		};
-		struct stats *s = stats_create(path, 2);
-		struct buf out = BUF_EMPTY;
-		const cJSON *workers, *worker;
-		cJSON *json;
+		"slot", "pid", "incarnation", "connections", "sockets"
+	};
+	struct stats *s = stats_create(path, 2);
+	struct buf out = BUF_EMPTY;
+	const cJSON *workers, *worker;
+	cJSON *json;
 
-		s->hasher_pid = 99;
-		s->slots[1].pid = 1234;
-		s->slots[1].alive = 1;
-		s->slots[1].gaps = UINT64_C(9007199254740991);
-		stats_put_json(&out, s);
-		json = cJSON_ParseWithLength(out.data, out.len);
-		ck_assert_ptr_nonnull(json);
-		ck_assert_int_eq(cJSON_GetObjectItem(json, "master_pid")->valueint, getpid());
-		ck_assert_int_eq(cJSON_GetObjectItem(json, "hasher_pid")->valueint, 99);
-		ck_assert_int_le(cJSON_GetObjectItem(json, "uptime_seconds")->valueint, 5);
-		workers = cJSON_GetObjectItem(json, "workers");
-		ck_assert_int_eq(cJSON_GetArraySize(workers), 2);
-		worker = cJSON_GetArrayItem(workers, 1);
-		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-			ck_assert_msg(cJSON_IsNumber(cJSON_GetObjectItem(worker, names[i])), "%s",
-				names[i]);
-		ck_assert_int_eq(cJSON_GetObjectItem(worker, "slot")->valueint, 1);
-		ck_assert_int_eq(cJSON_GetObjectItem(worker, "pid")->valueint, 1234);
-		ck_assert(cJSON_IsTrue(cJSON_GetObjectItem(worker, "alive")));
-		ck_assert(cJSON_IsFalse(
-			cJSON_GetObjectItem(cJSON_GetArrayItem(workers, 0), "alive")));
-		ck_assert_double_eq(
-			cJSON_GetObjectItem(worker, "gaps")->valuedouble, 9007199254740991.0);
-		cJSON_Delete(json);
-		buf_fini(&out);
-	}
+	s->hasher_pid = 99;
+	s->slots[1].pid = 1234;
+	s->slots[1].alive = 1;
+	s->slots[1].gaps = UINT64_C(9007199254740991);
+	stats_put_json(&out, s);
+	json = cJSON_ParseWithLength(out.data, out.len);
+	ck_assert_ptr_nonnull(json);
+	ck_assert_int_eq(cJSON_GetObjectItem(json, "master_pid")->valueint, getpid());
+	ck_assert_int_eq(cJSON_GetObjectItem(json, "hasher_pid")->valueint, 99);
+	ck_assert_int_le(cJSON_GetObjectItem(json, "uptime_seconds")->valueint, 5);
+	workers = cJSON_GetObjectItem(json, "workers");
+	ck_assert_int_eq(cJSON_GetArraySize(workers), 2);
+	worker = cJSON_GetArrayItem(workers, 1);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		ck_assert_msg(
+			cJSON_IsNumber(cJSON_GetObjectItem(worker, names[i])), "%s", names[i]);
+	ck_assert_int_eq(cJSON_GetObjectItem(worker, "slot")->valueint, 1);
+	ck_assert_int_eq(cJSON_GetObjectItem(worker, "pid")->valueint, 1234);
+	ck_assert(cJSON_IsTrue(cJSON_GetObjectItem(worker, "alive")));
+	ck_assert(cJSON_IsFalse(cJSON_GetObjectItem(cJSON_GetArrayItem(workers, 0), "alive")));
+	ck_assert_double_eq(cJSON_GetObjectItem(worker, "gaps")->valuedouble, 9007199254740991.0);
+	cJSON_Delete(json);
+	buf_fini(&out);
+}
 END_TEST
 
 static Suite *suite(void)

@@ -182,8 +182,8 @@ START_TEST(a_batch_with_repeats_and_refusals_stores_the_others)
 	int64_t conv = rig_post(s, alice, bob, "first", "first").c.conv.id;
 	char id[16];
 
-	/* The first goes alone, the others gather behind it. Every third repeats the one before, some go
-	 * nowhere. */
+	/* The first goes alone, the others gather behind it. Every third repeats the one before,
+	 * some go nowhere. */
 	for (int i = 0; i < N; i++) {
 		snprintf(id, sizeof(id), "b%d", i % 3 == 2 ? i - 1 : i);
 		rig_post_begin(s, &a[i], alice,
@@ -306,7 +306,8 @@ START_TEST(both_sides_may_open_their_chat_at_once)
 }
 END_TEST
 
-/* D1: the backend is ended while a batch waits for a lock: nobody knows its fate, it is asked again. */
+/* D1: the backend is ended while a batch waits for a lock: nobody knows its fate, it is asked
+ * again. */
 START_TEST(a_send_in_flight_when_its_connection_is_lost_is_asked_again_and_stored_once)
 {
 	int64_t conv = rig_post(s, alice, bob, "first", "f").c.conv.id;
@@ -539,7 +540,8 @@ START_TEST(a_deleted_person_is_erased_and_the_others_keep_a_gapless_chat)
 		bool is_group = h.at[i].conv.id == g;
 
 		ck_assert(is_group || h.at[i].conv.id == direct);
-		/* In the group: her joins of herself and Bob, and her text; then her leave. Carol was added by Bob. */
+		/* In the group: her joins of herself and Bob, and her text; then her leave. Carol
+		 * was added by Bob. */
 		if (is_group)
 			ck_assert_int_eq(h.at[i].mod, from + 3 + 1);
 		if (is_group)
@@ -932,7 +934,8 @@ START_TEST(a_token_is_good_until_it_expires_or_ends)
 }
 END_TEST
 
-/* The dead: a session that holds the lock of an incarnation of this boot that is no longer alive. */
+/* The dead: a session that holds the lock of an incarnation of this boot that is no longer alive.
+ * */
 static int32_t lock_class(void)
 {
 	return (int32_t)pg_number("select classid::bigint from pg_locks where locktype = "

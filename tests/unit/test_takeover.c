@@ -1,5 +1,6 @@
 /*
- * A socket out of evhttp, in one process: a server with one handler, and a client that is read between loop passes.
+ * A socket out of evhttp, in one process: a server with one handler, and a client that is read
+ * between loop passes.
  */
 #include "takeover.h"
 
@@ -26,16 +27,14 @@ static struct buf rest = BUF_EMPTY;
 static int client, dummy, taken = -1, closed;
 static bool at_once;
 
-static void
-on_closed(struct evhttp_connection *evcon, void *arg)
+static void on_closed(struct evhttp_connection *evcon, void *arg)
 {
 	(void)evcon;
 	(void)arg;
 	closed++;
 }
 
-static void
-on_request(struct evhttp_request *req, void *arg)
+static void on_request(struct evhttp_request *req, void *arg)
 {
 	struct evhttp_connection *evcon = evhttp_request_get_connection(req);
 
@@ -47,8 +46,7 @@ on_request(struct evhttp_request *req, void *arg)
 		in_hand = req;
 }
 
-static void
-turn(void)
+static void turn(void)
 {
 	for (int i = 0; i < 20; i++) {
 		event_base_loop(base, EVLOOP_NONBLOCK);
@@ -56,8 +54,7 @@ turn(void)
 	}
 }
 
-static void
-setup(void)
+static void setup(void)
 {
 	socklen_t len = sizeof(address);
 	struct evhttp_bound_socket *bound;
@@ -66,15 +63,16 @@ setup(void)
 	evhttp = evhttp_new(base);
 	bound = evhttp_bind_socket_with_handle(evhttp, "127.0.0.1", 0);
 	ck_assert_ptr_nonnull(bound);
-	ck_assert_int_eq(getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&address, &len), 0);
+	ck_assert_int_eq(
+		getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&address, &len),
+		0);
 	evhttp_set_gencb(evhttp, on_request, NULL);
 	dummy = eventfd(0, EFD_CLOEXEC);
 	client = socket(AF_INET, SOCK_STREAM, 0);
 	ck_assert_int_eq(connect(client, (struct sockaddr *)&address, sizeof(address)), 0);
 }
 
-static void
-teardown(void)
+static void teardown(void)
 {
 	evhttp_free(evhttp);
 	turn();
@@ -86,22 +84,19 @@ teardown(void)
 	buf_fini(&rest);
 }
 
-static void
-ask(const char *bytes)
+static void ask(const char *bytes)
 {
 	ck_assert_int_eq(send(client, bytes, strlen(bytes), 0), (ssize_t)strlen(bytes));
 	turn();
 }
 
 /* What the client has got; -1 for nothing yet, 0 for the end of the stream. */
-static ssize_t
-client_got(char *bytes, size_t size)
+static ssize_t client_got(char *bytes, size_t size)
 {
 	return recv(client, bytes, size, MSG_DONTWAIT);
 }
 
-static void
-is_alive(void)
+static void is_alive(void)
 {
 	char bytes[64];
 
@@ -153,7 +148,7 @@ START_TEST(what_the_kernel_still_has_is_left_there)
 	char bytes[64];
 
 	ask(REQUEST);
-	ask("not read yet");	/* evhttp does not read with a request in hand */
+	ask("not read yet"); /* evhttp does not read with a request in hand */
 	taken = takeover_fd(evhttp_request_get_connection(in_hand), dummy, &rest);
 	ck_assert_int_ge(taken, 0);
 	ck_assert_int_eq(recv(taken, bytes, sizeof(bytes), MSG_DONTWAIT) + (ssize_t)rest.len, 12);
@@ -184,8 +179,7 @@ START_TEST(without_a_descriptor_nothing_changes)
 }
 END_TEST
 
-int
-main(void)
+int main(void)
 {
 	Suite *suite = suite_create("takeover");
 	TCase *tc = tcase_create("takeover");

@@ -9,12 +9,14 @@
  * RFC 3629 3, the other way round than the module works: the value is put together first and then
  * held against the limits of its length. Returns the bytes of a valid character, or 0.
  */
-static size_t
-reference_length(const uint8_t *at, size_t len)
+static size_t reference_length(const uint8_t *at, size_t len)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t n = at[0] < 0x80 ? 1 : at[0] >> 5 == 6 ? 2 : at[0] >> 4 == 14 ? 3 :
-	    at[0] >> 3 == 30 ? 4 : 0;
+	size_t n = at[0] < 0x80    ? 1
+		: at[0] >> 5 == 6  ? 2
+		: at[0] >> 4 == 14 ? 3
+		: at[0] >> 3 == 30 ? 4
+				   : 0;
 	uint32_t value;
 
 	if (n == 0 || n > len)
@@ -30,8 +32,7 @@ reference_length(const uint8_t *at, size_t len)
 	return n;
 }
 
-static bool
-reference_valid(const uint8_t *bytes, size_t len)
+static bool reference_valid(const uint8_t *bytes, size_t len)
 {
 	for (size_t i = 0; i < len;) {
 		size_t n = reference_length(bytes + i, len - i);
@@ -53,7 +54,7 @@ START_TEST(every_sequence_of_up_to_three_bytes_is_judged_as_rfc_3629_says)
 		bytes[2] = (uint8_t)v;
 		for (size_t len = 1; len <= 3; len++) {
 			if (len < 3 && bytes[2] != 0)
-				continue;	/* each shorter one once */
+				continue; /* each shorter one once */
 			if (utf8_valid(bytes, len) != reference_valid(bytes, len))
 				ck_abort_msg("%06x, %zu bytes", v, len);
 		}
@@ -64,9 +65,8 @@ END_TEST
 /* Every first byte and the limits of every other, where ranges begin and end. */
 START_TEST(four_byte_sequences_are_judged_as_rfc_3629_says)
 {
-	static const uint8_t edge[] = {
-		0x00, 0x7F, 0x80, 0x81, 0x8F, 0x90, 0x9F, 0xA0, 0xBE, 0xBF, 0xC0, 0xE0, 0xFF
-	};
+	static const uint8_t edge[] = { 0x00, 0x7F, 0x80, 0x81, 0x8F, 0x90, 0x9F, 0xA0, 0xBE, 0xBF,
+		0xC0, 0xE0, 0xFF };
 	uint8_t bytes[4];
 	int valid = 0;
 
@@ -131,8 +131,19 @@ END_TEST
 START_TEST(broken_at_the_first_byte_that_cannot_stand_there)
 {
 	static const char *const beginnings[] = {
-		"\x80", "\xBF", "\xC0", "\xC1", "\xF5", "\xFE", "\xFF",
-		"\xE0\x9F", "\xED\xA0", "\xF0\x8F", "\xF4\x90", "\xC3\x28", "\xE2\x82\x28",
+		"\x80",
+		"\xBF",
+		"\xC0",
+		"\xC1",
+		"\xF5",
+		"\xFE",
+		"\xFF",
+		"\xE0\x9F",
+		"\xED\xA0",
+		"\xF0\x8F",
+		"\xF4\x90",
+		"\xC3\x28",
+		"\xE2\x82\x28",
 	};
 
 	for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++) {
@@ -177,15 +188,14 @@ START_TEST(count_is_of_code_points)
 }
 END_TEST
 
-int
-main(void)
+int main(void)
 {
 	Suite *suite = suite_create("utf8");
 	TCase *tc = tcase_create("utf8");
 	SRunner *runner = srunner_create(suite);
 	int failed;
 
-	tcase_set_timeout(tc, 60);	/* 2^24 sequences under a sanitizer */
+	tcase_set_timeout(tc, 60); /* 2^24 sequences under a sanitizer */
 	tcase_add_test(tc, every_sequence_of_up_to_three_bytes_is_judged_as_rfc_3629_says);
 	tcase_add_test(tc, four_byte_sequences_are_judged_as_rfc_3629_says);
 	tcase_add_test(tc, nothing_is_valid_text);

@@ -15,22 +15,19 @@ static struct wsframe f;
 static struct buf in;
 static const uint8_t mask[4] = { 0x37, 0xFA, 0x21, 0x3D };
 
-static void
-setup(void)
+static void setup(void)
 {
 	in = (struct buf)BUF_EMPTY;
 	wsframe_parser_init(&p, WSFRAME_SERVER, MESSAGE_MAX, true);
 }
 
-static void
-teardown(void)
+static void teardown(void)
 {
 	buf_fini(&in);
 }
 
 /* Replaces the input by one masked frame. */
-static void
-frame(uint8_t opcode, bool fin, const void *payload, size_t len)
+static void frame(uint8_t opcode, bool fin, const void *payload, size_t len)
 {
 	uint8_t header[WSFRAME_CLIENT_HEADER_MAX];
 
@@ -40,28 +37,24 @@ frame(uint8_t opcode, bool fin, const void *payload, size_t len)
 	wsframe_mask(in.data + in.len - len, len, mask, 0);
 }
 
-static enum wsframe_result
-parse(void)
+static enum wsframe_result parse(void)
 {
 	return wsframe_parse(&p, in.data, in.len, &f);
 }
 
-static enum wsframe_result
-take(uint8_t opcode, bool fin, const void *payload, size_t len)
+static enum wsframe_result take(uint8_t opcode, bool fin, const void *payload, size_t len)
 {
 	frame(opcode, fin, payload, len);
 	return parse();
 }
 
-static void
-expect_error(uint16_t code)
+static void expect_error(uint16_t code)
 {
 	ck_assert_int_eq(parse(), WSFRAME_ERROR);
 	ck_assert_uint_eq(f.close_code, code);
 }
 
-static void
-give(const void *bytes, size_t len)
+static void give(const void *bytes, size_t len)
 {
 	buf_reset(&in, SIZE_MAX);
 	buf_add(&in, bytes, len);
@@ -301,7 +294,11 @@ START_TEST(close_tells_the_peers_code)
 {
 	ck_assert_int_eq(take(WSFRAME_CLOSE, true, "", 0), WSFRAME_FRAME);
 	ck_assert_uint_eq(f.close_code, 1005);
-	ck_assert_int_eq(take(WSFRAME_CLOSE, true, "\x03\xE9" "bye", 5), WSFRAME_FRAME);
+	ck_assert_int_eq(take(WSFRAME_CLOSE, true,
+				 "\x03\xE9"
+				 "bye",
+				 5),
+		WSFRAME_FRAME);
 	ck_assert_uint_eq(f.close_code, 1001);
 	ck_assert_mem_eq(f.payload + 2, "bye", 3);
 	frame(WSFRAME_CLOSE, true, "\x03", 1);
@@ -326,8 +323,8 @@ START_TEST(close_codes_of_the_wire_are_those_of_the_registry)
 {
 	for (unsigned code = 0; code < 70000; code++) {
 		bool registered = code == 1000 || code == 1001 || code == 1002 || code == 1003 ||
-		    code == 1007 || code == 1008 || code == 1009 || code == 1010 || code == 1011 ||
-		    code == 1012 || code == 1013 || code == 1014;
+			code == 1007 || code == 1008 || code == 1009 || code == 1010 ||
+			code == 1011 || code == 1012 || code == 1013 || code == 1014;
 		bool free_to_use = code / 1000 == 3 || code / 1000 == 4;
 
 		ck_assert_int_eq(wsframe_close_code_valid(code), registered || free_to_use);
@@ -389,8 +386,7 @@ START_TEST(headers_are_as_short_as_can_be)
 }
 END_TEST
 
-int
-main(void)
+int main(void)
 {
 	Suite *suite = suite_create("wsframe");
 	TCase *tc = tcase_create("wsframe");

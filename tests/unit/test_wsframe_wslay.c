@@ -12,8 +12,7 @@
 /* xorshift64: the same streams on every machine, whatever rand() is there. */
 static uint64_t random_state;
 
-static uint32_t
-random_below(uint32_t n)
+static uint32_t random_below(uint32_t n)
 {
 	random_state ^= random_state << 13;
 	random_state ^= random_state >> 7;
@@ -21,14 +20,12 @@ random_below(uint32_t n)
 	return (uint32_t)(random_state >> 32) % n;
 }
 
-static bool
-one_in(uint32_t n)
+static bool one_in(uint32_t n)
 {
 	return random_below(n) == 0;
 }
 
-static size_t
-random_len(void)
+static size_t random_len(void)
 {
 	static const size_t edges[] = { 0, 1, 2, 124, 125, 126, 127, 300, 4095, 4096, 5000 };
 
@@ -36,11 +33,17 @@ random_len(void)
 }
 
 /* Text of at least len bytes: mostly ASCII, some characters of two, three and four bytes. */
-static void
-add_text(struct buf *b, size_t len)
+static void add_text(struct buf *b, size_t len)
 {
 	static const char *const characters[] = {
-		"a", "b", "c", "d", " ", "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80",
+		"a",
+		"b",
+		"c",
+		"d",
+		" ",
+		"\xC3\xA9",
+		"\xE2\x82\xAC",
+		"\xF0\x9F\x98\x80",
 	};
 	size_t end = b->len + len;
 
@@ -48,9 +51,8 @@ add_text(struct buf *b, size_t len)
 		buf_add_str(b, characters[random_below(8)]);
 }
 
-static void
-add_frame(struct buf *stream, enum wsframe_role receiver, uint8_t opcode, bool fin,
-    const char *payload, size_t len)
+static void add_frame(struct buf *stream, enum wsframe_role receiver, uint8_t opcode, bool fin,
+	const char *payload, size_t len)
 {
 	if (receiver == WSFRAME_SERVER) {
 		uint8_t mask[4], header[WSFRAME_CLIENT_HEADER_MAX];
@@ -74,23 +76,39 @@ add_frame(struct buf *stream, enum wsframe_role receiver, uint8_t opcode, bool f
 	}
 }
 
-static void
-add_control(struct buf *stream, enum wsframe_role receiver)
+static void add_control(struct buf *stream, enum wsframe_role receiver)
 {
 	struct buf payload = BUF_EMPTY;
 
 	add_text(&payload, random_below(110));
 	add_frame(stream, receiver, one_in(2) ? WSFRAME_PING : WSFRAME_PONG, true, payload.data,
-	    payload.len);
+		payload.len);
 	buf_fini(&payload);
 }
 
-static void
-add_close(struct buf *stream, enum wsframe_role receiver)
+static void add_close(struct buf *stream, enum wsframe_role receiver)
 {
 	static const uint16_t codes[] = {
-		0, 999, 1000, 1001, 1003, 1004, 1005, 1006, 1007, 1011, 1012, 1014, 1015, 1016,
-		2999, 3000, 4000, 4999, 5000, 65535,
+		0,
+		999,
+		1000,
+		1001,
+		1003,
+		1004,
+		1005,
+		1006,
+		1007,
+		1011,
+		1012,
+		1014,
+		1015,
+		1016,
+		2999,
+		3000,
+		4000,
+		4999,
+		5000,
+		65535,
 	};
 	struct buf payload = BUF_EMPTY;
 
@@ -108,8 +126,7 @@ add_close(struct buf *stream, enum wsframe_role receiver)
 }
 
 /* A text or binary message in up to five fragments, with control frames between them. */
-static void
-add_message(struct buf *stream, enum wsframe_role receiver)
+static void add_message(struct buf *stream, enum wsframe_role receiver)
 {
 	struct buf text = BUF_EMPTY;
 	uint8_t opcode = one_in(4) ? WSFRAME_BINARY : WSFRAME_TEXT;
@@ -133,8 +150,7 @@ add_message(struct buf *stream, enum wsframe_role receiver)
 }
 
 /* Flips, sets, removes or doubles some bytes; headers, being near the front, as likely as not. */
-static void
-damage(struct buf *stream)
+static void damage(struct buf *stream)
 {
 	for (uint32_t n = 1 + random_below(3); n > 0 && stream->len > 0; n--) {
 		uint32_t range = one_in(2) && stream->len > 20 ? 20 : (uint32_t)stream->len;
@@ -163,8 +179,7 @@ struct tally {
 	size_t messages;
 };
 
-static void
-count(struct tally *tally, const struct oracle_verdict *v)
+static void count(struct tally *tally, const struct oracle_verdict *v)
 {
 	tally->open += v->end == ORACLE_OPEN;
 	tally->closed += v->end == ORACLE_CLOSED;
@@ -174,8 +189,7 @@ count(struct tally *tally, const struct oracle_verdict *v)
 	tally->messages += v->messages;
 }
 
-static struct tally
-run_streams(enum wsframe_role role, uint64_t seed, bool damaged)
+static struct tally run_streams(enum wsframe_role role, uint64_t seed, bool damaged)
 {
 	struct buf stream = BUF_EMPTY;
 	struct tally tally = { 0 };
@@ -195,15 +209,14 @@ run_streams(enum wsframe_role role, uint64_t seed, bool damaged)
 		verdict = wslay_oracle_compare(role, message_max, stream.data, stream.len);
 		if (verdict.difference != NULL)
 			ck_abort_msg("stream %d: %s (end %d, code %u)", i, verdict.difference,
-			    verdict.end, verdict.code);
+				verdict.end, verdict.code);
 		count(&tally, &verdict);
 	}
 	buf_fini(&stream);
 	return tally;
 }
 
-static void
-expect_all_ends(const struct tally *tally)
+static void expect_all_ends(const struct tally *tally)
 {
 	ck_assert_uint_gt(tally->open, STREAMS / 100);
 	ck_assert_uint_gt(tally->closed, STREAMS / 100);
@@ -248,16 +261,14 @@ START_TEST(every_pair_of_first_bytes_means_the_same_to_both)
 }
 END_TEST
 
-static ssize_t
-collect(const uint8_t *bytes, size_t len, int flags, void *arg)
+static ssize_t collect(const uint8_t *bytes, size_t len, int flags, void *arg)
 {
 	(void)flags;
 	buf_add(arg, bytes, len);
 	return (ssize_t)len;
 }
 
-static int
-fixed_mask(uint8_t *mask, size_t len, void *arg)
+static int fixed_mask(uint8_t *mask, size_t len, void *arg)
 {
 	(void)arg;
 	memcpy(mask, "\x12\x34\x56\x78", len);
@@ -268,9 +279,8 @@ fixed_mask(uint8_t *mask, size_t len, void *arg)
 START_TEST(frames_are_written_as_wslay_writes_them)
 {
 	static const size_t lens[] = { 0, 1, 7, 8, 9, 125, 126, 127, 65535, 65536, 70000 };
-	static const struct wslay_frame_callbacks callbacks = {
-		.send_callback = collect, .genmask_callback = fixed_mask
-	};
+	static const struct wslay_frame_callbacks callbacks = { .send_callback = collect,
+		.genmask_callback = fixed_mask };
 	static uint8_t payload[70000];
 	bool masked = _i;
 
@@ -282,17 +292,21 @@ START_TEST(frames_are_written_as_wslay_writes_them)
 		uint8_t header[WSFRAME_CLIENT_HEADER_MAX];
 		const uint8_t *mask = (const uint8_t *)"\x12\x34\x56\x78";
 		struct wslay_frame_iocb frame = {
-			.fin = 1, .opcode = WSLAY_BINARY_FRAME, .payload_length = len,
-			.mask = masked, .data = payload, .data_length = len,
+			.fin = 1,
+			.opcode = WSLAY_BINARY_FRAME,
+			.payload_length = len,
+			.mask = masked,
+			.data = payload,
+			.data_length = len,
 		};
 		wslay_frame_context_ptr ctx;
 
 		ck_assert_int_eq(wslay_frame_context_init(&ctx, &callbacks, &theirs), 0);
 		ck_assert_int_eq(wslay_frame_send(ctx, &frame), (ssize_t)len);
 		wslay_frame_context_free(ctx);
-		buf_add(&ours, header, masked ?
-		    wsframe_client_header(header, WSFRAME_BINARY, true, len, mask) :
-		    wsframe_server_header(header, WSFRAME_BINARY, len));
+		buf_add(&ours, header,
+			masked ? wsframe_client_header(header, WSFRAME_BINARY, true, len, mask)
+			       : wsframe_server_header(header, WSFRAME_BINARY, len));
 		buf_add(&ours, payload, len);
 		if (masked)
 			wsframe_mask(ours.data + ours.len - len, len, mask, 0);
@@ -304,8 +318,7 @@ START_TEST(frames_are_written_as_wslay_writes_them)
 }
 END_TEST
 
-int
-main(void)
+int main(void)
 {
 	Suite *suite = suite_create("wsframe_wslay");
 	TCase *tc = tcase_create("wsframe_wslay");

@@ -12,7 +12,7 @@
 
 /* What one side made of the bytes. */
 struct trace {
-	struct buf messages;	/* of each: opcode, length, bytes */
+	struct buf messages; /* of each: opcode, length, bytes */
 	size_t n;
 	enum oracle_end end;
 	uint16_t code;
@@ -23,13 +23,12 @@ struct source {
 	struct trace *trace;
 	const char *bytes;
 	size_t at;
-	const size_t *ends;	/* of the frames that wsframe took */
+	const size_t *ends; /* of the frames that wsframe took */
 	size_t nends;
 	size_t len;
 };
 
-static void
-trace_message(struct trace *t, uint8_t opcode, const void *bytes, size_t len)
+static void trace_message(struct trace *t, uint8_t opcode, const void *bytes, size_t len)
 {
 	uint64_t n = len;
 
@@ -43,9 +42,8 @@ trace_message(struct trace *t, uint8_t opcode, const void *bytes, size_t len)
  * Whatever comes before the frame is whole asks for more and changes nothing, or fails as the
  * whole would. Returns what breaks that, or NULL.
  */
-static const char *
-check_prefixes(const struct wsframe_parser *p, const char *bytes, size_t len,
-    enum wsframe_result whole, const struct wsframe *f)
+static const char *check_prefixes(const struct wsframe_parser *p, const char *bytes, size_t len,
+	enum wsframe_result whole, const struct wsframe *f)
 {
 	size_t limit = whole == WSFRAME_FRAME ? f->used : len;
 
@@ -60,7 +58,7 @@ check_prefixes(const struct wsframe_parser *p, const char *bytes, size_t len,
 		result = wsframe_parse(&q, copy.data, n, &g);
 		changed = n != 0 && memcmp(copy.data, bytes, n) != 0;
 		changed = changed || q.message_len != p->message_len || q.utf8 != p->utf8 ||
-		    q.in_message != p->in_message;
+			q.in_message != p->in_message;
 		buf_fini(&copy);
 		if (result == WSFRAME_FRAME)
 			return "part of a frame was taken for a whole one";
@@ -75,9 +73,8 @@ check_prefixes(const struct wsframe_parser *p, const char *bytes, size_t len,
 }
 
 /* Runs wsframe over work, which it unmasks; notes in ends where each frame ended. */
-static const char *
-run_ours(struct trace *t, enum wsframe_role role, uint32_t message_max, char *work, size_t len,
-    struct buf *ends, struct wsframe *last)
+static const char *run_ours(struct trace *t, enum wsframe_role role, uint32_t message_max,
+	char *work, size_t len, struct buf *ends, struct wsframe *last)
 {
 	struct buf message = BUF_EMPTY;
 	struct wsframe_parser p;
@@ -123,8 +120,7 @@ run_ours(struct trace *t, enum wsframe_role role, uint32_t message_max, char *wo
 	return broken;
 }
 
-static ssize_t
-on_recv(wslay_event_context_ptr ctx, uint8_t *to, size_t cap, int flags, void *arg)
+static ssize_t on_recv(wslay_event_context_ptr ctx, uint8_t *to, size_t cap, int flags, void *arg)
 {
 	struct source *s = arg;
 	size_t n;
@@ -146,23 +142,22 @@ on_recv(wslay_event_context_ptr ctx, uint8_t *to, size_t cap, int flags, void *a
 	return (ssize_t)n;
 }
 
-static ssize_t
-on_send(wslay_event_context_ptr ctx, const uint8_t *bytes, size_t len, int flags, void *arg)
+static ssize_t on_send(
+	wslay_event_context_ptr ctx, const uint8_t *bytes, size_t len, int flags, void *arg)
 {
 	(void)ctx, (void)bytes, (void)flags, (void)arg;
 	return (ssize_t)len;
 }
 
-static int
-on_genmask(wslay_event_context_ptr ctx, uint8_t *mask, size_t len, void *arg)
+static int on_genmask(wslay_event_context_ptr ctx, uint8_t *mask, size_t len, void *arg)
 {
 	(void)ctx, (void)arg;
 	memset(mask, 0, len);
 	return 0;
 }
 
-static void
-on_message(wslay_event_context_ptr ctx, const struct wslay_event_on_msg_recv_arg *m, void *arg)
+static void on_message(
+	wslay_event_context_ptr ctx, const struct wslay_event_on_msg_recv_arg *m, void *arg)
 {
 	struct source *s = arg;
 
@@ -173,23 +168,25 @@ on_message(wslay_event_context_ptr ctx, const struct wslay_event_on_msg_recv_arg
 		trace_message(s->trace, m->opcode, m->msg, m->msg_length);
 }
 
-static void
-run_wslay(struct trace *t, enum wsframe_role role, uint32_t message_max, const char *bytes,
-    size_t len, const struct buf *ends)
+static void run_wslay(struct trace *t, enum wsframe_role role, uint32_t message_max,
+	const char *bytes, size_t len, const struct buf *ends)
 {
 	static const struct wslay_event_callbacks callbacks = {
-		.recv_callback = on_recv, .send_callback = on_send,
-		.genmask_callback = on_genmask, .on_msg_recv_callback = on_message,
+		.recv_callback = on_recv,
+		.send_callback = on_send,
+		.genmask_callback = on_genmask,
+		.on_msg_recv_callback = on_message,
 	};
 	struct source s = {
-		.trace = t, .bytes = bytes, .len = len,
+		.trace = t,
+		.bytes = bytes,
+		.len = len,
 		.ends = (const size_t *)(const void *)ends->data,
 		.nends = ends->len / sizeof(size_t),
 	};
 	wslay_event_context_ptr ctx;
-	int failed = role == WSFRAME_SERVER ?
-	    wslay_event_context_server_init(&ctx, &callbacks, &s) :
-	    wslay_event_context_client_init(&ctx, &callbacks, &s);
+	int failed = role == WSFRAME_SERVER ? wslay_event_context_server_init(&ctx, &callbacks, &s)
+					    : wslay_event_context_client_init(&ctx, &callbacks, &s);
 
 	assert(!failed);
 	wslay_event_config_set_max_recv_msg_length(ctx, message_max);
@@ -211,9 +208,8 @@ run_wslay(struct trace *t, enum wsframe_role role, uint32_t message_max, const c
 }
 
 /* The list in the header. last is the frame that wsframe ended with. */
-static bool
-ends_differ_as_intended(const struct trace *ours, const struct trace *theirs,
-    const struct wsframe *last)
+static bool ends_differ_as_intended(
+	const struct trace *ours, const struct trace *theirs, const struct wsframe *last)
 {
 	if (ours->end == ORACLE_OPEN)
 		return theirs->end == ORACLE_FAILED && theirs->code == 1007;
@@ -221,13 +217,13 @@ ends_differ_as_intended(const struct trace *ours, const struct trace *theirs,
 		return false;
 	if (ours->end == ORACLE_FAILED)
 		return last->len == 1 && ours->code == 1002 && theirs->end == ORACLE_CLOSED &&
-		    theirs->code == 1005;
+			theirs->code == 1005;
 	return ours->code >= 1012 && ours->code <= 1014 && theirs->end == ORACLE_FAILED &&
-	    theirs->code == 1002;
+		theirs->code == 1002;
 }
 
-struct oracle_verdict
-wslay_oracle_compare(enum wsframe_role role, uint32_t message_max, const void *bytes, size_t len)
+struct oracle_verdict wslay_oracle_compare(
+	enum wsframe_role role, uint32_t message_max, const void *bytes, size_t len)
 {
 	static const char padding[PADDING];
 	struct trace ours = { .messages = BUF_EMPTY }, theirs = { .messages = BUF_EMPTY };
@@ -238,18 +234,19 @@ wslay_oracle_compare(enum wsframe_role role, uint32_t message_max, const void *b
 	assert(message_max >= WSFRAME_CONTROL_MAX);
 	buf_add(&work, bytes, len);
 	buf_add(&given, bytes, len);
-	buf_reserve(&work, 1);	/* data is no NULL, not even for no bytes */
+	buf_reserve(&work, 1); /* data is no NULL, not even for no bytes */
 	verdict.difference = run_ours(&ours, role, message_max, work.data, len, &ends, &last);
 	if (ours.end == ORACLE_FAILED)
 		buf_add(&given, padding, sizeof(padding));
 	run_wslay(&theirs, role, message_max, given.data, given.len, &ends);
 	if (verdict.difference == NULL) {
 		if (ours.n != theirs.n || ours.messages.len != theirs.messages.len ||
-		    (ours.n != 0 && memcmp(ours.messages.data, theirs.messages.data,
-		    ours.messages.len) != 0))
+			(ours.n != 0 &&
+				memcmp(ours.messages.data, theirs.messages.data,
+					ours.messages.len) != 0))
 			verdict.difference = "the messages differ";
 		else if ((ours.end != theirs.end || ours.code != theirs.code) &&
-		    !ends_differ_as_intended(&ours, &theirs, &last))
+			!ends_differ_as_intended(&ours, &theirs, &last))
 			verdict.difference = "the ends differ";
 	}
 	verdict.end = ours.end;

@@ -20,20 +20,20 @@
 #include "wsframe.h"
 
 enum oracle_end {
-	ORACLE_OPEN,	/* all bytes taken, or more wanted */
-	ORACLE_CLOSED,	/* by the peer's close frame; code is the peer's, 1005 for none */
-	ORACLE_FAILED	/* by us; code is the one to close with */
+	ORACLE_OPEN, /* all bytes taken, or more wanted */
+	ORACLE_CLOSED, /* by the peer's close frame; code is the peer's, 1005 for none */
+	ORACLE_FAILED /* by us; code is the one to close with */
 };
 
 struct oracle_verdict {
-	const char *difference;	/* NULL where they agree; else a constant sentence */
-	enum oracle_end end;	/* as wsframe says */
-	uint16_t code;		/* 0 for ORACLE_OPEN */
-	size_t messages;	/* control frames but close included */
+	const char *difference; /* NULL where they agree; else a constant sentence */
+	enum oracle_end end; /* as wsframe says */
+	uint16_t code; /* 0 for ORACLE_OPEN */
+	size_t messages; /* control frames but close included */
 };
 
 /* message_max: at least 125, since wslay holds control frames to it as well. */
-struct oracle_verdict wslay_oracle_compare(enum wsframe_role role, uint32_t message_max,
-    const void *bytes, size_t len);
+struct oracle_verdict wslay_oracle_compare(
+	enum wsframe_role role, uint32_t message_max, const void *bytes, size_t len);
 
 #endif
