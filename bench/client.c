@@ -1,3 +1,4 @@
+#define _GNU_SOURCE 1 /* memmem */
 #include "client.h"
 
 #include <arpa/inet.h>

@@ -76,8 +76,9 @@ void proto_put_text(struct buf *b, const char *name, struct text t);
 /*
  * A record of the ring: everything the workers tell each other.
  *
- *   ┌ fixed part (struct record up to content) ┬ content ┬ client_id ┐   lengths are in the fixed
- * part
+ *   ┌ fixed part (struct record up to content) ┬ content ┬ client_id ┐
+ *
+ * The lengths are in the fixed part.
  *
  * A change of this layout needs no care for old records: a ring lives no longer than its daemon.
  */

@@ -37,8 +37,7 @@ struct ring; /* a process's handle on the mapping */
 
 /*
  * Makes a ring and its eventfds, before the workers are forked. The memory is allocated and
- * touched
- * now: a ring that exists cannot run out of it later.
+ * touched now: a ring that exists cannot run out of it later.
  * capacity_bytes: RING_CAPACITY_MIN..RING_CAPACITY_MAX, rounded up to a power of two and to 128
  * KiB.
  * n_slots: 1..RING_SLOTS_MAX. Returns the handle (the caller's, for ring_free), or NULL with

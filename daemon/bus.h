@@ -16,9 +16,8 @@
 struct bus;
 
 struct bus_events {
-	void (*record)(void *arg,
-		const struct record
-			*r); /* the worker's own ones too; texts live until it returns */
+	/* The worker's own ones too; texts live until it returns. */
+	void (*record)(void *arg, const struct record *r);
 	void (*lapped)(void *arg); /* records were missed: the database must be asked */
 };
 
@@ -27,8 +26,7 @@ struct bus *bus_open(struct event_base *base, const struct heritage *h,
 void bus_close(struct bus *b);
 
 /* Hands the record to all workers, this one included, in the order of calls. Never blocks over 2
- * ms: what the ring cannot take now waits in the outbox;
- * RECORD_TYPING is dropped instead. */
+ * ms: what the ring cannot take now waits in the outbox; RECORD_TYPING is dropped instead. */
 void bus_publish(struct bus *b, const struct record *r);
 
 /* The record of a committed change. A duplicate changed nothing and is published all the same where

@@ -5,8 +5,7 @@
  * chats.
  *
  *   readable ──► scratch buffer (one a worker) ──► on_bytes; what it does not take is kept in `in`
- *   conn_send ──► queue ──► at the end of the loop pass one sendmsg for each socket that has
- * something
+ *   conn_send ──► queue ──► at the end of the loop pass one sendmsg for each socket with something
  *
  * A send costs the same for 1 and for 16 frames, so nothing is written before the pass is over.
  * Past the soft limit the connection is congested: whoever pushes to it stops and is called back

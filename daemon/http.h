@@ -87,8 +87,8 @@ void http_close(struct http *http);
 const struct args *http_args(const struct http_call *call);
 int64_t http_user(const struct http_call *call); /* 0 on an open route */
 const struct token *http_token(const struct http_call *call);
-const char *http_address(const struct http_call
-		*call); /* the client's, X-Forwarded-For believed of trusted proxies */
+/* The client's; X-Forwarded-For is believed of trusted proxies. */
+const char *http_address(const struct http_call *call);
 bool http_is_https(const struct http_call *call); /* X-Forwarded-Proto likewise */
 
 /* Answers; each ends the call. */

@@ -1,8 +1,7 @@
 /*
  * http_private: what the files of http share.
  *
- *   http.c          life: evhttp, its connections, the limit in time, what is done at the end of a
- * loop pass
+ *   http.c          life: evhttp, its connections, the limit in time, the end of a loop pass
  *   http_refuse.c   what evhttp refuses by itself, answered our way; the lingering close
  *   http_head.c     a head as it comes in, for what evhttp would wait for in vain
  *   http_request.c  the steps from a request to its handler

@@ -231,8 +231,8 @@ static void on_token(void *arg, enum error error, const struct token *t)
 		return;
 	}
 	call->token = *t;
-	if (call->conn ==
-		NULL) /* Nobody waits for an answer; and what would be asked for is not known to be wanted. */
+	/* Nobody waits for an answer; and what would be asked for is not known to be wanted. */
+	if (call->conn == NULL)
 		http_reply_error(call, ERROR_unavailable);
 	else
 		step_body(call);

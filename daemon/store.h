@@ -6,8 +6,7 @@
  * flight.
  * Knows nothing of: sockets, HTTP, who is connected.
  *
- *   store_post ──► waiting ──► one batch in flight (≤ 128 sends, 256 KiB), one commit ──► an answer
- * each
+ *   store_post ──► waiting ──► one batch in flight (≤ 128 sends, 256 KiB), one commit ──► answers
  *
  * What arrives while a batch is in flight becomes the next one: an idle server answers after one
  * commit, a busy one shares its commits. Log-ins, loads and watermarks are gathered the same way.

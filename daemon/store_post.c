@@ -5,9 +5,8 @@
  *                      │  ├─deadlock, a client_id taken just now─► asked again, at last one by one
  *                      │  └─any other error────────────► unavailable (nothing was stored)
  *                      └─connection lost: nobody knows ─► asked again when the database is back,
- * which client_id makes
- *                                                         safe; a send without one is answered
- * unavailable
+ *                                                         which client_id makes safe; a send
+ *                                                         without one is answered unavailable
  */
 #include <stdlib.h>
 #include <string.h>

@@ -116,11 +116,11 @@ START_TEST(null_is_a_value_where_it_clears)
 {
 	ck_assert(reads(url, "null"));
 	ck_assert(got.at[0].present);
-	ck_assert(got.at[0].null);
+	ck_assert_ptr_null(got.at[0].text.data);
 	ck_assert(reads(url, NULL));
 	ck_assert(!got.at[0].present);
 	ck_assert(reads(url, "\"http://x\""));
-	ck_assert(!got.at[0].null);
+	ck_assert_ptr_nonnull(got.at[0].text.data);
 	ck_assert(!reads(url, "1"));
 	problem_is("must be an http or https address of at most 40 bytes, or null");
 }

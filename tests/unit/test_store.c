@@ -748,6 +748,27 @@ START_TEST(changes_come_in_the_order_of_mod_and_collapse_repeated_edits)
 }
 END_TEST
 
+START_TEST(one_who_is_not_a_member_is_given_no_row)
+{
+	struct page p = { .done = false };
+	int64_t conv = rig_post(s, alice, bob, "1", "1").c.conv.id;
+
+	store_changes(s, alice, conv, 0, 10, on_page, &p);
+	rig_until(&p.done);
+	ck_assert_int_eq(p.n, 1);
+	for (int after = -1; after <= 0; after++) {
+		p.done = false;
+		store_changes(s, carol, conv, after, 10, on_page, &p);
+		rig_until(&p.done);
+		ck_assert_int_eq(p.n, 0);
+		p.done = false;
+		store_history(s, carol, conv, 0, after, 10, on_page, &p);
+		rig_until(&p.done);
+		ck_assert_int_eq(p.n, 0);
+	}
+}
+END_TEST
+
 struct rows {
 	bool done;
 	enum error error;
@@ -1031,6 +1052,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, of_two_sockets_that_read_at_once_both_are_told);
 	tcase_add_test(tc, reading_by_message_ids_counts_those_in_ones_chats_only);
 	tcase_add_test(tc, changes_come_in_the_order_of_mod_and_collapse_repeated_edits);
+	tcase_add_test(tc, one_who_is_not_a_member_is_given_no_row);
 	tcase_add_test(
 		tc, search_finds_by_the_beginning_of_each_word_and_takes_wildcards_literally);
 	tcase_add_test(tc, unread_counts_the_texts_of_others_after_the_watermark);

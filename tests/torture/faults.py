@@ -1,0 +1,170 @@
+"""faults: what goes wrong, when and for how long, from one seed.
+
+Owns: its thread, the stopped processes. Knows nothing of: clients.
+
+A worker is killed every two seconds or so; beside that comes one of the others, all of them in
+turn in an order that the seed gives. After every eighth kill there is a quiet of some seconds, so
+that what a fault delayed cannot hide behind the next one.
+"""
+
+import contextlib
+import itertools
+import os
+import random
+import signal
+import threading
+import time
+
+TICK_S = (1.4, 2.6)
+TICKS_TO_QUIET = 8
+QUIET_S = 5
+
+
+class Faults(threading.Thread):
+    def __init__(self, seed, cluster, daemon, ledger, vanish):
+        super().__init__(daemon=True)
+        self.rng = random.Random(f"{seed} faults")
+        self.cluster, self.daemon, self.ledger = cluster, daemon, ledger
+        self.vanish = vanish
+        self.stopping = threading.Event()
+        self.stopped = {}  # pid: number of the fault
+        self.numbers = itertools.count(1)
+        self.broken = None
+        self.others = [
+            self.stop_worker,
+            self.stop_worker,
+            self.terminate_backends,
+            self.restart_postgres,
+            self.kill_backend,
+            self.kill_master,
+            self.clients_vanish,
+            self.clients_vanish,
+            self.kill_all_workers,
+        ]
+
+    def run(self):
+        try:
+            self._run()
+        except Exception as why:  # the main thread says so and fails
+            self.broken = why
+        finally:
+            self.continue_all()
+
+    def _run(self):
+        turn = []
+        for tick in itertools.count(1):
+            if self.stopping.wait(self.rng.uniform(*TICK_S)):
+                return
+            self.kill_worker()
+            if self.rng.random() < 0.6:
+                if not turn:
+                    turn = self.rng.sample(self.others, len(self.others))
+                if self.stopping.wait(self.rng.uniform(0, 0.6)):
+                    return
+                turn.pop()()
+            if tick % TICKS_TO_QUIET == 0:
+                self.continue_all()
+                if self.stopping.wait(QUIET_S):
+                    return
+
+    # --- one fault ---
+
+    @contextlib.contextmanager
+    def _fault(self, kind, **fields):
+        number = next(self.numbers)
+        self.ledger.note("fault", n=number, k=kind, **fields)
+        yield number
+        self.ledger.note("mended", n=number)
+
+    def _workers(self):
+        return [worker for worker in self.daemon.workers() if worker["pid"]]
+
+    def kill_worker(self):
+        worker = self.rng.choice(self._workers())
+        with self._fault("kill_worker", slot=worker["slot"], pid=worker["pid"]):
+            self._kill(worker["pid"])
+
+    def kill_all_workers(self):
+        workers = self._workers()
+        with self._fault("kill_all_workers", pids=[worker["pid"] for worker in workers]):
+            for worker in workers:
+                self._kill(worker["pid"])
+
+    def _kill(self, pid):
+        self.daemon.killed += 1
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+    def stop_worker(self):
+        """Goes on by itself; meanwhile other things happen."""
+        worker = self.rng.choice(self._workers())
+        number = next(self.numbers)
+        seconds = self.rng.choice((0.05, 0.3, 1, 3))
+        self.ledger.note(
+            "fault",
+            n=number,
+            k="stop_worker",
+            slot=worker["slot"],
+            pid=worker["pid"],
+            seconds=seconds,
+        )
+        self.stopped[worker["pid"]] = number
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(worker["pid"], signal.SIGSTOP)
+        threading.Timer(seconds, self._continue, (worker["pid"],)).start()
+
+    def _continue(self, pid):
+        number = self.stopped.pop(pid, None)
+        if number is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+            self.ledger.note("mended", n=number)
+
+    def continue_all(self):
+        for pid in list(self.stopped):
+            self._continue(pid)
+
+    def terminate_backends(self):
+        with self._fault("terminate_backends"), self.cluster.connect() as postgres:
+            postgres.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s",
+                (self.daemon.database,),
+            )
+
+    def kill_backend(self):
+        """As the kernel does when memory is short: PostgreSQL ends all others and recovers."""
+        with self._fault("kill_backend"):
+            with self.cluster.connect() as postgres:
+                pids = postgres.execute(
+                    "select pid from pg_stat_activity where datname = %s", (self.daemon.database,)
+                ).fetchall()
+            if pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self.rng.choice(pids)[0], signal.SIGKILL)
+            time.sleep(0.1)
+            self._until_healthy()
+
+    def restart_postgres(self):
+        with self._fault("restart_postgres"):
+            self.cluster.stop(immediate=True)
+            time.sleep(self.rng.choice((0, 0.5, 1.5)))
+            self.cluster.start()
+            self._until_healthy()
+
+    def kill_master(self):
+        # A worker that is stopped could not leave the listener to the next master.
+        self.continue_all()
+        with self._fault("kill_master"):
+            self.daemon.kill_master()
+            self.daemon.start()
+
+    def clients_vanish(self):
+        with self._fault("clients_vanish"):
+            self.vanish()
+
+    def _until_healthy(self):
+        deadline = time.monotonic() + 30
+        while not self.daemon.healthy():
+            if time.monotonic() > deadline:
+                raise AssertionError("the server is not healthy 30 s after PostgreSQL is back")
+            time.sleep(0.05)

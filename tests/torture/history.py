@@ -1,0 +1,82 @@
+"""history: the conversations as the database has them after a run, and who was in them when.
+
+Owns: the picture. Knows nothing of: the ledger.
+"""
+
+import bisect
+import collections
+import json
+
+Message = collections.namedtuple(
+    "Message",
+    "id conv seq mod sender kind content target client_id sent_at edited_at deleted at",
+)
+
+
+class Conv:
+    """One conversation as the database has it in the end."""
+
+    def __init__(self, conv_id, kind, lo, hi, last_seq, last_mod):
+        self.id = conv_id
+        self.direct = kind == "d"
+        self.pair = (lo, hi)
+        self.last_seq, self.last_mod = last_seq, last_mod
+        self.messages = []
+        self.by_mod = {}
+        self.members = set()
+        self.moves = {}  # user: ([mods], [seqs], [joined], [when]) of their joins and leaves
+        self.acked_seq = 0  # the highest so far
+
+    def was_member(self, user, place, by_seq=False):
+        """At this mod (or seq): from the join on, up to the leave."""
+        if self.direct:
+            return user in self.pair
+        mods, seqs, joined, _ = self.moves.get(user, ((), (), (), ()))
+        n = bisect.bisect_right(seqs if by_seq else mods, place)
+        return n > 0 and joined[n - 1]
+
+    def may_read(self, user, mod, wall):
+        """By this time: as a member at that mod, or as one who has joined since, for whom the
+        history is there from the start."""
+        if self.was_member(user, mod):
+            return True
+        mods, _, joined, when = self.moves.get(user, ((), (), (), ()))
+        n = bisect.bisect_right(mods, mod)
+        return n < len(mods) and joined[n] and when[n] <= wall + 0.001
+
+
+class Database:
+    def __init__(self, lines):
+        self.convs = {}
+        self.direct = {}
+        self.messages = {}
+        for line in lines:
+            ((kind, row),) = json.loads(line).items()
+            if kind == "conv":
+                conv = self.convs[row[0]] = Conv(*row)
+                if conv.direct:
+                    self.direct[conv.pair] = conv
+            elif kind == "member":
+                self.convs[row[0]].members.add(row[1])
+            else:
+                self._add(row)
+
+    def _add(self, row):
+        conv = self.convs[row[1]]
+        message = Message(*row, at=len(conv.messages))
+        conv.messages.append(message)
+        self.messages[message.id] = message
+        conv.by_mod[message.mod] = message
+        if message.kind in "jl":
+            mods, seqs, joined, when = conv.moves.setdefault(message.target, ([], [], [], []))
+            when.append(message.sent_at)
+            mods.append(message.mod)
+            seqs.append(message.seq)
+            joined.append(message.kind == "j")
+
+    def conv(self, user, chat):
+        """What chat_id names for this user; None where there is no such."""
+        conv = self.convs.get(chat)
+        if conv is not None and not conv.direct:
+            return conv
+        return self.direct.get((min(user, chat), max(user, chat)))

@@ -1,0 +1,250 @@
+"""person: one user: writes over WebSocket and HTTP, and tries again what was not answered.
+
+Owns: the user's devices, the client_ids. Knows nothing of: faults.
+"""
+
+import asyncio
+import json
+
+from device import Device, Lost
+from ledger import row_of
+
+ANSWER_S = 6
+PAUSE_S = (0.05, 0.8)
+BURST = (1, 1, 1, 2, 4, 12)
+
+
+class Refused(Exception):
+    """A definite no; code says which."""
+
+    def __init__(self, code):
+        super().__init__(code)
+        self.code = code
+
+
+class Person:
+    def __init__(self, world, user_id, token, n_devices):
+        self.world = world
+        self.id = user_id
+        self.token = token
+        self.rng = world.new_rng(user_id)
+        self.chats = []  # that it writes to, whether it is a member at the moment or not
+        self.mine = []  # (chat_id, message_id) of texts that it may edit
+        self.count = 0
+        self.devices = [Device(world, self, number) for number in range(n_devices)]
+
+    @staticmethod
+    def op_of(name):
+        return {"e": "edit", "d": "delete"}.get(name[0], "send")
+
+    def _name(self, op):
+        self.count += 1
+        return f"{op[0]}{self.id}-{self.count}"
+
+    # --- a day's work ---
+
+    async def live(self, pace_s):
+        """Does something every pace_s seconds on the average until the world settles."""
+        while not self.world.settling:
+            await asyncio.sleep(self.rng.expovariate(1 / pace_s))
+            if self.world.settling:
+                return
+            choice = self.rng.random()
+            if choice < 0.76 or not self.mine:
+                await self.send_burst(self.rng.choice(self.chats))
+            elif choice < 0.86:
+                await self.edit()
+            elif choice < 0.90:
+                await self.delete()
+            elif choice < 0.97:
+                await self.mark_read()
+            else:
+                await self.read_history(self.rng.choice(self.chats))
+
+    async def send_burst(self, chat):
+        """Several at once, without waiting in between: each finds its own place."""
+        burst = [self.send(chat) for _ in range(self.rng.choice(BURST))]
+        await asyncio.gather(*burst)
+
+    async def send(self, chat):
+        """Sends one message and repeats it, here or there, until there is a definite answer."""
+        name = self._name("send")
+        answer = await self._insist("send", name, chat, name, self._send_once)
+        if answer is not None:
+            self.mine.append((chat, answer["message_id"]))
+            del self.mine[:-30]
+
+    async def _send_once(self, name, chat, content):
+        device = self._device()
+        if device is not None and self.rng.random() < 0.7:
+            self._note_send("send", name, chat, content, "ws")
+            frame = {"type": "send", "id": name, "receiver_id": chat, "content": content}
+            return self._definite(await device.ask(frame, ANSWER_S))
+        self._note_send("send", name, chat, content, "http")
+        body = {"receiver_id": chat, "content": content, "client_id": name}
+        message = await self._http("POST", "/messages/send_message", body)
+        self._note_ack("send", name, message)
+        return message
+
+    async def edit(self):
+        """Once: an edit has no name of its own, a repeat would be another one."""
+        chat, message_id = self.rng.choice(self.mine)
+        name = self._name("edit")
+        await self._try_once("edit", name, chat, name, message_id)
+
+    async def delete(self):
+        chat, message_id = self.mine.pop(self.rng.randrange(len(self.mine)))
+        await self._try_once("delete", self._name("delete"), chat, None, message_id)
+
+    async def _try_once(self, op, name, chat, content, message_id):
+        device = self._device()
+        try:
+            if device is not None and self.rng.random() < 0.7:
+                self._note_send(op, name, chat, content, "ws", m=message_id)
+                frame = {"type": op, "id": name, "message_id": message_id}
+                if op == "edit":
+                    frame["content"] = content
+                self._definite(await device.ask(frame, ANSWER_S))
+            elif op == "edit":
+                self._note_send(op, name, chat, content, "http", m=message_id)
+                message = await self._http("PATCH", f"/messages/{message_id}", {"content": content})
+                self._note_ack(op, name, message)
+            else:
+                self._note_send(op, name, chat, content, "http", m=message_id)
+                await self._http("DELETE", f"/messages/{message_id}")
+                self._note_ack(op, name, {"chat_id": chat, "message_id": message_id})
+        except Lost:
+            pass
+        except Refused as why:
+            self.world.ledger.note("refused", u=self.id, op=op, id=name, code=why.code)
+
+    async def mark_read(self):
+        chat, message_id = self.rng.choice(self.mine)
+        device = self._device()
+        try:
+            if device is not None and self.rng.random() < 0.7:
+                await device.say({"type": "read", "chat_id": chat, "seq": 1 << 40})
+                await device.say({"type": "typing", "chat_id": chat, "is_typing": True})
+            else:
+                await self._http("PUT", "/messages/read", {"message_ids": [message_id]})
+        except (Lost, Refused):
+            pass
+
+    async def read_history(self, chat):
+        try:
+            answer = await self._http("GET", f"/messages/{chat}?limit=50")
+        except (Lost, Refused):
+            return
+        rows = [row_of(message) for message in answer["messages"]]
+        self.world.ledger.note("read", u=self.id, c=chat, rows=rows)
+
+    async def change_member(self, op, group, other):
+        """op join or leave of other (oneself: leave), until it is definite."""
+        name = f"{op[0]}{group}.{other}-{self.world.rng.random():.9f}"
+
+        async def once(name, chat, target):
+            self._note_send(op, name, chat, target, "http")
+            if op == "leave" and target == self.id:
+                path, body = "leave_group", {"group_id": chat}
+            else:
+                path = "add_user_to_group" if op == "join" else "remove_user_from_group"
+                body = {"group_id": chat, "user_id": target}
+            try:
+                await self._http("POST", f"/groups/{path}", body)
+            except Refused as why:
+                # It was done by an attempt that was not answered.
+                if op == "join" or why.code not in ("no_such_group", "no_such_member"):
+                    raise
+            self._note_ack(op, name, {"chat_id": chat, "message_id": None})
+            return {}
+
+        return await self._insist(op, name, group, other, once)
+
+    # --- the two ways to the server ---
+
+    def _device(self):
+        able = [device for device in self.devices if device.ws is not None]
+        return self.rng.choice(able) if able else None
+
+    async def _insist(self, op, name, chat, what, once):
+        """The answer; None where it was refused, or the world has ended before it came."""
+        pause = PAUSE_S[0]
+        self.world.in_doubt.add(name)
+        try:
+            while not self.world.ended:
+                try:
+                    return await once(name, chat, what)
+                except Lost:
+                    await asyncio.sleep(pause * (0.5 + self.rng.random()))
+                    pause = min(pause * 2, PAUSE_S[1])
+                except Refused as why:
+                    self.world.ledger.note("refused", u=self.id, op=op, id=name, code=why.code)
+                    return None
+        finally:
+            self.world.in_doubt.discard(name)
+        return None
+
+    @staticmethod
+    def _definite(frame):
+        if frame["type"] == "ack":
+            return frame
+        if frame["code"] in ("unavailable", "too_many_requests"):
+            raise Lost()
+        raise Refused(frame["code"])
+
+    async def _http(self, method, path, body=None):
+        """The JSON of a 2xx answer. A connection for each request: every worker gets some."""
+        try:
+            status, answer = await asyncio.wait_for(self._exchange(method, path, body), ANSWER_S)
+        except (OSError, EOFError, ValueError, asyncio.TimeoutError):
+            raise Lost() from None
+        if status in (429, 503):
+            raise Lost()
+        if status >= 300:
+            raise Refused(answer.get("code", str(status)))
+        return answer
+
+    async def _exchange(self, method, path, body):
+        reader, writer = await asyncio.open_connection(*self.world.address)
+        try:
+            data = b"" if body is None else json.dumps(body).encode()
+            head = [
+                f"{method} {path} HTTP/1.1",
+                "Host: torture",
+                f"Authorization: Bearer {self.token}",
+                "Content-Type: application/json",
+                f"Content-Length: {len(data)}",
+                "Connection: close",
+            ]
+            writer.write("\r\n".join([*head, "", ""]).encode() + data)
+            status = int((await reader.readline()).split()[1])
+            length = None
+            while (line := await reader.readline()) not in (b"\r\n", b""):
+                key, _, value = line.partition(b":")
+                if key.lower() == b"content-length":
+                    length = int(value)
+            if length is None and status != 204:
+                raise EOFError
+            text = await reader.readexactly(length or 0)
+            return status, json.loads(text) if text else {}
+        except (IndexError, UnicodeDecodeError):
+            raise EOFError from None
+        finally:
+            writer.close()
+
+    def _note_send(self, op, name, chat, what, via, **more):
+        self.world.ledger.note("send", u=self.id, op=op, id=name, c=chat, via=via, x=what, **more)
+
+    def _note_ack(self, op, name, message):
+        self.world.ledger.note(
+            "ack",
+            u=self.id,
+            op=op,
+            id=name,
+            c=message["chat_id"],
+            via="http",
+            m=message["message_id"],
+            q=message.get("seq"),
+            v=message.get("mod"),
+            dup=message.get("duplicate", False),
+        )

@@ -1,0 +1,299 @@
+"""torture: hundreds of clients and everything that can die under them; then check.py says what was
+broken.
+
+Owns: the database cluster, the daemon, the clients, the ledger. Knows nothing of: what the
+promises are.
+
+The programs are those of the build that $PARLEY_BUILD names. The same seed gives the same clients,
+chats and faults at the same times; what the machine makes of them differs.
+"""
+
+import argparse
+import asyncio
+import base64
+import contextlib
+import hashlib
+import json
+import os
+import random
+import secrets
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "integration"))
+sys.path.insert(0, HERE)
+
+import check  # noqa: E402
+from cluster import Cluster  # noqa: E402
+from faults import Faults  # noqa: E402
+from ledger import Ledger  # noqa: E402
+from parleyd import Parleyd, build_dir  # noqa: E402
+from person import Person  # noqa: E402
+
+N_PEOPLE = 80
+N_SOCKETS = 200
+N_GROUPS = 12
+GROUP_SIZE = (6, 12)
+N_FLOATERS = 3  # members of each group who leave and come back
+FLOAT_S = 6  # on the average, after so many seconds
+REVOLVE_S = 0.3  # those of one group, who sync all the time as well, across joins and leaves
+SYNC_S = 0.02
+FRIENDS = 3
+WATCHED = 5
+PACE = 60  # of a person doing something, a second, of all together
+GRACE_S = 10  # api.md: offline only after 10 s without a socket
+SETTLE_S = GRACE_S + 1 + 2  # and the machine's own slowness
+DOUBT_S = 30
+START_S = 60
+SETTINGS = {"workers": 4, "ping_interval": 2, "log_level": "info"}
+
+
+class World:
+    """What all clients share."""
+
+    def __init__(self, seed, daemon, ledger):
+        self.seed = seed
+        self.rng = random.Random(f"{seed} world")
+        self.daemon = daemon
+        self.ledger = ledger
+        self.ws_url = daemon.ws_url()
+        self.address = ("127.0.0.1", daemon.port)
+        self.people = []
+        self.groups = []  # (group_id, owner, floaters)
+        self.vanished = []
+        self.in_doubt = set()
+        self.settling = self.ended = False
+
+    def new_rng(self, name):
+        return random.Random(f"{self.seed} {name}")
+
+    def devices(self):
+        return [device for person in self.people for device in person.devices]
+
+    # --- before ---
+
+    def populate(self):
+        for n in range(N_PEOPLE):
+            token = base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
+            user_id = self.daemon.sql(
+                "with u as (insert into users (username, full_name) values (%s, %s) "
+                "returning user_id) "
+                "insert into tokens (hash, user_id, expires_at) "
+                "select %s, user_id, now() + interval '1 day' from u returning user_id",
+                f"torture{n}",
+                f"Torture {n}",
+                hashlib.sha256(token.encode()).digest(),
+            )[0][0]
+            n_devices = N_SOCKETS // N_PEOPLE + (n < N_SOCKETS % N_PEOPLE)
+            self.people.append(Person(self, user_id, token, n_devices))
+        for n in range(N_GROUPS):
+            self._found_group(n)
+        for person in self.people:
+            for friend in self.rng.sample(self.people, FRIENDS):
+                self._acquaint(person, friend)
+        for person in self.people:
+            for device in person.devices:
+                device.watched = self._acquaintances(person)
+
+    def _found_group(self, n):
+        members = self.rng.sample(self.people, self.rng.randint(*GROUP_SIZE))
+        owner, others = members[0], members[1:]
+        group = self.daemon.sql("select (create_group(%s, %s)).conv_id", owner.id, f"Group {n}")[0][
+            0
+        ]
+        for other in others:
+            self.daemon.sql("select add_member(%s, %s, %s)", owner.id, group, other.id)
+        for member in members:
+            member.chats += [group] * 2
+        self.groups.append((group, owner, others[:N_FLOATERS], members))
+
+    @staticmethod
+    def _acquaint(person, friend):
+        if friend.id not in person.chats:
+            person.chats.append(friend.id)
+        if person.id not in friend.chats:
+            friend.chats.append(person.id)
+
+    def _acquaintances(self, person):
+        """Some with whom a group is shared for good."""
+        known = set()
+        for _, _, floaters, members in self.groups:
+            staying = [member for member in members if member not in floaters]
+            if person in staying:
+                known |= {member.id for member in staying} - {person.id}
+        return self.rng.sample(sorted(known), min(WATCHED, len(known)))
+
+    # --- meanwhile ---
+
+    async def float_member(self, group, owner, other):
+        """One member leaves, or is removed, and is added again, in turn."""
+        pause_s = REVOLVE_S if group == self.groups[0][0] else FLOAT_S
+        rng = self.new_rng(f"{group} {other.id}")
+        inside = True
+        while not self.settling:
+            await asyncio.sleep(rng.expovariate(1 / pause_s))
+            if self.settling:
+                return
+            if not inside:
+                await owner.change_member("join", group, other.id)
+            else:
+                await rng.choice((owner, other)).change_member("leave", group, other.id)
+            inside = not inside
+
+    async def keep_syncing(self, person, group):
+        while not self.settling:
+            await asyncio.sleep(self.rng.expovariate(1 / SYNC_S))
+            await self.rng.choice(person.devices).sync_from_before(group, 20)
+
+    def vanish_some(self):
+        for device in self.rng.sample(self.devices(), N_SOCKETS // 20):
+            if self.rng.random() < 0.3:
+                device.cut()
+            else:
+                device.vanish()
+        while len(self.vanished) > 100:
+            self.vanished.pop(0).transport.abort()
+
+    def forget_vanished(self):
+        for ws in self.vanished:
+            ws.transport.abort()
+        self.vanished.clear()
+
+    async def measure_lag(self):
+        """How late this very loop is: a part of every delay that is measured."""
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(0.05)
+            late = time.monotonic() - before - 0.05
+            if late > 0.1:
+                self.ledger.note("lag", s=round(late, 3))
+
+
+async def torment(world, cluster, seconds):
+    """From the first socket to the end."""
+    loop = asyncio.get_running_loop()
+    tasks = [asyncio.ensure_future(device.live()) for device in world.devices()]
+    tasks.append(asyncio.ensure_future(world.measure_lag()))
+    ready = asyncio.gather(*(device.ready.wait() for device in world.devices()))
+    await asyncio.wait_for(ready, START_S)
+    writers = [person.live(N_PEOPLE / PACE) for person in world.people]
+    writers += [
+        world.float_member(group, owner, other)
+        for group, owner, floaters, _ in world.groups
+        for other in floaters
+    ]
+    writers += [world.keep_syncing(one, world.groups[0][0]) for one in world.groups[0][2]]
+    tasks += [asyncio.ensure_future(writer) for writer in writers]
+    faults = Faults(
+        world.seed,
+        cluster,
+        world.daemon,
+        world.ledger,
+        lambda: loop.call_soon_threadsafe(world.vanish_some),
+    )
+    faults.start()
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and faults.is_alive():
+        await asyncio.sleep(0.1)
+        fail_with(tasks)
+    await settle(world, faults)
+    fail_with(tasks)
+    world.ledger.note("end")
+    world.ended = True
+    for device in world.devices():
+        device.stopping = True
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    if faults.broken:
+        raise faults.broken
+
+
+def fail_with(tasks):
+    for task in tasks:
+        if task.done() and not task.cancelled() and task.exception():
+            raise task.exception()
+
+
+async def settle(world, faults):
+    """The last fault; every fifth user leaves for good just then; all doubt is cleared; then time
+    for the grace."""
+    world.settling = True
+    faults.stopping.set()
+    while faults.is_alive():
+        await asyncio.sleep(0.05)
+    deadline = time.monotonic() + DOUBT_S
+    while world.in_doubt and time.monotonic() < deadline:
+        await asyncio.sleep(0.05)
+    world.forget_vanished()
+    if faults.broken is None:
+        await asyncio.to_thread(faults.kill_worker)
+    for person in world.people[::5]:
+        for device in person.devices:
+            device.stopping = True
+            device.cut()
+    world.ledger.note("settle")
+    await asyncio.sleep(SETTLE_S)
+
+
+def dump(daemon, path):
+    """The database as check.py reads it: one JSON object a line."""
+    questions = {
+        "conv": "select conv_id, kind, user_lo, user_hi, last_seq, last_mod from conversations",
+        "member": "select conv_id, user_id from members",
+        "message": "select message_id, conv_id, seq, mod, sender_id, kind, content, target_id, "
+        "client_id, extract(epoch from sent_at)::float8, extract(epoch from edited_at)::float8, "
+        "deleted from messages order by conv_id, seq",
+    }
+    with open(path, "w", encoding="utf-8") as file:
+        for kind, question in questions.items():
+            for row in daemon.sql(question):
+                file.write(json.dumps({kind: list(row)}, default=lambda b: b.decode()) + "\n")
+
+
+def run(seed, seconds, directory):
+    """One whole run; the paths of the ledger and the dump."""
+    os.makedirs(directory, exist_ok=True)
+    paths = [os.path.join(directory, name) for name in ("ledger.jsonl", "database.jsonl")]
+    with contextlib.ExitStack() as stack:
+        ledger = Ledger(paths[0])
+        stack.callback(ledger.close)
+        cluster = Cluster()
+        stack.callback(cluster.drop)
+        daemon = Parleyd(cluster, **SETTINGS)
+        stack.callback(daemon.drop)
+        daemon.start()
+        world = World(seed, daemon, ledger)
+        world.populate()
+        ledger.note("start", wall=time.time(), seed=seed, grace=GRACE_S)
+        try:
+            asyncio.run(torment(world, cluster, seconds))
+            dump(daemon, paths[1])
+            status = daemon.stop()
+            if status != 0:
+                ledger.note("complaint", text=f"the master left with {status}")
+        finally:
+            with open(os.path.join(directory, "parleyd.log"), "w", encoding="utf-8") as log:
+                log.write(daemon.log())
+        for text in daemon.complaints():
+            ledger.note("complaint", text=text)
+    return paths
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--minutes", type=float, default=10)
+    options.add_argument("--seconds", type=float, help="in place of minutes")
+    options.add_argument("--seed", default=None, help="of an earlier run; else a new one")
+    options.add_argument("--directory", default=os.path.join(build_dir(), "torture"))
+    options = options.parse_args()
+    seconds = options.seconds or options.minutes * 60
+    seed = options.seed or str(secrets.randbelow(10**9))
+    print(f"torture: {N_SOCKETS} sockets, {seconds:.0f} s, seed {seed}", flush=True)
+    ledger, database = run(seed, seconds, options.directory)
+    return check.main([ledger, database])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
