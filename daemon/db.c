@@ -8,7 +8,7 @@
 #include "log.h"
 
 #define RETRY_MIN_MS 50
-#define RETRY_MAX_MS 1000
+#define RETRY_MAX_MS 250
 #define CONNECT_TIMEOUT_S 5
 #define STATEMENTS_MAX 64
 #define POSTGRES_EPOCH_US INT64_C(946684800000000) /* 2000-01-01 */

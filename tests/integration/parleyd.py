@@ -27,6 +27,7 @@ STOP_S = 30
 
 CONNECTED = re.compile(r"worker=\S+ .*?\bconn=(\S+) connected\b")
 CLOSED = re.compile(r"worker=\S+ .*?\bconn=(\S+) closed\b")
+SERVES = re.compile(r" worker=(\d+) store ready")
 STARTED = re.compile(r"Z info started pid=")  # the master: ids are counted anew
 DIED = re.compile(r" (worker|hasher)_died slot=")
 # What no test run may leave in the log: an assert, and the reports of the sanitizers.
@@ -110,7 +111,16 @@ class Parleyd:
     def _is_up(self):
         if self.process.poll() is not None:
             raise AssertionError(f"parleyd left with {self.process.returncode}:\n{self.log()}")
-        return self.healthy()
+        return self.healthy() and self._all_serve()
+
+    def _all_serve(self):
+        """Each worker accepts once its database is there; the first one answers before the last."""
+        lines = self.log().splitlines()
+        starts = [i for i, line in enumerate(lines) if STARTED.search(line)]
+        if not starts:  # it logs elsewhere
+            return True
+        ready = {m.group(1) for line in lines[starts[-1] :] for m in [SERVES.search(line)] if m}
+        return len(ready) == self.settings["workers"]
 
     def healthy(self):
         try:
