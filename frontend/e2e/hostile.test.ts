@@ -98,7 +98,7 @@ test('more than a message holds is refused before it is sent, and said so', asyn
   expect(await ada.page.getByRole('button', { name: 'Send' }).isDisabled()).toBe(true)
   await ada.page.locator('#composer').fill('x'.repeat(16_384))
   await ada.page.getByRole('button', { name: 'Send' }).click()
-  await mine(ada.page, 'x'.repeat(1_400)).getByLabel('Sent', { exact: true }).waitFor()
+  await mine(ada.page, 'x'.repeat(1_400)).getByLabel('Read', { exact: true }).waitFor()
 })
 
 test('a picture that cannot be loaded leaves the initials', async () => {

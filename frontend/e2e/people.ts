@@ -42,7 +42,7 @@ export class People {
   /** A picture of each window, for whoever looks into a failure. */
   async photograph(path: string): Promise<void> {
     const pages = this.browser.contexts().flatMap((context) => context.pages())
-    for (const [i, page] of pages.entries()) await page.screenshot({ path: `${path} ${i}.png` })
+    for (const [i, page] of pages.entries()) await page.screenshot({ path: `${path}-${i}.png` })
   }
 
   /** A window of somebody who is not signed in. */

@@ -1,6 +1,5 @@
 // What each test file has: a server and people at browsers, from its first test to its last.
 
-import { mkdirSync } from 'node:fs'
 import { afterAll, afterEach, beforeAll } from 'vitest'
 import { People } from './people'
 import { Server } from './server'
@@ -20,9 +19,8 @@ export function world(): World {
   // Where a test fails, pictures of all windows are left in the build directory.
   afterEach(async ({ task }) => {
     if (task.result?.state !== 'fail') return
-    const directory = `${process.env.PARLEY_BUILD || '.'}/check-e2e`
-    mkdirSync(directory, { recursive: true })
-    await all.people.photograph(`${directory}/${task.name.replace(/[^\w ]/g, '').slice(0, 80)}`)
+    const name = task.name.replace(/[^\w]+/g, '-').slice(0, 80)
+    await all.people.photograph(`${process.env.PARLEY_BUILD || '.'}/check-e2e-${name}`)
   })
   afterAll(async () => {
     await all.people?.leave()

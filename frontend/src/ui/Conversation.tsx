@@ -247,6 +247,7 @@ function Announcer({ chatId }: { chatId: number }) {
       if (last.sender_id !== me.user_id && last.kind === 'text')
         setWords(t.conversation.announced(senderName(people, last.sender_id), messageText(last)))
     }
+    if (last?.deleted && last.seq === heard.current) setWords('')
     heard.current = Math.max(seq, heard.current ?? 0)
   }, [last, loaded, me.user_id, people])
 
