@@ -10,6 +10,7 @@
 #include "log.h"
 #include "room_private.h"
 
+#define CHECK_RETRY_MS 500 /* until a check that failed begins again */
 #define STRAYS_MAX \
 	8192 /* records kept while loads are under way; beyond it the check comes again */
 
@@ -152,13 +153,6 @@ void rooms_user_gone(struct rooms *rs, struct room_user *u)
 	rs->n_users--;
 	free(u->in);
 	free(u);
-}
-
-void rooms_each_user(struct rooms *rs, void (*cb)(void *arg, struct room_user *u), void *arg)
-{
-	for (size_t i = 0; i < rs->n_user_buckets; i++)
-		for (struct room_user *u = rs->users[i]; u != NULL; u = u->next)
-			cb(arg, u);
 }
 
 /* Memberships: each side knows its index on the other, so that leaving costs the same in a large
@@ -434,7 +428,7 @@ struct load {
 	struct rooms *rooms;
 	int64_t user_id;
 	uint32_t asked; /* rooms' clock then */
-	rooms_loaded_cb *cb;
+	rooms_done_cb *cb;
 	void *arg;
 };
 
@@ -504,7 +498,7 @@ static void load_answered(void *arg, enum error error, const struct head *heads,
 	free(l);
 }
 
-void rooms_load(struct rooms *rs, struct room_user *u, rooms_loaded_cb *cb, void *arg)
+void rooms_load(struct rooms *rs, struct room_user *u, rooms_done_cb *cb, void *arg)
 {
 	struct load *l = must_calloc(1, sizeof(*l));
 
@@ -513,15 +507,22 @@ void rooms_load(struct rooms *rs, struct room_user *u, rooms_loaded_cb *cb, void
 	store_load(rs->store, u->user_id, load_answered, l);
 }
 
-/* The check: every local user is loaded again. */
+/* The check: every local user is loaded again, and whoever else must look into the database does so
+ * now. */
 
 struct check {
 	struct rooms *rooms;
-	size_t n_left; /* loads that have not answered, and one for the asking itself */
-	bool failed;
+	size_t n_left; /* answers that have not come, and one for the asking itself */
+	bool waits, failed;
 };
 
-static void check_begin(struct rooms *rs, bool wait_for_the_dead);
+static void check_next(struct rooms *rs);
+
+static void check_later(struct rooms *rs, bool wait_for_the_dead)
+{
+	rs->check_again = true;
+	rs->check_again_waits |= wait_for_the_dead;
+}
 
 static void check_step_done(struct check *c)
 {
@@ -530,17 +531,17 @@ static void check_step_done(struct check *c)
 	if (--c->n_left > 0)
 		return;
 	rs->check = NULL;
-	/* When the database is away the check that comes with its return repairs all. */
-	if (c->failed)
-		log_info("check not done: database away");
-	free(c);
-	if (rs->check_again) {
-		rs->check_again = false;
-		check_begin(rs, rs->check_again_waits);
+	if (c->failed) {
+		/* Whatever asked for it still holds. */
+		check_later(rs, c->waits);
+		event_add(rs->check_retry, &(const struct timeval){ 0, CHECK_RETRY_MS * 1000 });
+	} else if (rs->check_again) {
+		check_next(rs);
 	}
+	free(c);
 }
 
-static void check_user_loaded(void *arg, enum error error)
+static void check_answered(void *arg, enum error error)
 {
 	struct check *c = arg;
 
@@ -548,22 +549,28 @@ static void check_user_loaded(void *arg, enum error error)
 	check_step_done(c);
 }
 
-static void check_user(void *arg, struct room_user *u)
+static void check_users(struct check *c)
 {
-	struct check *c = arg;
+	struct rooms *rs = c->rooms;
 
-	c->n_left++;
-	rooms_load(c->rooms, u, check_user_loaded, c);
+	for (size_t i = 0; i < rs->n_user_buckets; i++)
+		for (struct room_user *u = rs->users[i]; u != NULL; u = u->next) {
+			c->n_left++;
+			rooms_load(rs, u, check_answered, c);
+		}
 }
 
-static void check_users(void *arg, enum error error, const store_rows *rows)
+static void check_asks(void *arg, enum error error, const store_rows *rows)
 {
 	struct check *c = arg;
 
 	(void)rows;
 	c->failed |= error != ERROR_NONE;
-	if (!c->failed)
-		rooms_each_user(c->rooms, check_user, c);
+	if (!c->failed) {
+		c->n_left++;
+		c->rooms->events->check(c->rooms->arg, check_answered, c);
+		check_users(c);
+	}
 	check_step_done(c);
 }
 
@@ -572,21 +579,36 @@ static void check_begin(struct rooms *rs, bool wait_for_the_dead)
 	struct check *c = must_calloc(1, sizeof(*c));
 
 	rs->check = c;
-	*c = (struct check){ .rooms = rs, .n_left = 1 };
+	*c = (struct check){ .rooms = rs, .n_left = 1, .waits = wait_for_the_dead };
 	if (wait_for_the_dead)
-		store_wait_for_the_dead(rs->store, check_users, c);
+		store_wait_for_the_dead(rs->store, check_asks, c);
 	else
-		check_users(c, ERROR_NONE, NULL);
+		check_asks(c, ERROR_NONE, NULL);
+}
+
+static void check_next(struct rooms *rs)
+{
+	bool waits = rs->check_again_waits;
+
+	rs->check_again = rs->check_again_waits = false;
+	check_begin(rs, waits);
+}
+
+static void check_retry(evutil_socket_t fd, short what, void *arg)
+{
+	struct rooms *rs = arg;
+
+	(void)fd;
+	(void)what;
+	if (rs->check == NULL && rs->check_again)
+		check_next(rs);
 }
 
 void rooms_check(struct rooms *rs, bool wait_for_the_dead)
 {
-	if (rs->check == NULL) {
-		check_begin(rs, wait_for_the_dead);
-		return;
-	}
-	rs->check_again_waits = (rs->check_again && rs->check_again_waits) || wait_for_the_dead;
-	rs->check_again = true;
+	check_later(rs, wait_for_the_dead);
+	if (rs->check == NULL)
+		check_next(rs);
 }
 
 /* Life. */
@@ -610,6 +632,9 @@ struct rooms *rooms_open(struct event_base *base, struct store *store,
 	rs->by_id = must_calloc(rs->n_room_buckets, sizeof(struct room *));
 	rs->users = must_calloc(rs->n_user_buckets, sizeof(struct room_user *));
 	rs->typing = typing_open(base, typing_shown, rs);
+	rs->check_retry = evtimer_new(base, check_retry, rs);
+	if (rs->check_retry == NULL)
+		log_fatal("cannot make the timer of the check");
 	return rs;
 }
 
@@ -618,6 +643,7 @@ void rooms_close(struct rooms *rs)
 	strays_clear(rs);
 	departures_clear(rs);
 	typing_close(rs->typing);
+	event_free(rs->check_retry);
 	buf_fini(&rs->scratch);
 	free(rs->by_id);
 	free(rs->users);

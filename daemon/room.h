@@ -52,6 +52,8 @@ struct room_user {
 	bool loaded; /* the rooms are known */
 };
 
+typedef void rooms_done_cb(void *arg, enum error error);
+
 enum room_push {
 	ROOM_EVENT, /* a change: a socket that cannot take it must be told to sync */
 	ROOM_HINT /* typing, watermarks: may be left out */
@@ -63,6 +65,9 @@ struct room_events {
 		enum room_push kind);
 	/* Sockets of u may have missed something. */
 	void (*resync)(void *arg, struct room_user *u);
+	/* A check is under way: compare what is not the rooms' own with the database too, then call
+	 * done(done_arg, error), once. */
+	void (*check)(void *arg, rooms_done_cb *done, void *done_arg);
 };
 
 struct rooms *rooms_open(struct event_base *base, struct store *store,
@@ -78,19 +83,15 @@ void rooms_user_gone(struct rooms *rs, struct room_user *u);
 /* Reads the user's conversations; cb once they are known and every event after that is pushed, or
  * with unavailable.
  * The user may be gone by then. */
-typedef void rooms_loaded_cb(void *arg, enum error error);
-void rooms_load(struct rooms *rs, struct room_user *u, rooms_loaded_cb *cb, void *arg);
+void rooms_load(struct rooms *rs, struct room_user *u, rooms_done_cb *cb, void *arg);
 
 /* A record of the ring that speaks of a conversation. */
 void rooms_apply(struct rooms *rs, const struct record *r);
 
-/* Compares all that is known here with the database: after a lap, after the death of a worker,
- * after the database was away. With wait_for_the_dead, only once no dead worker can commit any
- * more. Calls during a check make one more follow it. */
+/* Compares all that is known here with the database, until that has succeeded: after a lap, after
+ * the death of a worker, after the database was away. With wait_for_the_dead, only once no dead
+ * worker can commit any more. Calls during a check make one more follow it. */
 void rooms_check(struct rooms *rs, bool wait_for_the_dead);
-
-/* Every local user: for the token check. cb must not remove users. */
-void rooms_each_user(struct rooms *rs, void (*cb)(void *arg, struct room_user *u), void *arg);
 
 /* The conversation that chat_id names for this local user; false where they are in none such. */
 bool rooms_conv(struct rooms *rs, const struct room_user *u, int64_t chat_id, struct conv *c);

@@ -71,6 +71,7 @@ struct rooms {
 	size_t n_strays;
 	struct departure *departures;
 	struct check *check;
+	struct event *check_retry;
 	bool check_again, check_again_waits;
 	struct buf scratch;
 };

@@ -613,22 +613,32 @@ static void token_list_add(void *arg, struct session *s)
 		l->ids[l->n++] = s->token_id;
 }
 
+struct token_check {
+	struct sessions *all;
+	rooms_done_cb *done;
+	void *done_arg;
+};
+
 static void tokens_checked(void *arg, enum error error, const store_rows *rows)
 {
-	/* While the database is away nothing is known; its return brings another check. */
+	struct token_check *c = arg;
+
 	for (int i = 0; error == ERROR_NONE && i < store_n(rows); i++)
-		sessions_token_ended(arg, store_id_at(rows, i), 0);
+		sessions_token_ended(c->all, store_id_at(rows, i), 0);
+	c->done(c->done_arg, error);
+	free(c);
 }
 
-void sessions_check_tokens(struct sessions *ss)
+void sessions_check_tokens(struct sessions *ss, rooms_done_cb *done, void *done_arg)
 {
 	struct token_list l = { calloc(ss->n + 1, sizeof(int64_t)), 0, ss->n };
+	struct token_check *c = malloc(sizeof(*c));
 
-	if (l.ids == NULL)
+	if (l.ids == NULL || c == NULL)
 		log_fatal("out of memory for the check of tokens");
+	*c = (struct token_check){ ss, done, done_arg };
 	sessions_each(ss, token_list_add, &l);
-	if (l.n > 0)
-		store_check_tokens(ss->store, l.ids, l.n, tokens_checked, ss);
+	store_check_tokens(ss->store, l.ids, l.n, tokens_checked, c);
 	free(l.ids);
 }
 

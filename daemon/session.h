@@ -65,8 +65,9 @@ void sessions_resync(struct sessions *ss, struct room_user *u);
  * kept. */
 void sessions_token_ended(struct sessions *ss, int64_t token_id, int64_t user_id);
 
-/* Asks the database which of the tokens here are still good, and closes the others. */
-void sessions_check_tokens(struct sessions *ss);
+/* Asks the database which of the tokens here are still good, and closes the others; then calls
+ * done(done_arg, error) from the loop: unavailable where nothing could be asked. */
+void sessions_check_tokens(struct sessions *ss, rooms_done_cb *done, void *done_arg);
 
 /* Reads nothing more from any socket; answers still go out. */
 void sessions_pause(struct sessions *ss);

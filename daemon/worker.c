@@ -49,8 +49,12 @@ struct worker {
 static void worker_check(struct worker *w, bool wait_for_the_dead)
 {
 	rooms_check(w->rooms, wait_for_the_dead);
-	sessions_check_tokens(w->sessions);
 	watch_look_all(w->watch);
+}
+
+static void on_check(void *arg, rooms_done_cb *done, void *done_arg)
+{
+	sessions_check_tokens(((struct worker *)arg)->sessions, done, done_arg);
 }
 
 static void worker_serve(struct worker *w);
@@ -177,7 +181,7 @@ static void worker_wire(struct worker *w)
 {
 	static const struct store_events store_events = { on_store_state, on_read_moved };
 	static const struct bus_events bus_events = { on_record, on_lapped };
-	static const struct room_events room_events = { on_push, on_resync };
+	static const struct room_events room_events = { on_push, on_resync, on_check };
 	static const struct sessions_events sessions_events = { on_message, on_drained, on_closed };
 	const struct heritage *h = w->heritage;
 

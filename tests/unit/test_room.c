@@ -26,7 +26,7 @@ static struct {
 	enum room_push kind;
 	char json[512];
 } frames[FRAMES_MAX];
-static unsigned n_frames, n_resyncs;
+static unsigned n_frames, n_resyncs, n_checks;
 static int64_t resynced;
 
 static void on_push(
@@ -51,6 +51,14 @@ static void on_resync(void *arg, struct room_user *u)
 	n_resyncs++;
 }
 
+/* Who else looks into the database has an answer at once. */
+static void on_check(void *arg, rooms_done_cb *done, void *done_arg)
+{
+	ck_assert_ptr_eq(arg, &frames);
+	n_checks++;
+	done(done_arg, ERROR_NONE);
+}
+
 static int64_t person(const char *name)
 {
 	static unsigned n;
@@ -62,9 +70,9 @@ static int64_t person(const char *name)
 
 static void setup(void)
 {
-	static const struct room_events events = { on_push, on_resync };
+	static const struct room_events events = { on_push, on_resync, on_check };
 
-	n_frames = n_resyncs = 0;
+	n_frames = n_resyncs = n_checks = 0;
 	rig_make(pg_conninfo());
 	s = rig_store(0, NULL, NULL);
 	rs = rooms_open(rig_base(), s, &events, &frames, &rig_heritage(0)->stats->slots[0]);
@@ -630,8 +638,11 @@ START_TEST(a_check_finds_what_was_committed_and_never_published)
 	ck_assert_uint_eq(n_frames, 0);
 	rooms_check(rs, true);
 	rooms_check(rs, false); /* while one is under way another follows it */
+	rooms_check(rs, true);
 	rig_until_n(&n_frames, 2);
+	rig_until_n(&n_checks, 2);
 	rig_for(100);
+	ck_assert_uint_eq(n_checks, 2);
 	ck_assert_uint_eq(n_frames, 2);
 	for (unsigned i = 0; i < 2; i++)
 		ck_frame(i, frames[i].user_id,
@@ -654,6 +665,25 @@ START_TEST(a_check_finds_a_membership_that_no_record_told_and_says_resync)
 	tell(&c, RECORD_NEW, 0);
 	ck_assert_uint_eq(n_frames, 1);
 	ck_frame(0, bob, "\"seen\"");
+}
+END_TEST
+
+/* D4: whatever a death has left untold is looked for until the database has been asked. */
+START_TEST(a_check_that_the_database_did_not_answer_is_made_again)
+{
+	post(alice, bob, "first");
+	comes(bob);
+	post(alice, bob, "unpublished");
+	pg_crash();
+	rooms_check(rs, true);
+	rig_for(200);
+	ck_assert_uint_eq(n_checks, 0);
+	pg_restart();
+	rig_until_n(&n_frames, 1);
+	ck_frame(0, bob, "\"unpublished\"");
+	ck_assert_uint_eq(n_checks, 1);
+	while (!store_ready(s))
+		rig_for(10);
 }
 END_TEST
 
@@ -892,6 +922,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, records_that_come_during_a_load_are_not_lost);
 	tcase_add_test(tc, a_check_finds_what_was_committed_and_never_published);
 	tcase_add_test(tc, a_check_finds_a_membership_that_no_record_told_and_says_resync);
+	tcase_add_test(tc, a_check_that_the_database_did_not_answer_is_made_again);
 	tcase_add_test(tc, a_gap_is_read_again_when_the_database_comes_back);
 	tcase_add_test(tc, the_last_member_is_told_that_the_group_is_gone);
 	tcase_add_test(tc, an_erased_person_means_resync_and_not_a_push_for_each_message);
