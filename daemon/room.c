@@ -441,7 +441,9 @@ static void load_row(struct rooms *rs, struct room_user *u, const struct head *h
 		return;
 	if (made)
 		room = rooms_make(rs, &h->conv, h->mod, h->seq);
-	if (room_membership(room, u) == NULL) {
+	/* Where the room has not got to the join yet, that will make them a member when its turn
+	 * comes: what stands before it is not theirs. */
+	if (room_membership(room, u) == NULL && h->join_seq <= room->seq) {
 		room_enter(room, u);
 		/* As old as the question: what was asked later knows better. */
 		u->in[u->n_in - 1].since = asked;

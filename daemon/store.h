@@ -163,6 +163,7 @@ struct head {
 	int64_t seq;
 	int64_t mod;
 	int64_t read_seq;
+	int64_t join_seq; /* of a load: the seq of the join; 0 where there was none (direct chats) */
 };
 void store_head_at(const store_rows *rows, int i, struct head *h);
 typedef void store_load_cb(void *arg, enum error error, const struct head *heads, size_t n);

@@ -190,7 +190,7 @@ struct load_item {
 
 static const struct db_statement loads_statement = { "load",
 	"select m.user_id, c.conv_id, c.kind, c.user_lo, c.user_hi, c.last_seq, c.last_mod, "
-	"m.read_seq "
+	"m.read_seq, m.join_seq "
 	"from members m join conversations c using (conv_id) where m.user_id = any ($1::int8[]) "
 	"order by m.user_id" };
 
@@ -231,8 +231,10 @@ static void loads_answered(void *arg, PGresult *r)
 
 	if (heads == NULL)
 		log_fatal("out of memory for the conversations of users");
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		store_head_at(r, (int)i, &heads[i]);
+		heads[i].join_seq = db_i64(r, (int)i, 8);
+	}
 	while (l->batch != NULL) {
 		struct load_item *item = load_of(l->batch);
 		size_t first = heads_from(heads, n, item->user_id);

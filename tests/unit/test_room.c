@@ -668,6 +668,25 @@ START_TEST(a_check_finds_a_membership_that_no_record_told_and_says_resync)
 }
 END_TEST
 
+/* Promise 5: the room is behind the database, which has the newcomer as a member already. */
+START_TEST(one_whose_join_is_still_to_come_is_pushed_nothing_that_stands_before_it)
+{
+	int64_t g = group_of_alice();
+
+	comes(alice);
+	post(alice, g, "before");
+	rig_change(s, STORE_ADD, alice, g, bob, NULL);
+	post(alice, g, "after");
+	comes(bob);
+	rig_until_n(&n_frames, 6);
+	rig_for(60);
+	ck_assert_uint_eq(n_frames, 6);
+	ck_frame(0, alice, "\"before\"");
+	ck_nobody_got(bob, "\"before\"");
+	ck_frame(1, bob, "{\"type\":\"chat\"");
+}
+END_TEST
+
 /* D4: whatever a death has left untold is looked for until the database has been asked. */
 START_TEST(a_check_that_the_database_did_not_answer_is_made_again)
 {
@@ -922,6 +941,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, records_that_come_during_a_load_are_not_lost);
 	tcase_add_test(tc, a_check_finds_what_was_committed_and_never_published);
 	tcase_add_test(tc, a_check_finds_a_membership_that_no_record_told_and_says_resync);
+	tcase_add_test(tc, one_whose_join_is_still_to_come_is_pushed_nothing_that_stands_before_it);
 	tcase_add_test(tc, a_check_that_the_database_did_not_answer_is_made_again);
 	tcase_add_test(tc, a_gap_is_read_again_when_the_database_comes_back);
 	tcase_add_test(tc, the_last_member_is_told_that_the_group_is_gone);
