@@ -54,10 +54,11 @@ class Head:
 
 
 class Device:
-    def __init__(self, world, user, number):
+    def __init__(self, world, user, number, tokens):
         self.world = world
         self.user = user
         self.name = f"{user.id}.{number}"
+        self.tokens = tokens  # the first is in use; one that has others logs out now and then
         self.rng = world.new_rng(self.name)
         self.heads = {}
         self.kept = {}  # of chats that it was removed from, in case it comes back
@@ -91,9 +92,10 @@ class Device:
                 await asyncio.sleep(pause * self.rng.random())
 
     async def _one_socket(self):
+        token = self.tokens[0]
         ws = await websockets.connect(
             self.world.ws_url,
-            extra_headers=[("Authorization", f"Bearer {self.user.token}")],
+            extra_headers=[("Authorization", f"Bearer {token}")],
             compression=None,
             ping_interval=None,
             max_size=None,
@@ -107,7 +109,7 @@ class Device:
                 raise OSError(f"{frame['type']} in place of ready")
             self.ws, self.serial = ws, next(_serials)
             self._syncing = self._sync_again = self._again = False
-            self.note("open", d=self.name, u=self.user.id, sid=frame["session_id"])
+            self.note("open", d=self.name, u=self.user.id, k=token[:8], sid=frame["session_id"])
             await self._watch()
             await self._sync()
             self.ready.set()
@@ -137,6 +139,12 @@ class Device:
         self.world.vanished.append(ws)
         self._forget("vanish")
         self._life.cancel()
+
+    async def log_out(self):
+        """Ends the token in use; the server is to end its socket, the next one has the next token."""
+        token = self.tokens.pop(0)
+        self.world.ledger.note("logout", k=token[:8])
+        await self.user.end_token(token)
 
     def cut(self):
         """A reset in place of a close."""

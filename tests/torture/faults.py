@@ -66,6 +66,7 @@ class Faults(threading.Thread):
                 self.continue_all()
                 if self.stopping.wait(QUIET_S):
                     return
+                self.ledger.note("quiet")
 
     # --- one fault ---
 

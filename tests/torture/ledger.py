@@ -5,7 +5,7 @@ Owns: the file. Knows nothing of: what the events mean; check.py does.
 Every line has `t`, seconds of the monotonic clock, and `e`, the kind of event:
 
   start     wall, seed, grace           the clocks side by side, once, first
-  open      d, s, u                     socket s of device d (of user u) is ready
+  open      d, s, u, k                  socket s of device d (of user u) is ready, by token k
   watch     s, ids                      it watches these users' presence
   sync      s, after                    it asks for what changed
   close     s, code                     it is over for the client, whoever ended it
@@ -14,6 +14,8 @@ Every line has `t`, seconds of the monotonic clock, and `e`, the kind of event:
                                         x the content or the target
   ack       u, op, id, c, via, s?, m, q, v, dup
   refused   u, op, id, code             a definite no
+  logout    k                           before token k is ended
+  ended     k                           that is acknowledged
   push      s, k, c, row                k message, edited, deleted; row as row_of() makes it
   page      s, c, rows, more            a part of the answer to a sync
   read      u, c, rows                  an answer of GET /messages
@@ -22,6 +24,7 @@ Every line has `t`, seconds of the monotonic clock, and `e`, the kind of event:
   presence  s, of, on
   fault     n, k                        fault n begins
   mended    n                           and is over: the process runs again, the server answers
+  quiet                                 no fault for some seconds; the next is about to come
   lag       s                           the clients' own loop was late by so many seconds
   settle                                no more faults, nothing more is written
   end

@@ -23,7 +23,7 @@ class Refused(Exception):
 
 
 class Person:
-    def __init__(self, world, user_id, token, n_devices):
+    def __init__(self, world, user_id, token, n_devices, spare_tokens):
         self.world = world
         self.id = user_id
         self.token = token
@@ -31,7 +31,10 @@ class Person:
         self.chats = []  # that it writes to, whether it is a member at the moment or not
         self.mine = []  # (chat_id, message_id) of texts that it may edit
         self.count = 0
-        self.devices = [Device(world, self, number) for number in range(n_devices)]
+        self.devices = [
+            Device(world, self, number, spare_tokens if number else [token])
+            for number in range(n_devices)
+        ]
 
     @staticmethod
     def op_of(name):
@@ -160,6 +163,24 @@ class Person:
 
         return await self._insist(op, name, group, other, once)
 
+    async def end_token(self, token):
+        """Until it is acknowledged, or known to have ended by an attempt that was not answered."""
+        pause = PAUSE_S[0]
+        while not self.world.ended:
+            try:
+                await self._http("POST", "/users/logout", token=token)
+                break
+            except Refused as why:
+                if why.code != "bad_token":
+                    raise
+                break
+            except Lost:
+                await asyncio.sleep(pause * (0.5 + self.rng.random()))
+                pause = min(pause * 2, PAUSE_S[1])
+        else:
+            return
+        self.world.ledger.note("ended", k=token[:8])
+
     # --- the two ways to the server ---
 
     def _device(self):
@@ -192,10 +213,11 @@ class Person:
             raise Lost()
         raise Refused(frame["code"])
 
-    async def _http(self, method, path, body=None):
+    async def _http(self, method, path, body=None, token=None):
         """The JSON of a 2xx answer. A connection for each request: every worker gets some."""
+        exchange = self._exchange(method, path, body, token or self.token)
         try:
-            status, answer = await asyncio.wait_for(self._exchange(method, path, body), ANSWER_S)
+            status, answer = await asyncio.wait_for(exchange, ANSWER_S)
         except (OSError, EOFError, ValueError, asyncio.TimeoutError):
             raise Lost() from None
         if status in (429, 503):
@@ -204,14 +226,14 @@ class Person:
             raise Refused(answer.get("code", str(status)))
         return answer
 
-    async def _exchange(self, method, path, body):
+    async def _exchange(self, method, path, body, token):
         reader, writer = await asyncio.open_connection(*self.world.address)
         try:
             data = b"" if body is None else json.dumps(body).encode()
             head = [
                 f"{method} {path} HTTP/1.1",
                 "Host: torture",
-                f"Authorization: Bearer {self.token}",
+                f"Authorization: Bearer {token}",
                 "Content-Type: application/json",
                 f"Content-Length: {len(data)}",
                 "Connection: close",

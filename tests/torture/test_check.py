@@ -24,7 +24,7 @@ class Story:
         self.events, self.now = [], 0.0
         self.note("start", wall=WALL, seed="0", grace=10)
         for socket, user in ((1, ANN), (2, BOB), (3, CEM)):
-            self.note("open", d=f"{user}.0", s=socket, u=user)
+            self.note("open", d=f"{user}.0", s=socket, u=user, k=f"token{socket}")
             self.note("sync", s=socket, after={})
         founding = [[1, 1, 1, "join", ANN, ANN, False], [2, 2, 2, "join", ANN, BOB, False]]
         for socket in (1, 2):
@@ -62,6 +62,12 @@ class Story:
         self.say(ANN, 1, "p1", 9, 1, 1, chat=BOB)
         self.push(2, ANN, text(9, 1, 1, ANN, "p1"))
         self.note("read", u=BOB, c=ANN, rows=[text(9, 1, 1, ANN, "p1")])
+        self.note("open", d=f"{CEM}.1", s=5, u=CEM, k="token5")
+        self.note("logout", k="token5")
+        self.note("ended", k="token5")
+        self.note("close", s=5, code=4501)
+        self.now += 5
+        self.note("quiet")
         self.note("settle")
         self.now += 12
         self.note("end")
@@ -363,29 +369,102 @@ def test_one_who_is_there_and_shown_offline_is_found(story):
     assert found(story) == {"presence"}
 
 
+def test_one_who_is_shown_offline_for_a_moment_and_was_there_is_found(story):
+    story.insert(story.place("quiet"), "presence", s=1, of=CEM, on=False)
+    story.insert(story.place("settle"), "presence", s=1, of=CEM, on=True)
+    assert found(story) == {"presence"}
+
+
+def test_one_who_is_there_in_quiet_times_and_not_shown_so_is_found(story):
+    story.drop("presence", s=1, of=CEM)
+    story.insert(story.place("settle"), "presence", s=1, of=CEM, on=True)
+    assert found(story) == {"presence"}
+
+
 def test_a_delivery_long_after_the_last_fault_is_found(story):
     for event in story.events[story.place("push", s=2, message=8) :]:
-        event["t"] += check.BOUND_S + 1
+        event["t"] += check.PROMISE_S + 0.1
     assert found(story) == {"timely"}
+
+
+def delay(story, place, seconds):
+    for event in story.events[place:]:
+        event["t"] += seconds
 
 
 def test_a_delivery_that_a_fault_held_up_is_not_late(story):
     place = story.place("push", s=2, message=8)
     story.insert(place - 1, "fault", n=2, k="stop_worker")
-    for event in story.events[place + 1 :]:
-        event["t"] += check.BOUND_S + 1
+    delay(story, place + 1, 9)
     t = story.events[place + 1]["t"]
     story.events.insert(place + 1, {"t": t, "e": "mended", "n": 2})
     assert found(story) == set()
+
+
+def kill(story, number, t):
+    """A kill at that time, over at once."""
+    at = next(n for n, event in enumerate(story.events) if event["t"] > t)
+    story.events[at:at] = [
+        {"t": t, "e": "fault", "n": number, "k": "kill_worker"},
+        {"t": t, "e": "mended", "n": number},
+    ]
+
+
+def test_a_kill_excuses_two_seconds(story):
+    place = story.place("push", s=2, message=8)
+    t = story.events[place]["t"]
+    delay(story, place, 3.5)
+    kill(story, 2, t + 1.9)
+    assert found(story) == set()
+
+
+def test_kills_that_follow_each_other_excuse_no_more_than_the_first(story):
+    place = story.place("push", s=2, message=8)
+    t = story.events[place]["t"]
+    delay(story, place, 6)
+    for number, seconds in ((2, 1.9), (3, 3.5), (4, 5)):
+        kill(story, number, t + seconds)
+    assert found(story) == {"timely"}
+
+
+def test_a_delay_while_the_clients_stood_still_is_not_the_servers(story):
+    place = story.place("push", s=2, message=8)
+    delay(story, place, 3)
+    story.events.insert(place, {"t": story.events[place]["t"], "e": "lag", "s": 1.5})
+    assert found(story) == set()
+
+
+def test_a_socket_that_is_closed_long_after_its_token_ended_is_found(story):
+    delay(story, story.place("close", s=5), check.PROMISE_S + 0.1)
+    assert found(story) == {"tokens"}
+
+
+def test_a_socket_that_is_never_closed_after_its_token_ended_is_found(story):
+    story.drop("close", s=5)
+    story.events.append({"t": story.now, "e": "close", "s": 5, "code": 1000})
+    assert "tokens" in found(story)
+
+
+def test_a_push_long_after_the_end_of_the_token_is_found(story):
+    story.events[story.place("open", s=2)]["k"] = "token5"
+    story.now = story.event("settle")["t"]
+    row = [10, 9, 11, "join", ANN, ANN, False]
+    story.insert(story.place("quiet"), "push", s=2, k="message", c=GROUP, row=row)
+    assert "tokens" in found(story)
+
+
+def test_a_socket_that_opens_long_after_its_token_ended_is_found(story):
+    story.insert(story.place("quiet"), "open", d=f"{CEM}.2", s=6, u=CEM, k="token5")
+    assert "tokens" in found(story)
 
 
 def test_a_message_that_an_open_socket_never_got_is_late_when_the_next_socket_gets_it(story):
     row = story.event("push", s=2, message=8)["row"]
     place = story.place("push", s=2, message=8)
     for event in story.events[place:]:
-        event["t"] += check.BOUND_S + 1
+        event["t"] += check.PROMISE_S + 0.1
     t = story.events[place]["t"]
-    about = {"d": f"{BOB}.0", "u": BOB}
+    about = {"d": f"{BOB}.0", "u": BOB, "k": "token4"}
     story.events[place : place + 1] = [
         {"t": t, "e": "close", "s": 2, "code": 1006},
         {"t": t, "e": "open", "s": 4, **about},

@@ -14,6 +14,7 @@ import base64
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import random
 import secrets
@@ -41,12 +42,18 @@ REVOLVE_S = 0.3  # those of one group, who sync all the time as well, across joi
 SYNC_S = 0.02
 FRIENDS = 3
 WATCHED = 5
+SPARE_TOKENS = 60  # of each person, for the devices that log out now and then
+LOG_OUT_S = 1  # one of all devices, on the average, after so many seconds
 PACE = 60  # of a person doing something, a second, of all together
 GRACE_S = 10  # api.md: offline only after 10 s without a socket
 SETTLE_S = GRACE_S + 1 + 2  # and the machine's own slowness
 DOUBT_S = 30
 START_S = 60
 SETTINGS = {"workers": 4, "ping_interval": 2, "log_level": "info"}
+
+
+def new_token():
+    return base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
 
 
 class World:
@@ -75,18 +82,19 @@ class World:
 
     def populate(self):
         for n in range(N_PEOPLE):
-            token = base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
+            tokens = [new_token() for _ in range(1 + SPARE_TOKENS)]
             user_id = self.daemon.sql(
                 "with u as (insert into users (username, full_name) values (%s, %s) "
                 "returning user_id) "
                 "insert into tokens (hash, user_id, expires_at) "
-                "select %s, user_id, now() + interval '1 day' from u returning user_id",
+                "select hash, user_id, now() + interval '1 day' from u, unnest(%s) hash "
+                "returning user_id",
                 f"torture{n}",
                 f"Torture {n}",
-                hashlib.sha256(token.encode()).digest(),
+                [hashlib.sha256(token.encode()).digest() for token in tokens],
             )[0][0]
             n_devices = N_SOCKETS // N_PEOPLE + (n < N_SOCKETS % N_PEOPLE)
-            self.people.append(Person(self, user_id, token, n_devices))
+            self.people.append(Person(self, user_id, tokens[0], n_devices, tokens[1:]))
         for n in range(N_GROUPS):
             self._found_group(n)
         for person in self.people:
@@ -146,6 +154,14 @@ class World:
             await asyncio.sleep(self.rng.expovariate(1 / SYNC_S))
             await self.rng.choice(person.devices).sync_from_before(group, 20)
 
+    async def log_out_some(self):
+        able = [device for device in self.devices() if len(device.tokens) > 1]
+        while not self.settling:
+            await asyncio.sleep(self.rng.expovariate(1 / LOG_OUT_S))
+            device = self.rng.choice(able)
+            if len(device.tokens) > 1 and not self.settling:
+                await device.log_out()
+
     def vanish_some(self):
         for device in self.rng.sample(self.devices(), N_SOCKETS // 20):
             if self.rng.random() < 0.3:
@@ -184,6 +200,7 @@ async def torment(world, cluster, seconds):
         for other in floaters
     ]
     writers += [world.keep_syncing(one, world.groups[0][0]) for one in world.groups[0][2]]
+    writers.append(world.log_out_some())
     tasks += [asyncio.ensure_future(writer) for writer in writers]
     faults = Faults(
         world.seed,
@@ -290,6 +307,8 @@ def main():
     options = options.parse_args()
     seconds = options.seconds or options.minutes * 60
     seed = options.seed or str(secrets.randbelow(10**9))
+    # It warns of each write to a socket that has broken, which is what most sockets do here.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     print(f"torture: {N_SOCKETS} sockets, {seconds:.0f} s, seed {seed}", flush=True)
     ledger, database = run(seed, seconds, options.directory)
     return check.main([ledger, database])
