@@ -54,7 +54,8 @@ class Socket:
 class Device:
     def __init__(self):
         self.has = {}  # conv: a byte a message, 1 where it has the last version
-        self.forgot = {}  # conv: when; what was said before is sent again, and is not late
+        # conv: when it was told that it is out; what was said before it may get when it is back in
+        self.removed = {}
         self.socket = None
 
 
@@ -174,9 +175,9 @@ class Checker:
         socket = self.sockets[event["s"]]
         conv = self.db.conv(socket.user, event["c"])
         if conv is not None:
+            self.devices[socket.device].removed[conv.id] = self.now
             if event["forgot"]:
                 self.devices[socket.device].has.pop(conv.id, None)
-                self.devices[socket.device].forgot[conv.id] = self.now
             socket.told.pop(conv.id, None)
 
     def on_resync(self, event):
@@ -446,8 +447,8 @@ class Checker:
         if committed < socket.opened and socket.before is not None:
             socket = socket.before  # which may have had it to the end of its life and did not
             until = socket.closed
-        forgot = self.devices[socket.device].forgot.get(conv.id, 0)
-        if not max(socket.opened, forgot) <= committed < until:
+        removed = self.devices[socket.device].removed.get(conv.id, 0)
+        if not max(socket.opened, removed) <= committed < until:
             return
         if not conv.was_member(socket.user, message.mod):
             return  # a newcomer is given what was said before; that is not late
