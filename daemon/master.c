@@ -386,7 +386,7 @@ static void slot_open(struct master *m, unsigned slot)
 	stats->connections = 0;
 	stats->sockets = 0;
 	stats->alive = 1;
-	presence_begin(m->heritage.presence, slot);
+	presence_begin(m->heritage.presence, slot, clock_mono_ms());
 }
 
 /* Nothing of a dead worker's may be waited for, and what it did not do any more is done for it. */

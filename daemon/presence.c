@@ -132,26 +132,6 @@ void presence_free(struct presence *p)
 	free(p);
 }
 
-void presence_begin(struct presence *p, unsigned slot)
-{
-	unsigned table = !(p->slots[slot].own & 1);
-	struct entry *entries = table_of(p, slot, table);
-	size_t len = p->capacity * sizeof(*entries);
-
-	assert(p->slots[slot].ended_ms[!table] != RUNNING);
-	/* Gives the memory back too (madvise(2)); CAPACITY_MIN makes a table of whole pages. */
-	if (madvise(entries, len, MADV_REMOVE) != 0)
-		memset(entries, 0, len);
-	atomic_store(&p->slots[slot].own, table);
-	atomic_store(&p->slots[slot].ended_ms[table], RUNNING);
-}
-
-void presence_end(struct presence *p, unsigned slot, int64_t now_ms)
-{
-	assert(slot < p->n_slots && now_ms > 0);
-	atomic_store(&p->slots[slot].ended_ms[p->slots[slot].own & 1], now_ms);
-}
-
 static struct entry *find(const struct presence *p, struct entry *table, uint64_t user)
 {
 	size_t place = place_first(p, user);
@@ -180,7 +160,7 @@ static bool peek(const struct presence *p, struct entry *table, uint64_t user, u
 }
 
 /* Puts a user who is not in the table into the first place that is free. */
-static bool insert(const struct presence *p, struct entry *table, uint64_t user)
+static bool insert(const struct presence *p, struct entry *table, uint64_t user, uint64_t state)
 {
 	size_t place = place_first(p, user);
 
@@ -190,13 +170,64 @@ static bool insert(const struct presence *p, struct entry *table, uint64_t user)
 
 		if (there != EMPTY && there != TOMBSTONE)
 			continue;
-		atomic_store_explicit(&e->state, state_make(1, 0), memory_order_release);
+		atomic_store_explicit(&e->state, state, memory_order_release);
 		FAULT("presence.state");
 		atomic_store_explicit(&e->user, user, memory_order_release);
 		FAULT("presence.added");
 		return true;
 	}
 	return false;
+}
+
+/* Their writers are dead. */
+static void remember(const struct presence *p, struct entry *table, uint64_t user, int64_t gone_ms)
+{
+	struct entry *e = find(p, table, user);
+
+	if (!e)
+		insert(p, table, user, state_make(0, gone_ms));
+	else if (state_sockets(e->state) == 0 && state_gone_ms(e->state) < gone_ms)
+		atomic_store_explicit(&e->state, state_make(0, gone_ms), memory_order_release);
+}
+
+/* A slot that dies twice within the grace: those of the first death still have it. */
+static void carry_over(const struct presence *p, unsigned slot, unsigned table, int64_t now_ms)
+{
+	const struct entry *entries = table_of(p, slot, table);
+	int64_t ended_ms = p->slots[slot].ended_ms[table], gone_ms;
+
+	if (ended_ms == NEVER_USED)
+		return;
+	for (size_t i = 0; i < p->capacity; i++) {
+		const struct entry *e = &entries[i];
+
+		if (e->user == EMPTY || e->user == TOMBSTONE)
+			continue;
+		gone_ms = state_sockets(e->state) > 0 ? ended_ms : state_gone_ms(e->state);
+		if (now_ms - gone_ms < PRESENCE_GRACE_MS)
+			remember(p, table_of(p, slot, !table), e->user, gone_ms);
+	}
+}
+
+void presence_begin(struct presence *p, unsigned slot, int64_t now_ms)
+{
+	unsigned table = !(p->slots[slot].own & 1);
+	struct entry *entries = table_of(p, slot, table);
+	size_t len = p->capacity * sizeof(*entries);
+
+	assert(p->slots[slot].ended_ms[!table] != RUNNING && now_ms > 0);
+	carry_over(p, slot, table, now_ms);
+	/* Gives the memory back too (madvise(2)); CAPACITY_MIN makes a table of whole pages. */
+	if (madvise(entries, len, MADV_REMOVE) != 0)
+		memset(entries, 0, len);
+	atomic_store(&p->slots[slot].own, table);
+	atomic_store(&p->slots[slot].ended_ms[table], RUNNING);
+}
+
+void presence_end(struct presence *p, unsigned slot, int64_t now_ms)
+{
+	assert(slot < p->n_slots && now_ms > 0);
+	atomic_store(&p->slots[slot].ended_ms[p->slots[slot].own & 1], now_ms);
 }
 
 int presence_add(struct presence *p, unsigned slot, int64_t user_id)
@@ -207,7 +238,7 @@ int presence_add(struct presence *p, unsigned slot, int64_t user_id)
 	assert(user_id > 0);
 	e = find(p, table, (uint64_t)user_id);
 	if (!e)
-		return insert(p, table, (uint64_t)user_id) ? 1 : -1;
+		return insert(p, table, (uint64_t)user_id, state_make(1, 0)) ? 1 : -1;
 	sockets = state_sockets(e->state);
 	if (sockets == PRESENCE_SOCKETS_MAX)
 		return -1;

@@ -9,7 +9,7 @@
  * There is no count across processes, so nothing leaks when a worker dies: the level is looked up
  * over all slots, without a lock. Each slot has two tables, and an incarnation uses the one its
  * predecessor did not: the users of a worker that was killed stay known, with the time of its
- * death, until they have come back or their grace is over.
+ * death, until they have come back or their grace is over, even if its successor dies too.
  */
 #ifndef PARLEY_PRESENCE_H
 #define PARLEY_PRESENCE_H
@@ -36,9 +36,10 @@ void presence_free(struct presence *p);
 
 /*
  * The master, before it forks into a slot that nobody runs in: the other table is emptied and
- * becomes the slot's own.
+ * becomes the slot's own. now_ms (clock_mono_ms): those whose grace is not over are remembered in
+ * the table of the last who died.
  */
-void presence_begin(struct presence *p, unsigned slot);
+void presence_begin(struct presence *p, unsigned slot, int64_t now_ms);
 
 /*
  * The master, when a slot's process is gone: from now on (clock_mono_ms) its users live on their

@@ -171,7 +171,7 @@ class Checker:
         pass
 
     def on_removed(self, event):
-        """What it has of the chat later it was sent later, where it forgets the chat now."""
+        """Where it forgets the chat, what it has of it later it was sent later."""
         socket = self.sockets[event["s"]]
         conv = self.db.conv(socket.user, event["c"])
         if conv is not None:
@@ -191,6 +191,13 @@ class Checker:
                 "presence",
                 not self._is_there(of, PROMISE_S),
                 lambda: f"{of} was shown offline and is there",
+                socket=event["s"],
+            )
+            gone = self.now - self.gone_at.get(of, float("-inf"))
+            self.look(
+                "presence",
+                gone > self.start["grace"] - PROMISE_S,
+                lambda: f"{of} was shown offline {gone:.1f} s after they went",
                 socket=event["s"],
             )
         if socket.online.get(of) != event["on"]:

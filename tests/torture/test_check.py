@@ -375,6 +375,14 @@ def test_one_who_is_shown_offline_for_a_moment_and_was_there_is_found(story):
     assert found(story) == {"presence"}
 
 
+def test_one_who_is_shown_offline_before_the_grace_is_over_is_found(story):
+    place = story.place("settle")
+    story.insert(place, "close", s=3, code=1006)
+    story.insert(place + 1, "presence", s=1, of=CEM, on=False)
+    story.events = [e for e in story.events if e["e"] != "close" or e["s"] != 3 or e["code"] == 1006]
+    assert found(story) == {"presence"}
+
+
 def test_one_who_is_there_in_quiet_times_and_not_shown_so_is_found(story):
     story.drop("presence", s=1, of=CEM)
     story.insert(story.place("settle"), "presence", s=1, of=CEM, on=True)

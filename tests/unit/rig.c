@@ -40,7 +40,7 @@ void rig_make(const char *database)
 		h.incarnation = i + 1;
 		atomic_store(&h.stats->slots[i].alive, 1);
 		atomic_store(&h.stats->slots[i].incarnation, h.incarnation);
-		presence_begin(h.presence, i);
+		presence_begin(h.presence, i, clock_mono_ms());
 		heritages[i] = h;
 	}
 	base = event_base_new();

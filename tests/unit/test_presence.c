@@ -26,7 +26,7 @@ static void setup(void)
 	p = presence_create(3, ROOM);
 	ck_assert_ptr_nonnull(p);
 	for (unsigned slot = 0; slot < 3; slot++)
-		presence_begin(p, slot);
+		presence_begin(p, slot, NOW);
 }
 
 static void teardown(void)
@@ -100,11 +100,37 @@ START_TEST(a_dead_workers_users_live_on_their_grace)
 	ck_look(5, NOW + 1, PRESENCE_GRACE, NOW);
 	ck_look(6, NOW + 1, PRESENCE_GRACE, NOW - 4000);
 	ck_assert_uint_eq(presence_sockets(p, 5), 0);
-	presence_begin(p, 1);
+	presence_begin(p, 1, NOW);
 	ck_look(5, NOW + PRESENCE_GRACE_MS - 1, PRESENCE_GRACE, NOW);
 	ck_look(5, NOW + PRESENCE_GRACE_MS, PRESENCE_OFFLINE, NOW);
 	ck_assert_int_eq(presence_add(p, 1, 5), 1);
 	ck_look(5, NOW + PRESENCE_GRACE_MS, PRESENCE_ONLINE, 0);
+}
+END_TEST
+
+START_TEST(users_of_a_killed_worker_keep_their_grace_when_its_successor_is_killed_too)
+{
+	presence_add(p, 1, 5);
+	presence_add(p, 1, 6);
+	presence_remove(p, 1, 6, NOW - 4000);
+	presence_add(p, 1, 7);
+	presence_end(p, 1, NOW);
+	presence_begin(p, 1, NOW + 1);
+	presence_add(p, 1, 7);
+	presence_add(p, 1, 8);
+	presence_remove(p, 1, 8, NOW + 2);
+	presence_end(p, 1, NOW + 3);
+	presence_begin(p, 1, NOW + 4);
+	ck_look(5, NOW + PRESENCE_GRACE_MS - 1, PRESENCE_GRACE, NOW);
+	ck_look(5, NOW + PRESENCE_GRACE_MS, PRESENCE_OFFLINE, NOW);
+	ck_look(6, NOW + 4, PRESENCE_GRACE, NOW - 4000);
+	ck_look(7, NOW + 4, PRESENCE_GRACE, NOW + 3);
+	ck_look(8, NOW + 4, PRESENCE_GRACE, NOW + 2);
+	ck_assert_uint_eq(presence_sockets(p, 5) + presence_sockets(p, 7), 0);
+	presence_end(p, 1, NOW + 5);
+	presence_begin(p, 1, NOW + PRESENCE_GRACE_MS);
+	ck_look(5, NOW + PRESENCE_GRACE_MS, PRESENCE_OFFLINE, 0);
+	ck_look(7, NOW + PRESENCE_GRACE_MS, PRESENCE_GRACE, NOW + 3);
 }
 END_TEST
 
@@ -127,13 +153,13 @@ START_TEST(a_successor_is_told_whom_its_predecessor_left_with_sockets)
 	presence_add(p, 0, 7);
 	presence_remove(p, 1, 6, NOW);
 	presence_end(p, 1, NOW);
-	presence_begin(p, 1);
+	presence_begin(p, 1, NOW);
 	presence_add(p, 1, 8);
 	presence_each_orphan(p, 1, note_orphan, &n_orphans);
 	ck_assert_uint_eq(n_orphans, 1);
 	ck_assert_int_eq(orphans[0], 5);
 	presence_end(p, 1, NOW);
-	presence_begin(p, 1);
+	presence_begin(p, 1, NOW);
 	n_orphans = 0;
 	presence_each_orphan(p, 1, note_orphan, &n_orphans);
 	ck_assert_uint_eq(n_orphans, 1); /* the first one's table is used anew */
@@ -285,7 +311,7 @@ START_TEST(a_writer_may_be_killed_at_any_moment_and_its_successor_goes_on)
 		presence_end(p, 0, clock_mono_ms());
 		ck_assert_int_eq(presence_look(p, RESIDENT, clock_mono_ms(), NULL), PRESENCE_GRACE);
 		ck_look(STRANGER, clock_mono_ms(), PRESENCE_OFFLINE, 0);
-		presence_begin(p, 0);
+		presence_begin(p, 0, clock_mono_ms());
 		ck_assert_uint_eq(presence_sockets(p, RESIDENT), 0);
 	}
 }
@@ -303,6 +329,8 @@ static Suite *suite(void)
 	tcase_add_test(tc, the_last_time_of_all_slots_counts);
 	tcase_add_test(tc, who_comes_back_within_the_grace_was_never_gone);
 	tcase_add_test(tc, a_dead_workers_users_live_on_their_grace);
+	tcase_add_test(
+		tc, users_of_a_killed_worker_keep_their_grace_when_its_successor_is_killed_too);
 	tcase_add_test(tc, a_successor_is_told_whom_its_predecessor_left_with_sockets);
 	tcase_add_test(tc, there_is_room_for_all_users_and_the_first_too_many_are_refused);
 	tcase_add_test(tc, a_user_cannot_have_more_sockets_than_can_be_counted);

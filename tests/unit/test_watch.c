@@ -35,8 +35,8 @@ static void setup(void)
 {
 	base = event_base_new();
 	p = presence_create(2, 1000);
-	presence_begin(p, 0);
-	presence_begin(p, 1);
+	presence_begin(p, 0, clock_mono_ms());
+	presence_begin(p, 1, clock_mono_ms());
 	w = watch_open(base, p, on_presence, &told);
 }
 
