@@ -393,6 +393,7 @@ static void slot_open(struct master *m, unsigned slot)
 static void slot_close(struct master *m, unsigned slot)
 {
 	m->heritage.stats->slots[slot].alive = 0;
+	m->heritage.stats->slots[slot].pid = 0;
 	presence_end(m->heritage.presence, slot, clock_mono_ms());
 	ring_slot_reset(m->heritage.ring, slot);
 }

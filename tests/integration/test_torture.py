@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 TORTURE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "torture", "torture.py")
-SECONDS = 20
+SECONDS = 60
 SEED = 1
 LIMIT_S = 240
 

@@ -95,6 +95,7 @@ class Checker:
         self.ended = {}  # token: when its end was acknowledged
         self.there = collections.defaultdict(set)  # user: their open sockets
         self.gone_at = {}  # user: when the last of them went
+        self.masters_killed = set()  # numbers of faults
         self.delays, self.ack_delays = array.array("d"), array.array("d")
         self.counts = collections.Counter()
         self.last_ack = self.longest_gap = None
@@ -141,7 +142,7 @@ class Checker:
         socket = self.sockets[event["s"]]
         socket.open, socket.closed = False, self.now
         self.there[socket.user].discard(event["s"])
-        if not self.there[socket.user]:
+        if not self.there[socket.user] and event.get("code") != 1001:
             self.gone_at[socket.user] = self.now
         self._outlives(event["s"], socket)
 
@@ -212,9 +213,13 @@ class Checker:
     def on_fault(self, event):
         self.counts["fault " + event["k"]] += 1
         self.due.fault(event["n"], event["k"], self.now)
+        if event["k"] == "kill_master":
+            self.masters_killed.add(event["n"])
 
     def on_mended(self, event):
         self.due.mended(event["n"], self.now)
+        if event["n"] in self.masters_killed:
+            self.gone_at.clear()  # a new master does not know who was there before
 
     def on_quiet(self, event):
         self._presence_is_true()

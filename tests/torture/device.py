@@ -68,6 +68,7 @@ class Device:
         self.serial = 0
         self.ready = asyncio.Event()
         self.stopping = False
+        self.away_s = 0  # before it comes back the next time
         self._syncing = self._sync_again = self._again = False
         self._named = {}
         self._life = None
@@ -89,7 +90,8 @@ class Device:
             else:
                 raise self._life.exception()
             if not self.stopping:
-                await asyncio.sleep(pause * self.rng.random())
+                away_s, self.away_s = self.away_s, 0
+                await asyncio.sleep(away_s or pause * self.rng.random())
 
     async def _one_socket(self):
         token = self.tokens[0]
@@ -146,9 +148,10 @@ class Device:
         self.world.ledger.note("logout", k=token[:8])
         await self.user.end_token(token)
 
-    def cut(self):
-        """A reset in place of a close."""
+    def cut(self, away_s=0):
+        """A reset in place of a close; and then it is out of reach for so long."""
         if self.ws is not None:
+            self.away_s = away_s
             self.ws.transport.abort()
 
     # --- what it says ---

@@ -44,6 +44,8 @@ FRIENDS = 3
 WATCHED = 5
 SPARE_TOKENS = 60  # of each person, for the devices that log out now and then
 LOG_OUT_S = 1  # one of all devices, on the average, after so many seconds
+TUNNEL_S = 1  # and one of all people gets out of reach, with all their devices,
+AWAY_S = (3, 8)  # for so long: less than the grace
 PACE = 60  # of a person doing something, a second, of all together
 GRACE_S = 10  # api.md: offline only after 10 s without a socket
 SETTLE_S = GRACE_S + 1 + 2  # and the machine's own slowness
@@ -162,6 +164,14 @@ class World:
             if len(device.tokens) > 1 and not self.settling:
                 await device.log_out()
 
+    async def send_into_tunnels(self):
+        while not self.settling:
+            await asyncio.sleep(self.rng.expovariate(1 / TUNNEL_S))
+            if not self.settling:
+                away_s = self.rng.uniform(*AWAY_S)
+                for device in self.rng.choice(self.people).devices:
+                    device.cut(away_s)
+
     def vanish_some(self):
         for device in self.rng.sample(self.devices(), N_SOCKETS // 20):
             if self.rng.random() < 0.3:
@@ -200,7 +210,7 @@ async def torment(world, cluster, seconds):
         for other in floaters
     ]
     writers += [world.keep_syncing(one, world.groups[0][0]) for one in world.groups[0][2]]
-    writers.append(world.log_out_some())
+    writers += [world.log_out_some(), world.send_into_tunnels()]
     tasks += [asyncio.ensure_future(writer) for writer in writers]
     faults = Faults(
         world.seed,
