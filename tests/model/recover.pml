@@ -7,9 +7,13 @@
  *
  * The subscriber's worker delivers mod head+1, drops what is not newer, reads the database when
  * there is a gap, when it was lapped, and after a death, once the dead worker's session is gone.
- * It may itself be started at any time. A subscriber who connects is registered for live events
+ * What comes from the ring while the database is being read is held until the answer is there.
+ * A worker may be started at any time: it serves when those dead by then can commit no more. What
+ * it is told of deaths before that is lost, since it has no connection to wait with; so it looks
+ * once more when it begins to serve. A subscriber who connects is registered for live events
  * first, and then what is in the database is read. Reads are asynchronous: the snapshot is of
- * some moment between question and answer.
+ * some moment between question and answer. Who waits for the dead waits for those that the master
+ * had reaped when the wait began.
  *
  * Asserted: D5 nothing is delivered before it is committed; D3 and D4 when nothing moves any
  * more, the subscriber has everything that was committed. No timer is modelled: it would hide
@@ -20,11 +24,16 @@
  *	NO_WAIT			for the dead worker's session: the heads are checked at once
  *	NO_RECHECK		of the heads after a death
  *	NO_CATCH_UP		after a lap
- *	NO_START_CHECK		a new worker does not ask about dead ones' sessions
+ *	NO_START_WAIT		a new worker serves without waiting for dead ones' sessions
+ *	NO_SERVE_CHECK		a new worker does not look again when it begins to serve
+ *	NO_HOLD			what the ring brings while the database is read is dropped
  *	PUBLISH_FIRST		before the COMMIT is answered
  */
 #ifndef MESSAGES
 #define MESSAGES 2 /* a writer */
+#endif
+#ifndef LAPS
+#define LAPS 1
 #endif
 #define WRITERS 2
 #define RECORDS (WRITERS * MESSAGES)
@@ -35,17 +44,20 @@ byte committed;                  /* the conversation's last mod in the database 
 mtype session[WRITERS] = idle;   /* the writers' database sessions */
 byte answer[WRITERS];            /* the mod that was given */
 bool is_dead[WRITERS];
+bool is_reaped[WRITERS];         /* the master knows of it */
 
 byte ring[RECORDS], tail;
 byte deaths = 2;                 /* writers that may die */
-byte laps = 1;
+byte laps = LAPS;
 bool is_told;                    /* by the master, of a death */
 
 bool is_connected;
 byte view;                       /* what the subscriber has: 1..view */
 
 #define STEP(what) atomic { if :: deaths > 0 -> deaths--; goto dead :: skip fi; what }
-#define SOME_LINGER ((is_dead[0] && session[0] != gone) || (is_dead[1] && session[1] != gone))
+#define REAPED (is_reaped[0] + 2 * is_reaped[1])
+#define IS_GONE(me) (session[me] == gone)
+#define ARE_GONE(set) ((!((set) & 1) || IS_GONE(0)) && (!((set) & 2) || IS_GONE(1)))
 
 proctype writer(byte me)
 {
@@ -70,7 +82,8 @@ proctype writer(byte me)
 	od;
 dead:
 	atomic { is_dead[me] = true; left = 0 }
-	is_told = true; /* the master reaps it and pokes, some time later */
+	is_reaped[me] = true; /* some time later */
+	is_told = true;
 done:
 	skip
 }
@@ -99,27 +112,42 @@ end:	do
 }
 
 #define CATCH_UP is_asked = true; question!0
+#define IS_HELD(mod) (held & (1 << (mod)))
+
+/* Delivers what is held and has its turn. A gap that is left is to be read. */
+inline go_on()
+{
+	do
+	:: IS_HELD(view + 1) -> view++
+	:: else -> break
+	od;
+	held = held >> (view + 1) << (view + 1);
+	again = again || held != 0
+}
 
 proctype worker()
 {
-	byte pos, head;
-	bool is_asked, again, recheck;
+	byte pos, awaited, held, news; /* sets: of writers; of mods */
+	bool is_asked, again, recheck, is_waiting, serves;
 
 	atomic {
 		pos = tail;
 		is_told = false; /* it was not there yet */
-#ifndef NO_START_CHECK
-		recheck = true
+#ifdef NO_START_WAIT
+		serves = true
+#else
+		is_waiting = true;
+		awaited = REAPED
 #endif
 	}
 end:	do
 	/* a subscriber comes */
 #ifdef READ_FIRST
-	:: atomic { !is_connected && !is_asked -> CATCH_UP }
+	:: atomic { serves && !is_connected && !is_asked -> CATCH_UP }
 	:: atomic { !is_connected && is_asked && nempty(result) -> result?view; is_asked = false };
 		is_connected = true
 #else
-	:: atomic { !is_connected -> is_connected = true; CATCH_UP }
+	:: atomic { serves && !is_connected -> is_connected = true; CATCH_UP }
 #endif
 	/* the ring; without a subscriber its records are of no interest */
 	:: atomic { tail != pos && !is_connected -> pos++ }
@@ -127,8 +155,12 @@ end:	do
 			assert(ring[pos] <= committed);
 			if
 			:: ring[pos] <= view -> skip
-			:: ring[pos] == view + 1 && !is_asked -> view++
-			:: else -> again = true /* a gap, or the answer will tell */
+#ifdef NO_HOLD
+			:: ring[pos] > view && is_asked -> skip
+#endif
+			:: else ->
+				held = held | (1 << ring[pos]);
+				if :: is_asked -> skip :: else -> go_on() fi
 			fi;
 			pos++ }
 	:: atomic { tail != pos && laps > 0 ->
@@ -139,19 +171,29 @@ end:	do
 		}
 	/* the database's answer */
 	:: atomic { is_connected && nempty(result) ->
-			result?head; is_asked = false;
-			view = (head > view -> head : view);
-			head = 0 }
+			result?news; is_asked = false;
+			view = (news > view -> news : view);
+			news = 0;
+			go_on() }
 	:: atomic { again && !is_asked -> again = false; CATCH_UP }
 	/* a death */
+	:: atomic { is_told -> is_told = false;
 #ifndef NO_RECHECK
-	:: atomic { is_told -> is_told = false; recheck = true }
+			recheck = serves
 #endif
+		}
 #ifdef NO_WAIT
 	:: atomic { recheck -> recheck = false; again = again || is_connected }
-#else
-	:: atomic { recheck && !SOME_LINGER -> recheck = false; again = again || is_connected }
 #endif
+	:: atomic { recheck && !is_waiting ->
+			recheck = false; is_waiting = true; awaited = REAPED }
+	:: atomic { is_waiting && ARE_GONE(awaited) ->
+			is_waiting = false; awaited = 0;
+			again = again || is_connected;
+#ifndef NO_SERVE_CHECK
+			recheck = recheck || !serves;
+#endif
+			serves = true }
 	od
 }
 

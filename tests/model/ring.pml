@@ -2,7 +2,8 @@
  * The ring of common/ring.c: publishers that die anywhere, repair by the next one, a reader that
  * takes no lock. A cell stands for eight bytes; the first cell of a record is its header. Memory
  * is sequentially consistent here: the fences that ring.c puts between intent and the bytes are
- * taken for granted, and INTENT_LATE is what their absence amounts to.
+ * taken for granted, and INTENT_LATE and INTENT_EARLY are what the absence of the writer's and of the
+ * reader's amounts to.
  *
  * Asserted: R1 what the reader accepts is one whole published record; R2 it misses none without a
  * lap; R3 intent never falls, and a lock that is let go leaves tail == intent; nobody is stuck.
@@ -12,6 +13,7 @@
  *	NO_REPAIR		the next publisher begins at intent and leaves the hole
  *	NO_CHECK		the reader believes its copy
  *	INTENT_LATE		made known after the bytes instead of before
+ *	INTENT_EARLY		looked at before the copy instead of after
  *	FETCH_ADD		space is claimed by an atomic addition; each waits its turn
  *	FETCH_ADD_NO_WAIT	the same without waiting
  */
@@ -168,6 +170,9 @@ inline forget(to)
 active proctype reader()
 {
 	byte pos, unread, head, n, i;
+#ifdef INTENT_EARLY
+	byte seen;
+#endif
 	bool is_whole;
 
 again:
@@ -178,6 +183,9 @@ again:
 		}
 	:: atomic { live == 0 && tail == pos -> goto done }
 	fi;
+#ifdef INTENT_EARLY
+	seen = intent;
+#endif
 	atomic {
 		head = whose[AT(pos)];
 		n = size[AT(pos)];
@@ -192,7 +200,11 @@ again:
 copied:
 	atomic {
 #ifndef NO_CHECK
+#ifdef INTENT_EARLY
+		if :: seen - pos > CAP -> goto lapped :: else fi;
+#else
 		if :: intent - pos > CAP -> goto lapped :: else fi;
+#endif
 #endif
 		judge();
 		forget(pos + n)
