@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "secret.h"
 #include "utf8.h"
 
 /* Stands for what no text may hold; in no valid UTF-8 (RFC 3629 4). */
@@ -295,9 +296,26 @@ cJSON *json_parse(const char *text, size_t len, const char **why)
 		if (document == NULL)
 			c.why = not_json;
 	}
+	secret_wipe(copy, len);
 	free(copy);
 	*why = c.why;
 	return document;
+}
+
+/* Recursion ends at JSON_DEPTH_MAX. */
+static void wipe_texts(cJSON *item)
+{
+	for (; item != NULL; item = item->next) {
+		if (item->valuestring != NULL)
+			secret_wipe(item->valuestring, strlen(item->valuestring));
+		wipe_texts(item->child);
+	}
+}
+
+void json_delete(cJSON *document)
+{
+	wipe_texts(document);
+	cJSON_Delete(document);
 }
 
 static enum json_get get(const cJSON *object, const char *name, const cJSON **item)

@@ -8,7 +8,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -214,7 +213,6 @@ int hasher_run(const struct heritage *h)
 	unsigned turn = 0;
 	bool leaving = false;
 
-	prctl(PR_SET_DUMPABLE, 0);
 	if (nice(NICENESS) < 0)
 		log_warn("not_nice error=\"%m\"");
 	signals_set(&waiting);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -200,6 +201,16 @@ static void raise_files_limit(const struct conf *conf)
 			conf->max_connections);
 }
 
+/*
+ * What is in memory stays out of cores, also of those that are piped to a program, whatever limit
+ * is set; and out of the reach of other processes of the same account.
+ */
+static void set_dumpable(const struct conf *conf)
+{
+	if (prctl(PR_SET_DUMPABLE, conf->core_dumps ? 1 : 0) != 0)
+		log_fatal("cannot_set dumpable error=\"%m\"");
+}
+
 /* Children that are not root must be able to open the log again, too. */
 static void log_hand_over(const struct master *m)
 {
@@ -224,6 +235,7 @@ static void add_child(struct master *m, enum child_kind kind, unsigned slot)
 
 static bool master_open(struct master *m)
 {
+	set_dumpable(m->conf);
 	if (!open_user(m) || !open_pid_file(m) || !open_listeners(m) || !open_shared_memory(m) ||
 		!open_channels(m) || !open_conf(m) || !open_log(m))
 		return false;
@@ -284,12 +296,16 @@ static void child_close_others(struct master *m, const struct child *c)
 		close(h->listen_fds[i]);
 }
 
-static void child_become_user(const struct passwd *user)
+static void child_become_user(const struct master *m)
 {
+	const struct passwd *user = m->user;
+
 	if (user &&
 		(initgroups(user->pw_name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
 			setuid(user->pw_uid) != 0))
 		log_fatal("cannot_become user=%s error=\"%m\"", user->pw_name);
+	/* The kernel has just set it anew, to fs.suid_dumpable (prctl(2)). */
+	set_dumpable(m->conf);
 }
 
 /* Tries until the database can be reached; the workers answer 503 meanwhile. */
@@ -324,18 +340,18 @@ static void __attribute__((noreturn)) child_run(struct master *m, const struct c
 	switch (c->kind) {
 	case CHILD_MIGRATOR:
 		log_set_context("migrator");
-		child_become_user(m->user);
+		child_become_user(m);
 		exit(migrator_run(&m->heritage));
 	case CHILD_HASHER:
 		log_set_context("hasher");
 		m->heritage.slot = m->heritage.n_slots;
-		child_become_user(m->user);
+		child_become_user(m);
 		exit(hasher_run(&m->heritage));
 	case CHILD_WORKER:
 		snprintf(name, sizeof(name), "worker=%u", c->slot);
 		log_set_context(name);
 		m->heritage.slot = c->slot;
-		child_become_user(m->user);
+		child_become_user(m);
 		exit(worker_run(&m->heritage));
 	}
 	abort();

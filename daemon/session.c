@@ -9,6 +9,7 @@
 #include "fault.h"
 #include "log.h"
 #include "presence.h"
+#include "secret.h"
 #include "stats.h"
 #include "ws.h"
 
@@ -516,9 +517,13 @@ static bool on_frame(struct ws *w)
 static void on_message(struct ws *w, char *text, size_t len)
 {
 	struct session *s = session_of(w);
+	bool first = s->state == SESSION_OPENED;
 
 	s->frames_in++;
 	s->all->events->message(s->all->arg, s, text, len);
+	/* It is, or was to be, a token. */
+	if (first)
+		secret_wipe(text, len);
 }
 
 static void on_drained(struct ws *w)

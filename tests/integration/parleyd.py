@@ -79,6 +79,7 @@ class Parleyd:
             "workers": 2,
             "database": cluster.conninfo(self.database),
             "rate_limits": False,
+            "core_dumps": True,  # tests look into /proc, which is root's alone without
             "pid_file": os.path.join(self.directory, "parleyd.pid"),
             "log_level": "info",
             "log_target": "stderr",
