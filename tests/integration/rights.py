@@ -1,0 +1,154 @@
+"""rights: the tables of docs/security.md, and the people and things that they speak of.
+
+Owns: the sockets of a scene. Knows nothing of: what a route or a frame is.
+
+A scene is made in one transaction, straight in the database, so that each test can have its own:
+a group with an owner, members and two that are gone, a direct chat, texts, and an account that
+was deleted. Whoever is called `oneself` in the tables is the `target` of the others' requests.
+"""
+
+import base64
+import functools
+import hashlib
+import itertools
+import os
+import re
+import secrets
+
+import conftest
+from client import Person
+
+DOC = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/security.md")
+WHO = ["nobody", "stranger", "former", "member", "owner", "sender", "oneself", "deleted"]
+PASSWORD = "correct horse"  # the target's
+_scenes = itertools.count(1)
+
+
+@functools.lru_cache(maxsize=None)
+def stored_password():
+    """PASSWORD as the database has it: made once, and by another scrypt than the daemon's."""
+    salt = os.urandom(16)
+    hash_ = hashlib.scrypt(
+        PASSWORD.encode(), salt=salt, n=32768, r=8, p=3, maxmem=1 << 26, dklen=32
+    )
+    texts = [base64.b64encode(part).decode() for part in (salt, hash_)]
+    return "$".join(["scrypt", "32768", "8", "3", *texts])
+
+
+def table(kind, what):
+    """The rows of the table that has these two names at its head: {(first, second): {who: cell}}."""
+    head = [kind, what, *WHO]
+    rows, inside = {}, False
+    with open(DOC, encoding="utf-8") as file:
+        for line in file:
+            cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+            if not line.startswith("|"):
+                inside = False
+            elif inside and not re.fullmatch(r"-+", cells[0]):
+                assert len(cells) == len(head), f"so many cells? {line}"
+                key = (cells[0], cells[1])
+                assert key not in rows, f"twice: {key}"
+                rows[key] = dict(zip(WHO, cells[2:]))
+            elif cells == head:
+                inside = True
+    assert rows, f"{DOC} has no table of {head}"
+    return rows
+
+
+def cells(rows):
+    """Each cell that arises, with its name: for pytest.mark.parametrize."""
+    return {
+        f"{first}, {second or 'at all'}, {who}": (first, second, who, cell)
+        for (first, second), row in rows.items()
+        for who, cell in row.items()
+        if cell != "·"
+    }
+
+
+class Scene:
+    """people[who] is a list: of those who are called so; nobody's is empty."""
+
+    def __init__(self, daemon):
+        self.daemon = daemon
+        self.number = next(_scenes)
+        self.words = f"words-{secrets.token_hex(6)}"  # in all that only members may see
+        with daemon.db().transaction():
+            self._fill()
+
+    def _person(self, role):
+        return conftest.new_person(self.daemon, f"{role} {self.number}")
+
+    def _call(self, function, *args):
+        """One of the schema's own functions; returns its change."""
+        marks = ", ".join(["%s"] * len(args))
+        rows = self.daemon.sql(f"select message_id, conv_id from {function}({marks})", *args)
+        return rows[0]
+
+    def _post(self, one, receiver_id):
+        return self.daemon.sql(
+            "select message_id, conv_id from post_messages(array[%s::bigint], array[%s::bigint], "
+            "array[%s], array[null])",
+            one.id,
+            receiver_id,
+            self.words,
+        )[0]
+
+    def _fill(self):
+        names = ("stranger", "left", "removed", "member", "owner", "sender", "target", "deleted")
+        who = {name: self._person(name) for name in names}
+        self.newcomer = self._person("newcomer")
+        self.target, self.deleted, self.owner = who["target"], who["deleted"], who["owner"]
+        self.daemon.sql(
+            "update users set password = %s where user_id = %s", stored_password(), self.target.id
+        )
+        self.join_id, self.group_id = self._call("create_group", self.owner.id, self.words)
+        for name in ("left", "removed", "member", "sender", "target", "deleted"):
+            self._call("add_member", self.owner.id, self.group_id, who[name].id)
+        self.text_id, _ = self._post(who["sender"], self.group_id)
+        self.direct_id, _ = self._post(who["sender"], self.target.id)
+        self.erased_id, _ = self._post(who["sender"], self.group_id)
+        self._call("delete_message", who["sender"].id, self.erased_id)
+        self.former_ids = {
+            who[name].id: self._post(who[name], self.group_id)[0] for name in ("left", "removed")
+        }
+        self._call("remove_member", who["left"].id, self.group_id, who["left"].id)
+        self._call("remove_member", self.owner.id, self.group_id, who["removed"].id)
+        self.daemon.sql("select from delete_user(%s)", self.deleted.id)
+        self.last_id = self.daemon.sql(
+            "select max(message_id) from messages where conv_id = %s", self.group_id
+        )[0][0]
+        self.people = {
+            "nobody": [],
+            "stranger": [who["stranger"]],
+            "former": [who["left"], who["removed"]],
+            "member": [who["member"]],
+            "owner": [self.owner],
+            "sender": [who["sender"]],
+            "oneself": [self.target],
+            "deleted": [self.deleted],
+        }
+
+    def everybody(self):
+        return [self.newcomer, *itertools.chain.from_iterable(self.people.values())]
+
+    def former_text(self, one):
+        """A text of that former member; for anybody else, of one of them."""
+        return self.former_ids.get(one and one.id, next(iter(self.former_ids.values())))
+
+    def close(self):
+        for one in self.everybody():
+            Person.close(one)
+
+
+def snapshot(daemon):
+    """Two are alike where no row of the database came, went or was written; but for when one was
+    last seen, which is written some time after a socket has gone."""
+    written = [
+        f"select '{name}', count(*), sum(xmin::text::bigint) from {name}"
+        for name in ("tokens", "conversations", "members", "messages", "user_words")
+    ]
+    users = (
+        "select 'users', count(*), sum(hashtextextended(concat_ws('|', user_id, username, "
+        "full_name, password, profile_picture, public_key, created_at, deleted_at), 0)) from users"
+    )
+    return daemon.sql(" union all ".join([users, *written]))

@@ -1,0 +1,250 @@
+"""docs/security.md: who is told what. One test for each cell of the table of frames from the
+server; an event happens once, and all sockets on both workers look on."""
+
+import os
+import re
+
+import pytest
+
+from client import Ws
+from conftest import new_person
+from rights import Scene, cells, table
+
+PUSHES = table("frame", "when")
+SOURCES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../daemon")
+
+
+def frame_types():
+    """What the daemon's sources write as a frame's type: nothing else tells."""
+    found = set()
+    for name in sorted(os.listdir(SOURCES)):
+        if name.endswith(".c") and name != "openapi.c":
+            with open(os.path.join(SOURCES, name), encoding="utf-8") as file:
+                source = file.read()
+            found |= set(re.findall(r'\{\\"type\\":\\"([a-z_]+)\\"', source))
+            for call in re.findall(r"\bbegin\(\w+(?:->rooms)?, (.*)\);", source):  # of room_push.c
+                found |= set(re.findall(r'"([a-z_]+)"', call))
+    return found
+
+
+def test_the_table_has_every_frame_and_no_other():
+    assert {frame for frame, _ in PUSHES} == frame_types()
+    assert set(EVENTS) == set(PUSHES)
+
+
+class Stage:
+    """A scene with sockets of everybody, one at least on each worker."""
+
+    def __init__(self, daemon):
+        self.daemon = daemon
+        self.scene = Scene(daemon)
+        people = self.scene.people
+        self.owner, self.sender = people["owner"][0], people["sender"][0]
+        self.quiet, self.leaver, gone = (new_person(daemon) for _ in range(3))
+        for one in (self.quiet, self.leaver, gone):
+            self.owner.add(self.scene.group_id, one)
+        self.sockets = {
+            who: [socket for one in people[who] for socket in one.ws_on_each()]
+            for who in ("stranger", "former", "member", "owner")
+        }
+        self.acting, *others = self.sender.ws_on_each()
+        self.sockets["sender"] = [self.acting]
+        self.others = [*others, self.sender.ws()]
+        self.targets = self.scene.target.ws_on_each()
+        self.newcomers = self.scene.newcomer.ws_on_each()
+        self.sockets["deleted"] = gone.ws_on_each()
+        assert gone.delete(f"/users/delete_user/{gone.id}").status_code == 204
+        self.outcomes = {}
+        self.extra = [self.quiet, self.leaver, gone]
+
+    def fence(self):
+        """All that was published before has reached everybody who has a socket."""
+        open_ = [
+            *self.others,
+            *self.targets,
+            *self.newcomers,
+            *(one for who in self.sockets if who != "deleted" for one in self.sockets[who]),
+        ]
+        for one in self.scene.everybody():
+            own = [socket for socket in open_ if socket.ready["user_id"] == one.id]
+            if own:
+                one.fence(*own)
+
+    def outcome(self, kind, when):
+        """Makes the event happen, the first time; who -> what each of their sockets was sent."""
+        if (kind, when) not in self.outcomes:
+            self.outcomes[(kind, when)] = self._happen(kind, when)
+        return self.outcomes[(kind, when)]
+
+    def _happen(self, kind, when):
+        nobody = Ws(self.daemon.ws_url(), how="none", ready=False)
+        oneself = self.others
+        if when.endswith(": oneself"):
+            oneself = self.newcomers if "added" in when else self.targets
+        sockets = {**self.sockets, "nobody": [nobody], "oneself": oneself}
+        EVENTS[(kind, when)].prepare(self)
+        self.fence()
+        seen = {id(one): len(one.frames) for who in sockets for one in sockets[who]}
+        made = EVENTS[(kind, when)].happen(self)
+        if made is not None:
+            sockets["sender"] = [made]
+            seen[id(made)] = 0
+        self.fence()
+        for socket in sockets["deleted"]:
+            assert socket.until_closed() == 4501
+        nobody.send({"type": "ping"})
+        nobody.until_closed()
+        return {
+            who: [
+                [
+                    frame
+                    for frame in socket.frames[seen[id(socket)] :]
+                    if frame["type"] == kind
+                    and frame.get("content") != "fence"
+                    and frame.get("online") is not False
+                ]
+                for socket in sockets[who]
+            ]
+            for who in sockets
+        }
+
+    def close(self):
+        self.scene.close()
+        for one in self.extra:
+            one.close()
+
+
+class Event:
+    """happen(stage) returns when it has happened, and the new socket where that is the sender."""
+
+    def __init__(self, happen, prepare=lambda stage: None):
+        self.happen = happen
+        self.prepare = prepare
+
+
+def sends(receiver):
+    def happen(stage):
+        receiver_id = receiver(stage.scene)
+        stage.acting.ask(
+            {"type": "send", "id": os.urandom(8).hex(), "receiver_id": receiver_id, "content": "x"},
+            "ack",
+        )
+
+    return Event(happen)
+
+
+def acts(answer, **frame):
+    """The acting socket sends a frame and has its answer."""
+
+    def happen(stage):
+        named = {key: value(stage) if callable(value) else value for key, value in frame.items()}
+        stage.acting.ask(named, answer)
+
+    return Event(happen)
+
+
+def shows(kind, **frame):
+    """Likewise, but without an answer: the owner, who has just said something, sees it."""
+
+    def prepare(stage):
+        stage.owner.send(the_group(stage), "to be read")
+
+    def happen(stage):
+        named = {key: value(stage) if callable(value) else value for key, value in frame.items()}
+        stage.acting.send(named)
+        stage.sockets["owner"][0].until(kind, user_id=stage.sender.id)
+
+    return Event(happen, prepare)
+
+
+def owner_asks(method, path, body):
+    def happen(stage):
+        answer = stage.owner.request(
+            method, path.format(group=stage.scene.group_id), body(stage.scene)
+        )
+        assert answer.status_code in (200, 204), answer.text
+
+    return Event(happen)
+
+
+def all_watch(stage):
+    for socket in (one for who in stage.sockets if who != "deleted" for one in stage.sockets[who]):
+        socket.send({"type": "presence", "watch": [stage.quiet.id]})
+        socket.ask({"type": "sync", "after": {}}, "synced")
+
+
+def comes(stage):
+    """The watched user: seen by whoever is told last of those who are told."""
+    stage.quiet.ws()
+    for who in ("member", "owner"):
+        for socket in stage.sockets[who]:
+            socket.until("presence", online=True)
+
+
+def is_deleted(stage):
+    path = f"/users/delete_user/{stage.leaver.id}"
+    assert stage.leaver.delete(path).status_code == 204
+
+
+def the_group(stage):
+    return stage.scene.group_id
+
+
+SYNC = {"type": "sync", "after": {}}
+EVENTS = {
+    ("ready", "a socket has its user"): Event(lambda stage: stage.sender.ws()),
+    ("message", "a text is sent to the group"): sends(lambda s: s.group_id),
+    ("message", "a text is sent to a user: oneself"): sends(lambda s: s.target.id),
+    ("edited", "a text in the group is edited"): acts(
+        "ack", type="edit", message_id=lambda stage: stage.scene.text_id, content="edited"
+    ),
+    ("deleted", "a text in the group is deleted"): acts(
+        "ack",
+        type="delete",
+        message_id=lambda stage: stage.sender.send(the_group(stage), "gone")["message_id"],
+    ),
+    ("typing", "somebody types in the group"): shows(
+        "typing", type="typing", chat_id=the_group, is_typing=True
+    ),
+    ("read", "somebody reads in the group"): shows("read", type="read", chat_id=the_group, seq=1000),
+    ("presence", "a watched user comes"): Event(comes, all_watch),
+    ("chat", "the group is renamed"): owner_asks(
+        "PATCH", "/groups/{group}", lambda s: {"name": "renamed"}
+    ),
+    ("chat", "one is added: oneself"): owner_asks(
+        "POST",
+        "/groups/add_user_to_group",
+        lambda s: {"group_id": s.group_id, "user_id": s.newcomer.id},
+    ),
+    ("chat_removed", "one is removed: oneself"): owner_asks(
+        "POST",
+        "/groups/remove_user_from_group",
+        lambda s: {"group_id": s.group_id, "user_id": s.target.id},
+    ),
+    ("resync", "a member is deleted"): Event(is_deleted),
+    ("ack", "a text is sent to the group"): sends(lambda s: s.group_id),
+    ("messages", "somebody syncs"): acts("synced", **SYNC),
+    ("synced", "somebody syncs"): acts("synced", **SYNC),
+    ("pong", "somebody pings"): acts("pong", type="ping"),
+    ("error", "a frame fails"): acts("error", type="nonsense"),
+}
+
+
+@pytest.fixture(scope="module")
+def stage(daemon):
+    stage = Stage(daemon)
+    yield stage
+    stage.close()
+
+
+@pytest.mark.parametrize("cell", cells(PUSHES).values(), ids=cells(PUSHES).keys())
+def test_push(stage, cell):
+    kind, when, who, says = cell
+    assert says in ("yes", "no", "closed")
+    for frames in stage.outcome(kind, when)[who]:
+        if says != "yes":
+            assert frames == []
+        elif kind == "messages":  # one for each chat
+            assert frames
+        else:
+            assert len(frames) == 1, frames
