@@ -8,11 +8,11 @@ import pytest
 import requests
 
 import checks
+from asked import ASKED, TOLD
 from client import Http, Ws
 from conftest import run_daemon
 from raw import exchange
-from rights import PASSWORD, Scene, cells, snapshot, table
-from waiting import wait_for
+from rights import Scene, cells, snapshot, table
 
 ROUTES = table("route", "on")
 FRAMES = table("frame", "on")
@@ -66,6 +66,7 @@ class Watched:
         for one in self.watchers[1:]:
             self.sockets.append(one.ws_elsewhere(self.sockets[-1]))
         self.actors = {}  # of the frames: one socket on each worker
+        self.whole = True
 
     def sockets_of(self, one):
         if one.id not in self.actors:
@@ -83,10 +84,20 @@ class Watched:
 
 
 @pytest.fixture(scope="module")
-def watched(daemon):
-    watched = Watched(daemon)
-    yield watched
-    watched.scene.close()
+def kept(daemon):
+    kept = [Watched(daemon)]
+    yield kept
+    kept[0].scene.close()
+
+
+@pytest.fixture
+def watched(daemon, kept):
+    """The same for all, but for one that a test has found fault with, and perhaps broken."""
+    if not kept[0].whole:
+        kept[0].scene.close()
+        kept[0] = Watched(daemon)
+    kept[0].whole = False
+    yield kept[0]
 
 
 @pytest.fixture
@@ -99,182 +110,7 @@ def scene(daemon):
 # --- routes ---
 
 
-class Route:
-    """How the row is asked: path and body, from the scene and whoever asks (None: nobody).
-
-    shows: whether the answer has what the row is about; the status alone where it is None.
-    changes: whether a success changes the database; None where it depends.
-    """
-
-    def __init__(self, path="", body=None, shows=None, changes=True):
-        self.path = path if callable(path) else lambda s, me: path
-        self.body = body if callable(body) else lambda s, me: body
-        self.shows = shows
-        self.changes = changes
-
-
-def has(list_name, key, value):
-    """Whether one of the answer's list has this value."""
-    return lambda s, answer: any(one[key] == value(s) for one in answer[list_name])
-
-
-def registration(s, _):
-    return {"username": f"registered.{s.number}", "full_name": "R", "password": PASSWORD}
-
-
-def log_in(password):
-    """As the deleted account, or as the target."""
-    return lambda s, me: {"username": (me or s.target).username, "password": password}
-
-
-def to(receiver, **more):
-    return lambda s, me: {"receiver_id": receiver(s), "content": "x", **more}
-
-
-def in_group(user=None):
-    def body(s, me):
-        named = {} if user is None else {"user_id": user(s, me)}
-        return {"group_id": s.group_id, **named}
-
-    return body
-
-
-def typing(chat):
-    return lambda s, _: {"is_typing": True, "typing_chat_id": chat(s)}
-
-
-def group(s, _=None):
-    return s.group_id
-
-
-def target(s, _=None):
-    return s.target.id
-
-
-def deleted(s, _=None):
-    return s.deleted.id
-
-
-READ = {"shows": lambda s, answer: answer["read"] > 0}
-HISTORY = {"shows": lambda s, answer: bool(answer["messages"])}
-TEXTS = {
-    "a text in the group": lambda s, me: s.text_id,
-    "a text in a direct chat": lambda s, me: s.direct_id,
-    "a former member's text": lambda s, me: s.former_text(me),
-    "a join": lambda s, me: s.join_id,
-    "a deleted text": lambda s, me: s.erased_id,
-}
 HASHES = {"POST /users/login", "PUT /users/me/password"}  # for whom one worker is dear enough
-NEW_NAME = {"full_name": "Somebody else"}
-ASKED = {
-    ("POST /users/register", "a new account"): Route("/users/register", registration),
-    ("POST /users/login", "a right password"): Route("/users/login", log_in(PASSWORD)),
-    ("POST /users/login", "a wrong password"): Route("/users/login", log_in("is not it")),
-    ("POST /users/logout", "one's token"): Route("/users/logout"),
-    ("GET /users/me", ""): Route("/users/me"),
-    ("PATCH /users/me", ""): Route("/users/me", NEW_NAME),
-    ("PUT /users/me/password", "with the old one"): Route(
-        "/users/me/password", {"old_password": PASSWORD, "new_password": "battery staple"}
-    ),
-    ("PUT /users/me/password", "without the old one"): Route(
-        "/users/me/password", {"old_password": "is not it", "new_password": "battery staple"}
-    ),
-    ("GET /users/search", "a user"): Route(
-        lambda s, _: f"/users/search?q={s.target.username}", shows=has("users", "user_id", target)
-    ),
-    ("GET /users/search", "a deleted user"): Route(
-        lambda s, _: f"/users/search?q={s.deleted.username}", shows=has("users", "user_id", deleted)
-    ),
-    ("GET /users/user_id/{username}", "a user"): Route(
-        lambda s, _: f"/users/user_id/{s.target.username}"
-    ),
-    ("GET /users/user_id/{username}", "a deleted user"): Route(
-        lambda s, _: f"/users/user_id/{s.deleted.username}"
-    ),
-    ("GET /users/username/{user_id}", "a user"): Route(
-        lambda s, _: f"/users/username/{s.target.id}"
-    ),
-    ("GET /users/username/{user_id}", "a deleted user"): Route(
-        lambda s, _: f"/users/username/{s.deleted.id}"
-    ),
-    ("DELETE /users/delete_user/{user_id}", "a user"): Route(
-        lambda s, _: f"/users/delete_user/{s.target.id}"
-    ),
-    **{
-        ("POST /users/set_typing_status", what): Route(
-            "/users/set_typing_status", typing(chat), changes=False
-        )
-        for what, chat in (("the group", group), ("a user", target), ("a deleted user", deleted))
-    },
-    ("GET /users/presence", "a user"): Route(
-        lambda s, _: f"/users/presence?ids={s.target.id}", shows=has("presence", "user_id", target)
-    ),
-    **{
-        ("POST /messages/send_message", what): Route("/messages/send_message", to(chat))
-        for what, chat in (("the group", group), ("a user", target), ("a deleted user", deleted))
-    },
-    ("POST /messages/send_message", "in a user's name"): Route(
-        "/messages/send_message", lambda s, me: {**to(group)(s, me), "sender_id": s.target.id}
-    ),
-    ("PUT /messages/read", "the group's"): Route(
-        "/messages/read", lambda s, _: {"message_ids": [s.last_id]}, **READ
-    ),
-    ("PUT /messages/read", "a direct chat's"): Route(
-        "/messages/read", lambda s, _: {"message_ids": [s.direct_id]}, **READ, changes=None
-    ),
-    ("PUT /messages/read", "in a user's name"): Route(
-        "/messages/read",
-        lambda s, _: {"message_ids": [s.last_id], "user_id": s.target.id},
-        **READ,
-    ),
-    **{
-        ("GET /messages/{chat_id}", what): Route(
-            lambda s, _, chat=chat: f"/messages/{chat(s)}", **HISTORY
-        )
-        for what, chat in (("the group", group), ("a user", target), ("a deleted user", deleted))
-    },
-    **{
-        ("PATCH /messages/{message_id}", what): Route(
-            lambda s, me, text=text: f"/messages/{text(s, me)}", {"content": "edited"}
-        )
-        for what, text in TEXTS.items()
-    },
-    **{
-        ("DELETE /messages/{message_id}", what): Route(
-            lambda s, me, text=text: f"/messages/{text(s, me)}"
-        )
-        for what, text in TEXTS.items()
-        if what != "a deleted text"
-    },
-    ("GET /chats", "the group"): Route("/chats", shows=has("chats", "chat_id", group)),
-    ("POST /groups/create_group", "a new group"): Route("/groups/create_group", {"name": "new"}),
-    ("GET /groups/{group_id}", "the group"): Route(lambda s, _: f"/groups/{s.group_id}"),
-    ("PATCH /groups/{group_id}", "the group"): Route(
-        lambda s, _: f"/groups/{s.group_id}", {"name": "renamed"}
-    ),
-    ("POST /groups/add_user_to_group", "a user"): Route(
-        "/groups/add_user_to_group", in_group(lambda s, _: s.newcomer.id)
-    ),
-    ("POST /groups/add_user_to_group", "a deleted user"): Route(
-        "/groups/add_user_to_group", in_group(deleted)
-    ),
-    ("POST /groups/add_user_to_group", "the caller"): Route(
-        "/groups/add_user_to_group",
-        in_group(lambda s, me: (me or s.newcomer).id),
-        changes=False,  # who may is in already
-    ),
-    ("POST /groups/remove_user_from_group", "a member"): Route(
-        "/groups/remove_user_from_group", in_group(target)
-    ),
-    ("POST /groups/remove_user_from_group", "no member"): Route(
-        "/groups/remove_user_from_group", in_group(lambda s, _: s.newcomer.id)
-    ),
-    ("POST /groups/leave_group", "the group"): Route("/groups/leave_group", in_group()),
-    ("GET /healthz", ""): Route("/healthz"),
-    ("GET /openapi.json", ""): Route("/openapi.json"),
-    ("GET /", "the page"): Route("/"),
-    ("GET /ws", "with the token"): Route("/ws"),
-}
 
 
 def shape(route):
@@ -330,6 +166,7 @@ def test_route(daemon, connections, watched, request, cell):
     asked = ASKED[(route, what)]
     if says.startswith("2") and not route.startswith("GET "):
         allowed(daemon, connections, request.getfixturevalue("scene"), cell)
+        watched.whole = True
         return
     before = snapshot(daemon)
     for http in connections[: 1 if route in HASHES else None]:
@@ -338,6 +175,7 @@ def test_route(daemon, connections, watched, request, cell):
     assert snapshot(daemon) == before, "it changed the database"
     if not says.startswith("2"):
         watched.is_quiet()
+    watched.whole = True
 
 
 def allowed(daemon, connections, scene, cell):
@@ -362,47 +200,6 @@ def frame_types():
             with open(os.path.join(SOURCES, name), encoding="utf-8") as file:
                 names |= set(re.findall(r"^\t\.name = \"(\w+)\"", file.read(), re.MULTILINE))
     return names
-
-
-def change(kind, text, **more):
-    return lambda s, me: {
-        "type": kind,
-        "id": "change",
-        "message_id": text(s, me),
-        **more,
-    }
-
-
-def sending(receiver):
-    return lambda s, _: {"type": "send", "id": "x", "receiver_id": receiver(s), "content": "x"}
-
-
-TOLD = {
-    ("auth", "one's token, first"): lambda s, me: {
-        "type": "auth",
-        "token": me.token if me else "A" * 43,
-    },
-    ("auth", "another's token, later"): lambda s, _: {"type": "auth", "token": s.owner.token},
-    **{
-        ("send", what): sending(chat)
-        for what, chat in (("the group", group), ("a user", target), ("a deleted user", deleted))
-    },
-    ("typing", "the group"): lambda s, _: {
-        "type": "typing",
-        "chat_id": s.group_id,
-        "is_typing": True,
-    },
-    ("read", "the group"): lambda s, _: {"type": "read", "chat_id": s.group_id, "seq": 1000},
-    **{
-        (kind, what): change(kind, text, **more)
-        for kind, more in (("edit", {"content": "edited"}), ("delete", {}))
-        for what, text in TEXTS.items()
-        if what != "a deleted text"
-    },
-    ("sync", "the group"): lambda s, _: {"type": "sync", "after": {str(s.group_id): 0}},
-    ("presence", "a user"): lambda s, _: {"type": "presence", "watch": [s.target.id]},
-    ("ping", ""): lambda s, _: {"type": "ping"},
-}
 
 
 def test_the_table_has_every_command_and_no_other():
@@ -455,6 +252,7 @@ def test_frame(daemon, watched, request, cell):
                     keeps_quiet(socket, seen, watched.scene)
         assert snapshot(daemon) == before, "it changed the database"
         watched.is_quiet()
+    watched.whole = True
 
 
 def first_frame(daemon, scene, cell):

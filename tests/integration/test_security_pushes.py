@@ -40,8 +40,9 @@ class Stage:
         self.scene = Scene(daemon)
         people = self.scene.people
         self.owner, self.sender = people["owner"][0], people["sender"][0]
-        self.quiet, self.leaver, gone = (new_person(daemon) for _ in range(3))
-        for one in (self.quiet, self.leaver, gone):
+        self.quiet, self.leaver, gone, left, removed = (new_person(daemon) for _ in range(5))
+        self.extra = [self.quiet, self.leaver, gone, left, removed]
+        for one in self.extra:
             self.owner.add(self.scene.group_id, one)
         self.sockets = {
             who: [socket for one in people[who] for socket in one.ws_on_each()]
@@ -54,8 +55,15 @@ class Stage:
         self.newcomers = self.scene.newcomer.ws_on_each()
         self.sockets["deleted"] = gone.ws_on_each()
         assert gone.delete(f"/users/delete_user/{gone.id}").status_code == 204
+        # Two more former members, whose sockets were open when they went.
+        self.sockets["former"] += left.ws_on_each() + removed.ws_on_each()
+        named = {"group_id": self.scene.group_id, "user_id": removed.id}
+        for one, what, body in (
+            (left, "leave_group", {"group_id": self.scene.group_id}),
+            (self.owner, "remove_user_from_group", named),
+        ):
+            assert one.post(f"/groups/{what}", body).status_code == 204
         self.outcomes = {}
-        self.extra = [self.quiet, self.leaver, gone]
 
     def fence(self):
         """All that was published before has reached everybody who has a socket."""
@@ -65,7 +73,7 @@ class Stage:
             *self.newcomers,
             *(one for who in self.sockets if who != "deleted" for one in self.sockets[who]),
         ]
-        for one in self.scene.everybody():
+        for one in self.scene.everybody() + self.extra:
             own = [socket for socket in open_ if socket.ready["user_id"] == one.id]
             if own:
                 one.fence(*own)

@@ -126,28 +126,6 @@ def test_a_second_auth_is_an_error_and_the_identity_stays(alice, bob, carol):
     assert carol.history(bob.id) == []
 
 
-# --- the Origin ---
-
-
-def test_an_origin_is_ours_or_allowed_or_403(alice, daemon):
-    own = f"http://127.0.0.1:{daemon.port}"
-    for origin in (own, "https://chat.example"):
-        for how in ("bearer", "subprotocol", "cookie", "frame"):
-            assert alice.ws(origin=origin, how=how).ready["user_id"] == alice.id
-    for origin in (
-        "https://evil.example",
-        "null",
-        own + "0",
-        "https://chat.example.evil.example",
-        "https://chat.example:8443",
-        "http://chat.example",
-    ):
-        for how in ("bearer", "subprotocol", "cookie", "none"):
-            with pytest.raises(Refused) as refused:
-                alice.ws(origin=origin, how=how, ready=False)
-            assert refused.value.status == 403, (origin, how)
-
-
 # --- the handshake ---
 
 

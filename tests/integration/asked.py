@@ -1,0 +1,224 @@
+"""asked: how each row of the tables of docs/security.md is asked for.
+
+Owns: nothing. Knows nothing of: what is answered.
+"""
+
+from rights import PASSWORD
+
+
+class Route:
+    """How the row is asked: path and body, from the scene and whoever asks (None: nobody).
+
+    shows: whether the answer has what the row is about; the status alone where it is None.
+    changes: whether a success changes the database; None where it depends.
+    """
+
+    def __init__(self, path="", body=None, shows=None, changes=True):
+        self.path = path if callable(path) else lambda s, me: path
+        self.body = body if callable(body) else lambda s, me: body
+        self.shows = shows
+        self.changes = changes
+
+
+def has(list_name, key, value):
+    """Whether one of the answer's list has this value."""
+    return lambda s, answer: any(one[key] == value(s) for one in answer[list_name])
+
+
+def registration(s, _):
+    return {"username": f"registered.{s.number}", "full_name": "R", "password": PASSWORD}
+
+
+def log_in(password):
+    """As the deleted account, or as the target."""
+    return lambda s, me: {"username": (me or s.target).username, "password": password}
+
+
+def to(receiver, **more):
+    return lambda s, me: {"receiver_id": receiver(s), "content": "x", **more}
+
+
+def in_group(user=None):
+    def body(s, me):
+        named = {} if user is None else {"user_id": user(s, me)}
+        return {"group_id": s.group_id, **named}
+
+    return body
+
+
+def typing(chat):
+    return lambda s, _: {"is_typing": True, "typing_chat_id": chat(s)}
+
+
+def group(s, _=None):
+    return s.group_id
+
+
+def target(s, _=None):
+    return s.target.id
+
+
+def deleted(s, _=None):
+    return s.deleted.id
+
+
+READ = {"shows": lambda s, answer: answer["read"] > 0}
+HISTORY = {"shows": lambda s, answer: bool(answer["messages"])}
+TEXTS = {
+    "a text in the group": lambda s, me: s.text_id,
+    "a text in a direct chat": lambda s, me: s.direct_id,
+    "a former member's text": lambda s, me: s.former_text(me),
+    "a join": lambda s, me: s.join_id,
+    "a deleted text": lambda s, me: s.erased_id,
+}
+NEW_NAME = {"full_name": "Somebody else"}
+ASKED = {
+    ("POST /users/register", "a new account"): Route("/users/register", registration),
+    ("POST /users/login", "a right password"): Route("/users/login", log_in(PASSWORD)),
+    ("POST /users/login", "a wrong password"): Route("/users/login", log_in("is not it")),
+    ("POST /users/logout", "one's token"): Route("/users/logout"),
+    ("GET /users/me", ""): Route("/users/me"),
+    ("PATCH /users/me", ""): Route("/users/me", NEW_NAME),
+    ("PUT /users/me/password", "with the old one"): Route(
+        "/users/me/password", {"old_password": PASSWORD, "new_password": "battery staple"}
+    ),
+    ("PUT /users/me/password", "without the old one"): Route(
+        "/users/me/password", {"old_password": "is not it", "new_password": "battery staple"}
+    ),
+    ("GET /users/search", "a user"): Route(
+        lambda s, _: f"/users/search?q={s.target.username}", shows=has("users", "user_id", target)
+    ),
+    ("GET /users/search", "a deleted user"): Route(
+        lambda s, _: f"/users/search?q={s.deleted.username}", shows=has("users", "user_id", deleted)
+    ),
+    ("GET /users/user_id/{username}", "a user"): Route(
+        lambda s, _: f"/users/user_id/{s.target.username}"
+    ),
+    ("GET /users/user_id/{username}", "a deleted user"): Route(
+        lambda s, _: f"/users/user_id/{s.deleted.username}"
+    ),
+    ("GET /users/username/{user_id}", "a user"): Route(
+        lambda s, _: f"/users/username/{s.target.id}"
+    ),
+    ("GET /users/username/{user_id}", "a deleted user"): Route(
+        lambda s, _: f"/users/username/{s.deleted.id}"
+    ),
+    ("DELETE /users/delete_user/{user_id}", "a user"): Route(
+        lambda s, _: f"/users/delete_user/{s.target.id}"
+    ),
+    **{
+        ("POST /users/set_typing_status", what): Route(
+            "/users/set_typing_status", typing(chat), changes=False
+        )
+        for what, chat in (("the group", group), ("a user", target), ("a deleted user", deleted))
+    },
+    ("GET /users/presence", "a user"): Route(
+        lambda s, _: f"/users/presence?ids={s.target.id}", shows=has("presence", "user_id", target)
+    ),
+    **{
+        ("POST /messages/send_message", what): Route("/messages/send_message", to(chat))
+        for what, chat in (("the group", group), ("a user", target), ("a deleted user", deleted))
+    },
+    ("POST /messages/send_message", "in a user's name"): Route(
+        "/messages/send_message", lambda s, me: {**to(group)(s, me), "sender_id": s.target.id}
+    ),
+    ("PUT /messages/read", "the group's"): Route(
+        "/messages/read", lambda s, _: {"message_ids": [s.last_id]}, **READ
+    ),
+    ("PUT /messages/read", "a direct chat's"): Route(
+        "/messages/read", lambda s, _: {"message_ids": [s.direct_id]}, **READ, changes=None
+    ),
+    ("PUT /messages/read", "in a user's name"): Route(
+        "/messages/read",
+        lambda s, _: {"message_ids": [s.last_id], "user_id": s.target.id},
+        **READ,
+    ),
+    **{
+        ("GET /messages/{chat_id}", what): Route(
+            lambda s, _, chat=chat: f"/messages/{chat(s)}", **HISTORY
+        )
+        for what, chat in (("the group", group), ("a user", target), ("a deleted user", deleted))
+    },
+    **{
+        ("PATCH /messages/{message_id}", what): Route(
+            lambda s, me, text=text: f"/messages/{text(s, me)}", {"content": "edited"}
+        )
+        for what, text in TEXTS.items()
+    },
+    **{
+        ("DELETE /messages/{message_id}", what): Route(
+            lambda s, me, text=text: f"/messages/{text(s, me)}"
+        )
+        for what, text in TEXTS.items()
+        if what != "a deleted text"
+    },
+    ("GET /chats", "the group"): Route("/chats", shows=has("chats", "chat_id", group)),
+    ("POST /groups/create_group", "a new group"): Route("/groups/create_group", {"name": "new"}),
+    ("GET /groups/{group_id}", "the group"): Route(lambda s, _: f"/groups/{s.group_id}"),
+    ("PATCH /groups/{group_id}", "the group"): Route(
+        lambda s, _: f"/groups/{s.group_id}", {"name": "renamed"}
+    ),
+    ("POST /groups/add_user_to_group", "a user"): Route(
+        "/groups/add_user_to_group", in_group(lambda s, _: s.newcomer.id)
+    ),
+    ("POST /groups/add_user_to_group", "a deleted user"): Route(
+        "/groups/add_user_to_group", in_group(deleted)
+    ),
+    ("POST /groups/add_user_to_group", "the caller"): Route(
+        "/groups/add_user_to_group",
+        in_group(lambda s, me: (me or s.newcomer).id),
+        changes=False,  # who may is in already
+    ),
+    ("POST /groups/remove_user_from_group", "a member"): Route(
+        "/groups/remove_user_from_group", in_group(target)
+    ),
+    ("POST /groups/remove_user_from_group", "no member"): Route(
+        "/groups/remove_user_from_group", in_group(lambda s, _: s.newcomer.id)
+    ),
+    ("POST /groups/leave_group", "the group"): Route("/groups/leave_group", in_group()),
+    ("GET /healthz", ""): Route("/healthz"),
+    ("GET /openapi.json", ""): Route("/openapi.json"),
+    ("GET /", "the page"): Route("/"),
+    ("GET /ws", "with the token"): Route("/ws"),
+}
+
+
+def change(kind, text, **more):
+    return lambda s, me: {
+        "type": kind,
+        "id": "change",
+        "message_id": text(s, me),
+        **more,
+    }
+
+
+def sending(receiver):
+    return lambda s, _: {"type": "send", "id": "x", "receiver_id": receiver(s), "content": "x"}
+
+
+TOLD = {
+    ("auth", "one's token, first"): lambda s, me: {
+        "type": "auth",
+        "token": me.token if me else "A" * 43,
+    },
+    ("auth", "another's token, later"): lambda s, _: {"type": "auth", "token": s.owner.token},
+    **{
+        ("send", what): sending(chat)
+        for what, chat in (("the group", group), ("a user", target), ("a deleted user", deleted))
+    },
+    ("typing", "the group"): lambda s, _: {
+        "type": "typing",
+        "chat_id": s.group_id,
+        "is_typing": True,
+    },
+    ("read", "the group"): lambda s, _: {"type": "read", "chat_id": s.group_id, "seq": 1000},
+    **{
+        (kind, what): change(kind, text, **more)
+        for kind, more in (("edit", {"content": "edited"}), ("delete", {}))
+        for what, text in TEXTS.items()
+        if what != "a deleted text"
+    },
+    ("sync", "the group"): lambda s, _: {"type": "sync", "after": {str(s.group_id): 0}},
+    ("presence", "a user"): lambda s, _: {"type": "presence", "watch": [s.target.id]},
+    ("ping", ""): lambda s, _: {"type": "ping"},
+}
