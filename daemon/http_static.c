@@ -12,12 +12,10 @@
 #define INDEX "index.html"
 #define ASSETS "assets" /* whose names change with their content */
 
-/* Images and sockets may be anybody's: profile pictures are addresses, and the page may be served
- * by another host. */
+/* Images may be anybody's, for profile pictures are addresses; all else comes from here. */
 static const char *const page_headers[][2] = {
 	{ "Content-Security-Policy",
-		"default-src 'self'; img-src 'self' https: http: data:; connect-src 'self' ws: "
-		"wss:; object-src 'none'; "
+		"default-src 'self'; img-src 'self' https: http: data:; object-src 'none'; "
 		"base-uri 'none'; form-action 'self'; frame-ancestors 'none'" },
 	{ "X-Content-Type-Options", "nosniff" },
 	{ "Referrer-Policy", "no-referrer" },

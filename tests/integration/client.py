@@ -55,10 +55,18 @@ class Refused(Exception):
 
 class Ws:
     """One WebSocket. `how` says where the token goes: bearer, subprotocol, cookie, frame, or
-    none."""
+    none; `trust` is the SSL context of a wss:// one."""
 
     def __init__(
-        self, url, token=None, how="bearer", origin=None, headers=(), subprotocols=None, ready=True
+        self,
+        url,
+        token=None,
+        how="bearer",
+        origin=None,
+        headers=(),
+        subprotocols=None,
+        ready=True,
+        trust=None,
     ):
         self.frames = []
         self.close_code = None
@@ -70,18 +78,19 @@ class Ws:
             subprotocols = ["parley.v1", f"bearer.{token}"]
         elif how == "cookie":
             headers.append(("Cookie", f"parley_session={token}"))
-        self._ws = _run(self._connect(url, headers, origin, subprotocols))
+        self._ws = _run(self._connect(url, headers, origin, subprotocols, trust))
         self.subprotocol = self._ws.subprotocol
         if how == "frame":
             self.send({"type": "auth", "token": token})
         self.ready = self.until("ready") if ready else None
 
-    async def _connect(self, url, headers, origin, subprotocols):
+    async def _connect(self, url, headers, origin, subprotocols, trust):
         try:
             ws = await websockets.connect(
                 url,
                 extra_headers=headers,
                 origin=origin,
+                ssl=trust,
                 subprotocols=subprotocols,
                 ping_interval=None,
                 max_size=None,

@@ -1,0 +1,232 @@
+"""parleyd behind Debian's nginx, with the site file that is installed: TLS, the forwarded address and
+scheme, the WebSocket, and the headers of the page. Only addresses and paths are put in."""
+
+import os
+import pwd
+import re
+import shutil
+import ssl
+import subprocess
+import tempfile
+
+import pytest
+
+import checks
+from client import Http, Refused, Ws
+from conftest import run_daemon
+from parleyd import build_dir, free_port
+from test_headers import GUARDS, write_page
+from waiting import wait_for
+
+NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+SITE = os.path.join(build_dir(), "nginx-site.conf")
+PASSWORD = "correct horse"
+pytestmark = pytest.mark.skipif(NGINX is None, reason="there is no nginx on this machine")
+
+AROUND = """
+daemon off;
+pid {directory}/nginx.pid;
+error_log {directory}/error.log;
+{user}
+events {{ }}
+http {{
+	access_log {directory}/access.log;
+	client_body_temp_path {directory}/body;
+	proxy_temp_path {directory}/proxy;
+	fastcgi_temp_path {directory}/fastcgi;
+	uwsgi_temp_path {directory}/uwsgi;
+	scgi_temp_path {directory}/scgi;
+	include {mime};
+	include {directory}/site.conf;
+}}
+"""
+
+
+def put(text, pattern, replacement):
+    """Replaces all, and there is at least one: a changed site file must be looked at here, too."""
+    changed, n = re.subn(pattern, replacement, text, flags=re.MULTILINE)
+    assert n > 0, pattern
+    return changed
+
+
+class Nginx:
+    def __init__(self, directory, page, daemon):
+        self.directory = directory
+        self.port, self.plain_port = free_port(), free_port()
+        self.base = f"https://127.0.0.1:{self.port}"
+        self.certificate = os.path.join(directory, "certificate.pem")
+        self.log_path = os.path.join(directory, "error.log")
+        os.chmod(directory, 0o755)
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+            + ["-nodes", "-days", "2", "-subj", "/CN=chat.example"]
+            + ["-addext", "subjectAltName=IP:127.0.0.1,DNS:chat.example"]
+            + ["-keyout", f"{directory}/key.pem", "-out", self.certificate],
+            check=True,
+            capture_output=True,
+        )
+        with open(SITE, encoding="utf-8") as file:
+            site = file.read()
+        site = put(site, r"^\tlisten \[::\].*\n", "")
+        site = put(site, r"listen 80;", f"listen 127.0.0.1:{self.plain_port};")
+        site = put(site, r"listen 443 ", f"listen 127.0.0.1:{self.port} ")
+        site = put(site, r"server 127\.0\.0\.1:8080;", f"server 127.0.0.1:{daemon.port};")
+        site = put(site, r"ssl_certificate \S+;", f"ssl_certificate {self.certificate};")
+        site = put(site, r"ssl_certificate_key \S+;", f"ssl_certificate_key {directory}/key.pem;")
+        site = put(site, r"root \S+;", f"root {page};")
+        with open(f"{directory}/site.conf", "w", encoding="utf-8") as file:
+            file.write(site)
+        with open(f"{directory}/nginx.conf", "w", encoding="utf-8") as file:
+            file.write(
+                AROUND.format(
+                    directory=directory,
+                    user=f"user {pwd.getpwuid(0).pw_name};" if os.geteuid() == 0 else "",
+                    mime="/etc/nginx/mime.types",
+                )
+            )
+        self.process = subprocess.Popen(
+            [NGINX, "-c", f"{directory}/nginx.conf", "-e", self.log_path],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_for(self._is_up, what="nginx does not serve:\n", tell=self.log)
+
+    def _is_up(self):
+        assert self.process.poll() is None, self.log()
+        http = self.http()
+        try:
+            return http.get("/healthz").status_code == 200
+        except OSError:
+            return False
+        finally:
+            http.close()
+
+    def log(self):
+        with open(self.log_path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def http(self, token=None):
+        http = Http(self.base, token)
+        http.requests.verify = self.certificate
+        return http
+
+    def ws(self, token=None, **options):
+        trust = ssl.create_default_context(cafile=self.certificate)
+        return Ws(f"wss://127.0.0.1:{self.port}/ws", token, trust=trust, **options)
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+@pytest.fixture(scope="module")
+def page():
+    with tempfile.TemporaryDirectory(prefix="parley-web-") as directory:
+        yield write_page(directory)
+
+
+@pytest.fixture(scope="module")
+def daemon(cluster, page):
+    yield from run_daemon(cluster, web_root=page)
+
+
+@pytest.fixture(scope="module")
+def nginx(daemon, page):
+    with tempfile.TemporaryDirectory(prefix="parley-nginx-") as directory:
+        nginx = Nginx(directory, page, daemon)
+        yield nginx
+        nginx.stop()
+        assert "[emerg]" not in nginx.log() and "[alert]" not in nginx.log(), nginx.log()
+
+
+def test_plain_http_is_sent_to_https(nginx):
+    plain = Http(f"http://127.0.0.1:{nginx.plain_port}")
+    answer = plain.get("/chat/17", headers={"Host": "chat.example"})
+    assert (answer.status_code, answer.headers["Location"]) == (301, "https://chat.example/chat/17")
+    plain.close()
+
+
+@pytest.mark.parametrize("path", ["/", "/favicon.svg", "/assets/app-0a1b2c3d.js"])
+def test_a_file_has_the_headers_that_parleyd_gives_it(nginx, http, path):
+    through, straight = nginx.http().get(path), http.get(path)
+    assert (through.status_code, straight.status_code) == (200, 200)
+    assert through.content == straight.content
+    for name in (*GUARDS, "Cache-Control"):
+        assert through.headers.get(name) == straight.headers[name], name
+    assert through.headers["Strict-Transport-Security"].startswith("max-age=")
+
+
+def test_a_file_that_is_not_there_is_no_way_around_them(nginx):
+    for path in ("/assets/none.js", "/assets/../secret", "/assets/"):
+        answer = nginx.http().get(path, headers={"Accept": "*/*"})
+        assert answer.status_code in (403, 404)
+        assert answer.headers["X-Content-Type-Options"] == "nosniff", path
+        assert answer.headers["Strict-Transport-Security"].startswith("max-age="), path
+
+
+def test_answers_come_as_parleyd_gave_them(nginx, alice):
+    answer = nginx.http(alice.token).get("/users/me")
+    assert answer.json()["user_id"] == alice.id
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Strict-Transport-Security"].startswith("max-age=")
+    checks.problem(nginx.http().get("/users/me"), 401, "bad_token")
+
+
+def test_the_cookie_is_secure_and_its_origin_is_the_https_one(nginx, username):
+    """Through nginx the page's own origin is https; the same name over http is another."""
+    http = nginx.http()
+    body = {"username": username, "full_name": "N", "password": PASSWORD, "cookie": True}
+    assert http.post("/users/register", body).status_code == 201
+    answer = http.post("/users/login", body)
+    attributes = [part.strip() for part in answer.headers["Set-Cookie"].split(";")]
+    assert "Secure" in attributes and "HttpOnly" in attributes and "SameSite=Strict" in attributes
+    cookie = {"Cookie": attributes[0], "Host": "chat.example"}
+    change = {"full_name": "Changed"}
+    for origin, status in (
+        ("https://chat.example", 200),
+        ("http://chat.example", 403),
+        ("https://evil.example", 403),
+        (nginx.base, 403),
+    ):
+        answer = http.patch("/users/me", change, headers={**cookie, "Origin": origin})
+        assert answer.status_code == status, origin
+    http.close()
+
+
+def test_a_socket_goes_through(nginx, alice, bob):
+    hers, his = nginx.ws(alice.token), nginx.ws(bob.token, how="subprotocol")
+    assert his.subprotocol == "parley.v1"
+    text = "x" * 16000
+    hers.ask({"type": "send", "id": "big", "receiver_id": bob.id, "content": text}, "ack", id="big")
+    assert his.until("message", chat_id=alice.id)["content"] == text
+    assert alice.post("/users/logout").status_code == 204
+    assert hers.until_closed() == 4501, "the close code, too"
+    his.close()
+
+
+def test_a_socket_of_another_site_does_not(nginx, alice):
+    assert nginx.ws(alice.token, how="cookie", origin=nginx.base).ready["user_id"] == alice.id
+    for origin in (f"http://127.0.0.1:{nginx.port}", "https://evil.example"):
+        with pytest.raises(Refused) as refused:
+            nginx.ws(alice.token, how="cookie", origin=origin)
+        assert refused.value.status == 403
+
+
+def test_the_address_is_nginxs_word_and_not_the_clients(nginx, daemon, alice):
+    """Of what the client says about itself nothing is left: it could choose whose limits it uses."""
+    forged = [("X-Forwarded-For", "198.51.100.7"), ("X-Forwarded-Proto", "http")]
+    nginx.ws(alice.token, headers=forged).close()
+    straight = alice.ws(headers=[("X-Forwarded-For", "203.0.113.9")])
+    daemon.wait_for_log(rf"connected address=203\.0\.113\.9 user={alice.id}\b")
+    assert re.search(rf"connected address=127\.0\.0\.1 user={alice.id}\b", daemon.log())
+    assert "198.51.100.7" not in daemon.log()
+    straight.close()
+
+
+def test_nginx_waits_for_a_silent_socket():
+    """proxy_read_timeout is longer than two of the server's pings."""
+    with open(SITE, encoding="utf-8") as file:
+        patience = int(re.search(r"location = /ws .*?proxy_read_timeout (\d+)s", file.read(), re.S)[1])
+    assert patience > 2 * 25
