@@ -3,14 +3,16 @@
  *
  * Owns: nothing. Knows nothing of: what is being tested.
  *
- * FAULT("publish.copied") costs nothing unless built with -DPARLEY_FAULTS (configure
- * --enable-faults). Then the environment says where to strike:
- *	PARLEY_FAULT=NAME:kill[:NTH]    SIGKILL to this process at the NTH time (1) it gets there
- *	PARLEY_FAULT=NAME:stop[:NTH]    SIGSTOP likewise
- *	PARLEY_FAULT_LATCH=FILE         strike only who can create FILE: one process, once, and not
- *	                                also every successor of the one that was struck
- * The environment is read anew at each point, so a test may set it after a fork. Times are
- * counted in each source file of each process.
+ * FAULT("publish.copied") costs nothing unless built with -DPARLEY_FAULTS, as parleyd-faults of the
+ * build directory is (and, with configure --enable-faults, everything). Then the environment's
+ * PARLEY_FAULTS names a file, and that holds at most one order:
+ *
+ *	publish.copied kill 3     SIGKILL to the process that is the third to get there
+ *	publish.copied stop 1     SIGSTOP to the first
+ *
+ * The order is carried out by one process, once: it puts "struck PID" in the order's place. The
+ * file is read anew at each point, so it may be written at any time, by one who holds flock(2) on
+ * it.
  */
 #ifndef PARLEY_FAULT_H
 #define PARLEY_FAULT_H
@@ -18,44 +20,63 @@
 #ifndef PARLEY_FAULTS
 #define FAULT(name) ((void)0)
 #else
-#define FAULT(name) fault_hit(name)
+#define FAULT(name) fault_point(name)
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
-/* Whether this process is the one to be struck. */
-static inline int fault_latch(void)
+/* The signal and how many are to come here first, where the order is for this point; else 0. */
+static inline int fault_order(int fd, const char *name, unsigned long *nth)
 {
-	const char *latch = getenv("PARLEY_FAULT_LATCH");
-	int fd;
+	char text[128], point[64], how[8];
+	ssize_t len = pread(fd, text, sizeof(text) - 1, 0);
 
-	if (!latch)
-		return 1;
-	fd = open(latch, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
-	if (fd < 0)
+	text[len > 0 ? len : 0] = '\0';
+	if (sscanf(text, "%63s %7s %lu", point, how, nth) != 3 || strcmp(point, name) != 0)
 		return 0;
-	close(fd);
-	return 1;
+	return strcmp(how, "stop") == 0 ? SIGSTOP : SIGKILL;
 }
 
-/* The point `name` is reached: counts, and strikes if the environment says so. */
-static inline void fault_hit(const char *name)
+/* Counts this process; the signal where it is the one to be struck, else 0. */
+static inline int fault_take(int fd, const char *name)
 {
-	static unsigned long hits;
-	const char *spec = getenv("PARLEY_FAULT");
-	size_t len = strlen(name);
-	const char *nth;
+	char text[128];
+	unsigned long nth;
+	int number, len;
 
-	if (!spec || strncmp(spec, name, len) != 0 || spec[len] != ':')
-		return;
-	spec += len + 1;
-	nth = strchr(spec, ':');
-	if (++hits != (nth ? strtoul(nth + 1, NULL, 10) : 1) || !fault_latch())
-		return;
-	kill(getpid(), strncmp(spec, "stop", 4) == 0 ? SIGSTOP : SIGKILL);
+	if (!fault_order(fd, name, &nth) || flock(fd, LOCK_EX) != 0)
+		return 0;
+	number = fault_order(fd, name, &nth); /* another may have been quicker */
+	if (number && nth > 1)
+		len = snprintf(text, sizeof(text), "%s %s %lu\n", name,
+			number == SIGSTOP ? "stop" : "kill", nth - 1);
+	else
+		len = snprintf(text, sizeof(text), "struck %ld\n", (long)getpid());
+	if (number && (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)len, 0) != len))
+		abort();
+	flock(fd, LOCK_UN);
+	return number && nth <= 1 ? number : 0;
+}
+
+static inline void fault_point(const char *name)
+{
+	const char *path = getenv("PARLEY_FAULTS");
+	int error = errno, number = 0;
+	int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+
+	if (fd >= 0) {
+		number = fault_take(fd, name);
+		close(fd);
+	}
+	if (number)
+		kill(getpid(), number);
+	errno = error;
 }
 #endif
 

@@ -350,6 +350,7 @@ void ring_reader_init(struct ring_reader *reader, struct ring *ring, unsigned sl
 
 static enum ring_read reader_lap(struct ring_reader *reader)
 {
+	FAULT("read.lapped");
 	reader->pos = position(&reader->ring->shared->tail);
 	reader->laps++;
 	return RING_LAPPED;
@@ -400,10 +401,13 @@ enum ring_read ring_read(struct ring_reader *reader, void *buf, size_t cap, size
 			(head.mark & ~MARK_PAD) != record_mark(reader->pos) || span > unread ||
 			span > room || (!is_pad && head.size > ring->max_record))
 			return reader_lap(reader);
+		FAULT("read.header");
 		if (!is_pad)
 			content_get(ring, reader->pos + HEADER_SIZE, buf, head.size);
+		FAULT("read.copied");
 		if (!copy_holds(reader))
 			return reader_lap(reader);
+		FAULT("read.checked");
 		reader->pos += span;
 		if (!is_pad) {
 			*len = head.size;
@@ -419,6 +423,7 @@ bool ring_sleep(struct ring_reader *reader)
 	atomic_store_explicit(&shared->slots[reader->slot].sleeping, 1, memory_order_relaxed);
 	FAULT("sleep.flagged");
 	atomic_thread_fence(memory_order_seq_cst);
+	FAULT("sleep.fenced");
 	if (position(&shared->tail) == reader->pos)
 		return true;
 	ring_awake(reader);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "api.h"
+#include "fault.h"
 #include "log.h"
 #include "view.h"
 
@@ -56,6 +57,7 @@ static void changed(void *arg, enum error error, const struct change *c)
 	publish(p->api, c);
 	if (p->status == 204) {
 		http_reply(p->call, 204, NULL, 0);
+		FAULT("group.answered");
 		free(p);
 		return;
 	}
@@ -76,6 +78,7 @@ static struct pending *pending_new(const struct api *api, struct http_call *call
 static void change(const struct api *api, struct http_call *call, int status, enum store_op op,
 	int64_t group_id, int64_t user_id, struct text name)
 {
+	FAULT("group.queued");
 	store_change(api->store, op, http_user(call), group_id, user_id, name, changed,
 		pending_new(api, call, status));
 }

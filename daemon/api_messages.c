@@ -63,7 +63,7 @@ static void sent(void *arg, enum error error, const struct change *c)
 		/* A repeat too: its first worker may have died before it could publish it. */
 		bus_publish_change(p->api->bus, c, RECORD_NEW, 0);
 		reply_message(p->call, c->duplicate ? 200 : 201, c);
-		FAULT("post.acked");
+		FAULT("post.answered");
 	} else {
 		http_reply_error(p->call, error);
 	}

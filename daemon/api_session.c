@@ -14,6 +14,7 @@
 
 #include "api.h"
 #include "auth.h"
+#include "fault.h"
 #include "log.h"
 #include "view.h"
 
@@ -290,6 +291,7 @@ static void publish_token_ended(const struct api *api, int64_t token_id, int64_t
 		.type = RECORD_TOKEN_ENDED, .token_id = token_id, .user_id = user_id
 	};
 
+	FAULT("token.ended");
 	bus_publish(api->bus, &r);
 }
 

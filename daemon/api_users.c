@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "api.h"
+#include "fault.h"
 #include "log.h"
 #include "view.h"
 
@@ -166,7 +167,9 @@ static void publish_deleted(const struct api *api, int64_t user_id, const store_
 {
 	const struct record ended = { .type = RECORD_TOKEN_ENDED, .user_id = user_id };
 
+	FAULT("user.deleted");
 	bus_publish(api->bus, &ended);
+	FAULT("user.ended");
 	for (int i = 0; i < store_n(rows); i++) {
 		struct record r = { .type = RECORD_RESYNC };
 		struct head h;

@@ -47,6 +47,7 @@ static void bus_read(struct bus *b)
 		switch (ring_read(&b->reader, b->buf, b->buf_size, &len)) {
 		case RING_RECORD:
 			STATS_ADD(b->stats, ring_records, 1);
+			FAULT("bus.record");
 			if (record_decode(&r, b->buf, len))
 				b->events->record(b->arg, &r);
 			else
@@ -54,6 +55,7 @@ static void bus_read(struct bus *b)
 			break;
 		case RING_LAPPED:
 			STATS_ADD(b->stats, ring_laps, 1);
+			FAULT("bus.lapped");
 			log_warn("lapped by the ring");
 			b->events->lapped(b->arg);
 			break;
@@ -125,6 +127,7 @@ static void bus_retry(evutil_socket_t fd, short what, void *arg)
 			bus_retry_later(b);
 			return;
 		}
+		FAULT("bus.retried");
 		outbox_pop(b);
 	}
 }
@@ -150,6 +153,7 @@ static void outbox_add(struct bus *b, const struct iovec *iov, int n)
 	*b->outbox_end = w;
 	b->outbox_end = &w->next;
 	b->outbox_bytes += w->len;
+	FAULT("bus.outbox");
 	bus_retry_later(b);
 }
 
@@ -198,9 +202,9 @@ void bus_publish_change(
 		.message = c->message,
 	};
 
-	FAULT("post.committed");
+	FAULT("change.committed");
 	bus_publish(b, &r);
-	FAULT("post.published");
+	FAULT("change.published");
 }
 
 bool bus_idle(const struct bus *b)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "fault.h"
 #include "log.h"
 
 enum { ID, MESSAGE, CONTENT };
@@ -53,10 +54,12 @@ static void changed(void *arg, enum error error, const struct change *c)
 	if (error == ERROR_NONE && !c->duplicate)
 		bus_publish_change(p->env->bus, c, p->event, p->session);
 	s = sessions_find(p->env->sessions, p->session);
-	if (s != NULL && error == ERROR_NONE)
+	if (s != NULL && error == ERROR_NONE) {
 		send_ack(s, id, c);
-	else if (s != NULL)
+		FAULT("edit.acked");
+	} else if (s != NULL) {
 		session_error(s, id, error, NULL);
+	}
 	if (s != NULL)
 		session_in_hand(s, -1);
 	free(p);
@@ -80,6 +83,7 @@ static void change(const struct cmd_env *env, struct session *s, const struct ar
 	if (id->present)
 		memcpy(p->id, id->text.data, id->text.len);
 	session_in_hand(s, 1);
+	FAULT("edit.queued");
 	store_change(
 		env->store, op, session_user_id(s), a->at[MESSAGE].number, 0, content, changed, p);
 }

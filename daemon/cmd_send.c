@@ -53,7 +53,7 @@ static void posted(void *arg, enum error error, const struct change *c)
 		put_ack(&b, id, c, session_user_id(s));
 		session_send(s, b.data, b.len);
 		buf_fini(&b);
-		FAULT("post.acked");
+		FAULT("send.acked");
 	} else if (s != NULL) {
 		session_error(s, id, error, NULL);
 	}
@@ -77,7 +77,7 @@ static void run(const struct cmd_env *env, struct session *s, const struct args 
 	*p = (struct pending){ .env = env, .session = session_id(s), .id_len = post.client_id.len };
 	memcpy(p->id, post.client_id.data, post.client_id.len);
 	session_in_hand(s, 1);
-	FAULT("post.queued");
+	FAULT("send.queued");
 	store_post(env->store, &post, posted, p);
 }
 

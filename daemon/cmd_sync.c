@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "fault.h"
 #include "json.h"
 #include "log.h"
 #include "view.h"
@@ -77,6 +78,7 @@ static void sync_done(struct session *s, struct sync *y)
 {
 	static const char synced[] = "{\"type\":\"synced\"}";
 
+	FAULT("sync.done");
 	session_send(s, synced, sizeof(synced) - 1);
 	*session_sync(s) = y->next;
 	sync_free(y);
@@ -156,6 +158,7 @@ static void page_read(void *arg, enum error error, const store_rows *rows)
 	more = view_put_messages(&b, rows, n, &t->conv, session_user_id(s));
 	buf_addf(&b, ",\"read_seq\":%lld,\"more\":%s}", (long long)t->read_seq,
 		more ? "true" : "false");
+	FAULT("sync.page");
 	session_send(s, b.data, b.len);
 	buf_fini(&b);
 	if (more) {
@@ -227,6 +230,7 @@ static void heads_read(void *arg, enum error error, const struct head *heads, si
 			y->todo[y->n_todo++] = (struct todo){ heads[i].conv,
 				named != NULL ? named->mod : -1, heads[i].read_seq };
 	}
+	FAULT("sync.heads");
 	sync_step(y);
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fault.h"
 #include "log.h"
 
 #define RETRY_MIN_MS 50
@@ -318,10 +319,13 @@ static void db_next(struct db *db)
 	if (db->state != DB_READY || db->sent || db->first == NULL)
 		return;
 	db->sent = true;
-	if (job_send(db, db->first) == 0)
+	if (job_send(db, db->first) == 0) {
 		db_lose_later(db);
-	else
-		db_flush(db);
+		return;
+	}
+	FAULT("db.sent");
+	db_flush(db);
+	FAULT("db.flushed");
 }
 
 /* The command in flight is over: its result has come. */
@@ -342,6 +346,7 @@ static void db_command_done(struct db *db)
 		return;
 	}
 	db->preparing = false;
+	FAULT("db.result");
 	j = job_take(db);
 	j->cb(j->arg, result);
 	job_free(j);

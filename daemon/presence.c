@@ -286,6 +286,7 @@ int presence_remove(struct presence *p, unsigned slot, int64_t user_id, int64_t 
 	sockets = state_sockets(e->state) - 1;
 	atomic_store_explicit(
 		&e->state, state_make(sockets, sockets > 0 ? 0 : now_ms), memory_order_release);
+	FAULT("presence.removed");
 	sweep(p, table, now_ms);
 	return (int)sockets;
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fault.h"
 #include "log.h"
 #include "room_private.h"
 
@@ -532,6 +533,7 @@ static void check_step_done(struct check *c)
 
 	if (--c->n_left > 0)
 		return;
+	FAULT("check.done");
 	rs->check = NULL;
 	if (c->failed) {
 		/* Whatever asked for it still holds. */
@@ -568,6 +570,7 @@ static void check_asks(void *arg, enum error error, const store_rows *rows)
 
 	(void)rows;
 	c->failed |= error != ERROR_NONE;
+	FAULT("check.waited");
 	if (!c->failed) {
 		c->n_left++;
 		c->rooms->events->check(c->rooms->arg, check_answered, c);
@@ -580,6 +583,7 @@ static void check_begin(struct rooms *rs, bool wait_for_the_dead)
 {
 	struct check *c = must_calloc(1, sizeof(*c));
 
+	FAULT("check.begun");
 	rs->check = c;
 	*c = (struct check){ .rooms = rs, .n_left = 1, .waits = wait_for_the_dead };
 	if (wait_for_the_dead)

@@ -108,6 +108,7 @@ static void gap_read(void *arg, enum error error, const store_rows *rows)
 		room_hold(r, &rec, UINT_MAX);
 		last = rec.message.mod;
 	}
+	FAULT("room.filled");
 	r->state = ROOM_LIVE;
 	r->complete = last;
 	if (r->known < last)
@@ -188,6 +189,7 @@ static void opened(void *arg, enum error error, const store_rows *rows)
 	free(g);
 	if (r == NULL || r->state != ROOM_OPENING)
 		return;
+	FAULT("room.opened");
 	r->state = ROOM_LIVE;
 	first = r->held;
 	r->held = first->next;
@@ -281,6 +283,7 @@ static void room_take_first(struct room *r)
 	size_t n = newcomers(r, &first->record.message, ids);
 
 	if (n > 0) {
+		FAULT("room.opening");
 		r->state = ROOM_OPENING;
 		store_chat_views(r->rooms->store, r->conv.id, ids, n, opened, gap_new(r));
 		return;

@@ -366,6 +366,7 @@ static void session_loaded(void *arg, enum error error)
 		return;
 	}
 	s->state = SESSION_READY;
+	FAULT("session.loaded");
 	STATS_ADD(s->all->stats, ws_opened, 1);
 	session_put_ready(s);
 	session_read(s);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "fault.h"
 #include "log.h"
 #include "store_private.h"
 
@@ -179,6 +180,7 @@ static void posts_answered(void *arg, PGresult *r)
 		return;
 	}
 	s->post_tries = 0;
+	FAULT("batch.stored");
 	if (store_verdict(&statement, r) == ERROR_NONE) {
 		STATS_ADD(s->stats, posts, l->n_batch);
 		STATS_ADD(s->stats, post_batches, 1);
@@ -200,6 +202,7 @@ static bool posts_ask(struct lane *l)
 {
 	struct db_args args = DB_ARGS_EMPTY;
 
+	FAULT("batch.gathered");
 	db_arg_array(&args, DB_INT8, l->n_batch);
 	for (struct lane_item *i = l->batch; i != NULL; i = i->next)
 		db_element_i64(&args, post_of(i)->sender);

@@ -2,6 +2,7 @@
  * The bus on real rings and loops: all workers see every record in order, and nobody waits for one
  * who is stopped.
  */
+#define _GNU_SOURCE 1
 #include "bus.h"
 
 #include <check.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "fault_give.h"
 #include "presence.h"
 #include "rig.h"
 #include "ring.h"
@@ -214,7 +216,7 @@ START_TEST(while_a_publisher_is_stopped_records_wait_in_order_and_typing_is_drop
 		uint8_t fixed[RECORD_FIXED_SIZE];
 		struct iovec iov[RECORD_IOV];
 
-		setenv("PARLEY_FAULT", "publish.copied:stop", 1);
+		fault_give("publish.copied", "stop", 1);
 		record_encode(&r, fixed, iov);
 		ring_publish(rig_heritage(1)->ring, iov, RECORD_IOV);
 		_exit(0);
@@ -274,7 +276,7 @@ START_TEST(an_outbox_that_grows_too_large_becomes_one_question_to_the_database)
 	int status;
 
 	if (child == 0) {
-		setenv("PARLEY_FAULT", "publish.copied:stop", 1);
+		fault_give("publish.copied", "stop", 1);
 		ring_publish(rig_heritage(1)->ring, &(const struct iovec){ content, 8 }, 1);
 		_exit(0);
 	}

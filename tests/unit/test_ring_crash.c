@@ -3,7 +3,7 @@
  * Built with -DPARLEY_FAULTS. PARLEY_LONG=1: 1,500 random kills a test instead of 100.
  */
 #define _GNU_SOURCE 1
-#include "fault.h"
+#include "fault_give.h"
 #include "ring.h"
 #include "ring_records.h"
 
@@ -43,7 +43,6 @@ static bool is_long(void)
 
 static void setup(void)
 {
-	unsetenv("PARLEY_FAULT");
 	ring = ring_create(CAPACITY, SLOTS);
 	ck_assert_ptr_nonnull(ring);
 	board = mmap(
@@ -108,14 +107,14 @@ static uint64_t number_read(struct ring_reader *reader, size_t want_len)
 	return n;
 }
 
-/* A child that publishes record n and is struck at `fault` (NAME:kill or NAME:stop). */
-static pid_t victim_fork(const char *fault, uint64_t n, size_t len)
+/* A child that publishes record n and is struck at `point`; how: kill or stop. */
+static pid_t victim_fork(const char *point, const char *how, uint64_t n, size_t len)
 {
 	pid_t pid = fork();
 
 	ck_assert_int_ge(pid, 0);
 	if (pid == 0) {
-		setenv("PARLEY_FAULT", fault, 1);
+		fault_give(point, how, 1);
 		number_publish(n, len);
 		_exit(0);
 	}
@@ -141,21 +140,15 @@ static void ck_exits_well(pid_t pid)
 
 static void victim_killed(const char *point, uint64_t n, size_t len)
 {
-	char fault[64];
-
-	snprintf(fault, sizeof(fault), "%s:kill", point);
-	ck_dies(victim_fork(fault, n, len), point);
+	ck_dies(victim_fork(point, "kill", n, len), point);
 }
 
 /* One that stands there, stopped. */
 static pid_t victim_stopped(const char *point, uint64_t n, size_t len)
 {
-	char fault[64];
-	pid_t pid;
+	pid_t pid = victim_fork(point, "stop", n, len);
 	int status;
 
-	snprintf(fault, sizeof(fault), "%s:stop", point);
-	pid = victim_fork(fault, n, len);
 	ck_assert_int_eq(waitpid(pid, &status, WUNTRACED), pid);
 	ck_assert_msg(WIFSTOPPED(status), "%s: status %#x", point, status);
 	return pid;
@@ -285,7 +278,7 @@ START_TEST(what_a_dead_publisher_scribbled_on_is_never_accepted)
 	memcpy(bytes + STEP - 8, &forged, sizeof(forged));
 	pid = fork();
 	if (pid == 0) {
-		setenv("PARLEY_FAULT", "publish.copied:kill", 1);
+		fault_give("publish.copied", "kill", 1);
 		ring_publish(ring, &iov, 1);
 		_exit(0);
 	}
@@ -366,12 +359,17 @@ static uint64_t backlog(void)
 	return most;
 }
 
-/* Publishes as fast as the readers follow (or at all, if not held back), until killed. */
-_Noreturn static void writer_life(unsigned writer, uint32_t life, bool is_held_back)
+/*
+ * Publishes as fast as the readers follow (or at all, if not held back), until killed. One life in
+ * three is to die by itself inside a publish, where a random kill seldom strikes.
+ */
+_Noreturn static void writer_life(unsigned writer, uint32_t life, bool is_held_back, long lot)
 {
 	uint64_t base = board->acked[writer];
 	struct record_buf record;
 
+	if (lot % 3 == 0)
+		fault_give(points[lot / 3 % POINTS].name, "kill", 1 + (unsigned)(lot / 97 % 20));
 	for (uint64_t n = base + 1;;) {
 		struct iovec iov[2] = { { &record, sizeof(record.head) }, { record.rest, 0 } };
 
@@ -383,29 +381,14 @@ _Noreturn static void writer_life(unsigned writer, uint32_t life, bool is_held_b
 	}
 }
 
-/* One life in three is to die by itself inside a publish, where a random kill seldom strikes. */
-static void writer_doom(void)
-{
-	char fault[64];
-
-	unsetenv("PARLEY_FAULT");
-	if (random() % 3)
-		return;
-	snprintf(fault, sizeof(fault), "%s:kill:%ld", points[random() % POINTS].name,
-		1 + random() % 100);
-	setenv("PARLEY_FAULT", fault, 1);
-}
-
 static pid_t writer_fork(unsigned writer, uint32_t life, bool is_held_back)
 {
-	pid_t pid;
+	long lot = random();
+	pid_t pid = fork();
 
-	writer_doom();
-	pid = fork();
 	ck_assert_int_ge(pid, 0);
 	if (pid == 0)
-		writer_life(writer, life, is_held_back);
-	unsetenv("PARLEY_FAULT");
+		writer_life(writer, life, is_held_back, lot);
 	return pid;
 }
 
