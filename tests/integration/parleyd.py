@@ -63,6 +63,7 @@ def _conf_value(value):
 
 
 class Parleyd:
+    program = "parleyd"
     _databases = 0
 
     def __init__(self, cluster, **settings):
@@ -85,6 +86,7 @@ class Parleyd:
             "log_target": "stderr",
             **settings,
         }
+        self.environment = {}
         self.killed = 0  # children that a test killed
         self.masters_killed = 0
         self.process = None
@@ -101,10 +103,11 @@ class Parleyd:
     def start(self):
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [program("parleyd"), "-c", self.conf, "-F"],
+                [program(self.program), "-c", self.conf, "-F"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                env={**os.environ, **self.environment},
             )
         wait_for(self._is_up, START_S, "parleyd does not answer /healthz with 200:\n", self.log)
         return self
