@@ -303,7 +303,10 @@ class Field:
     """Voices and watchers in one group."""
 
     def __init__(self, cluster, workers, watchers=3, voices=3):
-        self.daemon = FaultyParleyd(cluster, workers=workers, ring_size=1 << 20)
+        # Small tables, so that a ring is soon full and a table soon swept.
+        self.daemon = FaultyParleyd(
+            cluster, workers=workers, ring_size=1 << 20, max_connections=120
+        )
         self.orders = self.daemon.orders
         self.threads = []
         self.guests = []  # watchers for one strike

@@ -29,6 +29,8 @@ NTHS = (1, 2, 3, 7) if os.environ.get("PARLEY_LONG") == "1" else (1,)
 STOPPED_S = 0.5  # far beyond the 2 ms for which a publisher waits for another
 WORKERS = 12
 VISITORS = 40
+FORGOTTEN_S = 61  # after presence.h's PRESENCE_REMEMBER_MS
+GONE_S = 11  # P1: the grace, and one second
 FLOOD = 70  # times 16 KiB: more than the ring holds
 
 
@@ -195,10 +197,9 @@ def logout(field):
         assert answer.status_code in (204, 401), answer.text
 
     yield
-    struck = time.monotonic()
     field.later(end)
     yield
-    field.ends(ws, struck)
+    field.await_close(ws)
     field.join()
     wait_for(lambda: field.succeeds(end))
 
@@ -214,10 +215,9 @@ def delete_account(field):
         assert answer.status_code in (204, 401), answer.text
 
     yield
-    struck = time.monotonic()
     field.later(delete)
     yield
-    field.ends(ws, struck)
+    field.await_close(ws)
     field.join()
     wait_for(lambda: field.succeeds(delete))
 
@@ -307,6 +307,8 @@ class Struck(Field):
         self.how = how
         self.login = None  # who has a password
         self.delays = []
+        self.fault_ended = 0
+        self.visitors = []  # who left long ago
 
     def struck_soon(self):
         """Whether the order was carried out; waits a little for it."""
@@ -323,15 +325,14 @@ class Struck(Field):
             return False
         return True
 
-    @staticmethod
-    def ends(ws, since):
+    def await_close(self, ws):
         """No socket outlives its token."""
-        ws.until_closed(max(0.1, bound(since) + STOPPED_S - time.monotonic()))
+        ws.until_closed(max(0.1, bound(self.fault_ended) - time.monotonic()))
         assert ws.close_code is not None
 
-    def strike(self, point, nth=1):
+    def strike(self, point, nth=1, way=None):
         self.get_ready()
-        way = way_to(point)(self)
+        way = (way or way_to(point))(self)
         next(way)
         self.orders.give(point, "kill" if self.how == "kill" else "stop", nth)
         next(way)
@@ -344,7 +345,8 @@ class Struck(Field):
                 self.go_on(pid)
             else:
                 self.kill(pid)
-        self.delays.append(self.await_delivery(time.monotonic()))
+        self.fault_ended = time.monotonic()
+        self.delays.append(self.await_delivery(self.fault_ended))
         for voice in self.voices:
             voice.settle()
         self.await_delivery(time.monotonic())
@@ -363,32 +365,28 @@ class Struck(Field):
 
 
 class Fields:
-    """One for each manner, struck at the same time."""
+    """One for each manner, in use at the same time."""
 
     def __init__(self, cluster, workers):
         self.cluster, self.workers = cluster, workers
         self.fields = dict.fromkeys(HOWS)
-        self.delays = []
 
-    def _strike(self, how, point, nth):
+    def _use(self, how, act):
         field = self.fields[how]
         if field is None:
             field = Struck(self.cluster, how, self.workers)
         self.fields[how] = None  # the next point finds a new one where this fails
         try:
-            field.strike(point, nth)
+            act(field)
         except BaseException:
             field.drop()
             raise
         self.fields[how] = field
 
-    def _in_all(self, act):
+    def use(self, act):
         with concurrent.futures.ThreadPoolExecutor(len(HOWS)) as pool:
-            for done in [pool.submit(act, how) for how in HOWS]:
+            for done in [pool.submit(self._use, how, act) for how in HOWS]:
                 done.result()
-
-    def strike(self, point, nth=1):
-        self._in_all(lambda how: self._strike(how, point, nth))
 
     def finish(self):
         left = [field for field in self.fields.values() if field]
@@ -411,10 +409,68 @@ def fields(cluster):
     fields.finish()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def left(cluster):
+    """Fields that people left when the module began; the last of them at a strike."""
+    fields = Fields(cluster, 3)
+    fields.use(everybody_leaves)
+    yield fields
+    fields.finish()
+
+
+def everybody_leaves(field):
+    field.visitors = [new_person(field.daemon) for _ in range(VISITORS)]
+    for visitor in field.visitors[:-1]:
+        visitor.ws().abort()
+    field.last = field.visitors.pop()
+    field.owner.add(field.group, field.last)
+    ws = field.last.ws()
+    for watcher in field.watchers:
+        watcher.watch = [field.last.id]
+        watcher.back = 0
+    wait_for(lambda: all(watcher.presence for watcher in field.watchers))
+    field.strike("presence.changed", way=lambda _: leave(ws))
+    field.left = field.fault_ended
+
+
+def leave(ws):
+    yield
+    ws.abort()
+    yield
+
+
 @pytest.mark.parametrize("point", [point for point in points() if point != "presence.erase"])
 def test_whoever_is_struck_at(point, fields):
     for nth in NTHS if way_to(point) in REPEATABLE else (1,):
-        fields.strike(point, nth)
+        fields.use(lambda field: field.strike(point, nth))
+
+
+def test_one_who_left_at_a_strike_is_offline_after_the_grace(left):
+    """P1: presence is true again within the grace and one second of any crash, told once."""
+
+    def shown(field):
+        wait_for(lambda: time.monotonic() > field.left + GONE_S, 2 * GONE_S)
+        for watcher in field.watchers:
+            wait_for(
+                lambda w=watcher: not w.presence[-1][1]["online"],
+                max(0.1, bound(field.left, GONE_S) - time.monotonic()),
+                "they are still shown as online",
+            )
+            when = next(at for at, frame in watcher.presence if not frame["online"])
+            assert when < bound(field.left, GONE_S)
+        field.check_presence([field.last], False)
+
+    left.use(shown)
+
+
+def test_whoever_is_struck_at_presence_erase(left):
+    """Last, for it takes a minute until somebody is forgotten."""
+
+    def strike(field):
+        wait_for(lambda: time.monotonic() > field.left + FORGOTTEN_S, 2 * FORGOTTEN_S)
+        field.strike("presence.erase")
+
+    left.use(strike)
 
 
 # --- the points themselves ---
