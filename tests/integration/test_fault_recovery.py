@@ -16,6 +16,7 @@ from waiting import wait_for
 HELD_S = 0.6  # for one who would not wait to do the wrong thing; the others react in some 0.05 s
 
 LOCK_GROUP = "select from conversations where conv_id = %s for no key update"
+LOCK_TOKENS = "select from tokens where user_id = %s for update"
 
 
 @pytest.fixture(scope="module")
@@ -64,23 +65,25 @@ def locked(field, query, *args):
             yield
 
 
-def waiting_for_a_lock(field):
-    """The worker whose statement waits for one; None where none does."""
+def waiting_for_locks(field):
+    """The workers whose statements wait for one."""
     rows = field.daemon.sql(
         "select application_name from pg_stat_activity where datname = current_database()"
         " and wait_event_type = 'Lock' and application_name like 'parleyd worker=%% write'"
     )
-    return int(rows[0][0].split("=")[1].split()[0]) if rows else None
+    return {int(row[0].split("=")[1].split()[0]) for row in rows}
 
 
 @contextlib.contextmanager
 def held(field, act, query, *args):
-    """Kills the worker whose statement, asked for by act, waits for the lock."""
+    """Kills the worker whose statement, asked for by act, waits for the lock; its slot."""
+    before = waiting_for_locks(field)
     with locked(field, query, *args):
         act()
-        wait_for(lambda: waiting_for_a_lock(field) is not None, what="nobody waits for the lock")
-        field.kill(field.pid_of(waiting_for_a_lock(field)))
-        yield
+        wait_for(lambda: waiting_for_locks(field) - before, what="nobody waits for the lock")
+        (slot,) = waiting_for_locks(field) - before
+        field.kill(field.pid_of(slot))
+        yield slot
 
 
 def committed_late(field, act, query, *args):
@@ -160,7 +163,7 @@ def test_a_session_that_does_not_end_is_ended(field, talk):
     """What waits longer than store.c's DEAD_WAIT_MS is not committed at all; it is sent again."""
     sender, receiver = talk
     with held(field, sender.say, LOCK_GROUP, field.group):
-        wait_for(lambda: waiting_for_a_lock(field) is None, what="the session does not end")
+        wait_for(lambda: not waiting_for_locks(field), what="the session does not end")
     (name,) = sender.open
     sender.settle()
     assert "duplicate" not in sender.acks[name]
@@ -175,13 +178,47 @@ def test_a_logout_that_is_committed_after_its_workers_death_ends_the_socket(fiel
     since = committed_late(
         field,
         lambda: field.later(lambda: person.post("/users/logout")),
-        "select from tokens where user_id = %s for update",
+        LOCK_TOKENS,
         person.id,
     )
     field.join()
     for ws in on_each:
         ws.until_closed(max(0.1, bound(since) - time.monotonic()))
     person.close()
+
+
+def test_who_dies_while_another_death_is_looked_into_is_waited_for_as_well(field, talk):
+    """The second worker's commit lands when the check after the first one's death is over."""
+    person = new_person(field.daemon)
+    on_each = person.ws_on_each()
+    with locked(field, LOCK_TOKENS, person.id):
+        field.later(lambda: person.post("/users/logout"))
+        wait_for(lambda: waiting_for_locks(field), what="the logout does not wait")
+        (second,) = waiting_for_locks(field)
+        sender = next(voice for voice in field.voices if voice.ws.slot != second)
+        with held(field, sender.say, LOCK_GROUP, field.group) as first:
+            wait_for(lambda: looked_into(field), what="nobody looks into the first death")
+            field.kill(field.pid_of(second))
+            time.sleep(HELD_S)
+        wait_for(lambda: name_is_stored(field, next(iter(sender.open))))
+        time.sleep(HELD_S)
+    since = time.monotonic()
+    field.join()
+    for ws in on_each:
+        ws.until_closed(max(0.1, bound(since) - time.monotonic()))
+    assert {ws.close_code for ws in on_each if ws.slot not in (first, second)} == {4501}
+    person.close()
+
+
+def looked_into(field):
+    return field.daemon.sql(
+        "select 1 from pg_stat_activity where state = 'active'"
+        " and query like '%%wait_for_dead_sessions($%%'"
+    )
+
+
+def name_is_stored(field, name):
+    return name in [row[3] for row in field.rows().values()]
 
 
 # --- published, and nobody is woken ---
