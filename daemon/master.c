@@ -26,6 +26,7 @@
 #include "heritage.h"
 #include "listen.h"
 #include "log.h"
+#include "memory.h"
 #include "migrate.h"
 #include "pidfile.h"
 #include "presence.h"
@@ -606,6 +607,7 @@ int master_run(const char *conf_path, struct conf *conf, bool foreground)
 	int starter = -1, exit_code = 1;
 	sigset_t ours;
 
+	memory_init();
 	m.conf_path = strdup(conf_path);
 	if (!m.conf_path)
 		log_fatal("out of memory");
