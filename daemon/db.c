@@ -328,6 +328,17 @@ static void db_next(struct db *db)
 	FAULT("db.flushed");
 }
 
+/*
+ * An error that libpq made itself, for want of memory or because it did not understand the server:
+ * it has no SQLSTATE. What was asked may have been done all the same, even committed, so its fate
+ * is as unknown as when the connection is lost.
+ */
+static bool is_of_libpq(const PGresult *r)
+{
+	return PQresultStatus(r) == PGRES_FATAL_ERROR &&
+		PQresultErrorField(r, PG_DIAG_SQLSTATE) == NULL;
+}
+
 /* The command in flight is over: its result has come. */
 static void db_command_done(struct db *db)
 {
@@ -398,7 +409,8 @@ static void db_read(struct db *db)
 			}
 			continue;
 		}
-		if (PQstatus(pg) != CONNECTION_OK) {
+		if (PQstatus(pg) != CONNECTION_OK ||
+			(db->result != NULL && is_of_libpq(db->result))) {
 			db_lost(db);
 			return;
 		}
