@@ -35,7 +35,7 @@ struct session {
 	struct room_user *user; /* from LOADING on */
 	uint64_t id;
 	int64_t token_id;
-	int64_t expires_ms;
+	int64_t ends_ms; /* the token does, by clock_mono_ms; 0: none yet */
 	struct sync *sync;
 	struct watcher *watcher;
 	uint32_t opened_s;
@@ -423,7 +423,7 @@ static void session_check_again(struct session *s, const struct token *t)
 static void session_begin(struct session *s, const struct token *t)
 {
 	struct sessions *ss = s->all;
-	int64_t left_ms = t->expires_ms - clock_wall_ms();
+	int64_t left_ms = t->ends_ms - clock_mono_ms();
 	const struct ended *e = ended_since(ss, t, s->ended_seen);
 
 	if ((e != NULL && e->user_id == 0) || left_ms <= 0) {
@@ -439,7 +439,7 @@ static void session_begin(struct session *s, const struct token *t)
 		return;
 	}
 	s->token_id = t->token_id;
-	s->expires_ms = t->expires_ms;
+	s->ends_ms = t->ends_ms;
 	s->state = SESSION_LOADING;
 	conn_read(&s->ws.conn, false);
 	if (left_ms < INT32_MAX)
@@ -539,7 +539,7 @@ static void on_drained(struct ws *w)
 static void on_timer(struct ws *w)
 {
 	struct session *s = session_of(w);
-	int64_t now = clock_wall_ms();
+	int64_t now = clock_mono_ms();
 
 	if (s->state == SESSION_OPENED) {
 		uint32_t age = ws_now_s(s->all->loop) - s->opened_s;
@@ -548,10 +548,10 @@ static void on_timer(struct ws *w)
 			session_close(s, CLOSE_auth_missing);
 		else
 			ws_deadline(w, SESSION_AUTH_S + 1 - age);
-	} else if (s->expires_ms != 0 && now >= s->expires_ms) {
+	} else if (s->ends_ms != 0 && now >= s->ends_ms) {
 		session_close(s, CLOSE_token_ended);
-	} else if (s->expires_ms != 0 && s->expires_ms - now < 3600 * 1000) {
-		ws_deadline(w, (unsigned)((s->expires_ms - now) / 1000 + 1));
+	} else if (s->ends_ms != 0 && s->ends_ms - now < 3600 * 1000) {
+		ws_deadline(w, (unsigned)((s->ends_ms - now) / 1000 + 1));
 	}
 }
 

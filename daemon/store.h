@@ -138,7 +138,10 @@ void store_search(
 struct token {
 	int64_t token_id;
 	int64_t user_id;
-	int64_t expires_ms;
+	int64_t expires_ms; /* as the database's clock has it: what a client is told at log-in */
+	/* When that is by clock_mono_ms, so that a wall clock that jumps ends no socket, nor lets one
+	 * live on; of store_authenticate only. */
+	int64_t ends_ms;
 };
 typedef void store_token_cb(void *arg, enum error error, const struct token *t);
 /* bad_token, unavailable. Gathered. */

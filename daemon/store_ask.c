@@ -222,13 +222,14 @@ struct add_token {
 static void token_added(void *arg, enum error error, const store_rows *rows)
 {
 	struct add_token *q = arg;
-	struct token t = { 0, 0, 0 };
+	struct token t = { .token_id = 0 };
 
 	if (error == ERROR_NONE && store_n(rows) == 0)
 		error = ERROR_no_such_user;
 	if (error == ERROR_NONE)
-		t = (struct token){ db_i64(rows, 0, 0), db_i64(rows, 0, 1),
-			db_time_ms(rows, 0, 2) };
+		t = (struct token){ .token_id = db_i64(rows, 0, 0),
+			.user_id = db_i64(rows, 0, 1),
+			.expires_ms = db_time_ms(rows, 0, 2) };
 	q->cb(q->arg, error, error == ERROR_NONE ? &t : NULL);
 	free(q);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "log.h"
 #include "store_private.h"
 
@@ -107,8 +108,9 @@ struct token_item {
 };
 
 static const struct db_statement tokens_statement = { "authenticate",
-	"select i.n, t.token_id, t.user_id, t.expires_at from unnest($1::bytea[]) with ordinality "
-	"as i (hash, n) "
+	"select i.n, t.token_id, t.user_id, t.expires_at, "
+	"(extract(epoch from t.expires_at - now()) * 1000)::int8 "
+	"from unnest($1::bytea[]) with ordinality as i (hash, n) "
 	"join tokens t on t.hash = i.hash where t.expires_at > now()" };
 
 static struct token_item *token_of(struct lane_item *item)
@@ -131,7 +133,8 @@ static void token_refuse(struct lane *l, struct lane_item *item)
 static void tokens_answered(void *arg, PGresult *r)
 {
 	struct lane *l = arg;
-	struct token found[LANE_BATCH_MAX] = { { 0, 0, 0 } };
+	struct token found[LANE_BATCH_MAX] = { { .token_id = 0 } };
+	int64_t now_ms = clock_mono_ms();
 	enum error error = store_verdict(&tokens_statement, r);
 	size_t n = 0;
 
@@ -140,7 +143,7 @@ static void tokens_answered(void *arg, PGresult *r)
 
 		if (i >= 0 && i < LANE_BATCH_MAX)
 			found[i] = (struct token){ db_i64(r, row, 1), db_i64(r, row, 2),
-				db_time_ms(r, row, 3) };
+				db_time_ms(r, row, 3), now_ms + db_i64(r, row, 4) };
 	}
 	while (l->batch != NULL) {
 		struct token_item *item = token_of(l->batch);

@@ -40,7 +40,7 @@ struct asked {
 static void answer_token(evutil_socket_t fd, short what, void *arg)
 {
 	struct asked *a = arg;
-	struct token t = { 70, a->kind == 'f' ? 9 : 7, 0 };
+	struct token t = { .token_id = 70, .user_id = a->kind == 'f' ? 9 : 7 };
 	enum error error = strchr("asf", a->kind) != NULL ? ERROR_NONE
 		: a->kind == 'd'                          ? ERROR_unavailable
 							  : ERROR_bad_token;
