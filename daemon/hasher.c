@@ -141,6 +141,15 @@ static enum hasher_result work(const struct question *q, char stored[HASHER_STOR
 	return HASHER_FAILED;
 }
 
+/* A worker that has died, and an asker whose patience is over, wait for no answer. */
+static bool is_waited_for(const struct heritage *h, unsigned slot, const struct question *q)
+{
+	const struct stats_slot *worker = &h->stats->slots[slot];
+
+	return worker->alive && worker->incarnation == q->incarnation &&
+		clock_mono_ms() < q->deadline_ms;
+}
+
 static bool question_is_whole(const struct question *q, size_t size)
 {
 	return size > offsetof(struct question, password) && q->len <= HASHER_PASSWORD_MAX &&
@@ -179,9 +188,7 @@ static bool serve(const struct heritage *h, unsigned slot)
 		return errno == EAGAIN || errno == EINTR;
 	if (size == 0)
 		return false;
-	if (question_is_whole(&q, (size_t)size) &&
-		q.incarnation == h->stats->slots[slot].incarnation &&
-		clock_mono_ms() < q.deadline_ms)
+	if (question_is_whole(&q, (size_t)size) && is_waited_for(h, slot, &q))
 		question_answer(h, slot, &q);
 	while (recv(fd, &q, sizeof(q), MSG_DONTWAIT) < 0 && errno == EINTR)
 		;
@@ -205,6 +212,20 @@ static bool serve_next(const struct heritage *h, struct pollfd *slots, unsigned 
 	return false;
 }
 
+/*
+ * Behind the workers, and in a session of its own: with autogroups (sched(7)) a nice value counts
+ * within a session alone, and sessions share the processors evenly whatever their processes are.
+ * In the workers' session the hashing is on their account, and PostgreSQL, which is in another one,
+ * waits for it as for them.
+ */
+static void priority_lower(void)
+{
+	if (nice(NICENESS) < 0)
+		log_warn("not_nice error=\"%m\"");
+	if (setsid() < 0)
+		log_warn("no_session error=\"%m\"");
+}
+
 int hasher_run(const struct heritage *h)
 {
 	struct pollfd fds[HERITAGE_SLOTS_MAX + 1], *master = &fds[h->n_slots];
@@ -213,8 +234,7 @@ int hasher_run(const struct heritage *h)
 	unsigned turn = 0;
 	bool leaving = false;
 
-	if (nice(NICENESS) < 0)
-		log_warn("not_nice error=\"%m\"");
+	priority_lower();
 	signals_set(&waiting);
 	for (unsigned i = 0; i < h->n_slots; i++)
 		fds[i] = (struct pollfd){ .fd = h->hasher_ends[i], .events = POLLIN };

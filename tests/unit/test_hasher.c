@@ -94,6 +94,7 @@ static void setup(void)
 		fds[i] = pair[0];
 		ends[i] = pair[1];
 		heritage.slot = i;
+		heritage.stats->slots[i].alive = 1;
 		heritage.stats->slots[i].incarnation = 1;
 		hashers[i] = hasher_open(base, &heritage);
 	}
@@ -317,6 +318,22 @@ START_TEST(a_successor_gets_its_own_answers_only)
 }
 END_TEST
 
+/* A daemon that stops in the middle of a storm of log-ins need not wait for their hashes. */
+START_TEST(what_a_dead_worker_asked_is_not_hashed)
+{
+	ck_assert_int_eq(kill(hasher_pid, SIGSTOP), 0);
+	for (int i = 0; i < 30; i++)
+		verify(0, CORRECT, NULL, 1); /* as dear as a hash of today */
+	verify(1, CORRECT, STORED_CHEAP, 2);
+	heritage.stats->slots[0].alive = 0;
+	ck_assert_int_eq(kill(hasher_pid, SIGCONT), 0);
+	wait_for_replies(1);
+	loop_for(300);
+	ck_assert_int_eq(n_replies, 1);
+	ck_assert_int_eq(replies[0].asked, 2);
+}
+END_TEST
+
 START_TEST(nonsense_in_the_socket_harms_nobody)
 {
 	char nonsense[4096];
@@ -389,6 +406,8 @@ START_TEST(it_runs_behind_the_workers)
 {
 	ck_assert_int_eq(verify_now(CORRECT, STORED_CHEAP), HASHER_OK);
 	ck_assert_int_gt(getpriority(PRIO_PROCESS, (id_t)hasher_pid), getpriority(PRIO_PROCESS, 0));
+	/* In a session of its own, or its niceness would count among the workers alone (sched(7)). */
+	ck_assert_int_eq(getsid(hasher_pid), hasher_pid);
 }
 END_TEST
 
@@ -408,6 +427,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, many_other_keys_do_not_wear_out_the_limit_of_one_in_use);
 	tcase_add_test(tc, a_killed_hasher_loses_no_question);
 	tcase_add_test(tc, a_successor_gets_its_own_answers_only);
+	tcase_add_test(tc, what_a_dead_worker_asked_is_not_hashed);
 	tcase_add_test(tc, nonsense_in_the_socket_harms_nobody);
 	tcase_add_test(tc, at_sigterm_what_was_asked_is_answered_first);
 	tcase_add_test(tc, when_the_master_is_gone_what_was_asked_is_answered_first);
