@@ -36,6 +36,10 @@ static void report(cfg_t *cfg, const char *fmt, va_list ap)
 	if (strcmp(fmt, "no such option '%s'") == 0)
 		fmt = "no such setting '%s'";
 	buf_addfv(parsing.error, fmt, ap);
+	/* It may quote the file: one line it stays, and steers no terminal. */
+	for (size_t i = 0; i < parsing.error->len; i++)
+		if (iscntrl((unsigned char)parsing.error->data[i]))
+			parsing.error->data[i] = ' ';
 }
 
 static bool address_ok(const char *text)

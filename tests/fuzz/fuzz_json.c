@@ -5,24 +5,11 @@
  * again, is the same.
  */
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "fuzz.h"
 #include "json.h"
 #include "utf8.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
-
-#define MUST(what)                                              \
-	do {                                                    \
-		if (!(what)) {                                  \
-			fprintf(stderr, "broken: %s\n", #what); \
-			abort();                                \
-		}                                               \
-	} while (0)
 
 static bool accepts(const char *text, size_t len)
 {

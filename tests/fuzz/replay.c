@@ -4,13 +4,11 @@
  * FUZZ_CORPUS below $srcdir.
  */
 #include <dirent.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "buf.h"
+#include "fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
+#pragma weak LLVMFuzzerInitialize
 
 static void run_file(const char *path)
 {
@@ -61,6 +59,8 @@ int main(int argc, char **argv)
 {
 	int n = 0;
 
+	if (LLVMFuzzerInitialize != NULL)
+		LLVMFuzzerInitialize(&argc, &argv);
 	if (argc == 1) {
 		const char *srcdir = getenv("srcdir");
 		struct buf corpus = BUF_EMPTY;
