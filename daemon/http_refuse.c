@@ -138,8 +138,8 @@ void http_refuse(struct http_conn *c)
 	if (strlen(status) < STATUS_AT + 3) { /* nothing, or 100 Continue alone */
 		if (c->head.ended && c->head.ambiguous)
 			refuse(c, ERROR_bad_request,
-				"There may be one Content-Length, or one Transfer-Encoding that is "
-				"chunked.");
+				"It is not beyond doubt where the request ends: there may be one "
+				"Content-Length, or one Transfer-Encoding that is chunked.");
 		return;
 	}
 	switch (atoi(status + STATUS_AT)) {

@@ -77,6 +77,14 @@ static struct evbuffer *body_new(const char *bytes, size_t len)
 	return body;
 }
 
+static void add_length(struct http_call *call, size_t len)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%zu", len);
+	http_add_header(call, "Content-Length", text);
+}
+
 void http_send(struct http_call *call, int status, struct evbuffer *body)
 {
 	struct http *http = call->http;
@@ -88,14 +96,12 @@ void http_send(struct http_call *call, int status, struct evbuffer *body)
 		if (http->stopped)
 			http_add_header(call, "Connection", "close");
 		if (call->conn != NULL) {
-			/* evhttp gives no length with the answer to a HEAD. */
-			if (http_is_head(call)) {
-				char len[24];
-
-				snprintf(len, sizeof(len), "%zu", evbuffer_get_length(body));
-				http_add_header(call, "Content-Length", len);
+			/* evhttp gives none with the answer to a HEAD, and none to HTTP/1.0, whose
+			 * client could not tell a cut answer from a whole one. */
+			if (status != 204 && status != 304)
+				add_length(call, evbuffer_get_length(body));
+			if (http_is_head(call))
 				evbuffer_drain(body, evbuffer_get_length(body));
-			}
 			http_conn_write(call->conn);
 		}
 		/* Where the client has gone this frees the request alone. */

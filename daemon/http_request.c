@@ -82,7 +82,7 @@ static const char *head_problem(const struct http_call *call)
 				return "The only transfer encoding that is understood is chunked.";
 		}
 	}
-	if (req->major != 1)
+	if (req->major != 1 || req->minor < 0 || req->minor > 9)
 		return "This is not HTTP/1.1.";
 	if (hosts > 1 || (hosts == 0 && req->minor >= 1))
 		return "There must be one Host header.";
@@ -96,6 +96,8 @@ static const char *head_problem(const struct http_call *call)
 				strspn(http_header(call, "Content-Length"), "0") !=
 					strlen(http_header(call, "Content-Length")))))
 		return "A HEAD has no body.";
+	if (call->conn->head.ambiguous || !call->conn->head.whole)
+		return "There is a control byte in the head, or a chunk is broken.";
 	return NULL;
 }
 
@@ -199,6 +201,9 @@ void http_request(struct http_call *call)
 	const char *problem = head_problem(call), *path = evhttp_uri_get_path(uri), *expect;
 
 	find_client(call);
+	/* evhttp takes an absolute target (RFC 9112 3.2.2) for a proxy's and would end the
+	 * connection without a word. */
+	call->req->flags &= ~EVHTTP_PROXY_REQUEST;
 	/* "//name/path" is a path here, of which no route begins so, and not a host and its path.
 	 * */
 	if (strncmp(evhttp_request_get_uri(call->req), "//", 2) == 0)
@@ -208,7 +213,7 @@ void http_request(struct http_call *call)
 	if (http_header_has(call, "Connection", "close"))
 		http_add_header(call, "Connection", "close");
 	expect = http_header(call, "Expect");
-	if (call->req->major != 1)
+	if (call->req->major != 1 || call->req->minor != 0)
 		call->req->major = call->req->minor = 1; /* of the answer */
 	if (problem != NULL)
 		http_reply_close(call, ERROR_bad_request, problem);

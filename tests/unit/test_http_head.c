@@ -15,6 +15,7 @@ static struct http_head whole(const char *text)
 		http_head_feed(&by_byte, text + i, 1);
 	ck_assert_uint_eq(h.bytes, by_byte.bytes);
 	ck_assert_int_eq(h.ended, by_byte.ended);
+	ck_assert_int_eq(h.whole, by_byte.whole);
 	ck_assert_int_eq(h.ambiguous, by_byte.ambiguous);
 	ck_assert_int_eq(h.length, by_byte.length);
 	ck_assert_int_eq(h.chunked, by_byte.chunked);
@@ -53,7 +54,7 @@ static const char *const ambiguous[] = { "Transfer-Encoding: gzip",
 	"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
 	"Content-Length: 1\r\nContent-Length: 1",
 	"Content-Length: 1\r\nX: y\r\nTransfer-Encoding: chunked",
-	"transfer-encoding: chunked\r\ncontent-length: 1" };
+	"transfer-encoding: chunked\r\ncontent-length: 1", "X: y\r\n z", "\tX: y", "X: y\rz" };
 
 START_TEST(anything_else_is_ambiguous)
 {
@@ -80,6 +81,52 @@ START_TEST(other_headers_do_not_matter)
 }
 END_TEST
 
+#define CHUNKED GET "Transfer-Encoding: chunked\r\n\r\n"
+
+START_TEST(a_chunked_body_ends_with_its_empty_chunk)
+{
+	struct http_head h = whole(CHUNKED "2\r\n{}\r\n00\r\n\r\nGET");
+
+	ck_assert(h.whole && !h.ambiguous);
+	h = whole(CHUNKED "0a;x=\"y\"\n0123456789\n1\r\n\n\r\n0\n\n");
+	ck_assert(h.whole && !h.ambiguous);
+	h = whole(CHUNKED "2\r\n{}\r\n0\r\n");
+	ck_assert(!h.whole && !h.ambiguous);
+	ck_assert_uint_eq(h.bytes, strlen(CHUNKED));
+	ck_assert(whole(GET "\r\n").whole);
+}
+END_TEST
+
+/* RFC 9112 7.1; evhttp takes all of these. */
+static const char *const broken_chunks[] = { "0x2\r\n", "+2\r\n", " 2\r\n", "2 \r\n", "2 2\r\n",
+	"\r\n", "2\r\n{}0\r\n", "2\r\n{}\r\r\n", "2\r\n{} \r\n", "2;\rx\r\n",
+	"2\r\n{}\r\n0\r\nAuthorization: Bearer x\r\n\r\n", "2\r\n{}\r\n0\r\n0\r\n" };
+
+START_TEST(a_broken_chunk_is_ambiguous)
+{
+	char text[200] = CHUNKED;
+
+	ck_assert_msg(whole(strcat(text, broken_chunks[_i])).ambiguous, "%s", broken_chunks[_i]);
+}
+END_TEST
+
+/* RFC 9110 5.5; a C string ends there, another server's does not. */
+START_TEST(a_nul_is_ambiguous_in_a_line_and_nothing_in_a_body)
+{
+	static const char head[] = GET "Content-Length: 5\0 6\r\n\r\n";
+	static const char body[] = CHUNKED "2\r\n\0\0\r\n";
+	struct http_head h = { 0 };
+
+	http_head_feed(&h, head, sizeof(head) - 1);
+	ck_assert(h.ended && h.ambiguous);
+	h = (struct http_head){ 0 };
+	http_head_feed(&h, body, sizeof(body) - 1);
+	ck_assert(!h.ambiguous);
+	http_head_feed(&h, "\0", 1);
+	ck_assert(h.ambiguous);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("http_head");
@@ -92,6 +139,10 @@ int main(void)
 	tcase_add_loop_test(
 		tc, anything_else_is_ambiguous, 0, sizeof(ambiguous) / sizeof(ambiguous[0]));
 	tcase_add_loop_test(tc, other_headers_do_not_matter, 0, sizeof(others) / sizeof(others[0]));
+	tcase_add_test(tc, a_chunked_body_ends_with_its_empty_chunk);
+	tcase_add_loop_test(tc, a_broken_chunk_is_ambiguous, 0,
+		sizeof(broken_chunks) / sizeof(broken_chunks[0]));
+	tcase_add_test(tc, a_nul_is_ambiguous_in_a_line_and_nothing_in_a_body);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
