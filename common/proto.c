@@ -4,6 +4,7 @@
 
 #include "clock.h"
 #include "json.h"
+#include "utf8.h"
 
 int64_t conv_chat_id(const struct conv *c, int64_t viewer)
 {
@@ -151,6 +152,24 @@ static struct text text_at(const uint8_t *bytes, size_t len, bool present)
 	return present ? (struct text){ (const char *)bytes, len } : (struct text){ NULL, 0 };
 }
 
+/* Where the type has a conversation and a message, they are of a kind that there is. */
+static bool kinds_good(const struct fixed *f)
+{
+	switch (f->type) {
+	case RECORD_PRESENCE:
+	case RECORD_CHECK:
+	case RECORD_TOKEN_ENDED:
+		return true;
+	case RECORD_CHANGE:
+		if (f->message_kind != MESSAGE_TEXT && f->message_kind != MESSAGE_JOIN &&
+			f->message_kind != MESSAGE_LEAVE && f->message_kind != MESSAGE_RENAME)
+			return false;
+		/* fall through */
+	default:
+		return f->conv_kind == CONV_DIRECT || f->conv_kind == CONV_GROUP;
+	}
+}
+
 bool record_decode(struct record *r, const uint8_t *bytes, size_t len)
 {
 	struct fixed f;
@@ -166,7 +185,13 @@ bool record_decode(struct record *r, const uint8_t *bytes, size_t len)
 		return false;
 	if (len != sizeof(f) + f.content_len + f.client_id_len)
 		return false;
+	if (!kinds_good(&f))
+		return false;
 	bytes += sizeof(f);
+	/* What is no UTF-8 would end the sockets of all who are told. */
+	if (!utf8_valid((const char *)bytes, f.content_len) ||
+		!utf8_valid((const char *)bytes + f.content_len, f.client_id_len))
+		return false;
 	*r = (struct record){
 		.type = f.type,
 		.event = f.event,

@@ -36,7 +36,8 @@ static void on_record(void *arg, const struct record *r)
 		return;
 	}
 	if (r->user_id != at->next || r->message.content.len != (size_t)(r->user_id % 300) ||
-		(r->message.content.len > 0 && r->message.content.data[0] != (char)r->user_id))
+		(r->message.content.len > 0 &&
+			r->message.content.data[0] != (char)(r->user_id % 128)))
 		at->wrong = true;
 	at->next++;
 	at->n++;
@@ -64,10 +65,11 @@ static void publish(struct bus *b, int64_t i)
 	char content[300];
 	struct record r = { .type = RECORD_CHANGE,
 		.event = RECORD_NEW,
+		.conv.kind = CONV_GROUP,
 		.user_id = i,
-		.message = { .content = { content, (size_t)(i % 300) } } };
+		.message = { .kind = MESSAGE_TEXT, .content = { content, (size_t)(i % 300) } } };
 
-	memset(content, (char)i, sizeof(content));
+	memset(content, (char)(i % 128), sizeof(content));
 	bus_publish(b, &r);
 }
 
@@ -169,7 +171,11 @@ START_TEST(one_who_was_lapped_is_told_and_goes_on)
 	struct bus *b = bus_open(rig_base(), rig_heritage(0), &events, &at);
 	uint8_t fixed[RECORD_FIXED_SIZE];
 	struct iovec iov[RECORD_IOV];
-	const struct record r = { .type = RECORD_CHANGE, .event = RECORD_NEW, .user_id = 1 };
+	const struct record r = { .type = RECORD_CHANGE,
+		.event = RECORD_NEW,
+		.conv.kind = CONV_GROUP,
+		.user_id = 1,
+		.message = { .kind = MESSAGE_TEXT } };
 
 	record_encode(&r, fixed, iov);
 	for (int i = 0; i < 5000; i++)
@@ -203,7 +209,7 @@ START_TEST(while_a_publisher_is_stopped_records_wait_in_order_and_typing_is_drop
 {
 	struct reader at = { .next = 2 };
 	struct bus *b = bus_open(rig_base(), rig_heritage(0), &events, &at);
-	const struct record typing = { .type = RECORD_TYPING };
+	const struct record typing = { .type = RECORD_TYPING, .conv.kind = CONV_GROUP };
 	pid_t child = fork();
 	int status;
 	int64_t began;
@@ -211,8 +217,9 @@ START_TEST(while_a_publisher_is_stopped_records_wait_in_order_and_typing_is_drop
 	if (child == 0) {
 		const struct record r = { .type = RECORD_CHANGE,
 			.event = RECORD_NEW,
+			.conv.kind = CONV_GROUP,
 			.user_id = 2,
-			.message = { .content = { "\2\2", 2 } } };
+			.message = { .kind = MESSAGE_TEXT, .content = { "\2\2", 2 } } };
 		uint8_t fixed[RECORD_FIXED_SIZE];
 		struct iovec iov[RECORD_IOV];
 
@@ -269,7 +276,8 @@ START_TEST(an_outbox_that_grows_too_large_becomes_one_question_to_the_database)
 	static char content[PROTO_CONTENT_MAX];
 	const struct record r = { .type = RECORD_CHANGE,
 		.event = RECORD_NEW,
-		.message = { .content = { content, sizeof(content) } } };
+		.conv.kind = CONV_GROUP,
+		.message = { .kind = MESSAGE_TEXT, .content = { content, sizeof(content) } } };
 	struct checked at = { 0, 0 };
 	struct bus *b = bus_open(rig_base(), rig_heritage(0), &counting, &at);
 	pid_t child = fork();

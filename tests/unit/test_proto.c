@@ -238,6 +238,28 @@ START_TEST(types_and_positions_out_of_range_are_refused)
 }
 END_TEST
 
+/* What is taken goes out to clients as JSON of the contract. */
+START_TEST(kinds_that_there_are_not_and_texts_that_are_none_are_refused)
+{
+	uint8_t bytes[512];
+	struct record r, in = full;
+
+	in.message.kind = 'x';
+	ck_assert(!record_decode(&r, bytes, encode(&in, bytes)));
+	in = full;
+	in.conv.kind = 0;
+	ck_assert(!record_decode(&r, bytes, encode(&in, bytes)));
+	in = full;
+	in.message.content = (struct text){ "a\xff", 2 };
+	ck_assert(!record_decode(&r, bytes, encode(&in, bytes)));
+	in = full;
+	in.message.client_id = (struct text){ "\xc3", 1 };
+	ck_assert(!record_decode(&r, bytes, encode(&in, bytes)));
+	in = (struct record){ .type = RECORD_CHECK }; /* has neither */
+	ck_assert(record_decode(&r, bytes, encode(&in, bytes)));
+}
+END_TEST
+
 /* R1's other half: what shared memory says is never trusted. */
 START_TEST(any_bytes_are_refused_or_their_texts_lie_inside_them)
 {
@@ -291,6 +313,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, null_and_empty_texts_stay_apart);
 	tcase_add_test(tc, the_longest_message_fits);
 	tcase_add_test(tc, a_record_that_is_cut_or_too_long_is_refused);
+	tcase_add_test(tc, kinds_that_there_are_not_and_texts_that_are_none_are_refused);
 	tcase_add_test(tc, types_and_positions_out_of_range_are_refused);
 	tcase_add_test(tc, any_bytes_are_refused_or_their_texts_lie_inside_them);
 	suite_add_tcase(suite, tc);
