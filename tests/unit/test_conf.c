@@ -130,6 +130,13 @@ START_TEST(broken_syntax_is_refused)
 }
 END_TEST
 
+/* What the file says is quoted, and may be anything. */
+START_TEST(a_refusal_is_one_line_without_control_characters)
+{
+	refuse("'\n\x1b[31m' = 1\n", "f.conf:2: no such setting '  [31m'");
+}
+END_TEST
+
 START_TEST(a_listen_address_is_numeric_and_has_a_port)
 {
 	static const char *const wrong[] = { "8080", "localhost:80", "127.0.0.1",
@@ -364,6 +371,7 @@ int main(void)
 	tcase_add_test(tc, an_unknown_setting_is_refused_with_its_line);
 	tcase_add_test(tc, a_number_out_of_its_range_is_refused_with_its_line);
 	tcase_add_test(tc, what_is_no_number_is_refused);
+	tcase_add_test(tc, a_refusal_is_one_line_without_control_characters);
 	tcase_add_test(tc, broken_syntax_is_refused);
 	tcase_add_test(tc, a_listen_address_is_numeric_and_has_a_port);
 	tcase_add_test(tc, an_origin_is_a_scheme_and_a_host);

@@ -1,0 +1,152 @@
+/*
+ * Fuzz target: any bytes from a client, to a whole worker (lone.h). The first byte of the input is the size
+ * of the pieces they come in (0: all at once).
+ *
+ * The answers are judged by http_reference.h: each is well-formed, one is given to each request that is
+ * beyond doubt, in order, and no request is seen where there is none. What is in doubt may be refused, and
+ * that is the end. Errors are problems (RFC 9457) of the contract's codes with the headers they need. Where
+ * the client ends, so does the worker's side, and nothing of it stays.
+ */
+#include <string.h>
+
+#include "error.h"
+#include "fuzz.h"
+#include "http_reference.h"
+#include "json.h"
+#include "lone.h"
+#include "wsframe.h"
+
+#define PIECES_MAX 64 /* then all the rest at once */
+
+static void check_problem(const struct reference_answer *a)
+{
+	const char *why, *code;
+	size_t len;
+	int64_t status;
+	cJSON *json = json_parse(a->body, a->body_len, &why);
+
+	MUST(json_get_int(json, "status", &status) == JSON_OK && status == a->status);
+	MUST(json_get_str(json, "code", &code, &len) == JSON_OK);
+	MUST(strcmp(error_code(error_by_code(code)), code) == 0);
+	MUST(error_status(error_by_code(code)) == a->status);
+	MUST(json_get_str(json, "detail", &code, &len) == JSON_OK && len > 0);
+	if (a->status == 422)
+		MUST(cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(json, "errors")) > 0);
+	cJSON_Delete(json);
+}
+
+static void check_answer(const struct reference_answer *a, bool no_body)
+{
+	MUST(a->status != 500);
+	if (a->status >= 400) {
+		MUST(strcmp(a->type, "application/problem+json") == 0);
+		MUST((a->status != 401) == (reference_header(a, "WWW-Authenticate") == NULL));
+		MUST((a->status != 405) == (reference_header(a, "Allow") == NULL));
+		if (a->status == 429 || a->status == 503)
+			MUST(reference_header(a, "Retry-After") != NULL);
+		if (!no_body)
+			check_problem(a);
+	} else if (!no_body && strcmp(a->type, "application/json") == 0) {
+		const char *why;
+		cJSON *json = json_parse(a->body, a->body_len, &why);
+
+		MUST(json != NULL);
+		cJSON_Delete(json);
+	}
+}
+
+/* What a WebSocket says: whole frames of a server. */
+static void check_frames(char *bytes, size_t len)
+{
+	struct wsframe_parser parser;
+	enum wsframe_result got;
+	struct wsframe f;
+
+	wsframe_parser_init(&parser, WSFRAME_CLIENT, UINT32_MAX / 2, true);
+	for (; (got = wsframe_parse(&parser, bytes, len, &f)) == WSFRAME_FRAME; len -= f.used)
+		bytes += f.used;
+	MUST(got == WSFRAME_MORE && len == 0);
+}
+
+/* All answers to all requests. */
+static void check_stream(const char *said, size_t said_len, char *heard, size_t heard_len)
+{
+	struct reference_request request;
+	struct reference_answer a;
+
+	for (;;) {
+		bool known = reference_request(said, said_len, &request), no_body = request.head;
+
+		if (heard_len == 0) {
+			MUST(!known);
+			return;
+		}
+		/* What is no request at all may have been no HEAD either. */
+		if (no_body && !known)
+			no_body = !reference_answer(heard, heard_len, false, &a);
+		MUST(reference_answer(heard, heard_len, no_body, &a));
+		heard += a.used;
+		heard_len -= a.used;
+		if (a.status == 100) /* more may follow of this one */
+			continue;
+		check_answer(&a, no_body);
+		if (a.status == 101) {
+			MUST(known && request.get && request.upgrades);
+			check_frames(heard, heard_len);
+			return;
+		}
+		if (a.closes || (known && request.closes)) {
+			MUST(heard_len == 0);
+			return;
+		}
+		MUST(known); /* it has answered something that is none, and goes on */
+		said += request.used;
+		said_len -= request.used;
+	}
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	const char *srcdir = getenv("srcdir");
+	struct buf settings = BUF_EMPTY;
+
+	(void)argc;
+	(void)argv;
+	buf_addf(&settings, "web_root = \"%s/frontend\"\n", srcdir != NULL ? srcdir : ".");
+	lone_start(buf_cstr(&settings));
+	buf_fini(&settings);
+	return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
+{
+	struct buf heard = BUF_EMPTY;
+	const char *at = (const char *)bytes + 1;
+	size_t left = len - 1, piece;
+	unsigned pieces = 0;
+	bool open = true;
+	int fd;
+
+	if (len == 0)
+		return 0;
+	piece = bytes[0] != 0 ? bytes[0] : left;
+	fd = lone_connect();
+	while (open && left > 0) {
+		size_t n = ++pieces < PIECES_MAX && piece < left ? piece : left;
+
+		lone_send(fd, at, n);
+		at += n;
+		left -= n;
+		open = lone_hear(fd, &heard);
+	}
+	if (open) {
+		lone_end(fd);
+		MUST(!lone_hear(fd, &heard));
+	}
+	buf_cstr(&heard);
+	check_stream((const char *)bytes + 1, len - 1 - left, heard.data, heard.len);
+	buf_fini(&heard);
+	lone_close(fd);
+	lone_forget();
+	return 0;
+}

@@ -1,0 +1,161 @@
+#define _GNU_SOURCE 1
+#include "lone.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "fuzz.h"
+#include "listen.h"
+#include "log.h"
+#include "lone_private.h"
+#include "presence.h"
+#include "ring.h"
+#include "stats.h"
+#include "worker.h"
+
+#define QUIET 24 /* passes of the loop in which nothing comes: longer than any chain of events is */
+
+struct event_base *lone_base;
+
+static struct heritage heritage;
+static sem_t started;
+
+/* The worker. */
+
+int __wrap_event_base_dispatch(struct event_base *b); /* the linker's name */
+int __wrap_event_base_dispatch(struct event_base *b)
+{
+	lone_base = b;
+	sem_post(&started);
+	for (;;) /* what is on this stack is the worker */
+		pause();
+}
+
+static void *live(void *arg)
+{
+	(void)arg;
+	worker_run(&heritage);
+	return NULL;
+}
+
+static struct conf *settings_of(const char *more)
+{
+	struct buf text = BUF_EMPTY, why = BUF_EMPTY;
+	struct conf *conf;
+
+	buf_addf(&text, "database = \"host=/nowhere\"\nrate_limits = false\n%s", more);
+	conf = conf_parse("lone", buf_cstr(&text), &why);
+	MUST(conf != NULL);
+	buf_fini(&text);
+	return conf;
+}
+
+void lone_start(const char *settings)
+{
+	static int listen_fd, hasher_ends[2], master_ends[2];
+	char status[64];
+	pthread_t thread;
+
+	log_set_level(LOG_LEVEL_ERROR);
+	snprintf(status, sizeof(status), "/tmp/parley-fuzz-%d.status", (int)getpid());
+	listen_fd = listen_bind("127.0.0.1:0", 0);
+	MUST(listen_fd >= 0 && pipe(master_ends) == 0);
+	MUST(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, hasher_ends) == 0);
+	heritage = (struct heritage){ .conf = settings_of(settings),
+		.conf_fd = -1,
+		.listen_fds = &listen_fd,
+		.n_listen = 1,
+		.ring = ring_create(RING_CAPACITY_MIN, 1),
+		.stats = stats_create(status, 1),
+		.presence = presence_create(1, 100),
+		.master_fd = master_ends[0],
+		.hasher_fds = hasher_ends,
+		.n_slots = 1,
+		.incarnation = 1 };
+	unlink(status);
+	MUST(heritage.ring != NULL && heritage.stats != NULL && heritage.presence != NULL);
+	atomic_store(&heritage.stats->slots[0].alive, 1);
+	atomic_store(&heritage.stats->slots[0].incarnation, 1);
+	presence_begin(heritage.presence, 0);
+	sem_init(&started, 0, 0);
+	MUST(pthread_create(&thread, NULL, live, NULL) == 0);
+	sem_wait(&started);
+	/* Its signal handlers are for a loop that turns by itself; the fuzzer has its own. */
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
+	lone_store_ready();
+}
+
+/* The client's side. */
+
+int lone_connect(void)
+{
+	struct sockaddr_in a;
+	socklen_t len = sizeof(a);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	MUST(fd >= 0 && getsockname(heritage.listen_fds[0], (struct sockaddr *)&a, &len) == 0);
+	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) != 0) {
+		perror("connect");
+		abort();
+	}
+	/* Else the kernel keeps a piece back until the one before it is confirmed. */
+	MUST(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(const int){ 1 }, sizeof(int)) == 0);
+	return fd;
+}
+
+void lone_send(int fd, const void *bytes, size_t len)
+{
+	/* All of it, or the worker has had enough. */
+	if (send(fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)len)
+		MUST(errno == EPIPE || errno == ECONNRESET);
+}
+
+bool lone_hear(int fd, struct buf *in)
+{
+	for (unsigned quiet = 0; quiet < QUIET; quiet++) {
+		ssize_t n;
+
+		event_base_loop(lone_base, EVLOOP_NONBLOCK);
+		n = recv(fd, buf_reserve(in, 65536), 65536, MSG_DONTWAIT);
+		if (n == 0 || (n < 0 && errno == ECONNRESET))
+			return false;
+		if (n < 0)
+			continue;
+		in->len += (size_t)n;
+		quiet = 0;
+	}
+	return true;
+}
+
+void lone_end(int fd)
+{
+	shutdown(fd, SHUT_WR);
+}
+
+void lone_close(int fd)
+{
+	/* By a reset, which leaves no port waiting. */
+	setsockopt(
+		fd, SOL_SOCKET, SO_LINGER, &(const struct linger){ 1, 0 }, sizeof(struct linger));
+	close(fd);
+}
+
+void lone_forget(void)
+{
+	_Atomic uint32_t *left = &heritage.stats->slots[0].connections;
+
+	for (unsigned i = 0; i < QUIET; i++)
+		event_base_loop(lone_base, EVLOOP_NONBLOCK);
+	MUST(atomic_load(left) == 0);
+	MUST(atomic_load(&heritage.stats->slots[0].sockets) == 0);
+	lone_store_forget();
+}

@@ -1,0 +1,266 @@
+/*
+ * lone_store: what stands in for the database and the hasher of a lone worker: the linker sends the
+ * worker's questions here (--wrap), as __wrap_ and the name of the function. What they bring is judged by
+ * the contract, before anything is answered.
+ */
+#include <string.h>
+
+#include "clock.h"
+#include "fuzz.h"
+#include "hasher.h"
+#include "lone.h"
+#include "lone_private.h"
+#include "store.h"
+#include "token.h"
+#include "utf8.h"
+
+/* The names are the linker's. */
+#pragma GCC diagnostic ignored "-Wmissing-prototypes"
+
+#define DIRECT 1000
+#define GROUP 3
+#define MESSAGES_MAX 4096 /* more than an input has bytes for */
+
+static const struct store_events *store_events;
+static void *store_arg;
+static int64_t last_mod[2], last_seq[2]; /* of the direct chat and of the group */
+static int64_t n_messages;
+static struct {
+	int chat;
+	int64_t seq;
+} messages[MESSAGES_MAX]; /* by message_id - 1 */
+
+void lone_store_ready(void)
+{
+	store_events->state(store_arg, true, false);
+}
+
+void lone_store_forget(void)
+{
+	last_mod[0] = last_mod[1] = last_seq[0] = last_seq[1] = n_messages = 0;
+}
+
+/* Answers, which come from the loop and never from inside the question. */
+
+struct answer {
+	void (*give)(struct answer *a);
+	union {
+		store_token_cb *token;
+		store_load_cb *load;
+		store_change_cb *change;
+		hasher_cb *hash;
+	} cb;
+	void *arg;
+	enum error error;
+	struct token token;
+	int64_t user_id, seq;
+	uint64_t origin;
+	struct change change;
+	char texts[PROTO_CONTENT_MAX + PROTO_CLIENT_ID_MAX];
+};
+
+static void give(evutil_socket_t fd, short what, void *arg)
+{
+	struct answer *a = arg;
+
+	(void)fd;
+	(void)what;
+	a->give(a);
+	free(a);
+}
+
+static struct answer *answer_later(void (*with)(struct answer *a), void *arg, enum error error)
+{
+	struct answer *a = calloc(1, sizeof(*a));
+
+	MUST(a != NULL);
+	a->give = with;
+	a->arg = arg;
+	a->error = error;
+	MUST(event_base_once(lone_base, -1, EV_TIMEOUT, give, a, &(const struct timeval){ 0, 0 }) ==
+		0);
+	return a;
+}
+
+struct store *__real_store_open(struct event_base *b, const struct heritage *h,
+	const struct store_events *events, void *arg);
+struct store *__wrap_store_open(struct event_base *b, const struct heritage *h,
+	const struct store_events *events, void *arg)
+{
+	store_events = events;
+	store_arg = arg;
+	return __real_store_open(b, h, events, arg);
+}
+
+static void give_token(struct answer *a)
+{
+	a->cb.token(a->arg, a->error, &a->token);
+}
+
+void __wrap_store_authenticate(struct store *s, const uint8_t *hash, store_token_cb *cb, void *arg)
+{
+	static const char *const tokens[] = { LONE_TOKEN_1, LONE_TOKEN_2, LONE_TOKEN_AWAY };
+	struct answer *a = answer_later(give_token, arg, ERROR_bad_token);
+
+	(void)s;
+	a->cb.token = cb;
+	for (int i = 0; i < 3; i++) {
+		uint8_t digest[STORE_HASH_SIZE];
+
+		token_digest(tokens[i], TOKEN_CHARS, digest);
+		if (memcmp(digest, hash, sizeof(digest)) == 0)
+			a->error = i < 2 ? ERROR_NONE : ERROR_unavailable;
+		if (a->error == ERROR_NONE && a->token.user_id == 0)
+			a->token = (struct token){ 70 + i, 1 + i, clock_wall_ms() + 86400000 };
+	}
+}
+
+static struct conv conv_at(int i)
+{
+	return i == 0 ? (struct conv){ DIRECT, 1, 2, CONV_DIRECT }
+		      : (struct conv){ GROUP, 0, 0, CONV_GROUP };
+}
+
+static void give_load(struct answer *a)
+{
+	struct head heads[2];
+
+	for (int i = 0; i < 2; i++)
+		heads[i] = (struct head){ a->user_id, conv_at(i), last_seq[i], last_mod[i], 0 };
+	a->cb.load(a->arg, ERROR_NONE, heads, 2);
+}
+
+void __wrap_store_load(struct store *s, int64_t user_id, store_load_cb *cb, void *arg)
+{
+	struct answer *a = answer_later(give_load, arg, ERROR_NONE);
+
+	(void)s;
+	a->cb.load = cb;
+	a->user_id = user_id;
+}
+
+static void give_change(struct answer *a)
+{
+	a->cb.change(a->arg, a->error, a->error == ERROR_NONE ? &a->change : NULL);
+}
+
+/* A change of this message, with the next mod. */
+static void change(struct answer *a, int64_t id, struct text content, struct text client_id)
+{
+	struct message *m = &a->change.message;
+	int chat = messages[id - 1].chat;
+
+	a->change.conv = conv_at(chat);
+	m->message_id = id;
+	m->seq = messages[id - 1].seq;
+	m->mod = ++last_mod[chat];
+	m->sent_ms = 1700000000000;
+	m->kind = MESSAGE_TEXT;
+	if (content.data != NULL)
+		m->content =
+			(struct text){ memcpy(a->texts, content.data, content.len), content.len };
+	if (client_id.data != NULL)
+		m->client_id = (struct text){ memcpy(a->texts + PROTO_CONTENT_MAX, client_id.data,
+						      client_id.len),
+			client_id.len };
+}
+
+static void must_be_content(struct text t)
+{
+	MUST(t.len >= 1 && t.len <= PROTO_CONTENT_MAX && utf8_valid(t.data, t.len));
+	MUST(memchr(t.data, '\0', t.len) == NULL);
+}
+
+static void must_be_id(int64_t id)
+{
+	MUST(id >= 1 && id <= PROTO_ID_MAX);
+}
+
+void __wrap_store_post(struct store *s, const struct post *p, store_change_cb *cb, void *arg)
+{
+	int chat;
+	bool known = p->receiver == 1 || p->receiver == 2 || p->receiver == GROUP;
+	struct answer *a = answer_later(give_change, arg,
+		known && p->receiver != p->sender ? ERROR_NONE : ERROR_no_such_chat);
+
+	(void)s;
+	must_be_id(p->receiver);
+	must_be_content(p->content);
+	if (p->client_id.data != NULL) {
+		MUST(p->client_id.len >= 1 && p->client_id.len <= PROTO_CLIENT_ID_MAX);
+		for (size_t i = 0; i < p->client_id.len; i++)
+			MUST(memchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+				    "._:-",
+				     p->client_id.data[i], 66) != NULL);
+	}
+	a->cb.change = cb;
+	if (a->error != ERROR_NONE)
+		return;
+	chat = p->receiver == GROUP;
+	MUST(n_messages < MESSAGES_MAX);
+	messages[n_messages].chat = chat;
+	messages[n_messages++].seq = ++last_seq[chat];
+	change(a, n_messages, p->content, p->client_id);
+	a->change.message.sender_id = p->sender;
+}
+
+void __wrap_store_change(struct store *s, enum store_op op, int64_t actor, int64_t object,
+	int64_t user, struct text text, store_change_cb *cb, void *arg)
+{
+	bool edits = op == STORE_EDIT || op == STORE_DELETE;
+	struct answer *a = answer_later(give_change, arg,
+		!edits                         ? ERROR_unavailable
+			: object <= n_messages ? ERROR_NONE
+					       : ERROR_no_such_message);
+
+	(void)s;
+	(void)user;
+	a->cb.change = cb;
+	if (op != STORE_CREATE_GROUP)
+		must_be_id(object);
+	if (op == STORE_EDIT)
+		must_be_content(text);
+	else if (op == STORE_CREATE_GROUP || op == STORE_RENAME)
+		MUST(utf8_valid(text.data, text.len) && text.len >= 1 &&
+			utf8_count(text.data, text.len) <= 100);
+	if (a->error != ERROR_NONE)
+		return;
+	change(a, object, text, (struct text){ NULL, 0 });
+	a->change.message.sender_id = actor;
+	a->change.message.deleted = op == STORE_DELETE;
+}
+
+static void give_read(struct answer *a)
+{
+	store_events->read_moved(store_arg, &a->change.conv, a->user_id, a->seq, a->origin);
+}
+
+void __wrap_store_mark_read(
+	struct store *s, const struct conv *conv, int64_t user_id, int64_t seq, uint64_t origin)
+{
+	struct answer *a = answer_later(give_read, NULL, ERROR_NONE);
+
+	(void)s;
+	MUST(conv->id == DIRECT || conv->id == GROUP);
+	MUST(seq >= 0 && seq <= PROTO_ID_MAX);
+	a->change.conv = *conv;
+	a->user_id = user_id;
+	a->seq = seq;
+	a->origin = origin;
+}
+
+/* What stands in for the hasher. */
+
+static void give_hash(struct answer *a)
+{
+	a->cb.hash(a->arg, HASHER_OK, "$stored$");
+}
+
+void __wrap_hasher_hash(struct hasher *h, const char *password, size_t len,
+	const uint64_t *limit_keys, unsigned n_keys, hasher_cb *cb, void *arg)
+{
+	(void)h;
+	(void)limit_keys;
+	MUST(n_keys <= 2 && len >= 8 && len <= 1024 && utf8_valid(password, len));
+	answer_later(give_hash, arg, ERROR_NONE)->cb.hash = cb;
+}
