@@ -35,8 +35,17 @@ static void saw(struct http_head *h, bool *what)
 	*what = true;
 }
 
+/* RFC 9112 2.3 */
+static bool is_version(uint64_t bytes)
+{
+	return bytes >> 8 == UINT64_C(0x485454502f312e) /* HTTP/1. */ && (bytes & 0xff) >= '0' &&
+		(bytes & 0xff) <= '9';
+}
+
 static void end_head_line(struct http_head *h)
 {
+	if (!h->started)
+		h->ambiguous |= !is_version(h->version);
 	if (h->state == LINE_CHUNKED)
 		saw(h, &h->chunked);
 	else if (h->state == LINE_BLANK || h->state == LINE_VALUE)
@@ -147,6 +156,8 @@ static void feed(struct http_head *h, char c)
 	h->bytes += in_head;
 	h->ambiguous |= c == '\0' || (h->after_cr && c != '\n');
 	h->after_cr = c == '\r';
+	if (!h->started && c != '\r' && c != '\n')
+		h->version = h->version << 8 | (unsigned char)c;
 	if (c == '\n' && in_head)
 		end_head_line(h);
 	else if (c == '\n')

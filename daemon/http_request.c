@@ -82,7 +82,7 @@ static const char *head_problem(const struct http_call *call)
 				return "The only transfer encoding that is understood is chunked.";
 		}
 	}
-	if (req->major != 1 || req->minor < 0 || req->minor > 9)
+	if (req->major != 1)
 		return "This is not HTTP/1.1.";
 	if (hosts > 1 || (hosts == 0 && req->minor >= 1))
 		return "There must be one Host header.";

@@ -1,6 +1,5 @@
 #include "http_reference.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -81,25 +80,19 @@ static bool has_word(struct line list, const char *word)
 	return false;
 }
 
-/* RFC 9112 3; *minor: of HTTP/1.x. The version is read as patiently as evhttp does: no two readers
- * disagree about "HTTP/01.1". */
-static bool request_line(struct line l, struct reference_request *r, int *minor)
+/* RFC 9112 3; *minor: of HTTP/1.x. */
+static bool request_line(struct line l, struct reference_request *r, char *minor)
 {
-	size_t method = span(l.at, l.len, TOKEN), version = l.len;
-	char text[32];
-	int major, end = 0;
+	static const char version[] = " HTTP/1.";
+	size_t method = span(l.at, l.len, TOKEN), end = sizeof(version); /* with a digit */
 
 	r->get = method == 3 && strncmp(l.at, "GET", 3) == 0;
-	while (version > 0 && l.at[version - 1] != ' ')
-		version--;
-	if (method == 0 || method == l.len || l.at[method] != ' ' || version < method + 3 ||
-		memchr(l.at + method + 1, ' ', version - method - 2) != NULL ||
-		l.len - version >= sizeof(text))
+	if (method == 0 || l.len < method + 2 + end || l.at[method] != ' ' ||
+		memchr(l.at + method + 1, ' ', l.len - end - method - 1) != NULL ||
+		memcmp(l.at + l.len - end, version, end - 1) != 0)
 		return false;
-	memcpy(text, l.at + version, l.len - version);
-	text[l.len - version] = '\0';
-	return sscanf(text, "HTTP/%d.%d%n", &major, minor, &end) == 2 && text[end] == '\0' &&
-		major == 1 && *minor >= 0 && *minor <= 9;
+	*minor = l.at[l.len - 1];
+	return strchr(DIGITS, *minor) != NULL;
 }
 
 /* RFC 9112 7.1. */
@@ -190,7 +183,7 @@ bool reference_request(const char *bytes, size_t len, struct reference_request *
 	struct cursor c = { bytes, len };
 	struct framing f = { 0 };
 	struct line l;
-	int minor;
+	char minor;
 
 	*r = (struct reference_request){ .head = len >= 5 && memcmp(bytes, "HEAD ", 5) == 0 };
 	if (!next_line(&c, &l) || !request_line(l, r, &minor))
@@ -199,12 +192,12 @@ bool reference_request(const char *bytes, size_t len, struct reference_request *
 		if (!next_line(&c, &l) || (l.len > 0 && !header(l, r, &f)))
 			return false;
 	} while (l.len > 0);
-	if (f.hosts > 1 || (f.hosts == 0 && minor != 0) || f.lengths + f.chunked > 1 ||
-		(f.chunked != 0 && minor == 0))
+	if (f.hosts > 1 || (f.hosts == 0 && minor != '0') || f.lengths + f.chunked > 1 ||
+		(f.chunked != 0 && minor == '0'))
 		return false;
 	if (f.chunked != 0 ? !chunked_body(&c) : f.lengths != 0 && !length_body(&c, f.length))
 		return false;
-	r->closes |= minor == 0 && !f.keeps;
+	r->closes |= minor == '0' && !f.keeps;
 	r->used = len - c.left;
 	return true;
 }
@@ -232,11 +225,13 @@ bool reference_answer(const char *bytes, size_t len, bool no_body, struct refere
 		return false;
 	a->status = (l.at[9] - '0') * 100 + (l.at[10] - '0') * 10 + l.at[11] - '0';
 	a->head = c.at;
+	a->closes = l.at[7] == '0';
 	while (next_line(&c, &l) && l.len > 0) {
 		if (l.at[l.len] != '\r' || !split(l, &name, &value))
 			return false;
 		if (equals(name, "Connection")) {
 			a->closes |= has_word(value, "close");
+			a->closes &= !has_word(value, "keep-alive");
 		} else if (equals(name, "Content-Length")) {
 			if (a->has_length)
 				return false;

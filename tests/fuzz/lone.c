@@ -103,10 +103,8 @@ int lone_connect(void)
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	MUST(fd >= 0 && getsockname(heritage.listen_fds[0], (struct sockaddr *)&a, &len) == 0);
-	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) != 0) {
-		perror("connect");
-		abort();
-	}
+	while (connect(fd, (struct sockaddr *)&a, sizeof(a)) != 0)
+		MUST(errno == EINTR); /* by libFuzzer's timer */
 	/* Else the kernel keeps a piece back until the one before it is confirmed. */
 	MUST(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(const int){ 1 }, sizeof(int)) == 0);
 	return fd;

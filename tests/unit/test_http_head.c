@@ -72,12 +72,25 @@ static const char *const others[] = { "X-Transfer-Encoding: gzip", "Transfer-Enc
 
 START_TEST(other_headers_do_not_matter)
 {
-	char text[200] = "TRANSFER-ENCODING: gzip\r\n"; /* a request line */
+	char text[200] = "TRANSFER-ENCODING: gzip HTTP/1.1\r\n"; /* a request line */
 	struct http_head h;
 
 	strcat(strcat(text, others[_i]), "\r\n\r\n");
 	h = whole(text);
 	ck_assert_msg(h.ended && !h.ambiguous && !h.length && !h.chunked, "%s", others[_i]);
+}
+END_TEST
+
+/* RFC 9112 2.3; evhttp takes all but the last. */
+static const char *const versions[] = { "GET / HTTP/1.10", "GET / HTTP/01.1", "GET / HTTP/1.257",
+	"GET / HTTP/+1.1", "GET / HTTP/1.-1", "GET / HTTP/0.9", "GET /" };
+
+START_TEST(a_version_that_is_none_is_ambiguous)
+{
+	char text[200] = "";
+
+	strcat(strcat(text, versions[_i]), "\r\nHost: x\r\n\r\n");
+	ck_assert_msg(whole(text).ambiguous, "%s", versions[_i]);
 }
 END_TEST
 
@@ -139,6 +152,8 @@ int main(void)
 	tcase_add_loop_test(
 		tc, anything_else_is_ambiguous, 0, sizeof(ambiguous) / sizeof(ambiguous[0]));
 	tcase_add_loop_test(tc, other_headers_do_not_matter, 0, sizeof(others) / sizeof(others[0]));
+	tcase_add_loop_test(
+		tc, a_version_that_is_none_is_ambiguous, 0, sizeof(versions) / sizeof(versions[0]));
 	tcase_add_test(tc, a_chunked_body_ends_with_its_empty_chunk);
 	tcase_add_loop_test(tc, a_broken_chunk_is_ambiguous, 0,
 		sizeof(broken_chunks) / sizeof(broken_chunks[0]));
