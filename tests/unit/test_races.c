@@ -1,0 +1,344 @@
+/*
+ * Two workers' stores at the same moment on one PostgreSQL, each race brought about by a lock that
+ * the test holds: who comes second must find what the first has done.
+ */
+#include "store.h"
+
+#include <check.h>
+#include <libpq-fe.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "pg.h"
+#include "rig.h"
+
+#define DEAD_MOST_MS 2000 /* less than the time after which a dead session is ended */
+
+static struct store *s, *other;
+static int64_t alice, bob, carol;
+
+static int64_t person(const char *name)
+{
+	static unsigned n;
+	char username[40];
+
+	snprintf(username, sizeof(username), "%s%u", name, ++n);
+	return rig_user(s, username);
+}
+
+static void setup(void)
+{
+	rig_make(pg_conninfo());
+	s = rig_store(0, NULL, NULL);
+	other = rig_store(1, NULL, NULL);
+	alice = person("alice");
+	bob = person("bob");
+	carol = person("carol");
+}
+
+static void teardown(void)
+{
+	store_close(s);
+	if (other != NULL)
+		store_close(other);
+	rig_drop();
+}
+
+/* A session of the test's own that holds what sql (printf-like) locks, until release(). */
+static PGconn *hold(const char *sql, ...) __attribute__((format(printf, 1, 2)));
+
+static PGconn *hold(const char *sql, ...)
+{
+	PGconn *holder = PQconnectdb(pg_conninfo());
+	char text[256];
+	PGresult *r;
+	va_list ap;
+
+	va_start(ap, sql);
+	vsnprintf(text, sizeof(text), sql, ap);
+	va_end(ap);
+	PQclear(PQexec(holder, "begin"));
+	r = PQexec(holder, text);
+	ck_assert_msg(PQresultStatus(r) == PGRES_TUPLES_OK, "%s", PQerrorMessage(holder));
+	PQclear(r);
+	return holder;
+}
+
+static void release(PGconn *holder)
+{
+	PQclear(PQexec(holder, "rollback"));
+	PQfinish(holder);
+}
+
+/* Turns the loop until so many of the stores' sessions wait for a lock, or *done. */
+static void until_waiting(int n, const bool *done)
+{
+	int64_t until = clock_mono_ms() + RIG_MS;
+
+	while (pg_number("select count(*) from pg_stat_activity where wait_event_type = 'Lock' and "
+			 "application_name like 'parleyd worker=%%'") < n &&
+		(done == NULL || !*done)) {
+		ck_assert_msg(clock_mono_ms() < until, "nobody waits");
+		rig_for(5);
+	}
+}
+
+static void change_begin(struct store *of, struct rig_change *to, enum store_op op, int64_t actor,
+	int64_t object, const char *text)
+{
+	*to = (struct rig_change){ .done = false };
+	store_change(
+		of, op, actor, object, 0, (struct text){ text, strlen(text) }, rig_changed, to);
+}
+
+/* D2: what is decided about a message is decided under the lock of its conversation. */
+START_TEST(an_edit_that_waited_for_a_deletion_does_not_undo_it)
+{
+	struct rig_change m = rig_post(s, alice, bob, "text", NULL), deletion, edit;
+	long long id = m.c.message.message_id;
+	PGconn *holder = hold("select * from conversations where conv_id = %lld for update",
+		(long long)m.c.conv.id);
+
+	change_begin(s, &deletion, STORE_DELETE, alice, id, "");
+	until_waiting(1, NULL);
+	change_begin(other, &edit, STORE_EDIT, alice, id, "edited");
+	until_waiting(2, NULL);
+	release(holder);
+	rig_until(&deletion.done);
+	rig_until(&edit.done);
+	ck_assert_int_eq(deletion.error, ERROR_NONE);
+	ck_assert_int_eq(edit.error, ERROR_no_such_message);
+	ck_assert_int_eq(pg_number("select count(*) from messages where message_id = %lld and "
+				   "deleted and content is null",
+				 id),
+		1);
+}
+END_TEST
+
+/* D1: the first one's row is there but not committed when the second one looks for its name. */
+START_TEST(one_name_sent_to_two_chats_at_once_is_stored_once)
+{
+	struct rig_change first, second;
+	PGconn *holder = hold("select pg_advisory_xact_lock(4711)");
+
+	pg_number("create function wait_for_test() returns trigger language plpgsql as "
+		  "'begin perform pg_advisory_xact_lock(4711); return null; end'");
+	pg_number("create trigger wait_for_test after insert on messages for each row "
+		  "when (new.content = 'slow') execute function wait_for_test()");
+	rig_post_begin(s, &first, alice, bob, "slow", "name");
+	until_waiting(1, NULL);
+	rig_post_begin(other, &second, alice, carol, "quick", "name");
+	until_waiting(2, &second.done);
+	release(holder);
+	rig_until(&first.done);
+	rig_until(&second.done);
+	pg_number("drop trigger wait_for_test on messages");
+	pg_number("drop function wait_for_test");
+	ck_assert_int_eq(first.error, ERROR_NONE);
+	ck_assert_int_eq(second.error, ERROR_NONE);
+	ck_assert(!first.c.duplicate);
+	ck_assert(second.c.duplicate);
+	ck_assert_int_eq(second.c.message.message_id, first.c.message.message_id);
+	ck_assert_int_eq(
+		pg_number("select count(*) from messages where sender_id = %lld", (long long)alice),
+		1);
+}
+END_TEST
+
+START_TEST(a_send_that_cannot_be_stored_holds_up_no_other_and_takes_no_number)
+{
+	int64_t conv = rig_post(s, alice, bob, "first", NULL).c.conv.id;
+	PGconn *holder = hold(
+		"select * from conversations where conv_id = %lld for update", (long long)conv);
+	struct rig_change before, a, bad, b;
+
+	pg_number("create function refuse_for_test() returns trigger language plpgsql as "
+		  "'begin raise unique_violation; end'");
+	pg_number("create trigger refuse_for_test before insert on messages for each row "
+		  "when (new.content = 'bad') execute function refuse_for_test()");
+	/* The first goes alone, the others gather behind it. */
+	rig_post_begin(s, &before, alice, bob, "before", "0");
+	rig_post_begin(s, &a, alice, bob, "a", "1");
+	rig_post_begin(s, &bad, alice, bob, "bad", "2");
+	rig_post_begin(s, &b, alice, bob, "b", "3");
+	release(holder);
+	rig_until(&a.done);
+	rig_until(&bad.done);
+	rig_until(&b.done);
+	pg_number("drop trigger refuse_for_test on messages");
+	pg_number("drop function refuse_for_test");
+	ck_assert_int_eq(bad.error, ERROR_unavailable);
+	ck_assert_int_eq(a.error, ERROR_NONE);
+	ck_assert_int_eq(b.error, ERROR_NONE);
+	ck_assert_int_eq(a.c.message.seq, 3);
+	ck_assert_int_eq(b.c.message.seq, 4);
+	ck_assert_int_eq(b.c.message.mod, 4);
+	ck_assert_int_eq(rig_post(s, alice, bob, "bad", "2").c.message.seq, 5);
+}
+END_TEST
+
+struct loaded {
+	bool done;
+	enum error error;
+};
+
+static void on_loaded(void *arg, enum error error, const struct head *heads, size_t n)
+{
+	(void)heads;
+	(void)n;
+	*(struct loaded *)arg = (struct loaded){ true, error };
+}
+
+static enum error load(void)
+{
+	struct loaded l = { .done = false };
+
+	store_load(other, bob, on_loaded, &l);
+	rig_until(&l.done);
+	return l.error;
+}
+
+static void no_state(void *arg, bool ready, bool after_loss)
+{
+	(void)arg;
+	(void)ready;
+	(void)after_loss;
+}
+
+/* D3, D4: a head that is read before a dead worker's last commit has landed would be too low, and
+ * nobody would tell. */
+START_TEST(while_a_dead_worker_may_commit_a_new_one_reads_no_heads)
+{
+	static const struct store_events events = { .state = no_state };
+	int64_t class = pg_number("select classid::bigint from pg_locks where locktype = "
+				  "'advisory' and objsubid = 2 limit 1"),
+		object = pg_number("select objid::bigint from pg_locks where locktype = "
+				   "'advisory' and objsubid = 2 limit 1"),
+		began;
+	/* The lock of incarnation 0 of this boot, which is nobody's. */
+	PGconn *dead = hold("select pg_advisory_xact_lock(%d, %lld)", (int)class,
+		(long long)(object & ~INT64_C(0xfffff)));
+
+	store_close(other);
+	began = clock_mono_ms();
+	other = store_open(rig_base(), rig_heritage(1), &events, NULL);
+	while (clock_mono_ms() - began < DEAD_MOST_MS / 2) {
+		enum error error = load();
+
+		if (clock_mono_ms() - began < DEAD_MOST_MS)
+			ck_assert_int_eq(error, ERROR_unavailable);
+		rig_for(20);
+	}
+	release(dead);
+	began = clock_mono_ms();
+	while (load() != ERROR_NONE) {
+		ck_assert_int_lt(clock_mono_ms() - began, RIG_MS);
+		rig_for(20);
+	}
+}
+END_TEST
+
+struct token_answer {
+	bool done;
+	enum error error;
+};
+
+static void on_token(void *arg, enum error error, const struct token *t)
+{
+	(void)t;
+	*(struct token_answer *)arg = (struct token_answer){ true, error };
+}
+
+static void token_begin(struct store *of, struct token_answer *to, uint8_t number)
+{
+	const uint8_t hash[STORE_HASH_SIZE] = { number, (uint8_t)alice, (uint8_t)(alice >> 8) };
+
+	*to = (struct token_answer){ .done = false };
+	store_add_token(of, alice, (struct text){ "x", 1 }, hash, 100, on_token, to);
+}
+
+static void on_set(void *arg, enum error error, const store_rows *rows)
+{
+	(void)rows;
+	ck_assert_int_eq(error, ERROR_NONE);
+	*(bool *)arg = true;
+}
+
+/* The password was right when it was checked, and is another one by now. */
+START_TEST(a_log_in_that_meets_a_change_of_the_password_gets_no_token)
+{
+	struct token_answer before, late;
+	bool set = false;
+	PGconn *holder;
+
+	token_begin(s, &before, 1);
+	rig_until(&before.done);
+	holder = hold("select * from tokens where user_id = %lld for update", (long long)alice);
+	store_set_password(s, alice, (struct text){ "new", 3 }, 0, on_set, &set);
+	until_waiting(1, NULL);
+	token_begin(other, &late, 2);
+	until_waiting(2, &late.done);
+	release(holder);
+	rig_until(&set);
+	rig_until(&late.done);
+	ck_assert_int_eq(late.error, ERROR_no_such_user);
+	ck_assert_int_eq(
+		pg_number("select count(*) from tokens where user_id = %lld", (long long)alice), 0);
+}
+END_TEST
+
+START_TEST(a_send_of_unknown_fate_does_not_wait_for_ever)
+{
+	int64_t conv = rig_post(s, alice, bob, "first", NULL).c.conv.id, began;
+	PGconn *holder = hold(
+		"select * from conversations where conv_id = %lld for update", (long long)conv);
+	struct rig_change sent;
+
+	rig_post_begin(s, &sent, alice, bob, "named", "n");
+	until_waiting(1, NULL);
+	pg_crash();
+	PQfinish(holder);
+	began = clock_mono_ms();
+	rig_until(&sent.done);
+	ck_assert_int_eq(sent.error, ERROR_unavailable);
+	ck_assert_int_ge(clock_mono_ms() - began, 9000);
+	pg_restart();
+	while (!store_ready(s) || !store_ready(other))
+		rig_for(10);
+	sent = rig_post(s, alice, bob, "named", "n");
+	ck_assert_int_eq(sent.c.message.seq, 2);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *suite = suite_create("races");
+	TCase *tc = tcase_create("races");
+
+	tcase_add_unchecked_fixture(tc, pg_start, pg_stop);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, an_edit_that_waited_for_a_deletion_does_not_undo_it);
+	tcase_add_test(tc, one_name_sent_to_two_chats_at_once_is_stored_once);
+	tcase_add_test(tc, a_send_that_cannot_be_stored_holds_up_no_other_and_takes_no_number);
+	tcase_add_test(tc, while_a_dead_worker_may_commit_a_new_one_reads_no_heads);
+	tcase_add_test(tc, a_log_in_that_meets_a_change_of_the_password_gets_no_token);
+	tcase_add_test(tc, a_send_of_unknown_fate_does_not_wait_for_ever);
+	suite_add_tcase(suite, tc);
+	return suite;
+}
+
+int main(void)
+{
+	SRunner *runner = srunner_create(suite());
+	int failed;
+
+	/* One process: the server it started is its child, also when a test starts it anew. */
+	srunner_set_fork_status(runner, CK_NOFORK);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
