@@ -252,15 +252,16 @@ static void on_token(void *arg, enum error error, const struct token *t)
 	*(struct token_answer *)arg = (struct token_answer){ true, error };
 }
 
-static void token_begin(struct store *of, struct token_answer *to, uint8_t number)
+static void token_begin(struct store *of, struct token_answer *to, int64_t user_id)
 {
-	const uint8_t hash[STORE_HASH_SIZE] = { number, (uint8_t)alice, (uint8_t)(alice >> 8) };
+	static uint8_t n;
+	const uint8_t hash[STORE_HASH_SIZE] = { ++n };
 
 	*to = (struct token_answer){ .done = false };
-	store_add_token(of, alice, (struct text){ "x", 1 }, hash, 100, on_token, to);
+	store_add_token(of, user_id, (struct text){ "x", 1 }, hash, 100, on_token, to);
 }
 
-static void on_set(void *arg, enum error error, const store_rows *rows)
+static void on_done(void *arg, enum error error, const store_rows *rows)
 {
 	(void)rows;
 	ck_assert_int_eq(error, ERROR_NONE);
@@ -274,12 +275,12 @@ START_TEST(a_log_in_that_meets_a_change_of_the_password_gets_no_token)
 	bool set = false;
 	PGconn *holder;
 
-	token_begin(s, &before, 1);
+	token_begin(s, &before, alice);
 	rig_until(&before.done);
 	holder = hold("select * from tokens where user_id = %lld for update", (long long)alice);
-	store_set_password(s, alice, (struct text){ "new", 3 }, 0, on_set, &set);
+	store_set_password(s, alice, (struct text){ "new", 3 }, 0, on_done, &set);
 	until_waiting(1, NULL);
-	token_begin(other, &late, 2);
+	token_begin(other, &late, alice);
 	until_waiting(2, &late.done);
 	release(holder);
 	rig_until(&set);
@@ -287,6 +288,92 @@ START_TEST(a_log_in_that_meets_a_change_of_the_password_gets_no_token)
 	ck_assert_int_eq(late.error, ERROR_no_such_user);
 	ck_assert_int_eq(
 		pg_number("select count(*) from tokens where user_id = %lld", (long long)alice), 0);
+}
+END_TEST
+
+/* Bob is being deleted: his row says so, but it is not committed. */
+static PGconn *bob_is_being_deleted(bool *done)
+{
+	struct token_answer token;
+	PGconn *holder;
+
+	*done = false;
+	token_begin(s, &token, bob);
+	rig_until(&token.done);
+	holder = hold("select * from tokens where user_id = %lld for update", (long long)bob);
+	store_delete_user(s, bob, on_done, done);
+	until_waiting(1, NULL);
+	return holder;
+}
+
+START_TEST(no_chat_opens_with_one_who_is_being_deleted)
+{
+	bool deleted;
+	PGconn *holder = bob_is_being_deleted(&deleted);
+	struct rig_change sent;
+
+	rig_post_begin(other, &sent, alice, bob, "hello", NULL);
+	until_waiting(2, &sent.done);
+	release(holder);
+	rig_until(&deleted);
+	rig_until(&sent.done);
+	ck_assert_int_eq(sent.error, ERROR_no_such_chat);
+	ck_assert_int_eq(
+		pg_number("select count(*) from members where user_id = %lld", (long long)bob), 0);
+}
+END_TEST
+
+START_TEST(nobody_is_added_to_a_group_who_is_being_deleted)
+{
+	int64_t g = rig_change(s, STORE_CREATE_GROUP, alice, 0, 0, "friends").c.conv.id;
+	bool deleted;
+	PGconn *holder = bob_is_being_deleted(&deleted);
+	struct rig_change added = { .done = false };
+
+	store_change(other, STORE_ADD, alice, g, bob, (struct text){ "", 0 }, rig_changed, &added);
+	until_waiting(2, &added.done);
+	release(holder);
+	rig_until(&deleted);
+	rig_until(&added.done);
+	ck_assert_int_eq(added.error, ERROR_no_such_user);
+	ck_assert_int_eq(
+		pg_number("select count(*) from members where user_id = %lld", (long long)bob), 0);
+}
+END_TEST
+
+struct tally {
+	unsigned n, n_refused;
+};
+
+static void on_tally(void *arg, enum error error, const struct change *c)
+{
+	struct tally *t = arg;
+
+	(void)c;
+	t->n++;
+	t->n_refused += error == ERROR_unavailable;
+}
+
+/* B1 */
+START_TEST(beyond_so_many_that_wait_sends_are_refused)
+{
+	enum { MANY = 20000 };
+	int64_t conv = rig_post(s, alice, bob, "first", NULL).c.conv.id;
+	PGconn *holder = hold(
+		"select * from conversations where conv_id = %lld for update", (long long)conv);
+	const struct post p = { alice, bob, { "text", 4 }, { NULL, 0 } };
+	struct tally t = { 0, 0 };
+
+	for (int i = 0; i < MANY; i++)
+		store_post(s, &p, on_tally, &t);
+	rig_for(50);
+	ck_assert_uint_eq(t.n, t.n_refused);
+	ck_assert_uint_gt(t.n, 0);
+	ck_assert_uint_lt(t.n, MANY / 2);
+	store_close(s);
+	ck_assert_uint_eq(t.n, MANY); /* each is answered */
+	release(holder);
+	s = rig_store(0, NULL, NULL);
 }
 END_TEST
 
@@ -325,6 +412,9 @@ static Suite *suite(void)
 	tcase_add_test(tc, a_send_that_cannot_be_stored_holds_up_no_other_and_takes_no_number);
 	tcase_add_test(tc, while_a_dead_worker_may_commit_a_new_one_reads_no_heads);
 	tcase_add_test(tc, a_log_in_that_meets_a_change_of_the_password_gets_no_token);
+	tcase_add_test(tc, no_chat_opens_with_one_who_is_being_deleted);
+	tcase_add_test(tc, nobody_is_added_to_a_group_who_is_being_deleted);
+	tcase_add_test(tc, beyond_so_many_that_wait_sends_are_refused);
 	tcase_add_test(tc, a_send_of_unknown_fate_does_not_wait_for_ever);
 	suite_add_tcase(suite, tc);
 	return suite;
