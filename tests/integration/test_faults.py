@@ -1,6 +1,7 @@
 """Faults amid traffic: a worker, PostgreSQL, the master. Nothing acknowledged is lost, nothing
 is stored twice, no gap."""
 
+import contextlib
 import os
 import signal
 import threading
@@ -161,7 +162,130 @@ def test_presence_is_true_again_after_a_crash(daemon):
         one.close()
 
 
+def test_a_new_worker_takes_nobody_before_its_database_is_there(daemon, own_cluster):
+    """It would answer 503 where the others can serve. It waits 2 s, and then serves without."""
+    one = new_person(daemon)
+    slot = SETTINGS["workers"] - 1
+    before = daemon.log().count(f"worker={slot} started")
+    with own_cluster.connect() as postgres:
+        postgres.execute(f"alter database {daemon.database} allow_connections false")
+        try:
+            daemon.kill_worker(slot)
+            wait_for(lambda: daemon.log().count(f"worker={slot} started") > before)
+            started = time.monotonic()
+            answers = []
+            while time.monotonic() - started < 1:
+                http = Http(daemon.url(""), one.token)
+                answers.append((time.monotonic(), http.get("/users/me").status_code))
+                http.close()
+        finally:
+            postgres.execute(f"alter database {daemon.database} allow_connections true")
+    asked = {status for at, status in answers if at - started < 1.5}
+    assert len(answers) > 8 and asked == {200}
+    one.close()
+
+
 # --- PostgreSQL ---
+
+
+@contextlib.contextmanager
+def answers_lost(daemon, cluster):
+    """In the block what is committed is on the disk, and its session then waits for a replica
+    that is not there; at the end of the block those sessions are ended. Hands out whether one
+    waits."""
+    with cluster.connect() as postgres:
+
+        def standby(names):
+            postgres.execute(f"alter system set synchronous_standby_names = '{names}'")
+            postgres.execute("select pg_reload_conf()")
+
+        def waits():
+            return postgres.execute(
+                "select pid from pg_stat_activity where wait_event = 'SyncRep' and datname = %s",
+                (daemon.database,),
+            ).fetchall()
+
+        postgres.execute("set synchronous_commit = local")
+        standby("nobody")
+        try:
+            yield waits
+            for (pid,) in waits():
+                postgres.execute("select pg_terminate_backend(%s, 20000)", (pid,))
+        finally:
+            standby("")
+
+
+def until_one_waits(waits, send):
+    """send(0), send(1), ... until the setting is in force; the number of the one that waits."""
+    for n in range(100):
+        send(n)
+        with contextlib.suppress(AssertionError):
+            wait_for(waits, 0.5)
+            return n
+    raise AssertionError("no commit waits")
+
+
+def test_what_was_committed_and_not_answered_is_pushed_all_the_same(daemon, own_cluster):
+    """D4: of an edit whose session is lost nobody knows whether it is committed, and nobody asks
+    again."""
+    alice, bob = new_person(daemon), new_person(daemon)
+    message_id = alice.send(bob.id, "0")["message_id"]
+    hers = alice.ws()
+    his = bob.ws_elsewhere(hers)
+    with answers_lost(daemon, own_cluster) as waits:
+
+        last = until_one_waits(
+            waits,
+            lambda n: hers.send({"type": "edit", "message_id": message_id, "content": str(n)}),
+        )
+    his.until("edited", content=str(last))
+    for one in (alice, bob):
+        one.close()
+
+
+def test_a_send_that_was_committed_and_not_answered_is_acknowledged_and_pushed_once(
+    daemon, own_cluster
+):
+    """D1: the daemon itself asks again, and finds it."""
+    alice, bob = new_person(daemon), new_person(daemon)
+    alice.send(bob.id, "opens the chat")
+    hers = alice.ws()
+    his = bob.ws_elsewhere(hers)
+    with answers_lost(daemon, own_cluster) as waits:
+
+        last = until_one_waits(
+            waits,
+            lambda n: hers.send(
+                {"type": "send", "id": f"s{n}", "receiver_id": bob.id, "content": "x"}
+            ),
+        )
+    ack = hers.until("ack", id=f"s{last}")
+    assert ack["duplicate"] is True
+    his.until("message", message_id=ack["message_id"])
+    bob.fence(his)
+    assert len(his.got("message", message_id=ack["message_id"])) == 1
+    checks.gapless(bob.history(alice.id))
+    for one in (alice, bob):
+        one.close()
+
+
+def test_what_was_acknowledged_survives_a_crash_of_postgresql_in_the_next_moment(
+    daemon, own_cluster
+):
+    """D1: the commit is on the disk before the ack is on the wire."""
+    alice, bob = new_person(daemon), new_person(daemon)
+    alice.send(bob.id, "opens the chat")
+    for i in range(3):
+        hers = alice.ws()
+        ack = hers.ask(
+            {"type": "send", "id": f"k{i}", "receiver_id": bob.id, "content": "kept"}, "ack"
+        )
+        own_cluster.restart(immediate=True)
+        found = daemon.sql("select seq from messages where message_id = %s", ack["message_id"])
+        assert found == [(ack["seq"],)]
+        wait_for(lambda: daemon.log().count("store ready") >= SETTINGS["workers"] * (i + 2))
+    for one in (alice, bob):
+        one.close()
 
 
 def test_an_immediate_restart_of_postgresql_amid_traffic_loses_nothing(
@@ -289,6 +413,33 @@ def test_a_stop_amid_traffic_closes_1001_and_loses_nothing(daemon, traffic):
     traffic.wait_for_more(40)
     traffic.finish()
     watcher.close()
+
+
+def test_a_send_under_way_when_the_daemon_stops_is_acknowledged_before_the_close(
+    daemon, own_cluster
+):
+    alice, bob = new_person(daemon), new_person(daemon)
+    alice.send(bob.id, "opens the chat")
+    hers = alice.ws()
+    with own_cluster.connect(daemon.database) as holder:
+        with holder.transaction():
+            holder.execute("select * from conversations for update")
+            hers.send({"type": "send", "id": "late", "receiver_id": bob.id, "content": "late"})
+            wait_for(
+                lambda: daemon.sql(
+                    "select 1 from pg_stat_activity where wait_event_type = 'Lock' "
+                    "and datname = %s",
+                    daemon.database,
+                )
+            )
+            daemon.process.send_signal(signal.SIGTERM)
+            daemon.wait_for_log(rf"worker={hers.slot} stopping")
+            time.sleep(0.1)  # well within the 2 s that it waits
+    hers.until("ack", id="late")
+    assert hers.until_closed() == 1001
+    assert daemon.stop() == 0
+    for one in (alice, bob):
+        one.close()
 
 
 def test_a_killed_hasher_is_replaced(daemon):

@@ -1,5 +1,8 @@
 """Limits: rates (on), sockets a user, frames a socket, and a reader that does not read."""
 
+import json
+from socket import MSG_PEEK
+
 import pytest
 
 import checks
@@ -105,6 +108,12 @@ def resident_kib(pid):
         return next(int(line.split()[1]) for line in file if line.startswith("VmRSS:"))
 
 
+def slot_of(raw):
+    """The worker of a raw socket that is to get its `ready`."""
+    _, payload = raw.frame()
+    return int(json.loads(payload)["session_id"].split("-")[0])
+
+
 def is_sanitized(pid):
     with open(f"/proc/{pid}/maps", encoding="utf-8") as file:
         return "libasan" in file.read()
@@ -151,6 +160,47 @@ def test_a_reader_that_does_not_read_costs_little_and_misses_nothing(unlimited):
     while len(brought) < count:
         brought += [m["seq"] for m in back.until("messages", chat_id=talker.id)["messages"]]
     assert brought == list(range(2, count + 2))
+    for one in (talker, listener):
+        one.close()
+
+
+def test_a_sync_that_nobody_reads_costs_little_and_goes_on_when_they_do(unlimited):
+    """B1: 24 MB asked for on a socket that reads nothing. When another one on the same worker,
+    asked later, has been brought the same, the first has had its time, too."""
+    talker, listener = new_person(unlimited), new_person(unlimited)
+    count = 1500
+    for _ in range(count // 100):
+        unlimited.sql(
+            "select count(*) from post_messages(array_fill(%s::bigint, array[100]), "
+            "array_fill(%s::bigint, array[100]), array_fill(repeat('x', 16000), array[100]), "
+            "array_fill(null::text, array[100]))",
+            talker.id,
+            listener.id,
+        )
+    awake = listener.ws()
+    deaf = Raw(unlimited.port)
+    deaf.upgrade(listener.token)
+    slot = slot_of(deaf)
+    while awake.slot != slot:
+        awake = listener.ws()
+    pid = {worker["slot"]: worker["pid"] for worker in unlimited.workers()}[awake.slot]
+    before = resident_kib(pid)
+    sync = {"type": "sync", "after": {str(talker.id): 0}}
+    deaf.send_frame(1, json.dumps(sync).encode())
+    wait_for(lambda: deaf.socket.recv(1, MSG_PEEK), what="not even its first page comes")
+    awake.ask(sync, "synced")
+    after = resident_kib(pid)
+    if not is_sanitized(pid):
+        assert after - before < 8000, f"{after - before} KiB more"
+    seqs = []
+    while True:
+        _, payload = deaf.frame()
+        frame = json.loads(payload)
+        if frame["type"] == "synced":
+            break
+        seqs += [m["seq"] for m in frame.get("messages", ())]
+    assert seqs == list(range(1, count + 1))
+    deaf.close()
     for one in (talker, listener):
         one.close()
 

@@ -252,6 +252,39 @@ START_TEST(while_a_publisher_is_stopped_records_wait_in_order_and_typing_is_drop
 }
 END_TEST
 
+/* R5: the tail is there, and nobody has been woken. */
+START_TEST(what_a_publisher_left_who_was_stopped_before_it_woke_anybody_is_seen_soon)
+{
+	struct reader at = { .next = 2 };
+	struct bus *b = bus_open(rig_base(), rig_heritage(0), &events, &at);
+	pid_t child;
+	int status;
+
+	rig_for(50); /* it sleeps */
+	child = fork();
+	if (child == 0) {
+		const struct record r = { .type = RECORD_CHANGE,
+			.event = RECORD_NEW,
+			.user_id = 2,
+			.message = { .content = { "\2\2", 2 } } };
+		uint8_t fixed[RECORD_FIXED_SIZE];
+		struct iovec iov[RECORD_IOV];
+
+		setenv("PARLEY_FAULT", "publish.fenced:stop", 1);
+		record_encode(&r, fixed, iov);
+		ring_publish(rig_heritage(1)->ring, iov, RECORD_IOV);
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(child, &status, WUNTRACED), child);
+	ck_assert(WIFSTOPPED(status));
+	rig_until_n(&at.n, 1);
+	ck_assert(!at.wrong);
+	kill(child, SIGKILL);
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	bus_close(b);
+}
+END_TEST
+
 struct checked {
 	unsigned n, n_checks;
 };
@@ -313,6 +346,8 @@ static Suite *suite(void)
 	tcase_add_test(tc, bytes_that_are_no_record_are_passed_over);
 	tcase_add_test(
 		tc, while_a_publisher_is_stopped_records_wait_in_order_and_typing_is_dropped);
+	tcase_add_test(
+		tc, what_a_publisher_left_who_was_stopped_before_it_woke_anybody_is_seen_soon);
 	tcase_add_test(tc, an_outbox_that_grows_too_large_becomes_one_question_to_the_database);
 	suite_add_tcase(suite, tc);
 	return suite;

@@ -326,6 +326,8 @@ START_TEST(more_than_can_be_held_behind_a_gap_still_arrives_in_order)
 		snprintf(text, sizeof(text), "\"mod\":%u,", i + 2);
 		ck_frame(i, bob, text);
 	}
+	/* B1: that not all were held is seen by this, that the end was read, too. */
+	ck_assert_uint_gt(rig_heritage(0)->stats->slots[0].gaps, 1);
 }
 END_TEST
 
@@ -621,6 +623,46 @@ START_TEST(records_that_come_during_a_load_are_not_lost)
 	ck_frame(0, bob, "\"during\"");
 	rig_for(60);
 	ck_assert_uint_eq(n_frames, 1);
+}
+END_TEST
+
+START_TEST(records_that_are_too_many_to_be_kept_during_a_load_are_asked_for)
+{
+	struct record other = { .type = RECORD_CHANGE,
+		.event = RECORD_NEW,
+		.message = { .message_id = 1, .seq = 1, .mod = 1, .kind = MESSAGE_TEXT } };
+	bool done = false;
+
+	post(alice, bob, "before");
+	comes(carol);
+	rooms_load(rs, rooms_user(rs, bob, true), on_loaded, &done);
+	database_works();
+	pg_number("select mod from post_messages(array[%lld]::bigint[], array[%lld]::bigint[], "
+		  "array['during'], array['d'])",
+		(long long)alice, (long long)bob);
+	/* Its record would be one of these. */
+	for (int i = 0; i < 9000; i++) {
+		other.conv.id = 1000000 + i;
+		rooms_apply(rs, &other);
+	}
+	rig_until(&done);
+	rig_until_n(&n_frames, 1);
+	ck_frame(0, bob, "\"during\"");
+}
+END_TEST
+
+START_TEST(a_check_asked_for_during_another_reads_the_heads_afresh)
+{
+	post(alice, bob, "first");
+	comes(bob);
+	rooms_check(rs, false);
+	database_works();
+	pg_number("select mod from post_messages(array[%lld]::bigint[], array[%lld]::bigint[], "
+		  "array['unpublished'], array['u'])",
+		(long long)alice, (long long)bob);
+	rooms_check(rs, false);
+	rig_until_n(&n_frames, 1);
+	ck_frame(0, bob, "\"unpublished\"");
 }
 END_TEST
 
@@ -939,6 +981,8 @@ static Suite *suite(void)
 	tcase_add_test(tc, not_even_when_so_much_else_came_meanwhile_that_it_cannot_be_kept);
 	tcase_add_test(tc, a_departure_during_the_first_load_is_heard);
 	tcase_add_test(tc, records_that_come_during_a_load_are_not_lost);
+	tcase_add_test(tc, records_that_are_too_many_to_be_kept_during_a_load_are_asked_for);
+	tcase_add_test(tc, a_check_asked_for_during_another_reads_the_heads_afresh);
 	tcase_add_test(tc, a_check_finds_what_was_committed_and_never_published);
 	tcase_add_test(tc, a_check_finds_a_membership_that_no_record_told_and_says_resync);
 	tcase_add_test(tc, one_whose_join_is_still_to_come_is_pushed_nothing_that_stands_before_it);
