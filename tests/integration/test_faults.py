@@ -269,6 +269,27 @@ def test_a_send_that_was_committed_and_not_answered_is_acknowledged_and_pushed_o
         one.close()
 
 
+def test_what_a_killed_worker_had_committed_is_pushed_however_late_it_lands(daemon, own_cluster):
+    """D4: it dies while its commit is under way, and nobody writes after it."""
+    alice, bob = new_person(daemon), new_person(daemon)
+    alice.send(bob.id, "opens the chat")
+    hers = alice.ws()
+    his = bob.ws_elsewhere(hers)
+    with answers_lost(daemon, own_cluster) as waits:
+        last = until_one_waits(
+            waits,
+            lambda n: hers.send(
+                {"type": "send", "id": f"s{n}", "receiver_id": bob.id, "content": f"s{n}"}
+            ),
+        )
+        pid = daemon.kill_worker(hers.slot)
+        wait_for(lambda: gone(pid))
+        wait_for(lambda: not waits(), what="nobody ends the session of the dead")
+    his.until("message", content=f"s{last}")
+    for one in (alice, bob):
+        one.close()
+
+
 def test_what_was_acknowledged_survives_a_crash_of_postgresql_in_the_next_moment(
     daemon, own_cluster
 ):
