@@ -302,22 +302,6 @@ cJSON *json_parse(const char *text, size_t len, const char **why)
 	return document;
 }
 
-/* Recursion ends at JSON_DEPTH_MAX. */
-static void wipe_texts(cJSON *item)
-{
-	for (; item != NULL; item = item->next) {
-		if (item->valuestring != NULL)
-			secret_wipe(item->valuestring, strlen(item->valuestring));
-		wipe_texts(item->child);
-	}
-}
-
-void json_delete(cJSON *document)
-{
-	wipe_texts(document);
-	cJSON_Delete(document);
-}
-
 static enum json_get get(const cJSON *object, const char *name, const cJSON **item)
 {
 	*item = cJSON_GetObjectItemCaseSensitive(object, name);

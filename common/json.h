@@ -26,13 +26,10 @@
 
 /*
  * Parses one JSON text (len bytes, need not be NUL-terminated; white space around it is allowed).
- * Returns the document, to be freed with json_delete, or NULL where it is no valid JSON in UTF-8,
+ * Returns the document, to be freed with cJSON_Delete, or NULL where it is no valid JSON in UTF-8,
  * or nested deeper than JSON_DEPTH_MAX; *why is then a short constant sentence for people.
  */
 cJSON *json_parse(const char *text, size_t len, const char **why);
-
-/* Frees a document, NULL too, and wipes its texts: one may be a password. */
-void json_delete(cJSON *document);
 
 /* What a look-up of a typed value found. */
 enum json_get {

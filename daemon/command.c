@@ -120,5 +120,5 @@ void command_run(const struct cmd_env *env, struct session *s, const char *text,
 		session_error(
 			s, (struct text){ NULL, 0 }, ERROR_bad_json, frame == NULL ? why : NULL);
 	}
-	json_delete(frame);
+	cJSON_Delete(frame);
 }

@@ -8,7 +8,6 @@
 
 #include "clock.h"
 #include "fault.h"
-#include "json.h"
 #include "log.h"
 
 /* Connections. */
@@ -276,7 +275,7 @@ void http_call_free(struct http_call *call)
 		TAILQ_REMOVE(&call->http->calls, call, link);
 	if (call->conn != NULL)
 		call->conn->call = NULL;
-	json_delete(call->body);
+	cJSON_Delete(call->body);
 	args_fini(&call->args);
 	http_target_fini(&call->target);
 	free(call);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "secret.h"
 
 /* scrypt's table is larger; its want is answered, try again (password.h). */
 #define SMALL_MAX ((size_t)4 << 20)
@@ -26,7 +27,7 @@ static void *get(size_t size)
 
 static void *resize(void *p, size_t size)
 {
-	return checked(realloc(p, size), size);
+	return checked(secret_realloc(p, size), size);
 }
 
 static void *crypto_get(size_t size, const char *file, int line)
@@ -40,7 +41,7 @@ static void *crypto_resize(void *p, size_t size, const char *file, int line)
 {
 	(void)file;
 	(void)line;
-	return resize(p, size);
+	return checked(realloc(p, size), size);
 }
 
 static void crypto_free(void *p, const char *file, int line)
@@ -52,9 +53,9 @@ static void crypto_free(void *p, const char *file, int line)
 
 void memory_init(void)
 {
-	cJSON_Hooks hooks = { .malloc_fn = get, .free_fn = free };
+	cJSON_Hooks hooks = { .malloc_fn = get, .free_fn = secret_free };
 
-	event_set_mem_functions(get, resize, free);
+	event_set_mem_functions(get, resize, secret_free);
 	cJSON_InitHooks(&hooks);
 	if (!CRYPTO_set_mem_functions(crypto_get, crypto_resize, crypto_free))
 		log_warn("memory_unchecked library=OpenSSL");

@@ -8,6 +8,9 @@
  * 400 to a good request. cJSON cannot tell want of memory from bad JSON. OpenSSL 3.0 may go by a
  * NULL. In each case somebody is told what is not so, or waits for ever. libpq takes no allocator
  * and needs none: it fails the statement or the connection, and db looks at that.
+ *
+ * Tokens and passwords come in through libevent's buffers and cJSON's texts: what these two free is
+ * overwritten first (secret.h). OpenSSL does so by itself where it matters.
  */
 #ifndef PARLEY_MEMORY_H
 #define PARLEY_MEMORY_H

@@ -14,7 +14,6 @@
 #include "command.h"
 #include "fault.h"
 #include "log.h"
-#include "secret.h"
 #include "stats.h"
 
 #define SERVE_WAIT_MS 2000 /* for the database, before a new worker answers without it */
@@ -374,8 +373,6 @@ int worker_run(const struct heritage *h)
 	snprintf(context, sizeof(context), "worker=%u", h->slot);
 	log_set_context(context);
 	signal(SIGPIPE, SIG_IGN);
-	/* Tokens and passwords come in and go out through libevent's buffers. */
-	event_set_mem_functions(malloc, secret_realloc, secret_free);
 	w.base = event_base_new();
 	if (w.base == NULL)
 		log_fatal("cannot make an event loop");
