@@ -1,79 +1,25 @@
+/*
+ * session: the table of sockets, frames out, users who come and go, what the socket tells. From a
+ * token to a socket that is ready: session_auth.c.
+ */
 #include "session.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth.h"
 #include "clock.h"
 #include "fault.h"
 #include "log.h"
 #include "presence.h"
 #include "secret.h"
+#include "session_private.h"
 #include "stats.h"
-#include "ws.h"
 
 #define FRAMES_A_SECOND 100 /* with rate_limits: the allowance grows so fast … */
 #define FRAMES_AT_ONCE 1000 /* … up to so many */
-#define ENDED_KEPT 512 /* tokens that ended lately */
 #define LAST_SEEN_S 1 /* gathering of those who left */
 #define LAST_SEEN_BATCH 1000
-
-enum session_state {
-	SESSION_OPENED,
-	SESSION_CHECKING,
-	SESSION_LOADING,
-	SESSION_READY,
-	SESSION_CLOSED
-};
-
-struct session {
-	struct ws ws;
-	struct sessions *all;
-	struct session *next_by_id;
-	struct session *next, **prev; /* of the user */
-	struct room_user *user; /* from LOADING on */
-	uint64_t id;
-	int64_t token_id;
-	int64_t ends_ms; /* the token does, by clock_mono_ms; 0: none yet */
-	struct sync *sync;
-	struct watcher *watcher;
-	uint32_t opened_s;
-	uint32_t allowance, allowance_s; /* frames that may come, and when that was reckoned */
-	uint32_t frames_in, frames_out;
-	uint16_t in_hand;
-	uint8_t state;
-	bool present; /* counted in the presence table */
-	bool lagging; /* a push was left out: resync when drained */
-	size_t ended_seen; /* so many ends of tokens were noted when the token was asked for */
-};
-
-struct ended {
-	int64_t token_id, user_id;
-};
-
-struct sessions {
-	const struct heritage *heritage;
-	const struct conf *conf;
-	struct store *store;
-	struct bus *bus;
-	struct rooms *rooms;
-	struct http *http;
-	const struct sessions_events *events;
-	void *arg;
-	struct ws_loop *loop;
-	struct stats_slot *stats;
-	struct session **by_id; /* hash of a power of two */
-	size_t n, n_buckets;
-	uint32_t counter;
-	struct frame *resync;
-	struct ended ended[ENDED_KEPT]; /* a ring of the newest */
-	size_t n_ended; /* since the start */
-	bool paused;
-	struct event *last_seen_timer;
-	int64_t *gone; /* users whose last socket here went */
-	size_t n_gone, cap_gone;
-};
 
 static struct session *session_of(struct ws *w)
 {
@@ -88,11 +34,10 @@ static uint64_t id_next(struct sessions *ss)
 		(uint64_t)(ss->heritage->incarnation & 0xffffff) << 32 | ++ss->counter;
 }
 
-#define ID_SIZE 32
-static const char *id_text(char out[ID_SIZE], uint64_t id)
+const char *session_id_text(char out[SESSION_ID_SIZE], uint64_t id)
 {
-	snprintf(out, ID_SIZE, "%" PRIu64 "-%" PRIu64 "-%" PRIx64, id >> 56, id >> 32 & 0xffffff,
-		id & 0xffffffff);
+	snprintf(out, SESSION_ID_SIZE, "%" PRIu64 "-%" PRIu64 "-%" PRIx64, id >> 56,
+		id >> 32 & 0xffffff, id & 0xffffffff);
 	return out;
 }
 
@@ -133,7 +78,7 @@ struct session *sessions_find(struct sessions *ss, uint64_t id)
 	return s != NULL && s->state != SESSION_CLOSED ? s : NULL;
 }
 
-static void sessions_each(struct sessions *ss, void (*cb)(void *arg, struct session *s), void *arg)
+void sessions_each(struct sessions *ss, void (*cb)(void *arg, struct session *s), void *arg)
 {
 	for (size_t i = 0; i < ss->n_buckets; i++)
 		for (struct session *s = ss->by_id[i], *next; s != NULL; s = next) {
@@ -141,6 +86,12 @@ static void sessions_each(struct sessions *ss, void (*cb)(void *arg, struct sess
 			if (s->state != SESSION_CLOSED)
 				cb(arg, s);
 		}
+}
+
+/* Reading goes on unless something stands against it. */
+void session_read(struct session *s)
+{
+	conn_read(&s->ws.conn, !s->all->paused && s->in_hand < SESSION_IN_HAND_MAX);
 }
 
 /* Frames out. */
@@ -266,7 +217,7 @@ static void presence_changed(struct sessions *ss, int64_t user_id)
 	bus_publish(ss->bus, &r);
 }
 
-static void session_join_user(struct session *s, int64_t user_id)
+void session_join_user(struct session *s, int64_t user_id)
 {
 	struct sessions *ss = s->all;
 	struct room_user *u = rooms_user(ss->rooms, user_id, true);
@@ -310,178 +261,11 @@ static void session_leave_user(struct session *s)
 	STATS_ADD(ss->stats, ws_closed, 1);
 }
 
-/* Authentication. */
-
-/* The end among those noted from the first-th on that may be this token's; NULL where there is
- * none. */
-static const struct ended *ended_since(
-	const struct sessions *ss, const struct token *t, size_t first)
-{
-	if (ss->n_ended - first > ENDED_KEPT)
-		first = ss->n_ended - ENDED_KEPT;
-	for (; first < ss->n_ended; first++) {
-		const struct ended *e = &ss->ended[first % ENDED_KEPT];
-
-		if (e->user_id == 0 ? e->token_id == t->token_id
-				    : e->user_id == t->user_id && e->token_id != t->token_id)
-			return e;
-	}
-	return NULL;
-}
-
-/* Reading goes on unless something stands against it. */
-static void session_read(struct session *s)
-{
-	conn_read(&s->ws.conn, !s->all->paused && s->in_hand < SESSION_IN_HAND_MAX);
-}
-
-static void session_put_ready(struct session *s)
-{
-	struct buf b = BUF_EMPTY;
-	char id[ID_SIZE];
-
-	buf_addf(&b, "{\"type\":\"ready\",\"user_id\":%" PRId64 ",\"session_id\":\"%s\",",
-		s->user->user_id, id_text(id, s->id));
-	proto_put_time(&b, "server_time", clock_wall_ms());
-	buf_add_char(&b, '}');
-	session_send(s, b.data, b.len);
-	buf_fini(&b);
-}
-
-struct load_answer {
-	struct sessions *all;
-	uint64_t id;
-};
-
-static void session_loaded(void *arg, enum error error)
-{
-	struct load_answer *a = arg;
-	struct session *s = sessions_find(a->all, a->id);
-
-	free(a);
-	if (s == NULL || s->state != SESSION_LOADING)
-		return;
-	if (error != ERROR_NONE) {
-		session_close(s, CLOSE_unavailable);
-		return;
-	}
-	s->state = SESSION_READY;
-	FAULT("session.loaded");
-	STATS_ADD(s->all->stats, ws_opened, 1);
-	session_put_ready(s);
-	session_read(s);
-}
-
-static struct load_answer *answer_for(struct session *s)
-{
-	struct load_answer *a = malloc(sizeof(*a));
-
-	if (a == NULL)
-		log_fatal("out of memory for a session");
-	*a = (struct load_answer){ s->all, s->id };
-	return a;
-}
-
-struct check_answer {
-	struct sessions *all;
-	uint64_t id;
-	struct token token;
-};
-
-static void session_begin(struct session *s, const struct token *t);
-
-static void session_checked_again(void *arg, enum error error, const store_rows *rows)
-{
-	struct check_answer *a = arg;
-	struct session *s = sessions_find(a->all, a->id);
-
-	if (s != NULL && error != ERROR_NONE)
-		session_close(s, CLOSE_unavailable);
-	else if (s != NULL && store_n(rows) > 0)
-		session_close(s, CLOSE_token_ended);
-	else if (s != NULL)
-		session_begin(s, &a->token);
-	free(a);
-}
-
-/* All tokens that the user had then have ended, but this one may be younger: the database knows. */
-static void session_check_again(struct session *s, const struct token *t)
-{
-	struct check_answer *a = malloc(sizeof(*a));
-
-	if (a == NULL)
-		log_fatal("out of memory for a session");
-	*a = (struct check_answer){ s->all, s->id, *t };
-	s->state = SESSION_CHECKING;
-	s->ended_seen = s->all->n_ended;
-	conn_read(&s->ws.conn, false);
-	store_check_tokens(s->all->store, &t->token_id, 1, session_checked_again, a);
-}
-
-/* The token is good: first the user is made known here, so that records are seen, then the database
- * is read. */
-static void session_begin(struct session *s, const struct token *t)
-{
-	struct sessions *ss = s->all;
-	int64_t left_ms = t->ends_ms - clock_mono_ms();
-	const struct ended *e = ended_since(ss, t, s->ended_seen);
-
-	if ((e != NULL && e->user_id == 0) || left_ms <= 0) {
-		session_close(s, CLOSE_token_ended);
-		return;
-	}
-	if (e != NULL) {
-		session_check_again(s, t);
-		return;
-	}
-	if (!sessions_may_open(ss, t->user_id)) {
-		session_close(s, CLOSE_too_many_sockets);
-		return;
-	}
-	s->token_id = t->token_id;
-	s->ends_ms = t->ends_ms;
-	s->state = SESSION_LOADING;
-	conn_read(&s->ws.conn, false);
-	if (left_ms < INT32_MAX)
-		ws_deadline(&s->ws, (unsigned)(left_ms / 1000));
-	session_join_user(s, t->user_id);
-	FAULT("session.registered");
-	rooms_load(ss->rooms, s->user, session_loaded, answer_for(s));
-}
-
-static void session_checked(void *arg, enum error error, const struct token *t)
-{
-	struct load_answer *a = arg;
-	struct session *s = sessions_find(a->all, a->id);
-
-	free(a);
-	if (s == NULL || s->state != SESSION_CHECKING)
-		return;
-	if (error == ERROR_NONE)
-		session_begin(s, t);
-	else
-		session_close(s, error == ERROR_bad_token ? CLOSE_auth_bad : CLOSE_unavailable);
-}
-
-void session_authenticate(struct session *s, const char *token, size_t len)
-{
-	uint8_t hash[STORE_HASH_SIZE];
-
-	if (!auth_hash(hash, token, len)) {
-		session_close(s, CLOSE_auth_bad);
-		return;
-	}
-	s->state = SESSION_CHECKING;
-	s->ended_seen = s->all->n_ended;
-	conn_read(&s->ws.conn, false);
-	store_authenticate(s->all->store, hash, session_checked, answer_for(s));
-}
-
 void sessions_upgraded(struct sessions *ss, const struct http_upgrade *u)
 {
 	struct session *s = calloc(1, sizeof(*s));
 	struct session **bucket;
-	char id[ID_SIZE];
+	char id[SESSION_ID_SIZE];
 
 	if (s == NULL)
 		log_fatal("out of memory for a session");
@@ -495,8 +279,8 @@ void sessions_upgraded(struct sessions *ss, const struct http_upgrade *u)
 	ws_open(&s->ws, ss->loop, u->fd, u->key, u->subprotocol, u->bytes, u->len);
 	s->opened_s = s->allowance_s = ws_now_s(ss->loop);
 	s->allowance = FRAMES_AT_ONCE;
-	log_info("conn=%s connected address=%s user=%" PRId64, id_text(id, s->id), u->address,
-		u->token.user_id);
+	log_info("conn=%s connected address=%s user=%" PRId64, session_id_text(id, s->id),
+		u->address, u->token.user_id);
 	if (u->token.token_id != 0)
 		session_begin(s, &u->token);
 	else
@@ -560,10 +344,10 @@ static void on_closed(struct ws *w, enum close_reason reason)
 	struct session *s = session_of(w);
 	struct sessions *ss = s->all;
 	int64_t user_id = s->user != NULL ? s->user->user_id : 0;
-	char id[ID_SIZE];
+	char id[SESSION_ID_SIZE];
 
 	log_info("conn=%s closed reason=%s user=%" PRId64 " age=%us in=%u out=%u",
-		id_text(id, s->id), close_reason_word(reason), user_id,
+		session_id_text(id, s->id), close_reason_word(reason), user_id,
 		ws_now_s(ss->loop) - s->opened_s, s->frames_in, s->frames_out);
 	s->state = SESSION_CLOSED;
 	ss->events->closed(ss->arg, s);
@@ -578,74 +362,6 @@ static void on_free(struct ws *w)
 	*id_find(s->all, s->id) = s->next_by_id;
 	s->all->n--;
 	free(s);
-}
-
-/* Ends of tokens. */
-
-struct token_ended {
-	int64_t token_id, user_id;
-};
-
-static void token_ended_one(void *arg, struct session *s)
-{
-	const struct token_ended *e = arg;
-
-	if (s->user == NULL)
-		return;
-	if (e->user_id == 0 ? s->token_id == e->token_id
-			    : s->user->user_id == e->user_id && s->token_id != e->token_id)
-		session_close(s, CLOSE_token_ended);
-}
-
-void sessions_token_ended(struct sessions *ss, int64_t token_id, int64_t user_id)
-{
-	struct token_ended e = { token_id, user_id };
-
-	/* A check of this token may be on its way back from the database with the old answer. */
-	ss->ended[ss->n_ended++ % ENDED_KEPT] = (struct ended){ token_id, user_id };
-	sessions_each(ss, token_ended_one, &e);
-}
-
-struct token_list {
-	int64_t *ids;
-	size_t n, cap;
-};
-
-static void token_list_add(void *arg, struct session *s)
-{
-	struct token_list *l = arg;
-
-	if (s->user != NULL && l->n < l->cap)
-		l->ids[l->n++] = s->token_id;
-}
-
-struct token_check {
-	struct sessions *all;
-	rooms_done_cb *done;
-	void *done_arg;
-};
-
-static void tokens_checked(void *arg, enum error error, const store_rows *rows)
-{
-	struct token_check *c = arg;
-
-	for (int i = 0; error == ERROR_NONE && i < store_n(rows); i++)
-		sessions_token_ended(c->all, store_id_at(rows, i), 0);
-	c->done(c->done_arg, error);
-	free(c);
-}
-
-void sessions_check_tokens(struct sessions *ss, rooms_done_cb *done, void *done_arg)
-{
-	struct token_list l = { calloc(ss->n + 1, sizeof(int64_t)), 0, ss->n };
-	struct token_check *c = malloc(sizeof(*c));
-
-	if (l.ids == NULL || c == NULL)
-		log_fatal("out of memory for the check of tokens");
-	*c = (struct token_check){ ss, done, done_arg };
-	sessions_each(ss, token_list_add, &l);
-	store_check_tokens(ss->store, l.ids, l.n, tokens_checked, c);
-	free(l.ids);
 }
 
 /* Small things for commands. */

@@ -72,6 +72,12 @@ static void on_session(void *arg, struct session *session)
 	(void)session;
 }
 
+static void on_check(void *arg, rooms_done_cb *done, void *done_arg)
+{
+	(void)arg;
+	sessions_check_tokens(ss, done, done_arg);
+}
+
 struct token_answer {
 	bool done;
 	struct token t;
@@ -91,13 +97,16 @@ static struct token new_token(int64_t user_id)
 
 	store_add_token(s, user_id, (struct text){ "x", 1 }, hash, 1000, on_token, &a);
 	rig_until(&a.done);
+	a.done = false;
+	store_authenticate(s, hash, on_token, &a);
+	rig_until(&a.done);
 	return a.t;
 }
 
 static void setup(void)
 {
 	static const struct bus_events bus_events = { on_record, on_lapped };
-	static const struct room_events room_events = { on_push, on_resync };
+	static const struct room_events room_events = { on_push, on_resync, on_check };
 	static const struct sessions_events events = { on_message, on_session, on_session };
 	static unsigned n;
 	char username[16];
@@ -222,6 +231,21 @@ START_TEST(when_all_others_of_a_user_ended_only_a_younger_one_opens_a_session)
 }
 END_TEST
 
+/* Promise 5: whoever ended it was killed before the ring had it. */
+START_TEST(a_check_closes_the_socket_of_a_token_that_ended_unheard)
+{
+	bool set = false;
+
+	opens(token);
+	peer_until("\"ready\"");
+	store_set_password(s, alice, (struct text){ "x", 1 }, 0, on_set, &set);
+	rig_until(&set);
+	rooms_check(rs, true);
+	peer_until(CODE_TOKEN_ENDED);
+	ck_assert_uint_eq(count(CODE_TOKEN_ENDED), 1);
+}
+END_TEST
+
 /* B1, D3 */
 START_TEST(one_who_does_not_read_is_owed_little_and_then_told_resync_once)
 {
@@ -281,6 +305,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, a_good_token_opens_a_session);
 	tcase_add_test(tc, a_token_that_ended_on_its_way_here_opens_no_session);
 	tcase_add_test(tc, when_all_others_of_a_user_ended_only_a_younger_one_opens_a_session);
+	tcase_add_test(tc, a_check_closes_the_socket_of_a_token_that_ended_unheard);
 	tcase_add_test(tc, one_who_does_not_read_is_owed_little_and_then_told_resync_once);
 	tcase_add_test(tc, one_with_much_under_way_is_not_listened_to);
 	suite_add_tcase(suite, tc);
