@@ -163,6 +163,7 @@ static void queue_push(struct conn *c, struct frame *f)
 {
 	if (c->queue_n == c->queue_cap) {
 		uint32_t cap = c->queue_cap == 0 ? 4 : c->queue_cap * 2;
+		/* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers are what it holds */
 		struct frame **queue = malloc(cap * sizeof(*queue));
 
 		if (queue == NULL)

@@ -195,6 +195,7 @@ static void on_settle(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	while ((c = TAILQ_FIRST(&http->settle)) != NULL) {
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what is freed is off the list */
 		conn_unsettle(c);
 		if (c->state == HTTP_FRESH)
 			conn_adopt(c);
@@ -380,6 +381,7 @@ void http_close(struct http *http)
 		call->http = NULL;
 	}
 	while ((c = TAILQ_FIRST(&http->settle)) != NULL) {
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what is freed is off the list */
 		conn_unsettle(c);
 		if (c->state == HTTP_FRESH)
 			conn_adopt(c);

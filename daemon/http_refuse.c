@@ -75,6 +75,7 @@ void http_linger_free_all(struct http *http)
 	struct http_linger *l;
 
 	while ((l = LIST_FIRST(&http->lingering)) != NULL)
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): taken off the list before it is freed */
 		linger_free(l);
 }
 

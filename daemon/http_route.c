@@ -29,6 +29,8 @@ static struct http_piece decode(char *at, size_t len, bool plus_is_blank)
 		if (c == '+' && plus_is_blank) {
 			c = ' ';
 		} else if (c == '%' && i + 2 < len && hex(at[i + 1]) >= 0 && hex(at[i + 2]) >= 0) {
+			/* Both were looked at, and what is written is before them. */
+			/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
 			c = (char)(hex(at[i + 1]) << 4 | hex(at[i + 2]));
 			i += 2;
 		}
