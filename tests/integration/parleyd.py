@@ -3,13 +3,17 @@
 Owns: a temporary directory, the master process, the test's connection to the database.
 Knows nothing of: what is asked of the daemon.
 
-The programs are those at the top of the build directory that $PARLEY_BUILD names.
+The programs are those at the top of the build directory that $PARLEY_BUILD names. They are run by
+$PARLEY_WRAPPER if there is one: valgrind, say. {directory} in it is the daemon's own, and what it
+leaves there in files named wrapper.* is a complaint.
 """
 
 import contextlib
+import glob
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -20,10 +24,10 @@ import time
 import psycopg
 import requests
 
-from waiting import DEADLINE_S, wait_for
+from waiting import DEADLINE_S, SLOWNESS, wait_for
 
-START_S = 60
-STOP_S = 30
+START_S = 60 * SLOWNESS
+STOP_S = 30 * SLOWNESS
 
 CONNECTED = re.compile(r"worker=\S+ .*?\bconn=(\S+) connected\b")
 CLOSED = re.compile(r"worker=\S+ .*?\bconn=(\S+) closed\b")
@@ -45,9 +49,17 @@ def program(name):
     return os.path.join(build_dir(), name)
 
 
+def hold_port():
+    """A socket bound to a port that nobody has. As long as it is open the kernel gives that port to
+    nobody who does not ask for it by number, as parleyd does (SO_REUSEADDR, socket(7))."""
+    holder = socket.socket()
+    holder.bind(("127.0.0.1", 0))
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return holder
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+    with hold_port() as probe:
         return probe.getsockname()[1]
 
 
@@ -72,7 +84,8 @@ class Parleyd:
         os.chmod(self.directory, 0o755)
         Parleyd._databases += 1
         self.database = f"parley_{os.getpid()}_{Parleyd._databases}"
-        self.port = free_port()
+        self._port_holder = hold_port()
+        self.port = self._port_holder.getsockname()[1]
         self.conf = os.path.join(self.directory, "parleyd.conf")
         self.log_path = os.path.join(self.directory, "log")
         self.settings = {
@@ -100,10 +113,15 @@ class Parleyd:
             for key, value in self.settings.items():
                 file.write(f"{key} = {_conf_value(value)}\n")
 
+    def command(self, name):
+        wrapper = shlex.split(os.environ.get("PARLEY_WRAPPER", ""))
+        wrapper = [word.replace("{directory}", self.directory) for word in wrapper]
+        return [*wrapper, program(name), "-c", self.conf]
+
     def start(self):
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [program(self.program), "-c", self.conf, "-F"],
+                [*self.command(self.program), "-F"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -156,6 +174,7 @@ class Parleyd:
             self._db.close()
         with contextlib.suppress(Exception), self.cluster.connect() as postgres:
             postgres.execute(f"drop database if exists {self.database} with (force)")
+        self._port_holder.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def kill_worker(self, slot, sig=signal.SIGKILL):
@@ -181,7 +200,7 @@ class Parleyd:
 
     def ctl(self, *args, check=True):
         return subprocess.run(
-            [program("parleyctl"), "-c", self.conf, *args],
+            [*self.command("parleyctl"), *args],
             check=check,
             capture_output=True,
             text=True,
@@ -217,6 +236,9 @@ class Parleyd:
         """What is wrong with the log of a daemon that has been stopped, as a list of sentences."""
         lines = self.log().splitlines()
         found = [line for line in lines if BROKEN.search(line)]
+        for path in glob.glob(os.path.join(self.directory, "wrapper.*")):
+            with open(path, encoding="utf-8", errors="replace") as file:
+                found += file.read().splitlines()[:60]
         opened, ended, start = [], [], 0
         for line in lines:
             start += bool(STARTED.search(line))

@@ -3,9 +3,11 @@
 Owns: nothing. Knows nothing of: what is waited for.
 """
 
+import os
 import time
 
-DEADLINE_S = 20  # generous: only a failure waits this long, and sanitizers are slow
+SLOWNESS = int(os.environ.get("PARLEY_SLOWNESS", "1"))  # how many times, under valgrind say
+DEADLINE_S = 20 * SLOWNESS  # generous: only a failure waits this long, and sanitizers are slow
 
 
 def wait_for(condition, timeout=DEADLINE_S, what="", tell=lambda: ""):
