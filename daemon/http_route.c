@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "secret.h"
 
 static int hex(char c)
 {
@@ -101,7 +102,8 @@ void http_target_init(struct http_target *t, const char *path, const char *query
 
 void http_target_fini(struct http_target *t)
 {
-	free(t->memory);
+	/* Some put a password or a token where it is not looked for. */
+	secret_free(t->memory);
 	t->memory = NULL;
 }
 

@@ -1,0 +1,343 @@
+"""Passwords, tokens and texts: nowhere but where they belong.
+
+docs/security.md: no password, token or text is in the log, in any error's body, in the command
+lines and environments of the processes, in the status file; in the database there are no tokens
+and passwords; and none is found in the memory of any process once its request is over.
+"""
+
+import contextlib
+import json
+import os
+import pwd
+import re
+import resource
+import secrets
+import signal
+
+import pytest
+
+from client import Http, Refused, Ws
+from conftest import run_daemon
+from parleyd import program
+from raw import Raw
+from waiting import wait_for
+
+SETTINGS = {"log_level": "debug", "rate_limits": True}
+DATABASE_PASSWORD = "database-" + secrets.token_hex(12)
+
+
+@pytest.fixture(scope="module")
+def daemon(cluster):
+    """PostgreSQL here asks for no password, but parleyd is told one."""
+    conninfo = cluster.conninfo
+
+    class WithPassword:
+        def __getattr__(self, name):
+            return getattr(cluster, name)
+
+        def conninfo(self, database):
+            return f"{conninfo(database)} password={DATABASE_PASSWORD}"
+
+    yield from run_daemon(WithPassword(), **SETTINGS)
+
+
+class Life:
+    """What people do, rightly and wrongly, and every error that they are told."""
+
+    def __init__(self, daemon):
+        self.daemon = daemon
+        self.http = Http(daemon.url(""))
+        self.secrets = {}  # of memory: passwords and tokens
+        self.texts = {}
+        self.told = []  # bodies of errors, error frames
+        self.sockets = []
+
+    def secret(self, name):
+        self.secrets[name] = f"{name}-{secrets.token_hex(12)}"
+        return self.secrets[name]
+
+    def text(self, name):
+        self.texts[name] = f"{name}-{secrets.token_hex(12)}"
+        return self.texts[name]
+
+    def ask(self, status, method, path, body=None, token=None, **options):
+        headers = options.pop("headers", {})
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        answer = self.http.request(method, path, body, headers=headers, **options)
+        assert answer.status_code == status, answer.text
+        if status >= 400:
+            self.told.append(answer.text)
+        return answer
+
+    def register_and_log_in(self):
+        self.name = f"anna.{secrets.token_hex(4)}"
+        self.old, self.new = self.secret("first"), self.secret("second")
+        body = {"username": self.name, "full_name": "Anna", "password": self.old}
+        self.user_id = self.ask(201, "POST", "/users/register", body).json()["user_id"]
+        self.ask(409, "POST", "/users/register", body)
+        body = {"username": self.name, "password": self.old, "cookie": True}
+        self.token = self.ask(200, "POST", "/users/login", body).json()["access_token"]
+        self.secrets["token"] = self.token
+        body["password"] = self.secret("wrong")
+        self.ask(401, "POST", "/users/login", body)
+        self.ask(401, "POST", "/users/login", {**body, "username": "nobody.at.all"})
+        change = {"old_password": self.secret("not the old"), "new_password": self.secret("unused")}
+        self.ask(403, "PUT", "/users/me/password", change, token=self.token)
+        change = {"old_password": self.old, "new_password": self.new}
+        self.ask(204, "PUT", "/users/me/password", change, token=self.token)
+
+    def send_what_is_broken(self):
+        """Errors say what is wrong, and not with what."""
+        password = self.secret("misplaced")
+        login = {"username": self.name, "password": password}
+        for status, body in (
+            (422, {**login, "username": [password]}),
+            (422, {**login, "password": {"is": password}}),
+            (422, {**login, "password": [password]}),
+            (422, {**login, "password": password * 40}),
+            (422, {"username": password, "password": password, "cookie": password}),
+        ):
+            self.ask(status, "POST", "/users/login", body)
+        kind = {"Content-Type": "application/json"}
+        for data in (json.dumps(login)[:-1], json.dumps(login) + "x", password, f'{{"{password}'):
+            self.ask(400, "POST", "/users/login", data=data.encode(), headers=kind)
+        self.ask(415, "POST", "/users/login", data=json.dumps(login).encode())
+        self.ask(404, "GET", f"/users/user_id/{password}?token={self.token}", token=self.token)
+        self.ask(404, "GET", f"/{self.token}/{password}")
+        self.ask(400, "GET", f"/messages/{self.token}", token=self.token)
+
+    def use_tokens(self):
+        """By all ways, good and bad ones."""
+        cookie = {"Cookie": f"a=b; parley_session={self.token}"}
+        self.ask(200, "GET", "/chats", token=self.token)
+        self.ask(200, "GET", "/chats", headers=cookie)
+        self.ask(403, "PATCH", "/users/me", {"full_name": "A"}, headers=cookie)
+        for how in ("bearer", "subprotocol", "cookie", "frame"):
+            self.sockets.append(Ws(self.daemon.ws_url(), self.token, how=how))
+            bad = "B" + secrets.token_urlsafe(31)
+            self.secrets[f"bad {how}"] = bad
+            with contextlib.suppress(Refused):
+                Ws(self.daemon.ws_url(), bad, how=how, ready=False).until_closed()
+        bad = self.secret("malformed")
+        self.ask(401, "GET", "/chats", token=bad)
+        self.ask(401, "GET", "/chats", token=self.secrets["bad bearer"])
+        self.ask(401, "GET", "/chats", headers={"Cookie": f"parley_session={bad}"})
+        ended = self.ask(
+            200, "POST", "/users/login", {"username": self.name, "password": self.new}
+        ).json()["access_token"]
+        self.secrets["ended"] = ended
+        self.ask(204, "POST", "/users/logout", token=ended)
+        self.ask(401, "GET", "/chats", token=ended)
+
+    def talk(self):
+        ws = self.sockets[0]
+        text = self.text("sent")
+        ws.ask({"type": "send", "id": "a", "receiver_id": self.user_id, "content": text}, "ack")
+        sent = {"receiver_id": self.user_id, "content": self.text("posted")}
+        message = self.ask(201, "POST", "/messages/send_message", sent, token=self.token).json()
+        edit = {"content": self.text("edited")}
+        self.ask(200, "PATCH", f"/messages/{message['message_id']}", edit, token=self.token)
+        for frame in (
+            {"type": "send", "id": "b", "receiver_id": 1 << 50, "content": self.text("refused")},
+            {"type": "send", "id": "c", "receiver_id": "x", "content": self.text("misfit")},
+            {"type": self.text("unknown"), "content": "x"},
+            {"type": "auth", "token": self.token},
+            {"type": "send", "receiver_id": self.user_id, "content": [self.text("listed")]},
+        ):
+            self.told.append(str(ws.ask(frame, "error")))
+        broken = json.dumps({"type": "send", "content": self.text("broken")})[:-1]
+        self.told.append(str(ws.ask(broken, "error")))
+
+    def fail_in_the_database(self):
+        """Statements that PostgreSQL refuses, and a connection that it ends."""
+        poison = self.text("poison")
+        sql = self.daemon.sql
+        sql(f"alter table messages add constraint m check (content is distinct from '{poison}')")
+        sql("alter table users add constraint u check (full_name <> 'Poison') not valid")
+        body = {"receiver_id": self.user_id, "content": poison}
+        self.ask(503, "POST", "/messages/send_message", body, token=self.token)
+        frame = {"type": "send", "id": "p", **body}
+        self.told.append(str(self.sockets[0].ask(frame, "error", code="unavailable")))
+        body = {"full_name": "Poison", "password": self.secret("poisoned"), "username": "poison"}
+        self.ask(503, "POST", "/users/register", body)
+        sql("alter table messages drop constraint m")
+        sql("alter table users drop constraint u")
+        sql(
+            "select pg_terminate_backend(pid) from pg_stat_activity "
+            "where starts_with(application_name, 'parleyd worker=')"
+        )
+        self.daemon.wait_for_log(r"database away ")
+        wait_for(self.daemon.healthy)
+
+    def close(self):
+        for socket in self.sockets:
+            socket.close()
+        self.http.close()
+
+
+@pytest.fixture(scope="module")
+def life(daemon):
+    life = Life(daemon)
+    life.register_and_log_in()
+    life.send_what_is_broken()
+    life.use_tokens()
+    life.talk()
+    life.fail_in_the_database()
+    yield life
+    life.close()
+
+
+def pids(daemon):
+    status = daemon.status()
+    return {
+        "master": daemon.process.pid,
+        "hasher": status["hasher_pid"],
+        **{f"worker {worker['slot']}": worker["pid"] for worker in status["workers"]},
+    }
+
+
+def ck_none(where, text, *kinds):
+    found = [name for kind in kinds for name, value in kind.items() if value in text]
+    assert not found, f"{where}: {found}"
+
+
+def test_nothing_is_in_the_log(life):
+    log = life.daemon.log()
+    for line in (" connected ", "statement failed", "database away"):
+        assert line in log, "what is looked for could have been there"
+    ck_none("log", log, life.secrets, life.texts, {"database": DATABASE_PASSWORD})
+
+
+def test_nothing_is_in_an_error(life):
+    assert len(life.told) > 25
+    for text in life.told:
+        ck_none(text, text, life.secrets, life.texts, {"database": DATABASE_PASSWORD})
+
+
+def test_nothing_is_told_of_the_processes(life):
+    values = {**life.secrets, **life.texts, "database": DATABASE_PASSWORD}
+    for name, pid in pids(life.daemon).items():
+        for what in ("cmdline", "environ", "comm"):
+            with open(f"/proc/{pid}/{what}", "rb") as file:
+                ck_none(f"{name} {what}", file.read().decode("latin-1"), values)
+    status = os.path.join(life.daemon.directory, "parleyd.status")
+    with open(status, "rb") as file:
+        ck_none("status file", file.read().decode("latin-1"), values)
+    for args in (["status"], ["status", "--json"]):
+        ck_none("parleyctl", life.daemon.ctl(*args).stdout, values)
+
+
+def test_the_database_has_hashes_only(life):
+    sql = life.daemon.sql
+    tables = [row[0] for row in sql("select tablename from pg_tables where schemaname = 'public'")]
+    assert {"users", "tokens", "messages"} <= set(tables)
+    for table in tables:
+        rows = "\n".join(row[0] for row in sql(f"select t::text from {table} t"))
+        ck_none(table, rows, life.secrets)
+        # As bytes they would be written in hex.
+        ck_none(table, rows, {k: v.encode().hex() for k, v in life.secrets.items()})
+    assert life.texts["sent"] in "".join(row[0] or "" for row in sql("select content from messages"))
+    running = "\n".join(row[0] for row in sql("select query from pg_stat_activity") if row[0])
+    ck_none("pg_stat_activity", running, life.secrets, life.texts)
+
+
+# --- memory ---
+
+MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) r\S+ \S+ \S+ \S+ *(.*)")
+
+
+def found_in_memory(pid, values):
+    """The names of those values that stand anywhere in what the process can read."""
+    found = set()
+    with open(f"/proc/{pid}/maps", encoding="utf-8") as maps, open(f"/proc/{pid}/mem", "rb", 0) as mem:
+        for line in maps:
+            match = MAPPING.match(line)
+            if not match or match[3] in ("[vvar]", "[vsyscall]"):
+                continue
+            start, end = int(match[1], 16), int(match[2], 16)
+            try:
+                mem.seek(start)
+                memory = mem.read(end - start)
+            except OSError:
+                continue
+            found |= {name for name, value in values.items() if value.encode() in memory}
+    return found
+
+
+def found_anywhere(daemon, values):
+    return {name: found for name, pid in pids(daemon).items() if (found := found_in_memory(pid, values))}
+
+
+def is_sanitized():
+    with open(program("parleyd"), "rb") as file:
+        return b"libasan" in file.read()
+
+
+@pytest.mark.skipif(is_sanitized(), reason="its own memory is too large to be read")
+def test_no_secret_outlives_its_request_in_memory(life):
+    """While a request is still coming in its password is there, which shows that it would be found."""
+    password = life.secret("under way")
+    body = json.dumps({"username": life.name, "password": password, "end": "x" * 1000}).encode()
+    raw = Raw(life.daemon.port)
+    raw.send(
+        b"POST /users/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"Content-Length: %d\r\n\r\n%s" % (len(body), body[:-500])
+    )
+    there = wait_for(lambda: found_anywhere(life.daemon, {"under way": password}))
+    assert set().union(*there.values()) == {"under way"}
+    raw.send(body[-500:])
+    assert raw.answer().status_code == 401
+    found = {}
+
+    def gone():
+        found.clear()
+        found.update(found_anywhere(life.daemon, life.secrets))
+        return not found
+
+    wait_for(gone, what="still in memory: ", tell=lambda: found)
+    raw.close()
+
+
+# --- cores ---
+
+
+def another_account():
+    """As root, children of another account: the kernel sets anew what they allow at that change."""
+    return {"user": "nobody"} if os.geteuid() == 0 else {}
+
+
+def crash_all_children(daemon):
+    """Each dies as by a fault of its own."""
+    for name, pid in pids(daemon).items():
+        if name != "master":
+            daemon.killed += 1
+            os.kill(pid, signal.SIGSEGV if name == "hasher" else signal.SIGABRT)
+            wait_for(lambda pid=pid: not os.path.exists(f"/proc/{pid}"))
+    daemon.killed += 1
+    daemon.wait_for_log(r"hasher_died ")
+
+
+def cores_are_files():
+    with open("/proc/sys/kernel/core_pattern", encoding="utf-8") as file:
+        return "/" not in file.read() and resource.getrlimit(resource.RLIMIT_CORE)[1] != 0
+
+
+@pytest.mark.parametrize("allowed", [False, True], ids=["never", "unless it is allowed"])
+def test_a_crash_leaves_no_core(cluster, tmp_path_factory, monkeypatch, allowed):
+    """And nobody else of the account can look into a process: its files in /proc are root's."""
+    directory = tmp_path_factory.mktemp("cores")
+    os.chmod(directory, 0o777)
+    monkeypatch.chdir(directory)
+    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))  # the daemon inherits it
+    for daemon in run_daemon(cluster, core_dumps=allowed, **another_account()):
+        owner = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else os.geteuid()
+        for name, pid in pids(daemon).items():
+            if name != "master" or os.geteuid() != 0:
+                assert os.stat(f"/proc/{pid}/mem").st_uid == (owner if allowed else 0), name
+        crash_all_children(daemon)
+        wait_for(daemon.healthy)
+    resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
+    if cores_are_files():
+        assert bool(os.listdir(directory)) == allowed
