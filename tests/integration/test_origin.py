@@ -29,6 +29,7 @@ LOOKALIKES = [
     "https://evil.example/https://chat.example",
     "https://chat.example@evil.example",
     "https://chat.exampl",
+    "https://chat.examplo",
     "https://chat.example.",
     "https://chat.example:8443",
     "http://chat.example",
@@ -50,6 +51,7 @@ def own_lookalikes(daemon):
     return [
         f"https://127.0.0.1:{daemon.port}",
         f"http://127.0.0.1:{daemon.port}0",
+        f"http://127.0.0.1:{daemon.port ^ 1}",
         f"http://127.0.0.1:{daemon.port}.evil.example",
         "http://127.0.0.1",
         f"http://localhost:{daemon.port}",

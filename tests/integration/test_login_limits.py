@@ -1,0 +1,146 @@
+"""Who may try passwords how often: docs/api.md, Limits: of an address and of a username 10 at once, then
+one in 6 s, whichever worker is asked; and of whom an address is believed."""
+
+import base64
+import hashlib
+import itertools
+import time
+
+import pytest
+
+from client import Http
+from conftest import new_person, run_daemon
+from waiting import wait_for
+
+BURST, REFILL_S = 10, 6
+TRIES = 40
+_addresses = itertools.count(1)
+
+
+def cheap_password():
+    """A stored password that costs nothing to be compared with: what is limited here is not time."""
+    salt = b"0123456789abcdef"
+    hash_ = hashlib.scrypt(b"is not tried", salt=salt, n=2, r=1, p=1, dklen=32)
+    return "scrypt$2$1$1$" + "$".join(base64.b64encode(part).decode() for part in (salt, hash_))
+
+
+class Attacker:
+    """Tries wrong passwords on connections to every worker in turn."""
+
+    def __init__(self, daemon):
+        self.daemon = daemon
+        self.connections = [Http(daemon.url("")) for _ in range(8)]
+        before = self._requests()
+        for http in self.connections:
+            http.get("/healthz")
+        after = self._requests()
+        assert all(after[slot] > before[slot] for slot in before), "eight, all on one worker"
+
+    def _requests(self):
+        return {worker["slot"]: worker["http_requests"] for worker in self.daemon.workers()}
+
+    def account(self):
+        one = new_person(self.daemon)
+        self.daemon.sql(
+            "update users set password = %s where user_id = %s", cheap_password(), one.id
+        )
+        one.close()
+        return one.username
+
+    def tries(self, usernames, addresses):
+        """How many of TRIES were looked at, and how many at most may have been."""
+        start = time.monotonic()
+        looked_at = 0
+        for i in range(TRIES):
+            answer = self.connections[i % len(self.connections)].post(
+                "/users/login",
+                {"username": next(usernames), "password": "wrong password"},
+                headers={"X-Forwarded-For": next(addresses)},
+            )
+            assert answer.status_code in (401, 429), answer.text
+            looked_at += answer.status_code == 401
+        return looked_at, BURST + int((time.monotonic() - start) / REFILL_S) + 1
+
+    def close(self):
+        for http in self.connections:
+            http.close()
+
+
+@pytest.fixture(scope="module")
+def trusting(cluster):
+    """127.0.0.1 is a proxy, whose word on addresses is believed."""
+    for daemon in run_daemon(cluster, rate_limits=True, trusted_proxies=["127.0.0.1"]):
+        attacker = Attacker(daemon)
+        yield attacker
+        attacker.close()
+
+
+@pytest.fixture(scope="module")
+def wary(cluster):
+    """127.0.0.1 is anybody."""
+    for daemon in run_daemon(cluster, rate_limits=True, trusted_proxies=["192.0.2.1"]):
+        attacker = Attacker(daemon)
+        yield attacker
+        attacker.close()
+
+
+def new_addresses():
+    for i in _addresses:
+        yield f"198.51.{i // 250}.{i % 250 + 1}"
+
+
+def test_a_username_has_its_tries_over_all_workers_and_addresses(trusting):
+    name = trusting.account()
+    looked_at, most = trusting.tries(itertools.repeat(name), new_addresses())
+    assert BURST <= looked_at <= most
+
+
+def test_an_address_has_its_tries_over_all_workers_and_usernames(trusting):
+    names = (trusting.account() for _ in itertools.count())
+    looked_at, most = trusting.tries(names, itertools.repeat("203.0.113.5"))
+    assert BURST <= looked_at <= most
+
+
+def test_an_ipv6_network_is_one_address(trusting):
+    names = (trusting.account() for _ in itertools.count())
+    addresses = (f"2001:db8:5:5::{i:x}" for i in itertools.count(1))
+    looked_at, most = trusting.tries(names, addresses)
+    assert BURST <= looked_at <= most
+
+
+def test_other_names_from_other_addresses_are_not_limited(trusting):
+    """Or the tests above would pass whatever was limited."""
+    names = (trusting.account() for _ in itertools.count())
+    assert trusting.tries(names, new_addresses())[0] == TRIES
+
+
+def test_an_address_is_not_believed_of_anybody(wary):
+    names = (wary.account() for _ in itertools.count())
+    looked_at, most = wary.tries(names, new_addresses())
+    assert BURST <= looked_at <= most
+
+
+def test_of_several_addresses_the_nearest_proxys_is_believed(trusting):
+    """A client may send the header, too; nginx may be set to append to it."""
+    names = (trusting.account() for _ in itertools.count())
+    forged = (f"{address}, 203.0.113.77" for address in new_addresses())
+    looked_at, most = trusting.tries(names, forged)
+    assert BURST <= looked_at <= most
+
+
+def test_the_limit_outlives_a_worker(trusting):
+    """It is kept by the hasher, so a worker that is killed does not forget."""
+    name, address = trusting.account(), f"{next(new_addresses())}"
+    trusting.tries(itertools.repeat(name), itertools.repeat(address))
+    trusting.daemon.kill_worker(0)
+    wait_for(lambda: len([w for w in trusting.daemon.workers() if w["alive"]]) == 2)
+    http = Http(trusting.daemon.url(""))
+    wait_for(trusting.daemon.healthy)
+    start = time.monotonic()
+    body = {"username": name, "password": "wrong password"}
+    codes = [
+        http.post("/users/login", body, headers={"X-Forwarded-For": address}).status_code
+        for _ in range(BURST)
+    ]
+    assert codes.count(401) <= 2 + int((time.monotonic() - start) / REFILL_S)
+    http.close()
