@@ -16,6 +16,7 @@
 #include "store_private.h"
 
 #define DEAD_WAIT_MS 3000 /* then a dead worker's session is ended */
+#define LIVE_MAX (HERITAGE_SLOTS_MAX + 2)
 #define NO_JIT "set jit = off; " /* compiling takes longer than any statement here runs */
 
 struct refusal {
@@ -46,23 +47,43 @@ static int32_t lock_object(const struct heritage *h, uint32_t incarnation)
 	return (int32_t)(boot << 20 | (incarnation & 0xfffff));
 }
 
-static void put_live_locks(const struct heritage *h, struct buf *sql)
+/*
+ * The locks that nobody waits for: our own, those of the living, and that of the next to be forked.
+ * What is beyond the highest of these is not waited for either: it was forked after this look. That
+ * is why the next one is among them: without it a dead worker that was the newest of all would pass
+ * for one of those.
+ */
+static size_t live_locks(const struct heritage *h, int32_t locks[LIVE_MAX])
 {
-	buf_addf(sql, "array[%d", lock_object(h, h->incarnation));
+	uint32_t newest = h->incarnation;
+	size_t n = 0;
+
+	locks[n++] = lock_object(h, h->incarnation);
 	for (unsigned i = 0; i < h->n_slots; i++) {
 		const struct stats_slot *slot = &h->stats->slots[i];
+		/* In this order: what is forked between the two looks may be taken for dead,
+		 * which costs it a connection at worst, but none that died for alive. */
+		bool alive = atomic_load(&slot->alive);
+		uint32_t incarnation = atomic_load(&slot->incarnation);
 
-		if (atomic_load(&slot->alive))
-			buf_addf(sql, ",%d", lock_object(h, atomic_load(&slot->incarnation)));
+		if (alive)
+			locks[n++] = lock_object(h, incarnation);
+		if (newest < incarnation)
+			newest = incarnation;
 	}
-	buf_add_str(sql, "]");
+	locks[n++] = lock_object(h, newest + 1);
+	return n;
 }
 
 static void put_wait_for_the_dead(const struct heritage *h, struct buf *sql)
 {
-	buf_addf(sql, "select wait_for_dead_sessions(%d, ", lock_class(h));
-	put_live_locks(h, sql);
-	buf_addf(sql, ", %d)", DEAD_WAIT_MS);
+	int32_t live[LIVE_MAX];
+	size_t n = live_locks(h, live);
+
+	buf_addf(sql, "select wait_for_dead_sessions(%d, array[%d", lock_class(h), live[0]);
+	for (size_t i = 1; i < n; i++)
+		buf_addf(sql, ",%d", live[i]);
+	buf_addf(sql, "], %d)", DEAD_WAIT_MS);
 }
 
 static void put_version_check(struct buf *sql)
@@ -386,16 +407,13 @@ void store_wait_for_the_dead(struct store *s, store_cb *cb, void *arg)
 		"select wait_for_dead_sessions($1::int8::int, $2::int8[]::int[], $3::int8::int)" };
 	const struct heritage *h = s->heritage;
 	struct db_args args = DB_ARGS_EMPTY;
+	int32_t live[LIVE_MAX];
+	size_t n = live_locks(h, live);
 
 	db_arg_i64(&args, lock_class(h));
-	db_arg_array(&args, DB_INT8, h->n_slots);
-	for (unsigned i = 0; i < h->n_slots; i++) {
-		const struct stats_slot *slot = &h->stats->slots[i];
-		uint32_t incarnation = atomic_load(&slot->alive) ? atomic_load(&slot->incarnation)
-								 : h->incarnation;
-
-		db_element_i64(&args, lock_object(h, incarnation));
-	}
+	db_arg_array(&args, DB_INT8, n);
+	for (size_t i = 0; i < n; i++)
+		db_element_i64(&args, live[i]);
 	db_arg_i64(&args, DEAD_WAIT_MS);
 	store_ask(s, s->reader, &statement, &args, cb, arg);
 }

@@ -191,19 +191,17 @@ class Voice:
         """Repeats until all is answered. An edit whose fate is unknown is given up."""
         deadline = time.monotonic() + timeout
         while self.open:
-            try:
-                if self.listen(2):
-                    return
-            except TROUBLE:
-                self.ws = None
             assert time.monotonic() < deadline, f"no answer to {list(self.open)}"
             try:
-                self.ws = self.ws or self.person.ws()
-                self.open = {k: v for k, v in self.open.items() if v["type"] == "send"}
-                for frame in self.open.values():
-                    self.ws.send(frame)
+                if self.ws is None:
+                    self.ws = self.person.ws()
+                    self.open = {k: v for k, v in self.open.items() if v["type"] == "send"}
+                    for frame in self.open.values():
+                        self.ws.send(frame)
+                self.listen(deadline - time.monotonic())
             except TROUBLE:
                 self.ws = None
+                time.sleep(0.02)
 
     def repeat(self, name):
         """The ack of a send that was acknowledged before."""
@@ -471,7 +469,9 @@ class Field:
             watcher.stop()
         status = self.daemon.stop()
         complaints = self.daemon.complaints()
-        assert status == 0 and not complaints, f"{status}: {complaints}\n{self.daemon.log()[-4000:]}"
+        assert (
+            status == 0 and not complaints
+        ), f"parleyd left with {status}: {complaints}\n{self.daemon.log()[-8000:]}"
 
     def drop(self):
         for pid in self.stopped:

@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "pg.h"
 #include "rig.h"
+#include "stats.h"
 
 static struct store *s;
 static int64_t alice, bob, carol;
@@ -1000,6 +1001,42 @@ START_TEST(the_wait_for_dead_sessions_waits_for_them_and_only_for_them)
 }
 END_TEST
 
+START_TEST(the_newest_worker_of_all_is_waited_for_when_it_is_dead)
+{
+	struct rows r = { .done = false };
+	struct stats_slot *slot = &rig_heritage(0)->stats->slots[RIG_SLOTS - 1];
+	uint32_t incarnation = slot->incarnation;
+	int64_t boot = pg_number("select objid::bigint from pg_locks where locktype = 'advisory' "
+				 "and objsubid = 2") &
+		~0xfffffLL;
+	PGconn *dead = PQconnectdb(pg_conninfo());
+	char sql[128];
+
+	slot->alive = 0;
+	slot->incarnation = 40;
+	snprintf(sql, sizeof(sql), "select pg_advisory_lock(%d, %lld)", (int)lock_class(),
+		(long long)boot + 40);
+	PQclear(PQexec(dead, sql));
+	store_wait_for_the_dead(s, on_rows, &r);
+	rig_for(300);
+	ck_assert_msg(!r.done, "it did not wait");
+	PQfinish(dead);
+	rig_until(&r.done);
+	/* The one that is forked after the question is alive. */
+	dead = PQconnectdb(pg_conninfo());
+	snprintf(sql, sizeof(sql), "select pg_advisory_lock(%d, %lld)", (int)lock_class(),
+		(long long)boot + 41);
+	PQclear(PQexec(dead, sql));
+	r.done = false;
+	store_wait_for_the_dead(s, on_rows, &r);
+	rig_until(&r.done);
+	ck_assert_int_eq(PQstatus(dead), CONNECTION_OK);
+	PQfinish(dead);
+	slot->alive = 1;
+	slot->incarnation = incarnation;
+}
+END_TEST
+
 START_TEST(a_dead_session_that_does_not_go_is_ended)
 {
 	struct rows r = { .done = false };
@@ -1059,6 +1096,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, unread_and_search_cost_the_same_however_much_there_is);
 	tcase_add_test(tc, a_token_is_good_until_it_expires_or_ends);
 	tcase_add_test(tc, the_wait_for_dead_sessions_waits_for_them_and_only_for_them);
+	tcase_add_test(tc, the_newest_worker_of_all_is_waited_for_when_it_is_dead);
 	tcase_add_test(tc, a_dead_session_that_does_not_go_is_ended);
 	suite_add_tcase(suite, tc);
 	return suite;
