@@ -21,8 +21,8 @@
 
 #include "http.h"
 #include "http_head.h"
-#include "http_limit.h"
 #include "http_origin.h"
+#include "limit.h"
 #include "listen.h"
 #include "stats.h"
 
@@ -36,6 +36,10 @@
 #define HTTP_BUFFER_MAX (HTTP_BODY_READ_MAX + (32u << 10))
 #define HTTP_REQUEST_MS 30000 /* for a whole request, from its first byte */
 #define HTTP_IDLE_S 60
+
+/* Requests of a user, or of an address on open routes, on this worker. */
+#define HTTP_REQUESTS_PER_S 50
+#define HTTP_REQUESTS_BURST 200
 
 #define HTTP_SEGMENTS_MAX 8
 #define HTTP_QUERY_MAX 16 /* parameters looked at */
@@ -92,7 +96,7 @@ struct http {
 	void *arg;
 	struct evhttp *evhttp;
 	struct listen *listen;
-	struct http_limit *limit;
+	struct limit *limit;
 	struct http_conn **conns; /* by fd */
 	size_t conns_cap;
 	TAILQ_HEAD(, http_conn) begun; /* oldest first */

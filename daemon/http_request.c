@@ -363,9 +363,11 @@ static bool origin_good(const struct http_call *call)
 
 static bool within_rate(const struct http_call *call)
 {
+	uint64_t key = call->token.user_id != 0 ? limit_key_user(call->token.user_id)
+						: limit_key_address(call->address);
+
 	return !call->http->conf->rate_limits ||
-		http_limit_take(
-			call->http->limit, call->token.user_id, call->address, clock_mono_ms());
+		limit_take(call->http->limit, key, 1, clock_mono_ms());
 }
 
 static void step_body(struct http_call *call)

@@ -10,14 +10,17 @@
 
 #include "clock.h"
 #include "fault.h"
+#include "limit.h"
 #include "log.h"
 #include "presence.h"
 #include "secret.h"
 #include "session_private.h"
 #include "stats.h"
 
-#define FRAMES_A_SECOND 100 /* with rate_limits: the allowance grows so fast … */
-#define FRAMES_AT_ONCE 1000 /* … up to so many */
+/* With rate_limits, of a user on this worker: a socket that was closed for it gains nothing by coming
+ * back. */
+#define FRAMES_PER_S 100
+#define FRAMES_BURST 1000
 #define LAST_SEEN_S 1 /* gathering of those who left */
 #define LAST_SEEN_BATCH 1000
 
@@ -277,8 +280,7 @@ void sessions_upgraded(struct sessions *ss, const struct http_upgrade *u)
 	s->next_by_id = *bucket;
 	*bucket = s;
 	ws_open(&s->ws, ss->loop, u->fd, u->key, u->subprotocol, u->bytes, u->len);
-	s->opened_s = s->allowance_s = ws_now_s(ss->loop);
-	s->allowance = FRAMES_AT_ONCE;
+	s->opened_s = ws_now_s(ss->loop);
 	log_info("conn=%s connected address=%s user=%" PRId64, session_id_text(id, s->id),
 		u->address, u->token.user_id);
 	if (u->token.token_id != 0)
@@ -398,19 +400,14 @@ void session_close(struct session *s, enum close_reason reason)
 
 bool session_pay(struct session *s, unsigned cost)
 {
-	uint32_t now = ws_now_s(s->all->loop);
-	uint64_t allowance = s->allowance + (uint64_t)(now - s->allowance_s) * FRAMES_A_SECOND;
+	struct sessions *ss = s->all;
+	/* One who has not said who they are has this socket's allowance alone; no address is it. */
+	uint64_t key = s->user != NULL ? limit_key_user(s->user->user_id) : s->id << 1 | 1;
 
-	if (!s->all->conf->rate_limits)
+	if (!ss->conf->rate_limits || limit_take(ss->frames, key, cost, clock_mono_ms()))
 		return true;
-	s->allowance_s = now;
-	s->allowance = allowance > FRAMES_AT_ONCE ? FRAMES_AT_ONCE : (uint32_t)allowance;
-	if (s->allowance < cost) {
-		session_close(s, CLOSE_too_many_frames);
-		return false;
-	}
-	s->allowance -= cost;
-	return true;
+	session_close(s, CLOSE_too_many_frames);
+	return false;
 }
 
 void session_in_hand(struct session *s, int change)
@@ -492,6 +489,7 @@ struct sessions *sessions_open(struct event_base *base, const struct heritage *h
 	ss->events = events;
 	ss->arg = arg;
 	ss->stats = &h->stats->slots[h->slot];
+	ss->frames = limit_new(FRAMES_PER_S, FRAMES_BURST);
 	ss->n_buckets = 64;
 	ss->by_id = calloc(ss->n_buckets, sizeof(struct session *));
 	ss->loop = ws_loop_new(base, &ws_events, ss->stats, (unsigned)h->conf->ping_interval);
@@ -512,6 +510,7 @@ void sessions_free(struct sessions *ss)
 	ws_loop_flush(ss->loop);
 	ws_loop_free(ss->loop);
 	frame_unref(ss->resync);
+	limit_free(ss->frames);
 	event_free(ss->last_seen_timer);
 	free(ss->gone);
 	free(ss->by_id);

@@ -31,7 +31,6 @@ struct session {
 	struct sync *sync;
 	struct watcher *watcher;
 	uint32_t opened_s;
-	uint32_t allowance, allowance_s; /* frames that may come, and when that was reckoned */
 	uint32_t frames_in, frames_out;
 	uint16_t in_hand;
 	uint8_t state;
@@ -59,6 +58,7 @@ struct sessions {
 	size_t n, n_buckets;
 	uint32_t counter;
 	struct frame *resync;
+	struct limit *frames;
 	struct ended ended[ENDED_KEPT]; /* a ring of the newest */
 	size_t n_ended; /* since the start */
 	bool paused;

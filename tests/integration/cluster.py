@@ -44,9 +44,9 @@ def _unprivileged():
 
 
 class Cluster:
-    def __init__(self, fsync=True):
+    def __init__(self, fsync=True, parent=None):
         self.fsync = fsync
-        self.directory = tempfile.mkdtemp(prefix="parley-pg-")
+        self.directory = tempfile.mkdtemp(prefix="parley-pg-", dir=parent)
         os.chmod(self.directory, 0o755)
         self.data = os.path.join(self.directory, "data")
         self.account = _unprivileged()

@@ -78,8 +78,9 @@ class Parleyd:
     program = "parleyd"
     _databases = 0
 
-    def __init__(self, cluster, **settings):
+    def __init__(self, cluster, environment=None, **settings):
         self.cluster = cluster
+        self.environment = environment or {}  # beside what this process has
         self.directory = tempfile.mkdtemp(prefix="parley-")
         os.chmod(self.directory, 0o755)
         Parleyd._databases += 1
@@ -99,7 +100,6 @@ class Parleyd:
             "log_target": "stderr",
             **settings,
         }
-        self.environment = {}
         self.killed = 0  # children that a test killed
         self.masters_killed = 0
         self.process = None

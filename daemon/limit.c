@@ -1,4 +1,4 @@
-#include "http_limit.h"
+#include "limit.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -12,23 +12,26 @@
 struct bucket {
 	uint64_t key; /* 0: unused */
 	int64_t last_ms;
-	int64_t milli; /* requests left, in thousandths */
+	int64_t milli; /* left, in thousandths */
 };
 
-struct http_limit {
+struct limit {
+	int64_t per_s, burst;
 	struct bucket sets[1 << SETS_LOG2][WAYS];
 };
 
-struct http_limit *http_limit_new(void)
+struct limit *limit_new(unsigned per_s, unsigned burst)
 {
-	struct http_limit *l = calloc(1, sizeof(*l));
+	struct limit *l = calloc(1, sizeof(*l));
 
 	if (l == NULL)
-		log_fatal("out_of_memory for the table of limits");
+		log_fatal("out_of_memory for a table of limits");
+	l->per_s = per_s;
+	l->burst = burst;
 	return l;
 }
 
-void http_limit_free(struct http_limit *l)
+void limit_free(struct limit *l)
 {
 	free(l);
 }
@@ -40,20 +43,23 @@ static uint64_t mix(uint64_t x)
 }
 
 /* Users are even, addresses odd, none is 0. */
-static uint64_t key_of(int64_t user_id, const char *address)
+uint64_t limit_key_user(int64_t user_id)
+{
+	return (uint64_t)user_id << 1;
+}
+
+uint64_t limit_key_address(const char *address)
 {
 	unsigned char bytes[16] = { 0 };
 	uint64_t net;
 
-	if (user_id != 0)
-		return (uint64_t)user_id << 1;
 	if (inet_pton(AF_INET, address, bytes) != 1)
 		inet_pton(AF_INET6, address, bytes);
 	memcpy(&net, bytes, sizeof(net));
 	return net | 1;
 }
 
-static struct bucket *find(struct http_limit *l, uint64_t key, int64_t now_ms)
+static struct bucket *find(struct limit *l, uint64_t key, int64_t now_ms)
 {
 	struct bucket *set = l->sets[mix(key) >> (64 - SETS_LOG2)], *oldest = set;
 
@@ -63,21 +69,21 @@ static struct bucket *find(struct http_limit *l, uint64_t key, int64_t now_ms)
 		if (set[i].key == 0 || (oldest->key != 0 && set[i].last_ms < oldest->last_ms))
 			oldest = &set[i];
 	}
-	*oldest = (struct bucket){ key, now_ms, HTTP_LIMIT_BURST * 1000 };
+	*oldest = (struct bucket){ key, now_ms, l->burst * 1000 };
 	return oldest;
 }
 
-bool http_limit_take(struct http_limit *l, int64_t user_id, const char *address, int64_t now_ms)
+bool limit_take(struct limit *l, uint64_t key, unsigned cost, int64_t now_ms)
 {
-	struct bucket *b = find(l, key_of(user_id, address), now_ms);
+	struct bucket *b = find(l, key, now_ms);
 
 	/* So many thousandths a millisecond. */
-	b->milli += (now_ms - b->last_ms) * HTTP_LIMIT_PER_S;
-	if (b->milli > HTTP_LIMIT_BURST * 1000)
-		b->milli = HTTP_LIMIT_BURST * 1000;
+	b->milli += (now_ms - b->last_ms) * l->per_s;
+	if (b->milli > l->burst * 1000)
+		b->milli = l->burst * 1000;
 	b->last_ms = now_ms;
-	if (b->milli < 1000)
+	if (b->milli < (int64_t)cost * 1000)
 		return false;
-	b->milli -= 1000;
+	b->milli -= (int64_t)cost * 1000;
 	return true;
 }
