@@ -1,0 +1,118 @@
+"""probe: measures how long a message takes from its sender to another socket, in a process of its
+own, so that a test that is busy does not measure itself.
+
+Owns: two sockets, one of each person. Knows nothing of: what goes on beside it.
+
+Sends RATE messages a second whether or not the former ones have come, and notes for each when it
+went and how long it took. `Probe` is the test's side: `percentile` reads off what a stretch of time
+was like.
+"""
+
+import contextlib
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+
+from raw import Raw
+from waiting import DEADLINE_S
+
+RATE = 90  # a second; a socket's allowance is 100
+
+
+class Probe:
+    """Two people talk until stop()."""
+
+    def __init__(self, daemon, sender, receiver):
+        sender.send(receiver.id, "opens the chat")
+        command = [sys.executable, "-B", __file__, str(daemon.port), str(receiver.id)]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.process.stdin.write(f"{sender.token}\n{receiver.token}\n")
+        self.process.stdin.flush()
+        assert self.process.stdout.readline() == "ready\n"
+        self.samples = []
+
+    def stop(self):
+        """Ends it; samples are (monotonic time of the send, seconds until it was pushed)."""
+        self.process.stdin.close()
+        self.samples = json.loads(self.process.stdout.readline())
+        assert self.process.wait(DEADLINE_S) == 0
+        assert all(took is not None for _, took in self.samples), "a message never came"
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+    def during(self, spans):
+        """Sorted times of what was sent within these (from, to)."""
+        return sorted(t for at, t in self.samples if any(a <= at < b for a, b in spans))
+
+
+def percentile(times, share):
+    return times[min(len(times) - 1, int(len(times) * share))]
+
+
+def texts(raw):
+    """The text frames that are here already."""
+    if not raw.read_more():
+        raise ConnectionError("the probe's socket was closed")
+    while True:
+        try:
+            opcode, payload = raw.frame(timeout=0)
+        except AssertionError:
+            return
+        if opcode == 9:
+            raw.send_frame(10, payload)
+        elif opcode == 1:
+            yield json.loads(payload)
+
+
+def be_prompt():
+    """Its own waiting for a core is not what is measured."""
+    with contextlib.suppress(PermissionError):
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+
+
+def run(port, receiver_id):
+    talker, listener = Raw(port), Raw(port)
+    for raw in (talker, listener):
+        raw.upgrade(sys.stdin.readline().strip())
+    for raw in (talker, listener):
+        while json.loads(raw.frame()[1])["type"] != "ready":
+            pass
+    be_prompt()
+    print("ready", flush=True)
+    sent, took = {}, {}
+    due = time.monotonic()
+    ending = None
+    while ending is None or (len(took) < len(sent) and time.monotonic() < ending):
+        now = time.monotonic()
+        if ending is None and now >= due:
+            name = f"probe{len(sent)}"
+            sent[name] = now
+            due += 1 / RATE
+            send = {"type": "send", "id": name, "receiver_id": receiver_id, "content": name}
+            talker.send_frame(1, json.dumps(send).encode())
+        wait = max(0, due - time.monotonic()) if ending is None else 0.1
+        inputs = [talker.socket, listener.socket] + ([sys.stdin] if ending is None else [])
+        ready = select.select(inputs, [], [], wait)[0]
+        if listener.socket in ready:
+            for frame in texts(listener):
+                if frame["type"] == "message":
+                    took.setdefault(frame["content"], time.monotonic() - sent[frame["content"]])
+        if talker.socket in ready:
+            for frame in texts(talker):
+                assert frame["type"] != "error", frame
+        if sys.stdin in ready:
+            ending = time.monotonic() + DEADLINE_S
+    print(json.dumps([[at, took.get(name)] for name, at in sent.items()]), flush=True)
+
+
+if __name__ == "__main__":
+    run(int(sys.argv[1]), int(sys.argv[2]))
