@@ -4,12 +4,15 @@ Owns: the sockets that it opens. Knows nothing of: what the server ought to do w
 """
 
 import contextlib
+import fcntl
+import os
 import select
 import socket
 
 from waiting import DEADLINE_S
 
 BATCH = 100  # opened together, far fewer than the listener's queue holds
+SELECT_MAX = 1024  # descriptors that select(2) can wait for, as psycopg and raw.py do
 
 
 def connect(port, small=False):
@@ -25,6 +28,19 @@ def connect(port, small=False):
     return one
 
 
+def connect_many(port, count, small=False):
+    """So many, with descriptors out of the way of those who need low ones."""
+    return [set_aside(connect(port, small)) for _ in range(count)]
+
+
+def set_aside(one):
+    low = one.detach()
+    aside = socket.socket(fileno=fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, SELECT_MAX))
+    os.close(low)
+    aside.settimeout(DEADLINE_S)
+    return aside
+
+
 def upgrade_head(token):
     return (
         "GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -37,7 +53,7 @@ def open_ready(port, tokens):
     """For each token a WebSocket that has read up to its `ready` and not a byte more."""
     opened = []
     for first in range(0, len(tokens), BATCH):
-        batch = [connect(port, small=True) for _ in tokens[first : first + BATCH]]
+        batch = connect_many(port, len(tokens[first : first + BATCH]), small=True)
         for one, token in zip(batch, tokens[first:]):
             one.sendall(upgrade_head(token))
         for one in batch:
