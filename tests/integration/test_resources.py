@@ -53,7 +53,9 @@ def test_a_worker_without_descriptors_pauses_and_serves_whom_it_has(cluster):
             time.sleep(0.05)
         share = (cpu_s(pid) - before) / (time.monotonic() - start)
         print(f"processor time of a worker without descriptors: {share:.1%}")
-        assert share < 0.25, "it spins"  # one that does needs all of a core
+        # One that spins takes all that it is given; 5 % is given on the busiest of machines, and
+        # ten times what these messages need.
+        assert share < (0.25 if is_sanitized(pid) else 0.05), "it spins"
         assert daemon.log().count("accept_paused") == 1, "said once, not at every try"
 
         # Those that it could not take are served when others go: nobody was turned away.
