@@ -69,7 +69,8 @@ static void history_read(void *arg, enum error error, const store_rows *rows)
 		bool more;
 
 		buf_add_char(&b, '{');
-		more = view_put_messages(&b, rows, h->limit, &h->conv, http_user(h->call));
+		more = view_put_messages(
+			&b, rows, view_page_rows(rows, h->limit), &h->conv, http_user(h->call));
 		buf_add_str(&b, more ? ",\"more\":true}" : ",\"more\":false}");
 		api_reply(h->call, 200, &b);
 	} else {

@@ -17,8 +17,6 @@
 #include "view.h"
 
 #define SYNCS_MAX 4 /* of one socket that wait behind each other */
-/* Of text in one piece, whatever their number: what a client who does not read makes us hold. */
-#define PAGE_BYTES (128u << 10)
 
 enum { AFTER };
 
@@ -95,21 +93,6 @@ static void sync_fail(struct session *s, struct sync *y, enum error error)
 		sync_begin(*session_sync(s));
 }
 
-/* So many of the rows make one piece: at least one. */
-static int64_t page_rows(const store_rows *rows)
-{
-	size_t bytes = 0;
-	int n = 0;
-
-	for (; n < store_n(rows) && n < PROTO_HISTORY_MAX && bytes < PAGE_BYTES; n++) {
-		struct message m;
-
-		store_message_at(rows, n, &m);
-		bytes += m.content.len;
-	}
-	return n;
-}
-
 static void send_removed(struct session *s, const struct sync *y)
 {
 	struct buf b = BUF_EMPTY;
@@ -154,7 +137,7 @@ static void page_read(void *arg, enum error error, const store_rows *rows)
 	}
 	buf_addf(&b, "{\"type\":\"messages\",\"chat_id\":%lld,",
 		(long long)conv_chat_id(&t->conv, session_user_id(s)));
-	n = page_rows(rows);
+	n = view_page_rows(rows, PROTO_HISTORY_MAX);
 	more = view_put_messages(&b, rows, n, &t->conv, session_user_id(s));
 	buf_addf(&b, ",\"read_seq\":%lld,\"more\":%s}", (long long)t->read_seq,
 		more ? "true" : "false");

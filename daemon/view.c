@@ -103,6 +103,20 @@ void view_put_group(struct buf *b, int64_t group_id, const store_rows *rows)
 	buf_add_str(b, "]}");
 }
 
+int64_t view_page_rows(const store_rows *rows, int64_t limit)
+{
+	size_t bytes = 0;
+	int n = 0;
+
+	for (; n < store_n(rows) && n < limit && bytes < VIEW_PAGE_BYTES; n++) {
+		struct message m;
+
+		store_message_at(rows, n, &m);
+		bytes += m.content.len;
+	}
+	return n;
+}
+
 bool view_put_messages(
 	struct buf *b, const store_rows *rows, int64_t limit, const struct conv *c, int64_t viewer)
 {

@@ -18,6 +18,14 @@ void view_put_chat(struct buf *b, const struct chat *c);
 /* A whole group object from the rows of store_group (at least one). */
 void view_put_group(struct buf *b, int64_t group_id, const store_rows *rows);
 
+/* Of text in one page, whatever the number of its messages: what a client who asks and does not read
+ * makes us hold. */
+#define VIEW_PAGE_BYTES (128u << 10)
+
+/* How many of these rows (store_history, store_changes) make a page of at most limit: at least one,
+ * if there are any. */
+int64_t view_page_rows(const store_rows *rows, int64_t limit);
+
 /* "messages":[…] of at most limit rows (store_history, store_changes), as the viewer sees them.
  * Returns whether there were more. */
 bool view_put_messages(
