@@ -32,6 +32,8 @@ STALL_S = 30  # CONN_STALL_S in daemon/conn.h
 REQUEST_S = 30  # HTTP_REQUEST_MS in daemon/http_private.h
 IDLE_S = 60  # HTTP_IDLE_S
 SLOW = 1000  # of each of the two kinds
+UNREAD = 40
+LONG_MESSAGES = 100
 STORM = 200
 FRAMES = 2000
 ATTACKS_PER_S = 10
@@ -225,6 +227,45 @@ def test_clients_that_stop_reading_cost_little_and_are_told(besieged, daemon, pr
         group.close()
     probe.stop()
     undisturbed(probe, quiet[::2], loud[::2], f"{len(deaf)} clients that do not read")
+
+
+def test_answers_that_nobody_reads_are_small(daemon):
+    """A page of history is at most 128 KiB of text and a message more, however many are asked for;
+    what is left out is on the next."""
+    one, other = new_person(daemon), new_person(daemon)
+    one.send(other.id, "opens the chat")
+    ws = one.ws()
+    for number in range(LONG_MESSAGES):
+        name = f"long{number}"
+        ws.send({"type": "send", "id": name, "receiver_id": other.id, "content": "x" * 16000})
+    for _ in range(LONG_MESSAGES):
+        ws.until("ack")
+    before = memory(daemon)
+    request = (
+        f"GET /messages/{other.id}?limit=200 HTTP/1.1\r\nHost: x\r\n"
+        f"Authorization: Bearer {one.token}\r\n\r\n"
+    ).encode()
+    answered = counted(daemon, "http_requests")
+    asking = [crowd.connect(daemon.port, small=True) for _ in range(UNREAD)]
+    for connection in asking:
+        connection.sendall(request)
+    wait_for(lambda: counted(daemon, "http_requests") >= answered + UNREAD)
+    grown = memory(daemon) - before
+    print(f"an answer of history that nobody reads: {grown / UNREAD:.0f} KiB")
+    if not is_sanitized(daemon.workers()[0]["pid"]):
+        assert grown < UNREAD * 2 * (128 + 16)  # the answer, and room that its buffer has left
+    crowd.close_all(asking)
+
+    seen, more = 0, True
+    while more:
+        page = one.get(f"/messages/{other.id}?after={seen}&limit=200").json()
+        assert [m["seq"] for m in page["messages"]] == list(
+            range(seen + 1, seen + 1 + len(page["messages"]))
+        )
+        seen, more = page["messages"][-1]["seq"], page["more"]
+    assert seen == LONG_MESSAGES + 1
+    for person in (one, other):
+        person.close()
 
 
 # --- one who asks too much ---
