@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "json.h"
 #include "log.h"
@@ -85,6 +86,18 @@ static void add_length(struct http_call *call, size_t len)
 	http_add_header(call, "Content-Length", text);
 }
 
+/* Where the answer says close, evhttp would say keep-alive besides to an HTTP/1.0 that asked for it. */
+static void say_one_thing(struct http_call *call)
+{
+	const char *said =
+		evhttp_find_header(evhttp_request_get_output_headers(call->req), "Connection");
+
+	if (said == NULL || strcasecmp(said, "close") != 0)
+		return;
+	while (evhttp_remove_header(evhttp_request_get_input_headers(call->req), "Connection") == 0)
+		;
+}
+
 void http_send(struct http_call *call, int status, struct evbuffer *body)
 {
 	struct http *http = call->http;
@@ -95,6 +108,7 @@ void http_send(struct http_call *call, int status, struct evbuffer *body)
 			STATS_ADD(http->stats, http_5xx, 1);
 		if (http->stopped)
 			http_add_header(call, "Connection", "close");
+		say_one_thing(call);
 		if (call->conn != NULL) {
 			/* evhttp gives none with the answer to a HEAD, and none to HTTP/1.0, whose
 			 * client could not tell a cut answer from a whole one. */

@@ -218,6 +218,7 @@ bool reference_answer(const char *bytes, size_t len, bool no_body, struct refere
 	struct cursor c = { bytes, len };
 	struct line l, name, value, length = { NULL, 0 };
 	struct cursor body;
+	bool keeps;
 
 	*a = (struct reference_answer){ .status = 0 };
 	if (!next_line(&c, &l) || l.len < 13 || strncmp(l.at, "HTTP/1.", 7) != 0 ||
@@ -225,13 +226,13 @@ bool reference_answer(const char *bytes, size_t len, bool no_body, struct refere
 		return false;
 	a->status = (l.at[9] - '0') * 100 + (l.at[10] - '0') * 10 + l.at[11] - '0';
 	a->head = c.at;
-	a->closes = l.at[7] == '0';
+	keeps = l.at[7] != '0';
 	while (next_line(&c, &l) && l.len > 0) {
 		if (l.at[l.len] != '\r' || !split(l, &name, &value))
 			return false;
 		if (equals(name, "Connection")) {
 			a->closes |= has_word(value, "close");
-			a->closes &= !has_word(value, "keep-alive");
+			keeps |= has_word(value, "keep-alive");
 		} else if (equals(name, "Content-Length")) {
 			if (a->has_length)
 				return false;
@@ -245,6 +246,7 @@ bool reference_answer(const char *bytes, size_t len, bool no_body, struct refere
 	}
 	if (l.len != 0)
 		return false;
+	a->closes |= !keeps;
 	a->body = c.at;
 	if (a->status < 200 || a->status == 204 || a->status == 304)
 		no_body = true;
