@@ -45,7 +45,7 @@ static bool is_version(uint64_t bytes)
 static void end_head_line(struct http_head *h)
 {
 	if (!h->started)
-		h->ambiguous |= !is_version(h->version);
+		h->ambiguous |= !is_version(h->newest);
 	if (h->state == LINE_CHUNKED)
 		saw(h, &h->chunked);
 	else if (h->state == LINE_BLANK || h->state == LINE_VALUE)
@@ -159,7 +159,9 @@ static void feed(struct http_head *h, char c)
 	h->ambiguous |= c == '\0' || (h->after_cr && c != '\n');
 	h->after_cr = c == '\r';
 	if (!h->started && c != '\r' && c != '\n')
-		h->version = h->version << 8 | (unsigned char)c;
+		h->newest = h->newest << 8 | (unsigned char)c;
+	if (!h->started && h->bytes == 5)
+		h->no_body = h->newest == UINT64_C(0x4845414420); /* HEAD and a blank */
 	if (c == '\n' && in_head)
 		end_head_line(h);
 	else if (c == '\n')

@@ -19,11 +19,12 @@
 
 /* All 0 before the first byte of a request. */
 struct http_head {
-	uint64_t version; /* the newest eight bytes of the request line */
+	uint64_t newest; /* eight bytes of the request line */
 	uint64_t chunk; /* bytes still to come of it */
 	uint32_t bytes; /* of the head, with its line ends */
 	uint8_t state;
 	uint8_t at; /* in the word that a line is compared with */
+	bool no_body; /* of the answer: this is a HEAD */
 	bool started; /* the request line is over */
 	bool ended; /* the empty line has come */
 	bool whole; /* and a chunked body: what follows is not looked at */

@@ -79,7 +79,7 @@ void http_linger_free_all(struct http *http)
 		linger_free(l);
 }
 
-static void put_answer(struct buf *answer, enum error error, const char *detail)
+static void put_answer(struct buf *answer, enum error error, const char *detail, bool no_body)
 {
 	struct buf body = BUF_EMPTY;
 	int status = error_status(error);
@@ -91,7 +91,8 @@ static void put_answer(struct buf *answer, enum error error, const char *detail)
 		"Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: "
 		"close\r\n\r\n",
 		status, http_reason(status), body.len);
-	buf_add(answer, body.data, body.len);
+	if (!no_body)
+		buf_add(answer, body.data, body.len);
 	buf_fini(&body);
 }
 
@@ -111,7 +112,7 @@ static bool refuse(struct http_conn *c, enum error error, const char *detail)
 	}
 	buf_fini(&rest);
 	STATS_ADD(http->stats, http_requests, 1);
-	put_answer(&answer, error, detail);
+	put_answer(&answer, error, detail, c->head.no_body);
 	/* All earlier answers are out, so there is room for this one; a peer that has closed
 	 * already needs none. */
 	if (send(fd, answer.data, answer.len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)

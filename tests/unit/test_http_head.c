@@ -31,6 +31,8 @@ START_TEST(a_head_ends_with_its_empty_line)
 	ck_assert_uint_eq(h.bytes, strlen(GET "\r\n"));
 	ck_assert(!whole(GET).ended);
 	ck_assert(whole("GET / HTTP/1.1\n\n").ended);
+	ck_assert(whole("HEAD / HTTP/1.1\r\n").no_body);
+	ck_assert(!h.no_body && !whole("HEADS / HTTP/1.1\r\n").no_body);
 	ck_assert(!whole("\r\n").ended);
 }
 END_TEST
