@@ -102,6 +102,7 @@ static bool refuse(struct http_conn *c, enum error error, const char *detail)
 {
 	struct http *http = c->http;
 	struct buf rest = BUF_EMPTY, answer = BUF_EMPTY;
+	bool no_body = c->head.no_body; /* c goes with its evhttp connection */
 	int fd;
 
 	c->taken = true;
@@ -112,7 +113,7 @@ static bool refuse(struct http_conn *c, enum error error, const char *detail)
 	}
 	buf_fini(&rest);
 	STATS_ADD(http->stats, http_requests, 1);
-	put_answer(&answer, error, detail, c->head.no_body);
+	put_answer(&answer, error, detail, no_body);
 	/* All earlier answers are out, so there is room for this one; a peer that has closed
 	 * already needs none. */
 	if (send(fd, answer.data, answer.len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
