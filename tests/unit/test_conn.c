@@ -283,6 +283,26 @@ START_TEST(a_frame_that_goes_out_in_pieces_arrives_whole_and_in_order)
 }
 END_TEST
 
+START_TEST(a_frame_that_takes_many_writes_is_resumed_each_time_where_it_stopped)
+{
+	enum { LEN = 60000 };
+	static char text[LEN];
+	struct buf to = BUF_EMPTY;
+	struct frame *f;
+
+	for (int i = 0; i < LEN; i++)
+		text[i] = (char)(i * 7 / 64);
+	f = frame_raw(text, LEN);
+	conn_send(c, f);
+	frame_unref(f);
+	peer_until(&to, LEN);
+	ck_assert_uint_eq(to.len, LEN);
+	ck_assert_mem_eq(to.data, text, LEN);
+	ck_assert_uint_gt(stats.sends, 3);
+	buf_fini(&to);
+}
+END_TEST
+
 START_TEST(past_the_soft_limit_it_is_congested_and_is_not_read_until_it_has_drained)
 {
 	struct buf to = BUF_EMPTY;
@@ -461,6 +481,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, bytes_that_wait_go_on_when_reading_does_whatever_is_written_meanwhile);
 	tcase_add_test(tc, what_is_queued_goes_out_with_one_call_at_the_end_of_the_pass);
 	tcase_add_test(tc, a_frame_that_goes_out_in_pieces_arrives_whole_and_in_order);
+	tcase_add_test(tc, a_frame_that_takes_many_writes_is_resumed_each_time_where_it_stopped);
 	tcase_add_test(
 		tc, past_the_soft_limit_it_is_congested_and_is_not_read_until_it_has_drained);
 	tcase_add_test(tc, a_timer_comes_at_its_second_or_sooner_and_once);
