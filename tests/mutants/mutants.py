@@ -21,6 +21,7 @@ Owns: build/mutants. Knows nothing of: what the mechanisms are.
 
 import argparse
 import collections
+import contextlib
 import glob
 import os
 import re
@@ -179,7 +180,10 @@ class Bench:
         argv += ["-q", "--junitxml", report]
         argv += [os.path.join(tests, "integration", where) for where in wheres]
         env = {**os.environ, "PARLEY_BUILD": self.build, "PYTHONDONTWRITEBYTECODE": "1"}
-        out, status = run(argv, INTEGRATION_S * len(wheres), cwd=self.build, env=env)
+        try:
+            out, status = run(argv, INTEGRATION_S * len(wheres), cwd=self.build, env=env)
+        finally:
+            self.sweep()
         if status is None:
             raise Stopped("it hangs:\n" + out[-2000:])
         failed = {}
@@ -192,6 +196,14 @@ class Bench:
                 bad = error is not None or case.find("failure") is not None
                 failed[test] = failed.get(test, False) or bad
         return failed, out
+
+
+    def sweep(self):
+        """Ends what runs from this build: without what makes it leave, a daemon stays."""
+        for exe in glob.glob("/proc/[0-9]*/exe"):
+            with contextlib.suppress(OSError):
+                if os.readlink(exe).startswith(self.build + os.sep):
+                    os.kill(int(exe.split(os.sep)[2]), signal.SIGKILL)
 
 
 class Verdicts:
