@@ -71,10 +71,6 @@ static void on_store_state(void *arg, bool ready, bool after_loss)
 	 * it. */
 	if (ready && after_loss)
 		bus_publish(w->bus, &r);
-	/* Of deaths since this worker began it could not ask the database, and one of the dead may
-	 * still be committing. */
-	else if (ready)
-		worker_check(w, true);
 }
 
 static void on_read_moved(

@@ -1,7 +1,7 @@
 """A worker dies while another one is beginning, and its COMMIT lands when that one serves.
 
 The locks that hold PostgreSQL up make sure of the order; without them it is a matter of
-milliseconds. tests/model/recover.pml has the same as NO_SERVE_CHECK.
+milliseconds. tests/model/recover.pml has the same as NO_CHECK_AGAIN.
 """
 
 import concurrent.futures

@@ -8,9 +8,9 @@
  * The subscriber's worker delivers mod head+1, drops what is not newer, reads the database when
  * there is a gap, when it was lapped, and after a death, once the dead worker's session is gone.
  * What comes from the ring while the database is being read is held until the answer is there.
- * A worker may be started at any time: it serves when those dead by then can commit no more. What
- * it is told of deaths before that is lost, since it has no connection to wait with; so it looks
- * once more when it begins to serve. A subscriber who connects is registered for live events
+ * A worker may be started at any time: it serves when those dead by then can commit no more. Of
+ * deaths that it is told of before that it cannot ask, since it has no connection to wait with; so
+ * it asks again until it can. A subscriber who connects is registered for live events
  * first, and then what is in the database is read. Reads are asynchronous: the snapshot is of
  * some moment between question and answer. Who waits for the dead waits for those that the master
  * had reaped when the wait began.
@@ -25,7 +25,7 @@
  *	NO_RECHECK		of the heads after a death
  *	NO_CATCH_UP		after a lap
  *	NO_START_WAIT		a new worker serves without waiting for dead ones' sessions
- *	NO_SERVE_CHECK		a new worker does not look again when it begins to serve
+ *	NO_CHECK_AGAIN		a check that cannot be asked for yet is forgotten
  *	NO_HOLD			what the ring brings while the database is read is dropped
  *	PUBLISH_FIRST		before the COMMIT is answered
  */
@@ -178,8 +178,10 @@ end:	do
 	:: atomic { again && !is_asked -> again = false; CATCH_UP }
 	/* a death */
 	:: atomic { is_told -> is_told = false;
-#ifndef NO_RECHECK
+#ifdef NO_CHECK_AGAIN
 			recheck = serves
+#elif !defined(NO_RECHECK)
+			recheck = true
 #endif
 		}
 #ifdef NO_WAIT
@@ -190,9 +192,6 @@ end:	do
 	:: atomic { is_waiting && ARE_GONE(awaited) ->
 			is_waiting = false; awaited = 0;
 			again = again || is_connected;
-#ifndef NO_SERVE_CHECK
-			recheck = recheck || !serves;
-#endif
 			serves = true }
 	od
 }
