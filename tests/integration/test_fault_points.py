@@ -394,8 +394,9 @@ class Fields:
         if delays:
             print(f"\n{len(delays)} strikes, all delivered after at most {delays[-1]:.2f} s")
         try:
-            for field in left:
-                field.finish()
+            with concurrent.futures.ThreadPoolExecutor(len(HOWS)) as pool:
+                for done in [pool.submit(field.finish) for field in left]:
+                    done.result()
         finally:
             for field in left:
                 field.drop()
