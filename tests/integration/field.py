@@ -168,6 +168,11 @@ class Voice:
         if frame["type"] == "ack" and frame["id"] in self.open:
             del self.open[frame["id"]]
             self.acks[frame["id"]] = frame
+        elif frame["type"] == "error" and frame.get("id") in self.open:
+            if frame["code"] != "unavailable":
+                raise RuntimeError(f"refused: {frame}")
+            time.sleep(frame.get("retry_after_ms", 100) / 1000)
+            self.ws.send(self.open[frame["id"]])
         return frame["type"]
 
     def quiet(self):

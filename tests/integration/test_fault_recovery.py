@@ -20,13 +20,31 @@ LOCK_TOKENS = "select from tokens where user_id = %s for update"
 
 
 @pytest.fixture(scope="module")
-def field(cluster):
-    field = Field(cluster, workers=4, watchers=0)
+def kept():
+    """The field that the last test left in good order."""
+    kept = []
+    yield kept
+    for field in kept:
+        try:
+            field.finish()
+        finally:
+            field.drop()
+
+
+@pytest.fixture
+def field(cluster, kept):
+    field = kept.pop() if kept else Field(cluster, workers=4, watchers=0)
     try:
         yield field
-        field.finish()
-    finally:
+        field.orders.withdraw()
+        for voice in field.voices:
+            voice.settle()
+        wait_for(field.whole, 60)
+        field.check()
+    except BaseException:
         field.drop()
+        raise
+    kept.append(field)
 
 
 @pytest.fixture
@@ -39,12 +57,7 @@ def talk(field):
         voice.settle()
     receiver = field.owner.ws_elsewhere(*(voice.ws for voice in field.voices))
     yield sender, receiver
-    field.orders.withdraw()
     receiver.close()
-    for voice in field.voices:
-        voice.settle()
-    wait_for(field.whole, 60)
-    field.check()
 
 
 def kill_at(field, point, act):
