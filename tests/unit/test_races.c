@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "pg.h"
 #include "rig.h"
+#include "stats.h"
 
 #define DEAD_MOST_MS 2000 /* less than the time after which a dead session is ended */
 
@@ -301,6 +302,34 @@ START_TEST(while_a_dead_worker_may_commit_a_new_one_reads_no_heads)
 }
 END_TEST
 
+static void on_done(void *arg, enum error error, const store_rows *rows)
+{
+	(void)rows;
+	ck_assert_int_eq(error, ERROR_NONE);
+	*(bool *)arg = true;
+}
+
+/* D4: the dead one has the largest incarnation of all that are known; younger ones are waited for by
+ * nobody. */
+START_TEST(the_youngest_worker_is_waited_for_when_it_is_dead)
+{
+	int64_t class = pg_number("select classid::bigint from pg_locks where locktype = "
+				  "'advisory' and objsubid = 2 limit 1"),
+		object = pg_number("select objid::bigint from pg_locks where locktype = "
+				   "'advisory' and objsubid = 2 limit 1");
+	PGconn *dead = hold("select pg_advisory_xact_lock(%d, %lld)", (int)class,
+		(long long)(object & ~INT64_C(0xfffff)) | RIG_SLOTS);
+	bool done = false;
+
+	atomic_store(&rig_heritage(0)->stats->slots[RIG_SLOTS - 1].alive, 0);
+	store_wait_for_the_dead(s, on_done, &done);
+	rig_for(300);
+	ck_assert_msg(!done, "it did not wait");
+	release(dead);
+	rig_until(&done);
+}
+END_TEST
+
 struct token_answer {
 	bool done;
 	enum error error;
@@ -319,13 +348,6 @@ static void token_begin(struct store *of, struct token_answer *to, int64_t user_
 
 	*to = (struct token_answer){ .done = false };
 	store_add_token(of, user_id, (struct text){ "x", 1 }, hash, 100, on_token, to);
-}
-
-static void on_done(void *arg, enum error error, const store_rows *rows)
-{
-	(void)rows;
-	ck_assert_int_eq(error, ERROR_NONE);
-	*(bool *)arg = true;
 }
 
 /* The password was right when it was checked, and is another one by now. */
@@ -472,6 +494,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, one_name_sent_to_two_chats_at_once_is_stored_once);
 	tcase_add_test(tc, a_send_that_cannot_be_stored_holds_up_no_other_and_takes_no_number);
 	tcase_add_test(tc, while_a_dead_worker_may_commit_a_new_one_reads_no_heads);
+	tcase_add_test(tc, the_youngest_worker_is_waited_for_when_it_is_dead);
 	tcase_add_test(tc, a_log_in_that_meets_a_change_of_the_password_gets_no_token);
 	tcase_add_test(tc, no_chat_opens_with_one_who_is_being_deleted);
 	tcase_add_test(tc, nobody_is_added_to_a_group_who_is_being_deleted);
