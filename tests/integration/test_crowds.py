@@ -1,5 +1,5 @@
-"""Crowds: thousands of clients that stop reading, or never finish what they ask. The server's memory
-stays bounded, they are told or sent away, and others do not notice.
+"""Crowds: thousands of clients that stop reading, or never finish what they ask. The server's
+memory stays bounded, they are told or sent away, and others do not notice.
 
 PARLEY_LONG=1 is 5,000 clients that do not read instead of 500.
 """
@@ -273,7 +273,8 @@ def test_answers_that_nobody_reads_are_small(daemon):
 
 def rounds(probe, loud, quiet, count, seconds):
     """Quiet and loud in turn, so that what else goes on in the machine meets both alike. Returns
-    their p99s, each the median over the rounds: one that something else disturbed does not count."""
+    their p99s, each the median over the rounds: one that something else disturbed does not
+    count."""
     spans = {quiet: [], loud: []}
     for _ in range(count):
         for begin in (quiet, loud):
@@ -287,6 +288,10 @@ def rounds(probe, loud, quiet, count, seconds):
         statistics.median(percentile(probe.during([span]), 0.99) for span in spans[kind])
         for kind in (quiet, loud)
     ]
+
+
+def told(quiet, loud):
+    return f"p99 {quiet * 1e3:.1f} ms quiet, {loud * 1e3:.1f} ms loud"
 
 
 class Storm(threading.Thread):
@@ -348,15 +353,15 @@ def test_a_login_storm_does_not_delay_messages(daemon, probe):
     finally:
         os.kill(hasher, signal.SIGCONT)
         storm.stop()
-    print(f"login storm: {dict(storm.answers)}; p99 {quiet * 1e3:.1f} ms quiet, {loud * 1e3:.1f} ms loud")
+    print(f"login storm: {dict(storm.answers)}; {told(quiet, loud)}")
     assert storm.answers["200"] > 0 and set(storm.answers) <= {"200", "503"}
     assert loud < 2 * quiet
     person.close()
 
 
 class Flood(threading.Thread):
-    """One client that sends 2,000 messages at once, ten times a second, and comes back each time that
-    it is sent away."""
+    """One client that sends 2,000 messages at once, ten times a second, and comes back each time
+    that it is sent away."""
 
     def __init__(self, daemon, person):
         super().__init__(daemon=True)
@@ -420,7 +425,7 @@ def test_one_client_that_sends_20000_frames_a_second_is_sent_away(cluster):
         finally:
             flood.stop()
             probe.kill()
-        print(f"flood: {dict(flood.codes)}; p99 {quiet * 1e3:.1f} ms quiet, {loud * 1e3:.1f} ms loud")
+        print(f"flood: {dict(flood.codes)}; {told(quiet, loud)}")
         assert flood.codes[4029] > 0 and set(flood.codes) <= {4029, 429, None}
         assert loud < 2 * quiet
         for one in people:
