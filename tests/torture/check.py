@@ -249,7 +249,7 @@ class Checker:
         self.sends.setdefault(key, self.now)
         self.attempts[key] = self.attempts.get(key, 0) + 1
         conv = self.db.conv(event["u"], event["c"])
-        if conv is not None and event["op"] == "send":
+        if conv is not None and event["op"] == "send" and key not in self.answers:
             self.acked_before.setdefault(key, conv.acked_seq)
         if event["op"] in ("join", "leave"):
             self.moved[key] = (event["c"], event["x"])

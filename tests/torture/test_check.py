@@ -270,6 +270,14 @@ def test_a_later_send_with_a_smaller_seq_is_found(story):
     assert "order" in found(story)
 
 
+def test_a_send_that_is_repeated_after_its_ack_keeps_its_place(story):
+    send, ack = story.event("send", id="a2"), story.event("ack", id="a2")
+    t = story.event("settle")["t"]
+    place = story.place("settle")
+    story.events[place:place] = [{**send, "t": t}, {**ack, "t": t, "dup": True}]
+    assert found(story) == set()
+
+
 def test_a_push_of_what_is_not_in_the_database_is_found(story):
     story.insert(
         story.place("settle"), "push", s=2, k="message", c=GROUP, row=text(77, 9, 11, ANN, "a9")
