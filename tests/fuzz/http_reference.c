@@ -16,7 +16,8 @@ struct line {
 	size_t len; /* without its end */
 };
 
-/* The next line, ended by CRLF or (RFC 9112 2.2) LF alone. False where there is none, or a CR or NUL in it. */
+/* The next line, ended by CRLF or (RFC 9112 2.2) LF alone. False where there is none, or a CR or NUL in
+ * it. */
 static bool next_line(struct cursor *c, struct line *l)
 {
 	const char *end = memchr(c->at, '\n', c->left);

@@ -22,7 +22,7 @@
 #include "stats.h"
 #include "worker.h"
 
-#define QUIET 12 /* passes of the loop in which nothing comes: longer than any chain of events is */
+#define QUIET 6 /* passes of the loop in which nothing comes: twice any chain of events */
 
 struct event_base *lone_base;
 
