@@ -235,7 +235,8 @@ START_TEST(what_the_ring_lost_is_read_from_the_database_after_20_ms)
 	tell(&c, RECORD_NEW, 42);
 	ck_assert_uint_eq(n_frames, 0);
 	rig_until_n(&n_frames, 2);
-	ck_assert_int_ge(clock_mono_ms() - began, 19);
+	/* libevent's clock is the coarse one, which may be a tick of 10 ms behind. */
+	ck_assert_int_ge(clock_mono_ms() - began, 9);
 	ck_frame(0, bob, "\"lost\"");
 	ck_frame(1, bob, "\"seen\"");
 	/* The record's own origin is kept, so that its sender is not told of it. */
