@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "fuzz.h"
 #include "listen.h"
 #include "log.h"
@@ -127,7 +128,7 @@ void lone_start(const char *settings)
 	MUST(heritage.ring != NULL && heritage.stats != NULL && heritage.presence != NULL);
 	atomic_store(&heritage.stats->slots[0].alive, 1);
 	atomic_store(&heritage.stats->slots[0].incarnation, 1);
-	presence_begin(heritage.presence, 0);
+	presence_begin(heritage.presence, 0, clock_mono_ms());
 	sem_init(&started, 0, 0);
 	MUST(pthread_create(&thread, NULL, live, NULL) == 0);
 	sem_wait(&started);

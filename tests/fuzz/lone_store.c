@@ -111,7 +111,10 @@ void __wrap_store_authenticate(struct store *s, const uint8_t *hash, store_token
 		if (memcmp(digest, hash, sizeof(digest)) == 0)
 			a->error = i < 2 ? ERROR_NONE : ERROR_unavailable;
 		if (a->error == ERROR_NONE && a->token.user_id == 0)
-			a->token = (struct token){ 70 + i, 1 + i, clock_wall_ms() + 86400000 };
+			a->token = (struct token){ .token_id = 70 + i,
+				.user_id = 1 + i,
+				.expires_ms = clock_wall_ms() + 86400000,
+				.ends_ms = clock_mono_ms() + 86400000 };
 	}
 }
 
@@ -126,7 +129,10 @@ static void give_load(struct answer *a)
 	struct head heads[2];
 
 	for (int i = 0; i < 2; i++)
-		heads[i] = (struct head){ a->user_id, conv_at(i), last_seq[i], last_mod[i], 0 };
+		heads[i] = (struct head){ .user_id = a->user_id,
+			.conv = conv_at(i),
+			.seq = last_seq[i],
+			.mod = last_mod[i] };
 	a->cb.load(a->arg, ERROR_NONE, heads, 2);
 }
 

@@ -3,6 +3,7 @@ minutes."""
 
 import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -15,13 +16,18 @@ LIMIT_S = 240
 def test_a_short_torture_breaks_no_promise(tmp_path):
     """Seed and figures are in the output; the ledger stays in the build directory of `make
     torture` only."""
-    run = subprocess.run(
+    with subprocess.Popen(
         [sys.executable, "-B", TORTURE, "--seconds", str(SECONDS), "--seed", str(SEED)]
         + ["--directory", str(tmp_path)],
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        timeout=LIMIT_S,
-    )
-    verdict = re.search(r"(\d+) passed, (\d+) failed\n$", run.stdout)
-    assert run.returncode == 0 and verdict, run.stdout[-20000:] + run.stderr[-4000:]
+    ) as run:
+        try:
+            printed, _ = run.communicate(timeout=LIMIT_S)
+        except subprocess.TimeoutExpired:
+            run.send_signal(signal.SIGINT)  # it ends its daemon and its PostgreSQL
+            printed, _ = run.communicate(timeout=60)
+    verdict = re.search(r"(\d+) passed, (\d+) failed\n$", printed)
+    assert run.returncode == 0 and verdict, printed[-20000:]
     assert int(verdict[1]) > 0 and verdict[2] == "0"

@@ -92,9 +92,9 @@ class Faults(threading.Thread):
                 self._kill(worker["pid"])
 
     def _kill(self, pid):
-        self.daemon.killed += 1
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+            self.daemon.killed += 1
 
     def stop_worker(self):
         """Goes on by itself; meanwhile other things happen."""

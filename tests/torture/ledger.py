@@ -28,7 +28,7 @@ Every line has `t`, seconds of the monotonic clock, and `e`, the kind of event:
   lag       s                           the clients' own loop was late by so many seconds
   settle                                no more faults, nothing more is written
   end
-  complaint text                        of the daemon's log
+  complaint text                        of the daemon's log, or of a client who was not served
 
 c is a chat_id as the user of the event sees it.
 """

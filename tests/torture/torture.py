@@ -17,6 +17,7 @@ import json
 import logging
 import os
 import random
+import re
 import secrets
 import sys
 import time
@@ -29,7 +30,7 @@ import check  # noqa: E402
 from cluster import Cluster  # noqa: E402
 from faults import Faults  # noqa: E402
 from ledger import Ledger  # noqa: E402
-from parleyd import Parleyd, build_dir  # noqa: E402
+from parleyd import DIED, Parleyd, build_dir  # noqa: E402
 from person import Person  # noqa: E402
 
 N_PEOPLE = 80
@@ -253,6 +254,8 @@ async def settle(world, faults):
     deadline = time.monotonic() + DOUBT_S
     while world.in_doubt and time.monotonic() < deadline:
         await asyncio.sleep(0.05)
+    for name in world.in_doubt:
+        world.ledger.note("complaint", text=f"{name} was not answered within {DOUBT_S} s")
     world.forget_vanished()
     if faults.broken is None:
         await asyncio.to_thread(faults.kill_worker)
@@ -262,6 +265,9 @@ async def settle(world, faults):
             device.cut()
     world.ledger.note("settle")
     await asyncio.sleep(SETTLE_S)
+    for device in world.devices():
+        if device.ws is None and not device.stopping:
+            world.ledger.note("complaint", text=f"{device.name} has no socket after {SETTLE_S} s")
 
 
 def dump(daemon, path):
@@ -303,7 +309,10 @@ def run(seed, seconds, directory):
         finally:
             with open(os.path.join(directory, "parleyd.log"), "w", encoding="utf-8") as log:
                 log.write(daemon.log())
-        for text in daemon.complaints():
+        # Whoever did not die of our kills died of something else.
+        died = [line for line in daemon.log().splitlines() if DIED.search(line)]
+        crashes = [line for line in died if not re.search(r" signal=9\b", line)]
+        for text in daemon.complaints() + crashes:
             ledger.note("complaint", text=text)
     return paths
 
