@@ -36,6 +36,13 @@ struct bus {
 	uint8_t *buf;
 };
 
+/* A stray write, or our own error: what it told is lost, as in a lap. */
+static void record_refused(struct bus *b, size_t len)
+{
+	log_error("ring record refused len=%zu", len);
+	b->events->lapped(b->arg);
+}
+
 /* What has come, at most one bite; more is the next pass's. */
 static void bus_read(struct bus *b)
 {
@@ -51,7 +58,7 @@ static void bus_read(struct bus *b)
 			if (record_decode(&r, b->buf, len))
 				b->events->record(b->arg, &r);
 			else
-				log_error("ring record refused len=%zu", len);
+				record_refused(b, len);
 			break;
 		case RING_LAPPED:
 			STATS_ADD(b->stats, ring_laps, 1);

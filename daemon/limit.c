@@ -48,6 +48,12 @@ uint64_t limit_key_user(int64_t user_id)
 	return (uint64_t)user_id << 1;
 }
 
+/* A user's id does not reach so far. */
+uint64_t limit_key_socket(uint64_t id)
+{
+	return id << 1 | UINT64_C(1) << 63;
+}
+
 uint64_t limit_key_address(const char *address)
 {
 	unsigned char bytes[16] = { 0 };

@@ -17,6 +17,8 @@ void limit_free(struct limit *l);
 
 /* Whose bucket. Of different kinds no two are the same. */
 uint64_t limit_key_user(int64_t user_id);
+/* A socket whose user is not known yet; id: any but 0. */
+uint64_t limit_key_socket(uint64_t id);
 /* Numeric; of IPv6 the upper half, all that a network leaves to its user. */
 uint64_t limit_key_address(const char *address);
 

@@ -11,7 +11,8 @@
 #include "log.h"
 #include "room_private.h"
 
-#define CHECK_RETRY_MS 500 /* until a check that failed begins again */
+#define CHECK_RETRY_MS 500 /* until a check that failed begins again; then doubled */
+#define CHECK_RETRY_MAX_MS 8000
 #define STRAYS_MAX \
 	8192 /* records kept while loads are under way; beyond it the check comes again */
 
@@ -81,13 +82,10 @@ struct room *rooms_make(struct rooms *rs, const struct conv *c, int64_t head, in
 	return r;
 }
 
-bool room_drop_if_empty(struct room *r)
+static void room_free(struct room *r)
 {
 	struct rooms *rs = r->rooms;
 
-	/* One that waits for the database is looked at again when the answer is there. */
-	if (r->n_members > 0 || r->state == ROOM_OPENING)
-		return false;
 	*room_bucket(rs, r->conv.id) = r->next;
 	rs->n_rooms--;
 	room_forget_held(r);
@@ -95,6 +93,15 @@ bool room_drop_if_empty(struct room *r)
 		event_free(r->timer);
 	free(r->members);
 	free(r);
+}
+
+bool room_drop_if_empty(struct room *r)
+{
+	/* One that waits, for a record or for the database, may have somebody's join before it: it is
+	 * looked at again when that is over. */
+	if (r->n_members > 0 || r->state != ROOM_LIVE)
+		return false;
+	room_free(r);
 	return true;
 }
 
@@ -528,6 +535,29 @@ static void check_later(struct rooms *rs, bool wait_for_the_dead)
 	rs->check_again_waits |= wait_for_the_dead;
 }
 
+/* Whatever asked for it still holds. The longer it fails, the less often it is tried: it may be
+ * what keeps the database busy. */
+static void check_failed(const struct check *c)
+{
+	struct rooms *rs = c->rooms;
+	unsigned ms = rs->check_retry_ms;
+
+	if (ms == CHECK_RETRY_MS)
+		log_warn("check failed: it is made again until the database answers");
+	check_later(rs, c->waits);
+	event_add(rs->check_retry, &(const struct timeval){ ms / 1000, ms % 1000 * 1000 });
+	rs->check_retry_ms = ms * 2 < CHECK_RETRY_MAX_MS ? ms * 2 : CHECK_RETRY_MAX_MS;
+}
+
+static void check_succeeded(struct rooms *rs)
+{
+	if (rs->check_retry_ms != CHECK_RETRY_MS)
+		log_info("check done");
+	rs->check_retry_ms = CHECK_RETRY_MS;
+	if (rs->check_again)
+		check_next(rs);
+}
+
 static void check_step_done(struct check *c)
 {
 	struct rooms *rs = c->rooms;
@@ -536,13 +566,10 @@ static void check_step_done(struct check *c)
 		return;
 	FAULT("check.done");
 	rs->check = NULL;
-	if (c->failed) {
-		/* Whatever asked for it still holds. */
-		check_later(rs, c->waits);
-		event_add(rs->check_retry, &(const struct timeval){ 0, CHECK_RETRY_MS * 1000 });
-	} else if (rs->check_again) {
-		check_next(rs);
-	}
+	if (c->failed)
+		check_failed(c);
+	else
+		check_succeeded(rs);
 	free(c);
 }
 
@@ -640,6 +667,7 @@ struct rooms *rooms_open(struct event_base *base, struct store *store,
 	rs->users = must_calloc(rs->n_user_buckets, sizeof(struct room_user *));
 	rs->typing = typing_open(base, typing_shown, rs);
 	rs->check_retry = evtimer_new(base, check_retry, rs);
+	rs->check_retry_ms = CHECK_RETRY_MS;
 	if (rs->check_retry == NULL)
 		log_fatal("cannot make the timer of the check");
 	return rs;
@@ -651,6 +679,9 @@ void rooms_close(struct rooms *rs)
 	departures_clear(rs);
 	typing_close(rs->typing);
 	event_free(rs->check_retry);
+	for (size_t i = 0; i < rs->n_room_buckets; i++)
+		while (rs->by_id[i] != NULL)
+			room_free(rs->by_id[i]);
 	buf_fini(&rs->scratch);
 	free(rs->by_id);
 	free(rs->users);

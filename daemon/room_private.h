@@ -72,6 +72,7 @@ struct rooms {
 	struct departure *departures;
 	struct check *check;
 	struct event *check_retry;
+	unsigned check_retry_ms;
 	bool check_again, check_again_waits;
 	struct buf scratch;
 };

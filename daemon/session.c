@@ -402,7 +402,7 @@ bool session_pay(struct session *s, unsigned cost)
 {
 	struct sessions *ss = s->all;
 	/* One who has not said who they are has this socket's allowance alone; no address is it. */
-	uint64_t key = s->user != NULL ? limit_key_user(s->user->user_id) : s->id << 1 | 1;
+	uint64_t key = s->user != NULL ? limit_key_user(s->user->user_id) : limit_key_socket(s->id);
 
 	if (!ss->conf->rate_limits || limit_take(ss->frames, key, cost, clock_mono_ms()))
 		return true;

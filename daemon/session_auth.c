@@ -29,6 +29,12 @@ static const struct ended *ended_since(
 	return NULL;
 }
 
+/* So many tokens have ended since this one was asked for that not all are known any more. */
+static bool forgot_ends(const struct session *s)
+{
+	return s->ended_seen != 0 && s->all->n_ended - s->ended_seen > ENDED_KEPT;
+}
+
 static void session_put_ready(struct session *s)
 {
 	struct buf b = BUF_EMPTY;
@@ -122,7 +128,7 @@ void session_begin(struct session *s, const struct token *t)
 		session_close(s, CLOSE_token_ended);
 		return;
 	}
-	if (e != NULL) {
+	if (e != NULL || forgot_ends(s)) {
 		session_check_again(s, t);
 		return;
 	}

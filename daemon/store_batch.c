@@ -134,7 +134,7 @@ static void tokens_answered(void *arg, PGresult *r)
 {
 	struct lane *l = arg;
 	struct token found[LANE_BATCH_MAX] = { { .token_id = 0 } };
-	int64_t now_ms = clock_mono_ms();
+	int64_t asked_ms = l->store->tokens_asked_ms;
 	enum error error = store_verdict(&tokens_statement, r);
 	size_t n = 0;
 
@@ -143,7 +143,7 @@ static void tokens_answered(void *arg, PGresult *r)
 
 		if (i >= 0 && i < LANE_BATCH_MAX)
 			found[i] = (struct token){ db_i64(r, row, 1), db_i64(r, row, 2),
-				db_time_ms(r, row, 3), now_ms + db_i64(r, row, 4) };
+				db_time_ms(r, row, 3), asked_ms + db_i64(r, row, 4) };
 	}
 	while (l->batch != NULL) {
 		struct token_item *item = token_of(l->batch);
@@ -164,6 +164,7 @@ static bool tokens_ask(struct lane *l)
 {
 	struct db_args args = DB_ARGS_EMPTY;
 
+	l->store->tokens_asked_ms = clock_mono_ms();
 	db_arg_array(&args, DB_BYTEA, l->n_batch);
 	for (struct lane_item *i = l->batch; i != NULL; i = i->next)
 		db_element_bytes(&args, token_of(i)->hash, STORE_HASH_SIZE);

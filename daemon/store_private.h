@@ -51,6 +51,7 @@ struct store {
 	unsigned post_tries; /* of the batch in flight */
 	size_t posts_alone; /* sends that go one by one, after a batch failed again and again */
 	struct lane posts, reads, tokens, loads;
+	int64_t tokens_asked_ms; /* clock_mono_ms, of the batch in flight */
 };
 
 void lane_init(struct lane *l, struct store *s, bool (*ask)(struct lane *),

@@ -46,9 +46,9 @@ struct worker {
 
 /* From the database. */
 
-static void worker_check(struct worker *w, bool wait_for_the_dead)
+static void worker_check(struct worker *w)
 {
-	rooms_check(w->rooms, wait_for_the_dead);
+	rooms_check(w->rooms, true);
 	watch_look_all(w->watch);
 }
 
@@ -102,7 +102,7 @@ static void on_record(void *arg, const struct record *r)
 		sessions_token_ended(w->sessions, r->token_id, r->user_id);
 		break;
 	case RECORD_CHECK:
-		worker_check(w, true);
+		worker_check(w);
 		break;
 	default:
 		rooms_apply(w->rooms, r);
@@ -110,9 +110,11 @@ static void on_record(void *arg, const struct record *r)
 	}
 }
 
+/* Nobody need have died, but behind that question, on the connection for reading, all have answered
+ * that were asked before the lap: a token that was good then is known here by now. */
 static void on_lapped(void *arg)
 {
-	worker_check(arg, false);
+	worker_check(arg);
 }
 
 /* From rooms and watched users to sockets. */
@@ -325,7 +327,7 @@ static void on_signal(evutil_socket_t signal, short what, void *arg)
 		break;
 	case SIGUSR1:
 		bus_poke(w->bus);
-		worker_check(w, true);
+		worker_check(w);
 		break;
 	default:
 		worker_stop(w, "signal");

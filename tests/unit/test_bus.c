@@ -265,12 +265,13 @@ START_TEST(what_a_publisher_left_who_was_stopped_before_it_woke_anybody_is_seen_
 	if (child == 0) {
 		const struct record r = { .type = RECORD_CHANGE,
 			.event = RECORD_NEW,
+			.conv = { .kind = CONV_GROUP },
 			.user_id = 2,
-			.message = { .content = { "\2\2", 2 } } };
+			.message = { .kind = MESSAGE_TEXT, .content = { "\2\2", 2 } } };
 		uint8_t fixed[RECORD_FIXED_SIZE];
 		struct iovec iov[RECORD_IOV];
 
-		setenv("PARLEY_FAULT", "publish.fenced:stop", 1);
+		fault_give("publish.fenced", "stop", 1);
 		record_encode(&r, fixed, iov);
 		ring_publish(rig_heritage(1)->ring, iov, RECORD_IOV);
 		_exit(0);
