@@ -4,8 +4,9 @@
  * Owns: nothing. Knows nothing of: what is secret.
  *
  * A password or a token passes through many hands on its way from the socket to its hash, and most
- * of them are libraries'. What they free is overwritten here, so that no secret outlives its
- * request in this process: not in a core, not for whoever finds a way to read freed memory.
+ * of them are libraries'. What they free is overwritten here, so that hardly a secret outlives its
+ * request in this process: not in a core, not for whoever finds a way to read freed memory. Not
+ * covered: a first frame that comes in pieces, whose parts lie in buffers of our own.
  */
 #ifndef PARLEY_SECRET_H
 #define PARLEY_SECRET_H
@@ -17,7 +18,8 @@ void secret_wipe(void *bytes, size_t len);
 
 /*
  * For a library that can be told how to allocate (event_set_mem_functions): with malloc(3), these
- * are free(3) and realloc(3), but what is given back is overwritten, all of it. memory may be NULL,
+ * are free(3) and realloc(3), but what is given back is overwritten, all of it, and a smaller size
+ * than there is changes nothing. memory may be NULL,
  * and may come from plain malloc, calloc or realloc. secret_realloc returns NULL, and leaves memory
  * as it was, where there is none left.
  */

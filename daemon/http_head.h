@@ -7,8 +7,8 @@
  * evhttp shows a request when all of it is there. Where two headers disagree on where that is (RFC
  * 9112 6.3), or a transfer encoding is not ours, it waits by its own reading of them, and the peer
  * for an answer. And it takes lines that another server reads otherwise, or refuses: with a NUL or a
- * CR in them, a version like "HTTP/01.257", a chunk's size like "0x5" or "5 5", a chunk that is longer than its size says. So they are
- * found here.
+ * CR in them, a version like "HTTP/01.257", a chunk's size like "0x5" or "5 5", a chunk that is
+ * longer than its size says. So they are found here.
  */
 #ifndef PARLEY_HTTP_HEAD_H
 #define PARLEY_HTTP_HEAD_H

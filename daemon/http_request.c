@@ -97,7 +97,7 @@ static const char *head_problem(const struct http_call *call)
 					strlen(http_header(call, "Content-Length")))))
 		return "A HEAD has no body.";
 	if (call->conn->head.ambiguous || !call->conn->head.whole)
-		return "There is a control byte in the head, or a chunk is broken.";
+		return "The head or a chunk of the request is not well-formed.";
 	return NULL;
 }
 

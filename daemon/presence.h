@@ -75,7 +75,8 @@ enum presence_level presence_look(
 
 /*
  * The users whom the slot's former incarnation left with sockets: each called back once, for its
- * successor to write their last_seen and to announce them when their grace is over. cb must not
+ * successor to write their last_seen and to announce them when their grace is over. If that one
+ * dies before it has, the one after it is not told of them. cb must not
  * call presence_begin or presence_end.
  */
 void presence_each_orphan(

@@ -19,7 +19,7 @@ import time
 from raw import Raw
 from waiting import DEADLINE_S
 
-RATE = 90  # a second; a socket's allowance is 100
+RATE = 90  # a second; a user's allowance is 100
 
 
 class Probe:
