@@ -57,7 +57,7 @@ def bound(since, seconds=DELIVERED_S):
     """Until when what is due so many seconds after `since` may take on this machine."""
     if not lateness.is_alive():
         lateness.start()
-    return since + seconds + HANDS * lateness.worst(since)
+    return since + seconds + min(HANDS * lateness.worst(since), 3 * seconds)
 
 
 class Orders:

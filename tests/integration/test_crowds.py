@@ -204,7 +204,8 @@ def test_clients_that_stop_reading_cost_little_and_are_told(besieged, daemon, pr
 
     # Half of them read again, in time for the word to sync; the others are closed after 30 s.
     told, closed = crowd.read_away(deaf[::2], b'{"type":"resync"}')
-    assert (told if not LONG else told + closed) == len(deaf[::2])
+    assert told + closed == len(deaf[::2])
+    assert told > 0.9 * len(deaf[::2]) if LONG else closed == 0  # reading from 2,500 takes its time
     crowd.close_all(deaf[::2])
     late = len(deaf) - told
 
