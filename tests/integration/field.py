@@ -338,9 +338,6 @@ class Field:
         for i, voice in enumerate(self.voices):
             voice.get_ready(*self.voices[:i])
 
-    def pid_of(self, slot):
-        return {worker["slot"]: worker["pid"] for worker in self.daemon.workers()}[slot]
-
     def kill(self, pid):
         self.stopped.discard(pid)
         self.daemon.killed += 1

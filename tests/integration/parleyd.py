@@ -179,7 +179,7 @@ class Parleyd:
 
     def kill_worker(self, slot, sig=signal.SIGKILL):
         """Kills the worker in this slot; returns the pid that it had."""
-        pid = {worker["slot"]: worker["pid"] for worker in self.workers()}[slot]
+        pid = self.pid_of(slot)
         self.killed += 1
         os.kill(pid, sig)
         return pid
@@ -212,6 +212,14 @@ class Parleyd:
 
     def workers(self):
         return self.status()["workers"]
+
+    def pid_of(self, slot):
+        """Of the worker in this slot, which may have to be started anew first."""
+
+        def pid():
+            return {worker["slot"]: worker["pid"] for worker in self.workers()}[slot]
+
+        return wait_for(pid, what=f"there is no worker in slot {slot}:\n", tell=self.log)
 
     def log(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as file:

@@ -137,7 +137,7 @@ def gap(field):
 
 
 def death(field):
-    pid = field.pid_of(field.voices[0].ws.slot)
+    pid = field.daemon.pid_of(field.voices[0].ws.slot)
     yield
     field.voices[0].say()
     field.kill(pid)
@@ -177,7 +177,7 @@ def lapped(field):
     """One who did not read for long."""
     watcher = field.watchers[0]
     voice = next(v for v in field.voices if v.ws.slot != watcher.ws.slot)
-    pid = field.pid_of(watcher.ws.slot)
+    pid = field.daemon.pid_of(watcher.ws.slot)
     field.stop(pid)
     voice.say()
     for _ in range(FLOOD):

@@ -95,7 +95,7 @@ def held(field, act, query, *args):
         act()
         wait_for(lambda: waiting_for_locks(field) - before, what="nobody waits for the lock")
         (slot,) = waiting_for_locks(field) - before
-        field.kill(field.pid_of(slot))
+        field.kill(field.daemon.pid_of(slot))
         yield slot
 
 
@@ -218,7 +218,7 @@ def test_who_dies_while_another_death_is_looked_into_is_waited_for_as_well(field
         sender = next(voice for voice in field.voices if voice.ws.slot != second)
         with held(field, sender.say, LOCK_GROUP, field.group) as first:
             wait_for(lambda: looked_into(field), what="nobody looks into the first death")
-            field.kill(field.pid_of(second))
+            field.kill(field.daemon.pid_of(second))
             time.sleep(HELD_S)
         wait_for(lambda: name_is_stored(field, next(iter(sender.open))))
         time.sleep(HELD_S)

@@ -20,7 +20,7 @@ def lapped(daemon, person):
 
     @contextlib.contextmanager
     def block(ws):
-        pid = {worker["slot"]: worker["pid"] for worker in daemon.workers()}[ws.slot]
+        pid = daemon.pid_of(ws.slot)
         laps = lap_count(daemon, ws.slot)
         other = talker.ws_elsewhere(ws)
         os.kill(pid, signal.SIGSTOP)

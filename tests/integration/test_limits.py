@@ -183,7 +183,7 @@ def test_a_sync_that_nobody_reads_costs_little_and_goes_on_when_they_do(unlimite
     slot = slot_of(deaf)
     while awake.slot != slot:
         awake = listener.ws()
-    pid = {worker["slot"]: worker["pid"] for worker in unlimited.workers()}[awake.slot]
+    pid = unlimited.pid_of(awake.slot)
     before = resident_kib(pid)
     sync = {"type": "sync", "after": {str(talker.id): 0}}
     deaf.send_frame(1, json.dumps(sync).encode())

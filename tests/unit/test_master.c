@@ -296,9 +296,13 @@ static int log_count(const char *what)
 	return n;
 }
 
+/* Of the worker that is there, or is about to be. */
 static pid_t worker_pid(unsigned slot)
 {
-	return (pid_t)stats_open(status_path)->slots[slot].pid;
+	const struct stats *stats = stats_open(status_path);
+
+	WAIT_FOR(stats->slots[slot].pid > 0);
+	return (pid_t)stats->slots[slot].pid;
 }
 
 /* --- tests --- */
@@ -306,6 +310,7 @@ static pid_t worker_pid(unsigned slot)
 START_TEST(it_starts_everything_and_leaves_nothing_behind)
 {
 	const struct stats *stats;
+	pid_t pids[WORKERS];
 
 	daemon_start();
 	stats = stats_open(status_path);
@@ -318,6 +323,7 @@ START_TEST(it_starts_everything_and_leaves_nothing_behind)
 	for (int i = 0; i < WORKERS; i++) {
 		ck_assert_uint_eq(stats->slots[i].alive, 1);
 		WAIT_FOR(stats->slots[i].pid > 0);
+		pids[i] = (pid_t)stats->slots[i].pid;
 		ck_assert_uint_eq(stats->slots[i].incarnation, board->workers[i].incarnation);
 		ck_assert_int_eq(board->workers[i].sockets, 1 + 1); /* listener, hasher's pair */
 	}
@@ -327,7 +333,8 @@ START_TEST(it_starts_everything_and_leaves_nothing_behind)
 	ck_assert_int_ne(access(status_path, F_OK), 0);
 	for (int i = 0; i < WORKERS; i++) {
 		ck_assert_uint_eq(stats->slots[i].alive, 0);
-		ck_assert_int_ne(kill((pid_t)stats->slots[i].pid, 0), 0);
+		ck_assert_uint_eq(stats->slots[i].pid, 0);
+		ck_assert_int_ne(kill(pids[i], 0), 0);
 	}
 	ck_assert_int_eq(board->migrations, 1);
 	ck_assert_int_eq(log_count("_died"), 0);
@@ -548,7 +555,6 @@ START_TEST(what_a_terminal_sends_to_all_stops_the_workers_in_good_order)
 	daemon_start();
 	pid = master_pid;
 	for (unsigned i = 0; i < WORKERS; i++) {
-		WAIT_FOR(worker_pid(i) > 0);
 		ck_assert_int_eq(kill(worker_pid(i), SIGINT), 0);
 	}
 	usleep(100000);
