@@ -35,6 +35,7 @@ SLOW = 1000  # of each of the two kinds
 UNREAD = 40
 LONG_MESSAGES = 100
 STORM = 200
+TURN_S = 0.01  # of a processor that somebody else has just then: the scheduler's, not ours
 FRAMES = 2000
 ATTACKS_PER_S = 10
 PASSWORD = "a long enough one"
@@ -68,7 +69,7 @@ def undisturbed(probe, quiet, loud, what):
     that a crowd keeps busy or blocks, which costs tens of milliseconds at least."""
     before, beside = (percentile(probe.during([span]), 0.9) for span in (quiet, loud))
     print(f"{what}: p90 of a delivery {before * 1e3:.1f} ms before, {beside * 1e3:.1f} ms beside")
-    assert beside < 2 * before + 0.01, what
+    assert beside < 2 * before + TURN_S, what
 
 
 # --- 2,000 connections that are slow to ask ---
@@ -356,7 +357,7 @@ def test_a_login_storm_does_not_delay_messages(daemon, probe):
         storm.stop()
     print(f"login storm: {dict(storm.answers)}; {told(quiet, loud)}")
     assert storm.answers["200"] > 0 and set(storm.answers) <= {"200", "503"}
-    assert loud < 2 * quiet
+    assert loud < 2 * quiet + TURN_S
     person.close()
 
 
@@ -428,7 +429,7 @@ def test_one_client_that_sends_20000_frames_a_second_is_sent_away(cluster):
             probe.kill()
         print(f"flood: {dict(flood.codes)}; {told(quiet, loud)}")
         assert flood.codes[4029] > 0 and set(flood.codes) <= {4029, 429, None}
-        assert loud < 2 * quiet
+        assert loud < 2 * quiet + TURN_S
         for one in people:
             one.close()
 
