@@ -13,7 +13,7 @@ test that must fail, and then takes the mechanism out:
 
 In a copy of the tree (build/mutants) the tests that are named are run once as things are: they must
 pass. Then one patch at a time is applied, what depends on it is built, its test is run and must
-fail: by a failure of its own. A build that breaks, a test that hangs or that cannot begin is no
+fail: by a failure of its own. A build that breaks, a program that hangs or that cannot begin is no
 proof. One line a mutant; the last is "N passed, N failed".
 
 Owns: build/mutants. Knows nothing of: what the mechanisms are.
