@@ -15,6 +15,8 @@ import signal
 import threading
 import time
 
+from waiting import wait_for
+
 TICK_S = (1.4, 2.6)
 TICKS_TO_QUIET = 8
 QUIET_S = 5
@@ -78,7 +80,12 @@ class Faults(threading.Thread):
         self.ledger.note("mended", n=number)
 
     def _workers(self):
-        return [worker for worker in self.daemon.workers() if worker["pid"]]
+        """Those that live: after many kills all may be waiting for their turn to be started."""
+
+        def living():
+            return [worker for worker in self.daemon.workers() if worker["pid"]]
+
+        return wait_for(living, 30, "no worker is started any more:\n", self.daemon.log)
 
     def kill_worker(self):
         worker = self.rng.choice(self._workers())
