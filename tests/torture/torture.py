@@ -19,6 +19,7 @@ import os
 import random
 import re
 import secrets
+import signal
 import sys
 import time
 
@@ -326,6 +327,8 @@ def main():
     options = options.parse_args()
     seconds = options.seconds or options.minutes * 60
     seed = options.seed or str(secrets.randbelow(10**9))
+    # So that whoever ends us finds neither a daemon nor a database left behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("torture: terminated"))
     # It warns of each write to a socket that has broken, which is what most sockets do here.
     logging.getLogger("asyncio").setLevel(logging.ERROR)
     print(f"torture: {N_SOCKETS} sockets, {seconds:.0f} s, seed {seed}", flush=True)
