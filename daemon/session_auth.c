@@ -12,6 +12,13 @@
 #include "log.h"
 #include "session_private.h"
 
+/* Of one token (user_id is 0), or of all of a user's but one. */
+static bool is_end_of(const struct ended *e, int64_t token_id, int64_t user_id)
+{
+	return e->user_id == 0 ? e->token_id == token_id
+			       : e->user_id == user_id && e->token_id != token_id;
+}
+
 /* The end among those noted from the first-th on that may be this token's; NULL where there is
  * none. */
 static const struct ended *ended_since(
@@ -22,8 +29,7 @@ static const struct ended *ended_since(
 	for (; first < ss->n_ended; first++) {
 		const struct ended *e = &ss->ended[first % ENDED_KEPT];
 
-		if (e->user_id == 0 ? e->token_id == t->token_id
-				    : e->user_id == t->user_id && e->token_id != t->token_id)
+		if (is_end_of(e, t->token_id, t->user_id))
 			return e;
 	}
 	return NULL;
@@ -177,27 +183,18 @@ void session_authenticate(struct session *s, const char *token, size_t len)
 
 /* Ends of tokens. */
 
-struct token_ended {
-	int64_t token_id, user_id;
-};
-
 static void token_ended_one(void *arg, struct session *s)
 {
-	const struct token_ended *e = arg;
-
-	if (s->user == NULL)
-		return;
-	if (e->user_id == 0 ? s->token_id == e->token_id
-			    : s->user->user_id == e->user_id && s->token_id != e->token_id)
+	if (s->user != NULL && is_end_of(arg, s->token_id, s->user->user_id))
 		session_close(s, CLOSE_token_ended);
 }
 
 void sessions_token_ended(struct sessions *ss, int64_t token_id, int64_t user_id)
 {
-	struct token_ended e = { token_id, user_id };
+	struct ended e = { token_id, user_id };
 
 	/* A check of this token may be on its way back from the database with the old answer. */
-	ss->ended[ss->n_ended++ % ENDED_KEPT] = (struct ended){ token_id, user_id };
+	ss->ended[ss->n_ended++ % ENDED_KEPT] = e;
 	sessions_each(ss, token_ended_one, &e);
 }
 

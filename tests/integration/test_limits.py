@@ -8,6 +8,7 @@ import pytest
 import checks
 from client import Http, Refused
 from conftest import new_person, run_daemon
+from proc import is_sanitized
 from raw import Raw
 from waiting import wait_for
 
@@ -112,11 +113,6 @@ def slot_of(raw):
     """The worker of a raw socket that is to get its `ready`."""
     _, payload = raw.frame()
     return int(json.loads(payload)["session_id"].split("-")[0])
-
-
-def is_sanitized(pid):
-    with open(f"/proc/{pid}/maps", encoding="utf-8") as file:
-        return "libasan" in file.read()
 
 
 def test_a_reader_that_does_not_read_costs_little_and_misses_nothing(unlimited):
