@@ -19,9 +19,8 @@ void secret_wipe(void *bytes, size_t len);
 /*
  * For a library that can be told how to allocate (event_set_mem_functions): with malloc(3), these
  * are free(3) and realloc(3), but what is given back is overwritten, all of it, and a smaller size
- * than there is changes nothing. memory may be NULL,
- * and may come from plain malloc, calloc or realloc. secret_realloc returns NULL, and leaves memory
- * as it was, where there is none left.
+ * than there is changes nothing. memory may be NULL, and may come from plain malloc, calloc or
+ * realloc. secret_realloc returns NULL, and leaves memory as it was, where there is none left.
  */
 void secret_free(void *memory);
 void *secret_realloc(void *memory, size_t size);

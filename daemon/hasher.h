@@ -45,7 +45,8 @@ typedef void hasher_cb(void *arg, enum hasher_result result, const char *stored)
 
 /*
  * The hasher process: serves all slots until the master is gone or SIGTERM comes, answers what has
- * been asked by then, and returns the exit code. Lowers its priority and begins a session of its own. SIGHUP: opens the log anew.
+ * been asked by then, and returns the exit code. Lowers its priority and begins a session of its
+ * own. SIGHUP: opens the log anew.
  */
 int hasher_run(const struct heritage *h);
 
