@@ -1,5 +1,5 @@
 #define _GNU_SOURCE 1 /* memmem */
-#include "client.h"
+#include "bench/client.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "buf.h"
-#include "wsframe.h"
+#include "common/buf.h"
+#include "common/wsframe.h"
 
 struct client;
 

@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "client.h"
+#include "bench/client.h"
 
 #define CONNECTING_MAX 200 /* at once */
 #define PIDS_MAX 64

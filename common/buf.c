@@ -1,11 +1,11 @@
-#include "buf.h"
+#include "common/buf.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "log.h"
+#include "common/log.h"
 
 #define FIRST_CAP 64
 

@@ -1,4 +1,4 @@
-#include "close_reason.h"
+#include "common/close_reason.h"
 
 static const struct {
 	const char *word;
@@ -6,7 +6,7 @@ static const struct {
 	const char *sentence;
 } reasons[CLOSE_N] = {
 #define CLOSE(name, code, sentence) [CLOSE_##name] = { #name, code, sentence },
-#include "close_reason.def"
+#include "common/close_reason.def"
 #undef CLOSE
 };
 

@@ -10,7 +10,7 @@
 
 enum close_reason {
 #define CLOSE(name, code, sentence) CLOSE_##name,
-#include "close_reason.def"
+#include "common/close_reason.def"
 #undef CLOSE
 	CLOSE_N
 };

@@ -3,7 +3,7 @@
  * below.
  */
 #define _GNU_SOURCE /* strchrnul */
-#include "conf.h"
+#include "common/conf.h"
 
 #include <arpa/inet.h>
 #include <confuse.h>
@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "log.h"
+#include "common/log.h"
 
 #define FILE_BYTES_MAX ((size_t)1 << 20)
 #define ADDRESS_SIZE 64 /* more than any numeric address has */
@@ -157,7 +157,7 @@ static const struct {
 #define LIST(name, def, live, doc)
 #define NUMBER(name, def, min, max, unit, live, doc) { #name, min, max },
 #define SWITCH(name, def, live, doc)
-#include "conf.def"
+#include "common/conf.def"
 #undef TEXT
 #undef LIST
 #undef NUMBER
@@ -237,7 +237,7 @@ static struct conf *copy_settings(cfg_t *cfg)
 #define LIST(name, def, live, doc) c->name = copy_list(cfg, #name);
 #define NUMBER(name, def, min, max, unit, live, doc) c->name = cfg_getint(cfg, #name);
 #define SWITCH(name, def, live, doc) c->name = cfg_getbool(cfg, #name) == cfg_true;
-#include "conf.def"
+#include "common/conf.def"
 #undef TEXT
 #undef LIST
 #undef NUMBER
@@ -252,7 +252,7 @@ static cfg_t *new_parser(void)
 #define LIST(name, def, live, doc) CFG_STR_LIST(#name, (char[]){ def }, CFGF_NONE),
 #define NUMBER(name, def, min, max, unit, live, doc) CFG_INT(#name, def, CFGF_NONE),
 #define SWITCH(name, def, live, doc) CFG_BOOL(#name, (def) ? cfg_true : cfg_false, CFGF_NONE),
-#include "conf.def"
+#include "common/conf.def"
 #undef TEXT
 #undef LIST
 #undef NUMBER
@@ -269,7 +269,7 @@ static cfg_t *new_parser(void)
 #define NUMBER(name, def, min, max, unit, live, doc) \
 	cfg_set_validate_func(cfg, #name, check_number);
 #define SWITCH(name, def, live, doc)
-#include "conf.def"
+#include "common/conf.def"
 #undef TEXT
 #undef LIST
 #undef NUMBER
@@ -404,7 +404,7 @@ void conf_free(struct conf *c)
 #define LIST(name, def, live, doc) free_list(&c->name);
 #define NUMBER(name, def, min, max, unit, live, doc)
 #define SWITCH(name, def, live, doc)
-#include "conf.def"
+#include "common/conf.def"
 #undef TEXT
 #undef LIST
 #undef NUMBER
@@ -464,7 +464,7 @@ void conf_dump(const struct conf *c, struct buf *out)
 #define LIST(name, def, live, doc) put_texts(out, #name, &c->name);
 #define NUMBER(name, def, min, max, unit, live, doc) buf_addf(out, "%s = %ld\n", #name, c->name);
 #define SWITCH(name, def, live, doc) buf_addf(out, "%s = %s\n", #name, c->name ? "true" : "false");
-#include "conf.def"
+#include "common/conf.def"
 #undef TEXT
 #undef LIST
 #undef NUMBER
@@ -497,7 +497,7 @@ const char *conf_needs_restart(const struct conf *a, const struct conf *b)
 #define SWITCH(name, def, live, doc)       \
 	if (!(live) && a->name != b->name) \
 		return #name;
-#include "conf.def"
+#include "common/conf.def"
 #undef TEXT
 #undef LIST
 #undef NUMBER
@@ -521,7 +521,7 @@ static const struct doc docs[] = {
 #define NUMBER(name, def, min, max, unit, live, doc) \
 	{ #name, "number", unit ", " #min " to " #max, #def, live, doc },
 #define SWITCH(name, def, live, doc) { #name, "true or false", "", #def, live, doc },
-#include "conf.def"
+#include "common/conf.def"
 #undef TEXT
 #undef LIST
 #undef NUMBER

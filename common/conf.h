@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "buf.h"
+#include "common/buf.h"
 
 struct conf_list {
 	char **items;
@@ -21,7 +21,7 @@ struct conf_list {
 #define NUMBER(name, def, min, max, unit, live, doc) long name;
 #define SWITCH(name, def, live, doc) bool name;
 struct conf {
-#include "conf.def"
+#include "common/conf.def"
 };
 #undef TEXT
 #undef LIST

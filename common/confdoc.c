@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "conf.h"
+#include "common/conf.h"
 
 static int put_man(const char *path)
 {

@@ -1,4 +1,4 @@
-#include "error.h"
+#include "common/error.h"
 
 #include <string.h>
 
@@ -9,7 +9,7 @@ static const struct {
 } errors[ERROR_N] = {
 	[ERROR_NONE] = { "none", 200, "" },
 #define ERROR(code, status, sentence) [ERROR_##code] = { #code, status, sentence },
-#include "error.def"
+#include "common/error.def"
 #undef ERROR
 };
 

@@ -9,7 +9,7 @@
 enum error {
 	ERROR_NONE,
 #define ERROR(code, status, sentence) ERROR_##code,
-#include "error.def"
+#include "common/error.def"
 #undef ERROR
 	ERROR_N
 };

@@ -1,11 +1,11 @@
-#include "json.h"
+#include "common/json.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "log.h"
-#include "secret.h"
-#include "utf8.h"
+#include "common/log.h"
+#include "common/secret.h"
+#include "common/utf8.h"
 
 /* Stands for what no text may hold; in no valid UTF-8 (RFC 3629 4). */
 #define BAD_BYTE 0xFF

@@ -19,7 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "buf.h"
+#include "common/buf.h"
 
 #define JSON_DEPTH_MAX 32
 #define JSON_INT_MAX ((INT64_C(1) << 53) - 1) /* ids are below 2^53 */

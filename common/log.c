@@ -1,4 +1,4 @@
-#include "log.h"
+#include "common/log.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -10,7 +10,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "common/clock.h"
 
 #define LINE_MAX_BYTES 2048
 #define CONTEXT_SIZE 64

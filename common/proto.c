@@ -1,10 +1,10 @@
-#include "proto.h"
+#include "common/proto.h"
 
 #include <string.h>
 
-#include "clock.h"
-#include "json.h"
-#include "utf8.h"
+#include "common/clock.h"
+#include "common/json.h"
+#include "common/utf8.h"
 
 int64_t conv_chat_id(const struct conv *c, int64_t viewer)
 {
@@ -157,8 +157,8 @@ static bool kinds_good(const struct fixed *f)
 {
 	switch (f->type) {
 	case RECORD_PRESENCE:
-	case RECORD_CHECK:
-	case RECORD_TOKEN_ENDED:
+	case RECORD_RECONCILE:
+	case RECORD_TOKEN_REVOKED:
 		return true;
 	case RECORD_CHANGE:
 		if (f->message_kind != MESSAGE_TEXT && f->message_kind != MESSAGE_JOIN &&

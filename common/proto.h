@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#include "buf.h"
+#include "common/buf.h"
 
 /* Limits of the contract, in bytes unless said. */
 #define PROTO_CONTENT_MAX 16384
@@ -89,8 +89,8 @@ enum record_type {
 	RECORD_READ, /* a watermark moved: conv, user_id, message.seq, origin */
 	RECORD_TYPING, /* conv, user_id, on, may be dropped */
 	RECORD_PRESENCE, /* look at the level of user_id */
-	RECORD_CHECK, /* perhaps something was committed and not published: ask the database */
-	RECORD_TOKEN_ENDED, /* token_id; where user_id is not 0, all of theirs but token_id */
+	RECORD_RECONCILE, /* perhaps something was committed and not published: ask the database */
+	RECORD_TOKEN_REVOKED, /* token_id; where user_id is not 0, all of theirs but token_id */
 	RECORD_TYPE_MAX
 };
 

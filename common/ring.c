@@ -13,7 +13,7 @@
  * 3. To read, without a lock: copy the record at `pos` out, then look at intent (an acquire fence
  *    between them). If intent has not gone beyond pos + capacity, nobody had begun to write over
  *    those bytes when they were copied, and they are the record. Else the copy is thrown away:
- *    the reader was lapped. Lengths are checked before they are used, the content only
+ *    the reader was overrun. Lengths are checked before they are used, the content only
  *    afterwards.
  *
  * 4. A publisher killed between (2)'s first and last step leaves tail < intent. The next one to
@@ -51,9 +51,9 @@
  * bugs.
  */
 #define _GNU_SOURCE 1
-#include "ring.h"
-#include "fault.h"
-#include "shlock.h"
+#include "common/ring.h"
+#include "common/fault.h"
+#include "common/shlock.h"
 
 #include <assert.h>
 #include <endian.h>
@@ -91,7 +91,7 @@
  *	|  new  | rec | rec | rec  |pad|  rec  | being written  |   last lap's      ... |
  *	+-------+-----+-----+------+---+-------+----------------+--------+-------+----+
  *	        |<------------- to be read --->|                |<- intact: a reader there
- *	                                                            is just not lapped yet
+ *	                                                            is just not overrun yet
  *
  *	a record: 8-byte aligned, never across the end of the data
  *	+---------------+---------------+-----------------------------------+
@@ -213,7 +213,7 @@ static void pad_put(struct ring *ring, uint64_t pos, uint64_t span)
  * Where the next record begins: the tail, after a dead publisher's leavings are made padding. Two
  * pieces if they go across the end of the data. More than two records' worth was not left by a
  * publisher but by a stray write: then there is nothing to save and readers will find themselves
- * lapped.
+ * overrun.
  */
 static uint64_t repaired_tail(struct ring *ring)
 {
@@ -350,10 +350,10 @@ void ring_reader_init(struct ring_reader *reader, struct ring *ring, unsigned sl
 
 static enum ring_read reader_lap(struct ring_reader *reader)
 {
-	FAULT("read.lapped");
+	FAULT("read.overrun");
 	reader->pos = position(&reader->ring->shared->tail);
 	reader->laps++;
-	return RING_LAPPED;
+	return RING_OVERRUN;
 }
 
 static void content_get(const struct ring *ring, uint64_t pos, unsigned char *to, size_t size)

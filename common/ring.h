@@ -13,7 +13,7 @@
  *
  *	ring_awake(&reader);
  *	while ((got = ring_read(&reader, buf, cap, &len)) != RING_EMPTY)
- *		...                             (bounded a pass; RING_LAPPED: ask the database)
+ *		...                             (bounded a pass; RING_OVERRUN: ask the database)
  *	... the rest of the pass, which may publish ...
  *	wait = ring_sleep(&reader) ? until the next timer : 0
  *	epoll_wait(wait)                        (ring_wake_fd watched EPOLLIN | EPOLLET)
@@ -77,7 +77,7 @@ enum ring_publish ring_publish(struct ring *ring, const struct iovec *iov, int n
 struct ring_reader {
 	struct ring *ring;
 	uint64_t pos; /* of the next record */
-	uint64_t laps; /* how often RING_LAPPED was returned */
+	uint64_t laps; /* how often RING_OVERRUN was returned */
 	unsigned slot;
 };
 
@@ -87,7 +87,7 @@ void ring_reader_init(struct ring_reader *reader, struct ring *ring, unsigned sl
 enum ring_read {
 	RING_RECORD, /* buf holds one whole record of *len bytes */
 	RING_EMPTY, /* nothing more for now */
-	RING_LAPPED /* records were missed; the reader stands at the tail now */
+	RING_OVERRUN /* records were missed; the reader stands at the tail now */
 };
 
 /*

@@ -1,5 +1,5 @@
 #define _DEFAULT_SOURCE 1
-#include "secret.h"
+#include "common/secret.h"
 
 #include <malloc.h>
 #include <stdlib.h>

@@ -10,7 +10,7 @@
  * it takes or releases a robust mutex itself.
  */
 #define _GNU_SOURCE 1
-#include "shlock.h"
+#include "common/shlock.h"
 
 #include <errno.h>
 #include <linux/futex.h>

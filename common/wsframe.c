@@ -1,4 +1,4 @@
-#include "wsframe.h"
+#include "common/wsframe.h"
 
 #include <string.h>
 

@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "utf8.h"
+#include "common/utf8.h"
 
 enum wsframe_opcode {
 	WSFRAME_CONTINUATION = 0x0,

@@ -16,13 +16,13 @@
 #include <string.h>
 #include <time.h>
 
-#include "buf.h"
-#include "clock.h"
-#include "conf.h"
-#include "migrate.h"
-#include "pidfile.h"
-#include "stats.h"
-#include "token.h"
+#include "common/buf.h"
+#include "common/clock.h"
+#include "common/conf.h"
+#include "common/pidfile.h"
+#include "common/stats.h"
+#include "common/token.h"
+#include "migrations/migrate.h"
 
 #define EXIT_USAGE 2
 #define STOP_MS 30000

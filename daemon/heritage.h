@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "conf.h"
+#include "common/conf.h"
 
 struct presence;
 struct ring;

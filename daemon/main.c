@@ -15,9 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "buf.h"
-#include "conf.h"
-#include "master.h"
+#include "common/buf.h"
+#include "common/conf.h"
+#include "process/master.h"
 
 #define EXIT_USAGE 2
 

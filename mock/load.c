@@ -1,11 +1,11 @@
-#include "load.h"
+#include "mock/load.h"
 
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "token.h"
+#include "common/clock.h"
+#include "common/token.h"
 
 #define CHUNK_BYTES ((size_t)256 << 10)
 #define PROGRESS_EVERY 4096

@@ -11,8 +11,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "buf.h"
-#include "world.h"
+#include "common/buf.h"
+#include "mock/world.h"
 
 struct load {
 	PGconn *db;

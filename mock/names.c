@@ -1,8 +1,8 @@
-#include "names.h"
+#include "mock/names.h"
 
 #include <stdlib.h>
 
-#include "log.h"
+#include "common/log.h"
 
 /* A name as its bearer writes it, and in the letters of a username. */
 struct name {

@@ -6,8 +6,8 @@
 #ifndef PARLEY_MOCK_NAMES_H
 #define PARLEY_MOCK_NAMES_H
 
-#include "buf.h"
-#include "rng.h"
+#include "common/buf.h"
+#include "mock/rng.h"
 
 /* Languages that talk has; a culture whose own it has not speaks English. */
 enum language {

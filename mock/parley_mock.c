@@ -10,11 +10,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "conf.h"
-#include "load.h"
-#include "migrate.h"
-#include "password.h"
+#include "common/clock.h"
+#include "common/conf.h"
+#include "common/password.h"
+#include "mock/load.h"
+#include "migrations/migrate.h"
 
 #define EXIT_USAGE 2
 #define PASSWORD "correct-horse" /* everybody's */

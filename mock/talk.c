@@ -1,4 +1,4 @@
-#include "talk.h"
+#include "mock/talk.h"
 
 #include <string.h>
 

@@ -8,9 +8,9 @@
 
 #include <stdbool.h>
 
-#include "buf.h"
-#include "names.h"
-#include "rng.h"
+#include "common/buf.h"
+#include "mock/names.h"
+#include "mock/rng.h"
 
 #define TALK_SLOTS 6
 

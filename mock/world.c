@@ -1,11 +1,11 @@
-#include "world.h"
+#include "mock/world.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "log.h"
-#include "rng.h"
-#include "talk.h"
+#include "common/log.h"
+#include "mock/rng.h"
+#include "mock/talk.h"
 
 #define BEGIN_MS INT64_C(1736121600000) /* 2025-01-06T00:00:00Z */
 #define DAY_MS INT64_C(86400000)

@@ -18,8 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "buf.h"
-#include "names.h"
+#include "common/buf.h"
+#include "mock/names.h"
 
 struct world_size {
 	uint32_t users; /* at least 2 */

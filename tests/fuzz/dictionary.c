@@ -5,8 +5,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "api.h"
-#include "command.h"
+#include "api/api.h"
+#include "command/command.h"
 
 static void put(const char *format, const char *word)
 {
@@ -32,12 +32,12 @@ static void put_values(void)
 		put("%s", values[i]);
 }
 
-static void put_args(const struct arg_spec *args, size_t n)
+static void put_args(const struct param_spec *args, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (args[i].place == ARG_BODY)
+		if (args[i].place == PARAM_BODY)
 			put("\"%s\":", args[i].name);
-		else if (args[i].place == ARG_QUERY)
+		else if (args[i].place == PARAM_QUERY)
 			put("%s=", args[i].name);
 }
 
@@ -50,7 +50,7 @@ static void put_command(void)
 	put("\"%s\":", "token");
 	for (size_t i = 0; i < n; i++) {
 		put("{\"type\":\"%s\"", table[i]->name);
-		put_args(table[i]->args, table[i]->n_args);
+		put_args(table[i]->params, table[i]->n_params);
 	}
 	put("%s", "\n");
 	put_values();
@@ -79,7 +79,7 @@ static void put_http(void)
 
 		snprintf(request, sizeof(request), "%s %%s", methods[routes[i].method]);
 		put(request, routes[i].path);
-		put_args(routes[i].args, routes[i].n_args);
+		put_args(routes[i].params, routes[i].n_params);
 	}
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		put("%s", words[i]);
@@ -97,7 +97,7 @@ static void put_conf(void)
 #define LIST TEXT
 #define SWITCH TEXT
 #define NUMBER(name, def, min, max, unit, live, doc) put("%s = ", #name);
-#include "conf.def"
+#include "common/conf.def"
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		put("%s", words[i]);
 }

@@ -9,11 +9,11 @@
  */
 #include <string.h>
 
-#include "fuzz.h"
-#include "json.h"
-#include "lone.h"
-#include "peer.h"
-#include "proto.h"
+#include "common/json.h"
+#include "common/proto.h"
+#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/lone.h"
+#include "tests/fuzz/peer.h"
 
 #define MESSAGE_MAX (64u << 10) /* of the contract */
 

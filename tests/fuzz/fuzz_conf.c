@@ -5,8 +5,8 @@
  */
 #include <string.h>
 
-#include "conf.h"
-#include "fuzz.h"
+#include "common/conf.h"
+#include "tests/fuzz/fuzz.h"
 
 /* What the config says, as text. */
 static void dump(const struct conf *c, struct buf *out)
@@ -38,7 +38,7 @@ static void check_ranges(const struct conf *c)
 		MUST(c->name.items[i] != NULL);
 #define NUMBER(name, def, min, max, unit, live, doc) MUST(c->name >= (min) && c->name <= (max));
 #define SWITCH(name, def, live, doc)
-#include "conf.def"
+#include "common/conf.def"
 #undef TEXT
 #undef LIST
 #undef NUMBER

@@ -9,12 +9,12 @@
  */
 #include <string.h>
 
-#include "error.h"
-#include "fuzz.h"
-#include "http_reference.h"
-#include "json.h"
-#include "lone.h"
-#include "wsframe.h"
+#include "common/error.h"
+#include "common/json.h"
+#include "common/wsframe.h"
+#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/http_reference.h"
+#include "tests/fuzz/lone.h"
 
 #define PIECES_MAX 64 /* then all the rest at once */
 

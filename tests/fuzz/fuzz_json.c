@@ -7,9 +7,9 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "fuzz.h"
-#include "json.h"
-#include "utf8.h"
+#include "common/json.h"
+#include "common/utf8.h"
+#include "tests/fuzz/fuzz.h"
 
 static bool accepts(const char *text, size_t len)
 {

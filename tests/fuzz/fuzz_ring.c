@@ -12,11 +12,11 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "fuzz.h"
-#include "json.h"
-#include "proto.h"
-#include "ring.h"
-#include "utf8.h"
+#include "common/json.h"
+#include "common/proto.h"
+#include "common/ring.h"
+#include "common/utf8.h"
+#include "tests/fuzz/fuzz.h"
 
 #define CAPACITY ((size_t)128 << 10) /* the least */
 #define TAIL_WORD 9

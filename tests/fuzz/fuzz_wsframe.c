@@ -4,8 +4,8 @@
  * The first byte of the input chooses: bit 0 the role (0 server, 1 client), bit 1 the limit of a
  * message (0: 64 KiB, 1: 125 bytes). What follows is the stream.
  */
-#include "fuzz.h"
-#include "wslay_oracle.h"
+#include "tests/fuzz/fuzz.h"
+#include "tests/unit/wslay_oracle.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {

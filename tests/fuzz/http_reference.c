@@ -1,4 +1,4 @@
-#include "http_reference.h"
+#include "tests/fuzz/http_reference.h"
 
 #include <string.h>
 #include <strings.h>

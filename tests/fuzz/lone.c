@@ -1,5 +1,5 @@
 #define _GNU_SOURCE 1
-#include "lone.h"
+#include "tests/fuzz/lone.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -13,15 +13,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "fuzz.h"
-#include "listen.h"
-#include "log.h"
-#include "lone_private.h"
-#include "presence.h"
-#include "ring.h"
-#include "stats.h"
-#include "worker.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/ring.h"
+#include "common/stats.h"
+#include "net/listen.h"
+#include "process/worker.h"
+#include "realtime/presence.h"
+#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/lone_private.h"
 
 #define QUIET 6 /* passes of the loop in which nothing comes: twice any chain of events */
 

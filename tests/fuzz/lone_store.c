@@ -5,14 +5,14 @@
  */
 #include <string.h>
 
-#include "clock.h"
-#include "fuzz.h"
-#include "hasher.h"
-#include "lone.h"
-#include "lone_private.h"
-#include "store.h"
-#include "token.h"
-#include "utf8.h"
+#include "auth/hasher.h"
+#include "common/clock.h"
+#include "common/token.h"
+#include "common/utf8.h"
+#include "store/store.h"
+#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/lone.h"
+#include "tests/fuzz/lone_private.h"
 
 /* The names are the linker's. */
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
@@ -182,7 +182,7 @@ static void must_be_id(int64_t id)
 	MUST(id >= 1 && id <= PROTO_ID_MAX);
 }
 
-void __wrap_store_post(struct store *s, const struct post *p, store_change_cb *cb, void *arg)
+void __wrap_store_send(struct store *s, const struct send *p, store_change_cb *cb, void *arg)
 {
 	int chat;
 	bool known = p->receiver == 1 || p->receiver == 2 || p->receiver == GROUP;

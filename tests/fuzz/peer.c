@@ -1,10 +1,10 @@
-#include "peer.h"
+#include "tests/fuzz/peer.h"
 
 #include <string.h>
 
-#include "fuzz.h"
-#include "json.h"
-#include "lone.h"
+#include "common/json.h"
+#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/lone.h"
 
 /* What the server says, with the members that each of it has. */
 static const struct {

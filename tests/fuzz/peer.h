@@ -9,9 +9,9 @@
 #include <cjson/cJSON.h>
 #include <stdbool.h>
 
-#include "buf.h"
-#include "error.h"
-#include "wsframe.h"
+#include "common/buf.h"
+#include "common/error.h"
+#include "common/wsframe.h"
 
 struct peer {
 	int fd;

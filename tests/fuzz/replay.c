@@ -6,8 +6,8 @@
 #include <dirent.h>
 #include <string.h>
 
-#include "buf.h"
-#include "fuzz.h"
+#include "common/buf.h"
+#include "tests/fuzz/fuzz.h"
 
 #pragma weak LLVMFuzzerInitialize
 

@@ -36,7 +36,7 @@ FLOOD = 70  # times 16 KiB: more than the ring holds
 
 def points():
     found = []
-    for source in sorted(glob.glob(f"{TOP}/common/*.c") + glob.glob(f"{TOP}/daemon/*.c")):
+    for source in sorted(glob.glob(f"{TOP}/common/*.c") + glob.glob(f"{TOP}/daemon/*/*.c")):
         with open(source, encoding="utf-8") as file:
             found += re.findall(r'\bFAULT\("([^"]+)"\)', file.read())
     return found
@@ -173,7 +173,7 @@ def retried(field):
     yield
 
 
-def lapped(field):
+def overrun(field):
     """One who did not read for long."""
     watcher = field.watchers[0]
     voice = next(v for v in field.voices if v.ws.slot != watcher.ws.slot)
@@ -260,11 +260,11 @@ WAYS = {
     "accept": visit,
     "batch": talk,
     "bus": talk,
-    "bus.lapped": lapped,
+    "bus.overrun": overrun,
     "bus.outbox": outbox,
     "bus.retried": retried,
     "change": talk,
-    "check": death,
+    "reconcile": death,
     "db": talk,
     "edit": edit,
     "group": join,
@@ -274,7 +274,7 @@ WAYS = {
     "presence.erase": sweep,
     "publish": talk,
     "read": talk,
-    "read.lapped": lapped,
+    "read.overrun": overrun,
     "repair": repair,
     "room": join,
     "room.filled": gap,
@@ -283,7 +283,7 @@ WAYS = {
     "session": visit,
     "sleep": talk,
     "sync": resume,
-    "takeover": visit,
+    "hijack": visit,
     "token": logout,
     "user": delete_account,
     "wake": talk,

@@ -31,7 +31,7 @@ def lapped(daemon, person):
                 other.ask({**note, "content": "z" * 16000}, "ack", id=f"n{i}")
         finally:
             os.kill(pid, signal.SIGCONT)
-        daemon.wait_for_log(rf"worker={ws.slot} lapped by the ring")
+        daemon.wait_for_log(rf"worker={ws.slot} overrun by the ring")
         assert lap_count(daemon, ws.slot) > laps
 
     return block

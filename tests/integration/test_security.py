@@ -16,7 +16,7 @@ from rights import Scene, cells, snapshot, table
 
 ROUTES = table("route", "on")
 FRAMES = table("frame", "on")
-SOURCES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../daemon")
+SOURCES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../daemon/command")
 
 
 @pytest.fixture(scope="module")

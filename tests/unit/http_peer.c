@@ -1,5 +1,5 @@
 #define _GNU_SOURCE 1
-#include "http_peer.h"
+#include "tests/unit/http_peer.h"
 
 #include <arpa/inet.h>
 #include <check.h>
@@ -15,12 +15,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "http_private.h"
-#include "json.h"
-#include "listen.h"
-#include "log.h"
-#include "token.h"
+#include "common/clock.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "common/token.h"
+#include "http/http_private.h"
+#include "net/listen.h"
 
 #define PATIENCE_MS 5000
 
@@ -76,7 +76,7 @@ void store_authenticate(
 
 static void run_echo(void *env, struct http_call *call)
 {
-	const struct args *a = http_args(call);
+	const struct params *a = http_params(call);
 	struct buf b = BUF_EMPTY;
 
 	(void)env;
@@ -123,32 +123,32 @@ static void run_large(void *env, struct http_call *call)
 	free(json);
 }
 
-static const struct arg_spec thing_args[] = {
-	{ .name = "thing_id", .type = ARG_ID, .required = true, .place = ARG_PATH },
-	{ .name = "name", .type = ARG_CHARS, .required = true, .min = 1, .max = 10 },
+static const struct param_spec thing_args[] = {
+	{ .name = "thing_id", .type = PARAM_ID, .required = true, .place = PARAM_PATH },
+	{ .name = "name", .type = PARAM_CHARS, .required = true, .min = 1, .max = 10 },
 };
-static const struct arg_spec get_args[] = {
-	{ .name = "thing_id", .type = ARG_ID, .required = true, .place = ARG_PATH },
+static const struct param_spec get_args[] = {
+	{ .name = "thing_id", .type = PARAM_ID, .required = true, .place = PARAM_PATH },
 };
-static const struct arg_spec optional_args[] = {
-	{ .name = "number", .type = ARG_INT, .min = 1, .max = 9 },
-	{ .name = "text", .type = ARG_TEXT, .min = 0, .max = 2000000 },
+static const struct param_spec optional_args[] = {
+	{ .name = "number", .type = PARAM_INT, .min = 1, .max = 9 },
+	{ .name = "text", .type = PARAM_TEXT, .min = 0, .max = 2000000 },
 };
-static const struct arg_spec search_args[] = {
-	{ .name = "limit", .type = ARG_INT, .min = 1, .max = 50, .place = ARG_QUERY },
+static const struct param_spec search_args[] = {
+	{ .name = "limit", .type = PARAM_INT, .min = 1, .max = 50, .place = PARAM_QUERY },
 	{ .name = "q",
-		.type = ARG_TEXT,
+		.type = PARAM_TEXT,
 		.required = true,
 		.min = 1,
 		.max = 20,
-		.place = ARG_QUERY },
+		.place = PARAM_QUERY },
 };
-static const struct arg_spec name_args[] = {
-	{ .name = "limit", .type = ARG_INT, .min = 1, .max = 50, .place = ARG_QUERY },
-	{ .name = "username", .type = ARG_USERNAME, .required = true, .place = ARG_PATH },
+static const struct param_spec name_args[] = {
+	{ .name = "limit", .type = PARAM_INT, .min = 1, .max = 50, .place = PARAM_QUERY },
+	{ .name = "username", .type = PARAM_USERNAME, .required = true, .place = PARAM_PATH },
 };
 
-#define ARGS(a) .args = (a), .n_args = sizeof(a) / sizeof((a)[0])
+#define ARGS(a) .params = (a), .n_params = sizeof(a) / sizeof((a)[0])
 static const struct http_route routes[] = {
 	{ HTTP_GET, "/things/{thing_id}", .run = run_echo, ARGS(get_args) },
 	{ HTTP_PUT, "/things/{thing_id}", .run = run_echo, ARGS(thing_args) },

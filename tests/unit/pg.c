@@ -1,5 +1,5 @@
 #define _GNU_SOURCE 1
-#include "pg.h"
+#include "tests/unit/pg.h"
 
 #include <check.h>
 #include <glob.h>
@@ -16,8 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "buf.h"
-#include "migrate.h"
+#include "common/buf.h"
+#include "migrations/migrate.h"
 
 #define START_MS 60000
 

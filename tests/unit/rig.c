@@ -1,4 +1,4 @@
-#include "rig.h"
+#include "tests/unit/rig.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -6,11 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "conf.h"
-#include "presence.h"
-#include "ring.h"
-#include "stats.h"
+#include "common/clock.h"
+#include "common/conf.h"
+#include "common/ring.h"
+#include "common/stats.h"
+#include "realtime/presence.h"
 
 static struct event_base *base;
 static struct heritage heritages[RIG_SLOTS];
@@ -179,10 +179,10 @@ static struct text text_of(const char *s)
 void rig_post_begin(struct store *s, struct rig_change *to, int64_t sender, int64_t receiver,
 	const char *content, const char *client_id)
 {
-	const struct post p = { sender, receiver, text_of(content), text_of(client_id) };
+	const struct send p = { sender, receiver, text_of(content), text_of(client_id) };
 
 	*to = (struct rig_change){ .done = false };
-	store_post(s, &p, rig_changed, to);
+	store_send(s, &p, rig_changed, to);
 	ck_assert_msg(!to->done, "answered from inside the asking call");
 }
 

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 
 #include "heritage.h"
-#include "store.h"
+#include "store/store.h"
 
 #define RIG_SLOTS 4
 #define RIG_MS 15000 /* longer than anything here takes */

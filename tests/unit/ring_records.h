@@ -72,7 +72,7 @@ static inline bool record_is_whole(const struct record_buf *got, size_t len)
 struct record_trail {
 	uint64_t last;
 	uint32_t life;
-	bool lost_sight; /* lapped since: any later number may be next */
+	bool lost_sight; /* overrun since: any later number may be next */
 };
 
 /* Whether this record may follow what was seen: each once, in order, none missing (R2). */

@@ -1,5 +1,5 @@
 /* Tests of common/buf. */
-#include "buf.h"
+#include "common/buf.h"
 
 #include <check.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  * who is stopped.
  */
 #define _GNU_SOURCE 1
-#include "bus.h"
+#include "realtime/bus.h"
 
 #include <check.h>
 #include <signal.h>
@@ -12,12 +12,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "fault_give.h"
-#include "presence.h"
-#include "rig.h"
-#include "ring.h"
-#include "stats.h"
+#include "common/clock.h"
+#include "common/ring.h"
+#include "common/stats.h"
+#include "realtime/presence.h"
+#include "tests/unit/fault_give.h"
+#include "tests/unit/rig.h"
 
 #define N 3000
 
@@ -43,12 +43,12 @@ static void on_record(void *arg, const struct record *r)
 	at->n++;
 }
 
-static void on_lapped(void *arg)
+static void on_overrun(void *arg)
 {
 	((struct reader *)arg)->n_lapped++;
 }
 
-static const struct bus_events events = { on_record, on_lapped };
+static const struct bus_events events = { on_record, on_overrun };
 
 static void setup(void)
 {
@@ -108,7 +108,7 @@ START_TEST(every_worker_reads_every_record_in_order_its_own_too)
 		children[i] = fork_reader(i + 1, fds[1], N);
 		ck_assert_int_eq(read(fds[0], &c, 1), 1);
 	}
-	/* In bursts smaller than the ring, so that nobody is lapped. */
+	/* In bursts smaller than the ring, so that nobody is overrun. */
 	for (int64_t i = 1; i <= N; i++) {
 		publish(b, i);
 		if (i % 100 == 0)
@@ -149,7 +149,7 @@ static void publish_another(void *arg, const struct record *r)
 /* Each record read brings another: the loop's other events must have their turn all the same. */
 START_TEST(a_ring_that_never_empties_does_not_starve_the_loop)
 {
-	static const struct bus_events feeding = { publish_another, on_lapped };
+	static const struct bus_events feeding = { publish_another, on_overrun };
 	struct reader at = { .next = 1 };
 	struct bus *b = bus_open(rig_base(), rig_heritage(0), &feeding, &at);
 	unsigned n_timer = 0;
@@ -295,7 +295,7 @@ static void count_checks(void *arg, const struct record *r)
 	struct checked *at = arg;
 
 	at->n++;
-	if (r->type == RECORD_CHECK)
+	if (r->type == RECORD_RECONCILE)
 		at->n_checks++;
 }
 

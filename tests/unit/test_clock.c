@@ -1,5 +1,5 @@
 /* Tests of common/clock. */
-#include "clock.h"
+#include "common/clock.h"
 
 #include <check.h>
 #include <stdio.h>

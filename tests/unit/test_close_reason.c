@@ -2,13 +2,13 @@
  * The table of ways a WebSocket ends: codes within the contract's ranges, sentences that fit a
  * close frame.
  */
-#include "close_reason.h"
+#include "common/close_reason.h"
 
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "wsframe.h"
+#include "common/wsframe.h"
 
 START_TEST(every_reason_has_a_word_of_its_own)
 {

@@ -1,7 +1,7 @@
 /*
  * The table of commands agrees with itself and with the contract.
  */
-#include "command.h"
+#include "command/command.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -34,8 +34,8 @@ START_TEST(every_command_can_be_run_and_says_what_it_does)
 		ck_assert(table[i]->run != NULL);
 		ck_assert_ptr_nonnull(table[i]->doc);
 		ck_assert_int_eq(table[i]->doc[strlen(table[i]->doc) - 1], '.');
-		ck_assert_uint_le(table[i]->n_args, ARGS_MAX);
-		ck_assert((table[i]->args == NULL) == (table[i]->n_args == 0));
+		ck_assert_uint_le(table[i]->n_params, PARAMS_MAX);
+		ck_assert((table[i]->params == NULL) == (table[i]->n_params == 0));
 	}
 }
 END_TEST
@@ -46,16 +46,16 @@ START_TEST(every_argument_has_a_name_of_its_own_in_the_body_and_a_range_that_hol
 	const struct command *const *table = command_table(&n);
 
 	for (size_t i = 0; i < n; i++)
-		for (size_t k = 0; k < table[i]->n_args; k++) {
-			const struct arg_spec *a = &table[i]->args[k];
+		for (size_t k = 0; k < table[i]->n_params; k++) {
+			const struct param_spec *a = &table[i]->params[k];
 
 			ck_assert_ptr_nonnull(a->name);
 			ck_assert_ptr_nonnull(a->doc);
-			ck_assert_int_eq(a->place, ARG_BODY);
+			ck_assert_int_eq(a->place, PARAM_BODY);
 			ck_assert_int_le(a->min, a->max);
 			ck_assert_str_ne(a->name, "type");
 			for (size_t other = 0; other < k; other++)
-				ck_assert_str_ne(a->name, table[i]->args[other].name);
+				ck_assert_str_ne(a->name, table[i]->params[other].name);
 		}
 }
 END_TEST
@@ -67,8 +67,8 @@ START_TEST(the_limits_are_the_contracts)
 	unsigned seen = 0;
 
 	for (size_t i = 0; i < n; i++)
-		for (size_t k = 0; k < table[i]->n_args; k++) {
-			const struct arg_spec *a = &table[i]->args[k];
+		for (size_t k = 0; k < table[i]->n_params; k++) {
+			const struct param_spec *a = &table[i]->params[k];
 
 			if (strcmp(a->name, "content") == 0) {
 				ck_assert_int_eq(a->min, 1);

@@ -1,4 +1,4 @@
-#include "conf.h"
+#include "common/conf.h"
 
 #include <check.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
  * A connection on a real loop and socket: what is queued arrives whole and in order, who does not
  * read is bounded and ended, and after the end nothing is called.
  */
-#include "conn.h"
+#include "net/conn.h"
 
 #include <check.h>
 #include <errno.h>
@@ -13,8 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "stats.h"
+#include "common/clock.h"
+#include "common/stats.h"
 
 #define MS 15000
 

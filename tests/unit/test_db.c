@@ -2,15 +2,15 @@
  * One connection to a real PostgreSQL: arguments and columns, order, errors, and what happens when
  * it breaks.
  */
-#include "db.h"
+#include "store/db.h"
 
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "pg.h"
-#include "rig.h"
+#include "common/clock.h"
+#include "tests/unit/pg.h"
+#include "tests/unit/rig.h"
 
 static struct db *db;
 static struct stats_slot stats;

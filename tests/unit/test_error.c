@@ -1,7 +1,7 @@
 /*
  * The table of errors: codes are stable, unique and fit the statuses of the contract.
  */
-#include "error.h"
+#include "common/error.h"
 
 #include <check.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /*
  * Frames: the bytes of RFC 6455 5.2 around a payload, and their counted life.
  */
-#include "frame.h"
+#include "net/frame.h"
 
 #include <check.h>
 #include <stdlib.h>

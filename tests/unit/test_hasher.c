@@ -2,7 +2,7 @@
  * The hasher: a process of its own, asked by workers, which are played by this one.
  */
 #define _GNU_SOURCE 1
-#include "hasher.h"
+#include "auth/hasher.h"
 
 #include <check.h>
 #include <signal.h>
@@ -14,9 +14,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "log.h"
-#include "stats.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/stats.h"
 
 #define SLOTS 3
 #define SOON_MS 20000

@@ -2,7 +2,7 @@
  * The HTTP side over real sockets, with routes of its own and a stand-in for the database
  * (http_peer.c).
  */
-#include "http_peer.h"
+#include "tests/unit/http_peer.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "buf.h"
+#include "common/buf.h"
 
 #define CLOSE "Connection: close\r\n"
 #define BODY(json_len) JSON "Content-Length: " #json_len "\r\n\r\n"

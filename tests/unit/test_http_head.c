@@ -1,4 +1,4 @@
-#include "http_head.h"
+#include "http/http_head.h"
 
 #include <check.h>
 #include <string.h>

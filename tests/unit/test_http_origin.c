@@ -1,4 +1,4 @@
-#include "http_origin.h"
+#include "http/http_origin.h"
 
 #include <check.h>
 #include <stdio.h>

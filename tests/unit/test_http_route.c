@@ -1,4 +1,4 @@
-#include "http_private.h"
+#include "http/http_private.h"
 
 #include <check.h>
 #include <stdio.h>

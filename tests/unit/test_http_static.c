@@ -2,7 +2,7 @@
  * The page's files: what is found below the root, and how it is answered (over real sockets,
  * http_peer.c).
  */
-#include "http_peer.h"
+#include "tests/unit/http_peer.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "http_private.h"
+#include "http/http_private.h"
 
 #define CLOSE "Connection: close\r\n"
 #define HTML "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\n"

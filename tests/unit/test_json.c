@@ -1,5 +1,5 @@
 /* Tests of common/json against RFC 8259 and the contract's limits. */
-#include "json.h"
+#include "common/json.h"
 
 #include <check.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
  * Listeners: what is bound, and how workers (child processes with a loop each) share what comes in.
  */
 #define _GNU_SOURCE 1
-#include "listen.h"
+#include "net/listen.h"
 
 #include <check.h>
 #include <errno.h>
@@ -19,9 +19,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "log.h"
-#include "stats.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/stats.h"
 
 #define WORKERS 4
 #define CLIENTS 400

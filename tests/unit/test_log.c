@@ -1,5 +1,5 @@
 /* Tests of common/log. */
-#include "log.h"
+#include "common/log.h"
 
 #include <check.h>
 #include <errno.h>
@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "buf.h"
+#include "common/buf.h"
 
 #define LINE_MAX_BYTES 2048
 

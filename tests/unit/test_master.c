@@ -2,7 +2,7 @@
  * The master: its children's lives, signals, files. The workers and the migrator are stand-ins.
  */
 #define _GNU_SOURCE 1
-#include "master.h"
+#include "process/master.h"
 
 #include <arpa/inet.h>
 #include <check.h>
@@ -23,14 +23,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "log.h"
-#include "migrate.h"
-#include "pidfile.h"
-#include "presence.h"
-#include "ring.h"
-#include "stats.h"
-#include "worker.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/pidfile.h"
+#include "common/ring.h"
+#include "common/stats.h"
+#include "migrations/migrate.h"
+#include "process/worker.h"
+#include "realtime/presence.h"
 
 #define WORKERS 3
 #define SOON_MS 10000

@@ -1,11 +1,11 @@
 /* The description against the table it is made from. */
-#include "api.h"
+#include "api/api.h"
 
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "json.h"
+#include "common/json.h"
 
 static cJSON *document;
 static const struct http_route *routes;
@@ -186,15 +186,15 @@ START_TEST(every_argument_is_described_at_its_place)
 			member(member(member(o, "requestBody"), "content"), "application/json"),
 			"schema");
 
-		for (size_t j = 0; j < routes[i].n_args; j++) {
-			const struct arg_spec *a = &routes[i].args[j];
+		for (size_t j = 0; j < routes[i].n_params; j++) {
+			const struct param_spec *a = &routes[i].params[j];
 
-			if (a->place == ARG_BODY) {
+			if (a->place == PARAM_BODY) {
 				ck_assert_msg(member(member(body, "properties"), a->name) != NULL,
 					"%s", a->name);
 				ck_assert_int_eq(
 					array_has(member(body, "required"), a->name), a->required);
-			} else if (a->place == ARG_QUERY) {
+			} else if (a->place == PARAM_QUERY) {
 				const cJSON *p = parameter(o, "query", a->name);
 
 				ck_assert_msg(p != NULL, "%s", a->name);

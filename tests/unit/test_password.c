@@ -1,14 +1,14 @@
 /*
  * Stored passwords: right, wrong, of other programs, and hostile.
  */
-#include "password.h"
+#include "common/password.h"
 
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
+#include "common/clock.h"
 
 #define SALT "AAECAwQFBgcICQoLDA0ODw=="
 #define CORRECT "correct horse"

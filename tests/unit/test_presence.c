@@ -2,7 +2,7 @@
  * Who is online: levels, grace, a successor's table, and readers beside a writer that lives or is
  * killed.
  */
-#include "presence.h"
+#include "realtime/presence.h"
 
 #include <check.h>
 #include <signal.h>
@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "common/clock.h"
 
 #define NOW 1000000
 #define ROOM 100 /* users a table has room for here */

@@ -1,14 +1,14 @@
 /*
  * Messages as JSON of the contract, and as records of the ring, which are not trusted.
  */
-#include "proto.h"
+#include "common/proto.h"
 
 #include <check.h>
 #include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "json.h"
+#include "common/json.h"
 
 #define SENT INT64_C(1795515300123) /* 2026-11-24T10:15:00.123Z */
 
@@ -255,7 +255,7 @@ START_TEST(kinds_that_there_are_not_and_texts_that_are_none_are_refused)
 	in = full;
 	in.message.client_id = (struct text){ "\xc3", 1 };
 	ck_assert(!record_decode(&r, bytes, encode(&in, bytes)));
-	in = (struct record){ .type = RECORD_CHECK }; /* has neither */
+	in = (struct record){ .type = RECORD_RECONCILE }; /* has neither */
 	ck_assert(record_decode(&r, bytes, encode(&in, bytes)));
 }
 END_TEST

@@ -2,7 +2,7 @@
  * Two workers' stores at the same moment on one PostgreSQL, each race brought about by a lock that
  * the test holds: who comes second must find what the first has done.
  */
-#include "store.h"
+#include "store/store.h"
 
 #include <check.h>
 #include <libpq-fe.h>
@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "pg.h"
-#include "rig.h"
-#include "stats.h"
+#include "common/clock.h"
+#include "common/stats.h"
+#include "tests/unit/pg.h"
+#include "tests/unit/rig.h"
 
 #define DEAD_MOST_MS 2000 /* less than the time after which a dead session is ended */
 
@@ -322,7 +322,7 @@ START_TEST(the_youngest_worker_is_waited_for_when_it_is_dead)
 	bool done = false;
 
 	atomic_store(&rig_heritage(0)->stats->slots[RIG_SLOTS - 1].alive, 0);
-	store_wait_for_the_dead(s, on_done, &done);
+	store_fence_dead_workers(s, on_done, &done);
 	rig_for(300);
 	ck_assert_msg(!done, "it did not wait");
 	release(dead);
@@ -442,11 +442,11 @@ START_TEST(beyond_so_many_that_wait_sends_are_refused)
 	enum { MANY = 20000 };
 	int64_t conv = rig_post(s, alice, bob, "first", NULL).c.conv.id;
 	PGconn *holder = hold_conversation(conv);
-	const struct post p = { alice, bob, { "text", 4 }, { NULL, 0 } };
+	const struct send p = { alice, bob, { "text", 4 }, { NULL, 0 } };
 	struct tally t = { 0, 0 };
 
 	for (int i = 0; i < MANY; i++)
-		store_post(s, &p, on_tally, &t);
+		store_send(s, &p, on_tally, &t);
 	rig_for(50);
 	ck_assert_uint_eq(t.n, t.n_refused);
 	ck_assert_uint_gt(t.n, 0);

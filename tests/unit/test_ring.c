@@ -3,7 +3,7 @@
  * ...) are the invariants in docs/design.md.
  */
 #define _GNU_SOURCE 1
-#include "ring.h"
+#include "common/ring.h"
 
 #include <check.h>
 #include <errno.h>
@@ -330,7 +330,7 @@ START_TEST(a_lapped_reader_is_told_and_resumes_at_the_tail)
 	ring_reader_init(&reader, ring, 0);
 	for (unsigned n = 0; n < 1025; n++)
 		publish(from, sizeof(from));
-	ck_assert_int_eq(ring_read(&reader, buf, sizeof(buf), &len), RING_LAPPED);
+	ck_assert_int_eq(ring_read(&reader, buf, sizeof(buf), &len), RING_OVERRUN);
 	ck_assert_uint_eq(reader.laps, 1);
 	ck_assert_int_eq(ring_read(&reader, buf, sizeof(buf), &len), RING_EMPTY);
 	publish("next", 4);

@@ -3,9 +3,9 @@
  * Built with -DPARLEY_FAULTS. PARLEY_LONG=1: 1,500 random kills a test instead of 100.
  */
 #define _GNU_SOURCE 1
-#include "fault_give.h"
-#include "ring.h"
-#include "ring_records.h"
+#include "common/ring.h"
+#include "tests/unit/fault_give.h"
+#include "tests/unit/ring_records.h"
 
 #include <check.h>
 #include <inttypes.h>
@@ -256,7 +256,7 @@ START_TEST(killed_inside_the_repair_is_repaired_by_the_next)
 END_TEST
 
 /*
- * R3. The reader is just not lapped when a publisher dies that has written over the reader's next
+ * R3. The reader is just not overrun when a publisher dies that has written over the reader's next
  * record: with a header that passes for that record's. The repair must not hide that from the
  * reader.
  */
@@ -422,7 +422,7 @@ static void reader_life(unsigned number, struct ring_reader *reader, bool is_slo
 		board->pos[number] = reader->pos;
 		if (got == RING_EMPTY) {
 			ring_await(reader);
-		} else if (got == RING_LAPPED) {
+		} else if (got == RING_OVERRUN) {
 			board->laps[number]++;
 			for (unsigned w = 0; w < RECORD_WRITERS; w++)
 				trails[w].lost_sight = true;
@@ -474,7 +474,7 @@ static bool writer_strike(pid_t *pids, uint32_t *lives, bool is_held_back)
 	return !dead.si_pid;
 }
 
-/* Kills `kills` times under way; with is_slow the readers are lapped, else they see everything. */
+/* Kills `kills` times under way; with is_slow the readers are overrun, else they see everything. */
 static void random_kills(int kills, bool is_slow)
 {
 	pid_t writers[WRITERS], readers[READERS];

@@ -1,11 +1,11 @@
 /*
  * A process that writes where it should not in the ring's memory. Whatever stands there, the
- * others may be lapped or find the ring busy; they do not crash, hang, or write outside it.
+ * others may be overrun or find the ring busy; they do not crash, hang, or write outside it.
  * PARLEY_LONG=1: fifteen seconds of it instead of one and a half.
  */
 #define _GNU_SOURCE 1
-#include "ring.h"
-#include "ring_records.h"
+#include "common/ring.h"
+#include "tests/unit/ring_records.h"
 
 #include <check.h>
 #include <inttypes.h>
@@ -277,7 +277,8 @@ START_TEST(a_forged_header_is_never_followed)
 			ck_assert_int_eq(number_publish(n, STEP - 8), RING_PUBLISHED);
 		data[reader.pos % CAPACITY / 8] = (uint64_t)forged[i].size << 32 |
 			((uint32_t)(reader.pos / 8) ^ forged[i].mark);
-		ck_assert_int_eq(ring_read(&reader, buf, ring_max_record(ring), &len), RING_LAPPED);
+		ck_assert_int_eq(
+			ring_read(&reader, buf, ring_max_record(ring), &len), RING_OVERRUN);
 		ck_assert_int_eq(ring_read(&reader, buf, ring_max_record(ring), &len), RING_EMPTY);
 	}
 }

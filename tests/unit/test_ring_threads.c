@@ -12,9 +12,9 @@
  * as it orders more than a fence does and would hide what is missing elsewhere.
  */
 #define _GNU_SOURCE 1
-#include "ring.h"
-#include "ring_records.h"
-#include "shlock.h"
+#include "common/ring.h"
+#include "common/shlock.h"
+#include "tests/unit/ring_records.h"
 
 #include <check.h>
 #include <poll.h>
@@ -66,7 +66,7 @@ struct reader_arg {
 	_Atomic bool is_last; /* no more will be published */
 };
 
-/* Whether each reader that may be lapped has been, and has seen something between its laps. */
+/* Whether each reader that may be overrun has been, and has seen something between its laps. */
 static bool is_enough(struct reader_arg args[READERS])
 {
 	for (int i = 0; i < READERS; i++)
@@ -145,7 +145,7 @@ static void *reader_run(void *arg)
 				ring_await(&me->reader);
 			continue;
 		}
-		if (got == RING_LAPPED) {
+		if (got == RING_OVERRUN) {
 			expect(me->may_lap);
 			me->laps++;
 			for (unsigned w = 0; w < RECORD_WRITERS; w++)
@@ -285,21 +285,21 @@ END_TEST
 int main(void)
 {
 	Suite *s = suite_create("ring_threads");
-	TCase *waited_for = tcase_create("waited_for"), *lapped = tcase_create("lapped"),
+	TCase *waited_for = tcase_create("waited_for"), *overrun = tcase_create("overrun"),
 	      *asleep = tcase_create("asleep"), *locked = tcase_create("locked");
 	SRunner *runner;
 	int failed;
 
 	tcase_set_timeout(waited_for, 120);
 	tcase_add_test(waited_for, readers_that_are_waited_for_see_every_record_of_every_writer);
-	tcase_set_timeout(lapped, 120);
-	tcase_add_test(lapped, readers_that_are_not_waited_for_are_lapped_and_see_nothing_torn);
+	tcase_set_timeout(overrun, 120);
+	tcase_add_test(overrun, readers_that_are_not_waited_for_are_lapped_and_see_nothing_torn);
 	tcase_set_timeout(asleep, 120);
 	tcase_add_test(asleep, a_sleeper_notices_every_single_record);
 	tcase_set_timeout(locked, 120);
 	tcase_add_test(locked, what_the_lock_guards_is_one_thread_s_at_a_time);
 	suite_add_tcase(s, waited_for);
-	suite_add_tcase(s, lapped);
+	suite_add_tcase(s, overrun);
 	suite_add_tcase(s, asleep);
 	suite_add_tcase(s, locked);
 	runner = srunner_create(s);

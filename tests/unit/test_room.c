@@ -2,16 +2,16 @@
  * Rooms on a real database: who is pushed what, in which order, whatever the ring does to the
  * records.
  */
-#include "room.h"
+#include "realtime/room.h"
 
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "pg.h"
-#include "rig.h"
+#include "common/clock.h"
+#include "tests/unit/pg.h"
+#include "tests/unit/rig.h"
 
 #define FRAMES_MAX 4096
 
@@ -665,12 +665,12 @@ START_TEST(a_check_asked_for_during_another_reads_the_heads_afresh)
 {
 	post(alice, bob, "first");
 	comes(bob);
-	rooms_check(rs, false);
+	rooms_reconcile(rs, false);
 	database_works();
 	pg_number("select mod from post_messages(array[%lld]::bigint[], array[%lld]::bigint[], "
 		  "array['unpublished'], array['u'])",
 		(long long)alice, (long long)bob);
-	rooms_check(rs, false);
+	rooms_reconcile(rs, false);
 	rig_until_n(&n_frames, 1);
 	ck_frame(0, bob, "\"unpublished\"");
 }
@@ -688,9 +688,9 @@ START_TEST(a_check_finds_what_was_committed_and_never_published)
 	rig_change(s, STORE_REMOVE, alice, g, carol, NULL);
 	rig_for(60);
 	ck_assert_uint_eq(n_frames, 0);
-	rooms_check(rs, true);
-	rooms_check(rs, false); /* while one is under way another follows it */
-	rooms_check(rs, true);
+	rooms_reconcile(rs, true);
+	rooms_reconcile(rs, false); /* while one is under way another follows it */
+	rooms_reconcile(rs, true);
 	rig_until_n(&n_frames, 2);
 	rig_until_n(&n_checks, 2);
 	rig_for(100);
@@ -710,7 +710,7 @@ START_TEST(a_check_finds_a_membership_that_no_record_told_and_says_resync)
 
 	comes(bob);
 	rig_change(s, STORE_ADD, alice, g, bob, NULL);
-	rooms_check(rs, false);
+	rooms_reconcile(rs, false);
 	rig_until_n(&n_resyncs, 1);
 	ck_assert_int_eq(resynced, bob);
 	c = post(alice, g, "seen");
@@ -765,7 +765,7 @@ START_TEST(a_check_that_the_database_did_not_answer_is_made_again)
 	comes(bob);
 	post(alice, bob, "unpublished");
 	pg_crash();
-	rooms_check(rs, true);
+	rooms_reconcile(rs, true);
 	rig_for(200);
 	ck_assert_uint_eq(n_checks, 0);
 	pg_restart();

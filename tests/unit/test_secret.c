@@ -1,7 +1,7 @@
 /*
  * secret: what is given back has been overwritten, and nothing else has.
  */
-#include "secret.h"
+#include "common/secret.h"
 
 #include <check.h>
 #include <malloc.h>

@@ -3,7 +3,7 @@
  * read is owed.
  */
 #define _GNU_SOURCE 1
-#include "session.h"
+#include "realtime/session.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -11,10 +11,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "frame.h"
-#include "pg.h"
-#include "rig.h"
+#include "common/clock.h"
+#include "net/frame.h"
+#include "tests/unit/pg.h"
+#include "tests/unit/rig.h"
 
 static struct store *s;
 static struct bus *bus;
@@ -39,7 +39,7 @@ static void on_record(void *arg, const struct record *r)
 	(void)r;
 }
 
-static void on_lapped(void *arg)
+static void on_overrun(void *arg)
 {
 	(void)arg;
 }
@@ -75,7 +75,7 @@ static void on_session(void *arg, struct session *session)
 static void on_check(void *arg, rooms_done_cb *done, void *done_arg)
 {
 	(void)arg;
-	sessions_check_tokens(ss, done, done_arg);
+	sessions_reconcile_tokens(ss, done, done_arg);
 }
 
 struct token_answer {
@@ -105,7 +105,7 @@ static struct token new_token(int64_t user_id)
 
 static void setup(void)
 {
-	static const struct bus_events bus_events = { on_record, on_lapped };
+	static const struct bus_events bus_events = { on_record, on_overrun };
 	static const struct room_events room_events = { on_push, on_resync, on_check };
 	static const struct sessions_events events = { on_message, on_session, on_session };
 	static unsigned n;
@@ -196,7 +196,7 @@ END_TEST
 /* The database had said that it is good, and the end came by the ring before that answer. */
 START_TEST(a_token_that_ended_on_its_way_here_opens_no_session)
 {
-	sessions_token_ended(ss, token.token_id, 0);
+	sessions_token_revoked(ss, token.token_id, 0);
 	opens(token);
 	peer_until(CODE_TOKEN_ENDED);
 	ck_assert_uint_eq(count(CODE_TOKEN_ENDED), 1);
@@ -217,7 +217,7 @@ START_TEST(when_all_others_of_a_user_ended_only_a_younger_one_opens_a_session)
 
 	store_set_password(s, alice, (struct text){ "x", 1 }, 0, on_set, &set);
 	rig_until(&set);
-	sessions_token_ended(ss, 0, alice);
+	sessions_token_revoked(ss, 0, alice);
 	opens(token);
 	peer_until(CODE_TOKEN_ENDED);
 	ck_assert_uint_eq(count(CODE_TOKEN_ENDED), 1);
@@ -240,7 +240,7 @@ START_TEST(a_check_closes_the_socket_of_a_token_that_ended_unheard)
 	peer_until("\"ready\"");
 	store_set_password(s, alice, (struct text){ "x", 1 }, 0, on_set, &set);
 	rig_until(&set);
-	rooms_check(rs, true);
+	rooms_reconcile(rs, true);
 	peer_until(CODE_TOKEN_ENDED);
 	ck_assert_uint_eq(count(CODE_TOKEN_ENDED), 1);
 }
@@ -285,13 +285,13 @@ START_TEST(one_with_much_under_way_is_not_listened_to)
 	peer_until("\"ready\"");
 	session = sessions_find(ss, UINT64_C(1) << 32 | 1); /* slot 0, incarnation 1, the first */
 	ck_assert_ptr_nonnull(session);
-	session_in_hand(session, SESSION_IN_HAND_MAX);
+	session_in_flight(session, SESSION_IN_FLIGHT_MAX);
 	ck_assert_int_eq(write(peer, "\x81\x82\0\0\0\0{}", 8), 8);
 	rig_for(50);
 	ck_assert_uint_eq(n_messages, 0);
-	session_in_hand(session, -1);
+	session_in_flight(session, -1);
 	rig_until_n(&n_messages, 1);
-	session_in_hand(session, 1 - SESSION_IN_HAND_MAX);
+	session_in_flight(session, 1 - SESSION_IN_FLIGHT_MAX);
 }
 END_TEST
 

@@ -2,7 +2,7 @@
  * The lock between processes: holders that die or stop, and a word that says nonsense.
  */
 #define _GNU_SOURCE 1
-#include "shlock.h"
+#include "common/shlock.h"
 
 #include <check.h>
 #include <linux/futex.h>

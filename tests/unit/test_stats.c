@@ -1,7 +1,7 @@
 /*
  * The status file: what the workers count and another program reads.
  */
-#include "stats.h"
+#include "common/stats.h"
 
 #include <check.h>
 #include <errno.h>
@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "json.h"
+#include "common/json.h"
 
 static char directory[] = "/tmp/parley-stats-XXXXXX", path[64];
 
@@ -130,7 +130,7 @@ START_TEST(the_json_has_every_worker_with_every_counter)
 {
 	static const char *const names[] = {
 #define COUNTER(name, help) #name,
-#include "stats.def"
+#include "common/stats.def"
 #undef COUNTER
 		"slot", "pid", "incarnation", "connections", "sockets"
 	};

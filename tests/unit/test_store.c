@@ -2,7 +2,7 @@
  * The store on a real PostgreSQL: each send once and in order, whatever breaks on the way; changes,
  * watermarks, people.
  */
-#include "store.h"
+#include "store/store.h"
 
 #include <check.h>
 #include <libpq-fe.h>
@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "pg.h"
-#include "rig.h"
-#include "stats.h"
+#include "common/clock.h"
+#include "common/stats.h"
+#include "tests/unit/pg.h"
+#include "tests/unit/rig.h"
 
 static struct store *s;
 static int64_t alice, bob, carol;
@@ -976,7 +976,7 @@ START_TEST(the_wait_for_dead_sessions_waits_for_them_and_only_for_them)
 
 	/* Nobody is dead. */
 	began = clock_mono_ms();
-	store_wait_for_the_dead(s, on_rows, &r);
+	store_fence_dead_workers(s, on_rows, &r);
 	rig_until(&r.done);
 	ck_assert_int_eq(r.error, ERROR_NONE);
 	ck_assert_int_lt(clock_mono_ms() - began, 1000);
@@ -989,7 +989,7 @@ START_TEST(the_wait_for_dead_sessions_waits_for_them_and_only_for_them)
 		(long long)(object + 90));
 	PQclear(PQexec(dead, sql));
 	r.done = false;
-	store_wait_for_the_dead(s, on_rows, &r);
+	store_fence_dead_workers(s, on_rows, &r);
 	rig_for(300);
 	ck_assert_msg(!r.done, "it did not wait");
 	snprintf(sql, sizeof(sql), "select pg_advisory_unlock(%d, %lld)", (int)lock_class(),
@@ -1017,7 +1017,7 @@ START_TEST(the_newest_worker_of_all_is_waited_for_when_it_is_dead)
 	snprintf(sql, sizeof(sql), "select pg_advisory_lock(%d, %lld)", (int)lock_class(),
 		(long long)boot + 40);
 	PQclear(PQexec(dead, sql));
-	store_wait_for_the_dead(s, on_rows, &r);
+	store_fence_dead_workers(s, on_rows, &r);
 	rig_for(300);
 	ck_assert_msg(!r.done, "it did not wait");
 	PQfinish(dead);
@@ -1028,7 +1028,7 @@ START_TEST(the_newest_worker_of_all_is_waited_for_when_it_is_dead)
 		(long long)boot + 41);
 	PQclear(PQexec(dead, sql));
 	r.done = false;
-	store_wait_for_the_dead(s, on_rows, &r);
+	store_fence_dead_workers(s, on_rows, &r);
 	rig_until(&r.done);
 	ck_assert_int_eq(PQstatus(dead), CONNECTION_OK);
 	PQfinish(dead);
@@ -1049,7 +1049,7 @@ START_TEST(a_dead_session_that_does_not_go_is_ended)
 	snprintf(sql, sizeof(sql), "select pg_advisory_lock(%d, %lld)", (int)lock_class(),
 		(long long)(object & ~0xfffffLL));
 	PQclear(PQexec(dead, sql));
-	store_wait_for_the_dead(s, on_rows, &r);
+	store_fence_dead_workers(s, on_rows, &r);
 	rig_until(&r.done);
 	ck_assert_int_eq(r.error, ERROR_NONE);
 	ck_assert_int_ge(clock_mono_ms() - began, 2900);

@@ -1,12 +1,12 @@
 /*
  * Typing by the real clock: shown once in 2 s, for 6 s, and always ended.
  */
-#include "typing.h"
+#include "realtime/typing.h"
 
 #include <check.h>
 #include <stdlib.h>
 
-#include "clock.h"
+#include "common/clock.h"
 
 #define TOLD_MAX 2000
 

@@ -1,5 +1,5 @@
 /* Tests of common/utf8 against RFC 3629. */
-#include "utf8.h"
+#include "common/utf8.h"
 
 #include <check.h>
 #include <stdlib.h>

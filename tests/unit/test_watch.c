@@ -1,12 +1,12 @@
 /*
  * Who is told of whose presence, on a real table.
  */
-#include "watch.h"
+#include "realtime/watch.h"
 
 #include <check.h>
 #include <stdlib.h>
 
-#include "clock.h"
+#include "common/clock.h"
 
 #define TOLD_MAX 2000
 #define ANNA 11

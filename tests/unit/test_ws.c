@@ -2,7 +2,7 @@
  * The server's side of a WebSocket, against a peer that speaks in raw frames (RFC 6455).
  */
 #define _GNU_SOURCE 1
-#include "ws.h"
+#include "net/ws.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "common/clock.h"
 
 #define MS 15000
 #define KEY "dGhlIHNhbXBsZSBub25jZQ==" /* RFC 6455 1.3 */

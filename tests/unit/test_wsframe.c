@@ -1,11 +1,11 @@
 /* Tests of common/wsframe against RFC 6455. */
-#include "wsframe.h"
+#include "common/wsframe.h"
 
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "buf.h"
+#include "common/buf.h"
 
 #define N(array) (sizeof(array) / sizeof((array)[0]))
 #define MESSAGE_MAX 65536

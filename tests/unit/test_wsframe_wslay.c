@@ -4,8 +4,8 @@
 #include <string.h>
 #include <wslay/wslay.h>
 
-#include "buf.h"
-#include "wslay_oracle.h"
+#include "common/buf.h"
+#include "tests/unit/wslay_oracle.h"
 
 #define STREAMS 30000
 

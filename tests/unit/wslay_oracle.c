@@ -1,11 +1,11 @@
-#include "wslay_oracle.h"
+#include "tests/unit/wslay_oracle.h"
 
 #include <assert.h>
 #include <stdbool.h>
 #include <string.h>
 #include <wslay/wslay.h>
 
-#include "buf.h"
+#include "common/buf.h"
 
 /* Completes any header and brings one byte of payload, for wslay to decide on a bad header. */
 #define PADDING 16

@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "wsframe.h"
+#include "common/wsframe.h"
 
 enum oracle_end {
 	ORACLE_OPEN, /* all bytes taken, or more wanted */

@@ -1,0 +1,62 @@
+# Pure C. It links alone into a test, a fuzzer, the load generator, parleyctl and parley-mock.
+
+noinst_LIBRARIES += libcommon.a
+libcommon_a_SOURCES = \
+	common/buf.c \
+	common/buf.h \
+	common/clock.c \
+	common/clock.h \
+	common/close_reason.c \
+	common/close_reason.def \
+	common/close_reason.h \
+	common/conf.c \
+	common/conf.def \
+	common/conf.h \
+	common/error.c \
+	common/error.def \
+	common/error.h \
+	common/fault.h \
+	common/json.c \
+	common/json.h \
+	common/log.c \
+	common/log.h \
+	common/params.c \
+	common/params.h \
+	common/password.c \
+	common/password.h \
+	common/pidfile.c \
+	common/pidfile.h \
+	common/proto.c \
+	common/proto.h \
+	common/ring.c \
+	common/ring.h \
+	common/secret.c \
+	common/secret.h \
+	common/shlock.c \
+	common/shlock.h \
+	common/stats.c \
+	common/stats.def \
+	common/stats.h \
+	common/token.c \
+	common/token.h \
+	common/utf8.c \
+	common/utf8.h \
+	common/wsframe.c \
+	common/wsframe.h
+
+# The sample configuration and its manual page are made from the table of settings.
+
+noinst_PROGRAMS += confdoc
+confdoc_SOURCES = common/confdoc.c
+confdoc_LDADD = $(common_ldadd)
+
+parleyd.conf: confdoc$(EXEEXT)
+	$(AM_V_GEN)./confdoc$(EXEEXT) sample > $@.tmp
+	$(AM_V_at)mv $@.tmp $@
+parley.conf.5: confdoc$(EXEEXT) common/parley.conf.5.in
+	$(AM_V_GEN)./confdoc$(EXEEXT) man $(srcdir)/common/parley.conf.5.in > $@.tmp
+	$(AM_V_at)mv $@.tmp $@
+CLEANFILES += parleyd.conf parley.conf.5
+EXTRA_DIST += common/parley.conf.5.in
+man_MANS += parley.conf.5
+examples_DATA += parleyd.conf

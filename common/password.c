@@ -1,0 +1,119 @@
+#include "common/password.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SALT_SIZE 16
+#define HASH_SIZE 32
+#define SALT_TEXT 24 /* their lengths in base64 */
+#define HASH_TEXT 44
+
+/* What OWASP's password storage cheat sheet asks for at least, with N = 2^15. */
+static const struct cost {
+	uint64_t n, r, p;
+} today = { 32768, 8, 3 };
+
+#define MEMORY_MAX ((uint64_t)128 << 20)
+#define WORK_MAX ((uint64_t)5 * 32768 * 8 * 3)
+
+/* What a stored text says. */
+struct parts {
+	struct cost cost;
+	unsigned char salt[SALT_SIZE];
+	unsigned char hash[HASH_SIZE];
+};
+
+/* 128 * N * r bytes for the table and as much a unit of p besides (RFC 7914, section 2). */
+static bool cost_is_bearable(const struct cost *c)
+{
+	const uint64_t most = MEMORY_MAX / 128;
+
+	if (c->n < 2 || c->n > most || (c->n & (c->n - 1)) != 0)
+		return false;
+	if (c->r < 1 || c->r > most || c->p < 1 || c->p > most)
+		return false;
+	return (c->n + c->p + 2) * c->r <= most && c->n * c->r * c->p <= WORK_MAX;
+}
+
+static bool derive(const char *password, size_t len, const struct cost *cost,
+	const unsigned char salt[SALT_SIZE], unsigned char hash[HASH_SIZE])
+{
+	return EVP_PBE_scrypt(password, len, salt, SALT_SIZE, cost->n, cost->r, cost->p,
+		       MEMORY_MAX + (1 << 20), hash, HASH_SIZE) == 1;
+}
+
+bool password_hash(const char *password, size_t len, char stored[PASSWORD_STORED_MAX])
+{
+	unsigned char salt[SALT_SIZE], hash[HASH_SIZE];
+	unsigned char salt_text[SALT_TEXT + 1], hash_text[HASH_TEXT + 1];
+
+	if (RAND_bytes(salt, SALT_SIZE) != 1 || !derive(password, len, &today, salt, hash))
+		return false;
+	EVP_EncodeBlock(salt_text, salt, SALT_SIZE);
+	EVP_EncodeBlock(hash_text, hash, HASH_SIZE);
+	snprintf(stored, PASSWORD_STORED_MAX, "scrypt$%llu$%llu$%llu$%s$%s",
+		(unsigned long long)today.n, (unsigned long long)today.r,
+		(unsigned long long)today.p, (char *)salt_text, (char *)hash_text);
+	return true;
+}
+
+/* A decimal number and the $ behind it; false for anything else. */
+static bool number_parse(const char **at, uint64_t *n)
+{
+	const char *from = *at;
+
+	*n = 0;
+	while (**at >= '0' && **at <= '9' && *at - from < 10)
+		*n = *n * 10 + (uint64_t)(*(*at)++ - '0');
+	return *at > from && *(*at)++ == '$';
+}
+
+/* text_len characters of base64 that stand for size bytes; moves on behind them. */
+static bool base64_parse(const char **at, size_t text_len, unsigned char *bytes, size_t size)
+{
+	unsigned char decoded[HASH_TEXT / 4 * 3];
+	size_t padding = text_len / 4 * 3 - size;
+
+	if (strnlen(*at, text_len) != text_len || strcspn(*at, "=") != text_len - padding ||
+		strspn(*at + text_len - padding, "=") != padding)
+		return false;
+	if (EVP_DecodeBlock(decoded, (const unsigned char *)*at, (int)text_len) !=
+		(int)(size + padding))
+		return false;
+	memcpy(bytes, decoded, size);
+	*at += text_len;
+	return true;
+}
+
+static bool stored_parse(const char *stored, struct parts *parts)
+{
+	static const char name[] = "scrypt$";
+
+	if (strncmp(stored, name, strlen(name)) != 0)
+		return false;
+	stored += strlen(name);
+	return number_parse(&stored, &parts->cost.n) && number_parse(&stored, &parts->cost.r) &&
+		number_parse(&stored, &parts->cost.p) && cost_is_bearable(&parts->cost) &&
+		base64_parse(&stored, SALT_TEXT, parts->salt, SALT_SIZE) && *stored++ == '$' &&
+		base64_parse(&stored, HASH_TEXT, parts->hash, HASH_SIZE) && *stored == '\0';
+}
+
+enum password_check password_check(const char *password, size_t len, const char *stored)
+{
+	struct parts parts = { .cost = today };
+	unsigned char hash[HASH_SIZE];
+	bool same;
+
+	if (stored && !stored_parse(stored, &parts))
+		return PASSWORD_BROKEN;
+	if (!derive(password, len, &parts.cost, parts.salt, hash))
+		return PASSWORD_BROKEN;
+	same = CRYPTO_memcmp(hash, parts.hash, HASH_SIZE) == 0;
+	OPENSSL_cleanse(hash, sizeof(hash));
+	return same && stored ? PASSWORD_RIGHT : PASSWORD_WRONG;
+}

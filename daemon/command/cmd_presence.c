@@ -1,0 +1,60 @@
+/*
+ * presence: whom a socket watches.
+ */
+#include <stdlib.h>
+
+#include "command/command.h"
+#include "common/log.h"
+
+enum { WATCH };
+
+static const struct param_spec params[] = {
+	[WATCH] = { "watch", PARAM_IDS, true, false, 0, WATCH_MAX, PARAM_BODY,
+		"people one shares a chat with; the set replaces the former one" },
+};
+
+struct pending {
+	const struct cmd_env *env;
+	uint64_t session;
+};
+
+static void contacts(void *arg, enum error error, const store_rows *rows)
+{
+	struct pending *p = arg;
+	const struct cmd_env *env = p->env;
+	struct session *s = sessions_find(env->sessions, p->session);
+	struct watch_user users[WATCH_MAX];
+	size_t n = 0;
+
+	free(p);
+	if (s == NULL)
+		return;
+	if (error != ERROR_NONE) {
+		session_error(s, (struct text){ NULL, 0 }, error, NULL);
+		return;
+	}
+	for (int i = 0; i < store_n(rows) && n < WATCH_MAX; i++)
+		users[n++] =
+			(struct watch_user){ store_id_at(rows, i), store_last_seen_at(rows, i) };
+	watch_set(env->watch, session_watcher(s), s, users, n);
+}
+
+static void run(const struct cmd_env *env, struct session *s, const struct params *a)
+{
+	struct pending *p = malloc(sizeof(*p));
+
+	if (p == NULL)
+		log_fatal("out of memory for a watch");
+	*p = (struct pending){ env, session_id(s) };
+	store_contacts(
+		env->store, session_user_id(s), a->at[WATCH].ids, a->at[WATCH].n_ids, contacts, p);
+}
+
+const struct command cmd_presence = {
+	.name = "presence",
+	.params = params,
+	.n_params = sizeof(params) / sizeof(params[0]),
+	.cost = 5,
+	.doc = "Replaces the set of users whose presence is told.",
+	.run = run,
+};

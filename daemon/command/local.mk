@@ -1,0 +1,10 @@
+# The WebSocket commands: one file for each command.
+
+libparley_a_SOURCES += \
+	daemon/command/cmd_edit.c \
+	daemon/command/cmd_presence.c \
+	daemon/command/cmd_send.c \
+	daemon/command/cmd_sync.c \
+	daemon/command/cmd_typing.c \
+	daemon/command/command.c \
+	daemon/command/command.h

@@ -1,0 +1,180 @@
+#include "http/http_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/secret.h"
+
+static int hex(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
+		return (c | 0x20) - 'a' + 10;
+	return -1;
+}
+
+/*
+ * Decodes len bytes from `at` in place, and ends them with NUL: there is always room, for what is
+ * decoded is not longer and a separator or the text's end follows. A percent sign without two
+ * digits stands for itself.
+ */
+static struct http_piece decode(char *at, size_t len, bool plus_is_blank)
+{
+	struct http_piece p = { at, 0 };
+
+	for (size_t i = 0; i < len; i++) {
+		char c = at[i];
+
+		if (c == '+' && plus_is_blank) {
+			c = ' ';
+		} else if (c == '%' && i + 2 < len && hex(at[i + 1]) >= 0 && hex(at[i + 2]) >= 0) {
+			/* Both were looked at, and what is written is before them. */
+			/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
+			c = (char)(hex(at[i + 1]) << 4 | hex(at[i + 2]));
+			i += 2;
+		}
+		p.at[p.len++] = c;
+	}
+	p.at[p.len] = '\0';
+	return p;
+}
+
+/* "/a/b" has two segments, "/" has one that is empty, "" has none. */
+static void split_path(struct http_target *t, char *path)
+{
+	if (*path != '/')
+		return;
+	for (;;) {
+		size_t len = strcspn(++path, "/");
+		bool last = path[len] == '\0';
+
+		if (t->n_segments == HTTP_SEGMENTS_MAX) {
+			t->n_segments++;
+			return;
+		}
+		t->segments[t->n_segments++] = decode(path, len, false);
+		if (last)
+			return;
+		path += len;
+	}
+}
+
+static void split_query(struct http_target *t, char *query)
+{
+	while (*query != '\0' && t->n_query < HTTP_QUERY_MAX) {
+		size_t len = strcspn(query, "&"), name_len = strcspn(query, "=&");
+		bool last = query[len] == '\0';
+
+		if (len > 0) {
+			size_t value = name_len < len ? name_len + 1 : len;
+
+			/* The value first: the name's NUL takes the place of the equals sign. */
+			t->values[t->n_query] = decode(query + value, len - value, true);
+			t->names[t->n_query++] = decode(query, name_len, true);
+		}
+		if (last)
+			return;
+		query += len + 1;
+	}
+}
+
+void http_target_init(struct http_target *t, const char *path, const char *query)
+{
+	size_t path_len, query_len;
+
+	if (path == NULL)
+		path = "";
+	if (query == NULL)
+		query = "";
+	path_len = strlen(path) + 1;
+	query_len = strlen(query) + 1;
+	t->n_segments = t->n_query = 0;
+	t->memory = malloc(path_len + query_len);
+	if (t->memory == NULL)
+		log_fatal("out_of_memory bytes=%zu", path_len + query_len);
+	memcpy(t->memory, path, path_len);
+	memcpy(t->memory + path_len, query, query_len);
+	split_path(t, t->memory);
+	split_query(t, t->memory + path_len);
+}
+
+void http_target_fini(struct http_target *t)
+{
+	/* Some put a password or a token where it is not looked for. */
+	secret_free(t->memory);
+	t->memory = NULL;
+}
+
+const struct http_piece *http_target_query(const struct http_target *t, const char *name)
+{
+	for (size_t i = 0; i < t->n_query; i++)
+		if (strlen(name) == t->names[i].len &&
+			memcmp(name, t->names[i].at, t->names[i].len) == 0)
+			return &t->values[i];
+	return NULL;
+}
+
+const struct http_piece *http_target_path(
+	const struct http_target *t, const struct http_route *route, const char *name)
+{
+	const char *p = route->path;
+
+	for (size_t i = 0; i < t->n_segments && *p == '/'; i++) {
+		size_t len = strcspn(p + 1, "/");
+
+		if (p[1] == '{' && strlen(name) + 2 == len && memcmp(p + 2, name, len - 2) == 0)
+			return &t->segments[i];
+		p += 1 + len;
+	}
+	return NULL;
+}
+
+enum match { MATCH_NOT, MATCH_NAMED, MATCH_EXACT };
+
+static enum match match(const char *pattern, const struct http_target *t)
+{
+	enum match m = MATCH_EXACT;
+
+	for (size_t i = 0; i < t->n_segments; i++) {
+		const struct http_piece *s = &t->segments[i];
+		size_t len;
+
+		if (i >= HTTP_SEGMENTS_MAX || *pattern != '/')
+			return MATCH_NOT;
+		pattern++;
+		len = strcspn(pattern, "/");
+		if (*pattern == '{' && s->len > 0)
+			m = MATCH_NAMED;
+		else if (s->len != len || memcmp(s->at, pattern, len) != 0)
+			return MATCH_NOT;
+		pattern += len;
+	}
+	return *pattern == '\0' && t->n_segments > 0 ? m : MATCH_NOT;
+}
+
+const struct http_route *http_route_find(const struct http *http, const struct http_target *t,
+	enum http_method method, unsigned *allowed)
+{
+	const struct http_route *found = NULL;
+	enum match best = MATCH_NAMED;
+
+	*allowed = 0;
+	for (size_t i = 0; i < http->n_routes; i++) {
+		const struct http_route *r = &http->routes[i];
+		enum match m = match(r->path, t);
+
+		if (m == MATCH_NOT || m < best)
+			continue;
+		if (m > best) {
+			best = m;
+			found = NULL;
+			*allowed = 0;
+		}
+		*allowed |= 1u << r->method;
+		if (r->method == method)
+			found = r;
+	}
+	return found;
+}

@@ -1,0 +1,167 @@
+#define _GNU_SOURCE 1
+#include "http/http_private.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "common/log.h"
+
+#define INDEX "index.html"
+#define ASSETS "assets" /* whose names change with their content */
+
+/* Images may be anybody's, for profile pictures are addresses; all else comes from here. */
+static const char *const page_headers[][2] = {
+	{ "Content-Security-Policy",
+		"default-src 'self'; img-src 'self' https: http: data:; object-src 'none'; "
+		"base-uri 'none'; form-action 'self'; frame-ancestors 'none'" },
+	{ "X-Content-Type-Options", "nosniff" },
+	{ "Referrer-Policy", "no-referrer" },
+	{ "Cross-Origin-Opener-Policy", "same-origin" },
+};
+
+const char *http_static_type(const char *name)
+{
+	static const char *const types[][2] = {
+		{ ".html", "text/html; charset=utf-8" },
+		{ ".js", "text/javascript; charset=utf-8" },
+		{ ".mjs", "text/javascript; charset=utf-8" },
+		{ ".css", "text/css; charset=utf-8" },
+		{ ".json", "application/json" },
+		{ ".map", "application/json" },
+		{ ".webmanifest", "application/manifest+json" },
+		{ ".svg", "image/svg+xml" },
+		{ ".png", "image/png" },
+		{ ".jpg", "image/jpeg" },
+		{ ".jpeg", "image/jpeg" },
+		{ ".gif", "image/gif" },
+		{ ".webp", "image/webp" },
+		{ ".avif", "image/avif" },
+		{ ".ico", "image/x-icon" },
+		{ ".woff", "font/woff" },
+		{ ".woff2", "font/woff2" },
+		{ ".ttf", "font/ttf" },
+		{ ".mp3", "audio/mpeg" },
+		{ ".ogg", "audio/ogg" },
+		{ ".wav", "audio/wav" },
+		{ ".wasm", "application/wasm" },
+		{ ".txt", "text/plain; charset=utf-8" },
+		{ ".xml", "application/xml" },
+	};
+	const char *ending = strrchr(name, '.');
+
+	for (size_t i = 0; ending != NULL && i < sizeof(types) / sizeof(types[0]); i++)
+		if (strcasecmp(ending, types[i][0]) == 0)
+			return types[i][1];
+	return "application/octet-stream";
+}
+
+static bool is_plain_name(const struct http_piece *s)
+{
+	return s->len > 0 && s->at[0] != '.' && memchr(s->at, '/', s->len) == NULL &&
+		memchr(s->at, '\0', s->len) == NULL;
+}
+
+int http_static_open(const char *root, const struct http_piece *segments, size_t n, struct stat *st)
+{
+	int fd;
+
+	/* Anew for each file: a rebuilt page is another directory of the same name. */
+	fd = n == 0 ? -1 : open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	for (size_t i = 0; i < n && fd >= 0; i++) {
+		int kind = i + 1 < n ? O_PATH | O_DIRECTORY : O_RDONLY | O_NONBLOCK;
+		int next = is_plain_name(&segments[i])
+			? openat(fd, segments[i].at, kind | O_NOFOLLOW | O_CLOEXEC)
+			: -1;
+
+		close(fd);
+		fd = next;
+	}
+	if (fd >= 0 && (fstat(fd, st) != 0 || !S_ISREG(st->st_mode))) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+/* RFC 9110 13.1.2: a list of tags, compared weakly. Ours holds nothing that a list could be cut at.
+ * */
+static bool client_has(const struct http_call *call, const char *etag)
+{
+	const char *tags = http_header(call, "If-None-Match");
+
+	return tags != NULL && (strcmp(tags, "*") == 0 || strstr(tags, etag) != NULL);
+}
+
+/* Takes the fd. */
+static void send_file(
+	struct http_call *call, int fd, const struct stat *st, const char *name, bool hashed)
+{
+	struct evbuffer *body = evbuffer_new();
+	char etag[64];
+
+	if (body == NULL)
+		log_fatal("out_of_memory for a file");
+	snprintf(etag, sizeof(etag), "\"%llx-%llx\"",
+		(unsigned long long)st->st_mtim.tv_sec * 1000000000ULL +
+			(unsigned long long)st->st_mtim.tv_nsec,
+		(unsigned long long)st->st_size);
+	for (size_t i = 0; i < sizeof(page_headers) / sizeof(page_headers[0]); i++)
+		http_add_header(call, page_headers[i][0], page_headers[i][1]);
+	http_add_header(
+		call, "Cache-Control", hashed ? "public, max-age=31536000, immutable" : "no-cache");
+	http_add_header(call, "ETag", etag);
+	if (client_has(call, etag)) {
+		close(fd);
+		http_send(call, 304, body);
+	} else {
+		http_add_header(call, "Content-Type", http_static_type(name));
+		if (st->st_size == 0 || evbuffer_add_file(body, fd, 0, st->st_size) != 0)
+			close(fd);
+		http_send(call, 200, body);
+	}
+	evbuffer_free(body);
+}
+
+/* "/" is the page for whoever takes anything; other paths are its own only for who asks for a page,
+ * not for a program. */
+static bool wants_page(const struct http_call *call)
+{
+	const struct http_piece *last = &call->target.segments[call->target.n_segments - 1];
+
+	if (memchr(last->at, '.', last->len) != NULL)
+		return false;
+	if (http_header_has(call, "Accept", "text/html"))
+		return true;
+	return call->target.n_segments == 1 && last->len == 0 &&
+		(http_header(call, "Accept") == NULL || http_header_has(call, "Accept", "*/*") ||
+			http_header_has(call, "Accept", "text/*"));
+}
+
+void http_static_request(struct http_call *call)
+{
+	static char index_name[] = INDEX;
+	const struct http_piece index = { index_name, sizeof(INDEX) - 1 };
+	const char *root = call->http->conf->web_root;
+	const struct http_target *t = &call->target;
+	struct stat st;
+	int fd = -1;
+
+	if (root[0] == '\0' || t->n_segments == 0 || t->n_segments > HTTP_SEGMENTS_MAX) {
+		http_reply_error(call, ERROR_no_such_route);
+		return;
+	}
+	fd = http_static_open(root, t->segments, t->n_segments, &st);
+	if (fd >= 0) {
+		send_file(call, fd, &st, t->segments[t->n_segments - 1].at,
+			t->n_segments > 1 && strcmp(t->segments[0].at, ASSETS) == 0);
+		return;
+	}
+	fd = wants_page(call) ? http_static_open(root, &index, 1, &st) : -1;
+	if (fd >= 0)
+		send_file(call, fd, &st, INDEX, false);
+	else
+		http_reply_error(call, ERROR_no_such_route);
+}

@@ -1,0 +1,391 @@
+#include "process/worker.h"
+
+#include <event2/event.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "api/api.h"
+#include "command/command.h"
+#include "common/clock.h"
+#include "common/fault.h"
+#include "common/log.h"
+#include "common/stats.h"
+
+#define SERVE_WAIT_MS 2000 /* for the database, before a new worker answers without it */
+#define STOP_LOOK_MS 20
+#define STOP_FINISH_MS 2000 /* for what is in flight */
+#define STOP_CLOSE_MS 1500 /* for the peers' close frames */
+
+enum worker_stage { WORKER_RUNS, WORKER_FINISHES, WORKER_CLOSES };
+
+struct worker {
+	const struct heritage *heritage;
+	struct conf *conf; /* of the last reload; NULL: the inherited one */
+	struct event_base *base;
+	struct store *store;
+	struct bus *bus;
+	struct rooms *rooms;
+	struct watch *watch;
+	struct sessions *sessions;
+	struct hasher *hasher;
+	struct http *http; /* NULL until this worker serves */
+	struct api api;
+	struct cmd_env commands;
+	struct event *signals[4];
+	struct event *master_gone;
+	struct event *serve_timer;
+	struct event *stop_timer;
+	enum worker_stage stage;
+	int64_t stage_ms;
+};
+
+/* From the database. */
+
+static void worker_check(struct worker *w)
+{
+	rooms_reconcile(w->rooms, true);
+	watch_look_all(w->watch);
+}
+
+static void on_check(void *arg, rooms_done_cb *done, void *done_arg)
+{
+	sessions_reconcile_tokens(((struct worker *)arg)->sessions, done, done_arg);
+}
+
+static void worker_serve(struct worker *w);
+
+static void on_store_state(void *arg, bool ready, bool after_loss)
+{
+	struct worker *w = arg;
+	const struct record r = { .type = RECORD_RECONCILE };
+
+	log_info("store %s", ready ? "ready" : "away");
+	if (ready)
+		worker_serve(w);
+	/* What was under way when the connection went may be committed, and nobody has published
+	 * it. */
+	if (ready && after_loss)
+		bus_publish(w->bus, &r);
+}
+
+static void on_read_moved(
+	void *arg, const struct conv *conv, int64_t user_id, int64_t seq, uint64_t origin)
+{
+	struct worker *w = arg;
+	const struct record r = {
+		.type = RECORD_READ,
+		.conv = *conv,
+		.user_id = user_id,
+		.origin = origin,
+		.message = { .seq = seq },
+	};
+
+	bus_publish(w->bus, &r);
+}
+
+/* From the ring. */
+
+static void on_record(void *arg, const struct record *r)
+{
+	struct worker *w = arg;
+
+	switch (r->type) {
+	case RECORD_PRESENCE:
+		watch_look(w->watch, r->user_id);
+		break;
+	case RECORD_TOKEN_REVOKED:
+		sessions_token_revoked(w->sessions, r->token_id, r->user_id);
+		break;
+	case RECORD_RECONCILE:
+		worker_check(w);
+		break;
+	default:
+		rooms_apply(w->rooms, r);
+		break;
+	}
+}
+
+/* Nobody need have died, but behind that question, on the connection for reading, all have answered
+ * that were asked before the lap: a token that was good then is known here by now. */
+static void on_overrun(void *arg)
+{
+	worker_check(arg);
+}
+
+/* From rooms and watched users to sockets. */
+
+static void on_push(
+	void *arg, struct room_user *u, struct frame *f, uint64_t origin, enum room_push kind)
+{
+	sessions_push(((struct worker *)arg)->sessions, u, f, origin, kind);
+}
+
+static void on_resync(void *arg, struct room_user *u)
+{
+	sessions_resync(((struct worker *)arg)->sessions, u);
+}
+
+static void on_presence(void *arg, void *owner, int64_t user_id, bool online, int64_t last_seen_ms)
+{
+	struct buf b = BUF_EMPTY;
+
+	(void)arg;
+	if (session_congested(owner)) {
+		session_missed(owner);
+		return;
+	}
+	buf_addf(&b, "{\"type\":\"presence\",\"user_id\":%" PRId64 ",\"online\":%s,", user_id,
+		online ? "true" : "false");
+	proto_put_time(&b, "last_seen_at", last_seen_ms);
+	buf_add_char(&b, '}');
+	session_send(owner, b.data, b.len);
+	buf_fini(&b);
+}
+
+/* From sockets. */
+
+static void on_message(void *arg, struct session *s, char *text, size_t len)
+{
+	command_run(&((struct worker *)arg)->commands, s, text, len);
+}
+
+static void on_drained(void *arg, struct session *s)
+{
+	cmd_sync_go_on(&((struct worker *)arg)->commands, s);
+}
+
+static void on_closed(void *arg, struct session *s)
+{
+	cmd_sync_end(s);
+	watch_clear(((struct worker *)arg)->watch, session_watcher(s));
+}
+
+/* From HTTP. */
+
+static void on_upgraded(void *arg, const struct http_upgrade *u)
+{
+	sessions_upgraded(((struct worker *)arg)->sessions, u);
+}
+
+static bool on_may_upgrade(void *arg, int64_t user_id)
+{
+	return sessions_may_open(((struct worker *)arg)->sessions, user_id);
+}
+
+/* All parts and how they hang together: calls go down by name, answers come up by these callbacks.
+ * */
+static void worker_wire(struct worker *w)
+{
+	static const struct store_events store_events = { on_store_state, on_read_moved };
+	static const struct bus_events bus_events = { on_record, on_overrun };
+	static const struct room_events room_events = { on_push, on_resync, on_check };
+	static const struct sessions_events sessions_events = { on_message, on_drained, on_closed };
+	const struct heritage *h = w->heritage;
+
+	w->store = store_open(w->base, h, &store_events, w);
+	w->bus = bus_open(w->base, h, &bus_events, w);
+	w->rooms = rooms_open(w->base, w->store, &room_events, w, &h->stats->slots[h->slot]);
+	w->watch = watch_open(w->base, h->presence, on_presence, w);
+	w->sessions = sessions_open(w->base, h, w->store, w->bus, &sessions_events, w);
+	w->hasher = hasher_open(w->base, h);
+	w->api = (struct api){ h->conf, w->store, w->hasher, w->bus, h->presence };
+	w->commands = (struct cmd_env){ w->sessions, w->store, w->rooms, w->bus, w->watch };
+}
+
+/* Begins to accept: once the database is there, so that the connections meanwhile go to workers
+ * that have it; but without it too, after a while, to say so. */
+static void worker_serve(struct worker *w)
+{
+	static const struct http_events http_events = { on_upgraded, on_may_upgrade };
+	const struct http_route *routes;
+	size_t n_routes;
+
+	if (w->http != NULL || w->stage != WORKER_RUNS)
+		return;
+	event_del(w->serve_timer);
+	routes = api_routes(&n_routes);
+	w->http = http_open(
+		w->base, w->heritage, w->store, routes, n_routes, &w->api, &http_events, w);
+	http_set_conf(w->http, w->api.conf);
+	sessions_set_rooms(w->sessions, w->rooms, w->http);
+}
+
+static void on_serve_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	worker_serve(arg);
+}
+
+static void worker_unwire(struct worker *w)
+{
+	/* Answers that are still owed end in a request that is only freed now. */
+	if (w->http != NULL)
+		http_close(w->http);
+	hasher_close(w->hasher);
+	store_close(w->store);
+	sessions_free(w->sessions);
+	rooms_close(w->rooms);
+	watch_close(w->watch);
+	bus_close(w->bus);
+}
+
+/* Stopping: no new connections and nothing more read; what is in flight is answered; then everybody
+ * is told to go. */
+
+static void stage_begin(struct worker *w, enum worker_stage stage)
+{
+	w->stage = stage;
+	w->stage_ms = clock_mono_ms();
+}
+
+static void stop_look(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker *w = arg;
+	int64_t age = clock_mono_ms() - w->stage_ms;
+
+	(void)fd;
+	(void)what;
+	if (w->stage == WORKER_FINISHES &&
+		((store_idle(w->store) && bus_idle(w->bus) &&
+			 (w->http == NULL || http_idle(w->http))) ||
+			age > STOP_FINISH_MS)) {
+		stage_begin(w, WORKER_CLOSES);
+		sessions_close_all(w->sessions, CLOSE_server_stops);
+	} else if (w->stage == WORKER_CLOSES &&
+		(sessions_n(w->sessions) == 0 || age > STOP_CLOSE_MS)) {
+		event_base_loopbreak(w->base);
+	}
+}
+
+static void worker_stop(struct worker *w, const char *why)
+{
+	if (w->stage != WORKER_RUNS)
+		return;
+	log_info("stopping reason=%s sockets=%zu", why, sessions_n(w->sessions));
+	if (w->http != NULL)
+		http_stop(w->http);
+	sessions_pause(w->sessions);
+	stage_begin(w, WORKER_FINISHES);
+	event_add(w->stop_timer, &(const struct timeval){ 0, STOP_LOOK_MS * 1000 });
+}
+
+static void on_master_gone(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker *w = arg;
+
+	(void)fd;
+	(void)what;
+	event_del(w->master_gone);
+	worker_stop(w, "master_gone");
+}
+
+/* Reloading: the master has checked the text and put it where all can read it. */
+static void worker_reload(struct worker *w)
+{
+	struct buf error = BUF_EMPTY, text = BUF_EMPTY;
+	struct stat st;
+	struct conf *conf = NULL;
+
+	log_reopen();
+	if (fstat(w->heritage->conf_fd, &st) == 0 && st.st_size >= 0) {
+		char *to = buf_reserve(&text, (size_t)st.st_size + 1);
+		ssize_t n = pread(w->heritage->conf_fd, to, (size_t)st.st_size, 0);
+
+		text.len = n > 0 ? (size_t)n : 0;
+		conf = conf_parse("config", buf_cstr(&text), &error);
+	}
+	if (conf != NULL) {
+		w->api.conf = conf;
+		if (w->http != NULL)
+			http_set_conf(w->http, conf);
+		sessions_set_conf(w->sessions, conf);
+		conf_free(w->conf);
+		w->conf = conf;
+		log_info("reloaded");
+	} else {
+		log_error("reload failed why=%s",
+			error.len > 0 ? buf_cstr(&error) : "cannot read it");
+	}
+	buf_fini(&text);
+	buf_fini(&error);
+}
+
+static void on_signal(evutil_socket_t signal, short what, void *arg)
+{
+	struct worker *w = arg;
+
+	(void)what;
+	switch (signal) {
+	case SIGHUP:
+		worker_reload(w);
+		break;
+	case SIGUSR1:
+		bus_poke(w->bus);
+		worker_check(w);
+		break;
+	default:
+		worker_stop(w, "signal");
+		break;
+	}
+}
+
+static void worker_events(struct worker *w)
+{
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1 };
+
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		w->signals[i] = evsignal_new(w->base, signals[i], on_signal, w);
+		if (w->signals[i] == NULL || event_add(w->signals[i], NULL) != 0)
+			log_fatal("cannot watch signals");
+	}
+	w->master_gone = event_new(w->base, w->heritage->master_fd, EV_READ, on_master_gone, w);
+	w->stop_timer = event_new(w->base, -1, EV_PERSIST, stop_look, w);
+	w->serve_timer = evtimer_new(w->base, on_serve_timer, w);
+	if (w->serve_timer == NULL ||
+		event_add(w->serve_timer, &(const struct timeval){ SERVE_WAIT_MS / 1000, 0 }) != 0)
+		log_fatal("cannot make a timer");
+	if (w->master_gone == NULL || w->stop_timer == NULL || event_add(w->master_gone, NULL) != 0)
+		log_fatal("cannot watch the master");
+}
+
+static void worker_events_free(struct worker *w)
+{
+	for (size_t i = 0; i < sizeof(w->signals) / sizeof(w->signals[0]); i++)
+		event_free(w->signals[i]);
+	event_free(w->master_gone);
+	event_free(w->stop_timer);
+	event_free(w->serve_timer);
+}
+
+int worker_run(const struct heritage *h)
+{
+	struct worker w = { .heritage = h };
+	char context[32];
+
+	snprintf(context, sizeof(context), "worker=%u", h->slot);
+	log_set_context(context);
+	signal(SIGPIPE, SIG_IGN);
+	w.base = event_base_new();
+	if (w.base == NULL)
+		log_fatal("cannot make an event loop");
+	/* Signals first: the parent's reload or news of a death must not meet a process that
+	 * ignores them. */
+	worker_events(&w);
+	worker_wire(&w);
+	log_info("started pid=%d incarnation=%u", (int)getpid(), h->incarnation);
+
+	event_base_dispatch(w.base);
+
+	worker_unwire(&w);
+	worker_events_free(&w);
+	event_base_free(w.base);
+	conf_free(w.conf);
+	log_info("stopped");
+	return 0;
+}

@@ -1,0 +1,136 @@
+#include "realtime/json_view.h"
+
+static void put_number(struct buf *b, const char *name, int64_t n)
+{
+	buf_add_str(b, ",\"");
+	buf_add_str(b, name);
+	buf_add_str(b, "\":");
+	buf_add_i64(b, n);
+}
+
+void json_view_put_user(struct buf *b, const struct user *u)
+{
+	buf_add_char(b, '{');
+	proto_put_id(b, "user_id", u->user_id);
+	buf_add_char(b, ',');
+	proto_put_text(b, "username", u->username);
+	buf_add_char(b, ',');
+	proto_put_text(b, "full_name", u->full_name);
+	buf_add_char(b, ',');
+	proto_put_text(b, "profile_picture", u->profile_picture);
+	buf_add_char(b, ',');
+	proto_put_text(b, "public_key", u->public_key);
+	buf_add_char(b, ',');
+	proto_put_time(b, "created_at", u->created_ms);
+	buf_add_char(b, '}');
+}
+
+static void put_last_message(struct buf *b, const struct chat *c)
+{
+	if (!c->has_last) {
+		buf_add_str(b, ",\"last_message\":null");
+		return;
+	}
+	buf_add_str(b, ",\"last_message\":{");
+	proto_put_message(b, &c->last, &c->conv, c->viewer);
+	buf_add_char(b, '}');
+}
+
+/* A peer who was deleted is null, and so is how far they have read. */
+static void put_peer(struct buf *b, const struct chat *c)
+{
+	if (c->conv.kind == CONV_GROUP || !c->has_peer) {
+		buf_add_str(b, ",\"peer\":null,\"peer_read_seq\":null");
+		return;
+	}
+	buf_add_str(b, ",\"peer\":");
+	json_view_put_user(b, &c->peer);
+	put_number(b, "peer_read_seq", c->peer_read_seq);
+}
+
+void json_view_put_chat(struct buf *b, const struct chat *c)
+{
+	bool group = c->conv.kind == CONV_GROUP;
+
+	proto_put_id(b, "chat_id", conv_chat_id(&c->conv, c->viewer));
+	buf_add_str(b, group ? ",\"kind\":\"group\"," : ",\"kind\":\"direct\",");
+	proto_put_text(b, "name", c->name);
+	put_number(b, "last_seq", c->last_seq);
+	put_number(b, "last_mod", c->last_mod);
+	put_number(b, "read_seq", c->read_seq);
+	put_number(b, "unread", c->unread);
+	put_last_message(b, c);
+	put_peer(b, c);
+	buf_add_char(b, ',');
+	proto_put_id(b, "owner_id", group ? c->owner_id : 0);
+	put_number(b, "member_count", c->member_count);
+}
+
+static void put_member(struct buf *b, const struct member *m)
+{
+	buf_add_char(b, '{');
+	proto_put_id(b, "user_id", m->user_id);
+	buf_add_char(b, ',');
+	proto_put_text(b, "username", m->username);
+	buf_add_char(b, ',');
+	proto_put_text(b, "full_name", m->full_name);
+	buf_add_char(b, ',');
+	proto_put_time(b, "joined_at", m->joined_ms);
+	put_number(b, "read_seq", m->read_seq);
+	buf_add_char(b, '}');
+}
+
+void json_view_put_group(struct buf *b, int64_t group_id, const store_rows *rows)
+{
+	struct member m;
+
+	store_member_at(rows, 0, &m);
+	buf_add_char(b, '{');
+	proto_put_id(b, "group_id", group_id);
+	buf_add_char(b, ',');
+	proto_put_text(b, "name", m.group_name);
+	buf_add_char(b, ',');
+	proto_put_id(b, "owner_id", m.owner_id);
+	buf_add_char(b, ',');
+	proto_put_time(b, "created_at", m.group_created_ms);
+	buf_add_str(b, ",\"members\":[");
+	for (int i = 0; i < store_n(rows); i++) {
+		if (i > 0)
+			buf_add_char(b, ',');
+		store_member_at(rows, i, &m);
+		put_member(b, &m);
+	}
+	buf_add_str(b, "]}");
+}
+
+int64_t json_view_page_rows(const store_rows *rows, int64_t limit)
+{
+	size_t bytes = 0;
+	int n = 0;
+
+	for (; n < store_n(rows) && n < limit && bytes < VIEW_PAGE_BYTES; n++) {
+		struct message m;
+
+		store_message_at(rows, n, &m);
+		bytes += m.content.len;
+	}
+	return n;
+}
+
+bool json_view_put_messages(
+	struct buf *b, const store_rows *rows, int64_t limit, const struct conv *c, int64_t viewer)
+{
+	int n = store_n(rows);
+
+	buf_add_str(b, "\"messages\":[");
+	for (int i = 0; i < n && i < limit; i++) {
+		struct message m;
+
+		store_message_at(rows, i, &m);
+		buf_add_str(b, i > 0 ? ",{" : "{");
+		proto_put_message(b, &m, c, viewer);
+		buf_add_char(b, '}');
+	}
+	buf_add_char(b, ']');
+	return n > limit;
+}

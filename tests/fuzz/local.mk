@@ -1,0 +1,64 @@
+# Each fuzz target twice: with replay.c, which runs the committed corpus in `make check`, and with libFuzzer,
+# which is clang's: `make fuzz` builds those (tests/fuzz/campaign.py) in a build directory of their own.
+
+fuzz_replays = \
+	tests/fuzz/replay_command \
+	tests/fuzz/replay_conf \
+	tests/fuzz/replay_http \
+	tests/fuzz/replay_json \
+	tests/fuzz/replay_ring \
+	tests/fuzz/replay_wsframe
+fuzz_programs = \
+	tests/fuzz/fuzz_command \
+	tests/fuzz/fuzz_conf \
+	tests/fuzz/fuzz_http \
+	tests/fuzz/fuzz_json \
+	tests/fuzz/fuzz_ring \
+	tests/fuzz/fuzz_wsframe
+EXTRA_PROGRAMS += $(fuzz_programs) tests/fuzz/dictionary
+tests_fuzz_dictionary_SOURCES = tests/fuzz/dictionary.c
+
+libfuzzer = $(AM_LDFLAGS) -fsanitize=fuzzer
+replay_sources = tests/fuzz/fuzz.h tests/fuzz/replay.c
+# A whole worker, whose calls to the database and to the hasher the linker redirects to lone_store.c.
+worker_sources = tests/fuzz/lone.c tests/fuzz/lone.h tests/fuzz/lone_private.h tests/fuzz/lone_store.c \
+	tests/fuzz/peer.c tests/fuzz/peer.h
+worker_ldflags = -Wl,--wrap=event_base_dispatch,--wrap=hasher_hash,--wrap=store_authenticate,--wrap=store_change \
+	-Wl,--wrap=store_load,--wrap=store_mark_read,--wrap=store_open,--wrap=store_send
+
+tests_fuzz_fuzz_command_SOURCES = tests/fuzz/fuzz_command.c $(worker_sources) tests/fuzz/fuzz.h
+tests_fuzz_fuzz_command_LDFLAGS = $(libfuzzer) $(worker_ldflags)
+tests_fuzz_replay_command_SOURCES = tests/fuzz/fuzz_command.c $(worker_sources) $(replay_sources)
+tests_fuzz_replay_command_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"tests/fuzz/corpus/command"'
+tests_fuzz_replay_command_LDFLAGS = $(AM_LDFLAGS) $(worker_ldflags)
+tests_fuzz_fuzz_command_LDADD = $(LDADD) -lpthread
+tests_fuzz_replay_command_LDADD = $(LDADD) -lpthread
+
+tests_fuzz_fuzz_conf_SOURCES = tests/fuzz/fuzz_conf.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_conf_LDFLAGS = $(libfuzzer)
+tests_fuzz_replay_conf_SOURCES = tests/fuzz/fuzz_conf.c $(replay_sources)
+tests_fuzz_replay_conf_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"tests/fuzz/corpus/conf"'
+
+tests_fuzz_fuzz_http_SOURCES = tests/fuzz/fuzz_http.c tests/fuzz/http_reference.c tests/fuzz/http_reference.h $(worker_sources) tests/fuzz/fuzz.h
+tests_fuzz_fuzz_http_LDFLAGS = $(libfuzzer) $(worker_ldflags)
+tests_fuzz_replay_http_SOURCES = tests/fuzz/fuzz_http.c tests/fuzz/http_reference.c tests/fuzz/http_reference.h $(worker_sources) $(replay_sources)
+tests_fuzz_replay_http_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"tests/fuzz/corpus/http"'
+tests_fuzz_replay_http_LDFLAGS = $(AM_LDFLAGS) $(worker_ldflags)
+tests_fuzz_fuzz_http_LDADD = $(LDADD) -lpthread
+tests_fuzz_replay_http_LDADD = $(LDADD) -lpthread
+
+tests_fuzz_fuzz_json_SOURCES = tests/fuzz/fuzz_json.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_json_LDFLAGS = $(libfuzzer)
+tests_fuzz_replay_json_SOURCES = tests/fuzz/fuzz_json.c $(replay_sources)
+tests_fuzz_replay_json_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"tests/fuzz/corpus/json"'
+
+tests_fuzz_fuzz_ring_SOURCES = tests/fuzz/fuzz_ring.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_ring_LDFLAGS = $(libfuzzer)
+tests_fuzz_replay_ring_SOURCES = tests/fuzz/fuzz_ring.c $(replay_sources)
+tests_fuzz_replay_ring_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"tests/fuzz/corpus/ring"'
+
+tests_fuzz_fuzz_wsframe_SOURCES = tests/fuzz/fuzz_wsframe.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_wsframe_LDFLAGS = $(libfuzzer)
+tests_fuzz_replay_wsframe_SOURCES = tests/fuzz/fuzz_wsframe.c $(replay_sources)
+tests_fuzz_replay_wsframe_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"tests/fuzz/corpus/wsframe"'
+EXTRA_DIST += tests/fuzz/campaign.py tests/fuzz/corpus

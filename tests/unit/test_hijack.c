@@ -1,0 +1,201 @@
+/*
+ * A socket out of evhttp, in one process: a server with one handler, and a client that is read
+ * between loop passes.
+ */
+#include "net/hijack.h"
+
+#include <check.h>
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define REQUEST "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+static struct event_base *base;
+static struct evhttp *evhttp;
+static struct sockaddr_in address;
+static struct evhttp_request *in_flight;
+static struct buf rest = BUF_EMPTY;
+static int client, dummy, taken = -1, closed;
+static bool at_once;
+
+static void on_closed(struct evhttp_connection *evcon, void *arg)
+{
+	(void)evcon;
+	(void)arg;
+	closed++;
+}
+
+static void on_request(struct evhttp_request *req, void *arg)
+{
+	struct evhttp_connection *evcon = evhttp_request_get_connection(req);
+
+	(void)arg;
+	evhttp_connection_set_closecb(evcon, on_closed, NULL);
+	if (at_once)
+		taken = hijack_fd(evcon, dummy, &rest);
+	else
+		in_flight = req;
+}
+
+static void turn(void)
+{
+	for (int i = 0; i < 20; i++) {
+		event_base_loop(base, EVLOOP_NONBLOCK);
+		usleep(1000);
+	}
+}
+
+static void setup(void)
+{
+	socklen_t len = sizeof(address);
+	struct evhttp_bound_socket *bound;
+
+	base = event_base_new();
+	evhttp = evhttp_new(base);
+	bound = evhttp_bind_socket_with_handle(evhttp, "127.0.0.1", 0);
+	ck_assert_ptr_nonnull(bound);
+	ck_assert_int_eq(
+		getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&address, &len),
+		0);
+	evhttp_set_gencb(evhttp, on_request, NULL);
+	dummy = eventfd(0, EFD_CLOEXEC);
+	client = socket(AF_INET, SOCK_STREAM, 0);
+	ck_assert_int_eq(connect(client, (struct sockaddr *)&address, sizeof(address)), 0);
+}
+
+static void teardown(void)
+{
+	evhttp_free(evhttp);
+	turn();
+	event_base_free(base);
+	close(client);
+	close(dummy);
+	if (taken >= 0)
+		close(taken);
+	buf_fini(&rest);
+}
+
+static void ask(const char *bytes)
+{
+	ck_assert_int_eq(send(client, bytes, strlen(bytes), 0), (ssize_t)strlen(bytes));
+	turn();
+}
+
+/* What the client has got; -1 for nothing yet, 0 for the end of the stream. */
+static ssize_t client_got(char *bytes, size_t size)
+{
+	return recv(client, bytes, size, MSG_DONTWAIT);
+}
+
+static void is_alive(void)
+{
+	char bytes[64];
+
+	ck_assert_int_ge(taken, 0);
+	ck_assert_int_eq(closed, 1);
+	ck_assert_int_eq(fcntl(taken, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+	ck_assert_int_eq(fcntl(taken, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+	turn();
+	ck_assert_int_eq(client_got(bytes, sizeof(bytes)), -1);
+	ck_assert_int_eq(send(taken, "to you", 6, 0), 6);
+	usleep(1000);
+	ck_assert_int_eq(client_got(bytes, sizeof(bytes)), 6);
+	/* What comes now is not read by evhttp any more, and it does not spin on it. */
+	ask("to me");
+	ck_assert_int_eq(recv(taken, bytes, sizeof(bytes), MSG_DONTWAIT), 5);
+	ck_assert_mem_eq(bytes, "to me", 5);
+}
+
+START_TEST(a_socket_taken_out_of_a_callback_lives_on)
+{
+	at_once = true;
+	ask(REQUEST);
+	is_alive();
+	ck_assert_uint_eq(rest.len, 0);
+}
+END_TEST
+
+START_TEST(a_socket_taken_later_lives_on)
+{
+	ask(REQUEST);
+	ck_assert_ptr_nonnull(in_flight);
+	taken = hijack_fd(evhttp_request_get_connection(in_flight), dummy, &rest);
+	is_alive();
+}
+END_TEST
+
+START_TEST(what_came_behind_the_request_comes_along)
+{
+	at_once = true;
+	ask(REQUEST "and these \x81\x05 bytes");
+	is_alive();
+	ck_assert_uint_eq(rest.len, strlen("and these \x81\x05 bytes"));
+	ck_assert_mem_eq(rest.data, "and these \x81\x05 bytes", rest.len);
+}
+END_TEST
+
+START_TEST(what_the_kernel_still_has_is_left_there)
+{
+	char bytes[64];
+
+	ask(REQUEST);
+	ask("not read yet"); /* evhttp does not read with a request in hand */
+	taken = hijack_fd(evhttp_request_get_connection(in_flight), dummy, &rest);
+	ck_assert_int_ge(taken, 0);
+	ck_assert_int_eq(recv(taken, bytes, sizeof(bytes), MSG_DONTWAIT) + (ssize_t)rest.len, 12);
+}
+END_TEST
+
+START_TEST(without_a_descriptor_nothing_changes)
+{
+	struct rlimit was, none;
+	char bytes[256];
+	int lowest;
+
+	ask(REQUEST);
+	lowest = dup(dummy);
+	close(lowest);
+	getrlimit(RLIMIT_NOFILE, &was);
+	none = (struct rlimit){ (rlim_t)lowest, was.rlim_max };
+	setrlimit(RLIMIT_NOFILE, &none);
+	errno = 0;
+	ck_assert_int_eq(hijack_fd(evhttp_request_get_connection(in_flight), dummy, &rest), -1);
+	ck_assert_int_eq(errno, EMFILE);
+	setrlimit(RLIMIT_NOFILE, &was);
+	ck_assert_int_eq(closed, 0);
+	evhttp_send_reply(in_flight, 204, "No Content", NULL);
+	turn();
+	ck_assert_int_gt(client_got(bytes, sizeof(bytes)), 0);
+	ck_assert_mem_eq(bytes, "HTTP/1.1 204 ", 13);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("hijack");
+	TCase *tc = tcase_create("hijack");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, a_socket_taken_out_of_a_callback_lives_on);
+	tcase_add_test(tc, a_socket_taken_later_lives_on);
+	tcase_add_test(tc, what_came_behind_the_request_comes_along);
+	tcase_add_test(tc, what_the_kernel_still_has_is_left_there);
+	tcase_add_test(tc, without_a_descriptor_nothing_changes);
+	suite_add_tcase(suite, tc);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? 0 : 1;
+}

@@ -1,0 +1,304 @@
+#include "realtime/json_view.h"
+
+#include <check.h>
+#include <endian.h>
+#include <libpq-fe.h>
+#include <string.h>
+
+#define CREATED_MS INT64_C(1795342500123) /* 2026-11-22T10:15:00.123Z */
+#define CREATED "\"2026-11-22T10:15:00.123Z\""
+#define POSTGRES_EPOCH_MS INT64_C(946684800000) /* 2000-01-01, from which PostgreSQL counts */
+
+static struct text text(const char *s)
+{
+	return (struct text){ s, s != NULL ? strlen(s) : 0 };
+}
+
+static const struct user bob = {
+	.user_id = 8,
+	.username = { "bob", 3 },
+	.full_name = { "Bob", 3 },
+	.created_ms = CREATED_MS,
+};
+
+#define BOB                                                                                   \
+	"{\"user_id\":8,\"username\":\"bob\",\"full_name\":\"Bob\",\"profile_picture\":null," \
+	"\"public_key\":null,\"created_at\":" CREATED "}"
+
+static void check_text(struct buf *b, const char *expected)
+{
+	ck_assert_str_eq(buf_cstr(b), expected);
+	buf_fini(b);
+}
+
+/* Rows as a server would send them in binary; n columns. */
+
+static PGresult *rows_new(int n)
+{
+	PGresult *r = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+	PGresAttDesc columns[16];
+	static char name[] = "c";
+
+	memset(columns, 0, sizeof(columns));
+	for (int i = 0; i < n; i++) {
+		columns[i].name = name;
+		columns[i].format = 1;
+	}
+	ck_assert(r != NULL && PQsetResultAttrs(r, n, columns));
+	for (int i = 0; i < n; i++)
+		ck_assert(PQsetvalue(r, 0, i, NULL, -1));
+	return r;
+}
+
+static void set_bytes(PGresult *r, int row, int column, const char *bytes, size_t len)
+{
+	char copy[64];
+
+	ck_assert_uint_le(len, sizeof(copy));
+	memcpy(copy, bytes, len);
+	ck_assert(PQsetvalue(r, row, column, copy, (int)len));
+}
+
+static void set_number(PGresult *r, int row, int column, int64_t n)
+{
+	const uint64_t wire = htobe64((uint64_t)n);
+
+	set_bytes(r, row, column, (const char *)&wire, sizeof(wire));
+}
+
+static void set_text(PGresult *r, int row, int column, const char *s)
+{
+	set_bytes(r, row, column, s, strlen(s));
+}
+
+static void set_time(PGresult *r, int row, int column, int64_t wall_ms)
+{
+	set_number(r, row, column, (wall_ms - POSTGRES_EPOCH_MS) * 1000);
+}
+
+static void set_member(PGresult *r, int row, int64_t user_id, const char *name, int64_t read_seq)
+{
+	set_number(r, row, 0, user_id);
+	set_text(r, row, 1, name);
+	set_text(r, row, 2, name);
+	set_time(r, row, 3, CREATED_MS);
+	set_number(r, row, 4, read_seq);
+	set_text(r, row, 5, "The \"Club\"");
+	set_number(r, row, 6, 8);
+	set_time(r, row, 7, CREATED_MS);
+}
+
+/* A text message of user 8. */
+static void set_message(PGresult *r, int row, int64_t seq)
+{
+	set_number(r, row, 0, 100 + seq);
+	set_number(r, row, 1, seq);
+	set_number(r, row, 2, seq);
+	set_number(r, row, 3, 8);
+	set_bytes(r, row, 4, "t", 1);
+	set_text(r, row, 5, "hi");
+	set_text(r, row, 7, "k");
+	set_time(r, row, 8, CREATED_MS);
+	set_bytes(r, row, 10, "\0", 1);
+}
+
+START_TEST(a_user_has_every_member_and_what_is_not_known_is_null)
+{
+	struct buf b = BUF_EMPTY;
+
+	json_view_put_user(&b, &bob);
+	check_text(&b, BOB);
+}
+END_TEST
+
+START_TEST(names_are_data)
+{
+	struct buf b = BUF_EMPTY;
+	struct user u = bob;
+
+	u.full_name = text("<b>\"\\\n\xe2\x98\x83");
+	u.profile_picture = text("https://example.org/a.png");
+	u.public_key = text("");
+	json_view_put_user(&b, &u);
+	check_text(&b,
+		"{\"user_id\":8,\"username\":\"bob\",\"full_name\":\"<b>\\\"\\\\\\n\xe2\x98\x83\","
+		"\"profile_picture\":\"https://example.org/"
+		"a.png\",\"public_key\":\"\",\"created_at\":" CREATED "}");
+}
+END_TEST
+
+/* "chat: chat_id is the id of the other party" */
+START_TEST(a_direct_chat_is_named_after_its_peer)
+{
+	struct buf b = BUF_EMPTY;
+	const struct chat c = {
+		.viewer = 7,
+		.conv = { 50, 7, 8, CONV_DIRECT },
+		.name = text("Bob"),
+		.last_seq = 3,
+		.last_mod = 5,
+		.read_seq = 1,
+		.unread = 2,
+		.member_count = 2,
+		.has_peer = true,
+		.peer = bob,
+	};
+
+	json_view_put_chat(&b, &c);
+	check_text(&b,
+		"\"chat_id\":8,\"kind\":\"direct\",\"name\":\"Bob\",\"last_seq\":3,\"last_mod\":5,"
+		"\"read_seq\":1,"
+		"\"unread\":2,\"last_message\":null,\"peer\":" BOB
+		",\"peer_read_seq\":0,\"owner_id\":null,"
+		"\"member_count\":2");
+}
+END_TEST
+
+START_TEST(a_peer_who_is_deleted_is_null_and_the_name_empty)
+{
+	struct buf b = BUF_EMPTY;
+	const struct chat c = {
+		.viewer = 8,
+		.conv = { 50, 7, 8, CONV_DIRECT },
+		.name = text(""),
+		.member_count = 1,
+		.peer_read_seq = 4,
+	};
+
+	json_view_put_chat(&b, &c);
+	check_text(&b,
+		"\"chat_id\":7,\"kind\":\"direct\",\"name\":\"\",\"last_seq\":0,\"last_mod\":0,"
+		"\"read_seq\":0,"
+		"\"unread\":0,\"last_message\":null,\"peer\":null,\"peer_read_seq\":null,\"owner_"
+		"id\":null,"
+		"\"member_count\":1");
+}
+END_TEST
+
+START_TEST(a_group_chat_has_an_owner_and_no_peer)
+{
+	struct buf b = BUF_EMPTY;
+	const struct chat c = {
+		.viewer = 7,
+		.conv = { 50, 0, 0, CONV_GROUP },
+		.name = text("The Club"),
+		.owner_id = 8,
+		.last_seq = 1,
+		.last_mod = 1,
+		.member_count = 2,
+		.has_last = true,
+		.last = { .message_id = 101,
+			.seq = 1,
+			.mod = 1,
+			.sender_id = 8,
+			.target_id = 7,
+			.sent_ms = CREATED_MS,
+			.kind = MESSAGE_JOIN },
+	};
+
+	json_view_put_chat(&b, &c);
+	check_text(&b,
+		"\"chat_id\":50,\"kind\":\"group\",\"name\":\"The "
+		"Club\",\"last_seq\":1,\"last_mod\":1,"
+		"\"read_seq\":0,\"unread\":0,\"last_message\":{\"message_id\":101,\"chat_id\":50,"
+		"\"seq\":1,\"mod\":1,"
+		"\"sender_id\":8,\"kind\":\"join\",\"user_id\":7,\"sent_at\":" CREATED
+		",\"edited_at\":null,"
+		"\"deleted\":false},\"peer\":null,\"peer_read_seq\":null,\"owner_id\":8,\"member_"
+		"count\":2");
+}
+END_TEST
+
+START_TEST(a_group_lists_its_members_in_the_order_of_the_rows)
+{
+	struct buf b = BUF_EMPTY;
+	PGresult *r = rows_new(8);
+
+	set_member(r, 0, 8, "bob", 3);
+	set_member(r, 1, 7, "alice", 0);
+	json_view_put_group(&b, 50, r);
+	check_text(&b,
+		"{\"group_id\":50,\"name\":\"The "
+		"\\\"Club\\\"\",\"owner_id\":8,\"created_at\":" CREATED ",\"members\":["
+		"{\"user_id\":8,\"username\":\"bob\",\"full_name\":\"bob\",\"joined_at\":" CREATED
+		",\"read_seq\":3},"
+		"{\"user_id\":7,\"username\":\"alice\",\"full_name\":\"alice\",\"joined_"
+		"at\":" CREATED ",\"read_seq\":0}]}");
+	PQclear(r);
+}
+END_TEST
+
+#define MESSAGE(seq, chat_id, more)                                                      \
+	"{\"message_id\":10" seq ",\"chat_id\":" chat_id ",\"seq\":" seq ",\"mod\":" seq \
+	",\"sender_id\":8,\"kind\":\"text\",\"content\":\"hi\",\"sent_at\":" CREATED     \
+	",\"edited_at\":null,\"deleted\":false" more "}"
+
+/* "client_id only to its sender" */
+START_TEST(each_side_sees_a_page_as_its_own_chat)
+{
+	const struct conv c = { 50, 7, 8, CONV_DIRECT };
+	struct buf b = BUF_EMPTY;
+	PGresult *r = rows_new(11);
+
+	set_message(r, 0, 1);
+	ck_assert(!json_view_put_messages(&b, r, 1, &c, 7));
+	check_text(&b, "\"messages\":[" MESSAGE("1", "8", "") "]");
+	ck_assert(!json_view_put_messages(&b, r, 1, &c, 8));
+	check_text(&b, "\"messages\":[" MESSAGE("1", "7", ",\"client_id\":\"k\"") "]");
+	PQclear(r);
+}
+END_TEST
+
+START_TEST(a_page_has_at_most_limit_messages_and_says_whether_there_are_more)
+{
+	const struct conv c = { 50, 7, 8, CONV_DIRECT };
+	struct buf b = BUF_EMPTY;
+	PGresult *r = rows_new(11);
+
+	for (int i = 0; i < 3; i++)
+		set_message(r, i, i + 1);
+	ck_assert(json_view_put_messages(&b, r, 2, &c, 7));
+	check_text(&b, "\"messages\":[" MESSAGE("1", "8", "") "," MESSAGE("2", "8", "") "]");
+	ck_assert(!json_view_put_messages(&b, r, 3, &c, 7));
+	check_text(&b,
+		"\"messages\":[" MESSAGE("1", "8", "") "," MESSAGE("2", "8", "") "," MESSAGE(
+			"3", "8", "") "]");
+	PQclear(r);
+}
+END_TEST
+
+START_TEST(a_page_without_rows_is_an_empty_array)
+{
+	const struct conv c = { 50, 7, 8, CONV_DIRECT };
+	struct buf b = BUF_EMPTY;
+	PGresult *r = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+
+	ck_assert(!json_view_put_messages(&b, r, 50, &c, 7));
+	check_text(&b, "\"messages\":[]");
+	PQclear(r);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("view");
+	TCase *tc = tcase_create("view");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_test(tc, a_user_has_every_member_and_what_is_not_known_is_null);
+	tcase_add_test(tc, names_are_data);
+	tcase_add_test(tc, a_direct_chat_is_named_after_its_peer);
+	tcase_add_test(tc, a_peer_who_is_deleted_is_null_and_the_name_empty);
+	tcase_add_test(tc, a_group_chat_has_an_owner_and_no_peer);
+	tcase_add_test(tc, a_group_lists_its_members_in_the_order_of_the_rows);
+	tcase_add_test(tc, each_side_sees_a_page_as_its_own_chat);
+	tcase_add_test(tc, a_page_has_at_most_limit_messages_and_says_whether_there_are_more);
+	tcase_add_test(tc, a_page_without_rows_is_an_empty_array);
+	suite_add_tcase(suite, tc);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? 0 : 1;
+}
