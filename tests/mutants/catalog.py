@@ -28,7 +28,7 @@ END = "<!-- mutants: end -->\n"
 TESTS = {".c": os.path.join("tests", "unit"), ".py": os.path.join("tests", "integration")}
 DEFINED = {
     ".c": re.compile(r"^START_TEST\((\w+)\)", re.MULTILINE),
-    ".py": re.compile(r"^def (\w+)\(", re.MULTILINE),
+    ".py": re.compile(r"^(?:async )?def (\w+)\(", re.MULTILINE),
 }
 # A unit test runs only if it is added to a test case.
 ADDED = re.compile(r"tcase_add_(?:loop_)?test\(\s*\w+,\s*(\w+)[^;]*;")
