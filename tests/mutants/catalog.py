@@ -49,7 +49,7 @@ def load(top):
 
 
 def check(top):
-    """Returns the errors: a mutant that does not apply, a test that does not exist, an old table."""
+    """Returns the errors in the mutants, the tests that they name, and the table, one text each."""
     mutants, errors = load(top)
     if not mutants:
         errors.append("no mutants")
