@@ -89,8 +89,9 @@ model_tests = tests/model/run
 thread_tests = tests/unit/tsan
 TESTS = $(lint_tests) $(model_tests) $(thread_tests) $(check_PROGRAMS)
 AM_TESTS_ENVIRONMENT = srcdir='$(abs_srcdir)'; export srcdir; \
-	PARLEY_BUILD='$(abs_builddir)'; export PARLEY_BUILD; CC='$(CC)'; export CC;
-EXTRA_DIST += $(lint_tests) $(thread_tests) tests/lint/layers.list
+	PARLEY_BUILD='$(abs_builddir)'; export PARLEY_BUILD; CC='$(CC)'; export CC; \
+	PYTHON='$(PYTHON)'; export PYTHON;
+EXTRA_DIST += $(lint_tests) $(thread_tests) tests/lint/layers.list tests/lint/layers.py
 
 # An allocator for the daemon to be started with: no program of ours, so without our flags.
 tests/integration/failing_malloc.so: tests/integration/failing_malloc.c
@@ -134,9 +135,11 @@ fuzz-corpus:
 	@$(check_env) $(PYTHON) -B '$(srcdir)/tests/fuzz/campaign.py' --merge $(TARGETS)
 mutants: all
 	@$(PYTHON) -B '$(srcdir)/tests/mutants/mutants.py' --only '$(ONLY)' '$(abs_builddir)'
+mutants-table:
+	@$(PYTHON) -B '$(srcdir)/tests/mutants/mutants.py' --update-table '$(srcdir)'
 analyze:
 	@srcdir='$(srcdir)' CC='$(CC)' $(SHELL) $(srcdir)/tests/lint/analyze --all
-.PHONY: torture models fuzz fuzz-corpus mutants analyze
+.PHONY: torture models fuzz fuzz-corpus mutants mutants-table analyze
 .PHONY: check-units check-integration check-valgrind check-valgrind-short check-page check-e2e
 EXTRA_DIST += tests/count tests/run-e2e tests/run-integration tests/run-page tests/run-valgrind
 CLEANFILES += check-integration.xml check-valgrind.xml check-page.json check-e2e.json check-e2e-*.png

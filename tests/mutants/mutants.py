@@ -1,26 +1,19 @@
-"""mutants: takes one mechanism out at a time and shows that a test fails without it.
+"""mutants: mutation tests. Removes one mechanism at a time and requires that a test fails.
 
-    make mutants                     all of them
+    make mutants                     all mutants
     make mutants ONLY=name,name      some of them
+    make mutants-table               updates the table in docs/reliability.md
 
-Each .patch beside this file says in its first lines the mechanism, the promise it serves and the
-test that must fail, and then takes the mechanism out:
+README.md describes the format of a mutant. The tree is copied to build/mutants and built there.
+The baseline comes first: the named tests run on the unchanged copy and must pass. Then each mutant
+is applied, the programs that depend on it are built, and its test must fail on its own. A mutant
+that does not build, and a test that hangs or does not start, are inconclusive and count as failed.
+One line per mutant; the last line is "N passed, N failed".
 
-    mechanism: one sentence, as it stands in docs/reliability.md
-    promise: an invariant of docs/design.md, or a promise of docs/api.md
-    test: unit test_room what_comes_twice_is_pushed_once
-       or integration test_limits.py::test_frames_are_limited
-
-In a copy of the tree (build/mutants) the tests that are named are run once as things are: they must
-pass. Then one patch at a time is applied, what depends on it is built, its test is run and must
-fail: by a failure of its own. A build that breaks, a program that hangs or that cannot begin is no
-proof. One line a mutant; the last is "N passed, N failed".
-
-Owns: build/mutants. Knows nothing of: what the mechanisms are.
+Owns: build/mutants. Knows nothing of: the mechanisms.
 """
 
 import argparse
-import collections
 import contextlib
 import glob
 import os
@@ -32,38 +25,25 @@ import sys
 import time
 import xml.etree.ElementTree as ElementTree
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+import catalog
+from mutant import MutantError, Tree
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD_S = 600
-UNIT_S = 150  # a test program whole; a test that waits in vain gives up after 15 s
-INTEGRATION_S = 180
-LEAVE_S = 40  # for a pytest that is interrupted, to end its daemon and its PostgreSQL
+UNIT_S = 150  # for one test program; a single test times out after 15 s
+INTEGRATION_S = 180  # for one test
+TERMINATE_S = 40  # for an interrupted pytest to stop its daemon and its PostgreSQL
 
-# Where a test is added to its program, one in Check's log, a file in a patch.
-ADDED = re.compile(r"tcase_add_(?:loop_)?test\(\s*\w+,\s*(\w+)[^;]*;")
-CHECKED = re.compile(r"^[^:\n]+:\d+:([PFE]):[^:\n]+:(\w+):\d+:", re.MULTILINE)
-PATCHED = re.compile(r"^\+\+\+ b/(\S+)", re.MULTILINE)
-
-Mutant = collections.namedtuple("Mutant", "name patch kind where test")
+# A result in Check's log.
+RESULT = re.compile(r"^[^:\n]+:\d+:([PFE]):[^:\n]+:(\w+):\d+:", re.MULTILINE)
 
 
-class Stopped(Exception):
-    """This mutant proves nothing: why."""
+class Inconclusive(Exception):
+    """The mutant was neither killed nor did it survive; the text says why."""
 
 
-def read_mutant(path):
-    with open(path, encoding="utf-8") as file:
-        head = dict(line.split(": ", 1) for line in file.read().split("\n--- ")[0].splitlines())
-    name = os.path.basename(path)[: -len(".patch")]
-    kind, where = head["test"].split(" ", 1)
-    if kind == "unit":
-        where, test = where.split()
-    else:
-        test = where.split("::")[1]
-    return Mutant(name, path, kind, where, test)
-
-
-def run(argv, limit_s, **how):
-    """What it prints and its status; None for one that was not done in time."""
+def run(argv, limit_s, **kwargs):
+    """Runs a command. Returns its output and its exit status, or None after a timeout."""
     process = subprocess.Popen(
         argv,
         stdin=subprocess.DEVNULL,
@@ -72,30 +52,30 @@ def run(argv, limit_s, **how):
         text=True,
         errors="replace",
         start_new_session=True,
-        **how,
+        **kwargs,
     )
     try:
         out, _ = process.communicate(timeout=limit_s)
         return out, process.returncode
     except subprocess.TimeoutExpired:
-        return leave(process), None
+        return terminate(process), None
     except KeyboardInterrupt:
-        leave(process)
+        terminate(process)
         raise
 
 
-def leave(process):
-    """Has it end what it started, and itself; what it has printed."""
+def terminate(process):
+    """Interrupts a process, kills its session if that does not suffice, and returns its output."""
     process.send_signal(signal.SIGINT)
     try:
-        return process.communicate(timeout=LEAVE_S)[0]
+        return process.communicate(timeout=TERMINATE_S)[0]
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         return process.communicate()[0]
 
 
-class Bench:
-    """The copy of the tree, its build, and what the tests say there."""
+class Workspace:
+    """The copy of the tree, its build, and the tests that run there."""
 
     def __init__(self, build):
         self.release_build = build
@@ -104,14 +84,14 @@ class Bench:
         self.build = os.path.join(self.top, "build")
 
     def prepare(self):
-        # Afresh each time: what was built of a patched file must never pass for the original.
+        # Objects of a mutated file must not be taken for those of the original.
         shutil.rmtree(self.top, ignore_errors=True)
         os.makedirs(self.build)
         self._must(["make", "-s", "distdir", "distdir=mutants/tree"], cwd=self.release_build)
         self._must([os.path.join(self.tree, "configure"), "-q"], cwd=self.build)
 
-    def _must(self, argv, **how):
-        out, status = run(argv, BUILD_S, **how)
+    def _must(self, argv, **kwargs):
+        out, status = run(argv, BUILD_S, **kwargs)
         if status != 0:
             sys.exit(f"{out}\nmutants: {' '.join(argv)} failed")
 
@@ -119,58 +99,60 @@ class Bench:
         jobs = f"-j{os.cpu_count()}"
         out, status = run(["make", "-s", jobs, *targets], BUILD_S, cwd=self.build)
         if status != 0:
-            raise Stopped("it does not build:\n" + out[-2000:])
+            raise Inconclusive("does not build:\n" + out[-2000:])
 
-    def without(self, mutant):
-        """Applies the patch; returns what restores the files."""
-        with open(mutant.patch, encoding="utf-8") as file:
-            paths = [os.path.join(self.tree, path) for path in PATCHED.findall(file.read())]
-        before = {}
-        for path in paths:
+    @contextlib.contextmanager
+    def mutated(self, mutant):
+        """Applies a mutant for the duration of a with statement."""
+        try:
+            mutated = Tree(self.tree).mutate(mutant)
+        except MutantError as error:
+            raise Inconclusive(f"does not apply: {error}") from error
+        original = {}
+        for path in mutated:
             with open(path, "rb") as file:
-                before[path] = file.read()
-
-        def restore():
-            for path, content in before.items():
+                original[path] = file.read()
+        try:
+            for path, text in mutated.items():
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write(text)
+            yield
+        finally:
+            for path, content in original.items():
                 with open(path, "wb") as file:
                     file.write(content)
 
-        patch = ["patch", "-p1", "-F0", "-s", "-f", "-i", mutant.patch]
-        out, status = run(patch, BUILD_S, cwd=self.tree)
-        if status != 0:
-            restore()
-            raise Stopped("the patch does not apply:\n" + out)
-        return restore
-
     # --- tests ---
 
-    def unit(self, program, tests):
-        """{test: failed} of these tests, the only ones that are left in the program."""
-        source = os.path.join(self.tree, "tests", "unit", program + ".c")
+    def unit(self, file, tests):
+        """Runs these tests of a program. Returns {test: True if it failed} and the output."""
+        program = os.path.join("tests", "unit", os.path.splitext(file)[0])
+        source = os.path.join(self.tree, program + ".c")
         log = os.path.join(self.top, "unit.log")
-        with open(source, encoding="utf-8") as file:
-            whole = file.read()
-        with open(source, "w", encoding="utf-8") as file:
-            file.write(ADDED.sub(lambda m: m.group() if m.group(1) in tests else "", whole))
+        with open(source, encoding="utf-8") as text:
+            whole = text.read()
+        selected = catalog.ADDED.sub(lambda m: m.group() if m.group(1) in tests else "", whole)
+        with open(source, "w", encoding="utf-8") as text:
+            text.write(selected)
         open(log, "w", encoding="utf-8").close()
         try:
-            self.make(f"tests/unit/{program}")
+            self.make(program)
             env = {**os.environ, "srcdir": self.tree, "CK_LOG_FILE_NAME": log}
-            out, status = run([f"tests/unit/{program}"], UNIT_S, cwd=self.build, env=env)
+            out, status = run([program], UNIT_S, cwd=self.build, env=env)
         finally:
-            with open(source, "w", encoding="utf-8") as file:
-                file.write(whole)
+            with open(source, "w", encoding="utf-8") as text:
+                text.write(whole)
         if status is None:
-            raise Stopped(f"{program} hangs:\n" + out[-2000:])
-        with open(log, encoding="utf-8", errors="replace") as file:
-            results = CHECKED.findall(file.read())
+            raise Inconclusive(f"{file} hangs:\n" + out[-2000:])
+        with open(log, encoding="utf-8", errors="replace") as text:
+            results = RESULT.findall(text.read())
         failed = {}
         for result, test in results:
             failed[test] = failed.get(test, False) or result != "P"
         return failed, out
 
-    def integration(self, *wheres):
-        """{test: failed} of some tests of the whole daemon."""
+    def integration(self, *nodes):
+        """Runs pytest nodes. Returns {test: True if it failed} and the output."""
         self.make("parleyd", "parleyctl")
         report = os.path.join(self.top, "integration.xml")
         if os.path.exists(report):
@@ -178,114 +160,143 @@ class Bench:
         tests = os.path.join(self.tree, "tests")
         argv = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", tests]
         argv += ["-q", "--junitxml", report]
-        argv += [os.path.join(tests, "integration", where) for where in wheres]
+        argv += [os.path.join(tests, "integration", node) for node in nodes]
         env = {**os.environ, "PARLEY_BUILD": self.build, "PYTHONDONTWRITEBYTECODE": "1"}
         try:
-            out, status = run(argv, INTEGRATION_S * len(wheres), cwd=self.build, env=env)
+            out, status = run(argv, INTEGRATION_S * len(nodes), cwd=self.build, env=env)
         finally:
-            self.sweep()
+            self.kill_leftovers()
         if status is None:
-            raise Stopped("it hangs:\n" + out[-2000:])
+            raise Inconclusive("the test hangs:\n" + out[-2000:])
         failed = {}
         for case in ElementTree.parse(report).iter("testcase"):
             test = case.get("name").split("[")[0]
             error = case.find("error")
             if error is not None and not error.get("message").startswith("failed on teardown"):
-                raise Stopped("it cannot begin:\n" + out[-2000:])
+                raise Inconclusive("the test does not start:\n" + out[-2000:])
             if case.find("skipped") is None:
                 bad = error is not None or case.find("failure") is not None
                 failed[test] = failed.get(test, False) or bad
         return failed, out
 
-
-    def sweep(self):
-        """Ends what runs from this build: without what makes it leave, a daemon stays."""
+    def kill_leftovers(self):
+        """Kills processes of this build. Some mutants keep a daemon from exiting."""
         for exe in glob.glob("/proc/[0-9]*/exe"):
             with contextlib.suppress(OSError):
                 if os.readlink(exe).startswith(self.build + os.sep):
                     os.kill(int(exe.split(os.sep)[2]), signal.SIGKILL)
 
 
-class Verdicts:
-    def __init__(self, bench, mutants):
-        self.bench = bench
+class MutationRun:
+    """Runs the mutants and counts the results."""
+
+    def __init__(self, workspace, mutants):
+        self.workspace = workspace
         self.mutants = mutants
         self.passed = self.failed = 0
-        self.as_is = {}  # {test: failed} by program, and of all integration tests
+        # Results on the unchanged tree, by unit test file and for all integration tests.
+        self.baseline = {}
 
-    def say(self, good, text):
+    def report(self, good, text):
         self.passed += good
         self.failed += not good
         print(text, flush=True)
 
-    def original(self, mutant):
-        """Demands that the test passes as things are; those of one program are run together."""
-        if mutant.kind == "unit":
-            if mutant.where not in self.as_is:
-                tests = [m.test for m in self.mutants if m.where == mutant.where]
-                self.as_is[mutant.where] = self.bench.unit(mutant.where, tests)
-            failed, out = self.as_is[mutant.where]
+    def require_baseline(self, mutant):
+        """Requires that the mutant's test passes on the unchanged tree. The tests of one program
+        run together."""
+        file, _, name = mutant.test.partition("::")
+        tests = [other.test for other in self.mutants]
+        if file.endswith(".c"):
+            key = file
+            if key not in self.baseline:
+                names = [test.split("::")[1] for test in tests if test.startswith(file + "::")]
+                self.baseline[key] = self.workspace.unit(file, names)
         else:
-            if "integration" not in self.as_is:
-                wheres = dict.fromkeys(m.where for m in self.mutants if m.kind == "integration")
-                self.as_is["integration"] = self.bench.integration(*wheres)
-            failed, out = self.as_is["integration"]
-        if mutant.test not in failed:
-            raise Stopped("there is no such test:\n" + out[-2000:])
-        if failed[mutant.test]:
-            raise Stopped("its test fails without it, too:\n" + out[-4000:])
+            key = "integration"
+            if key not in self.baseline:
+                nodes = dict.fromkeys(test for test in tests if ".py::" in test)
+                self.baseline[key] = self.workspace.integration(*nodes)
+        failed, out = self.baseline[key]
+        if name not in failed:
+            raise Inconclusive("no such test:\n" + out[-2000:])
+        if failed[name]:
+            raise Inconclusive("the test fails on the unchanged tree:\n" + out[-4000:])
 
-    def mutated(self, mutant):
-        """Whether the test fails."""
-        if mutant.kind == "unit":
-            failed, out = self.bench.unit(mutant.where, [mutant.test])
+    def is_killed(self, mutant):
+        """Returns True if the mutant's test fails. The mutant must have been applied."""
+        file, _, name = mutant.test.partition("::")
+        if file.endswith(".c"):
+            failed, out = self.workspace.unit(file, [name])
         else:
-            failed, out = self.bench.integration(mutant.where)
-        if mutant.test not in failed:
-            raise Stopped("the test was not reached:\n" + out[-2000:])
-        return failed[mutant.test]
+            failed, out = self.workspace.integration(mutant.test)
+        if name not in failed:
+            raise Inconclusive("the test did not run:\n" + out[-2000:])
+        return failed[name]
 
-    def judge(self, mutant):
-        began = time.monotonic()
+    def test(self, mutant):
+        """Tests one mutant and reports the result."""
+        start = time.monotonic()
         try:
-            self.original(mutant)
-            restore = self.bench.without(mutant)
-            try:
-                killed = self.mutated(mutant)
-            finally:
-                restore()
-        except Stopped as why:
-            self.say(False, f"FAILED    {mutant.name}: {why}")
+            self.require_baseline(mutant)
+            with self.workspace.mutated(mutant):
+                killed = self.is_killed(mutant)
+        except Inconclusive as why:
+            self.report(False, f"FAILED    {mutant.name}: {why}")
             return
-        took = f"{time.monotonic() - began:.0f} s"
-        by = f"{mutant.where} {mutant.test}" if mutant.kind == "unit" else mutant.where
+        took = f"{time.monotonic() - start:.0f} s"
         if killed:
-            self.say(True, f"killed    {mutant.name} by {by} ({took})")
+            self.report(True, f"killed    {mutant.name} by {mutant.test} ({took})")
         else:
-            self.say(False, f"SURVIVED  {mutant.name}: {by} passes ({took})")
+            self.report(False, f"SURVIVED  {mutant.name}: {mutant.test} passes ({took})")
+
+
+def fail(errors):
+    """Prints the errors. Returns the exit status."""
+    print(*errors, sep="\n", file=sys.stderr)
+    return 1
+
+
+def select(mutants, only):
+    """Returns the mutants with the names in a comma-separated list, all if it is empty."""
+    names = [name for name in only.split(",") if name]
+    unknown = set(names) - {mutant.name for mutant in mutants}
+    if unknown:
+        sys.exit(f"mutants: no such mutant: {', '.join(sorted(unknown))}")
+    return [mutant for mutant in mutants if mutant.name in names] if names else mutants
 
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--only", default="", help="names with commas between them")
-    parser.add_argument("build", help="the build directory; its configure has run")
+    parser.add_argument("--only", default="", help="names of mutants, separated by commas")
+    mode = parser.add_mutually_exclusive_group(required=True)
+    mode.add_argument("build", nargs="?", help="run the mutants: a configured build directory")
+    mode.add_argument("--check", metavar="TREE", help="check the mutants of a source tree")
+    mode.add_argument("--table", action="store_true", help="print the table")
+    mode.add_argument("--update-table", metavar="TREE", help="update the table in the document")
     args = parser.parse_args()
-    mutants = [read_mutant(path) for path in sorted(glob.glob(os.path.join(HERE, "*.patch")))]
-    only = [name for name in args.only.split(",") if name]
-    unknown = set(only) - {mutant.name for mutant in mutants}
-    if unknown:
-        sys.exit(f"mutants: there is no {', '.join(sorted(unknown))}.patch")
-    if only:
-        mutants = [mutant for mutant in mutants if mutant.name in only]
-    # In the background of a shell it is ignored, and so it would be by all that is run here.
+    if args.check:
+        errors = catalog.check(args.check)
+        return fail(errors) if errors else 0
+    mutants, errors = catalog.load(args.update_table or TOP)
+    if errors:
+        return fail(errors)
+    if args.table:
+        print(catalog.table(mutants), end="")
+        return 0
+    if args.update_table:
+        catalog.update_table(args.update_table, mutants)
+        return 0
+    # A shell ignores SIGINT in background jobs, and child processes would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    bench = Bench(os.path.abspath(args.build))
-    bench.prepare()
-    verdicts = Verdicts(bench, mutants)
+    mutants = select(mutants, args.only)
+    workspace = Workspace(os.path.abspath(args.build))
+    workspace.prepare()
+    mutation_run = MutationRun(workspace, mutants)
     for mutant in mutants:
-        verdicts.judge(mutant)
-    print(f"{verdicts.passed} passed, {verdicts.failed} failed")
-    return verdicts.failed > 0 or not mutants
+        mutation_run.test(mutant)
+    print(f"{mutation_run.passed} passed, {mutation_run.failed} failed")
+    return mutation_run.failed > 0 or not mutants
 
 
 if __name__ == "__main__":
