@@ -16,6 +16,8 @@ libcommon_a_SOURCES = \
 	common/error.def \
 	common/error.h \
 	common/fault.h \
+	common/hash.c \
+	common/hash.h \
 	common/json.c \
 	common/json.h \
 	common/log.c \
@@ -42,7 +44,9 @@ libcommon_a_SOURCES = \
 	common/utf8.c \
 	common/utf8.h \
 	common/wsframe.c \
-	common/wsframe.h
+	common/wsframe.h \
+	common/xalloc.c \
+	common/xalloc.h
 
 # The sample configuration and its manual page are made from the table of settings.
 
