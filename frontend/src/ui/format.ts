@@ -4,6 +4,7 @@ import { ApiError } from '../core/api'
 import { isDeletedAccount, type AppState, type Person } from '../core/state'
 import type { Chat, Message } from '../core/types'
 import { t } from '../i18n'
+import { daysAgo } from './days'
 
 // Words come from the catalogue; the order of day and month and the hour cycle from the browser's locale.
 const region = navigator.languages.find((l) => l.split('-')[0] === t.locale) ?? t.locale
@@ -16,20 +17,9 @@ const shortDayFormat = new Intl.DateTimeFormat(region, { day: 'numeric', month: 
 const shortYearFormat = new Intl.DateTimeFormat(region, { dateStyle: 'short' })
 const fullFormat = new Intl.DateTimeFormat(region, { dateStyle: 'full', timeStyle: 'short' })
 
-const midnight = (date: Date) => new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime()
-
-/** The number of midnights since `date`. */
-function daysAgo(date: Date): number {
-  return Math.round((midnight(new Date()) - midnight(date)) / 86_400_000)
-}
-
 export const time = (iso: string) => timeFormat.format(new Date(iso))
 export const fullTime = (iso: string) => fullFormat.format(new Date(iso))
 export const longDate = (iso: string) => yearFormat.format(new Date(iso))
-
-export function sameDay(a: string, b: string): boolean {
-  return midnight(new Date(a)) === midnight(new Date(b))
-}
 
 /** The text of the separator between two days. */
 export function dayName(iso: string): string {

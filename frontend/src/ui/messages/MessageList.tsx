@@ -2,7 +2,7 @@ import { useCallback, useImperativeHandle, useRef, useState, type Ref } from 're
 import { Virtualizer, type VirtualizerHandle } from 'virtua'
 import type { Chat, Message } from '../../core/types'
 import { t } from '../../i18n'
-import { sameDay } from '../format'
+import { sameDay } from '../days'
 import { useMe } from '../hooks'
 import { ChevronDown } from '../icons'
 import { hasActions, isSameBlock, isStored, keyOf, timeOf, type Item } from './items'

@@ -3,7 +3,7 @@
 import { indexOfSeq } from '../../core/history'
 import type { Outgoing } from '../../core/outbox'
 import type { Message } from '../../core/types'
-import { sameDay } from '../format'
+import { sameDay } from '../days'
 
 /** A stored message, or a message in the outbox. */
 export type Item = Message | Outgoing
