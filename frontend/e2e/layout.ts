@@ -37,7 +37,10 @@ export function overflow(page: Page): Promise<string[]> {
  * Finds controls that cannot be pressed: outside of the window, too small, or covered. Checks the open
  * modal dialog or menu, else the whole page.
  */
-export function unreachable(page: Page): Promise<string[]> {
+export async function unreachable(page: Page): Promise<string[]> {
+  // virtua ignores pointer events while a list scrolls.
+  const scrolling = ':is(.messages, .sidebar-body) > [style*="pointer-events: none"]'
+  await page.waitForFunction((selector) => document.querySelector(selector) === null, scrolling)
   return page.evaluate(() => {
     const findings: string[] = []
     const modal = [...document.querySelectorAll('dialog[open], [role=menu]')].at(-1)
