@@ -3,7 +3,7 @@
 //
 // All tabs of a user share one outbox in IndexedDB. A tab that sends takes the lock, reads the outbox
 // again and sends over its own socket, so that two tabs never send the same message at once. Without
-// Web Locks (plain http on another host) the client_id still prevents that a message is stored twice.
+// Web Locks (plain http on another host) the client_id still prevents a message from being stored twice.
 
 import type { Clock } from './clock'
 import { newClientId } from './ids'

@@ -7,7 +7,7 @@ import { CloudOff } from './icons'
 /** Shorter interruptions are not shown. */
 const GRACE_MS = 2_500
 
-/** Tells the user that there is no connection. */
+/** Shown while there is no connection. */
 export function Banner() {
   const disconnectedAt = useAppState((state) => state.disconnectedAt)
   const connecting = useAppState((state) => state.socket === 'connecting')

@@ -13,7 +13,7 @@ import { ArrowLeft, Info } from './icons'
 import { Logo } from './Logo'
 import { MessageList, type MessageListHandle } from './messages/MessageList'
 
-/** Returns a chat. A direct chat without messages is not in the chat list: it is made up here. */
+/** Returns a chat. A direct chat without messages is not in the chat list: it is constructed here. */
 function useChat(id: number): { chat: Chat | null; state: 'found' | 'loading' | 'missing' } {
   const me = useMe()
   const listLoaded = useAppState((state) => state.chatListLoaded)

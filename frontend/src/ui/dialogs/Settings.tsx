@@ -206,7 +206,7 @@ function Password() {
       <h3>{t.settings.password}</h3>
       <form onSubmit={(event) => void submit(event)}>
         <FormError text={error} />
-        {/* Tells password managers the account of this password. */}
+        {/* The account of the password, for password managers. */}
         <input hidden readOnly autoComplete="username" value={me.username} />
         <Field
           label={t.settings.oldPassword}

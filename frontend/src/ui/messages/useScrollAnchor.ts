@@ -13,9 +13,9 @@ interface Options {
   loaded: boolean
   /** The seq of the first message; undefined if there is none. */
   firstSeq: number | undefined
-  /** Where the list opens: the index of the first unread message. -1: at its end. */
+  /** The index of the first unread message, where the list opens; -1 to open at the end. */
   unreadIndex: number
-  /** Called whenever other items may be on the screen. Has to be stable. */
+  /** Called whenever other items may be on the screen. Must be stable. */
   onViewport: (viewport: Viewport, items: readonly Item[]) => void
 }
 
@@ -27,7 +27,7 @@ export function useScrollAnchor(options: Options) {
   const { list, scroller, items, loaded, firstSeq, unreadIndex, onViewport } = options
   /** True while the list follows its end. */
   const following = useRef(true)
-  /** True after the list was scrolled to where it opens. */
+  /** True after the list was scrolled to its initial position. */
   const positioned = useRef(false)
   const lastOffset = useRef(0)
 
