@@ -1,19 +1,19 @@
-import { Bell } from './icons'
 import { t } from '../i18n'
 import { canNotify } from '../platform'
 import { setPrefs } from '../prefs'
-import { useApp, useMe, usePrefs } from './hooks'
+import { useAppState, useMe, usePrefs } from './hooks'
+import { Bell } from './icons'
 
-/** Asks for notifications once there is something to be notified of: after the first words were said. */
-export function NotifyCard() {
+/** Offers notifications after the user has sent a first message. */
+export function NotificationCard() {
   const me = useMe()
   const { asked } = usePrefs()
-  const talking = useApp((state) =>
+  const hasSent = useAppState((state) =>
     [...state.chats.values()].some(
       (chat) => chat.chat_id !== me.user_id && chat.last_message?.sender_id === me.user_id,
     ),
   )
-  if (asked || !talking || !canNotify || Notification.permission !== 'default') return null
+  if (asked || !hasSent || !canNotify || Notification.permission !== 'default') return null
 
   const allow = async () => {
     const answer = await Notification.requestPermission()

@@ -1,10 +1,10 @@
-// Two people at two browsers, from the first visit to the end of a group. The tests tell one story, in this order.
+// Two users, from registration to the deletion of an account. The tests depend on each other, in this order.
 
 import type { Page } from 'playwright-core'
 import { beforeAll, expect, test } from 'vitest'
 import {
   PASSWORD,
-  PATIENCE_MS,
+  TIMEOUT_MS,
   button,
   chatRow,
   chooseFromMenu,
@@ -12,19 +12,19 @@ import {
   expectShown,
   field,
   mine,
-  say,
+  send,
   storedTexts,
   theirs,
-} from './people'
-import { world } from './world'
+} from './browsers'
+import { useFixture } from './fixture'
 
-const here = world()
+const fixture = useFixture()
 let ada: Page
 let ben: Page
 
 beforeAll(async () => {
-  ada = await here.people.stranger()
-  ben = await here.people.stranger()
+  ada = await fixture.browsers.newPage()
+  ben = await fixture.browsers.newPage()
 })
 
 async function register(page: Page, name: string, username: string): Promise<void> {
@@ -37,13 +37,13 @@ async function register(page: Page, name: string, username: string): Promise<voi
   await page.getByText('No chats yet').waitFor()
 }
 
-test('two people make accounts', async () => {
+test('two users register', async () => {
   await register(ada, 'Ada Lovelace', 'ada')
   await register(ben, 'Ben Okri', 'ben')
 })
 
-test('a name that is taken is refused with a sentence', async () => {
-  const page = await here.people.stranger()
+test('a taken username is refused with a message', async () => {
+  const page = await fixture.browsers.newPage()
   await page.goto('/register')
   await page.getByLabel('Your name').fill('Another Ada')
   await page.getByLabel('Username').fill('ADA')
@@ -53,7 +53,7 @@ test('a name that is taken is refused with a sentence', async () => {
   await page.context().close()
 })
 
-test('the log-in is out of reach of scripts, and outlives a reload', async () => {
+test('scripts cannot read the session, and it survives a reload', async () => {
   const [cookie] = await ada.context().cookies()
   expect(cookie).toMatchObject({ name: 'parley_session', httpOnly: true, sameSite: 'Strict' })
   expect(await ada.evaluate(() => document.cookie + JSON.stringify({ ...localStorage }))).not.toContain(
@@ -63,30 +63,30 @@ test('the log-in is out of reach of scripts, and outlives a reload', async () =>
   await ada.getByText('No chats yet').waitFor()
 })
 
-test('one finds the other and says hello, and the other sees it at once, unread', async () => {
+test('a first message to a found user arrives at once, as unread', async () => {
   await ada.getByLabel('Search chats and people').fill('okri')
   await ada.getByText('@ben').click()
-  await say(ada, 'Hello Ben')
+  await send(ada, 'Hello Ben')
   await mine(ada, 'Hello Ben').getByLabel('Sent', { exact: true }).waitFor()
   const row = chatRow(ben, 'Ada Lovelace')
   await row.getByText('Hello Ben').waitFor()
   await row.getByText('1 unread message').waitFor()
-  await expect.poll(() => ben.title(), { timeout: PATIENCE_MS }).toMatch(/^\(1\)/)
+  await expect.poll(() => ben.title(), { timeout: TIMEOUT_MS }).toMatch(/^\(1\)/)
 })
 
-test('opening the chat marks it read, here and for the sender', async () => {
+test('opening the chat marks it as read for the reader and the sender', async () => {
   await chatRow(ben, 'Ada Lovelace').click()
   await theirs(ben, 'Hello Ben').waitFor()
   await mine(ada, 'Hello Ben').getByLabel('Read', { exact: true }).waitFor()
   await chatRow(ben, 'Ada Lovelace').getByText('1 unread message').waitFor({ state: 'detached' })
 })
 
-test('each sees that the other is online', async () => {
+test('both users see each other online', async () => {
   for (const page of [ada, ben])
     await page.locator('.conversation-head').getByText('online', { exact: true }).waitFor()
 })
 
-test('typing is shown over the conversation and in the list, and ends with the message', async () => {
+test('typing is shown in the conversation and in the chat list, and ends with the message', async () => {
   await field(ben).pressSequentially('Hi')
   await ada.locator('.conversation-head').getByText('typing…').waitFor()
   await chatRow(ada, 'Ben Okri').getByText('typing…').waitFor()
@@ -95,7 +95,7 @@ test('typing is shown over the conversation and in the list, and ends with the m
   await ada.getByText('typing…').first().waitFor({ state: 'detached' })
 })
 
-test('Shift+Enter breaks the line, Enter sends, and links can be followed safely', async () => {
+test('Shift+Enter adds a line, Enter sends, and links have no opener', async () => {
   await field(ben).fill('See')
   await field(ben).press('Shift+Enter')
   await field(ben).pressSequentially('https://example.org/a_(b).')
@@ -106,7 +106,7 @@ test('Shift+Enter breaks the line, Enter sends, and links can be followed safely
   expect(await storedTexts(ada, chatId(ada))).toContain('See\nhttps://example.org/a_(b).')
 })
 
-test('an edit reaches the other, and is marked', async () => {
+test('an edit arrives and is marked', async () => {
   await ada.getByLabel('Message', { exact: true }).press('ArrowUp')
   await ada.getByLabel('Edit message').fill('Hello dear Ben')
   await ada.getByLabel('Edit message').press('Enter')
@@ -115,8 +115,8 @@ test('an edit reaches the other, and is marked', async () => {
   await theirs(ben, 'Hello Ben').waitFor({ state: 'detached' })
 })
 
-test('what is deleted is gone for both, its place stays', async () => {
-  await say(ada, 'this was a mistake')
+test('a deleted message is replaced by a notice for both users', async () => {
+  await send(ada, 'this was a mistake')
   await theirs(ben, 'this was a mistake').waitFor()
   await chooseFromMenu(ada, mine(ada, 'this was a mistake'), 'Delete')
   await button(ada.getByRole('dialog'), 'Delete').click()
@@ -126,13 +126,13 @@ test('what is deleted is gone for both, its place stays', async () => {
   }
 })
 
-test('a second tab follows the first: sent, edited, read, and what is sent there comes once', async () => {
+test('two tabs of a user show the same: sent, edited and read messages, each once', async () => {
   const tab = await ada.context().newPage()
   await tab.goto(ada.url())
   await mine(tab, 'Hello dear Ben').waitFor()
-  await say(tab, 'from the second tab')
+  await send(tab, 'from the second tab')
   await mine(ada, 'from the second tab').getByLabel('Read', { exact: true }).waitFor()
-  await say(ada, 'from the first tab')
+  await send(ada, 'from the first tab')
   await mine(tab, 'from the first tab').getByLabel('Read', { exact: true }).waitFor()
   await field(ada).press('ArrowUp')
   await field(ada).fill('from the first tab, changed')
@@ -141,16 +141,16 @@ test('a second tab follows the first: sent, edited, read, and what is sent there
   expect(await mine(ada, 'from the second tab').count()).toBe(1)
   expect(await mine(tab, 'from the second tab').count()).toBe(1)
 
-  // Both look at something else; what is then read in one is read in the other.
+  // With the chat closed in both tabs, reading it in one marks it as read in the other.
   for (const page of [ada, tab]) await page.goto('/')
-  await say(ben, 'Read me')
+  await send(ben, 'Read me')
   for (const page of [ada, tab]) await chatRow(page, 'Read me').getByText('1 unread message').waitFor()
   await chatRow(ada, 'Read me').click()
   await chatRow(tab, 'Read me').getByText('1 unread message').waitFor({ state: 'detached' })
   await tab.close()
 })
 
-test('what was begun and not sent is kept with its chat', async () => {
+test('a draft is kept with its chat', async () => {
   await field(ada).fill('half a thought')
   await ada.goto('/')
   await chatRow(ada, 'Ben Okri').getByText('half a thought').waitFor()
@@ -159,15 +159,15 @@ test('what was begun and not sent is kept with its chat', async () => {
   await field(ada).fill('')
 })
 
-test('notes to oneself are a chat of their own', async () => {
+test('notes to self are a chat', async () => {
   await ada.getByLabel('Account and settings').click()
   await ada.getByRole('menuitem', { name: 'Notes to self' }).click()
-  await say(ada, 'Buy tea')
+  await send(ada, 'Buy tea')
   await mine(ada, 'Buy tea').waitFor()
   await chatRow(ada, 'Notes to self').getByText('Buy tea').waitFor()
 })
 
-test('a group is made, and everybody in it can speak', async () => {
+test('a group is created, and its members can write', async () => {
   await button(ada, 'New group').click()
   const dialog = ada.getByRole('dialog', { name: 'New group' })
   await dialog.getByLabel('Group name').fill('The Club')
@@ -181,8 +181,8 @@ test('a group is made, and everybody in it can speak', async () => {
   await theirs(ada, 'Thank you for having me').getByText('Ben Okri').waitFor()
 })
 
-test('in a group one sees who has read', async () => {
-  await say(ada, 'Welcome')
+test('a group shows who has read a message', async () => {
+  await send(ada, 'Welcome')
   await theirs(ben, 'Welcome').waitFor()
   await mine(ada, 'Welcome').getByLabel('Read', { exact: true }).waitFor()
   await chooseFromMenu(ada, mine(ada, 'Welcome'), 'Read by…')
@@ -191,8 +191,8 @@ test('in a group one sees who has read', async () => {
   await button(dialog, 'Close').click()
 })
 
-test('the owner renames the group, and adds and removes somebody', async () => {
-  const cem = await here.people.person('Cem Yılmaz')
+test('the owner renames the group, adds a member and removes it', async () => {
+  const cem = await fixture.browsers.newUser('Cem Yılmaz')
   await button(ada, 'Details').click()
   const details = ada.getByRole('dialog', { name: 'Group details' })
   await button(details, 'Rename').click()
@@ -201,10 +201,10 @@ test('the owner renames the group, and adds and removes somebody', async () => {
   await ben.locator('.conversation-name', { hasText: 'The Tea Club' }).waitFor()
 
   await button(details, 'Add people').click()
-  const adding = ada.getByRole('dialog', { name: 'Add people' })
-  await adding.getByLabel('Search by name').fill(cem.username)
-  await adding.getByRole('checkbox', { name: cem.name }).click()
-  await button(adding, 'Add').click()
+  const addPeople = ada.getByRole('dialog', { name: 'Add people' })
+  await addPeople.getByLabel('Search by name').fill(cem.username)
+  await addPeople.getByRole('checkbox', { name: cem.name }).click()
+  await button(addPeople, 'Add').click()
   await event(ben, 'Ada Lovelace added Cem Yılmaz').waitFor()
   await chatRow(cem.page, 'The Tea Club').click()
   await theirs(cem.page, 'Welcome').waitFor()
@@ -218,17 +218,17 @@ test('the owner renames the group, and adds and removes somebody', async () => {
   await cem.page.context().close()
 })
 
-test('one who leaves the group sees it no more', async () => {
+test('a group disappears for a member who leaves it', async () => {
   await button(ben, 'Details').click()
   await button(ben.getByRole('dialog', { name: 'Group details' }), 'Leave group').click()
   await button(ben.getByRole('dialog', { name: 'Leave this group?' }), 'Leave group').click()
   await event(ada, 'Ben Okri left').waitFor()
   await chatRow(ben, 'The Tea Club').waitFor({ state: 'detached' })
-  await say(ada, 'All alone')
+  await send(ada, 'All alone')
   await expectShown(ada, ['Thank you for having me', 'Welcome', 'All alone'])
 })
 
-test('a new name is seen by others, and logging out in one tab logs the others out', async () => {
+test('others see a new name, and logging out in one tab logs out the others', async () => {
   await ben.keyboard.press('Control+,')
   const settings = ben.getByRole('dialog', { name: 'Profile and settings' })
   await settings.getByLabel('Your name').fill('Benjamin Okri')
@@ -247,7 +247,7 @@ test('a new name is seen by others, and logging out in one tab logs the others o
   await tab.close()
 })
 
-test('an account can be deleted, after a warning, and its chats stay with the others', async () => {
+test('an account is deleted after a confirmation, and others keep the chats', async () => {
   await ben.getByLabel('Username').fill('ben')
   await ben.getByLabel('Password', { exact: true }).fill('not my password')
   await button(ben, 'Log in').click()
@@ -265,8 +265,8 @@ test('an account can be deleted, after a warning, and its chats stay with the ot
   await ada.getByText('This account was deleted.').waitFor()
 })
 
-test('all the while no page broke a rule of its content security policy, or had an error of its own', () => {
-  expect(here.people.complaints).toEqual([])
+test('no page had a script error or a violation of its content security policy', () => {
+  expect(fixture.browsers.violations).toEqual([])
 })
 
 const chatId = (page: Page) => Number(new URL(page.url()).pathname.split('/').at(-1))

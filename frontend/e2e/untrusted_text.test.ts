@@ -1,16 +1,16 @@
-// What people write and call themselves is text, however it is meant.
+// Messages and names of others are shown as text, whatever they contain.
 
 import type { Page } from 'playwright-core'
 import { beforeAll, expect, test } from 'vitest'
-import { PHONE, chatRow, mine, openChat, type Person } from './people'
+import { PHONE, chatRow, mine, openChat, type TestUser } from './browsers'
 import { overflow } from './layout'
-import { world } from './world'
+import { useFixture } from './fixture'
 
 const HTML = '<img src=x onerror="window.hit=1"><script>window.hit=2</script><b>bold</b>'
 const TEXTS = {
   html: HTML,
   markdown: '# Title\n**bold** [link](javascript:window.hit=3) `code`',
-  'a link that is none': 'javascript:window.hit=4',
+  'a javascript: address': 'javascript:window.hit=4',
   'a word of 16 KB': 'W'.repeat(16_384),
   'a word of 16 KB of four-byte characters': '𝕎'.repeat(4_096),
   'emoji families': '👩‍👩‍👧‍👦 👨🏿‍🚀 🏳️‍🌈 🇪🇺',
@@ -20,19 +20,19 @@ const TEXTS = {
   'Arabic and Hebrew': 'مرحبا hello שלום',
   'many lines': Array.from({ length: 60 }, (_, i) => `line ${i}`).join('\n'),
 }
-const NAME = `<b>Eve</b> \u202e${'W'.repeat(70)}👩‍👩‍👧‍👦`
+const HOSTILE_NAME = `<b>Eve</b> \u202e${'W'.repeat(70)}👩‍👩‍👧‍👦`
 
-const here = world()
-let ada: Person
-let eve: Person
+const fixture = useFixture()
+let ada: TestUser
+let eve: TestUser
 
 beforeAll(async () => {
-  ada = await here.people.person('Ada Lovelace')
-  eve = await here.people.person(NAME)
+  ada = await fixture.browsers.newUser('Ada Lovelace')
+  eve = await fixture.browsers.newUser(HOSTILE_NAME)
   await openChat(eve.page, ada.id)
 })
 
-/** Sends without the page, which might refuse. */
+/** Sends over HTTP: the page may refuse the text. */
 async function post(page: Page, receiver: number, content: string): Promise<void> {
   const status = await page.evaluate(
     async (body) => {
@@ -44,54 +44,54 @@ async function post(page: Page, receiver: number, content: string): Promise<void
   expect(status).toBe(201)
 }
 
-async function expectWholeLayout(page: Page): Promise<void> {
+async function expectIntact(page: Page): Promise<void> {
   expect(await overflow(page)).toEqual([])
   expect(await page.evaluate(() => 'hit' in window)).toBe(false)
 }
 
-for (const [what, text] of Object.entries(TEXTS))
-  test(`${what}: shown as text, and breaks no layout`, async () => {
+for (const [name, text] of Object.entries(TEXTS))
+  test(`${name}: shown as text, without breaking the layout`, async () => {
     await post(eve.page, ada.id, text)
     await openChat(ada.page, eve.id)
     const last = ada.page.locator('.theirs .message-text').last()
     await expect.poll(() => last.textContent()).toContain(text.slice(0, 40))
     expect(await last.locator('a, img, script, b').count()).toBe(0)
-    await expectWholeLayout(ada.page)
-    await expectWholeLayout(eve.page)
+    await expectIntact(ada.page)
+    await expectIntact(eve.page)
     await ada.page.setViewportSize({ width: 360, height: 780 })
-    await expectWholeLayout(ada.page)
+    await expectIntact(ada.page)
     await ada.page.goto('/')
     await chatRow(ada.page, 'Eve').waitFor()
-    await expectWholeLayout(ada.page)
+    await expectIntact(ada.page)
     await ada.page.setViewportSize({ width: 1280, height: 800 })
   })
 
-test('a long message is folded and opens as a whole', async () => {
+test('a long message is cut, and shown in full on request', async () => {
   await post(eve.page, ada.id, `${'word '.repeat(3_000)}end`)
   await openChat(ada.page, eve.id)
   const last = ada.page.locator('.theirs').last()
   await last.getByRole('button', { name: 'Show more' }).click()
   await expect.poll(() => last.textContent()).toContain('word end')
-  await expectWholeLayout(ada.page)
+  await expectIntact(ada.page)
 })
 
-test('a name of HTML, bidi controls and one long word shows as text everywhere', async () => {
-  const phone = await here.people.person('Fay', PHONE)
+test('a name of HTML, bidi controls and a long word is shown as text everywhere', async () => {
+  const phone = await fixture.browsers.newUser('Fay', PHONE)
   await post(eve.page, phone.id, 'hello')
   for (const page of [ada.page, phone.page]) {
     await page.goto('/')
     await chatRow(page, '<b>Eve</b>').first().click()
     await page.locator('.conversation-name', { hasText: '<b>Eve</b>' }).waitFor()
-    await expectWholeLayout(page)
+    await expectIntact(page)
     await page.getByRole('button', { name: 'Details' }).click()
     await page.getByRole('dialog').getByText('<b>Eve</b>').first().waitFor()
-    await expectWholeLayout(page)
+    await expectIntact(page)
     await page.getByRole('dialog').getByRole('button', { name: 'Close' }).click()
   }
   await phone.page.context().close()
 })
 
-test('more than a message holds is refused before it is sent, and said so', async () => {
+test('a message that is too long cannot be sent, and the page says why', async () => {
   await openChat(ada.page, eve.id)
   await ada.page.locator('#composer').fill('x'.repeat(16_385))
   await ada.page.getByText('1 bytes too long for one message').waitFor()
@@ -101,23 +101,23 @@ test('more than a message holds is refused before it is sent, and said so', asyn
   await mine(ada.page, 'x'.repeat(1_400)).getByLabel('Read', { exact: true }).waitFor()
 })
 
-test('a picture that cannot be loaded leaves the initials', async () => {
+test('the initials replace a picture that cannot be loaded', async () => {
   await eve.page.keyboard.press('Control+,')
   const settings = eve.page.getByRole('dialog', { name: 'Profile and settings' })
   await settings.getByLabel('Your name').fill('Eve Adams')
-  await settings.getByLabel('Picture address').fill(`${here.server.base}/no-such-picture.png`)
+  await settings.getByLabel('Picture address').fill(`${fixture.server.base}/no-such-picture.png`)
   await settings.getByText('There is no image at this address.').waitFor()
   await settings.getByRole('button', { name: 'Save' }).first().click()
   await settings.getByRole('button', { name: 'Saved' }).waitFor()
   await settings.getByRole('button', { name: 'Close' }).click()
   await ada.page.goto('/')
-  const face = chatRow(ada.page, 'Eve Adams').locator('.avatar')
-  await face.locator('[data-initials="EA"]').waitFor()
-  expect(await face.locator('img').count()).toBe(0)
+  const avatar = chatRow(ada.page, 'Eve Adams').locator('.avatar')
+  await avatar.locator('[data-initials="EA"]').waitFor()
+  expect(await avatar.locator('img').count()).toBe(0)
 })
 
-test('a picture that can be loaded is shown', async () => {
-  const picture = `${here.server.base}/favicon.svg`
+test('a profile picture is shown', async () => {
+  const picture = `${fixture.server.base}/favicon.svg`
   const status = await eve.page.evaluate(
     async (body) => {
       const headers = { 'Content-Type': 'application/json' }
@@ -130,12 +130,12 @@ test('a picture that can be loaded is shown', async () => {
   await chatRow(ada.page, 'Eve Adams').locator(`.avatar img[src="${picture}"]`).waitFor()
 })
 
-test('until now no page broke its content security policy, or had an error of its own', () => {
-  expect(here.people.complaints).toEqual([])
+test('up to here no page had a script error or a violation of its content security policy', () => {
+  expect(fixture.browsers.violations).toEqual([])
 })
 
-test('the content security policy holds: an inline script that got into the page does not run', async () => {
-  const page = await here.people.stranger()
+test('the content security policy prevents an injected inline script from running', async () => {
+  const page = await fixture.browsers.newPage()
   await page.goto('/')
   await page.getByRole('button', { name: 'Log in' }).waitFor()
   await page.evaluate(() => {
@@ -143,6 +143,6 @@ test('the content security policy holds: an inline script that got into the page
     script.textContent = 'window.hit = 5'
     document.body.append(script)
   })
-  await expect.poll(() => here.people.complaints.length).toBeGreaterThan(0)
+  await expect.poll(() => fixture.browsers.violations.length).toBeGreaterThan(0)
   expect(await page.evaluate(() => 'hit' in window)).toBe(false)
 })

@@ -1,4 +1,4 @@
-// The menu's inside, in a file of its own that is fetched once the page is up.
+// A popup menu. Loaded by LazyPopupMenu, because the menu library is large.
 
 import { Menu, MenuItem, MenuSeparator, useMenuStore, useStoreState } from '@ariakit/react'
 import { useEffect, useRef, type ReactNode } from 'react'
@@ -7,29 +7,30 @@ export interface MenuAction {
   icon: ReactNode
   text: string
   danger?: boolean
-  /** A line above it. */
-  apart?: boolean
-  act: () => void
+  /** True to draw a line above it. */
+  separated?: boolean
+  onSelect: () => void
 }
 
-export interface PopMenuProps {
+export interface PopupMenuProps {
   label: string
-  /** Where it hangs. */
+  /** The element or point below which it opens. */
   rect: DOMRect
-  /** Where the focus goes when it closes. */
-  back: HTMLElement | null
-  head?: ReactNode
+  /** Receives the focus when the menu closes. */
+  returnFocus: HTMLElement | null
+  header?: ReactNode
   actions: readonly MenuAction[]
   onClose: () => void
 }
 
-export default function PopMenu({ label, rect, back, head, actions, onClose }: PopMenuProps) {
+export default function PopupMenu(props: PopupMenuProps) {
+  const { label, rect, returnFocus, header, actions, onClose } = props
   const menu = useMenuStore({ placement: 'bottom-start', defaultOpen: false })
   const open = useStoreState(menu, 'open')
-  const was = useRef(false)
+  const wasOpen = useRef(false)
 
   useEffect(() => {
-    // Opened from the keyboard one goes on with it; opened by hand nothing is chosen yet.
+    // The first item gets the focus if the menu was opened by the keyboard, not by the pointer.
     const keyboard = document.activeElement?.matches(':focus-visible') ?? false
     menu.setAutoFocusOnShow(true)
     menu.setInitialFocus(keyboard ? 'first' : 'container')
@@ -37,8 +38,8 @@ export default function PopMenu({ label, rect, back, head, actions, onClose }: P
   }, [menu])
 
   useEffect(() => {
-    if (was.current && !open) onClose()
-    was.current = open
+    if (wasOpen.current && !open) onClose()
+    wasOpen.current = open
   }, [open, onClose])
 
   return (
@@ -51,13 +52,13 @@ export default function PopMenu({ label, rect, back, head, actions, onClose }: P
       aria-label={label}
       gutter={6}
       getAnchorRect={() => rect}
-      finalFocus={back}
+      finalFocus={returnFocus}
     >
-      {head}
-      {actions.map(({ icon, text, danger, apart, act }) => (
+      {header}
+      {actions.map(({ icon, text, danger, separated, onSelect }) => (
         <div key={text} role="none">
-          {apart && <MenuSeparator className="menu-line" />}
-          <MenuItem className={`menu-item ${danger ? 'menu-danger' : ''}`} onClick={act}>
+          {separated && <MenuSeparator className="menu-line" />}
+          <MenuItem className={`menu-item ${danger ? 'menu-danger' : ''}`} onClick={onSelect}>
             {icon} {text}
           </MenuItem>
         </div>

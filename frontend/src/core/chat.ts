@@ -1,13 +1,13 @@
-// The chat list: what each event does to a chat's summary. Pure functions.
+// What each event does to the summary of a chat. Pure functions.
 
 import { indexOfSeq } from './history'
 import type { Chat, Deleted, Message } from './types'
 
-/** A message or a new version of one. `me` is the reader of this page. */
+/** A message, or a new version of one. `me` is the id of the user. */
 export function withMessage(chat: Chat, message: Message, me: number): Chat {
   const next: Chat = { ...chat, last_mod: Math.max(chat.last_mod, message.mod) }
   if (message.sender_id === me) next.read_seq = Math.max(next.read_seq, message.seq)
-  // Nobody writes without having seen what is above.
+  // A sender has read everything before the message.
   if (chat.peer !== null && message.sender_id === chat.peer.user_id)
     next.peer_read_seq = Math.max(chat.peer_read_seq ?? 0, message.seq)
 
@@ -23,6 +23,7 @@ export function withMessage(chat: Chat, message: Message, me: number): Chat {
   return next
 }
 
+/** A `deleted` push. */
 export function withDeleted(chat: Chat, deleted: Deleted): Chat {
   const last = chat.last_message
   return {
@@ -35,7 +36,7 @@ export function withDeleted(chat: Chat, deleted: Deleted): Chat {
   }
 }
 
-/** How many messages of others come after `seq`, as far as the loaded ones tell. */
+/** Counts the texts of others after `seq`. An estimate if they are not all loaded. */
 function unreadAfter(chat: Chat, seq: number, messages: readonly Message[], me: number): number {
   if (seq >= chat.last_seq) return 0
   const first = messages[0]
@@ -49,7 +50,7 @@ function unreadAfter(chat: Chat, seq: number, messages: readonly Message[], me: 
   return count
 }
 
-/** Somebody's watermark moved; it never moves back. */
+/** A member has read up to `seq`. Watermarks never move back. */
 export function withRead(
   chat: Chat,
   userId: number,
@@ -67,8 +68,8 @@ export function withRead(
 }
 
 /**
- * A summary from the server beside what is known. The server's answer may be older than a push that
- * overtook it, so of each watermark the further one stays.
+ * Merges a summary from the server. It may be older than a push that overtook it, so the higher value
+ * of each watermark is kept.
  */
 export function withSummary(known: Chat | undefined, fresh: Chat): Chat {
   if (known === undefined) return fresh
@@ -91,22 +92,17 @@ export function withSummary(known: Chat | undefined, fresh: Chat): Chat {
   return next
 }
 
-/** When something last happened in a chat, in ms; 0 where nothing ever did. */
-export function activityOf(chat: Chat, waitingSince: number | undefined): number {
+/** The time of the last message, sent or in the outbox, in ms; 0 if there is none. */
+export function lastActivity(chat: Chat, queuedAt: number | undefined): number {
   const last = chat.last_message === null ? 0 : Date.parse(chat.last_message.sent_at)
-  return Math.max(last, waitingSince ?? 0)
+  return Math.max(last, queuedAt ?? 0)
 }
 
-/** Latest activity first. `waiting`: when a message was last put into the outbox, by chat. */
-export function sortChats(chats: Iterable<Chat>, waiting: ReadonlyMap<number, number>): Chat[] {
+/** Latest activity first. `queued`: by chat, when its last message in the outbox was written, in ms. */
+export function sortChats(chats: Iterable<Chat>, queued: ReadonlyMap<number, number>): Chat[] {
   return [...chats]
-    .map((chat) => ({ chat, at: activityOf(chat, waiting.get(chat.chat_id)) }))
+    .map((chat) => ({ chat, at: lastActivity(chat, queued.get(chat.chat_id)) }))
     .sort((a, b) => b.at - a.at || b.chat.chat_id - a.chat.chat_id)
     .map(({ chat }) => chat)
-}
-
-/** Who has read a message: it is at or below their watermark. */
-export function hasRead(readSeq: number | null | undefined, message: Pick<Message, 'seq'>): boolean {
-  return readSeq !== null && readSeq !== undefined && readSeq >= message.seq
 }
 

@@ -1,12 +1,12 @@
-import type { Chat, Message } from '../core/types'
-import { t } from '../i18n'
-import { messenger } from '../platform'
-import { ask, openDialog } from './dialog_state'
-import { useMe } from './hooks'
-import { CheckCheck, Copy, Pencil, RotateCcw, Trash2 } from './icons'
-import { LazyMenu } from './LazyMenu'
-import { isSent, type Item } from './MessageList'
-import type { MenuAction } from './PopMenu'
+import type { Chat, Message } from '../../core/types'
+import { t } from '../../i18n'
+import { messenger } from '../../platform'
+import { openConfirmation, openDialog } from '../dialog_state'
+import { useMe } from '../hooks'
+import { CheckCheck, Copy, Pencil, RotateCcw, Trash2 } from '../icons'
+import { LazyPopupMenu } from '../LazyPopupMenu'
+import type { MenuAction } from '../PopupMenu'
+import { isStored, type Item } from './items'
 
 export interface MenuTarget {
   item: Item
@@ -21,25 +21,20 @@ interface Props {
   onClose: () => void
 }
 
-/** What can be done with the chosen message. */
+/** The menu of one message. */
 export function MessageMenu({ target, chat, onEdit, onClose }: Props) {
   const me = useMe()
   const actions = actionsOf(target.item, chat, me.user_id, onEdit)
   return (
-    <LazyMenu
+    <LazyPopupMenu
       key={`${target.rect.x},${target.rect.y}`}
       label={t.conversation.actions}
       rect={target.rect}
-      back={target.row}
+      returnFocus={target.row}
       actions={actions}
       onClose={onClose}
     />
   )
-}
-
-/** Whether there is anything that could be done with it. */
-export function hasActions(item: Item): boolean {
-  return !isSent(item) || (item.kind === 'text' && !item.deleted && item.content != null)
 }
 
 function actionsOf(
@@ -48,20 +43,20 @@ function actionsOf(
   me: number,
   onEdit: (message: Message) => void,
 ): readonly MenuAction[] {
-  const copyIt: MenuAction = {
+  const copyAction: MenuAction = {
     icon: <Copy aria-hidden />,
     text: t.message.copy,
-    act: () => void copy(item.content ?? ''),
+    onSelect: () => void copyText(item.content ?? ''),
   }
-  if (!isSent(item))
+  if (!isStored(item))
     return [
-      copyIt,
+      copyAction,
       ...(item.refused
         ? [
             {
               icon: <RotateCcw aria-hidden />,
               text: t.message.retry,
-              act: () => messenger.retry(item.client_id),
+              onSelect: () => messenger.operations.retry(item.client_id),
             },
           ]
         : []),
@@ -69,20 +64,20 @@ function actionsOf(
         icon: <Trash2 aria-hidden />,
         text: t.message.discard,
         danger: true,
-        apart: true,
-        act: () => messenger.discard(item.client_id),
+        separated: true,
+        onSelect: () => messenger.operations.discard(item.client_id),
       },
     ]
-  if (item.sender_id !== me) return [copyIt]
+  if (item.sender_id !== me) return [copyAction]
   return [
-    copyIt,
-    { icon: <Pencil aria-hidden />, text: t.message.edit, act: () => onEdit(item) },
+    copyAction,
+    { icon: <Pencil aria-hidden />, text: t.message.edit, onSelect: () => onEdit(item) },
     ...(chat.kind === 'group'
       ? [
           {
             icon: <CheckCheck aria-hidden />,
             text: t.message.readBy,
-            act: () => openDialog({ kind: 'read_by', message: item }),
+            onSelect: () => openDialog({ kind: 'read_by', message: item }),
           },
         ]
       : []),
@@ -90,22 +85,22 @@ function actionsOf(
       icon: <Trash2 aria-hidden />,
       text: t.message.delete,
       danger: true,
-      apart: true,
-      act: () =>
-        ask({
+      separated: true,
+      onSelect: () =>
+        openConfirmation({
           title: t.message.deleteTitle,
-          more: t.message.deleteMore,
-          yes: t.common.delete,
-          act: () => messenger.remove(item),
+          message: t.message.deleteMore,
+          confirmLabel: t.common.delete,
+          onConfirm: () => messenger.operations.delete(item),
         }),
     },
   ]
 }
 
-async function copy(text: string): Promise<void> {
+async function copyText(text: string): Promise<void> {
   if (navigator.clipboard !== undefined) await navigator.clipboard.writeText(text)
   else {
-    // Plain http has no clipboard: the old way.
+    // navigator.clipboard exists on https pages only.
     const field = document.createElement('textarea')
     field.value = text
     document.body.append(field)
@@ -113,5 +108,5 @@ async function copy(text: string): Promise<void> {
     document.execCommand('copy')
     field.remove()
   }
-  messenger.notice('info', t.message.copied)
+  messenger.notices.show('info', t.message.copied)
 }
