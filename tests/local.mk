@@ -8,6 +8,8 @@ tests_unit_libfixtures_a_SOURCES = \
 	tests/unit/rig.c \
 	tests/unit/rig.h \
 	tests/unit/ring_records.h \
+	tests/unit/store_fixture.c \
+	tests/unit/store_fixture.h \
 	tests/unit/wslay_oracle.c \
 	tests/unit/wslay_oracle.h
 
@@ -53,7 +55,10 @@ unit_tests = \
 	tests/unit/test_session \
 	tests/unit/test_shlock \
 	tests/unit/test_stats \
-	tests/unit/test_store \
+	tests/unit/test_store_change \
+	tests/unit/test_store_fence \
+	tests/unit/test_store_read \
+	tests/unit/test_store_send \
 	tests/unit/test_hijack \
 	tests/unit/test_token \
 	tests/unit/test_typing \

@@ -94,14 +94,6 @@ static void until_waiting(int n, const bool *done)
 	}
 }
 
-static void change_begin(struct store *of, struct rig_change *to, enum store_op op, int64_t actor,
-	int64_t object, const char *text)
-{
-	*to = (struct rig_change){ .done = false };
-	store_change(
-		of, op, actor, object, 0, (struct text){ text, strlen(text) }, rig_changed, to);
-}
-
 /* D2: what is decided about a message is decided under the lock of its conversation. */
 START_TEST(an_edit_that_waited_for_a_deletion_does_not_undo_it)
 {
@@ -109,9 +101,9 @@ START_TEST(an_edit_that_waited_for_a_deletion_does_not_undo_it)
 	long long id = m.c.message.message_id;
 	PGconn *holder = hold_conversation(m.c.conv.id);
 
-	change_begin(s, &deletion, STORE_DELETE, alice, id, "");
+	rig_change_begin(s, &deletion, STORE_DELETE, alice, id, 0, NULL);
 	until_waiting(1, NULL);
-	change_begin(other, &edit, STORE_EDIT, alice, id, "edited");
+	rig_change_begin(other, &edit, STORE_EDIT, alice, id, 0, "edited");
 	until_waiting(2, NULL);
 	release(holder);
 	rig_until(&deletion.done);
@@ -125,7 +117,7 @@ START_TEST(an_edit_that_waited_for_a_deletion_does_not_undo_it)
 }
 END_TEST
 
-START_TEST(batches_that_name_two_chats_in_opposite_orders_do_not_wait_for_each_other)
+START_TEST(batches_to_two_chats_in_opposite_orders_do_not_deadlock)
 {
 	struct rig_change first, second, a[2], b[2];
 	PGconn *holders[3];
@@ -160,15 +152,15 @@ START_TEST(batches_that_name_two_chats_in_opposite_orders_do_not_wait_for_each_o
 END_TEST
 
 /* Promise 5 and D2: who is a member is asked under the lock that a removal holds. */
-START_TEST(a_send_that_waited_for_its_senders_removal_is_refused)
+START_TEST(a_send_that_waited_for_its_senders_removal_is_rejected)
 {
 	int64_t g = rig_change(s, STORE_CREATE_GROUP, alice, 0, 0, "friends").c.conv.id;
-	struct rig_change removal = { .done = false }, sent;
+	struct rig_change removal, sent;
 	PGconn *holder;
 
 	rig_change(s, STORE_ADD, alice, g, bob, NULL);
 	holder = hold_conversation(g);
-	store_change(s, STORE_REMOVE, alice, g, bob, (struct text){ "", 0 }, rig_changed, &removal);
+	rig_change_begin(s, &removal, STORE_REMOVE, alice, g, bob, NULL);
 	until_waiting(1, NULL);
 	rig_post_begin(other, &sent, bob, g, "late", NULL);
 	until_waiting(2, NULL);
@@ -181,7 +173,7 @@ START_TEST(a_send_that_waited_for_its_senders_removal_is_refused)
 END_TEST
 
 /* D1: the first one's row is there but not committed when the second one looks for its name. */
-START_TEST(one_name_sent_to_two_chats_at_once_is_stored_once)
+START_TEST(one_client_id_sent_to_two_chats_at_once_is_stored_once)
 {
 	struct rig_change first, second;
 	PGconn *holder = hold("select pg_advisory_xact_lock(4711)");
@@ -210,7 +202,7 @@ START_TEST(one_name_sent_to_two_chats_at_once_is_stored_once)
 }
 END_TEST
 
-START_TEST(a_send_that_cannot_be_stored_holds_up_no_other_and_takes_no_number)
+START_TEST(a_send_that_cannot_be_stored_delays_no_other_and_takes_no_number)
 {
 	int64_t conv = rig_post(s, alice, bob, "first", NULL).c.conv.id;
 	PGconn *holder = hold_conversation(conv);
@@ -271,7 +263,7 @@ static void no_state(void *arg, bool ready, bool after_loss)
 
 /* D3, D4: a head that is read before a dead worker's last commit has landed would be too low, and
  * nobody would tell. */
-START_TEST(while_a_dead_worker_may_commit_a_new_one_reads_no_heads)
+START_TEST(a_new_worker_loads_nothing_while_a_dead_one_may_commit)
 {
 	static const struct store_events events = { .state = no_state };
 	int64_t class = pg_number("select classid::bigint from pg_locks where locktype = "
@@ -311,7 +303,7 @@ static void on_done(void *arg, enum error error, const store_rows *rows)
 
 /* D4: the dead one has the largest incarnation of all that are known; younger ones are waited for by
  * nobody. */
-START_TEST(the_youngest_worker_is_waited_for_when_it_is_dead)
+START_TEST(the_fence_waits_for_the_newest_worker_if_it_is_dead)
 {
 	int64_t class = pg_number("select classid::bigint from pg_locks where locktype = "
 				  "'advisory' and objsubid = 2 limit 1"),
@@ -388,7 +380,7 @@ static PGconn *bob_is_being_deleted(bool *done)
 	return holder;
 }
 
-START_TEST(no_chat_opens_with_one_who_is_being_deleted)
+START_TEST(no_chat_opens_with_a_user_who_is_being_deleted)
 {
 	bool deleted;
 	PGconn *holder = bob_is_being_deleted(&deleted);
@@ -405,14 +397,14 @@ START_TEST(no_chat_opens_with_one_who_is_being_deleted)
 }
 END_TEST
 
-START_TEST(nobody_is_added_to_a_group_who_is_being_deleted)
+START_TEST(a_user_who_is_being_deleted_is_not_added_to_a_group)
 {
 	int64_t g = rig_change(s, STORE_CREATE_GROUP, alice, 0, 0, "friends").c.conv.id;
 	bool deleted;
 	PGconn *holder = bob_is_being_deleted(&deleted);
-	struct rig_change added = { .done = false };
+	struct rig_change added;
 
-	store_change(other, STORE_ADD, alice, g, bob, (struct text){ "", 0 }, rig_changed, &added);
+	rig_change_begin(other, &added, STORE_ADD, alice, g, bob, NULL);
 	until_waiting(2, &added.done);
 	release(holder);
 	rig_until(&deleted);
@@ -437,7 +429,7 @@ static void on_tally(void *arg, enum error error, const struct change *c)
 }
 
 /* B1 */
-START_TEST(beyond_so_many_that_wait_sends_are_refused)
+START_TEST(sends_beyond_the_limit_of_the_queue_are_rejected)
 {
 	enum { MANY = 20000 };
 	int64_t conv = rig_post(s, alice, bob, "first", NULL).c.conv.id;
@@ -458,7 +450,7 @@ START_TEST(beyond_so_many_that_wait_sends_are_refused)
 }
 END_TEST
 
-START_TEST(a_send_of_unknown_fate_does_not_wait_for_ever)
+START_TEST(a_send_with_an_unknown_outcome_is_rejected_after_10_s)
 {
 	int64_t conv = rig_post(s, alice, bob, "first", NULL).c.conv.id, began;
 	PGconn *holder = hold_conversation(conv);
@@ -488,18 +480,17 @@ static Suite *suite(void)
 	tcase_add_unchecked_fixture(tc, pg_start, pg_stop);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, an_edit_that_waited_for_a_deletion_does_not_undo_it);
-	tcase_add_test(
-		tc, batches_that_name_two_chats_in_opposite_orders_do_not_wait_for_each_other);
-	tcase_add_test(tc, a_send_that_waited_for_its_senders_removal_is_refused);
-	tcase_add_test(tc, one_name_sent_to_two_chats_at_once_is_stored_once);
-	tcase_add_test(tc, a_send_that_cannot_be_stored_holds_up_no_other_and_takes_no_number);
-	tcase_add_test(tc, while_a_dead_worker_may_commit_a_new_one_reads_no_heads);
-	tcase_add_test(tc, the_youngest_worker_is_waited_for_when_it_is_dead);
+	tcase_add_test(tc, batches_to_two_chats_in_opposite_orders_do_not_deadlock);
+	tcase_add_test(tc, a_send_that_waited_for_its_senders_removal_is_rejected);
+	tcase_add_test(tc, one_client_id_sent_to_two_chats_at_once_is_stored_once);
+	tcase_add_test(tc, a_send_that_cannot_be_stored_delays_no_other_and_takes_no_number);
+	tcase_add_test(tc, a_new_worker_loads_nothing_while_a_dead_one_may_commit);
+	tcase_add_test(tc, the_fence_waits_for_the_newest_worker_if_it_is_dead);
 	tcase_add_test(tc, a_log_in_that_meets_a_change_of_the_password_gets_no_token);
-	tcase_add_test(tc, no_chat_opens_with_one_who_is_being_deleted);
-	tcase_add_test(tc, nobody_is_added_to_a_group_who_is_being_deleted);
-	tcase_add_test(tc, beyond_so_many_that_wait_sends_are_refused);
-	tcase_add_test(tc, a_send_of_unknown_fate_does_not_wait_for_ever);
+	tcase_add_test(tc, no_chat_opens_with_a_user_who_is_being_deleted);
+	tcase_add_test(tc, a_user_who_is_being_deleted_is_not_added_to_a_group);
+	tcase_add_test(tc, sends_beyond_the_limit_of_the_queue_are_rejected);
+	tcase_add_test(tc, a_send_with_an_unknown_outcome_is_rejected_after_10_s);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
