@@ -19,6 +19,7 @@ LDADD = tests/unit/libfixtures.a $(daemon_ldadd) $(CHECK_LIBS) -lwslay
 unit_tests = \
 	tests/unit/test_params \
 	tests/unit/test_auth \
+	tests/unit/test_batcher \
 	tests/unit/test_buf \
 	tests/unit/test_bus \
 	tests/unit/test_clock \
@@ -41,6 +42,7 @@ unit_tests = \
 	tests/unit/test_listen \
 	tests/unit/test_log \
 	tests/unit/test_master \
+	tests/unit/test_migrate \
 	tests/unit/test_openapi \
 	tests/unit/test_password \
 	tests/unit/test_presence \
@@ -58,6 +60,7 @@ unit_tests = \
 	tests/unit/test_store_change \
 	tests/unit/test_store_fence \
 	tests/unit/test_store_read \
+	tests/unit/test_store_rows \
 	tests/unit/test_store_send \
 	tests/unit/test_hijack \
 	tests/unit/test_token \

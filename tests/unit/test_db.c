@@ -291,6 +291,23 @@ START_TEST(a_column_that_the_statement_lacks_ends_the_process)
 }
 END_TEST
 
+START_TEST(every_query_of_the_program_can_be_prepared)
+{
+	PGconn *pg = PQconnectdb(pg_conninfo());
+	unsigned n = 0;
+
+	for (const struct db_statement *const *q = queries; *q != NULL; q++, n++) {
+		PGresult *r = PQprepare(pg, (*q)->name, (*q)->sql, 0, NULL);
+
+		ck_assert_msg(PQresultStatus(r) == PGRES_COMMAND_OK, "%s: %s", (*q)->name,
+			PQerrorMessage(pg));
+		PQclear(r);
+	}
+	ck_assert_uint_gt(n, 30);
+	PQfinish(pg);
+}
+END_TEST
+
 START_TEST(an_error_is_a_result_and_the_next_statement_runs)
 {
 	static const struct db_statement bad = { "bad", "select no_such_column" };
@@ -444,6 +461,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, columns_are_read_by_name_and_type_and_null_is_nothing);
 	tcase_add_test(tc, a_result_may_have_more_columns_than_are_remembered);
 	tcase_add_test(tc, a_column_that_the_statement_lacks_ends_the_process);
+	tcase_add_test(tc, every_query_of_the_program_can_be_prepared);
 	tcase_add_test(tc, an_error_is_a_result_and_the_next_statement_runs);
 	tcase_add_test(tc, large_statements_and_large_results_do_not_deadlock);
 	tcase_add_test(

@@ -111,8 +111,23 @@ START_TEST(the_fence_terminates_a_session_that_does_not_end)
 }
 END_TEST
 
+START_TEST(a_connection_to_a_schema_with_other_functions_is_not_used)
+{
+	pg_number("update schema_functions set digest = digest + 1");
+	terminate("parleyd worker=0 %");
+	rig_until_n(&n_away, 1);
+	rig_for(600);
+	ck_assert(!store_ready(s));
+	ck_assert_uint_eq(n_ready, 1);
+	pg_number("update schema_functions set digest = digest - 1");
+	rig_until_n(&n_ready, 2);
+	ck_assert(store_ready(s));
+}
+END_TEST
+
 static void add_tests(TCase *tc)
 {
+	tcase_add_test(tc, a_connection_to_a_schema_with_other_functions_is_not_used);
 	tcase_add_test(tc, the_fence_waits_for_the_sessions_of_dead_workers_only);
 	tcase_add_test(tc, the_fence_waits_for_the_newest_worker_if_it_is_dead);
 	tcase_add_test(tc, the_fence_terminates_a_session_that_does_not_end);
