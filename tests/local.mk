@@ -89,6 +89,7 @@ endif
 
 lint_tests = \
 	tests/lint/analyze \
+	tests/lint/embed \
 	tests/lint/hardening \
 	tests/lint/layers \
 	tests/lint/mutants \

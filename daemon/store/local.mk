@@ -12,6 +12,7 @@ libparley_a_SOURCES += \
 	daemon/store/store_private.h \
 	daemon/store/store_query.c \
 	daemon/store/store_rows.c \
+	daemon/store/store_rows.h \
 	daemon/store/store_send.c
 nodist_libparley_a_SOURCES += queries.c
 

@@ -22,8 +22,8 @@
 #include <stdint.h>
 
 #include "common/error.h"
-#include "common/proto.h"
 #include "heritage.h"
+#include "store/store_rows.h"
 
 struct store;
 
@@ -45,20 +45,10 @@ bool store_ready(const struct store *s);
 /* Returns true if nothing is queued or in flight. */
 bool store_idle(const struct store *s);
 
-/* The rows of a result, read by the store_*_at functions with an index from 0 to store_n - 1. */
-typedef struct db_result store_rows;
-int store_n(const store_rows *rows);
+/* rows: NULL with an error. */
 typedef void store_cb(void *arg, enum error error, const store_rows *rows);
 
-/* Changes: everything that takes a mod. */
-
-struct change {
-	struct conv conv;
-	struct message message; /* mod 0: the group is gone with its last member, target_id */
-	bool duplicate; /* True if it was done before: nothing changed. */
-};
-
-/* c: NULL with an error. */
+/* Changes: everything that takes a mod. actor: the user who makes the change. c: NULL with an error. */
 typedef void store_change_cb(void *arg, enum error error, const struct change *c);
 
 struct send {
@@ -70,8 +60,6 @@ struct send {
 
 /* Errors: no_such_chat, unavailable (also if too many sends wait). */
 void store_send(struct store *s, const struct send *p, store_change_cb *cb, void *arg);
-
-/* actor: the user who makes the change. */
 
 /* Errors: no_such_message, not_sender, not_text. */
 void store_edit_message(struct store *s, int64_t actor, int64_t message_id, struct text content,
@@ -94,12 +82,6 @@ void store_rename_group(struct store *s, int64_t actor, int64_t group_id, struct
 
 /* Erases a user. Rows: the conversations that have members left, store_erased_at. */
 void store_delete_user(struct store *s, int64_t user_id, store_cb *cb, void *arg);
-struct erased {
-	struct conv conv;
-	int64_t seq, mod; /* its last ones */
-	int64_t from_mod; /* its last mod before */
-};
-void store_erased_at(const store_rows *rows, int i, struct erased *e);
 
 /* Read marks. The first moves one up to seq; events->read_moved reports it, there is no callback. The second moves them
  * up to the given messages; rows: one per conversation, store_read_at. */
@@ -107,39 +89,22 @@ void store_mark_read(
 	struct store *s, const struct conv *conv, int64_t user_id, int64_t seq, uint64_t origin);
 void store_mark_messages_read(struct store *s, int64_t user_id, const int64_t *message_ids,
 	size_t n, store_cb *cb, void *arg);
-struct read_mark {
-	struct conv conv;
-	int64_t seq;
-	int64_t n_messages; /* how many of those given are in it */
-	bool moved;
-};
-void store_read_at(const store_rows *rows, int i, struct read_mark *m);
 
 /* Users. */
-
-struct user {
-	int64_t user_id;
-	struct text username, full_name, profile_picture, public_key;
-	int64_t created_ms;
-};
-void store_user_at(const store_rows *rows, int i, struct user *u);
 
 struct registration {
 	struct text username, full_name, profile_picture, public_key;
 	struct text password; /* as the hasher stores it */
 };
-/* No row: the username is taken. */
+/* Row: the user, store_user_at; none: the username is taken. */
 void store_register(struct store *s, const struct registration *r, store_cb *cb, void *arg);
-/* One row, or none. */
+/* One row, or none; store_user_at, store_password_at. */
 void store_user(struct store *s, int64_t user_id, store_cb *cb, void *arg);
 void store_user_named(struct store *s, struct text username, store_cb *cb, void *arg);
-/* The stored password in a row of these two; NULL data if there is none. */
-struct text store_password_at(const store_rows *rows, int i);
 
 struct profile {
-	bool has_full_name, has_profile_picture,
-		has_public_key; /* which to set; NULL data clears one */
-	struct text full_name, profile_picture, public_key;
+	bool has_full_name, has_profile_picture, has_public_key; /* which to set */
+	struct text full_name, profile_picture, public_key; /* NULL data clears one */
 };
 void store_update_profile(
 	struct store *s, int64_t user_id, const struct profile *p, store_cb *cb, void *arg);
@@ -152,14 +117,6 @@ void store_search(
 
 /* Tokens. Only their SHA-256 is stored. */
 #define STORE_HASH_SIZE 32
-struct token {
-	int64_t token_id;
-	int64_t user_id;
-	int64_t expires_ms; /* by the database's clock, since the Unix epoch */
-	/* The same by clock_mono_ms, so that a step of the wall clock ends no socket and keeps none; only of
-	 * store_authenticate. */
-	int64_t ends_ms;
-};
 typedef void store_token_cb(void *arg, enum error error, const struct token *t);
 /* Errors: bad_token. Batched. */
 void store_authenticate(
@@ -174,53 +131,24 @@ void store_check_tokens(
 
 /* Chats. */
 
-/* A conversation of a user, with its counters. */
-struct head {
-	int64_t user_id;
-	struct conv conv;
-	int64_t seq;
-	int64_t mod;
-	int64_t read_seq;
-	int64_t join_seq; /* seq of the join; 0 in a direct chat */
-};
 typedef void store_load_cb(void *arg, enum error error, const struct head *heads, size_t n);
 /* The conversations of a user. Batched. */
 void store_load(struct store *s, int64_t user_id, store_load_cb *cb, void *arg);
 
-struct chat {
-	int64_t viewer;
-	struct conv conv;
-	struct text name;
-	int64_t owner_id, last_seq, last_mod, read_seq, unread, member_count, peer_read_seq;
-	bool has_peer;
-	struct user peer;
-	bool has_last;
-	struct message last;
-};
-/* All chats of a viewer, latest activity first; or one conversation as several viewers see it. */
+/* All chats of a viewer, latest activity first; one conversation as several viewers see it. Rows: store_chat_at. */
 void store_chats(struct store *s, int64_t viewer, store_cb *cb, void *arg);
 void store_chat_views(struct store *s, int64_t conv_id, const int64_t *viewers, size_t n,
 	store_cb *cb, void *arg);
-void store_chat_at(const store_rows *rows, int i, struct chat *c);
 
-/* The conversation of a chat_id. Errors: no_such_chat. Otherwise one row; its conv.id is 0 for a user without a direct
- * chat with the viewer. */
+/* The conversation of a chat_id. Errors: no_such_chat. Else one row, store_conv_at, whose id is 0 for a user without
+ * a direct chat with the viewer. */
 void store_conv(struct store *s, int64_t viewer, int64_t chat_id, store_cb *cb, void *arg);
-void store_conv_at(const store_rows *rows, int i, struct conv *c);
 
-/* A group: one row per member; none if the viewer is not a member. */
+/* A group. Rows: its members, store_member_at; none if the viewer is not a member. */
 void store_group(struct store *s, int64_t viewer, int64_t group_id, store_cb *cb, void *arg);
-struct member {
-	int64_t user_id;
-	struct text username, full_name;
-	int64_t joined_ms, read_seq;
-	struct text group_name;
-	int64_t owner_id, group_created_ms;
-};
-void store_member_at(const store_rows *rows, int i, struct member *m);
 
 /*
- * Messages of a conversation, at most limit + 1. No row if the viewer is not a member; viewer 0 sees all.
+ * Messages of a conversation, at most limit + 1; store_message_at. No row if the viewer is not a member; viewer 0 sees all.
  *   before  the seq that the newest precedes, 0 for none
  *   after   -1: the newest first; else the oldest first, from the one after this seq
  */
@@ -229,14 +157,10 @@ void store_history(struct store *s, int64_t viewer, int64_t conv_id, int64_t bef
 /* The same in the order of mod, from the one after this mod; after < 0: those of the last 50 messages. */
 void store_changes(struct store *s, int64_t viewer, int64_t conv_id, int64_t after, int64_t limit,
 	store_cb *cb, void *arg);
-void store_message_at(const store_rows *rows, int i, struct message *m);
 
 /* Presence. Rows: those of the ids that share a chat with the viewer; store_id_at, store_last_seen_at. */
 void store_contacts(
 	struct store *s, int64_t viewer, const int64_t *ids, size_t n, store_cb *cb, void *arg);
-int64_t store_id_at(const store_rows *rows, int i);
-/* ms since the Unix epoch, 0 for never. */
-int64_t store_last_seen_at(const store_rows *rows, int i);
 /* Sets the time at which these users were last seen to now. */
 void store_set_last_seen(struct store *s, const int64_t *ids, size_t n);
 
