@@ -1,6 +1,5 @@
 /*
- * One connection to a real PostgreSQL: arguments and columns, order, errors, and what happens when
- * it breaks.
+ * A connection to a real PostgreSQL: arguments and columns, order, errors, loss and return.
  */
 #include "store/db.h"
 
@@ -94,7 +93,7 @@ static void ask(const struct db_statement *st, struct db_args *args, struct answ
 {
 	*a = (struct answer){ .done = false };
 	ck_assert(db_query(db, st, args, on_answer, a));
-	ck_assert_msg(!a->done, "answered from inside the question");
+	ck_assert_msg(!a->done, "called back inside the call");
 }
 
 static const struct db_statement plus = { "plus", "select $1::int8 + 1 as number" };
@@ -265,7 +264,7 @@ static void on_renamed(void *arg, const struct db_result *r)
 	*(bool *)arg = true;
 }
 
-/* A reader that names a column which its statement lacks is a fault of the program, not a null. */
+/* A column that a statement lacks is an error of the program: it does not read as null. */
 START_TEST(a_column_that_the_statement_lacks_ends_the_process)
 {
 	pid_t child = fork();
@@ -327,7 +326,7 @@ START_TEST(an_error_is_a_result_and_the_next_statement_runs)
 }
 END_TEST
 
-/* libpq's rule for PQflush: both directions at once, or both sides wait for the other for ever. */
+/* Both sides must read while they write (libpq manual, PQflush). */
 START_TEST(large_statements_and_large_results_do_not_deadlock)
 {
 	enum { LEN = 8 << 20 };
@@ -367,11 +366,11 @@ START_TEST(a_lost_connection_ends_all_statements_with_an_unknown_outcome_and_ret
 	ck_assert(a.done && a.lost && b.lost);
 	ck_assert_uint_eq(n_away, 1);
 	ck_assert_uint_eq(db_pending(db), 0);
-	/* While it is away nothing is taken, and the arguments are freed. */
+	/* While it is away db_query returns false and frees the arguments. */
 	db_arg_i64(&args, 1);
 	ck_assert(!db_query(db, &plus, &args, on_answer, &a));
 	rig_until_n(&n_ready, 2);
-	/* Statements are prepared anew on the new connection. */
+	/* The statements are prepared again on the new connection. */
 	ask_plus(1, &a);
 	rig_until(&a.done);
 	ck_assert_int_eq(a.number, 2);
@@ -385,7 +384,7 @@ START_TEST(a_query_to_a_crashed_server_calls_back_later_and_not_inside_the_call)
 	ask_plus(1, &a[0]);
 	rig_until(&a[0].done);
 	pg_crash();
-	/* The loop has not seen the end of the connection yet. */
+	/* The loop has not noticed the loss yet. */
 	for (int i = 0; i < 3; i++)
 		ask_plus(1, &a[i]);
 	for (int i = 0; i < 3; i++) {
@@ -478,7 +477,7 @@ int main(void)
 	SRunner *runner = srunner_create(suite());
 	int failed;
 
-	/* One process: the server it started is its child, also when a test starts it anew. */
+	/* One process: the server is its child, also when a test restarts it. */
 	srunner_set_fork_status(runner, CK_NOFORK);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

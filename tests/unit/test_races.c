@@ -1,6 +1,6 @@
 /*
- * Two workers' stores at the same moment on one PostgreSQL, each race brought about by a lock that
- * the test holds: who comes second must find what the first has done.
+ * Races between the stores of two workers on one PostgreSQL. A lock that the test holds brings about each race; the second
+ * operation must find what the first has done.
  */
 #include "store/store.h"
 
@@ -16,7 +16,7 @@
 #include "tests/unit/pg.h"
 #include "tests/unit/rig.h"
 
-#define DEAD_MOST_MS 2000 /* less than the time after which a dead session is ended */
+#define FENCE_MS 2000 /* less than the time after which the fence terminates a session */
 
 static struct store *s, *other;
 static int64_t alice, bob, carol;
@@ -30,7 +30,7 @@ static int64_t person(const char *name)
 	return rig_user(s, username);
 }
 
-/* A deadlock is not to be mended by PostgreSQL and a second try, which would hide it. */
+/* A deadlock lasts, so that PostgreSQL and a retry do not hide it. */
 static void setup(void)
 {
 	pg_number("alter role parley set deadlock_timeout = '60s'");
@@ -50,7 +50,7 @@ static void teardown(void)
 	rig_drop();
 }
 
-/* A session of the test's own that holds what sql (printf-like) locks, until release(). */
+/* Returns a session that holds the locks of sql (printf-like) until release(). */
 static PGconn *hold(const char *sql, ...) __attribute__((format(printf, 1, 2)));
 
 static PGconn *hold(const char *sql, ...)
@@ -81,7 +81,7 @@ static void release(PGconn *holder)
 	PQfinish(holder);
 }
 
-/* Turns the loop until so many of the stores' sessions wait for a lock, or *done. */
+/* Runs the loop until n sessions of the stores wait for a lock, or *done. */
 static void until_waiting(int n, const bool *done)
 {
 	int64_t until = clock_mono_ms() + RIG_MS;
@@ -89,12 +89,12 @@ static void until_waiting(int n, const bool *done)
 	while (pg_number("select count(*) from pg_stat_activity where wait_event_type = 'Lock' and "
 			 "application_name like 'parleyd worker=%%'") < n &&
 		(done == NULL || !*done)) {
-		ck_assert_msg(clock_mono_ms() < until, "nobody waits");
+		ck_assert_msg(clock_mono_ms() < until, "no session waits");
 		rig_for(5);
 	}
 }
 
-/* D2: what is decided about a message is decided under the lock of its conversation. */
+/* A change of a message reads it under the lock of its conversation. */
 START_TEST(an_edit_that_waited_for_a_deletion_does_not_undo_it)
 {
 	struct rig_change m = rig_post(s, alice, bob, "text", NULL), deletion, edit;
@@ -127,7 +127,7 @@ START_TEST(batches_to_two_chats_in_opposite_orders_do_not_deadlock)
 		g[i] = rig_change(s, STORE_CREATE_GROUP, alice, 0, 0, "busy").c.conv.id;
 	for (int i = 0; i < 3; i++)
 		holders[i] = hold_conversation(g[i]);
-	/* Behind a send that waits the next two gather to one batch. */
+	/* Behind a send that waits, the next two gather to one batch. */
 	rig_post_begin(s, &first, alice, g[0], "x", NULL);
 	rig_post_begin(other, &second, alice, g[1], "x", NULL);
 	until_waiting(2, NULL);
@@ -151,7 +151,7 @@ START_TEST(batches_to_two_chats_in_opposite_orders_do_not_deadlock)
 }
 END_TEST
 
-/* Promise 5 and D2: who is a member is asked under the lock that a removal holds. */
+/* Promise 5: a send reads the members under the lock that a removal holds. */
 START_TEST(a_send_that_waited_for_its_senders_removal_is_rejected)
 {
 	int64_t g = rig_change(s, STORE_CREATE_GROUP, alice, 0, 0, "friends").c.conv.id;
@@ -172,7 +172,7 @@ START_TEST(a_send_that_waited_for_its_senders_removal_is_rejected)
 }
 END_TEST
 
-/* D1: the first one's row is there but not committed when the second one looks for its name. */
+/* The first row is inserted but not committed when the second send looks for its client_id. */
 START_TEST(one_client_id_sent_to_two_chats_at_once_is_stored_once)
 {
 	struct rig_change first, second;
@@ -212,7 +212,7 @@ START_TEST(a_send_that_cannot_be_stored_delays_no_other_and_takes_no_number)
 		  "'begin raise unique_violation; end'");
 	pg_number("create trigger refuse_for_test before insert on messages for each row "
 		  "when (new.content = 'bad') execute function refuse_for_test()");
-	/* The first goes alone, the others gather behind it. */
+	/* The first is a batch of its own, the others gather behind it. */
 	rig_post_begin(s, &before, alice, bob, "before", "0");
 	rig_post_begin(s, &a, alice, bob, "a", "1");
 	rig_post_begin(s, &bad, alice, bob, "bad", "2");
@@ -261,8 +261,7 @@ static void no_state(void *arg, bool ready, bool after_loss)
 	(void)after_loss;
 }
 
-/* D3, D4: a head that is read before a dead worker's last commit has landed would be too low, and
- * nobody would tell. */
+/* A head that is read before a dead worker's last commit is too low, and no record follows. */
 START_TEST(a_new_worker_loads_nothing_while_a_dead_one_may_commit)
 {
 	static const struct store_events events = { .state = no_state };
@@ -271,17 +270,17 @@ START_TEST(a_new_worker_loads_nothing_while_a_dead_one_may_commit)
 		object = pg_number("select objid::bigint from pg_locks where locktype = "
 				   "'advisory' and objsubid = 2 limit 1"),
 		began;
-	/* The lock of incarnation 0 of this boot, which is nobody's. */
+	/* The lock of incarnation 0 of this boot, which is not alive. */
 	PGconn *dead = hold("select pg_advisory_xact_lock(%d, %lld)", (int)class,
 		(long long)(object & ~INT64_C(0xfffff)));
 
 	store_close(other);
 	began = clock_mono_ms();
 	other = store_open(rig_base(), rig_heritage(1), &events, NULL);
-	while (clock_mono_ms() - began < DEAD_MOST_MS / 2) {
+	while (clock_mono_ms() - began < FENCE_MS / 2) {
 		enum error error = load();
 
-		if (clock_mono_ms() - began < DEAD_MOST_MS)
+		if (clock_mono_ms() - began < FENCE_MS)
 			ck_assert_int_eq(error, ERROR_unavailable);
 		rig_for(20);
 	}
@@ -301,8 +300,7 @@ static void on_done(void *arg, enum error error, const store_rows *rows)
 	*(bool *)arg = true;
 }
 
-/* D4: the dead one has the largest incarnation of all that are known; younger ones are waited for by
- * nobody. */
+/* The dead worker has the largest known incarnation; the fence does not wait for larger ones. */
 START_TEST(the_fence_waits_for_the_newest_worker_if_it_is_dead)
 {
 	int64_t class = pg_number("select classid::bigint from pg_locks where locktype = "
@@ -342,7 +340,7 @@ static void token_begin(struct store *of, struct token_answer *to, int64_t user_
 	store_add_token(of, user_id, (struct text){ "x", 1 }, hash, 100, on_token, to);
 }
 
-/* The password was right when it was checked, and is another one by now. */
+/* The password has changed since it was verified. */
 START_TEST(a_log_in_that_meets_a_change_of_the_password_gets_no_token)
 {
 	struct token_answer before, late;
@@ -365,7 +363,7 @@ START_TEST(a_log_in_that_meets_a_change_of_the_password_gets_no_token)
 }
 END_TEST
 
-/* Bob is being deleted: his row says so, but it is not committed. */
+/* Begins the deletion of Bob, which waits before its commit. */
 static PGconn *bob_is_being_deleted(bool *done)
 {
 	struct token_answer token;
@@ -428,7 +426,6 @@ static void on_tally(void *arg, enum error error, const struct change *c)
 	t->n_refused += error == ERROR_unavailable;
 }
 
-/* B1 */
 START_TEST(sends_beyond_the_limit_of_the_queue_are_rejected)
 {
 	enum { MANY = 20000 };
@@ -444,7 +441,7 @@ START_TEST(sends_beyond_the_limit_of_the_queue_are_rejected)
 	ck_assert_uint_gt(t.n, 0);
 	ck_assert_uint_lt(t.n, MANY / 2);
 	store_close(s);
-	ck_assert_uint_eq(t.n, MANY); /* each is answered */
+	ck_assert_uint_eq(t.n, MANY); /* each has ended */
 	release(holder);
 	s = rig_store(0, NULL, NULL);
 }
@@ -500,7 +497,7 @@ int main(void)
 	SRunner *runner = srunner_create(suite());
 	int failed;
 
-	/* One process: the server it started is its child, also when a test starts it anew. */
+	/* One process: the server is its child, also when a test restarts it. */
 	srunner_set_fork_status(runner, CK_NOFORK);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
