@@ -362,7 +362,7 @@ static void mode_bare(void)
 	}
 }
 
-/* sql: the same rows through post_messages alone, 128 at a time on one connection. */
+/* sql: the same rows through send_messages alone, 128 at a time on one connection. */
 
 static void put_array(
 	struct buf *b, const char *name, size_t n, void (*item)(struct buf *b, size_t i))
@@ -413,14 +413,14 @@ static void mode_sql(void)
 		PGresult *r;
 
 		sql_batch++;
-		put_array(&q, "select count(*) from post_messages(", n, put_sender);
+		put_array(&q, "select count(*) from send_messages(", n, put_sender);
 		put_array(&q, ",", n, put_receiver);
 		put_array(&q, ",", n, put_content);
 		put_array(&q, ",", n, put_client_id);
 		buf_add_str(&q, ") where status = 'ok'");
 		r = PQexec(pg, buf_cstr(&q));
 		if (PQresultStatus(r) != PGRES_TUPLES_OK || (size_t)atol(PQgetvalue(r, 0, 0)) != n)
-			bench_fail("post_messages: %s", PQerrorMessage(pg));
+			bench_fail("send_messages: %s", PQerrorMessage(pg));
 		PQclear(r);
 		buf_fini(&q);
 		rows += (int64_t)n;

@@ -12,6 +12,7 @@ libcommon_a_SOURCES = \
 	common/conf.c \
 	common/conf.def \
 	common/conf.h \
+	common/embedded.h \
 	common/error.c \
 	common/error.def \
 	common/error.h \
@@ -61,6 +62,6 @@ parley.conf.5: confdoc$(EXEEXT) common/parley.conf.5.in
 	$(AM_V_GEN)./confdoc$(EXEEXT) man $(srcdir)/common/parley.conf.5.in > $@.tmp
 	$(AM_V_at)mv $@.tmp $@
 CLEANFILES += parleyd.conf parley.conf.5
-EXTRA_DIST += common/parley.conf.5.in
+EXTRA_DIST += common/embed common/parley.conf.5.in
 man_MANS += parley.conf.5
 examples_DATA += parleyd.conf

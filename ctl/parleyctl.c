@@ -154,14 +154,14 @@ static void print_status(const struct stats *s)
 
 	printf("parleyd runs: master %u, hasher %u, for %lld s\n", s->master_pid, s->hasher_pid,
 		(long long)(age_ms / 1000));
-	printf("%4s %8s %12s %8s %10s %10s\n", "slot", "pid", "connections", "sockets", "posts",
+	printf("%4s %8s %12s %8s %10s %10s\n", "slot", "pid", "connections", "sockets", "messages",
 		"deliveries");
 	for (i = 0; i < s->n_slots; i++) {
 		const struct stats_slot *w = &s->slots[i];
 
 		if (w->alive)
 			printf("%4u %8u %12u %8u %10llu %10llu\n", i, w->pid, w->connections,
-				w->sockets, (unsigned long long)w->posts,
+				w->sockets, (unsigned long long)w->messages_stored,
 				(unsigned long long)w->deliveries);
 		else
 			printf("%4u %8s\n", i, "dead");

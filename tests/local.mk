@@ -8,6 +8,8 @@ tests_unit_libfixtures_a_SOURCES = \
 	tests/unit/rig.c \
 	tests/unit/rig.h \
 	tests/unit/ring_records.h \
+	tests/unit/store_fixture.c \
+	tests/unit/store_fixture.h \
 	tests/unit/wslay_oracle.c \
 	tests/unit/wslay_oracle.h
 
@@ -17,6 +19,7 @@ LDADD = tests/unit/libfixtures.a $(daemon_ldadd) $(CHECK_LIBS) -lwslay
 unit_tests = \
 	tests/unit/test_params \
 	tests/unit/test_auth \
+	tests/unit/test_batcher \
 	tests/unit/test_buf \
 	tests/unit/test_bus \
 	tests/unit/test_clock \
@@ -39,6 +42,7 @@ unit_tests = \
 	tests/unit/test_listen \
 	tests/unit/test_log \
 	tests/unit/test_master \
+	tests/unit/test_migrate \
 	tests/unit/test_openapi \
 	tests/unit/test_password \
 	tests/unit/test_presence \
@@ -53,7 +57,11 @@ unit_tests = \
 	tests/unit/test_session \
 	tests/unit/test_shlock \
 	tests/unit/test_stats \
-	tests/unit/test_store \
+	tests/unit/test_store_change \
+	tests/unit/test_store_fence \
+	tests/unit/test_store_read \
+	tests/unit/test_store_rows \
+	tests/unit/test_store_send \
 	tests/unit/test_hijack \
 	tests/unit/test_token \
 	tests/unit/test_typing \
@@ -81,6 +89,7 @@ endif
 
 lint_tests = \
 	tests/lint/analyze \
+	tests/lint/embed \
 	tests/lint/hardening \
 	tests/lint/layers \
 	tests/lint/mutants \

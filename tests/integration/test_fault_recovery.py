@@ -167,7 +167,7 @@ def test_one_who_was_added_by_a_dead_worker_is_told(field, talk):
 
 @pytest.mark.parametrize("of_age", [min, max], ids=["oldest", "newest"])
 def test_a_message_that_is_committed_after_its_workers_death_is_delivered(field, talk, of_age):
-    """wait_for_dead_sessions: the heads are looked at when the dead can commit no more. The
+    """fence_dead_workers: the heads are looked at when the dead can commit no more. The
     newest worker's session is known to be dead although nobody that lives is as young."""
     sender, _ = talk
     slot = of_age(field.daemon.workers(), key=lambda worker: worker["incarnation"])["slot"]
@@ -233,7 +233,7 @@ def test_who_dies_while_another_death_is_looked_into_is_waited_for_as_well(field
 def looked_into(field):
     return field.daemon.sql(
         "select 1 from pg_stat_activity where state = 'active'"
-        " and query like '%%wait_for_dead_sessions($%%'"
+        " and query like '%%fence_dead_workers($%%'"
     )
 
 

@@ -258,7 +258,7 @@ def test_a_send_that_was_committed_and_not_answered_is_acknowledged_and_pushed_o
     alice.send(bob.id, "opens the chat")
     hers = alice.ws()
     his = bob.ws_elsewhere(hers)
-    with answers_lost(daemon, own_cluster, "post_messages") as waits:
+    with answers_lost(daemon, own_cluster, "send_messages") as waits:
 
         last = until_one_waits(
             waits,
@@ -282,7 +282,7 @@ def test_what_a_killed_worker_had_committed_is_pushed_however_late_it_lands(daem
     alice.send(bob.id, "opens the chat")
     hers = alice.ws()
     his = bob.ws_elsewhere(hers)
-    with answers_lost(daemon, own_cluster, "post_messages") as waits:
+    with answers_lost(daemon, own_cluster, "send_messages") as waits:
         last = until_one_waits(
             waits,
             lambda n: hers.send(

@@ -187,7 +187,7 @@ def told(daemon):
     signals = [death for death in deaths if death[2:] != ("exit", "1")]
     assert not signals, f"not a clean death: {signals}\n" + "\n".join(log[-60:])
     # One that said nothing of libpq's own errors would find statements half prepared, for ever.
-    failed = [line for line in log if " statement failed " in line]
+    failed = [line for line in log if " statement_failed " in line]
     assert not failed, failed[:5]
     said = sum(1 for line in log if OUT_OF_MEMORY.search(line))
     assert said >= len(deaths), f"{len(deaths)} deaths, {said} of them explained"

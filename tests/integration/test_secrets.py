@@ -168,7 +168,7 @@ class Life:
             "select pg_terminate_backend(pid) from pg_stat_activity "
             "where starts_with(application_name, 'parleyd worker=')"
         )
-        self.daemon.wait_for_log(r"database away ")
+        self.daemon.wait_for_log(r"database_lost ")
         wait_for(self.daemon.healthy)
 
     def close(self):
@@ -205,7 +205,7 @@ def ck_none(where, text, *kinds):
 
 def test_nothing_is_in_the_log(life):
     log = life.daemon.log()
-    for line in (" connected ", "statement failed", "database away"):
+    for line in (" connected ", "statement_failed", "database_lost"):
         assert line in log, "what is looked for could have been there"
     ck_none("log", log, life.secrets, life.texts, {"database": DATABASE_PASSWORD})
 
