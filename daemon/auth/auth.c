@@ -31,13 +31,13 @@ bool auth_hash(uint8_t hash[TOKEN_DIGEST_SIZE], const char *token, size_t len)
 
 struct text auth_bearer(const char *value)
 {
-	static const char scheme[] = "bearer ";
-	struct text t = { "", 0 };
+	static const char scheme[] = "bearer";
+	const size_t len = sizeof(scheme) - 1;
+	struct text t = { NULL, 0 };
 
-	if (strncasecmp(value, scheme, sizeof(scheme) - 1) != 0)
+	if (strncasecmp(value, scheme, len) != 0 || (value[len] != '\0' && value[len] != ' '))
 		return t;
-	t.data = value + sizeof(scheme) - 1;
-	t.data += strspn(t.data, " ");
+	t.data = value + len + strspn(value + len, " ");
 	t.len = strlen(t.data);
 	return t;
 }

@@ -26,13 +26,13 @@ void auth_mint(char token[TOKEN_CHARS + 1]);
 bool auth_hash(uint8_t hash[TOKEN_DIGEST_SIZE], const char *token, size_t len);
 
 /*
- * The credentials of an Authorization header's value ("Bearer TOKEN", RFC 6750 2.1; the scheme in
- * any case); empty, but not NULL, where it has another scheme or none. Points into value.
+ * The credentials of an Authorization header's value with the scheme Bearer, in any case (RFC 6750 2.1).
+ *   value  NUL-terminated
+ * Points into value; empty if the scheme is alone, NULL data for another scheme.
  */
 struct text auth_bearer(const char *value);
 
-/* The value of AUTH_COOKIE in a Cookie header's value (RFC 6265 4.2.1), NULL data where it is not
- * there. Points into value. */
+/* The value of AUTH_COOKIE in a Cookie header's value (RFC 6265 4.2.1), NULL data if there is none. Points into value. */
 struct text auth_cookie(const char *value);
 
 #endif

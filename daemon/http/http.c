@@ -90,7 +90,7 @@ static void conn_read(struct http_conn *c, struct evbuffer *input, size_t n)
 
 	if (c->begun_ms == 0)
 		conn_begin(c);
-	while (n > 0 && !c->head.whole) {
+	while (n > 0 && !c->head.complete) {
 		evbuffer_ptr_set(input, &from, evbuffer_get_length(input) - n, EVBUFFER_PTR_SET);
 		n_pieces = evbuffer_peek(input, (ev_ssize_t)n, &from, pieces, 8);
 		for (int i = 0; i < n_pieces && i < 8; i++) {
@@ -98,7 +98,7 @@ static void conn_read(struct http_conn *c, struct evbuffer *input, size_t n)
 			n -= pieces[i].iov_len < n ? pieces[i].iov_len : n;
 		}
 	}
-	if (c->head.ended && c->head.ambiguous)
+	if (c->head.ended && c->head.is_malformed)
 		conn_settle(c);
 }
 
@@ -106,7 +106,7 @@ static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info
 {
 	struct http_conn *c = arg;
 
-	if (info->n_added != 0 && c->state == HTTP_READING && !c->head.whole)
+	if (info->n_added != 0 && c->state == HTTP_READING && !c->head.complete)
 		conn_read(c, input, info->n_added);
 }
 
@@ -233,7 +233,7 @@ static void on_sent(struct evhttp_request *req, void *arg)
 	(void)req;
 	c->http->n_writing--;
 	c->state = HTTP_READING;
-	c->head.whole = false;
+	c->head.complete = false;
 	/* The next request may have come meanwhile. */
 	if (len != 0)
 		conn_read(c, bufferevent_get_input(c->bev), len);

@@ -1,6 +1,5 @@
 #include "http/http_origin.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 #include <strings.h>
 
@@ -51,63 +50,4 @@ bool http_origin_good(
 		if (same_origin(origin, allowed->items[i]))
 			return true;
 	return false;
-}
-
-struct address {
-	int family; /* 0: none */
-	unsigned char bytes[16];
-};
-
-static struct address parse(const char *text)
-{
-	struct address a = { 0, { 0 } };
-
-	if (inet_pton(AF_INET, text, a.bytes) == 1)
-		a.family = AF_INET;
-	else if (inet_pton(AF_INET6, text, a.bytes) == 1)
-		a.family = AF_INET6;
-	return a;
-}
-
-bool http_proxy_trusted(const char *address, const struct conf_list *trusted)
-{
-	struct address a = parse(address);
-
-	for (size_t i = 0; a.family != 0 && i < trusted->n; i++) {
-		struct address b = parse(trusted->items[i]);
-
-		if (a.family == b.family && memcmp(a.bytes, b.bytes, sizeof(a.bytes)) == 0)
-			return true;
-	}
-	return false;
-}
-
-void http_proxy_client(
-	char address[HTTP_ADDRESS_MAX], const char *forwarded, const struct conf_list *trusted)
-{
-	const char *end = forwarded != NULL ? forwarded + strlen(forwarded) : NULL;
-
-	while (end != NULL && http_proxy_trusted(address, trusted)) {
-		char entry[HTTP_ADDRESS_MAX];
-		const char *start = end;
-		size_t len;
-
-		while (start > forwarded && start[-1] != ',')
-			start--;
-		len = (size_t)(end - start);
-		end = start > forwarded ? start - 1 : NULL;
-		while (len > 0 && (*start == ' ' || *start == '\t')) {
-			start++;
-			len--;
-		}
-		while (len > 0 && (start[len - 1] == ' ' || start[len - 1] == '\t'))
-			len--;
-		if (len >= sizeof(entry))
-			return;
-		memcpy(entry, start, len);
-		entry[len] = '\0';
-		if (parse(entry).family == 0)
-			return;
-		memcpy(address, entry, len + 1);
-	}
 }

@@ -102,7 +102,7 @@ static bool refuse(struct http_conn *c, enum error error, const char *detail)
 {
 	struct http *http = c->http;
 	struct buf rest = BUF_EMPTY, answer = BUF_EMPTY;
-	bool no_body = c->head.no_body; /* c goes with its evhttp connection */
+	bool no_body = c->head.is_head; /* c goes with its evhttp connection */
 	int fd;
 
 	c->taken = true;
@@ -139,16 +139,20 @@ void http_reject(struct http_conn *c)
 	if (strncmp(page, CONTINUE, sizeof(CONTINUE) - 1) == 0)
 		status = page + sizeof(CONTINUE) - 1;
 	if (strlen(status) < STATUS_AT + 3) { /* nothing, or 100 Continue alone */
-		if (c->head.ended && c->head.ambiguous)
-			refuse(c, ERROR_bad_request,
-				"It is not beyond doubt where the request ends: there may be one "
-				"Content-Length, or one Transfer-Encoding that is chunked.");
+		if (c->head.ended && c->head.is_malformed)
+			refuse(c, ERROR_bad_request, http_head_problem(&c->head));
 		return;
 	}
 	switch (atoi(status + STATUS_AT)) {
 	case 413:
-		refuse(c, ERROR_too_large,
-			"The body is larger than 1 MiB, or its chunks are broken.");
+		/* evhttp answers so to trailer fields that it cannot read, too. */
+		if (c->head.in_trailers && c->head.bytes > HTTP_HEADERS_MAX)
+			refuse(c, ERROR_headers_too_large, NULL);
+		else if (c->head.in_trailers)
+			refuse(c, ERROR_bad_request, http_head_problem(&c->head));
+		else
+			refuse(c, ERROR_too_large,
+				"The body is larger than 1 MiB, or its chunks are broken.");
 		break;
 	case 417:
 		refuse(c, ERROR_expectation_failed, NULL);

@@ -510,6 +510,130 @@ START_TEST(a_cookie_serves_in_place_of_the_header_but_changes_nothing_from_elsew
 	check_answer(peer_talk("GET /things/1 HTTP/1.1\r\n" HOST CLOSE COOKIE
 			       "Authorization: Bearer " BAD_TOKEN "\r\n\r\n"),
 		401, "bad_token");
+	check_answer(peer_talk("GET /things/1 HTTP/1.1\r\n" HOST CLOSE COOKIE
+			       "Authorization: Bearer\r\n\r\n"),
+		401, "bad_token");
+}
+END_TEST
+
+#define BASIC "Authorization: Basic eDp5\r\n"
+
+START_TEST(other_schemes_than_bearer_are_ignored)
+{
+	check_has(peer_talk("GET /things/1 HTTP/1.1\r\n" HOST CLOSE BASIC COOKIE "\r\n"),
+		"\"user\":7,");
+	check_has(peer_talk("GET /things/1 HTTP/1.1\r\n" HOST CLOSE "Authorization:\r\n" COOKIE
+			    "\r\n"),
+		"\"user\":7,");
+	check_has(peer_talk("GET /things/1 HTTP/1.1\r\n" HOST CLOSE BASIC BEARER "\r\n"),
+		"\"user\":7,");
+	check_answer(
+		peer_talk("GET /things/1 HTTP/1.1\r\n" HOST CLOSE BASIC "\r\n"), 401, "bad_token");
+	/* It is the cookie that counts, so the origin must be allowed. */
+	check_answer(peer_talk(NOTHING BASIC "\r\n"), 403, "bad_origin");
+	check_answer(
+		peer_talk(NOTHING BASIC "Origin: https://evil.example\r\n\r\n"), 403, "bad_origin");
+	check_answer(peer_talk(NOTHING BASIC "Origin: http://chat.example\r\n\r\n"), 204, NULL);
+}
+END_TEST
+
+START_TEST(a_cookie_is_found_in_any_of_several_lines_and_two_origins_are_none)
+{
+	check_has(
+		peer_talk("GET /things/1 HTTP/1.1\r\n" HOST CLOSE "Cookie: a=b\r\n" COOKIE "\r\n"),
+		"\"user\":7,");
+	check_answer(peer_talk(NOTHING
+			     "Origin: http://chat.example\r\nOrigin: https://evil.example\r\n\r\n"),
+		403, "bad_origin");
+}
+END_TEST
+
+/* RFC 9112 5 */
+START_TEST(white_space_around_a_value_is_no_part_of_it)
+{
+	int fd = peer_connect();
+
+	check_has(
+		peer_talk(
+			"POST /open HTTP/1.1\r\nHost:\t chat.example \t\r\nConnection:\tclose\t\r\n"
+			"Content-Type: \tapplication/json\t \r\nCONTENT-length:\t12 "
+			"\r\n\r\n{\"number\":3}"),
+		"\"number\":3,");
+	check_has(peer_talk("GET /things/1 HTTP/1.1\r\n" HOST CLOSE
+			    "Authorization:\tBearer " GOOD_TOKEN "\t\r\n\r\n"),
+		"\"user\":7,");
+	check_answer(peer_talk(NOTHING "Origin:\thttp://chat.example\r\n\r\n"), 204, NULL);
+	/* evhttp must see the same end of the request. */
+	peer_send_str(fd,
+		"POST /open HTTP/1.1\r\n" HOST JSON
+		"Transfer-Encoding:\t chunked \t\r\n\r\nc\r\n{\"number\":4}\r\n0\r\n\r\n"
+		"GET /things/2 HTTP/1.1\r\n" HOST BEARER "\r\n");
+	check_has(peer_read_answer(fd), "\"number\":4,");
+	check_has(peer_read_answer(fd), "\"number\":2,");
+	close(fd);
+}
+END_TEST
+
+#define CHUNKS JSON "Transfer-Encoding: chunked\r\n\r\nc\r\n{\"number\":4}\r\n0\r\n"
+
+/* RFC 9112 7.1.2: "a recipient ... MUST NOT" merge them, unless the field's definition allows it. */
+START_TEST(trailer_fields_are_ignored)
+{
+	static const char *const parts[] = { "POST /open HTTP/1.1\r\n" HOST CHUNKS,
+		"X-Forwarded-For: 192", ".0.2.66\r\nX-Forwarded-Proto: https\r",
+		"\nConnection: close\r\n", "\r\n" };
+	int fd = peer_connect();
+	const char *a;
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		peer_send_str(fd, parts[i]);
+		usleep(20000);
+	}
+	a = peer_read_answer(fd);
+	check_answer(a, 200, NULL);
+	check_has(a, "\"address\":\"127.0.0.1\",\"https\":false,\"number\":4,");
+	peer_send_str(fd, "POST /things/special HTTP/1.1\r\n" HOST CHUNKS BEARER "\r\n");
+	check_answer(peer_read_answer(fd), 401, "bad_token");
+	peer_send_str(fd,
+		"POST /open HTTP/1.1\r\n" HOST CHUNKS "Transfer-Encoding: gzip\r\nHost: x\r\n\r\n");
+	check_has(peer_read_answer(fd), "\"number\":4,");
+	peer_send_str(fd, "GET /open HTTP/1.1\r\n" HOST CLOSE "\r\n");
+	check_answer(peer_read_all(fd), 200, NULL);
+	close(fd);
+}
+END_TEST
+
+static const char *const bad_trailers[] = { "no colon\r\n\r\n", "X : y\r\n\r\n", " X: y\r\n\r\n",
+	"X: y\r\n z\r\n\r\n", ": y\r\n\r\n", "X: y\rz\r\n\r\n" };
+
+START_TEST(a_trailer_field_that_is_not_well_formed_is_400)
+{
+	int fd = peer_connect();
+	const char *a;
+
+	peer_send_str(fd, "POST /open HTTP/1.1\r\n" HOST CHUNKS);
+	if (_i % 2 == 1)
+		usleep(20000);
+	peer_send_str(fd, bad_trailers[_i / 2]);
+	a = peer_read_all(fd);
+	check_answer(a, 400, "bad_request");
+	check_has(a, "trailer");
+	close(fd);
+}
+END_TEST
+
+START_TEST(trailer_fields_may_have_16_kib_with_the_head)
+{
+	struct buf b = BUF_EMPTY;
+	int fd = peer_connect();
+
+	buf_add_str(&b, "POST /open HTTP/1.1\r\n" HOST CHUNKS);
+	for (int i = 0; i < 1000; i++)
+		buf_add_str(&b, "X-Pad: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n");
+	peer_send(fd, b.data, b.len);
+	check_answer(peer_read_all(fd), 431, "headers_too_large");
+	buf_fini(&b);
+	close(fd);
 }
 END_TEST
 
@@ -520,6 +644,35 @@ START_TEST(a_trusted_proxy_is_believed)
 		"X-Forwarded-For: 192.0.2.66, 203.0.113.9\r\nX-Forwarded-Proto: https\r\n\r\n");
 
 	check_has(a, "\"address\":\"203.0.113.9\",\"https\":true,");
+}
+END_TEST
+
+/* RFC 9110 5.3; haproxy adds a line of its own to X-Forwarded-For. */
+START_TEST(several_lines_of_a_field_are_one_list)
+{
+	check_has(peer_talk("GET /open HTTP/1.1\r\n" HOST CLOSE "X-Forwarded-For: 192.0.2.66,\r\n"
+			    "X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: http\r\n"
+			    "x-forwarded-for: 127.0.0.1\r\nX-Forwarded-Proto: https, http\r\n\r\n"),
+		"\"address\":\"203.0.113.9\",\"https\":true,");
+	check_has(peer_talk("GET /open HTTP/1.1\r\n" HOST CLOSE "X-Forwarded-For: 203.0.113.9\r\n"
+			    "X-Forwarded-For: unknown\r\n\r\n"),
+		"\"address\":\"127.0.0.1\",");
+	check_answer(peer_talk("GET /open HTTP/1.1\r\n" HOST
+			       "Connection: TE\r\nConnection: x, Close\r\n\r\n"),
+		200, NULL);
+	check_answer(peer_talk("GET /open HTTP/1.1\r\n" HOST CLOSE
+			       "Expect: 100-continue\r\nExpect: the impossible\r\n\r\n"),
+		417, "expectation_failed");
+}
+END_TEST
+
+/* Traefik reports wss for an upgrade. */
+START_TEST(wss_from_a_trusted_proxy_is_https)
+{
+	check_has(peer_talk("GET /open HTTP/1.1\r\n" HOST CLOSE "X-Forwarded-Proto: wss\r\n\r\n"),
+		"\"https\":true,");
+	check_has(peer_talk("GET /open HTTP/1.1\r\n" HOST CLOSE "X-Forwarded-Proto: ws\r\n\r\n"),
+		"\"https\":false,");
 }
 END_TEST
 
@@ -544,6 +697,18 @@ static const struct {
 	  "\r\n",
 		426, "upgrade_required" },
 	{ WS_HEAD CLOSE "Sec-WebSocket-Version: 8\r\n" WS_KEY "\r\n", 426, "upgrade_required" },
+	/* RFC 6455 11.3.5, 11.3.1: these are no lists. */
+	{ WS CLOSE "Sec-WebSocket-Version: 8\r\n\r\n", 426, "upgrade_required" },
+	{ WS CLOSE WS_KEY "\r\n", 400, "bad_request" },
+	{ "GET /ws HTTP/1.1\r\n" HOST CLOSE
+	  "Upgrade: websocket;q=1\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n" WS_KEY
+	  "\r\n",
+		426, "upgrade_required" },
+	{ WS CLOSE "X-Forwarded-Proto: wss\r\nOrigin: http://chat.example\r\n\r\n", 403,
+		"bad_origin" },
+	{ WS CLOSE "Origin: http://chat.example\r\nOrigin: http://evil.example\r\n\r\n", 403,
+		"bad_origin" },
+	{ WS CLOSE BASIC "Sec-WebSocket-Protocol: bearer." BAD_TOKEN "\r\n\r\n", 401, "bad_token" },
 	{ WS_HEAD CLOSE "Sec-WebSocket-Version: 13\r\n\r\n", 400, "bad_request" },
 	{ WS_HEAD CLOSE "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: c2hvcnQ=\r\n\r\n", 400,
 		"bad_request" },
@@ -589,6 +754,21 @@ static const struct {
 		"subprotocol=parley.v1 token=70 user=7 address=127.0.0.1 bytes=" },
 	{ WS "Cookie: parley_session=" GOOD_TOKEN "\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n",
 		"subprotocol=none token=70 user=7 address=203.0.113.9 bytes=" },
+	{ WS "X-Forwarded-Proto: wss\r\nOrigin: https://chat.example\r\n\r\n",
+		"subprotocol=none token=0 user=0 address=127.0.0.1 bytes=" },
+	{ "GET /ws HTTP/1.1\r\n" HOST "Upgrade: h2c\r\nUpgrade:\tWebSocket\r\nConnection: TE\r\n"
+	  "Connection: x,Upgrade\r\nSec-WebSocket-Version:\t13\r\n" WS_KEY "\r\n",
+		"subprotocol=none token=0 user=0 address=127.0.0.1 bytes=" },
+	/* RFC 6455 4.2.2: compared exactly. */
+	{ WS "Sec-WebSocket-Protocol: PARLEY.V1, bearer." GOOD_TOKEN "\r\n\r\n",
+		"subprotocol=none token=70 user=7 address=127.0.0.1 bytes=" },
+	{ WS "Sec-WebSocket-Protocol: parley.v1;x, parley.v1 x, parley.v10, Bearer." GOOD_TOKEN
+	     "\r\n\r\n",
+		"subprotocol=none token=0 user=0 address=127.0.0.1 bytes=" },
+	{ WS BASIC "Sec-WebSocket-Protocol: parley.v1, bearer." GOOD_TOKEN "\r\n\r\n",
+		"subprotocol=parley.v1 token=70 user=7 address=127.0.0.1 bytes=" },
+	{ WS BASIC COOKIE "Origin: http://chat.example\r\n\r\n",
+		"subprotocol=none token=70 user=7 address=127.0.0.1 bytes=" },
 	{ WS "Authorization: Bearer " SLOW_TOKEN "\r\n\r\nlate",
 		"subprotocol=none token=70 user=7 address=127.0.0.1 bytes=late" },
 };
@@ -700,7 +880,16 @@ int main(void)
 	tcase_add_test(tc, a_large_answer_arrives_whole_at_a_slow_reader);
 	tcase_add_test(
 		tc, a_cookie_serves_in_place_of_the_header_but_changes_nothing_from_elsewhere);
+	tcase_add_test(tc, other_schemes_than_bearer_are_ignored);
+	tcase_add_test(tc, a_cookie_is_found_in_any_of_several_lines_and_two_origins_are_none);
+	tcase_add_test(tc, white_space_around_a_value_is_no_part_of_it);
+	tcase_add_test(tc, trailer_fields_are_ignored);
+	tcase_add_loop_test(tc, a_trailer_field_that_is_not_well_formed_is_400, 0,
+		2 * sizeof(bad_trailers) / sizeof(bad_trailers[0]));
+	tcase_add_test(tc, trailer_fields_may_have_16_kib_with_the_head);
 	tcase_add_test(tc, a_trusted_proxy_is_believed);
+	tcase_add_test(tc, several_lines_of_a_field_are_one_list);
+	tcase_add_test(tc, wss_from_a_trusted_proxy_is_https);
 	tcase_add_loop_test(tc, a_handshake_that_is_not_right_is_refused, 0,
 		sizeof(handshakes) / sizeof(handshakes[0]));
 	tcase_add_loop_test(tc, a_handshake_hands_the_socket_on_with_all_that_came_behind_it, 0,

@@ -166,6 +166,9 @@ START_TEST(what_has_not_changed_is_not_sent_again)
 	check_has(a, etag);
 	ck_assert_str_eq(strstr(a, "\r\n\r\n"), "\r\n\r\n");
 	check_is_page(get("/index.html", "If-None-Match: \"other\"\r\n"));
+	snprintf(headers, sizeof(headers), "If-None-Match: \"other\"\r\nIf-None-Match:\t%s\r\n",
+		etag);
+	ck_assert(strncmp(get("/index.html", headers), "HTTP/1.1 304 ", 13) == 0);
 	ck_assert_int_eq(truncate(path_of("root/index.html"), 5), 0);
 	ck_assert(strncmp(get("/index.html", headers), "HTTP/1.1 200 ", 13) == 0);
 }
