@@ -8,7 +8,7 @@
 void auth_mint(char token[TOKEN_CHARS + 1])
 {
 	if (!token_make(token))
-		log_fatal("no_random_bytes");
+		log_fatal("random_failed");
 }
 
 static bool is_base64url(char c)
@@ -25,7 +25,7 @@ bool auth_hash(uint8_t hash[TOKEN_DIGEST_SIZE], const char *token, size_t len)
 		if (!is_base64url(token[i]))
 			return false;
 	if (!token_digest(token, len, hash))
-		log_fatal("no_sha256");
+		log_fatal("sha256_failed");
 	return true;
 }
 

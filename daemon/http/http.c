@@ -336,7 +336,7 @@ struct http *http_open(struct event_base *base, const struct heritage *h, struct
 	TAILQ_INIT(&http->settle);
 	TAILQ_INIT(&http->calls);
 	LIST_INIT(&http->lingering);
-	http->limit = ratelimit_new(HTTP_REQUESTS_PER_S, HTTP_REQUESTS_BURST);
+	http->ratelimit = ratelimit_new(HTTP_REQUESTS_PER_S, HTTP_REQUESTS_BURST);
 	http->placeholder_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	http->begun_timer = evtimer_new(base, on_begun_timer, http);
 	http->settle_event = event_new(base, -1, 0, on_settle, http);
@@ -392,7 +392,7 @@ void http_close(struct http *http)
 	event_free(http->settle_event);
 	event_free(http->begun_timer);
 	close(http->placeholder_fd);
-	ratelimit_free(http->limit);
+	ratelimit_free(http->ratelimit);
 	free(http->conns);
 	free(http);
 }

@@ -19,13 +19,13 @@
 #include <sys/queue.h>
 #include <sys/stat.h>
 
+#include "common/ratelimit.h"
 #include "common/stats.h"
 #include "http/http.h"
 #include "http/http_head.h"
 #include "http/http_origin.h"
 #include "http/http_proxy.h"
 #include "net/listen.h"
-#include "net/ratelimit.h"
 
 #define HTTP_HEADERS_MAX \
 	(16u << 10) /* of the request line and all header lines, without their line ends */
@@ -97,7 +97,7 @@ struct http {
 	void *arg;
 	struct evhttp *evhttp;
 	struct listen *listen;
-	struct ratelimit *limit;
+	struct ratelimit *ratelimit;
 	struct http_conn **conns; /* by fd */
 	size_t conns_cap;
 	TAILQ_HEAD(, http_conn) begun; /* oldest first */

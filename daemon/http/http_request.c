@@ -289,11 +289,12 @@ static bool origin_good(const struct http_call *call)
 
 static bool within_rate(const struct http_call *call)
 {
-	uint64_t key = call->token.user_id != 0 ? ratelimit_key_user(call->token.user_id)
-						: ratelimit_key_address(call->address);
+	struct ratelimit_key key = call->token.user_id != 0
+		? ratelimit_key_user(call->token.user_id)
+		: ratelimit_key_address(call->address);
 
 	return !call->http->conf->rate_limits ||
-		ratelimit_take(call->http->limit, key, 1, clock_mono_ms());
+		ratelimit_take(call->http->ratelimit, &key, 1, clock_mono_ms());
 }
 
 static void step_body(struct http_call *call)
