@@ -3,7 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* "host:80" is as good as "host" over http, "host:443" over https. */
+/* Without the default port: "host:80" is "host" over http, "host:443" over https. */
 static size_t host_len(const char *host, bool https)
 {
 	const char *port = https ? ":443" : ":80";
@@ -19,8 +19,8 @@ static bool same_host(const char *a, const char *b, bool https)
 	return len > 0 && len == host_len(b, https) && strncasecmp(a, b, len) == 0;
 }
 
-/* What follows the scheme, NULL where it is another one. */
-static const char *behind_scheme(const char *origin, bool https)
+/* The part after the scheme, NULL if it is another scheme. */
+static const char *after_scheme(const char *origin, bool https)
 {
 	const char *scheme = https ? "https://" : "http://";
 	size_t len = strlen(scheme);
@@ -31,7 +31,7 @@ static const char *behind_scheme(const char *origin, bool https)
 static bool same_origin(const char *a, const char *b)
 {
 	for (int https = 0; https <= 1; https++) {
-		const char *host_a = behind_scheme(a, https), *host_b = behind_scheme(b, https);
+		const char *host_a = after_scheme(a, https), *host_b = after_scheme(b, https);
 
 		if (host_a != NULL && host_b != NULL)
 			return same_host(host_a, host_b, https);
@@ -42,7 +42,7 @@ static bool same_origin(const char *a, const char *b)
 bool http_origin_good(
 	const char *origin, const char *host, bool https, const struct conf_list *allowed)
 {
-	const char *own = behind_scheme(origin, https);
+	const char *own = after_scheme(origin, https);
 
 	if (own != NULL && host != NULL && same_host(own, host, https))
 		return true;

@@ -95,7 +95,7 @@ static bool find_method(const struct http_call *call, enum http_method *method)
 {
 	switch (evhttp_request_get_command(call->req)) {
 	case EVHTTP_REQ_GET:
-	case EVHTTP_REQ_HEAD: /* GET, but evhttp leaves the body out */
+	case EVHTTP_REQ_HEAD: /* as GET; evhttp omits the body */
 		*method = HTTP_GET;
 		return true;
 	case EVHTTP_REQ_POST:
@@ -129,7 +129,7 @@ static void reply_not_allowed(struct http_call *call, unsigned allowed)
 	http_reply_error(call, ERROR_method_not_allowed);
 }
 
-/* What has a segment of its own here but no entry in the table. */
+/* True if the path has this one segment; for paths without an entry in the table. */
 static bool is_path(const struct http_target *t, const char *only_segment)
 {
 	return t->n_segments == 1 && strcmp(t->segments[0].at, only_segment) == 0 &&
@@ -170,7 +170,7 @@ static void on_token(void *arg, enum error error, const struct token *t)
 		return;
 	}
 	call->token = *t;
-	/* Nobody waits for an answer; and what would be asked for is not known to be wanted. */
+	/* The client has closed the connection and may have given up the request. */
 	if (call->conn == NULL)
 		http_reply_error(call, ERROR_unavailable);
 	else
@@ -208,8 +208,8 @@ static bool is_json(const char *type)
 		(type[len] == '\0' || strchr("; \t", type[len]) != NULL);
 }
 
-/* Reads call->body, which stays NULL where the route takes none or none came and none is needed.
- * False: it is answered. */
+/* Parses call->body, which stays NULL if the route takes no body, or needs none and none came. Returns false if it has
+ * answered. */
 static bool read_body(struct http_call *call)
 {
 	const struct http_route *r = call->route;
@@ -240,9 +240,10 @@ static bool read_body(struct http_call *call)
 	return true;
 }
 
-/* Arguments. */
+/* Parameters. */
 
-/* An id in the path that is none, or a name that nobody can have. False: it is answered. */
+/* Reads the parameters of the path. Returns false if it has answered: an id that is no number, a username that cannot
+ * exist. */
 static bool read_path(struct http_call *call)
 {
 	const struct http_route *r = call->route;
@@ -319,7 +320,7 @@ static void step_body(struct http_call *call)
 	buf_fini(&problems);
 }
 
-/* What a handler can ask. */
+/* For the handler. */
 
 const struct params *http_params(const struct http_call *call)
 {

@@ -10,9 +10,9 @@
 #include "common/log.h"
 
 #define INDEX "index.html"
-#define ASSETS "assets" /* whose names change with their content */
+#define ASSETS "assets" /* a directory of files with a digest in their names */
 
-/* Images may be anybody's, for profile pictures are addresses; all else comes from here. */
+/* Profile pictures are URLs of any host. Everything else comes from this server. */
 static const char *const page_headers[][2] = {
 	{ "Content-Security-Policy",
 		"default-src 'self'; img-src 'self' https: http: data:; object-src 'none'; "
@@ -68,7 +68,7 @@ int http_static_open(const char *root, const struct http_piece *segments, size_t
 {
 	int fd;
 
-	/* Anew for each file: a rebuilt page is another directory of the same name. */
+	/* Opened for each file: a new build of the page replaces the directory. */
 	fd = n == 0 ? -1 : open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	for (size_t i = 0; i < n && fd >= 0; i++) {
 		int kind = i + 1 < n ? O_PATH | O_DIRECTORY : O_RDONLY | O_NONBLOCK;
@@ -103,7 +103,7 @@ static bool client_has(const struct http_call *call, const char *etag)
 	return false;
 }
 
-/* Takes the fd. */
+/* Closes fd. */
 static void send_file(
 	struct http_call *call, int fd, const struct stat *st, const char *name, bool hashed)
 {
@@ -111,7 +111,7 @@ static void send_file(
 	char etag[64];
 
 	if (body == NULL)
-		log_fatal("out_of_memory for a file");
+		log_fatal("out_of_memory what=file");
 	snprintf(etag, sizeof(etag), "\"%llx-%llx\"",
 		(unsigned long long)st->st_mtim.tv_sec * 1000000000ULL +
 			(unsigned long long)st->st_mtim.tv_nsec,

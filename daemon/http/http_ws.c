@@ -9,6 +9,7 @@
 
 #include "auth/auth.h"
 #include "common/log.h"
+#include "common/xalloc.h"
 #include "net/hijack.h"
 #include "net/ws.h"
 
@@ -43,13 +44,34 @@ static struct text find_token(struct http_call *call)
 	return token.data != NULL ? token : http_cookie(call);
 }
 
+/* Hands the socket to the layer above. */
+static void hand_over(struct http_call *call, int fd, const struct buf *rest, const char *key)
+{
+	struct http *http = call->http;
+	struct http_upgrade u = {
+		.handshake = { .fd = fd,
+			.key = key,
+			.subprotocol = call->handshake.subprotocol,
+			.bytes = rest->data,
+			.len = rest->len },
+		.token = call->token,
+		.address = call->address,
+	};
+	int on = 1;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	STATS_ADD(http->stats, http_requests, 1);
+	http->events->upgraded(http->arg, &u);
+	http_call_free(call);
+}
+
 static void upgrade(struct http_call *call)
 {
 	struct http *http = call->http;
 	struct http_conn *c = call->conn;
 	struct buf rest = BUF_EMPTY;
 	char *key;
-	int on = 1, fd;
+	int fd;
 
 	if (c == NULL || http->stopped) {
 		http_reply_error(call, ERROR_unavailable);
@@ -60,23 +82,15 @@ static void upgrade(struct http_call *call)
 		http_reply_error(call, ERROR_too_many_sockets);
 		return;
 	}
-	key = strdup(call->handshake.key); /* the request goes with its connection */
-	if (key == NULL)
-		log_fatal("out_of_memory for a handshake");
-	c->taken = true;
+	key = xstrdup(call->handshake.key); /* the request is freed with its connection */
+	c->hijacked = true;
 	fd = hijack_fd(c->evcon, http->placeholder_fd, &rest);
-	if (fd < 0) {
-		c->taken = false;
-		log_warn("takeover_failed error=\"%m\"");
-		http_reply_error(call, ERROR_unavailable);
+	if (fd >= 0) {
+		hand_over(call, fd, &rest, key);
 	} else {
-		struct http_upgrade u = { fd, key, call->handshake.subprotocol, rest.data, rest.len,
-			call->token, call->address };
-
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-		STATS_ADD(http->stats, http_requests, 1);
-		http->events->upgraded(http->arg, &u);
-		http_call_free(call);
+		c->hijacked = false;
+		log_warn("hijack_failed error=\"%m\"");
+		http_reply_error(call, ERROR_unavailable);
 	}
 	buf_fini(&rest);
 	free(key);

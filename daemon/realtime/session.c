@@ -279,7 +279,7 @@ void sessions_upgraded(struct sessions *ss, const struct http_upgrade *u)
 	bucket = &ss->by_id[s->id & (ss->n_buckets - 1)];
 	s->next_by_id = *bucket;
 	*bucket = s;
-	ws_open(&s->ws, ss->loop, u->fd, u->key, u->subprotocol, u->bytes, u->len);
+	ws_open(&s->ws, ss->loop, &u->handshake);
 	s->opened_s = ws_now_s(ss->loop);
 	log_info("conn=%s connected address=%s user=%" PRId64, session_id_text(id, s->id),
 		u->address, u->token.user_id);

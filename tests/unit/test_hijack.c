@@ -24,7 +24,7 @@ static struct evhttp *evhttp;
 static struct sockaddr_in address;
 static struct evhttp_request *in_flight;
 static struct buf rest = BUF_EMPTY;
-static int client, dummy, taken = -1, closed;
+static int client, placeholder, taken = -1, closed;
 static bool at_once;
 
 static void on_closed(struct evhttp_connection *evcon, void *arg)
@@ -41,7 +41,7 @@ static void on_request(struct evhttp_request *req, void *arg)
 	(void)arg;
 	evhttp_connection_set_closecb(evcon, on_closed, NULL);
 	if (at_once)
-		taken = hijack_fd(evcon, dummy, &rest);
+		taken = hijack_fd(evcon, placeholder, &rest);
 	else
 		in_flight = req;
 }
@@ -67,7 +67,7 @@ static void setup(void)
 		getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&address, &len),
 		0);
 	evhttp_set_gencb(evhttp, on_request, NULL);
-	dummy = eventfd(0, EFD_CLOEXEC);
+	placeholder = eventfd(0, EFD_CLOEXEC);
 	client = socket(AF_INET, SOCK_STREAM, 0);
 	ck_assert_int_eq(connect(client, (struct sockaddr *)&address, sizeof(address)), 0);
 }
@@ -78,7 +78,7 @@ static void teardown(void)
 	turn();
 	event_base_free(base);
 	close(client);
-	close(dummy);
+	close(placeholder);
 	if (taken >= 0)
 		close(taken);
 	buf_fini(&rest);
@@ -128,7 +128,7 @@ START_TEST(a_socket_taken_later_lives_on)
 {
 	ask(REQUEST);
 	ck_assert_ptr_nonnull(in_flight);
-	taken = hijack_fd(evhttp_request_get_connection(in_flight), dummy, &rest);
+	taken = hijack_fd(evhttp_request_get_connection(in_flight), placeholder, &rest);
 	is_alive();
 }
 END_TEST
@@ -149,7 +149,7 @@ START_TEST(what_the_kernel_still_has_is_left_there)
 
 	ask(REQUEST);
 	ask("not read yet"); /* evhttp does not read with a request in hand */
-	taken = hijack_fd(evhttp_request_get_connection(in_flight), dummy, &rest);
+	taken = hijack_fd(evhttp_request_get_connection(in_flight), placeholder, &rest);
 	ck_assert_int_ge(taken, 0);
 	ck_assert_int_eq(recv(taken, bytes, sizeof(bytes), MSG_DONTWAIT) + (ssize_t)rest.len, 12);
 }
@@ -162,13 +162,14 @@ START_TEST(without_a_descriptor_nothing_changes)
 	int lowest;
 
 	ask(REQUEST);
-	lowest = dup(dummy);
+	lowest = dup(placeholder);
 	close(lowest);
 	getrlimit(RLIMIT_NOFILE, &was);
 	none = (struct rlimit){ (rlim_t)lowest, was.rlim_max };
 	setrlimit(RLIMIT_NOFILE, &none);
 	errno = 0;
-	ck_assert_int_eq(hijack_fd(evhttp_request_get_connection(in_flight), dummy, &rest), -1);
+	ck_assert_int_eq(
+		hijack_fd(evhttp_request_get_connection(in_flight), placeholder, &rest), -1);
 	ck_assert_int_eq(errno, EMFILE);
 	setrlimit(RLIMIT_NOFILE, &was);
 	ck_assert_int_eq(closed, 0);

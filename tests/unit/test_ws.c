@@ -90,7 +90,14 @@ static struct end *end_open(const char *subprotocol, const char *bytes, size_t l
 	ck_assert_int_eq(
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
 	at->peer = fds[1];
-	ws_open(&at->ws, loop, fds[0], KEY, subprotocol, bytes, len);
+	ws_open(&at->ws, loop,
+		&(struct ws_handshake){
+			.fd = fds[0],
+			.key = KEY,
+			.subprotocol = subprotocol,
+			.bytes = bytes,
+			.len = len,
+		});
 	return at;
 }
 
