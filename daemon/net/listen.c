@@ -233,7 +233,7 @@ static void resume(struct listen *l)
 
 void listen_accepted(struct listen *l)
 {
-	FAULT("accept.taken");
+	FAULT("accept.accepted");
 	if (l->pause_logged)
 		log_info("accept_resumed connections=%u", l->slot->connections);
 	l->pause_logged = false;

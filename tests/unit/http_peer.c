@@ -350,7 +350,7 @@ const char *peer_read_all(int fd)
 	return buf_cstr(&in);
 }
 
-/* Byte by byte, so that nothing of the next answer is lost. */
+/* Byte by byte, so that the next answer stays in the socket. */
 const char *peer_read_answer(int fd)
 {
 	const char *length;

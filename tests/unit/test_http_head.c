@@ -33,7 +33,7 @@ static struct http_head scan(const char *text)
 	return h;
 }
 
-START_TEST(a_head_ends_with_its_empty_line)
+START_TEST(a_head_ends_with_an_empty_line)
 {
 	struct http_head h = scan(GET "\r\nTransfer-Encoding: gzip\r\n");
 
@@ -70,7 +70,7 @@ static const char *const malformed[] = { "Transfer-Encoding: gzip",
 	"transfer-encoding: chunked\r\ncontent-length: 1", "X: y\r\n z", "\tX: y", "X: y\rz",
 	"X: a\tb\r\n\tc" };
 
-START_TEST(anything_else_is_malformed)
+START_TEST(other_framing_is_malformed)
 {
 	char text[200] = GET;
 
@@ -96,7 +96,7 @@ START_TEST(other_fields_do_not_frame_the_body)
 }
 END_TEST
 
-/* RFC 9112 2.3; evhttp takes all but the last. */
+/* RFC 9112 2.3; evhttp accepts all but the last. */
 static const char *const versions[] = { "GET / HTTP/1.10", "GET / HTTP/01.1", "GET / HTTP/1.257",
 	"GET / HTTP/+1.1", "GET / HTTP/1.-1", "GET / HTTP/0.9", "GET /" };
 
@@ -125,7 +125,7 @@ START_TEST(a_chunked_body_ends_with_its_empty_chunk)
 }
 END_TEST
 
-/* RFC 9112 7.1; evhttp takes all of these. */
+/* RFC 9112 7.1; evhttp accepts the lines of chunks. */
 static const char *const broken_chunks[] = { "0x2\r\n", "+2\r\n", " 2\r\n", "2 \r\n", "2 2\r\n",
 	"\r\n", "2\r\n{}0\r\n", "2\r\n{}\r\r\n", "2\r\n{} \r\n", "2;\rx\r\n",
 	"2\r\n{}\r\n0\r\n0\r\n", "2\r\n{}\r\n0\r\n: x\r\n", "2\r\n{}\r\n0\r\n x: y\r\n",
@@ -154,7 +154,7 @@ START_TEST(trailer_fields_end_the_body_and_are_not_counted_as_fields)
 }
 END_TEST
 
-/* RFC 9112 5: white space around a value is no part of it, blanks or tabs; evhttp keeps tabs before it. */
+/* RFC 9112 5: blanks and tabs around a value are not part of it. evhttp keeps tabs before it. */
 START_TEST(tabs_before_a_value_become_blanks)
 {
 	ck_assert(scan("GET /\t HTTP/1.1\r\nHost:\t x\r\nA: \t\tb\tc\t\r\nD:\t\r\n\r\n").ended);
@@ -166,7 +166,7 @@ START_TEST(tabs_before_a_value_become_blanks)
 }
 END_TEST
 
-/* RFC 9110 5.5; a C string ends there, another server's does not. */
+/* RFC 9110 5.5. A C string ends at a NUL; another server may read on. */
 START_TEST(a_nul_is_malformed_in_a_line_and_allowed_in_a_body)
 {
 	char head[] = GET "Content-Length: 5\0 6\r\n\r\n", body[] = CHUNKED "2\r\n\0\0\r\n",
@@ -190,10 +190,10 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
-	tcase_add_test(tc, a_head_ends_with_its_empty_line);
+	tcase_add_test(tc, a_head_ends_with_an_empty_line);
 	tcase_add_test(tc, one_length_or_one_chunked_is_well_formed);
 	tcase_add_loop_test(
-		tc, anything_else_is_malformed, 0, sizeof(malformed) / sizeof(malformed[0]));
+		tc, other_framing_is_malformed, 0, sizeof(malformed) / sizeof(malformed[0]));
 	tcase_add_loop_test(
 		tc, other_fields_do_not_frame_the_body, 0, sizeof(others) / sizeof(others[0]));
 	tcase_add_loop_test(
