@@ -31,6 +31,8 @@ libcommon_a_SOURCES = \
 	common/pidfile.h \
 	common/proto.c \
 	common/proto.h \
+	common/ratelimit.c \
+	common/ratelimit.h \
 	common/ring.c \
 	common/ring.h \
 	common/secret.c \

@@ -35,6 +35,7 @@ unit_tests = \
 	tests/unit/test_http \
 	tests/unit/test_http_head \
 	tests/unit/test_http_origin \
+	tests/unit/test_http_proxy \
 	tests/unit/test_http_route \
 	tests/unit/test_http_static \
 	tests/unit/test_json \

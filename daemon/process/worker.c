@@ -209,8 +209,16 @@ static void worker_serve(struct worker *w)
 		return;
 	event_del(w->serve_timer);
 	routes = api_routes(&n_routes);
-	w->http = http_open(
-		w->base, w->heritage, w->store, routes, n_routes, &w->api, &http_events, w);
+	w->http = http_open(&(struct http_options){
+		.base = w->base,
+		.heritage = w->heritage,
+		.store = w->store,
+		.routes = routes,
+		.n_routes = n_routes,
+		.env = &w->api,
+		.events = &http_events,
+		.arg = w,
+	});
 	http_set_conf(w->http, w->api.conf);
 	sessions_set_rooms(w->sessions, w->rooms, w->http);
 }

@@ -310,11 +310,12 @@ static void give_hash(struct answer *a)
 	a->cb.hash(a->arg, HASHER_OK, "$stored$");
 }
 
-void __wrap_hasher_hash(struct hasher *h, const char *password, size_t len,
-	const uint64_t *limit_keys, unsigned n_keys, hasher_cb *cb, void *arg)
+void __wrap_hasher_hash(struct hasher *h, const struct hasher_request *r)
 {
+	struct text password = r->password;
+
 	(void)h;
-	(void)limit_keys;
-	MUST(n_keys <= 2 && len >= 8 && len <= 1024 && utf8_valid(password, len));
-	answer_later(give_hash, arg, ERROR_NONE)->cb.hash = cb;
+	MUST(r->n_keys <= HASHER_KEYS_MAX);
+	MUST(password.len >= 8 && password.len <= 1024 && utf8_valid(password.data, password.len));
+	answer_later(give_hash, r->arg, ERROR_NONE)->cb.hash = r->cb;
 }
