@@ -8,6 +8,7 @@ tests_unit_libfixtures_a_SOURCES = \
 	tests/unit/rig.c \
 	tests/unit/rig.h \
 	tests/unit/ring_records.h \
+	tests/unit/suite.h \
 	tests/unit/wslay_oracle.c \
 	tests/unit/wslay_oracle.h
 

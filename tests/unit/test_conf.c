@@ -1,10 +1,11 @@
 #include "common/conf.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "suite.h"
 
 static struct buf error;
 
@@ -362,8 +363,6 @@ int main(void)
 {
 	Suite *suite = suite_create("conf");
 	TCase *tc = tcase_create("conf");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, an_empty_file_gives_every_default);
@@ -384,9 +383,5 @@ int main(void)
 	tcase_add_test(tc, the_manual_names_every_setting);
 	tcase_add_test(tc, a_file_is_read_and_named_in_its_errors);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return suite_run(suite);
 }

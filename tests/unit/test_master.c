@@ -5,7 +5,6 @@
 #include "process/master.h"
 
 #include <arpa/inet.h>
-#include <check.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -31,6 +30,7 @@
 #include "migrations/migrate.h"
 #include "process/worker.h"
 #include "realtime/presence.h"
+#include "suite.h"
 
 #define WORKERS 3
 #define SOON_MS 10000
@@ -614,11 +614,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *runner = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite());
 }

@@ -7,7 +7,6 @@
 #include "tests/unit/fault_give.h"
 #include "tests/unit/ring_records.h"
 
-#include <check.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdatomic.h>
@@ -15,6 +14,8 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
+
+#include "suite.h"
 
 enum { SLOTS = 6, WRITERS = 3, READERS = 2 };
 enum { VICTIM = 5, SLEEPER = 4 }; /* slots, where one test has only one of each */
@@ -561,11 +562,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *runner = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite());
 }
