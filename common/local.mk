@@ -57,10 +57,10 @@ confdoc_LDADD = $(common_ldadd)
 parleyd.conf: confdoc$(EXEEXT)
 	$(AM_V_GEN)./confdoc$(EXEEXT) sample > $@.tmp
 	$(AM_V_at)mv $@.tmp $@
-parley.conf.5: confdoc$(EXEEXT) common/parley.conf.5.in
-	$(AM_V_GEN)./confdoc$(EXEEXT) man $(srcdir)/common/parley.conf.5.in > $@.tmp
+parleyd.conf.5: confdoc$(EXEEXT) common/parleyd.conf.5.in
+	$(AM_V_GEN)./confdoc$(EXEEXT) man $(srcdir)/common/parleyd.conf.5.in > $@.tmp
 	$(AM_V_at)mv $@.tmp $@
-CLEANFILES += parleyd.conf parley.conf.5
-EXTRA_DIST += common/parley.conf.5.in
-man_MANS += parley.conf.5
+CLEANFILES += parleyd.conf parleyd.conf.5
+EXTRA_DIST += common/parleyd.conf.5.in
+man_MANS += parleyd.conf.5
 examples_DATA += parleyd.conf

@@ -256,7 +256,7 @@ static void print_usage(FILE *out)
 	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		fprintf(out, "  %-15s%-10s %s\n", commands[i].name, commands[i].arguments,
 			commands[i].doc);
-	fputs("\n  -c FILE      the settings of the daemon, see parley.conf(5)\n"
+	fputs("\n  -c FILE      the settings of the daemon, see parleyd.conf(5)\n"
 	      "  --help       this text\n"
 	      "  --version    the version\n",
 		out);

@@ -23,7 +23,7 @@
 
 static const char usage[] =
 	"usage: parleyd [-c FILE] [-F] [-t]\n"
-	"  -c FILE        the settings, parley.conf(5) [" PARLEY_SYSCONFDIR "/parleyd.conf]\n"
+	"  -c FILE        the settings, parleyd.conf(5) [" PARLEY_SYSCONFDIR "/parleyd.conf]\n"
 	"  -F             stay in the foreground\n"
 	"  -t             test the settings, print what is in force, and exit\n"
 	"  -h, --help     print this, and exit\n"
