@@ -352,7 +352,7 @@ static enum ring_read reader_lap(struct ring_reader *reader)
 {
 	FAULT("read.overrun");
 	reader->pos = position(&reader->ring->shared->tail);
-	reader->laps++;
+	reader->overruns++;
 	return RING_OVERRUN;
 }
 

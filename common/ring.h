@@ -77,7 +77,7 @@ enum ring_publish ring_publish(struct ring *ring, const struct iovec *iov, int n
 struct ring_reader {
 	struct ring *ring;
 	uint64_t pos; /* of the next record */
-	uint64_t laps; /* how often RING_OVERRUN was returned */
+	uint64_t overruns; /* number of times RING_OVERRUN was returned */
 	unsigned slot;
 };
 

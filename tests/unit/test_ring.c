@@ -68,7 +68,7 @@ static void ck_record(const struct ring_reader *reader, enum ring_read got, size
 	ck_assert_int_eq(got, RING_RECORD);
 	ck_assert_uint_eq(len, want_len);
 	ck_assert_mem_eq(buf, want, len);
-	ck_assert_uint_eq(reader->laps, 0);
+	ck_assert_uint_eq(reader->overruns, 0);
 }
 
 static bool fd_ready(unsigned slot)
@@ -318,7 +318,7 @@ START_TEST(a_reader_exactly_one_lap_behind_is_not_lapped_yet)
 		ck_assert_int_eq(ring_read(&reader, buf, sizeof(buf), &len), RING_RECORD);
 		ck_assert_mem_eq(buf, &n, sizeof(n));
 	}
-	ck_assert_uint_eq(reader.laps, 0);
+	ck_assert_uint_eq(reader.overruns, 0);
 }
 END_TEST
 
@@ -332,13 +332,13 @@ START_TEST(a_lapped_reader_is_told_and_resumes_at_the_tail)
 	for (unsigned n = 0; n < 1025; n++)
 		publish(from, sizeof(from));
 	ck_assert_int_eq(ring_read(&reader, buf, sizeof(buf), &len), RING_OVERRUN);
-	ck_assert_uint_eq(reader.laps, 1);
+	ck_assert_uint_eq(reader.overruns, 1);
 	ck_assert_int_eq(ring_read(&reader, buf, sizeof(buf), &len), RING_EMPTY);
 	publish("next", 4);
 	ck_assert_int_eq(ring_read(&reader, buf, sizeof(buf), &len), RING_RECORD);
 	ck_assert_uint_eq(len, 4);
 	ck_assert_mem_eq(buf, "next", 4);
-	ck_assert_uint_eq(reader.laps, 1);
+	ck_assert_uint_eq(reader.overruns, 1);
 }
 END_TEST
 

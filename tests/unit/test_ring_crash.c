@@ -227,7 +227,7 @@ START_TEST(killed_at_any_point_of_a_publish_leaves_all_or_nothing_of_it)
 	ck_assert_uint_eq(stats().repairs, point->is_repaired);
 	ck_assert_uint_eq(number_read(&reader, 40), 8);
 	ck_assert_uint_eq(number_read(&reader, VICTIM_LEN), 9);
-	ck_assert_uint_eq(reader.laps, 0);
+	ck_assert_uint_eq(reader.overruns, 0);
 }
 END_TEST
 
@@ -252,7 +252,7 @@ START_TEST(killed_inside_the_repair_is_repaired_by_the_next)
 	ck_assert_int_eq(number_publish(10, 24), RING_PUBLISHED);
 	ck_assert_uint_eq(number_read(&reader, VICTIM_LEN), 9);
 	ck_assert_uint_eq(number_read(&reader, 24), 10);
-	ck_assert_uint_eq(reader.laps, 0);
+	ck_assert_uint_eq(reader.overruns, 0);
 }
 END_TEST
 
@@ -287,7 +287,7 @@ START_TEST(what_a_dead_publisher_scribbled_on_is_never_accepted)
 	if (_i)
 		ck_assert_int_eq(number_publish(2, STEP - 8), RING_PUBLISHED);
 	ck_assert_uint_eq(number_read(&reader, STEP - 8), 0);
-	ck_assert_uint_eq(reader.laps, 1);
+	ck_assert_uint_eq(reader.overruns, 1);
 	ck_assert_int_eq(number_publish(3, STEP - 8), RING_PUBLISHED);
 	ck_assert_uint_eq(number_read(&reader, STEP - 8), 3);
 }
