@@ -207,7 +207,7 @@ START_TEST(reason_names_what_is_wrong)
 	for (int i = 0; i < JSON_DEPTH_MAX + 1; i++)
 		buf_add_char(&deep, '[');
 	ck_assert_ptr_null(json_parse(deep.data, deep.len, &why));
-	ck_assert_str_eq(why, "This JSON is nested too deep.");
+	ck_assert_str_eq(why, "This JSON is nested too deeply.");
 	buf_fini(&deep);
 }
 END_TEST

@@ -231,7 +231,7 @@ START_TEST(killed_at_any_point_of_a_publish_leaves_all_or_nothing_of_it)
 }
 END_TEST
 
-static const char *const repair_points[] = { "repair.begun", "repair.half", "repair.padded",
+static const char *const repair_points[] = { "repair.started", "repair.half", "repair.padded",
 	"repair.done", "publish.claimed", "publish.copied" };
 
 enum { REPAIR_POINTS = sizeof(repair_points) / sizeof(repair_points[0]) };
@@ -244,7 +244,7 @@ START_TEST(killed_inside_the_repair_is_repaired_by_the_next)
 	tail_move(rooms[_i % ROOMS]);
 	ring_reader_init(&reader, ring, SLEEPER);
 	victim_killed("publish.copied", 7, VICTIM_LEN);
-	victim_killed("repair.begun", 8, VICTIM_LEN);
+	victim_killed("repair.started", 8, VICTIM_LEN);
 	victim_killed("repair.half", 8, 40);
 	victim_killed(point, 8, VICTIM_LEN);
 	ck_assert_uint_eq(number_read(&reader, VICTIM_LEN), 0);
