@@ -1,4 +1,4 @@
-# Pure C. It links alone into a test, a fuzzer, the load generator, parleyctl and parley-mock.
+# C without libevent and libpq, for all programs, tests and fuzzers.
 
 noinst_LIBRARIES += libcommon.a
 libcommon_a_SOURCES = \
@@ -48,7 +48,7 @@ libcommon_a_SOURCES = \
 	common/xalloc.c \
 	common/xalloc.h
 
-# The sample configuration and its manual page are made from the table of settings.
+# The sample configuration and parleyd.conf(5) are generated from the table of settings.
 
 noinst_PROGRAMS += confdoc
 confdoc_SOURCES = common/confdoc.c

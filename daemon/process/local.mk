@@ -1,4 +1,4 @@
-# The processes: who lives when; signals, fork, reload, stop.
+# The processes: fork, signals, reload, stop.
 
 libparley_a_SOURCES += \
 	daemon/process/alloc.c \
