@@ -31,7 +31,7 @@ STOP_S = 30 * SLOWNESS
 
 CONNECTED = re.compile(r"worker=\S+ .*?\bconn=(\S+) connected\b")
 CLOSED = re.compile(r"worker=\S+ .*?\bconn=(\S+) closed\b")
-SERVES = re.compile(r" worker=(\d+) store ready")
+SERVES = re.compile(r" worker=(\d+) store_ready")
 STARTED = re.compile(r"Z info started pid=")  # the master: ids are counted anew
 DIED = re.compile(r" (worker|hasher)_died slot=")
 # What no test run may leave in the log: an assert, and the reports of the sanitizers.

@@ -311,7 +311,7 @@ def test_what_was_acknowledged_survives_a_crash_of_postgresql_in_the_next_moment
         own_cluster.restart(immediate=True)
         found = daemon.sql("select seq from messages where message_id = %s", ack["message_id"])
         assert found == [(ack["seq"],)]
-        wait_for(lambda: daemon.log().count("store ready") >= SETTINGS["workers"] * (i + 2))
+        wait_for(lambda: daemon.log().count("store_ready") >= SETTINGS["workers"] * (i + 2))
     for one in (alice, bob):
         one.close()
 

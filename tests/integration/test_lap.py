@@ -38,7 +38,7 @@ def lapped(daemon, person):
 
 
 def lap_count(daemon, slot):
-    return {worker["slot"]: worker["ring_laps"] for worker in daemon.workers()}[slot]
+    return {worker["slot"]: worker["ring_overruns"] for worker in daemon.workers()}[slot]
 
 
 def elsewhere(daemon, token):
