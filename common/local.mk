@@ -30,6 +30,8 @@ libcommon_a_SOURCES = \
 	common/pidfile.h \
 	common/proto.c \
 	common/proto.h \
+	common/record.c \
+	common/record.h \
 	common/ring.c \
 	common/ring.h \
 	common/secret.c \

@@ -8,6 +8,8 @@ tests_unit_libfixtures_a_SOURCES = \
 	tests/unit/rig.c \
 	tests/unit/rig.h \
 	tests/unit/ring_records.h \
+	tests/unit/room_fixture.c \
+	tests/unit/room_fixture.h \
 	tests/unit/wslay_oracle.c \
 	tests/unit/wslay_oracle.h
 
@@ -44,11 +46,15 @@ unit_tests = \
 	tests/unit/test_presence \
 	tests/unit/test_proto \
 	tests/unit/test_races \
+	tests/unit/test_record \
 	tests/unit/test_ring \
 	tests/unit/test_ring_crash \
 	tests/unit/test_ring_hostile \
 	tests/unit/test_ring_threads \
 	tests/unit/test_room \
+	tests/unit/test_room_load \
+	tests/unit/test_room_members \
+	tests/unit/test_room_reconcile \
 	tests/unit/test_secret \
 	tests/unit/test_session \
 	tests/unit/test_shlock \

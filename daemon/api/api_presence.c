@@ -39,14 +39,14 @@ static void typing_conv(void *arg, enum error error, const store_rows *rows)
 	struct pending *p = arg;
 	struct record r = {
 		.type = RECORD_TYPING,
-		.on = http_params(p->call)->at[TYPING_IS].flag,
-		.user_id = http_user(p->call),
+		.typing = { .user_id = http_user(p->call),
+			.on = http_params(p->call)->at[TYPING_IS].flag },
 	};
 
 	if (error == ERROR_NONE) {
-		store_conv_at(rows, 0, &r.conv);
+		store_conv_at(rows, 0, &r.typing.conv);
 		/* Where nothing has been said yet the other has no chat to show it in. */
-		if (r.conv.id != 0)
+		if (r.typing.conv.id != 0)
 			bus_publish(p->api->bus, &r);
 		http_reply(p->call, 204, NULL, 0);
 	} else {

@@ -1,12 +1,13 @@
 /*
- * edit, delete: changes of one's own messages, acknowledged once they are stored.
+ * edit, delete: change a message of the user's own, then acknowledge it.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "command/command.h"
 #include "common/fault.h"
-#include "common/log.h"
+#include "common/xalloc.h"
+#include "realtime/frames.h"
 
 enum { ID, MESSAGE, CONTENT };
 
@@ -28,21 +29,25 @@ struct pending {
 	char id[PROTO_CLIENT_ID_MAX];
 };
 
-static void send_ack(struct session *s, struct text id, const struct change *c)
-{
-	struct buf b = BUF_EMPTY;
+static void changed(void *arg, enum error error, const struct change *c);
 
-	buf_add_str(&b, "{\"type\":\"ack\",");
-	if (id.data != NULL) {
-		proto_put_text(&b, "id", id);
-		buf_add_char(&b, ',');
-	}
-	buf_addf(&b, "\"message_id\":%lld,\"chat_id\":%lld,\"seq\":%lld,\"mod\":%lld}",
-		(long long)c->message.message_id,
-		(long long)conv_chat_id(&c->conv, session_user_id(s)), (long long)c->message.seq,
-		(long long)c->message.mod);
-	session_send(s, b.data, b.len);
-	buf_fini(&b);
+static void change(const struct cmd_env *env, struct session *s, const struct params *a,
+	enum store_op op, struct text content)
+{
+	struct pending *p = xmalloc(sizeof(*p));
+	const struct param *id = &a->at[ID];
+
+	p->env = env;
+	p->session = session_id(s);
+	p->event = op == STORE_EDIT ? RECORD_EDITED : RECORD_DELETED;
+	p->has_id = id->present;
+	p->id_len = id->text.len;
+	if (id->present)
+		memcpy(p->id, id->text.data, id->text.len);
+	session_in_flight(s, 1);
+	FAULT("edit.queued");
+	store_change(
+		env->store, op, session_user_id(s), a->at[MESSAGE].number, 0, content, changed, p);
 }
 
 static void changed(void *arg, enum error error, const struct change *c)
@@ -55,7 +60,8 @@ static void changed(void *arg, enum error error, const struct change *c)
 		bus_publish_change(p->env->bus, c, p->event, p->session);
 	s = sessions_find(p->env->sessions, p->session);
 	if (s != NULL && error == ERROR_NONE) {
-		send_ack(s, id, c);
+		frames_write_change_ack(session_scratch(s), id, c, session_user_id(s));
+		session_send(s, session_scratch(s));
 		FAULT("edit.acked");
 	} else if (s != NULL) {
 		session_error(s, id, error, NULL);
@@ -63,29 +69,6 @@ static void changed(void *arg, enum error error, const struct change *c)
 	if (s != NULL)
 		session_in_flight(s, -1);
 	free(p);
-}
-
-static void change(const struct cmd_env *env, struct session *s, const struct params *a,
-	enum store_op op, struct text content)
-{
-	struct pending *p = malloc(sizeof(*p));
-	const struct param *id = &a->at[ID];
-
-	if (p == NULL)
-		log_fatal("out of memory for a change");
-	*p = (struct pending){
-		.env = env,
-		.session = session_id(s),
-		.event = op == STORE_EDIT ? RECORD_EDITED : RECORD_DELETED,
-		.has_id = id->present,
-		.id_len = id->text.len,
-	};
-	if (id->present)
-		memcpy(p->id, id->text.data, id->text.len);
-	session_in_flight(s, 1);
-	FAULT("edit.queued");
-	store_change(
-		env->store, op, session_user_id(s), a->at[MESSAGE].number, 0, content, changed, p);
 }
 
 static void run_edit(const struct cmd_env *env, struct session *s, const struct params *a)

@@ -36,7 +36,7 @@ static void put_last_message(struct buf *b, const struct chat *c)
 	buf_add_char(b, '}');
 }
 
-/* A peer who was deleted is null, and so is how far they have read. */
+/* A deleted peer is null, and so is their watermark. */
 static void put_peer(struct buf *b, const struct chat *c)
 {
 	if (c->conv.kind == CONV_GROUP || !c->has_peer) {

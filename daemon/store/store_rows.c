@@ -95,6 +95,16 @@ void store_head_at(const store_rows *rows, int i, struct head *h)
 	};
 }
 
+void store_erased_at(const store_rows *rows, int i, struct erased_conv *e)
+{
+	*e = (struct erased_conv){
+		.conv = conv_at(rows, i, 1),
+		.seq = db_i64(rows, i, 5),
+		.mod = db_i64(rows, i, 6),
+		.from_mod = db_i64(rows, i, 7),
+	};
+}
+
 void store_read_at(const store_rows *rows, int i, struct read_mark *m)
 {
 	*m = (struct read_mark){
