@@ -5,8 +5,8 @@
 #include "common/utf8.h"
 
 /*
- * The fixed parts as they are in the ring. They are copied, so nothing is aligned there; and they have no
- * padding, so every byte is defined. The first byte is the type.
+ * The fixed parts as they are in the ring. They are copied, so nothing is aligned there; and they
+ * have no padding, so every byte is defined. The first byte is the type.
  */
 
 struct wire_conv {

@@ -101,8 +101,9 @@ void record_encode(
 	const struct record *r, uint8_t fixed[RECORD_FIXED_SIZE], struct iovec iov[RECORD_IOV]);
 
 /*
- * Decodes a record. The bytes come from shared memory, so every field is checked: ids and positions are in
- * range, kinds exist, texts are UTF-8 within their limits and present exactly if the kind has them.
+ * Decodes a record. The bytes come from shared memory, so every field is checked: ids and positions
+ * are in range, kinds exist, texts are UTF-8 within their limits and present exactly if the kind
+ * has them.
  *   r      receives it; its texts point into bytes
  *   bytes  len of them
  * Returns false if they are not a record; r is undefined then.

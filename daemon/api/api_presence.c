@@ -74,7 +74,7 @@ static void put_presence(
 	struct buf *b, const struct presence *presence, int64_t user_id, int64_t last_seen_ms)
 {
 	int64_t now_ms = clock_mono_ms(), gone_ms;
-	bool online = presence_look(presence, user_id, now_ms, &gone_ms) != PRESENCE_OFFLINE;
+	bool online = presence_lookup(presence, user_id, now_ms, &gone_ms) != PRESENCE_OFFLINE;
 
 	/* The database is told of a leave within a second; until then the table knows better. */
 	if (gone_ms != 0) {

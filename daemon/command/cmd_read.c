@@ -1,5 +1,6 @@
 /*
- * read: moves the user's watermark of a chat. It is not acknowledged; members see it when it is stored.
+ * read: moves the user's watermark of a chat. It is not acknowledged; members see it when it is
+ * stored.
  */
 #include "command/command.h"
 

@@ -3,8 +3,9 @@
  *
  *   the user's conversations ─► of each that changed: page, page, … ─► chats that are gone ─► synced
  *
- * One page is queried at a time, and none while the session is congested: a client that does not read costs one page.
- * Membership is checked when a page is sent, since it may have ended after the conversations were read.
+ * One page is queried at a time, and none while the session is congested: a client that does not
+ * read costs one page. Membership is checked when a page is sent, since it may have ended after the
+ * conversations were read.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -78,7 +79,8 @@ static void sync_fail(struct session *s, struct sync *y, enum error error)
 	sync_pop(s, y);
 }
 
-/* The session of a sync whose query was answered. Frees the sync and returns NULL if the session has closed. */
+/* The session of a sync whose query was answered. Frees the sync and returns NULL if the session
+ * has closed. */
 static struct session *sync_answered(struct sync *y)
 {
 	y->query_pending = false;
@@ -97,7 +99,8 @@ static int client_chat_compare(const void *a, const void *b)
 	return (x->chat_id > y->chat_id) - (x->chat_id < y->chat_id);
 }
 
-/* Reads "after" into an array in the order of chat_id. Returns false if a key is no id, or a value no mod. */
+/* Reads "after" into an array in the order of chat_id. Returns false if a key is no id, or a value
+ * no mod. */
 static bool client_chats_read(struct sync *y, const cJSON *after)
 {
 	const cJSON *item;

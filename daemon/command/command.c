@@ -75,7 +75,7 @@ static void run_checked(
 	if (params_read_body(&args, c->params, c->n_params, frame, &problems)) {
 		c->run(env, s, &args);
 	} else {
-		/* The problems are for the author of the client: they are the detail, as they are. */
+		/* The problems are for the author of the client: the detail, unchanged. */
 		session_error(s, frame_id(frame), ERROR_invalid, buf_cstr(&problems));
 	}
 	params_fini(&args);

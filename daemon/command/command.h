@@ -1,9 +1,11 @@
 /*
- * command: the frames that a client can send over its WebSocket, as a table: name, arguments, cost, function.
+ * command: the frames that a client can send over its WebSocket, as a table: name, arguments, cost,
+ * function.
  *
  * Owns: the table. Knows nothing of: sockets, HTTP.
  *
- * One command, one file (cmd_*.c), one entry. The dispatch, the checks of arguments and the reference come from it.
+ * One command, one file (cmd_*.c), one entry. The dispatch, the checks of arguments and the
+ * reference come from it.
  */
 #ifndef PARLEY_COMMAND_H
 #define PARLEY_COMMAND_H
@@ -37,8 +39,8 @@ struct command {
 };
 
 /*
- * Runs a client's text: parses it, finds its command, charges it, checks its arguments, runs it. A fault is answered by an
- * error frame; a first frame without a token closes with 4501.
+ * Runs a client's text: parses it, finds its command, charges it, checks its arguments, runs it. A
+ * fault is answered by an error frame; a first frame without a token closes with 4501.
  */
 void command_run(const struct cmd_env *env, struct session *s, const char *text, size_t len);
 

@@ -13,7 +13,8 @@ struct lookup {
 
 static void looked_up(void *arg, enum error error, const store_rows *rows);
 
-/* A chat without a room here either has not begun, and then there is no member to notify, or is not the user's. */
+/* A chat without a room here either has not begun, and then there is no member to notify, or is not
+ * the user's. */
 bool command_find_conv(
 	const struct cmd_env *env, struct session *s, int64_t chat_id, struct conv *c)
 {

@@ -1,5 +1,6 @@
 /*
- * bus: the ring on the event loop. Publishing never blocks for long; reading is done in bounded batches.
+ * bus: the ring on the event loop. Publishing never blocks for long; reading is done in bounded
+ * batches.
  *
  * Owns: this worker's reader, and the outbox of records that the ring could not take at once.
  * Knows nothing of: the meaning of records.
@@ -16,7 +17,8 @@
 struct bus;
 
 struct bus_events {
-	/* A record was read, possibly one of this worker's own. Its texts are valid until it returns. */
+	/* A record was read, possibly one of this worker's own. Its texts are valid until it
+	 * returns. */
 	void (*record)(void *arg, const struct record *r);
 	/* Records were lost: the state here must be compared with the database. */
 	void (*overrun)(void *arg);
@@ -28,15 +30,16 @@ struct bus *bus_open(struct event_base *base, const struct heritage *h,
 void bus_close(struct bus *b);
 
 /*
- * Publishes a record to all workers, this one included, in the order of the calls. Blocks for at most 2 ms. A
- * record that the ring cannot take waits in the outbox; RECORD_TYPING is dropped instead.
+ * Publishes a record to all workers, this one included, in the order of the calls. Blocks for at
+ * most 2 ms. A record that the ring cannot take waits in the outbox; RECORD_TYPING is dropped
+ * instead.
  */
 void bus_publish(struct bus *b, const struct record *r);
 
 /*
  * Publishes a committed change.
- *   c       the answer of the store. A duplicate may be published again if its first answer could have been lost
- *           with a connection: receivers drop the mods that they have.
+ *   c       the store's answer. A duplicate is published again if its first answer may have been
+ *           lost with a connection: receivers drop the mods that they have.
  *   origin  the session that made it and has its own answer; 0 over HTTP
  */
 void bus_publish_change(

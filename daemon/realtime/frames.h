@@ -1,11 +1,11 @@
 /*
- * frames: the JSON of every frame that the server sends (docs/api.md, "Server to client"). No other module writes one;
- * frames.def has their types.
+ * frames: the JSON of every frame that the server sends (docs/api.md, "Server to client"). No other
+ * module writes one; frames.def has their types.
  *
  * Owns: nothing. Knows nothing of: sockets, and when a frame is sent.
  *
- * Each function replaces the content of b by one frame. A buffer that is used again costs no allocation.
- * viewer is the user who receives the frame: chat_id and client_id depend on it.
+ * Each function replaces the content of b by one frame. A buffer that is used again costs no
+ * allocation. viewer is the user who receives the frame: chat_id and client_id depend on it.
  */
 #ifndef PARLEY_FRAMES_H
 #define PARLEY_FRAMES_H

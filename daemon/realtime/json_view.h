@@ -18,15 +18,16 @@ void json_view_put_chat(struct buf *b, const struct chat *c);
 /* Appends a group object. rows: of store_group, at least one. */
 void json_view_put_group(struct buf *b, int64_t group_id, const store_rows *rows);
 
-/* The text in one page, in bytes, whatever its number of messages: it bounds the memory of a client that queries and
- * does not read. */
+/* The text in one page, in bytes, whatever its number of messages: it bounds the memory of a client
+ * that queries and does not read. */
 #define VIEW_PAGE_BYTES (128u << 10)
 
-/* Returns how many rows (of store_history or store_changes) make a page of at most limit messages: at least one, if there
- * are rows. */
+/* Returns how many rows (of store_history or store_changes) make a page of at most limit messages:
+ * at least one, if there are rows. */
 int64_t json_view_page_rows(const store_rows *rows, int64_t limit);
 
-/* Appends "messages":[…] of at most limit rows (of store_history or store_changes). Returns true if there are more. */
+/* Appends "messages":[…] of at most limit rows (of store_history or store_changes). Returns true if
+ * there are more. */
 bool json_view_put_messages(
 	struct buf *b, const store_rows *rows, int64_t limit, const struct conv *c, int64_t viewer);
 

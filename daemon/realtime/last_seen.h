@@ -1,5 +1,6 @@
 /*
- * last_seen: writes the time at which users were last seen, in one statement for all who left within a second.
+ * last_seen: writes the time at which users were last seen, in one statement for all who left
+ * within a second.
  *
  * Owns: the users that are not written yet. Knows nothing of: sockets, presence.
  */

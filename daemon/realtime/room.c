@@ -1,8 +1,8 @@
 /*
  * room: the tables of rooms and local users, memberships, and the dispatch of records.
  *
- * A membership is an entry on both sides. Each knows its index on the other side, so a leave costs the same in a
- * large room.
+ * A membership is an entry on both sides. Each knows its index on the other side, so a leave costs
+ * the same in a large room.
  */
 #include "realtime/room.h"
 
@@ -79,7 +79,7 @@ void rooms_remove_user(struct rooms *rs, struct room_user *u)
 	while (u->n_memberships > 0) {
 		struct room *r = u->memberships[u->n_memberships - 1].room;
 
-		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): a freed room has left u->memberships */
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): a freed room is not in it any more */
 		room_leave(r, u);
 		room_drop_if_empty(r);
 	}
@@ -200,8 +200,8 @@ static void apply_change(struct rooms *rs, const struct record_change *c)
 		rooms_keep_early(rs, c->conv.id, c->message.mod, c);
 }
 
-/* If the erasures follow what was delivered, they are skipped and the members' sockets sync. Otherwise they are
- * part of a gap. */
+/* If the erasures follow what was delivered, they are skipped and the members' sockets sync.
+ * Otherwise they are part of a gap. */
 static void apply_erased(struct rooms *rs, const struct record_erased *e)
 {
 	struct room *room = rooms_find(rs, e->conv.id);

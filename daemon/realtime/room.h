@@ -1,20 +1,22 @@
 /*
- * room: the conversations of this worker's users. Records of the ring become frames for the members, each conversation's
- * in the order of mod, and gaps are read from the database.
+ * room: the conversations of this worker's users. Records of the ring become frames for the
+ * members, each conversation's in the order of mod, and gaps are read from the database.
  *
- * Owns: rooms, local users, records that wait for their turn. Knows nothing of: sockets, tokens, HTTP.
+ * Owns: rooms, local users, records that wait for their turn. Knows nothing of: sockets, tokens,
+ * HTTP.
  *
  *   record ─► room ─► mod ≤ delivered_mod: a duplicate, dropped
  *                  ├► mod = delivered_mod + 1: delivered, delivered_mod moves
  *                  └► later: held; after 20 ms the gap is read from the database
  *
- * There is a room for each conversation that has a member with a socket here. delivered_mod is the mod delivered last;
- * the load of the first such member sets it. Records are hints: they may be late, out of order, repeated or
- * lost. delivered_mod and the database are sufficient to be correct.
+ * There is a room for each conversation that has a member with a socket here. delivered_mod is the
+ * mod delivered last; the load of the first such member sets it. Records are hints: they may be
+ * late, out of order, repeated or lost. delivered_mod and the database are sufficient to be
+ * correct.
  *
- * A membership changes only with a record (join, leave) at its place in the order, so nothing of a chat is
- * pushed to a user who was not a member at that position. While a room waits for the database (a gap, or the
- * `chat` frames that precede a join), records for it are held.
+ * A membership changes only with a record (join, leave) at its place in the order, so nothing of a
+ * chat is pushed to a user who was not a member at that position. While a room waits for the
+ * database (a gap, or the `chat` frames that precede a join), records for it are held.
  */
 #ifndef PARLEY_ROOM_H
 #define PARLEY_ROOM_H
@@ -37,8 +39,8 @@ struct session;
 struct membership {
 	struct room *room;
 	uint32_t at; /* index of the user in the room's members */
-	uint32_t
-		as_of; /* rooms' event count at the join, or at the query of the load that found it */
+	/* rooms' n_events at the join, or at the query of the load that found it */
+	uint32_t as_of;
 };
 
 /* A user with at least one authenticated socket on this worker. */
@@ -87,8 +89,9 @@ struct room_user *rooms_add_user(struct rooms *rs, int64_t user_id);
 void rooms_remove_user(struct rooms *rs, struct room_user *u);
 
 /*
- * Reads the user's conversations from the database. cb runs later, once: with ERROR_NONE when they are loaded
- * and every later event is pushed, or with ERROR_unavailable. The user may be removed meanwhile.
+ * Reads the user's conversations from the database. cb runs later, once: with ERROR_NONE when they
+ * are loaded and every later event is pushed, or with ERROR_unavailable. The user may be removed
+ * meanwhile.
  */
 void rooms_load(struct rooms *rs, struct room_user *u, rooms_done_cb *cb, void *arg);
 
@@ -96,13 +99,15 @@ void rooms_load(struct rooms *rs, struct room_user *u, rooms_done_cb *cb, void *
 void rooms_apply(struct rooms *rs, const struct record *r);
 
 /*
- * Compares all state of this worker with the database, and repeats it until it succeeds: after an overrun, the death of
- * a worker, or a lost database connection. A call while one runs starts another after it.
+ * Compares all state of this worker with the database, and repeats it until it succeeds: after an
+ * overrun, the death of a worker, or a lost database connection. A call while one runs starts
+ * another after it.
  *   fence_dead_workers  true: wait first until no dead worker can commit any more
  */
 void rooms_reconcile(struct rooms *rs, bool fence_dead_workers);
 
-/* Finds the conversation that chat_id names for a local user; false if the user is in none of that id. */
+/* Finds the conversation that chat_id names for a local user; false if the user is in none of that
+ * id. */
 bool rooms_find_conv(const struct room_user *u, int64_t chat_id, struct conv *c);
 
 size_t rooms_n(const struct rooms *rs);

@@ -1,9 +1,9 @@
 /*
- * room_load: a user's rooms from the database. The rows of a load may be older than the records that arrive while it is in
- * progress, so three things are kept meanwhile:
+ * room_load: a user's rooms from the database. The rows of a load may be older than the records
+ * that arrive while it is in progress, so three things are kept meanwhile:
  *
- * 1. Early records: changes of conversations without a room. A room that the load makes starts at the mod of its row,
- *    which may precede such a record.
+ * 1. Early records: changes of conversations without a room. A room that the load makes starts at
+ *    the mod of its row, which may precede such a record.
  * 2. Tombstones: leaves. A row that precedes one must not make the user a member again.
  * 3. membership.as_of: a load removes no membership that is younger than its query.
  */
@@ -189,8 +189,8 @@ static void load_enter(
 		return;
 	if (added)
 		room = rooms_add(rs, &h->conv, h->mod, h->seq);
-	/* If the room has not reached the join, the join itself makes the user a member: what precedes it
-	 * must not be pushed to them. */
+	/* If the room has not reached the join, the join itself makes the user a member: what
+	 * precedes it must not be pushed to them. */
 	if (room_membership(room, u) == NULL && h->join_seq <= room->delivered_seq) {
 		room_enter(room, u);
 		/* Stamp with the query's time; later loads win. */

@@ -1,12 +1,12 @@
 /*
- * room_order: the order of a room's changes. A change that is early is held, a change that is missing is read from the
- * database.
+ * room_order: the order of a room's changes. A change that is early is held, a change that is
+ * missing is read from the database.
  *
  *   LIVE ──a later mod than the next──► GAP ──20 ms──► READING ──rows──► LIVE
  *   LIVE ──a change that makes a local user a member──► OPENING ──their chat frames are sent──► LIVE
  *
- * Changes that wait are in room->held, in the order of mod. A room is in one state at a time, and every return to LIVE is
- * followed by room_advance.
+ * Changes that wait are in room->held, in the order of mod. A room is in one state at a time, and
+ * every return to LIVE is followed by room_advance.
  */
 #include <limits.h>
 #include <stdlib.h>
@@ -46,8 +46,8 @@ static void room_note_db_mod(struct room *r, int64_t mod)
 		r->db_mod = mod;
 }
 
-/* Holds a copy at its place; a mod that is held already is the same change. Behind max others only its mod is noted,
- * since the database has it. */
+/* Holds a copy at its place; a mod that is held already is the same change. Behind max others only
+ * its mod is noted, since the database has it. */
 static void room_hold(struct room *r, const struct record_change *c, unsigned max)
 {
 	struct held **at = &r->held;
@@ -67,7 +67,7 @@ static void room_hold(struct room *r, const struct record_change *c, unsigned ma
 	*at = h;
 }
 
-/* A query for a room. The answer finds the room by its id: it may have been freed, and added again. */
+/* A query for a room. The answer finds it by its id: it may have been freed, and added again. */
 struct room_query {
 	struct rooms *rooms;
 	int64_t conv_id;
@@ -91,8 +91,8 @@ static struct room *room_query_done(void *arg, enum room_state state)
 	return r != NULL && r->state == state ? r : NULL;
 }
 
-/* A message is new if its seq is; otherwise this is a change of an older one. Rows of the database may be several
- * changes in one. */
+/* A message is new if its seq is; otherwise this is a change of an older one. Rows of the database
+ * may be several changes in one. */
 static bool is_new(const struct room *r, const struct message *m)
 {
 	return m->seq > r->delivered_seq;
@@ -275,8 +275,8 @@ static void room_deliver(struct room *r, const struct message *m, uint64_t origi
 		r->delivered_seq = m->seq;
 	if (new && m->kind == MESSAGE_LEAVE)
 		member_left(r, m);
-	/* The erased actor's join or leave. If it was not delivered here as new, only the database knows
-	 * the members. */
+	/* The erased actor's join or leave. If it was not delivered here as new, only the database
+	 * knows the members. */
 	if (!new && (m->kind == MESSAGE_JOIN || m->kind == MESSAGE_LEAVE))
 		rooms_reconcile(r->rooms, false);
 	room_push_change(r, m,
@@ -329,8 +329,8 @@ static void gap_read(void *arg, enum error error, const store_rows *rows)
 		room_start_timer(r, RETRY_MS);
 		return;
 	}
-	/* A message has one row, with its latest mod. So mods may be missing between rows, and nothing up to the
-	 * last row's is missing any more. */
+	/* A message has one row, with its latest mod. So mods may be missing between rows, and
+	 * nothing up to the last row's is missing any more. */
 	for (int i = 0; i < store_n(rows); i++) {
 		struct record_change c = { .conv = r->conv };
 

@@ -43,7 +43,7 @@ struct room {
 	int64_t delivered_mod; /* of the last change delivered */
 	int64_t delivered_seq; /* of the newest message delivered: a higher seq is a new message */
 	int64_t db_mod; /* a lower bound of the database's mod */
-	int64_t gap_read_mod; /* the gap was read up to here: no mod is missing between held changes */
+	int64_t gap_read_mod; /* up to here a gap was read: held changes have none between */
 	struct room_member *members;
 	size_t n_members, cap_members;
 	struct held *held; /* in the order of mod, each mod once */

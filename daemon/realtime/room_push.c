@@ -1,6 +1,7 @@
 /*
- * room_push: frames for the members of a room. A frame is made once for all viewers who see the same bytes: chat_id differs
- * between the two sides of a direct chat, and only the sender sees client_id.
+ * room_push: frames for the members of a room. A frame is made once for all viewers who see the
+ * same bytes: chat_id differs between the two sides of a direct chat, and only the sender sees
+ * client_id.
  */
 #include "realtime/frames.h"
 #include "realtime/room_private.h"

@@ -1,12 +1,12 @@
 /*
- * room_reconcile: comparing the state of this worker with the database: every local user is loaded again, and the layer
- * above compares its own state (events->reconcile).
+ * room_reconcile: comparing the state of this worker with the database: every local user is loaded
+ * again, and the layer above compares its own state (events->reconcile).
  *
- *   rooms_reconcile ─► [fence dead workers] ─► all loads, events->reconcile ─► succeeded
- *                      ▲                                                    └► failed: retried with a
- *                      └──────────────── doubling delay ────────────────────── doubling delay
+ *   rooms_reconcile ─► [fence dead workers] ─► loads, events->reconcile ─► succeeded
+ *                                                                      └► failed: again later
  *
- * One runs at a time. Requests that arrive meanwhile are answered by one more: its queries are younger than they are.
+ * One runs at a time. Requests that arrive meanwhile are answered by one more: its queries are
+ * younger than they are.
  */
 #include <stdlib.h>
 

@@ -1,5 +1,6 @@
 /*
- * session: the table of sockets, frames to them, their limits, and a user's first and last socket here.
+ * session: the table of sockets, frames to them, their limits, and a user's first and last socket
+ * here.
  */
 #include "realtime/session.h"
 

@@ -1,14 +1,16 @@
 /*
  * session: one authenticated WebSocket, from the upgrade to the close.
  *
- * Owns: this worker's sockets, by id and by user. Knows nothing of: the meaning of clients' frames, HTTP requests.
+ * Owns: this worker's sockets, by id and by user. Knows nothing of: the meaning of clients' frames,
+ * HTTP requests.
  *
  *   OPENED ──token──► AUTHENTICATING ──user──► LOADING ──rooms loaded──► READY ──► CLOSED
  *     └ 10 s without a token: 4501
  *
- * Nothing is read from the socket in AUTHENTICATING and LOADING, so frames behind the token wait for `ready`. If a push does
- * not fit into the socket's queue it is dropped, and `resync` is sent once the queue has drained. Asynchronous
- * answers carry the session's id: a lookup may find nothing.
+ * Nothing is read from the socket in AUTHENTICATING and LOADING, so frames behind the token wait
+ * for `ready`. If a push does not fit into the socket's queue it is dropped, and `resync` is sent
+ * once the queue has drained. Asynchronous answers carry the session's id: a lookup may find
+ * nothing.
  */
 #ifndef PARLEY_SESSION_H
 #define PARLEY_SESSION_H
@@ -70,8 +72,9 @@ void sessions_resync(struct sessions *ss, struct room_user *u);
 void sessions_token_revoked(struct sessions *ss, const struct record_token_revoked *r);
 
 /*
- * Checks the tokens of all sockets against the database and closes those that are no longer good. done(done_arg,
- * error) runs later, once: ERROR_NONE, or ERROR_unavailable if nothing could be checked.
+ * Checks the tokens of all sockets against the database and closes those that are no longer good.
+ * done(done_arg, error) runs later, once: ERROR_NONE, or ERROR_unavailable if nothing could be
+ * checked.
  */
 void sessions_reconcile_tokens(struct sessions *ss, rooms_done_cb *done, void *done_arg);
 
@@ -98,8 +101,8 @@ bool session_congested(const struct session *s); /* true if the queue passed its
 void session_close(struct session *s, enum close_reason reason);
 
 /*
- * Sends the frame that frames_write_* put into a buffer; the text is copied. session_scratch is a buffer for that, shared
- * by all sessions: its content is valid until it is used again.
+ * Sends the frame that frames_write_* put into a buffer; the text is copied. session_scratch is a
+ * buffer for that, shared by all sessions: its content is valid until it is used again.
  */
 struct buf *session_scratch(struct session *s);
 void session_send(struct session *s, const struct buf *text);

@@ -2,8 +2,9 @@
  * session_auth: from a token to READY, in the order of the steps.
  *
  *   session_authenticate ─► token_looked_up ─► session_start ─► session_loaded
- *   an upgrade with a token ───────────────────┘ ▲          └─► session_recheck ─► token_rechecked ┐
- *                                                └─────────────────────────────────────────────────┘
+ *
+ * An upgrade with a token begins with session_start. If the token may have been revoked meanwhile,
+ * session_recheck and token_rechecked lead back to it.
  */
 #include <inttypes.h>
 #include <stdlib.h>

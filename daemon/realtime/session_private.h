@@ -41,7 +41,7 @@ struct session {
 	uint16_t in_flight;
 	uint8_t state; /* enum session_state */
 	bool in_presence; /* true if the presence table counts this socket */
-	bool resync_pending; /* true if a push was dropped: `resync` follows when the queue has drained */
+	bool resync_pending; /* true if a push was dropped since the last `resync` */
 	size_t revocations_at_lookup; /* n_revocations when the token was looked up; 0: unknown */
 };
 

@@ -1,7 +1,7 @@
 /*
- * session_revoke: revoked tokens. A revocation may arrive while a lookup of the same token is in progress, whose answer is
- * older. So the newest revocations are kept in a log, and every lookup is compared with the part of the log that is
- * younger than it.
+ * session_revoke: revoked tokens. A revocation may arrive while a lookup of the same token is in
+ * progress, whose answer is older. So the newest revocations are kept in a log, and every lookup is
+ * compared with the part of the log that is younger than it.
  */
 #include <stdlib.h>
 
@@ -14,7 +14,8 @@ static bool revokes(const struct record_token_revoked *r, int64_t token_id, int6
 			       : r->user_id == user_id && r->keep_token_id != token_id;
 }
 
-/* Finds a revocation that may concern the token, from this position of the log on; NULL if there is none. */
+/* Finds a revocation that may concern the token, from this position of the log on; NULL if there is
+ * none. */
 static const struct record_token_revoked *log_find(
 	const struct sessions *ss, const struct token *t, size_t from)
 {

@@ -3,8 +3,8 @@
  *
  * Owns: the typists of the last 6 s. Knows nothing of: rooms, sockets.
  *
- * Every worker keeps its own table, from the ring's records. So the end is shown even if the typist's worker has died,
- * and several sockets of a typist count as one.
+ * Every worker keeps its own table, from the ring's records. So the end is shown even if the
+ * typist's worker has died, and several sockets of a typist count as one.
  */
 #ifndef PARLEY_TYPING_H
 #define PARLEY_TYPING_H
@@ -28,7 +28,8 @@ struct typing *typing_open(struct event_base *base, typing_cb *cb, void *arg);
 /* Calls back no more. */
 void typing_close(struct typing *t);
 
-/* The user types (on) or has stopped. A message of theirs is a stop too. Calls back if it is to be pushed. */
+/* The user types (on) or has stopped. A message of theirs is a stop too. Calls back if it is to be
+ * pushed. */
 void typing_set(struct typing *t, const struct conv *c, int64_t user_id, bool on);
 
 #endif

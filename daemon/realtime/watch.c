@@ -90,7 +90,7 @@ static void watched_refresh(struct watch *w, struct watched *u)
 {
 	int64_t gone_ms = 0;
 	enum presence_level level =
-		presence_look(w->presence, u->user_id, clock_mono_ms(), &gone_ms);
+		presence_lookup(w->presence, u->user_id, clock_mono_ms(), &gone_ms);
 	bool online = level != PRESENCE_OFFLINE;
 
 	if (level == PRESENCE_GRACE)
@@ -164,7 +164,7 @@ static void interest_init(
 
 	/* Other watchers get the level if it has changed; the new one gets it in any case. */
 	watched_refresh(w, u);
-	online = presence_look(w->presence, u->user_id, clock_mono_ms(), &gone_ms) !=
+	online = presence_lookup(w->presence, u->user_id, clock_mono_ms(), &gone_ms) !=
 		PRESENCE_OFFLINE;
 	u->online = online;
 	if (gone_ms != 0 && wall_of(gone_ms) > last_seen_ms)

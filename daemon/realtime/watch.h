@@ -1,10 +1,12 @@
 /*
- * watch: the users whose presence this worker's sockets watch, and the last level sent to the watchers.
+ * watch: the users whose presence this worker's sockets watch, and the last level sent to the
+ * watchers.
  *
- * Owns: the watched users and their watchers. Knows nothing of: sockets, the presence table's layout.
+ * Owns: the watched users and their watchers. Knows nothing of: sockets, the presence table's
+ * layout.
  *
- * A change is announced without a value; the level is looked up in the shared table. Going offline is shown only
- * when the grace is over, so each worker looks again then.
+ * A change is announced without a value; the level is looked up in the shared table. Going offline
+ * is shown only when the grace is over, so each worker looks again then.
  */
 #ifndef PARLEY_WATCH_H
 #define PARLEY_WATCH_H

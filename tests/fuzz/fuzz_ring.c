@@ -1,11 +1,12 @@
 /*
  * Fuzz target: a ring whose memory is overwritten, and the records that are read from it.
  *
- * The input is a list of steps, each an opcode byte and its operands: publish, read, write a word anywhere in the
- * mapping (or at the reader's position), restart the reader. Whatever was written, a reader returns a record that
- * fits, EMPTY, or OVERRUN, and is at the tail then; it reaches the end in at most as many steps as records fit;
- * and after the overwriting the next records published are read whole. Each record, and the input itself, is given to
- * record_decode: what that accepts has valid fields, texts inside the record, and is a message of the contract.
+ * The input is a list of steps, each an opcode byte and its operands: publish, read, write a word
+ * anywhere in the mapping (or at the reader's position), restart the reader. Whatever was written,
+ * a reader returns a record that fits, EMPTY, or OVERRUN, and is at the tail then; it reaches the
+ * end in at most as many steps as records fit; and after the overwriting the next records published
+ * are read whole. Each record, and the input itself, is given to record_decode: what that accepts
+ * has valid fields, texts inside the record, and is a message of the contract.
  */
 #define _GNU_SOURCE 1
 #include <inttypes.h>
@@ -198,8 +199,8 @@ static void check_record(const uint8_t *bytes, size_t len)
 	MUST(encode(&again, second) == len && memcmp(first, second, len) == 0);
 }
 
-/* A record was read at this position: it ends before the end of the data and before the tail, and the next one
- * can begin behind it. */
+/* A record was read at this position: it ends before the end of the data and before the tail, and
+ * the next one can begin behind it. */
 static void check_place(const struct ring_reader *reader, uint64_t pos, size_t len)
 {
 	uint64_t tail = map[TAIL_WORD] & ~(uint64_t)7;

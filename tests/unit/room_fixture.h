@@ -1,5 +1,6 @@
 /*
- * room_fixture: rooms on a real database, with the users alice, bob and carol, and a log of what is pushed.
+ * room_fixture: rooms on a real database, with the users alice, bob and carol, and a log of what is
+ * pushed.
  *
  * Owns: the rooms, their store, the log. Knows nothing of: what is tested.
  */
@@ -33,7 +34,7 @@ extern unsigned n_frames;
 extern unsigned n_resyncs, n_reconciles;
 extern int64_t resynced; /* the user of the last resync */
 
-/* A suite whose tests run on the fixture, in this process, since the database server is its child. */
+/* A suite of tests on the fixture. It runs in this process: the database server is its child. */
 TCase *room_case(void);
 int room_run(TCase *tc);
 

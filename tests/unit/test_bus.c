@@ -1,5 +1,6 @@
 /*
- * The bus on real rings and loops: all workers read every record in order, and none waits for a stopped publisher.
+ * The bus on real rings and loops: all workers read every record in order, and none waits for a
+ * stopped publisher.
  */
 #define _GNU_SOURCE 1
 #include "realtime/bus.h"

@@ -97,8 +97,7 @@ static Suite *suite(void)
 	tcase_set_timeout(tc, 30);
 	tcase_add_test(tc, the_table_has_each_command_of_the_contract_once);
 	tcase_add_test(tc, every_command_has_a_function_and_a_sentence);
-	tcase_add_test(tc,
-		every_argument_is_in_the_body_with_a_unique_name_and_a_range);
+	tcase_add_test(tc, every_argument_is_in_the_body_with_a_unique_name_and_a_range);
 	tcase_add_test(tc, limits_are_those_of_the_contract);
 	suite_add_tcase(suite, tc);
 	return suite;

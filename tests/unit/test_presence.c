@@ -1,5 +1,6 @@
 /*
- * Presence: levels, grace, the table of a successor, and readers while the writer runs or is killed.
+ * Presence: levels, grace, the table of a successor, and readers while the writer runs or is
+ * killed.
  */
 #include "realtime/presence.h"
 
@@ -37,9 +38,9 @@ static void ck_look(int64_t user, int64_t now_ms, enum presence_level level, int
 {
 	int64_t gone = -1;
 
-	ck_assert_int_eq(presence_look(p, user, now_ms, &gone), level);
+	ck_assert_int_eq(presence_lookup(p, user, now_ms, &gone), level);
 	ck_assert_int_eq(gone, gone_ms);
-	ck_assert_int_eq(presence_look(p, user, now_ms, NULL), level);
+	ck_assert_int_eq(presence_lookup(p, user, now_ms, NULL), level);
 }
 
 START_TEST(a_user_with_a_socket_in_any_slot_is_online)
@@ -212,7 +213,8 @@ START_TEST(the_entries_of_users_long_gone_are_freed)
 END_TEST
 
 /*
- * A worker that adds and removes users until it is killed. Its clock runs fast, so that entries are swept.
+ * A worker that adds and removes users until it is killed. Its clock runs fast, so that entries are
+ * swept.
  */
 static pid_t writer_fork(unsigned slot, bool is_home)
 {
@@ -254,7 +256,7 @@ static void wait_for_user(int64_t user)
 {
 	int64_t deadline_ms = clock_mono_ms() + 20000;
 
-	while (presence_look(p, user, clock_mono_ms(), NULL) != PRESENCE_ONLINE)
+	while (presence_lookup(p, user, clock_mono_ms(), NULL) != PRESENCE_ONLINE)
 		ck_assert_int_lt(clock_mono_ms(), deadline_ms);
 }
 
@@ -268,7 +270,8 @@ START_TEST(readers_during_writes_see_connected_users_and_no_others)
 	until_ms = clock_mono_ms() + 1000;
 	while (clock_mono_ms() < until_ms) {
 		ck_assert_uint_eq(presence_sockets(p, RESIDENT), 1);
-		ck_assert_int_eq(presence_look(p, STRANGER, until_ms, &gone_ms), PRESENCE_OFFLINE);
+		ck_assert_int_eq(
+			presence_lookup(p, STRANGER, until_ms, &gone_ms), PRESENCE_OFFLINE);
 		ck_assert_int_eq(gone_ms, 0);
 		ck_assert_uint_le(presence_sockets(p, 1000 + seen % 40), 6);
 		seen++;
@@ -294,7 +297,8 @@ START_TEST(a_user_who_moves_between_slots_is_never_offline)
 	}
 	until_ms = clock_mono_ms() + 500;
 	while (clock_mono_ms() < until_ms)
-		ck_assert_int_ne(presence_look(p, MOVER, clock_mono_ms(), NULL), PRESENCE_OFFLINE);
+		ck_assert_int_ne(
+			presence_lookup(p, MOVER, clock_mono_ms(), NULL), PRESENCE_OFFLINE);
 	writer_kill(pid);
 }
 END_TEST
@@ -308,7 +312,8 @@ START_TEST(a_writer_may_be_killed_at_any_time_and_its_successor_continues)
 		usleep((useconds_t)(random() % 2000));
 		writer_kill(pid);
 		presence_end(p, 0, clock_mono_ms());
-		ck_assert_int_eq(presence_look(p, RESIDENT, clock_mono_ms(), NULL), PRESENCE_GRACE);
+		ck_assert_int_eq(
+			presence_lookup(p, RESIDENT, clock_mono_ms(), NULL), PRESENCE_GRACE);
 		ck_look(STRANGER, clock_mono_ms(), PRESENCE_OFFLINE, 0);
 		presence_begin(p, 0, clock_mono_ms());
 		ck_assert_uint_eq(presence_sockets(p, RESIDENT), 0);

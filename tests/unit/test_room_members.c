@@ -1,5 +1,6 @@
 /*
- * Joins and leaves: a member's frames begin with the join and end with the leave, in the order of the chat.
+ * Joins and leaves: a member's frames begin with the join and end with the leave, in the order of
+ * the chat.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 /*
- * Sessions on a real store, ring and presence table: tokens and their revocation, clients that do not read.
+ * Sessions on a real store, ring and presence table: tokens and their revocation, clients that do
+ * not read.
  */
 #define _GNU_SOURCE 1
 #include "realtime/session.h"
@@ -192,7 +193,7 @@ START_TEST(a_good_token_opens_a_session)
 }
 END_TEST
 
-/* The database answered that it is good, and the revocation arrived by the ring before that answer. */
+/* The database's answer, that it is good, is older than the revocation. */
 START_TEST(a_token_revoked_during_its_lookup_opens_no_session)
 {
 	sessions_token_revoked(ss, &(struct record_token_revoked){ .token_id = token.token_id });
