@@ -173,7 +173,7 @@ static void publish_deleted(const struct api *api, int64_t user_id, const store_
 	FAULT("user.ended");
 	for (int i = 0; i < store_n(rows); i++) {
 		struct record r = { .type = RECORD_ERASED };
-		struct erased_conv e;
+		struct erased e;
 
 		store_erased_at(rows, i, &e);
 		r.erased = (struct record_erased){ e.conv, e.from_mod, e.mod, e.seq };

@@ -31,23 +31,34 @@ struct pending {
 
 static void changed(void *arg, enum error error, const struct change *c);
 
-static void change(const struct cmd_env *env, struct session *s, const struct params *a,
-	enum store_op op, struct text content)
+static struct pending *pending_new(const struct cmd_env *env, struct session *s,
+	const struct params *a, enum record_event event)
 {
 	struct pending *p = xmalloc(sizeof(*p));
 	const struct param *id = &a->at[ID];
 
 	p->env = env;
 	p->session = session_id(s);
-	p->event = op == STORE_EDIT ? RECORD_EDITED : RECORD_DELETED;
+	p->event = event;
 	p->has_id = id->present;
 	p->id_len = id->text.len;
 	if (id->present)
 		memcpy(p->id, id->text.data, id->text.len);
 	session_in_flight(s, 1);
 	FAULT("edit.queued");
-	store_change(
-		env->store, op, session_user_id(s), a->at[MESSAGE].number, 0, content, changed, p);
+	return p;
+}
+
+static void run_edit(const struct cmd_env *env, struct session *s, const struct params *a)
+{
+	store_change(env->store, STORE_EDIT, session_user_id(s), a->at[MESSAGE].number, 0,
+		a->at[CONTENT].text, changed, pending_new(env, s, a, RECORD_EDITED));
+}
+
+static void run_delete(const struct cmd_env *env, struct session *s, const struct params *a)
+{
+	store_change(env->store, STORE_DELETE, session_user_id(s), a->at[MESSAGE].number, 0,
+		(struct text){ NULL, 0 }, changed, pending_new(env, s, a, RECORD_DELETED));
 }
 
 static void changed(void *arg, enum error error, const struct change *c)
@@ -69,16 +80,6 @@ static void changed(void *arg, enum error error, const struct change *c)
 	if (s != NULL)
 		session_in_flight(s, -1);
 	free(p);
-}
-
-static void run_edit(const struct cmd_env *env, struct session *s, const struct params *a)
-{
-	change(env, s, a, STORE_EDIT, a->at[CONTENT].text);
-}
-
-static void run_delete(const struct cmd_env *env, struct session *s, const struct params *a)
-{
-	change(env, s, a, STORE_DELETE, (struct text){ NULL, 0 });
 }
 
 const struct command cmd_edit = {

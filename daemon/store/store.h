@@ -85,13 +85,13 @@ void store_change(struct store *s, enum store_op op, int64_t actor, int64_t obje
 
 /* Erases a person. Rows: the conversations that others still see, store_erased_at. */
 void store_delete_user(struct store *s, int64_t user_id, store_cb *cb, void *arg);
-struct erased_conv {
+struct erased {
 	struct conv conv;
 	int64_t seq; /* of the conversation after it */
 	int64_t mod; /* likewise */
 	int64_t from_mod; /* its mod before it */
 };
-void store_erased_at(const store_rows *rows, int i, struct erased_conv *e);
+void store_erased_at(const store_rows *rows, int i, struct erased *e);
 
 /* Watermarks. By conversation: gathered; what moves is told by events->read_moved. By message ids:
  * rows, one a conversation concerned: store_read_at. */

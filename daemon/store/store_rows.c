@@ -95,9 +95,9 @@ void store_head_at(const store_rows *rows, int i, struct head *h)
 	};
 }
 
-void store_erased_at(const store_rows *rows, int i, struct erased_conv *e)
+void store_erased_at(const store_rows *rows, int i, struct erased *e)
 {
-	*e = (struct erased_conv){
+	*e = (struct erased){
 		.conv = conv_at(rows, i, 1),
 		.seq = db_i64(rows, i, 5),
 		.mod = db_i64(rows, i, 6),

@@ -165,6 +165,13 @@ struct record record_of(struct conv conv, struct message m)
 		.change = { .conv = conv, .message = m, .event = RECORD_NEW } };
 }
 
+int64_t post_by_sql(int64_t sender, int64_t receiver, const char *content)
+{
+	return pg_number("select mod from post_messages(array[%lld]::bigint[], "
+			 "array[%lld]::bigint[], array['%s'], array['%s'])",
+		(long long)sender, (long long)receiver, content, content);
+}
+
 struct record remove_bob(int64_t group_id)
 {
 	int64_t mod = pg_number("select (remove_member(%lld, %lld, %lld)).mod", (long long)alice,

@@ -61,6 +61,9 @@ int64_t group_of_alice(void);
 /* Lets the database answer while the loop does not run: its answers are old when they are read. */
 void database_works(void);
 
+/* Stores a message without a store, so that no loop has to run. Returns its mod. */
+int64_t post_by_sql(int64_t sender, int64_t receiver, const char *content);
+
 /* Removes bob from the group without a store, and returns the record of it. */
 struct record remove_bob(int64_t group_id);
 

@@ -209,7 +209,7 @@ struct erasure {
 static void on_erased(void *arg, enum error error, const store_rows *rows)
 {
 	struct erasure *e = arg;
-	struct erased_conv h;
+	struct erased h;
 
 	ck_assert_int_eq(error, ERROR_NONE);
 	ck_assert_int_eq(store_n(rows), 1);

@@ -91,20 +91,15 @@ END_TEST
 
 START_TEST(records_during_a_load_are_not_lost)
 {
-	int64_t conv, chat;
+	int64_t conv;
 	struct record r;
 	bool done = false;
 
 	conv = post(alice, bob, "before").c.conv.id;
-	chat = alice;
 	connect_user(carol);
 	rooms_load(rs, rooms_add_user(rs, bob), on_loaded, &done);
 	database_works();
-	ck_assert_int_eq(pg_number("select mod from post_messages(array[%lld]::bigint[], "
-				   "array[%lld]::bigint[], array['during'], "
-				   "array['d'])",
-				 (long long)chat, (long long)bob),
-		2);
+	ck_assert_int_eq(post_by_sql(alice, bob, "during"), 2);
 	r = record_of((struct conv){ conv, alice < bob ? alice : bob, alice < bob ? bob : alice,
 			      CONV_DIRECT },
 		(struct message){ .message_id = 1,
@@ -133,9 +128,7 @@ START_TEST(a_reconcile_replaces_early_records_that_overflow)
 	connect_user(carol);
 	rooms_load(rs, rooms_add_user(rs, bob), on_loaded, &done);
 	database_works();
-	pg_number("select mod from post_messages(array[%lld]::bigint[], array[%lld]::bigint[], "
-		  "array['during'], array['d'])",
-		(long long)alice, (long long)bob);
+	post_by_sql(alice, bob, "during");
 	/* The record of it would be one of these. */
 	for (int i = 0; i < 9000; i++) {
 		other.change.conv.id = 1000000 + i;

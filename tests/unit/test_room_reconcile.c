@@ -13,9 +13,7 @@ START_TEST(a_reconcile_requested_during_another_queries_again)
 	connect_user(bob);
 	rooms_reconcile(rs, false);
 	database_works();
-	pg_number("select mod from post_messages(array[%lld]::bigint[], array[%lld]::bigint[], "
-		  "array['unpublished'], array['u'])",
-		(long long)alice, (long long)bob);
+	post_by_sql(alice, bob, "unpublished");
 	rooms_reconcile(rs, false);
 	rig_until_n(&n_frames, 1);
 	ck_frame(0, bob, "\"unpublished\"");

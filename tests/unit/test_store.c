@@ -494,7 +494,7 @@ struct erasures {
 	bool done;
 	enum error error;
 	size_t n;
-	struct erased_conv at[16];
+	struct erased at[16];
 };
 
 static void on_erased(void *arg, enum error error, const store_rows *rows)
