@@ -2,7 +2,7 @@
 
 check_LIBRARIES = tests/unit/libfixtures.a
 tests_unit_libfixtures_a_SOURCES = \
-	tests/unit/fault_give.h \
+	tests/unit/fault_arm.h \
 	tests/unit/pg.c \
 	tests/unit/pg.h \
 	tests/unit/rig.c \

@@ -16,7 +16,7 @@
 #include "common/ring.h"
 #include "common/stats.h"
 #include "realtime/presence.h"
-#include "tests/unit/fault_give.h"
+#include "tests/unit/fault_arm.h"
 #include "tests/unit/rig.h"
 
 #define N 3000
@@ -223,7 +223,7 @@ START_TEST(while_a_publisher_is_stopped_records_wait_in_order_and_typing_is_drop
 		uint8_t fixed[RECORD_FIXED_SIZE];
 		struct iovec iov[RECORD_IOV];
 
-		fault_give("publish.copied", "stop", 1);
+		fault_arm("publish.copied", "stop", 1);
 		record_encode(&r, fixed, iov);
 		ring_publish(rig_heritage(1)->ring, iov, RECORD_IOV);
 		_exit(0);
@@ -267,7 +267,7 @@ START_TEST(the_record_of_a_publisher_that_stopped_before_its_wakeup_is_read_soon
 		uint8_t fixed[RECORD_FIXED_SIZE];
 		struct iovec iov[RECORD_IOV];
 
-		fault_give("publish.fenced", "stop", 1);
+		fault_arm("publish.fenced", "stop", 1);
 		record_encode(&r, fixed, iov);
 		ring_publish(rig_heritage(1)->ring, iov, RECORD_IOV);
 		_exit(0);
@@ -311,7 +311,7 @@ START_TEST(an_outbox_that_grows_too_large_becomes_one_reconcile)
 	int status;
 
 	if (child == 0) {
-		fault_give("publish.copied", "stop", 1);
+		fault_arm("publish.copied", "stop", 1);
 		ring_publish(rig_heritage(1)->ring, &(const struct iovec){ content, 8 }, 1);
 		_exit(0);
 	}
