@@ -29,6 +29,7 @@ unit_tests = \
 	tests/unit/test_db \
 	tests/unit/test_error \
 	tests/unit/test_frame \
+	tests/unit/test_frames \
 	tests/unit/test_hash \
 	tests/unit/test_hasher \
 	tests/unit/test_http \
