@@ -108,7 +108,7 @@ int64_t json_view_page_rows(const store_rows *rows, int64_t limit)
 	size_t bytes = 0;
 	int n = 0;
 
-	for (; n < store_n(rows) && n < limit && bytes < VIEW_PAGE_BYTES; n++) {
+	for (; n < store_n(rows) && n < limit && bytes < JSON_VIEW_PAGE_BYTES; n++) {
 		struct message m;
 
 		store_message_at(rows, n, &m);

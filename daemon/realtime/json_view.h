@@ -20,7 +20,7 @@ void json_view_put_group(struct buf *b, int64_t group_id, const store_rows *rows
 
 /* The text in one page, in bytes, whatever its number of messages: it bounds the memory of a client
  * that queries and does not read. */
-#define VIEW_PAGE_BYTES (128u << 10)
+#define JSON_VIEW_PAGE_BYTES (128u << 10)
 
 /* Returns how many rows (of store_history or store_changes) make a page of at most limit messages:
  * at least one, if there are rows. */

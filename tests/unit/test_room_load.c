@@ -120,7 +120,7 @@ END_TEST
 
 START_TEST(a_reconcile_replaces_early_records_that_overflow)
 {
-	struct record other = record_of((struct conv){ .kind = CONV_GROUP },
+	struct record other = record_of((struct conv){ 1, 0, 0, CONV_GROUP },
 		(struct message){ .message_id = 1, .seq = 1, .mod = 1, .kind = MESSAGE_TEXT });
 	bool done = false;
 
