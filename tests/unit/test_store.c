@@ -490,21 +490,14 @@ struct heads {
 	struct head at[16];
 };
 
-struct erasures {
-	bool done;
-	enum error error;
-	size_t n;
-	struct erased at[16];
-};
-
 static void on_erased(void *arg, enum error error, const store_rows *rows)
 {
-	struct erasures *e = arg;
+	struct heads *h = arg;
 
-	e->done = true;
-	e->error = error;
+	h->done = true;
+	h->error = error;
 	for (int i = 0; error == ERROR_NONE && i < store_n(rows); i++)
-		store_erased_at(rows, i, &e->at[e->n++]);
+		store_head_at(rows, i, &h->at[h->n++]);
 }
 
 static void on_loaded(void *arg, enum error error, const struct head *heads, size_t n)
@@ -532,7 +525,7 @@ static struct heads load(int64_t user_id)
 START_TEST(a_deleted_person_is_erased_and_the_others_keep_a_gapless_chat)
 {
 	int64_t g = group(), direct = rig_post(s, alice, bob, "direct", "d1").c.conv.id;
-	struct erasures h = { .done = false };
+	struct heads h = { .done = false };
 	int64_t from;
 
 	rig_post(s, alice, g, "to erase", "a1");
@@ -553,7 +546,7 @@ START_TEST(a_deleted_person_is_erased_and_the_others_keep_a_gapless_chat)
 		if (is_group)
 			ck_assert_int_eq(h.at[i].mod, from + 3 + 1);
 		if (is_group)
-			ck_assert_int_eq(h.at[i].from_mod, from);
+			ck_assert_int_eq(h.at[i].read_seq, from);
 		ck_gapless(h.at[i].conv.id);
 	}
 	ck_assert_int_eq(pg_number("select count(*) from messages where sender_id = %lld or "
@@ -571,7 +564,7 @@ START_TEST(a_deleted_person_is_erased_and_the_others_keep_a_gapless_chat)
 	ck_assert_uint_eq(load(alice).n, 0);
 	ck_assert_uint_eq(load(bob).n, 2);
 	/* Once is enough. */
-	h = (struct erasures){ .done = false };
+	h = (struct heads){ .done = false };
 	store_delete_user(s, alice, on_erased, &h);
 	rig_until(&h.done);
 	ck_assert(h.error == ERROR_NONE && h.n == 0);
