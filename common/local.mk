@@ -33,6 +33,8 @@ libcommon_a_SOURCES = \
 	common/proto.h \
 	common/ratelimit.c \
 	common/ratelimit.h \
+	common/record.c \
+	common/record.h \
 	common/ring.c \
 	common/ring.h \
 	common/secret.c \

@@ -2,14 +2,12 @@
 
 check_LIBRARIES = tests/unit/libfixtures.a
 tests_unit_libfixtures_a_SOURCES = \
-	tests/unit/fault_give.h \
+	tests/unit/fault_arm.h \
 	tests/unit/pg.c \
 	tests/unit/pg.h \
 	tests/unit/rig.c \
 	tests/unit/rig.h \
 	tests/unit/ring_records.h \
-	tests/unit/store_fixture.c \
-	tests/unit/store_fixture.h \
 	tests/unit/suite.h \
 	tests/unit/wslay_oracle.c \
 	tests/unit/wslay_oracle.h
@@ -18,7 +16,6 @@ tests_unit_libfixtures_a_SOURCES = \
 LDADD = tests/unit/libfixtures.a $(daemon_ldadd) $(CHECK_LIBS) -lwslay
 
 unit_tests = \
-	tests/unit/test_params \
 	tests/unit/test_auth \
 	tests/unit/test_batcher \
 	tests/unit/test_buf \
@@ -31,8 +28,10 @@ unit_tests = \
 	tests/unit/test_db \
 	tests/unit/test_error \
 	tests/unit/test_frame \
+	tests/unit/test_frames \
 	tests/unit/test_hash \
 	tests/unit/test_hasher \
+	tests/unit/test_hijack \
 	tests/unit/test_http \
 	tests/unit/test_http_head \
 	tests/unit/test_http_origin \
@@ -40,21 +39,27 @@ unit_tests = \
 	tests/unit/test_http_route \
 	tests/unit/test_http_static \
 	tests/unit/test_json \
-	tests/unit/test_ratelimit \
+	tests/unit/test_json_view \
 	tests/unit/test_listen \
 	tests/unit/test_log \
 	tests/unit/test_master \
 	tests/unit/test_migrate \
 	tests/unit/test_openapi \
+	tests/unit/test_params \
 	tests/unit/test_password \
 	tests/unit/test_presence \
 	tests/unit/test_proto \
 	tests/unit/test_races \
+	tests/unit/test_ratelimit \
+	tests/unit/test_record \
 	tests/unit/test_ring \
 	tests/unit/test_ring_crash \
 	tests/unit/test_ring_hostile \
 	tests/unit/test_ring_threads \
 	tests/unit/test_room \
+	tests/unit/test_room_load \
+	tests/unit/test_room_members \
+	tests/unit/test_room_reconcile \
 	tests/unit/test_secret \
 	tests/unit/test_session \
 	tests/unit/test_shlock \
@@ -64,11 +69,9 @@ unit_tests = \
 	tests/unit/test_store_read \
 	tests/unit/test_store_rows \
 	tests/unit/test_store_send \
-	tests/unit/test_hijack \
 	tests/unit/test_token \
 	tests/unit/test_typing \
 	tests/unit/test_utf8 \
-	tests/unit/test_json_view \
 	tests/unit/test_watch \
 	tests/unit/test_ws \
 	tests/unit/test_wsframe \
@@ -76,6 +79,17 @@ unit_tests = \
 tests_unit_test_bus_CPPFLAGS = $(AM_CPPFLAGS) -DPARLEY_FAULTS
 tests_unit_test_bus_SOURCES = tests/unit/test_bus.c common/ring.c
 # http_peer.c replaces functions of the store, so it is not in libfixtures.a.
+# Two fixtures with users of the same names: a program has one of them.
+room_fixture = tests/unit/room_fixture.c tests/unit/room_fixture.h
+store_fixture = tests/unit/store_fixture.c tests/unit/store_fixture.h
+tests_unit_test_room_SOURCES = tests/unit/test_room.c $(room_fixture)
+tests_unit_test_room_load_SOURCES = tests/unit/test_room_load.c $(room_fixture)
+tests_unit_test_room_members_SOURCES = tests/unit/test_room_members.c $(room_fixture)
+tests_unit_test_room_reconcile_SOURCES = tests/unit/test_room_reconcile.c $(room_fixture)
+tests_unit_test_store_change_SOURCES = tests/unit/test_store_change.c $(store_fixture)
+tests_unit_test_store_fence_SOURCES = tests/unit/test_store_fence.c $(store_fixture)
+tests_unit_test_store_read_SOURCES = tests/unit/test_store_read.c $(store_fixture)
+tests_unit_test_store_send_SOURCES = tests/unit/test_store_send.c $(store_fixture)
 tests_unit_test_http_SOURCES = tests/unit/test_http.c tests/unit/http_peer.c tests/unit/http_peer.h
 tests_unit_test_http_static_SOURCES = tests/unit/test_http_static.c tests/unit/http_peer.c tests/unit/http_peer.h
 tests_unit_test_ring_crash_CPPFLAGS = $(AM_CPPFLAGS) -DPARLEY_FAULTS

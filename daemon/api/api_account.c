@@ -269,10 +269,12 @@ static void run_login(void *env, struct http_call *call)
 
 /* POST /users/logout */
 
-static void publish_token_ended(const struct api *api, int64_t token_id, int64_t user_id)
+static void publish_token_ended(
+	const struct api *api, int64_t token_id, int64_t user_id, int64_t keep_token_id)
 {
 	const struct record r = {
-		.type = RECORD_TOKEN_REVOKED, .token_id = token_id, .user_id = user_id
+		.type = RECORD_TOKEN_REVOKED,
+		.token_revoked = { token_id, user_id, keep_token_id },
 	};
 
 	FAULT("token.ended");
@@ -285,7 +287,7 @@ static void logged_out(void *arg, enum error error, const store_rows *rows)
 
 	(void)rows;
 	if (error == ERROR_NONE) {
-		publish_token_ended(p->api, http_token(p->call)->token_id, 0);
+		publish_token_ended(p->api, http_token(p->call)->token_id, 0, 0);
 		add_cookie(p->call, "", 0);
 	}
 	pending_end(p, error);
@@ -316,7 +318,7 @@ static void change_stored(void *arg, enum error error, const store_rows *rows)
 	if (error == ERROR_NONE && store_n(rows) == 0)
 		error = ERROR_bad_token;
 	if (error == ERROR_NONE)
-		publish_token_ended(p->api, http_token(p->call)->token_id, http_user(p->call));
+		publish_token_ended(p->api, 0, http_user(p->call), http_token(p->call)->token_id);
 	pending_end(p, error);
 }
 

@@ -35,7 +35,8 @@ static void group_read(void *arg, enum error error, const store_rows *rows)
 /* A change without a mod: the group went with its last member, and has no message to tell of it. */
 static void publish(const struct api *api, const struct change *c)
 {
-	const struct record gone = { .type = RECORD_GONE, .conv = c->conv, .message = c->message };
+	const struct record gone = { .type = RECORD_GROUP_GONE,
+		.group_gone = { .conv = c->conv, .user_id = c->message.target_id } };
 
 	if (c->duplicate)
 		return;

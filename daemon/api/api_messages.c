@@ -146,9 +146,7 @@ static void publish_read(const struct api *api, int64_t user_id, const struct re
 {
 	const struct record r = {
 		.type = RECORD_READ,
-		.conv = m->conv,
-		.user_id = user_id,
-		.message = { .seq = m->seq },
+		.read = { .conv = m->conv, .user_id = user_id, .seq = m->seq },
 	};
 
 	bus_publish(api->bus, &r);

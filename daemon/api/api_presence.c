@@ -39,14 +39,14 @@ static void typing_conv(void *arg, enum error error, const store_rows *rows)
 	struct pending *p = arg;
 	struct record r = {
 		.type = RECORD_TYPING,
-		.on = http_params(p->call)->at[TYPING_IS].flag,
-		.user_id = http_user(p->call),
+		.typing = { .user_id = http_user(p->call),
+			.on = http_params(p->call)->at[TYPING_IS].flag },
 	};
 
 	if (error == ERROR_NONE) {
-		store_conv_at(rows, 0, &r.conv);
+		store_conv_at(rows, 0, &r.typing.conv);
 		/* Where nothing has been said yet the other has no chat to show it in. */
-		if (r.conv.id != 0)
+		if (r.typing.conv.id != 0)
 			bus_publish(p->api->bus, &r);
 		http_reply(p->call, 204, NULL, 0);
 	} else {
@@ -74,7 +74,7 @@ static void put_presence(
 	struct buf *b, const struct presence *presence, int64_t user_id, int64_t last_seen_ms)
 {
 	int64_t now_ms = clock_mono_ms(), gone_ms;
-	bool online = presence_look(presence, user_id, now_ms, &gone_ms) != PRESENCE_OFFLINE;
+	bool online = presence_lookup(presence, user_id, now_ms, &gone_ms) != PRESENCE_OFFLINE;
 
 	/* The database is told of a leave within a second; until then the table knows better. */
 	if (gone_ms != 0) {

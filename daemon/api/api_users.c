@@ -165,20 +165,18 @@ struct pending {
 /* First the sockets end, so that none sees its chats go; then the others are told to sync. */
 static void publish_deleted(const struct api *api, int64_t user_id, const store_rows *rows)
 {
-	const struct record ended = { .type = RECORD_TOKEN_REVOKED, .user_id = user_id };
+	const struct record ended = { .type = RECORD_TOKEN_REVOKED,
+		.token_revoked = { .user_id = user_id } };
 
 	FAULT("user.deleted");
 	bus_publish(api->bus, &ended);
 	FAULT("user.ended");
 	for (int i = 0; i < store_n(rows); i++) {
-		struct record r = { .type = RECORD_RESYNC };
+		struct record r = { .type = RECORD_ERASED };
 		struct erased e;
 
 		store_erased_at(rows, i, &e);
-		r.conv = e.conv;
-		r.message.seq = e.seq;
-		r.message.mod = e.mod;
-		r.message.message_id = e.from_mod;
+		r.erased = (struct record_erased){ e.conv, e.from_mod, e.mod, e.seq };
 		bus_publish(api->bus, &r);
 	}
 }

@@ -1,12 +1,13 @@
 /*
- * edit, delete: changes of one's own messages, acknowledged once they are stored.
+ * edit, delete: change a message of the user's own, then acknowledge it.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "command/command.h"
 #include "common/fault.h"
-#include "common/log.h"
+#include "common/xalloc.h"
+#include "realtime/frames.h"
 
 enum { ID, MESSAGE, CONTENT };
 
@@ -28,58 +29,19 @@ struct pending {
 	char id[PROTO_CLIENT_ID_MAX];
 };
 
-static void send_ack(struct session *s, struct text id, const struct change *c)
-{
-	struct buf b = BUF_EMPTY;
-
-	buf_add_str(&b, "{\"type\":\"ack\",");
-	if (id.data != NULL) {
-		proto_put_text(&b, "id", id);
-		buf_add_char(&b, ',');
-	}
-	buf_addf(&b, "\"message_id\":%lld,\"chat_id\":%lld,\"seq\":%lld,\"mod\":%lld}",
-		(long long)c->message.message_id,
-		(long long)conv_chat_id(&c->conv, session_user_id(s)), (long long)c->message.seq,
-		(long long)c->message.mod);
-	session_send(s, b.data, b.len);
-	buf_fini(&b);
-}
-
-static void changed(void *arg, enum error error, const struct change *c)
-{
-	struct pending *p = arg;
-	struct session *s;
-	struct text id = { p->has_id ? p->id : NULL, p->id_len };
-
-	if (error == ERROR_NONE && !c->duplicate)
-		bus_publish_change(p->env->bus, c, p->event, p->session);
-	s = sessions_find(p->env->sessions, p->session);
-	if (s != NULL && error == ERROR_NONE) {
-		send_ack(s, id, c);
-		FAULT("edit.acked");
-	} else if (s != NULL) {
-		session_error(s, id, error, NULL);
-	}
-	if (s != NULL)
-		session_in_flight(s, -1);
-	free(p);
-}
+static void changed(void *arg, enum error error, const struct change *c);
 
 static struct pending *pending_new(const struct cmd_env *env, struct session *s,
 	const struct params *a, enum record_event event)
 {
-	struct pending *p = malloc(sizeof(*p));
+	struct pending *p = xmalloc(sizeof(*p));
 	const struct param *id = &a->at[ID];
 
-	if (p == NULL)
-		log_fatal("out of memory for a change");
-	*p = (struct pending){
-		.env = env,
-		.session = session_id(s),
-		.event = event,
-		.has_id = id->present,
-		.id_len = id->text.len,
-	};
+	p->env = env;
+	p->session = session_id(s);
+	p->event = event;
+	p->has_id = id->present;
+	p->id_len = id->text.len;
 	if (id->present)
 		memcpy(p->id, id->text.data, id->text.len);
 	session_in_flight(s, 1);
@@ -97,6 +59,27 @@ static void run_delete(const struct cmd_env *env, struct session *s, const struc
 {
 	store_delete_message(env->store, session_user_id(s), a->at[MESSAGE].number, changed,
 		pending_new(env, s, a, RECORD_DELETED));
+}
+
+static void changed(void *arg, enum error error, const struct change *c)
+{
+	struct pending *p = arg;
+	struct session *s;
+	struct text id = { p->has_id ? p->id : NULL, p->id_len };
+
+	if (error == ERROR_NONE && !c->duplicate)
+		bus_publish_change(p->env->bus, c, p->event, p->session);
+	s = sessions_find(p->env->sessions, p->session);
+	if (s != NULL && error == ERROR_NONE) {
+		frames_write_change_ack(session_scratch(s), id, c, session_user_id(s));
+		session_send(s, session_scratch(s));
+		FAULT("edit.acked");
+	} else if (s != NULL) {
+		session_error(s, id, error, NULL);
+	}
+	if (s != NULL)
+		session_in_flight(s, -1);
+	free(p);
 }
 
 const struct command cmd_edit = {

@@ -1,10 +1,10 @@
 /*
- * presence: whom a socket watches.
+ * presence: sets the users whose presence the socket watches.
  */
 #include <stdlib.h>
 
 #include "command/command.h"
-#include "common/log.h"
+#include "common/xalloc.h"
 
 enum { WATCH };
 
@@ -18,7 +18,18 @@ struct pending {
 	uint64_t session;
 };
 
-static void contacts(void *arg, enum error error, const store_rows *rows)
+static void contacts_read(void *arg, enum error error, const store_rows *rows);
+
+static void run(const struct cmd_env *env, struct session *s, const struct params *a)
+{
+	struct pending *p = xmalloc(sizeof(*p));
+
+	*p = (struct pending){ env, session_id(s) };
+	store_contacts(env->store, session_user_id(s), a->at[WATCH].ids, a->at[WATCH].n_ids,
+		contacts_read, p);
+}
+
+static void contacts_read(void *arg, enum error error, const store_rows *rows)
 {
 	struct pending *p = arg;
 	const struct cmd_env *env = p->env;
@@ -39,22 +50,11 @@ static void contacts(void *arg, enum error error, const store_rows *rows)
 	watch_set(env->watch, session_watcher(s), s, users, n);
 }
 
-static void run(const struct cmd_env *env, struct session *s, const struct params *a)
-{
-	struct pending *p = malloc(sizeof(*p));
-
-	if (p == NULL)
-		log_fatal("out of memory for a watch");
-	*p = (struct pending){ env, session_id(s) };
-	store_contacts(
-		env->store, session_user_id(s), a->at[WATCH].ids, a->at[WATCH].n_ids, contacts, p);
-}
-
 const struct command cmd_presence = {
 	.name = "presence",
 	.params = params,
 	.n_params = sizeof(params) / sizeof(params[0]),
 	.cost = 5,
-	.doc = "Replaces the set of users whose presence is told.",
+	.doc = "Replaces the set of users whose presence is sent.",
 	.run = run,
 };

@@ -1,12 +1,13 @@
 /*
- * send: a message, stored and then acknowledged.
+ * send: stores a message, then acknowledges it.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "command/command.h"
 #include "common/fault.h"
-#include "common/log.h"
+#include "common/xalloc.h"
+#include "realtime/frames.h"
 
 enum { ID, RECEIVER, CONTENT };
 
@@ -26,33 +27,40 @@ struct pending {
 	char id[PROTO_CLIENT_ID_MAX];
 };
 
-static void put_ack(struct buf *b, struct text id, const struct change *c, int64_t viewer)
+static void stored(void *arg, enum error error, const struct change *c);
+
+static void run(const struct cmd_env *env, struct session *s, const struct params *a)
 {
-	buf_add_str(b, "{\"type\":\"ack\",");
-	proto_put_text(b, "id", id);
-	buf_addf(b, ",\"message_id\":%lld,\"chat_id\":%lld,\"seq\":%lld,\"mod\":%lld,",
-		(long long)c->message.message_id, (long long)conv_chat_id(&c->conv, viewer),
-		(long long)c->message.seq, (long long)c->message.mod);
-	proto_put_time(b, "sent_at", c->message.sent_ms);
-	buf_add_str(b, c->duplicate ? ",\"duplicate\":true}" : "}");
+	struct pending *p = xmalloc(sizeof(*p));
+	const struct send send = {
+		.sender = session_user_id(s),
+		.receiver = a->at[RECEIVER].number,
+		.content = a->at[CONTENT].text,
+		.client_id = a->at[ID].text,
+	};
+
+	p->env = env;
+	p->session = session_id(s);
+	p->id_len = send.client_id.len;
+	memcpy(p->id, send.client_id.data, send.client_id.len);
+	session_in_flight(s, 1);
+	FAULT("send.queued");
+	store_send(env->store, &send, stored, p);
 }
 
-static void posted(void *arg, enum error error, const struct change *c)
+static void stored(void *arg, enum error error, const struct change *c)
 {
 	struct pending *p = arg;
 	struct session *s;
 	struct text id = { p->id, p->id_len };
 
-	/* Published whether or not the sender is still there: it is committed. */
+	/* It is committed: published even if the sender has closed. */
 	if (error == ERROR_NONE)
 		bus_publish_change(p->env->bus, c, RECORD_NEW, p->session);
 	s = sessions_find(p->env->sessions, p->session);
 	if (s != NULL && error == ERROR_NONE) {
-		struct buf b = BUF_EMPTY;
-
-		put_ack(&b, id, c, session_user_id(s));
-		session_send(s, b.data, b.len);
-		buf_fini(&b);
+		frames_write_send_ack(session_scratch(s), id, c, session_user_id(s));
+		session_send(s, session_scratch(s));
 		FAULT("send.acked");
 	} else if (s != NULL) {
 		session_error(s, id, error, NULL);
@@ -60,25 +68,6 @@ static void posted(void *arg, enum error error, const struct change *c)
 	if (s != NULL)
 		session_in_flight(s, -1);
 	free(p);
-}
-
-static void run(const struct cmd_env *env, struct session *s, const struct params *a)
-{
-	struct pending *p = malloc(sizeof(*p));
-	const struct send post = {
-		.sender = session_user_id(s),
-		.receiver = a->at[RECEIVER].number,
-		.content = a->at[CONTENT].text,
-		.client_id = a->at[ID].text,
-	};
-
-	if (p == NULL)
-		log_fatal("out of memory for a send");
-	*p = (struct pending){ .env = env, .session = session_id(s), .id_len = post.client_id.len };
-	memcpy(p->id, post.client_id.data, post.client_id.len);
-	session_in_flight(s, 1);
-	FAULT("send.queued");
-	store_send(env->store, &post, posted, p);
 }
 
 const struct command cmd_send = {

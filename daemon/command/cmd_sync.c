@@ -1,11 +1,11 @@
 /*
- * sync: everything that changed since the client's mods, chat by chat.
+ * sync: sends everything that changed since the client's mods, chat by chat.
  *
- *   heads of all chats ─► for each that changed: page, page, … ─► chats that are gone ─► synced
+ *   the user's conversations ─► of each that changed: page, page, … ─► chats that are gone ─► synced
  *
- * One page is asked for at a time, and none while the socket has not drained: a client that does
- * not read costs one page. Membership is looked at when a page goes out, for it may have ended
- * since the heads were read.
+ * One page is queried at a time, and none while the session is congested: a client that does not
+ * read costs one page. Membership is checked when a page is sent, since it may have ended after the
+ * conversations were read.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,10 +13,10 @@
 #include "command/command.h"
 #include "common/fault.h"
 #include "common/json.h"
-#include "common/log.h"
-#include "realtime/json_view.h"
+#include "common/xalloc.h"
+#include "realtime/frames.h"
 
-#define SYNCS_MAX 4 /* of one socket that wait behind each other */
+#define SYNCS_MAX 4 /* of one session, the running one included */
 
 enum { AFTER };
 
@@ -25,241 +25,113 @@ static const struct param_spec params[] = {
 		"for each chat_id the highest mod with nothing missing below it" },
 };
 
-/* One chat to be told of. */
-struct todo {
+/* A chat that the client named, with its mod. */
+struct client_chat {
+	int64_t chat_id;
+	int64_t mod;
+	bool found; /* true if the user is in it */
+};
+
+/* A conversation with changes to send. */
+struct changed_conv {
 	struct conv conv;
-	int64_t after; /* -1: the last messages */
+	int64_t after; /* pages begin behind this mod; -1: with the last messages */
 	int64_t read_seq;
 };
 
-/* One chat that the client named. */
-struct named {
-	int64_t chat_id;
-	int64_t mod;
-	bool found;
-};
-
 struct sync {
-	struct sync *next; /* waits for this one */
+	struct sync *next; /* starts after this one */
 	const struct cmd_env *env;
 	uint64_t session;
-	struct named *named;
-	size_t n_named;
-	struct todo *todo;
-	size_t n_todo, at;
-	bool asked; /* an answer of the database is to come; it holds the sync alive */
-	bool ended; /* the session has closed */
+	struct client_chat *client_chats; /* in the order of chat_id */
+	size_t n_client_chats;
+	struct changed_conv *changed; /* NULL until the conversations are read */
+	size_t n_changed, at;
+	bool query_pending; /* an answer of the store is outstanding, and refers to this struct */
+	bool cancelled; /* the session has closed */
 };
 
-static void sync_begin(struct sync *y);
+static void sync_start(struct sync *y);
+static void convs_read(void *arg, enum error error, const struct head *heads, size_t n);
 static void sync_step(struct sync *y);
+static void page_read(void *arg, enum error error, const store_rows *rows);
+static void sync_finish(struct session *s, struct sync *y);
 
 static void sync_free(struct sync *y)
 {
-	free(y->named);
-	free(y->todo);
+	free(y->client_chats);
+	free(y->changed);
 	free(y);
 }
 
-/* The session of a sync whose answer has come; NULL (and the sync freed) where it has closed
- * meanwhile. */
-static struct session *sync_session(struct sync *y)
+/* Removes a sync that has ended, and starts the next one. */
+static void sync_pop(struct session *s, struct sync *y)
 {
-	y->asked = false;
-	if (!y->ended)
-		return sessions_find(y->env->sessions, y->session);
-	sync_free(y);
-	return NULL;
-}
-
-static void sync_done(struct session *s, struct sync *y)
-{
-	static const char synced[] = "{\"type\":\"synced\"}";
-
-	FAULT("sync.done");
-	session_send(s, synced, sizeof(synced) - 1);
 	*session_sync(s) = y->next;
 	sync_free(y);
 	if (*session_sync(s) != NULL)
-		sync_begin(*session_sync(s));
+		sync_start(*session_sync(s));
 }
 
 static void sync_fail(struct session *s, struct sync *y, enum error error)
 {
 	session_error(s, (struct text){ NULL, 0 }, error, NULL);
-	*session_sync(s) = y->next;
+	sync_pop(s, y);
+}
+
+/* The session of a sync whose query was answered. Frees the sync and returns NULL if the session
+ * has closed. */
+static struct session *sync_answered(struct sync *y)
+{
+	y->query_pending = false;
+	if (!y->cancelled)
+		return sessions_find(y->env->sessions, y->session);
 	sync_free(y);
-	if (*session_sync(s) != NULL)
-		sync_begin(*session_sync(s));
-}
-
-static void send_removed(struct session *s, const struct sync *y)
-{
-	struct buf b = BUF_EMPTY;
-	struct conv c;
-
-	for (size_t i = 0; i < y->n_named; i++) {
-		/* One who came back after the heads were read has been told so. */
-		if (y->named[i].found ||
-			rooms_conv(y->env->rooms, session_user(s), y->named[i].chat_id, &c))
-			continue;
-		buf_reset(&b, 4096);
-		buf_addf(&b, "{\"type\":\"chat_removed\",\"chat_id\":%lld}",
-			(long long)y->named[i].chat_id);
-		session_send(s, b.data, b.len);
-	}
-	buf_fini(&b);
-}
-
-static void page_read(void *arg, enum error error, const store_rows *rows)
-{
-	struct sync *y = arg;
-	struct session *s = sync_session(y);
-	struct buf b = BUF_EMPTY;
-	struct todo *t;
-	struct conv c;
-	int64_t n;
-	bool more;
-
-	if (s == NULL)
-		return;
-	if (error != ERROR_NONE) {
-		sync_fail(s, y, error);
-		return;
-	}
-	t = &y->todo[y->at];
-	if (store_n(rows) == 0 ||
-		!rooms_conv(y->env->rooms, session_user(s),
-			conv_chat_id(&t->conv, session_user_id(s)), &c)) {
-		y->at++;
-		sync_step(y);
-		return;
-	}
-	buf_addf(&b, "{\"type\":\"messages\",\"chat_id\":%lld,",
-		(long long)conv_chat_id(&t->conv, session_user_id(s)));
-	n = json_view_page_rows(rows, PROTO_HISTORY_MAX);
-	more = json_view_put_messages(&b, rows, n, &t->conv, session_user_id(s));
-	buf_addf(&b, ",\"read_seq\":%lld,\"more\":%s}", (long long)t->read_seq,
-		more ? "true" : "false");
-	FAULT("sync.page");
-	session_send(s, b.data, b.len);
-	buf_fini(&b);
-	if (more) {
-		struct message last;
-
-		store_message_at(rows, (int)n - 1, &last);
-		t->after = last.mod;
-	} else {
-		y->at++;
-	}
-	sync_step(y);
-}
-
-/* Asks for the next page, unless the socket must drain first. */
-static void sync_step(struct sync *y)
-{
-	struct session *s = sessions_find(y->env->sessions, y->session);
-
-	if (s == NULL || y->asked || session_congested(s))
-		return;
-	if (y->at == y->n_todo) {
-		send_removed(s, y);
-		sync_done(s, y);
-		return;
-	}
-	y->asked = true;
-	store_changes(y->env->store, session_user_id(s), y->todo[y->at].conv.id,
-		y->todo[y->at].after, PROTO_HISTORY_MAX, page_read, y);
-}
-
-static struct named *named_find(struct sync *y, int64_t chat_id)
-{
-	size_t low = 0, high = y->n_named;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (y->named[middle].chat_id == chat_id)
-			return &y->named[middle];
-		if (y->named[middle].chat_id < chat_id)
-			low = middle + 1;
-		else
-			high = middle;
-	}
 	return NULL;
 }
 
-static void heads_read(void *arg, enum error error, const struct head *heads, size_t n)
+/* The client's chats. */
+
+static int client_chat_compare(const void *a, const void *b)
 {
-	struct sync *y = arg;
-	struct session *s = sync_session(y);
-
-	if (s == NULL)
-		return;
-	if (error != ERROR_NONE) {
-		sync_fail(s, y, error);
-		return;
-	}
-	y->todo = calloc(n + 1, sizeof(*y->todo));
-	if (y->todo == NULL)
-		log_fatal("out of memory for a sync");
-	for (size_t i = 0; i < n; i++) {
-		struct named *named =
-			named_find(y, conv_chat_id(&heads[i].conv, session_user_id(s)));
-
-		if (named != NULL)
-			named->found = true;
-		if (named == NULL || named->mod < heads[i].mod)
-			y->todo[y->n_todo++] = (struct todo){ heads[i].conv,
-				named != NULL ? named->mod : -1, heads[i].read_seq };
-	}
-	FAULT("sync.heads");
-	sync_step(y);
-}
-
-static void sync_begin(struct sync *y)
-{
-	struct session *s = sessions_find(y->env->sessions, y->session);
-
-	if (s == NULL)
-		return;
-	y->asked = true;
-	store_load(y->env->store, session_user_id(s), heads_read, y);
-}
-
-static int named_compare(const void *a, const void *b)
-{
-	const struct named *x = a, *y = b;
+	const struct client_chat *x = a, *y = b;
 
 	return (x->chat_id > y->chat_id) - (x->chat_id < y->chat_id);
 }
 
-/* "after" as an array in the order of chat_id; false where a key is no id or a value no mod. */
-static bool named_read(struct sync *y, const cJSON *after)
+/* Reads "after" into an array in the order of chat_id. Returns false if a key is no id, or a value
+ * no mod. */
+static bool client_chats_read(struct sync *y, const cJSON *after)
 {
 	const cJSON *item;
 
-	y->named = calloc((size_t)cJSON_GetArraySize(after) + 1, sizeof(*y->named));
-	if (y->named == NULL)
-		log_fatal("out of memory for a sync");
+	y->client_chats = xcalloc((size_t)cJSON_GetArraySize(after) + 1, sizeof(*y->client_chats));
 	cJSON_ArrayForEach(item, after)
 	{
-		struct named *named = &y->named[y->n_named];
+		struct client_chat *c = &y->client_chats[y->n_client_chats];
 		char *end;
 
-		named->chat_id = strtoll(item->string, &end, 10);
+		c->chat_id = strtoll(item->string, &end, 10);
 		if (*end != '\0' || item->string[0] < '1' || item->string[0] > '9' ||
-			named->chat_id > PROTO_ID_MAX || !json_int(item, &named->mod) ||
-			named->mod < 0)
+			c->chat_id > PROTO_ID_MAX || !json_int(item, &c->mod) || c->mod < 0)
 			return false;
-		y->n_named++;
+		y->n_client_chats++;
 	}
-	qsort(y->named, y->n_named, sizeof(*y->named), named_compare);
+	qsort(y->client_chats, y->n_client_chats, sizeof(*y->client_chats), client_chat_compare);
 	return true;
 }
 
-/* Puts the sync behind those that run; false where too many wait. */
-static bool sync_queue(struct session *s, struct sync *y)
+static struct client_chat *client_chat_find(struct sync *y, int64_t chat_id)
+{
+	const struct client_chat key = { .chat_id = chat_id };
+
+	return bsearch(&key, y->client_chats, y->n_client_chats, sizeof(key), client_chat_compare);
+}
+
+/* A sync, in the order of its steps. */
+
+/* Puts the sync behind those of the session. Returns false if there are too many. */
+static bool sync_enqueue(struct session *s, struct sync *y)
 {
 	struct sync **at = session_sync(s);
 	unsigned n = 0;
@@ -274,36 +146,145 @@ static bool sync_queue(struct session *s, struct sync *y)
 
 static void run(const struct cmd_env *env, struct session *s, const struct params *a)
 {
-	struct sync *y = calloc(1, sizeof(*y));
+	struct sync *y = xcalloc(1, sizeof(*y));
 	const struct text no_id = { NULL, 0 };
 
-	if (y == NULL)
-		log_fatal("out of memory for a sync");
 	y->env = env;
 	y->session = session_id(s);
-	if (!named_read(y, a->at[AFTER].json)) {
+	if (!client_chats_read(y, a->at[AFTER].json)) {
 		session_error(s, no_id, ERROR_invalid,
 			"after: its members are chat ids with a mod of at least 0");
 		sync_free(y);
-	} else if (!sync_queue(s, y)) {
+	} else if (!sync_enqueue(s, y)) {
 		session_error(
 			s, no_id, ERROR_too_many_requests, "Several syncs are waiting already.");
 		sync_free(y);
 	} else if (*session_sync(s) == y) {
-		sync_begin(y);
+		sync_start(y);
 	}
 }
 
-void cmd_sync_go_on(const struct cmd_env *env, struct session *s)
+static void sync_start(struct sync *y)
+{
+	struct session *s = sessions_find(y->env->sessions, y->session);
+
+	if (s == NULL)
+		return;
+	y->query_pending = true;
+	store_load(y->env->store, session_user_id(s), convs_read, y);
+}
+
+static void convs_read(void *arg, enum error error, const struct head *heads, size_t n)
+{
+	struct sync *y = arg;
+	struct session *s = sync_answered(y);
+
+	if (s == NULL)
+		return;
+	if (error != ERROR_NONE) {
+		sync_fail(s, y, error);
+		return;
+	}
+	y->changed = xcalloc(n + 1, sizeof(*y->changed));
+	for (size_t i = 0; i < n; i++) {
+		int64_t chat_id = conv_chat_id(&heads[i].conv, session_user_id(s));
+		struct client_chat *c = client_chat_find(y, chat_id);
+
+		if (c != NULL)
+			c->found = true;
+		if (c == NULL || c->mod < heads[i].mod)
+			y->changed[y->n_changed++] = (struct changed_conv){ heads[i].conv,
+				c != NULL ? c->mod : -1, heads[i].read_seq };
+	}
+	FAULT("sync.heads");
+	sync_step(y);
+}
+
+/* Queries the next page, unless the queue must drain first. */
+static void sync_step(struct sync *y)
+{
+	struct session *s = sessions_find(y->env->sessions, y->session);
+
+	if (s == NULL || y->query_pending || session_congested(s))
+		return;
+	if (y->at == y->n_changed) {
+		sync_finish(s, y);
+		return;
+	}
+	y->query_pending = true;
+	store_changes(y->env->store, session_user_id(s), y->changed[y->at].conv.id,
+		y->changed[y->at].after, PROTO_HISTORY_MAX, page_read, y);
+}
+
+static void page_read(void *arg, enum error error, const store_rows *rows)
+{
+	struct sync *y = arg;
+	struct session *s = sync_answered(y);
+	struct changed_conv *t;
+	struct conv c;
+	int64_t viewer, n = 0;
+
+	if (s == NULL)
+		return;
+	if (error != ERROR_NONE) {
+		sync_fail(s, y, error);
+		return;
+	}
+	t = &y->changed[y->at];
+	viewer = session_user_id(s);
+	if (store_n(rows) > 0 &&
+		rooms_find_conv(session_user(s), conv_chat_id(&t->conv, viewer), &c)) {
+		n = frames_write_messages(
+			session_scratch(s), rows, PROTO_HISTORY_MAX, &t->conv, t->read_seq, viewer);
+		FAULT("sync.page");
+		session_send(s, session_scratch(s));
+	}
+	if (n > 0 && n < store_n(rows)) {
+		struct message last;
+
+		store_message_at(rows, (int)n - 1, &last);
+		t->after = last.mod;
+	} else {
+		y->at++;
+	}
+	sync_step(y);
+}
+
+static void send_removed(struct session *s, const struct sync *y)
+{
+	struct conv c;
+
+	for (size_t i = 0; i < y->n_client_chats; i++) {
+		int64_t chat_id = y->client_chats[i].chat_id;
+
+		/* A user who rejoined after the conversations were read has got a chat frame. */
+		if (y->client_chats[i].found || rooms_find_conv(session_user(s), chat_id, &c))
+			continue;
+		frames_write_chat_removed(session_scratch(s), chat_id);
+		session_send(s, session_scratch(s));
+	}
+}
+
+static void sync_finish(struct session *s, struct sync *y)
+{
+	send_removed(s, y);
+	FAULT("sync.done");
+	frames_write_synced(session_scratch(s));
+	session_send(s, session_scratch(s));
+	sync_pop(s, y);
+}
+
+/* The worker's calls. */
+
+void cmd_sync_resume(struct session *s)
 {
 	struct sync *y = *session_sync(s);
 
-	(void)env;
-	if (y != NULL && y->todo != NULL)
+	if (y != NULL && y->changed != NULL)
 		sync_step(y);
 }
 
-void cmd_sync_end(struct session *s)
+void cmd_sync_cancel(struct session *s)
 {
 	struct sync *y = *session_sync(s);
 
@@ -311,8 +292,8 @@ void cmd_sync_end(struct session *s)
 	while (y != NULL) {
 		struct sync *next = y->next;
 
-		y->ended = true;
-		if (!y->asked)
+		y->cancelled = true;
+		if (!y->query_pending)
 			sync_free(y);
 		y = next;
 	}
@@ -323,6 +304,6 @@ const struct command cmd_sync = {
 	.params = params,
 	.n_params = sizeof(params) / sizeof(params[0]),
 	.cost = 10,
-	.doc = "Tells everything that changed since the client's mods.",
+	.doc = "Sends everything that changed since the client's mods.",
 	.run = run,
 };

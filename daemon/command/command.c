@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/json.h"
+#include "realtime/frames.h"
 
 static const struct command *const table[] = {
 	&cmd_send,
@@ -17,11 +18,10 @@ static const struct command *const table[] = {
 
 static void run_ping(const struct cmd_env *env, struct session *s, const struct params *args)
 {
-	static const char pong[] = "{\"type\":\"pong\"}";
-
 	(void)env;
 	(void)args;
-	session_send(s, pong, sizeof(pong) - 1);
+	frames_write_pong(session_scratch(s));
+	session_send(s, session_scratch(s));
 }
 
 const struct command cmd_ping = {
@@ -44,8 +44,7 @@ static const struct command *command_find(const char *name, size_t len)
 	return NULL;
 }
 
-/* The id of a frame that failed, so that the client knows which; NULL where it has none that can be
- * shown. */
+/* The id of a frame that failed; NULL data if it has none that can be sent back. */
 static struct text frame_id(const cJSON *frame)
 {
 	struct text id = { NULL, 0 };
@@ -76,8 +75,7 @@ static void run_checked(
 	if (params_read_body(&args, c->params, c->n_params, frame, &problems)) {
 		c->run(env, s, &args);
 	} else {
-		/* The problems are for a program's author: sent as they are, as the detail's text.
-		 * */
+		/* The problems are for the author of the client: the detail, unchanged. */
 		session_error(s, frame_id(frame), ERROR_invalid, buf_cstr(&problems));
 	}
 	params_fini(&args);

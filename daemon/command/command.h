@@ -1,11 +1,11 @@
 /*
- * command: what a client can say over its WebSocket, as a table: name, arguments, cost, what it
- * does.
+ * command: the frames that a client can send over its WebSocket, as a table: name, arguments, cost,
+ * function.
  *
  * Owns: the table. Knows nothing of: sockets, HTTP.
  *
- * One command, one file (cmd_*.c), one entry. Dispatch, the checks of arguments and the reference
- * come from it.
+ * One command, one file (cmd_*.c), one entry. The dispatch, the checks of arguments and the
+ * reference come from it.
  */
 #ifndef PARLEY_COMMAND_H
 #define PARLEY_COMMAND_H
@@ -20,7 +20,7 @@
 #include "realtime/watch.h"
 #include "store/store.h"
 
-/* All that a command works with; filled once by the worker. */
+/* What commands work with; filled once by the worker. */
 struct cmd_env {
 	struct sessions *sessions;
 	struct store *store;
@@ -33,23 +33,32 @@ struct command {
 	const char *name; /* the frame's type */
 	const struct param_spec *params;
 	size_t n_params;
-	unsigned cost; /* of the frame allowance, beyond the one that every frame takes */
-	const char *doc; /* one sentence */
+	unsigned cost; /* of the allowance of frames, in addition to the 1 of every frame */
+	const char *doc; /* one sentence, for the reference */
 	void (*run)(const struct cmd_env *env, struct session *s, const struct params *args);
 };
 
-/* Runs one text of a client: parses it, finds its command, checks, pays, runs. Every fault is an
- * `error` frame, but for a first frame that is no token, which closes 4501. */
+/*
+ * Runs a client's text: parses it, finds its command, charges it, checks its arguments, runs it. A
+ * fault is answered by an error frame; a first frame without a token closes with 4501.
+ */
 void command_run(const struct cmd_env *env, struct session *s, const char *text, size_t len);
 
-/* The table: n entries. */
+/* Returns the table: *n entries. */
 const struct command *const *command_table(size_t *n);
 
 extern const struct command cmd_send, cmd_typing, cmd_read, cmd_edit, cmd_delete, cmd_sync,
 	cmd_presence, cmd_ping;
 
-/* Calls of the worker for what a session still has running. */
-void cmd_sync_go_on(const struct cmd_env *env, struct session *s); /* the socket has drained */
-void cmd_sync_end(struct session *s); /* the session has closed */
+/*
+ * Finds the conversation that a chat_id names for the session's user.
+ * Returns false if no conversation has begun; an error frame follows if the user has no such chat.
+ */
+bool command_find_conv(
+	const struct cmd_env *env, struct session *s, int64_t chat_id, struct conv *c);
+
+/* The worker's calls for a session's syncs: its queue has drained; it has closed. */
+void cmd_sync_resume(struct session *s);
+void cmd_sync_cancel(struct session *s);
 
 #endif

@@ -1,7 +1,6 @@
 #include "process/worker.h"
 
 #include <event2/event.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,7 +48,7 @@ struct worker {
 static void worker_reconcile(struct worker *w)
 {
 	rooms_reconcile(w->rooms, true);
-	watch_look_all(w->watch);
+	watch_refresh_all(w->watch);
 }
 
 static void on_reconcile(void *arg, rooms_done_cb *done, void *done_arg)
@@ -78,10 +77,7 @@ static void on_read_moved(
 	struct worker *w = arg;
 	const struct record r = {
 		.type = RECORD_READ,
-		.conv = *conv,
-		.user_id = user_id,
-		.origin = origin,
-		.message = { .seq = seq },
+		.read = { *conv, user_id, seq, origin },
 	};
 
 	bus_publish(w->bus, &r);
@@ -95,10 +91,10 @@ static void on_record(void *arg, const struct record *r)
 
 	switch (r->type) {
 	case RECORD_PRESENCE:
-		watch_look(w->watch, r->user_id);
+		watch_refresh(w->watch, r->presence.user_id);
 		break;
 	case RECORD_TOKEN_REVOKED:
-		sessions_token_revoked(w->sessions, r->token_id, r->user_id);
+		sessions_token_revoked(w->sessions, &r->token_revoked);
 		break;
 	case RECORD_RECONCILE:
 		worker_reconcile(w);
@@ -133,19 +129,8 @@ static void on_resync(void *arg, struct room_user *u)
 
 static void on_presence(void *arg, void *owner, int64_t user_id, bool online, int64_t last_seen_ms)
 {
-	struct buf b = BUF_EMPTY;
-
 	(void)arg;
-	if (session_congested(owner)) {
-		session_missed(owner);
-		return;
-	}
-	buf_addf(&b, "{\"type\":\"presence\",\"user_id\":%" PRId64 ",\"online\":%s,", user_id,
-		online ? "true" : "false");
-	proto_put_time(&b, "last_seen_at", last_seen_ms);
-	buf_add_char(&b, '}');
-	session_send(owner, b.data, b.len);
-	buf_fini(&b);
+	session_push_presence(owner, user_id, online, last_seen_ms);
 }
 
 /* --- events of sockets --- */
@@ -157,12 +142,13 @@ static void on_message(void *arg, struct session *s, char *text, size_t len)
 
 static void on_drained(void *arg, struct session *s)
 {
-	cmd_sync_go_on(&((struct worker *)arg)->commands, s);
+	(void)arg;
+	cmd_sync_resume(s);
 }
 
 static void on_closed(void *arg, struct session *s)
 {
-	cmd_sync_end(s);
+	cmd_sync_cancel(s);
 	watch_clear(((struct worker *)arg)->watch, session_watcher(s));
 }
 

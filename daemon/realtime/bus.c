@@ -7,15 +7,15 @@
 #include "common/log.h"
 #include "common/ring.h"
 #include "common/stats.h"
+#include "common/xalloc.h"
 
-#define RECORDS_A_PASS 256 /* then the sockets have their turn */
-#define LOOK_MS 200 /* bounds what a publisher that died before it woke anybody leaves unseen */
-#define OUTBOX_MS 5 /* between tries to publish what the ring did not take */
-#define OUTBOX_MAX \
-	(8u << 20) /* bytes; then one RECORD_RECONCILE takes the place of all that wait */
+#define BATCH_RECORDS 256 /* read in a row, before the sockets have their turn */
+#define POLL_MS 200 /* the longest delay of a record whose publisher died before the wakeup */
+#define OUTBOX_RETRY_MS 5
+#define OUTBOX_MAX (8u << 20) /* bytes; then one RECORD_RECONCILE replaces all records in it */
 
-struct waiting {
-	struct waiting *next;
+struct outbox_record {
+	struct outbox_record *next;
 	size_t len;
 	char bytes[];
 };
@@ -28,30 +28,30 @@ struct bus {
 	void *arg;
 	struct stats_slot *stats;
 	struct event *wake;
-	struct event *look;
-	struct event *more; /* there was more than one bite: after the next poll of the sockets */
+	struct event *poll;
+	struct event *more; /* active if a batch was full: runs after the sockets' events */
 	struct event *retry;
-	struct waiting *outbox, **outbox_end;
+	struct outbox_record *outbox, **outbox_end;
 	size_t outbox_bytes;
 	size_t buf_size;
 	uint8_t *buf;
 };
 
-/* A stray write, or our own error: what it told is lost, as in a lap. */
-static void record_refused(struct bus *b, size_t len)
+/* A stray write, or an error of ours. Its event is lost, as in an overrun. */
+static void record_rejected(struct bus *b, size_t len)
 {
-	log_error("ring record refused len=%zu", len);
+	log_error("ring_record_rejected len=%zu", len);
 	b->events->overrun(b->arg);
 }
 
-/* What has come, at most one bite; more is the next pass's. */
+/* Reads at most one batch. */
 static void bus_read(struct bus *b)
 {
 	struct record r;
 	size_t len;
 
 	ring_awake(&b->reader);
-	for (unsigned n = 0; n < RECORDS_A_PASS; n++) {
+	for (unsigned n = 0; n < BATCH_RECORDS; n++) {
 		switch (ring_read(&b->reader, b->buf, b->buf_size, &len)) {
 		case RING_RECORD:
 			STATS_ADD(b->stats, ring_records, 1);
@@ -59,12 +59,12 @@ static void bus_read(struct bus *b)
 			if (record_decode(&r, b->buf, len))
 				b->events->record(b->arg, &r);
 			else
-				record_refused(b, len);
+				record_rejected(b, len);
 			break;
 		case RING_OVERRUN:
 			STATS_ADD(b->stats, ring_overruns, 1);
 			FAULT("bus.overrun");
-			log_warn("overrun by the ring");
+			log_warn("ring_overrun");
 			b->events->overrun(b->arg);
 			break;
 		case RING_EMPTY:
@@ -76,11 +76,11 @@ static void bus_read(struct bus *b)
 	event_add(b->more, &(const struct timeval){ 0, 0 });
 }
 
-static void bus_woken(evutil_socket_t fd, short what, void *arg)
+static void on_wakeup(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
-	FAULT("bus.woken");
+	FAULT("bus.wakeup");
 	bus_read(arg);
 }
 
@@ -89,7 +89,7 @@ void bus_poke(struct bus *b)
 	bus_read(b);
 }
 
-/* False: busy. A record that no ring of this size takes cannot be: content is bounded. */
+/* Returns false if the ring is busy. The limits of texts keep every record below the ring's. */
 static bool bus_try(struct bus *b, const struct iovec *iov, int n)
 {
 	switch (ring_publish(b->ring, iov, n)) {
@@ -100,39 +100,39 @@ static bool bus_try(struct bus *b, const struct iovec *iov, int n)
 	case RING_TOO_BIG:
 		break;
 	}
-	log_fatal("a record is larger than the ring takes");
+	log_fatal("ring_record_too_big");
 }
 
-static void bus_retry_later(struct bus *b)
+static void outbox_retry_later(struct bus *b)
 {
-	const struct timeval tv = { 0, OUTBOX_MS * 1000 };
+	const struct timeval tv = { 0, OUTBOX_RETRY_MS * 1000 };
 
 	event_add(b->retry, &tv);
 }
 
 static void outbox_pop(struct bus *b)
 {
-	struct waiting *w = b->outbox;
+	struct outbox_record *o = b->outbox;
 
-	b->outbox = w->next;
+	b->outbox = o->next;
 	if (b->outbox == NULL)
 		b->outbox_end = &b->outbox;
-	b->outbox_bytes -= w->len;
-	free(w);
+	b->outbox_bytes -= o->len;
+	free(o);
 }
 
-static void bus_retry(evutil_socket_t fd, short what, void *arg)
+static void on_retry(evutil_socket_t fd, short what, void *arg)
 {
 	struct bus *b = arg;
 
 	(void)fd;
 	(void)what;
 	while (b->outbox != NULL) {
-		struct waiting *w = b->outbox;
-		const struct iovec iov = { w->bytes, w->len };
+		struct outbox_record *o = b->outbox;
+		const struct iovec iov = { o->bytes, o->len };
 
 		if (!bus_try(b, &iov, 1)) {
-			bus_retry_later(b);
+			outbox_retry_later(b);
 			return;
 		}
 		FAULT("bus.retried");
@@ -143,37 +143,34 @@ static void bus_retry(evutil_socket_t fd, short what, void *arg)
 static void outbox_add(struct bus *b, const struct iovec *iov, int n)
 {
 	size_t len = 0;
-	struct waiting *w;
+	struct outbox_record *o;
 
 	for (int i = 0; i < n; i++)
 		len += iov[i].iov_len;
-	w = malloc(sizeof(*w) + len);
-	if (w == NULL)
-		log_fatal("out of memory for a record");
-	w->next = NULL;
-	w->len = len;
+	o = xmalloc(sizeof(*o) + len);
+	o->next = NULL;
+	o->len = len;
 	len = 0;
 	for (int i = 0; i < n; i++) {
 		if (iov[i].iov_len > 0)
-			memcpy(w->bytes + len, iov[i].iov_base, iov[i].iov_len);
+			memcpy(o->bytes + len, iov[i].iov_base, iov[i].iov_len);
 		len += iov[i].iov_len;
 	}
-	*b->outbox_end = w;
-	b->outbox_end = &w->next;
-	b->outbox_bytes += w->len;
+	*b->outbox_end = o;
+	b->outbox_end = &o->next;
+	b->outbox_bytes += o->len;
 	FAULT("bus.outbox");
-	bus_retry_later(b);
+	outbox_retry_later(b);
 }
 
-/* Nobody has been able to publish for long. The database has all that the records would have told,
- * or they were hints. */
-static void outbox_shorten(struct bus *b)
+/* The database has everything that the records would have reported, except hints. */
+static void outbox_collapse(struct bus *b)
 {
 	const struct record r = { .type = RECORD_RECONCILE };
 	uint8_t fixed[RECORD_FIXED_SIZE];
 	struct iovec iov[RECORD_IOV];
 
-	log_warn("outbox full bytes=%zu", b->outbox_bytes);
+	log_warn("outbox_full bytes=%zu", b->outbox_bytes);
 	while (b->outbox != NULL)
 		outbox_pop(b);
 	record_encode(&r, fixed, iov);
@@ -186,8 +183,7 @@ void bus_publish(struct bus *b, const struct record *r)
 	struct iovec iov[RECORD_IOV];
 
 	record_encode(r, fixed, iov);
-	/* We read our own records at the end of this pass; being awake spares the wake-up of
-	 * ourselves. */
+	/* This worker reads its own records at the end of the pass: awake, it needs no wakeup. */
 	ring_awake(&b->reader);
 	event_active(b->wake, EV_READ, 0);
 	if (b->outbox == NULL && bus_try(b, iov, RECORD_IOV))
@@ -196,7 +192,7 @@ void bus_publish(struct bus *b, const struct record *r)
 		return;
 	outbox_add(b, iov, RECORD_IOV);
 	if (b->outbox_bytes > OUTBOX_MAX)
-		outbox_shorten(b);
+		outbox_collapse(b);
 }
 
 void bus_publish_change(
@@ -204,10 +200,12 @@ void bus_publish_change(
 {
 	const struct record r = {
 		.type = RECORD_CHANGE,
-		.event = (uint8_t)event,
-		.conv = c->conv,
-		.origin = origin,
-		.message = c->message,
+		.change = {
+			.conv = c->conv,
+			.message = c->message,
+			.origin = origin,
+			.event = (uint8_t)event,
+		},
 	};
 
 	FAULT("change.committed");
@@ -223,11 +221,9 @@ bool bus_idle(const struct bus *b)
 struct bus *bus_open(struct event_base *base, const struct heritage *h,
 	const struct bus_events *events, void *arg)
 {
-	struct bus *b = calloc(1, sizeof(*b));
-	const struct timeval look = { 0, LOOK_MS * 1000 };
+	struct bus *b = xcalloc(1, sizeof(*b));
+	const struct timeval poll = { 0, POLL_MS * 1000 };
 
-	if (b == NULL)
-		log_fatal("out of memory for the bus");
 	b->base = base;
 	b->ring = h->ring;
 	b->events = events;
@@ -235,18 +231,17 @@ struct bus *bus_open(struct event_base *base, const struct heritage *h,
 	b->stats = &h->stats->slots[h->slot];
 	b->outbox_end = &b->outbox;
 	b->buf_size = ring_max_record(h->ring);
-	b->buf = malloc(b->buf_size);
+	b->buf = xmalloc(b->buf_size);
 	b->wake = event_new(
-		base, ring_wake_fd(h->ring, h->slot), EV_READ | EV_ET | EV_PERSIST, bus_woken, b);
-	b->look = event_new(base, -1, EV_PERSIST, bus_woken, b);
-	b->more = evtimer_new(base, bus_woken, b);
-	b->retry = evtimer_new(base, bus_retry, b);
-	if (b->buf == NULL || b->wake == NULL || b->look == NULL || b->more == NULL ||
-		b->retry == NULL)
-		log_fatal("cannot make the events of the bus");
+		base, ring_wake_fd(h->ring, h->slot), EV_READ | EV_ET | EV_PERSIST, on_wakeup, b);
+	b->poll = event_new(base, -1, EV_PERSIST, on_wakeup, b);
+	b->more = evtimer_new(base, on_wakeup, b);
+	b->retry = evtimer_new(base, on_retry, b);
+	if (b->wake == NULL || b->poll == NULL || b->more == NULL || b->retry == NULL)
+		log_fatal("event_new_failed module=bus");
 	ring_reader_init(&b->reader, h->ring, h->slot);
 	event_add(b->wake, NULL);
-	event_add(b->look, &look);
+	event_add(b->poll, &poll);
 	event_active(b->wake, EV_READ, 0);
 	return b;
 }
@@ -254,7 +249,7 @@ struct bus *bus_open(struct event_base *base, const struct heritage *h,
 void bus_close(struct bus *b)
 {
 	event_free(b->wake);
-	event_free(b->look);
+	event_free(b->poll);
 	event_free(b->more);
 	event_free(b->retry);
 	while (b->outbox != NULL)

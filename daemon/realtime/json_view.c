@@ -36,7 +36,7 @@ static void put_last_message(struct buf *b, const struct chat *c)
 	buf_add_char(b, '}');
 }
 
-/* A peer who was deleted is null, and so is how far they have read. */
+/* A deleted peer is null, and so is their watermark. */
 static void put_peer(struct buf *b, const struct chat *c)
 {
 	if (c->conv.kind == CONV_GROUP || !c->has_peer) {
@@ -108,7 +108,7 @@ int64_t json_view_page_rows(const store_rows *rows, int64_t limit)
 	size_t bytes = 0;
 	int n = 0;
 
-	for (; n < store_n(rows) && n < limit && bytes < VIEW_PAGE_BYTES; n++) {
+	for (; n < store_n(rows) && n < limit && bytes < JSON_VIEW_PAGE_BYTES; n++) {
 		struct message m;
 
 		store_message_at(rows, n, &m);

@@ -1,23 +1,21 @@
 /*
- * The tables.
+ * presence: the tables.
  *
- * 1. A table is an array of pairs (user, state) with open addressing and linear probing, at most
- *    half full, at most PROBES steps from a user's first place. State packs the count of sockets
- *    and the time at which it became 0 into one word, so that nobody reads the one without the
- *    other.
+ * 1. A table is an array of entries (user, state) with open addressing and linear probing. It is at
+ *    most half full, and an entry is at most PROBES places behind its user's first place. The state
+ *    has the number of sockets and the time at which it became 0 in one word, so that they are read
+ *    together.
  *
- * 2. One process writes a table. Others read it at any time without a lock: user, state, user
- *    again. An erased place is first marked as such and only later gets a new state and then a new
- *    user, all with release; so a state that belongs to the next user is never taken for that of
- *    the former.
+ * 2. One process writes a table. Others read it at any time without a lock: user, state, user again.
+ *    An erased entry is first marked as such, and later gets a new state and then a new user, all
+ *    with release order. So the state of a new user is never read as that of the former one.
  *
- * 3. Pairs never move. A place is freed when its user has been without sockets for so long that
- *    nobody may ask when they went: each presence_remove looks at SWEEP further places. It becomes
- *    empty if an empty one follows, together with the tombstones before it, and else a tombstone.
- *    So chains do not grow old.
+ * 3. Entries never move. An entry is erased when its user has had no socket for longer than
+ *    PRESENCE_REMEMBER_MS: each presence_remove checks SWEEP further entries. It becomes EMPTY if
+ *    the next one is EMPTY, together with the tombstones before it, and a TOMBSTONE otherwise. So
+ *    probe chains do not grow with time.
  *
- * 4. A writer may be killed between any two stores: at worst an erased place has a state that
- *    nobody reads.
+ * 4. A writer may be killed between any two stores: at worst an erased entry has an unused state.
  */
 #define _GNU_SOURCE 1
 #include "realtime/presence.h"
@@ -33,22 +31,22 @@
 #define EMPTY 0u
 #define TOMBSTONE UINT64_MAX
 
-#define PROBES 128 /* several times what is ever needed at half full */
+#define PROBES 128 /* several times the longest chain at half full */
 #define SWEEP 8
 #define CAPACITY_MIN ((size_t)256)
 
-/* Beside the time of its writer's death. */
+/* Values of ended_ms other than a time. */
 #define RUNNING 0
 #define NEVER_USED (-1)
 
 struct entry {
 	_Atomic uint64_t user; /* or EMPTY, or TOMBSTONE */
-	_Atomic uint64_t state; /* sockets in 16 bits | clock_mono_ms of when they became 0 in 48 */
+	_Atomic uint64_t state; /* sockets: 16 bits; clock_mono_ms when they became 0: 48 bits */
 };
 
 struct slot {
-	_Alignas(64) _Atomic uint32_t own; /* which table its present or last process uses */
-	_Atomic int64_t ended_ms[2]; /* by table: RUNNING, NEVER_USED, or since when */
+	_Alignas(64) _Atomic uint32_t own; /* the table of its present or last process */
+	_Atomic int64_t ended_ms[2]; /* by table: its writer's death, RUNNING or NEVER_USED */
 };
 
 struct presence {
@@ -56,7 +54,7 @@ struct presence {
 	struct entry *entries; /* shared: slot 0's two tables, slot 1's two, ... */
 	size_t mapped; /* bytes */
 	size_t capacity; /* of a table; a power of two */
-	size_t sweep_at; /* the worker's own: where its next sweep begins */
+	size_t sweep_at; /* the worker's own: the first entry of its next sweep */
 	unsigned n_slots;
 };
 
@@ -86,7 +84,7 @@ static struct entry *table_own(const struct presence *p, unsigned slot)
 	return table_of(p, slot, atomic_load(&p->slots[slot].own));
 }
 
-/* The finaliser of splitmix64: ids come in sequence. */
+/* The finaliser of splitmix64: ids are consecutive. */
 static size_t place_first(const struct presence *p, uint64_t user)
 {
 	user = (user ^ user >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -148,7 +146,7 @@ static struct entry *find(const struct presence *p, struct entry *table, uint64_
 	return NULL;
 }
 
-/* The state of a user in somebody else's table; false where they are not in it. */
+/* Reads the state of a user in another process' table. Returns false if the user is not in it. */
 static bool peek(const struct presence *p, struct entry *table, uint64_t user, uint64_t *state)
 {
 	struct entry *e = find(p, table, user);
@@ -159,7 +157,7 @@ static bool peek(const struct presence *p, struct entry *table, uint64_t user, u
 	return atomic_load_explicit(&e->user, memory_order_relaxed) == user;
 }
 
-/* Puts a user who is not in the table into the first place that is free. */
+/* Inserts a user who is not in the table into the first free place. Returns false if it is full. */
 static bool insert(const struct presence *p, struct entry *table, uint64_t user, uint64_t state)
 {
 	size_t place = place_first(p, user);
@@ -179,7 +177,7 @@ static bool insert(const struct presence *p, struct entry *table, uint64_t user,
 	return false;
 }
 
-/* Their writers are dead. */
+/* Keeps a user of a dead writer in a table that no process writes yet. */
 static void remember(const struct presence *p, struct entry *table, uint64_t user, int64_t gone_ms)
 {
 	struct entry *e = find(p, table, user);
@@ -190,7 +188,7 @@ static void remember(const struct presence *p, struct entry *table, uint64_t use
 		atomic_store_explicit(&e->state, state_make(0, gone_ms), memory_order_release);
 }
 
-/* A slot that dies twice within the grace: those of the first death still have it. */
+/* A slot may die twice within the grace: the users of the first death keep theirs. */
 static void carry_over(const struct presence *p, unsigned slot, unsigned table, int64_t now_ms)
 {
 	const struct entry *entries = table_of(p, slot, table);
@@ -217,7 +215,7 @@ void presence_begin(struct presence *p, unsigned slot, int64_t now_ms)
 
 	assert(p->slots[slot].ended_ms[!table] != RUNNING && now_ms > 0);
 	carry_over(p, slot, table, now_ms);
-	/* Gives the memory back too (madvise(2)); CAPACITY_MIN makes a table of whole pages. */
+	/* MADV_REMOVE frees the memory too; with CAPACITY_MIN a table is whole pages. */
 	if (madvise(entries, len, MADV_REMOVE) != 0)
 		memset(entries, 0, len);
 	atomic_store(&p->slots[slot].own, table);
@@ -261,7 +259,7 @@ static void erase(const struct presence *p, struct entry *table, size_t place)
 	} while (table[place].user == TOMBSTONE);
 }
 
-static bool is_forgotten(const struct entry *e, int64_t now_ms)
+static bool is_expired(const struct entry *e, int64_t now_ms)
 {
 	return e->user != EMPTY && e->user != TOMBSTONE && state_sockets(e->state) == 0 &&
 		now_ms - state_gone_ms(e->state) > PRESENCE_REMEMBER_MS;
@@ -270,7 +268,7 @@ static bool is_forgotten(const struct entry *e, int64_t now_ms)
 static void sweep(struct presence *p, struct entry *table, int64_t now_ms)
 {
 	for (unsigned i = 0; i < SWEEP; i++) {
-		if (is_forgotten(&table[p->sweep_at], now_ms))
+		if (is_expired(&table[p->sweep_at], now_ms))
 			erase(p, table, p->sweep_at);
 		p->sweep_at = (p->sweep_at + 1) & (p->capacity - 1);
 	}
@@ -304,10 +302,7 @@ unsigned presence_sockets(const struct presence *p, int64_t user_id)
 	return sockets;
 }
 
-/*
- * Since when the user has been without a socket in this table: INT64_MAX for "has one", 0 for "was
- * never here".
- */
+/* The time of the user's last disconnect in this table; INT64_MAX: has a socket, 0: unknown. */
 static int64_t gone_from(const struct presence *p, unsigned slot, unsigned table, uint64_t user)
 {
 	int64_t ended_ms = atomic_load(&p->slots[slot].ended_ms[table]);
@@ -320,7 +315,7 @@ static int64_t gone_from(const struct presence *p, unsigned slot, unsigned table
 	return ended_ms == RUNNING ? INT64_MAX : ended_ms;
 }
 
-enum presence_level presence_look(
+enum presence_level presence_lookup(
 	const struct presence *p, int64_t user_id, int64_t now_ms, int64_t *gone_ms)
 {
 	int64_t last = 0;
@@ -337,9 +332,7 @@ enum presence_level presence_look(
 				last = gone;
 		}
 	}
-	/*
-	 * An older time may be in the table of a dead worker and a newer one already be swept away.
-	 */
+	/* The table of a dead worker may have an old time, after the newer one was swept. */
 	if (last == 0 || now_ms - last > PRESENCE_REMEMBER_MS)
 		return PRESENCE_OFFLINE;
 	if (gone_ms)

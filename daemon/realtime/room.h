@@ -1,21 +1,22 @@
 /*
- * room: the conversations that users of this worker are in: who gets what, in which order, and how
- * a gap is mended.
+ * room: the conversations of this worker's users. Records of the ring become frames for the
+ * members, each conversation's in the order of mod, and gaps are read from the database.
  *
- * Owns: rooms, local users, what waits for its turn. Knows nothing of: sockets, tokens, HTTP.
+ * Owns: rooms, local users, records that wait for their turn. Knows nothing of: sockets, tokens,
+ * HTTP.
  *
- *   record ─► room ─► mod ≤ head: known, dropped
- *                  ├► mod = head + 1: delivered, head moves
+ *   record ─► room ─► mod ≤ delivered_mod: a duplicate, dropped
+ *                  ├► mod = delivered_mod + 1: delivered, delivered_mod moves
  *                  └► later: held; after 20 ms the gap is read from the database
  *
- * There is a room for each conversation in which a user with a socket here is a member. Its head is
- * the mod that was delivered last; the database gave its start when the first such user came. Ring
- * records are hints: they may come late, in the wrong order, twice or never. All that is needed to
- * be right is the head and the database.
+ * There is a room for each conversation that has a member with a socket here. delivered_mod is the
+ * mod delivered last; the load of the first such member sets it. Records are hints: they may be
+ * late, out of order, repeated or lost. delivered_mod and the database are sufficient to be
+ * correct.
  *
  * A membership changes only with a record (join, leave) at its place in the order, so nothing of a
- * chat is pushed to one who was not in it at that moment. While a room waits for the database (a
- * gap, or the `chat` frames that come before a join), what arrives is held.
+ * chat is pushed to a user who was not a member at that position. While a room waits for the
+ * database (a gap, or the `chat` frames that precede a join), records for it are held.
  */
 #ifndef PARLEY_ROOM_H
 #define PARLEY_ROOM_H
@@ -25,10 +26,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/proto.h"
+#include "common/hash.h"
+#include "common/record.h"
 #include "common/stats.h"
 #include "net/frame.h"
-#include "realtime/bus.h"
 #include "store/store.h"
 
 struct rooms;
@@ -37,64 +38,77 @@ struct session;
 
 struct membership {
 	struct room *room;
-	uint32_t at; /* index of this user in the room's members */
-	/* rooms' event count when they entered, or when the load that brought them was asked for */
-	uint32_t since;
+	uint32_t at; /* index of the user in the room's members */
+	/* rooms' n_events at the join, or at the query of the load that found it */
+	uint32_t as_of;
 };
 
 /* A user with at least one authenticated socket on this worker. */
 struct room_user {
-	struct room_user *next; /* in the hash */
+	struct hash_link link; /* in rooms' users */
 	int64_t user_id;
 	struct session *sessions; /* the session layer's list */
-	struct membership *in;
-	uint32_t n_in, cap_in;
-	bool loaded; /* the rooms are known */
+	struct membership *memberships;
+	size_t n_memberships, cap_memberships;
+	bool loaded; /* true once a load has succeeded */
 };
 
+/* error: ERROR_NONE or ERROR_unavailable. */
 typedef void rooms_done_cb(void *arg, enum error error);
 
 enum room_push {
-	ROOM_EVENT, /* a change: a socket that cannot take it must be told to sync */
-	ROOM_HINT /* typing, watermarks: may be left out */
+	ROOM_EVENT, /* a change: a socket that cannot take it must sync */
+	ROOM_HINT /* typing, watermarks: may be dropped */
 };
 
 struct room_events {
-	/* To every socket of u but the one whose session is origin. */
+	/* Send f to every socket of u but that of the session origin. f is borrowed. */
 	void (*push)(void *arg, struct room_user *u, struct frame *f, uint64_t origin,
 		enum room_push kind);
-	/* Sockets of u may have missed something. */
+	/* Events may have been missed: send `resync` to every socket of u. */
 	void (*resync)(void *arg, struct room_user *u);
-	/* A check is under way: compare what is not the rooms' own with the database too, then call
-	 * done(done_arg, error), once. */
-	void (*check)(void *arg, rooms_done_cb *done, void *done_arg);
+	/* A reconcile runs: compare the state outside of rooms with the database too, then call
+	 * done(done_arg, error) once. */
+	void (*reconcile)(void *arg, rooms_done_cb *done, void *done_arg);
 };
 
+/* events, store and stats are borrowed. */
 struct rooms *rooms_open(struct event_base *base, struct store *store,
 	const struct room_events *events, void *arg, struct stats_slot *stats);
+
+/* After the last user and the last answer of the store. */
 void rooms_close(struct rooms *rs);
 
-/* The local user of this id, made if make is set and there is none. */
-struct room_user *rooms_user(struct rooms *rs, int64_t user_id, bool make);
+/* Returns the local user of this id, or NULL. */
+struct room_user *rooms_find_user(struct rooms *rs, int64_t user_id);
 
-/* The last socket is gone: leaves all rooms; u is freed. */
-void rooms_user_gone(struct rooms *rs, struct room_user *u);
+/* Returns the local user of this id, added if there was none. */
+struct room_user *rooms_add_user(struct rooms *rs, int64_t user_id);
 
-/* Reads the user's conversations; cb once they are known and every event after that is pushed, or
- * with unavailable.
- * The user may be gone by then. */
+/* The user's last socket has closed: leaves all rooms and frees u. */
+void rooms_remove_user(struct rooms *rs, struct room_user *u);
+
+/*
+ * Reads the user's conversations from the database. cb runs later, once: with ERROR_NONE when they
+ * are loaded and every later event is pushed, or with ERROR_unavailable. The user may be removed
+ * meanwhile.
+ */
 void rooms_load(struct rooms *rs, struct room_user *u, rooms_done_cb *cb, void *arg);
 
-/* A record of the ring that speaks of a conversation. */
+/* Applies a record that concerns a conversation; ignores other types. */
 void rooms_apply(struct rooms *rs, const struct record *r);
 
-/* Compares all that is known here with the database, until that has succeeded: after a lap, after
- * the death of a worker, after the database was away. With fence_dead_workers, only once no dead
- * worker can commit any more. Calls during a check make one more follow it. */
+/*
+ * Compares all state of this worker with the database, and repeats it until it succeeds: after an
+ * overrun, the death of a worker, or a lost database connection. A call while one runs starts
+ * another after it.
+ *   fence_dead_workers  true: wait first until no dead worker can commit any more
+ */
 void rooms_reconcile(struct rooms *rs, bool fence_dead_workers);
 
-/* The conversation that chat_id names for this local user; false where they are in none such. */
-bool rooms_conv(struct rooms *rs, const struct room_user *u, int64_t chat_id, struct conv *c);
+/* Finds the conversation that chat_id names for a local user; false if the user is in none of that
+ * id. */
+bool rooms_find_conv(const struct room_user *u, int64_t chat_id, struct conv *c);
 
 size_t rooms_n(const struct rooms *rs);
 

@@ -1,31 +1,36 @@
 /*
- * room_order: the order of a conversation's changes: what is early waits, what is missing is read
- * from the database.
+ * room_order: the order of a room's changes. A change that is early is held, a change that is
+ * missing is read from the database.
  *
  *   LIVE ──a later mod than the next──► GAP ──20 ms──► READING ──rows──► LIVE
- *   LIVE ──a change that makes somebody here a member──► OPENING ──their chat frames are out──►
- * LIVE
+ *   LIVE ──a change that makes a local user a member──► OPENING ──their chat frames are sent──► LIVE
  *
- * All that waits lies in room->held, in the order of mod; a room is never in two of these states,
- * and whoever leaves a state calls room_go_on.
+ * Changes that wait are in room->held, in the order of mod. A room is in one state at a time, and
+ * every return to LIVE is followed by room_advance.
  */
 #include <limits.h>
 #include <stdlib.h>
 
 #include "common/fault.h"
 #include "common/log.h"
+#include "common/xalloc.h"
 #include "realtime/room_private.h"
 
-#define GAP_MS \
-	20 /* two workers may publish in the wrong order: so long the right one is waited for */
-#define HELD_MAX 512 /* changes of one room that wait because of the ring */
-#define RETRY_MS 500 /* until the database is asked again after it was away */
+#define GAP_MS 20 /* two workers may publish out of order: the delay before a gap is read */
+#define HELD_MAX 512 /* changes of a room that are held because of the ring */
+#define RETRY_MS 500 /* until a gap is read again after the database failed */
 
-static void room_go_on(struct room *r);
+static void room_advance(struct room *r);
+static void room_deliver_first(struct room *r);
+static void opening_read(void *arg, enum error error, const store_rows *rows);
 static void room_deliver(struct room *r, const struct message *m, uint64_t origin);
-static void room_timer(evutil_socket_t fd, short what, void *arg);
+static void room_start_timer(struct room *r, unsigned ms);
+static void on_timer(evutil_socket_t fd, short what, void *arg);
+static void gap_read(void *arg, enum error error, const store_rows *rows);
 
-void room_forget_held(struct room *r)
+/* Held changes. */
+
+void room_clear_held(struct room *r)
 {
 	while (r->held != NULL) {
 		struct held *h = r->held;
@@ -35,127 +40,66 @@ void room_forget_held(struct room *r)
 	}
 }
 
-/* Keeps a copy at its place; a mod that waits already is the same change. Behind max others it is
- * only noted: the database has it. */
-static void room_hold(struct room *r, const struct record *rec, unsigned max)
+static void room_note_db_mod(struct room *r, int64_t mod)
+{
+	if (r->db_mod < mod)
+		r->db_mod = mod;
+}
+
+/* Holds a copy at its place; a mod that is held already is the same change. Behind max others only
+ * its mod is noted, since the database has it. */
+static void room_hold(struct room *r, const struct record_change *c, unsigned max)
 {
 	struct held **at = &r->held;
 	struct held *h;
 	unsigned n = 0;
 
-	for (; *at != NULL && (*at)->record.message.mod < rec->message.mod; n++)
+	for (; *at != NULL && (*at)->change.message.mod < c->message.mod; n++)
 		at = &(*at)->next;
-	if (*at != NULL && (*at)->record.message.mod == rec->message.mod)
+	if (*at != NULL && (*at)->change.message.mod == c->message.mod)
 		return;
 	if (n >= max) {
-		if (r->known < rec->message.mod)
-			r->known = rec->message.mod;
+		room_note_db_mod(r, c->message.mod);
 		return;
 	}
-	h = held_new(rec);
+	h = held_new(c);
 	h->next = *at;
 	*at = h;
 }
 
-static void room_wait(struct room *r, unsigned ms)
-{
-	const struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
-
-	if (r->timer == NULL)
-		r->timer = evtimer_new(r->rooms->base, room_timer, r);
-	if (r->timer == NULL)
-		log_fatal("cannot make a timer for a room");
-	r->state = ROOM_GAP;
-	event_add(r->timer, &tv);
-}
-
-/* Reading a gap. The answer finds the room by its id: it may be gone, and made again. */
-
-struct gap {
+/* A query for a room. The answer finds it by its id: it may have been freed, and added again. */
+struct room_query {
 	struct rooms *rooms;
 	int64_t conv_id;
 };
 
-static struct gap *gap_new(const struct room *r)
+static struct room_query *room_query_new(const struct room *r)
 {
-	struct gap *g = malloc(sizeof(*g));
+	struct room_query *q = xmalloc(sizeof(*q));
 
-	if (g == NULL)
-		log_fatal("out of memory for a gap");
-	*g = (struct gap){ r->rooms, r->conv.id };
-	return g;
+	*q = (struct room_query){ r->rooms, r->conv.id };
+	return q;
 }
 
-static void gap_read(void *arg, enum error error, const store_rows *rows)
+/* The room of a query that was answered, if it still waits in this state. Frees the query. */
+static struct room *room_query_done(void *arg, enum room_state state)
 {
-	struct gap *g = arg;
-	struct room *r = rooms_find(g->rooms, g->conv_id);
-	int64_t last = 0;
+	struct room_query *q = arg;
+	struct room *r = rooms_find(q->rooms, q->conv_id);
 
-	free(g);
-	if (r == NULL || r->state != ROOM_READING)
-		return;
-	if (error != ERROR_NONE) {
-		room_wait(r, RETRY_MS);
-		return;
-	}
-	/* What was overtaken by a later change of the same message is not in the rows: their mods
-	 * may jump, and all up to the last row's is known now. */
-	for (int i = 0; i < store_n(rows); i++) {
-		struct record rec = { .type = RECORD_CHANGE, .conv = r->conv };
-
-		store_message_at(rows, i, &rec.message);
-		room_hold(r, &rec, UINT_MAX);
-		last = rec.message.mod;
-	}
-	FAULT("room.filled");
-	r->state = ROOM_LIVE;
-	r->complete = last;
-	if (r->known < last)
-		r->known = last;
-	if (store_n(rows) == 0) {
-		/* The database has nothing later: a group that is gone. */
-		r->known = r->head;
-		room_forget_held(r);
-	}
-	room_go_on(r);
+	free(q);
+	return r != NULL && r->state == state ? r : NULL;
 }
 
-static void room_read_gap(struct room *r)
-{
-	FAULT("room.gap");
-	STATS_ADD(r->rooms->stats, gaps, 1);
-	r->state = ROOM_READING;
-	store_changes(
-		r->rooms->store, 0, r->conv.id, r->head, PROTO_HISTORY_MAX, gap_read, gap_new(r));
-}
-
-static void room_timer(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	room_read_gap(arg);
-}
-
-/* Opening. */
-
-static void enter_local(struct room *r, int64_t user_id)
-{
-	struct room_user *u = user_id == 0 ? NULL : rooms_user(r->rooms, user_id, false);
-
-	if (u != NULL)
-		room_enter(r, u);
-}
-
-/* Is the message new to everybody here, or a change of an older one? Its seq says so, whether it
- * comes from the ring or, perhaps as several changes in one, from the database. */
+/* A message is new if its seq is; otherwise this is a change of an older one. Rows of the database
+ * may be several changes in one. */
 static bool is_new(const struct room *r, const struct message *m)
 {
-	return m->seq > r->seq;
+	return m->seq > r->delivered_seq;
 }
 
-/* Whom this message makes a member, of the users here. */
-static size_t newcomers(const struct room *r, const struct message *m, int64_t ids[2])
+/* The local users whom this message makes members. Returns their number. */
+static size_t new_members(const struct room *r, const struct message *m, int64_t ids[2])
 {
 	int64_t candidates[2] = { 0, 0 };
 	size_t n = 0;
@@ -164,13 +108,13 @@ static size_t newcomers(const struct room *r, const struct message *m, int64_t i
 		return 0;
 	if (m->kind == MESSAGE_JOIN) {
 		candidates[0] = m->target_id;
-	} else if (r->conv.kind == CONV_DIRECT && r->head == 0) {
+	} else if (r->conv.kind == CONV_DIRECT && r->delivered_mod == 0) {
 		candidates[0] = r->conv.user_lo;
 		candidates[1] = r->conv.user_hi == r->conv.user_lo ? 0 : r->conv.user_hi;
 	}
 	for (size_t i = 0; i < 2; i++) {
 		const struct room_user *u =
-			candidates[i] == 0 ? NULL : rooms_user(r->rooms, candidates[i], false);
+			candidates[i] == 0 ? NULL : rooms_find_user(r->rooms, candidates[i]);
 
 		if (u != NULL && room_membership(r, u) == NULL)
 			ids[n++] = candidates[i];
@@ -178,70 +122,141 @@ static size_t newcomers(const struct room *r, const struct message *m, int64_t i
 	return n;
 }
 
-static void opened(void *arg, enum error error, const store_rows *rows)
+/* Delivery, in the order of its steps. */
+
+void room_change(struct room *r, const struct record_change *c)
 {
-	struct gap *g = arg;
-	struct room *r = rooms_find(g->rooms, g->conv_id);
+	int64_t ids[2];
+
+	if (c->message.mod <= r->delivered_mod)
+		return;
+	/* The common case, without a copy. */
+	if (r->state == ROOM_LIVE && r->held == NULL && c->message.mod == r->delivered_mod + 1 &&
+		new_members(r, &c->message, ids) == 0) {
+		room_deliver(r, &c->message, c->origin);
+		room_drop_if_empty(r);
+		return;
+	}
+	room_hold(r, c, HELD_MAX);
+	/* A change behind the gap does not restart the timer; the one that fills it stops it. */
+	if (r->state == ROOM_GAP && r->held->change.message.mod == r->delivered_mod + 1) {
+		event_del(r->timer);
+		r->state = ROOM_LIVE;
+	}
+	if (r->state == ROOM_LIVE)
+		room_advance(r);
+}
+
+void room_raise_db_mod(struct room *r, int64_t mod)
+{
+	room_note_db_mod(r, mod);
+	if (r->state == ROOM_LIVE && r->db_mod > r->delivered_mod)
+		room_start_timer(r, GAP_MS);
+}
+
+/* Delivers the held changes whose turn it is, then waits for what is missing. */
+static void room_advance(struct room *r)
+{
+	while (r->state == ROOM_LIVE && r->held != NULL) {
+		int64_t mod = r->held->change.message.mod;
+
+		if (mod <= r->delivered_mod) {
+			struct held *duplicate = r->held;
+
+			r->held = duplicate->next;
+			free(duplicate);
+		} else if (mod == r->delivered_mod + 1 || mod <= r->gap_read_mod) {
+			room_deliver_first(r);
+		} else {
+			break;
+		}
+	}
+	if (r->state == ROOM_LIVE && (r->held != NULL || r->db_mod > r->delivered_mod))
+		room_start_timer(r, GAP_MS);
+	room_drop_if_empty(r);
+}
+
+/* Delivers the first held change. New members are sent their chat before it. */
+static void room_deliver_first(struct room *r)
+{
+	struct held *first = r->held;
+	int64_t ids[2];
+	size_t n = new_members(r, &first->change.message, ids);
+
+	if (n > 0) {
+		FAULT("room.opening");
+		r->state = ROOM_OPENING;
+		store_chat_views(
+			r->rooms->store, r->conv.id, ids, n, opening_read, room_query_new(r));
+		return;
+	}
+	r->held = first->next;
+	room_deliver(r, &first->change.message, first->change.origin);
+	free(first);
+}
+
+/* The users have been members since the message; if their chats could not be read, they sync. */
+static void room_enter_new(struct room *r, const int64_t *ids, size_t n, enum error error)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct room_user *u = rooms_find_user(r->rooms, ids[i]);
+
+		room_enter(r, u);
+		if (error != ERROR_NONE)
+			r->rooms->events->resync(r->rooms->arg, u);
+	}
+}
+
+static void opening_read(void *arg, enum error error, const store_rows *rows)
+{
+	struct room *r = room_query_done(arg, ROOM_OPENING);
 	struct held *first;
 	int64_t ids[2];
-	size_t n;
 
-	free(g);
-	if (r == NULL || r->state != ROOM_OPENING)
+	if (r == NULL)
 		return;
 	FAULT("room.opened");
 	r->state = ROOM_LIVE;
 	first = r->held;
 	r->held = first->next;
-	n = newcomers(r, &first->record.message, ids);
-	for (size_t i = 0; i < n; i++) {
-		struct room_user *u = rooms_user(r->rooms, ids[i], false);
-
-		enter_local(r, ids[i]);
-		if (error != ERROR_NONE)
-			r->rooms->events->resync(r->rooms->arg, u);
-	}
+	room_enter_new(r, ids, new_members(r, &first->change.message, ids), error);
 	if (error == ERROR_NONE)
 		room_push_chats(r->rooms, rows);
-	room_deliver(r, &first->record.message, first->record.origin);
+	room_deliver(r, &first->change.message, first->change.origin);
 	free(first);
-	/* What came before the join found no room here; the chat's own head tells of it. */
+	/* Records behind the join may have found no room. The chat's last mod counts them. */
 	for (int i = 0; error == ERROR_NONE && i < store_n(rows); i++) {
 		struct chat c;
 
 		store_chat_at(rows, i, &c);
-		if (r->known < c.last_mod)
-			r->known = c.last_mod;
+		room_note_db_mod(r, c.last_mod);
 	}
-	room_go_on(r);
+	room_advance(r);
 }
 
-/* Delivering. */
-
-static void views_read(void *arg, enum error error, const store_rows *rows)
+static void chats_read(void *arg, enum error error, const store_rows *rows)
 {
 	if (error == ERROR_NONE)
 		room_push_chats(arg, rows);
 }
 
-/* The group looks different now: its name, or perhaps its owner. */
-static void push_views(struct room *r)
+/* The group's name changed, or perhaps its owner: every member gets its chat frame. */
+static void push_chat_to_members(struct room *r)
 {
-	int64_t *ids = malloc((r->n_members + 1) * sizeof(*ids));
+	int64_t *ids;
 
-	if (ids == NULL)
-		log_fatal("out of memory for the members of a room");
-	for (uint32_t i = 0; i < r->n_members; i++)
+	if (r->n_members == 0)
+		return;
+	ids = xreallocarray(NULL, r->n_members, sizeof(*ids));
+	for (size_t i = 0; i < r->n_members; i++)
 		ids[i] = r->members[i].user->user_id;
-	if (r->n_members > 0)
-		store_chat_views(
-			r->rooms->store, r->conv.id, ids, r->n_members, views_read, r->rooms);
+	store_chat_views(r->rooms->store, r->conv.id, ids, r->n_members, chats_read, r->rooms);
 	free(ids);
 }
 
 static void member_left(struct room *r, const struct message *m)
 {
-	struct room_user *u = rooms_user(r->rooms, m->target_id, false);
+	struct room_user *u = rooms_find_user(r->rooms, m->target_id);
 
 	rooms_add_tombstone(r->rooms, m->target_id, r->conv.id, m->mod);
 	if (u == NULL || room_membership(r, u) == NULL)
@@ -254,15 +269,14 @@ static void room_deliver(struct room *r, const struct message *m, uint64_t origi
 {
 	bool new = is_new(r, m);
 
-	r->head = m->mod;
-	if (r->known < r->head)
-		r->known = r->head;
+	r->delivered_mod = m->mod;
+	room_note_db_mod(r, m->mod);
 	if (new)
-		r->seq = m->seq;
+		r->delivered_seq = m->seq;
 	if (new && m->kind == MESSAGE_LEAVE)
 		member_left(r, m);
-	/* An old join or leave whose actor was erased: if it was never seen here as new, only the
-	 * database knows who is in. */
+	/* The erased actor's join or leave. If it was not delivered here as new, only the database
+	 * knows the members. */
 	if (!new && (m->kind == MESSAGE_JOIN || m->kind == MESSAGE_LEAVE))
 		rooms_reconcile(r->rooms, false);
 	room_push_change(r, m,
@@ -271,77 +285,67 @@ static void room_deliver(struct room *r, const struct message *m, uint64_t origi
 				     : RECORD_EDITED,
 		origin);
 	if (new && (m->kind == MESSAGE_LEAVE || m->kind == MESSAGE_RENAME))
-		push_views(r);
+		push_chat_to_members(r);
 }
 
-/* Delivers the first one held, now that its turn has come; its newcomers see their chat before it.
- * */
-static void room_take_first(struct room *r)
-{
-	struct held *first = r->held;
-	int64_t ids[2];
-	size_t n = newcomers(r, &first->record.message, ids);
+/* Gaps, in the order of their steps. */
 
-	if (n > 0) {
-		FAULT("room.opening");
-		r->state = ROOM_OPENING;
-		store_chat_views(r->rooms->store, r->conv.id, ids, n, opened, gap_new(r));
+static void room_start_timer(struct room *r, unsigned ms)
+{
+	const struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+
+	if (r->timer == NULL)
+		r->timer = evtimer_new(r->rooms->base, on_timer, r);
+	if (r->timer == NULL)
+		log_fatal("event_new_failed module=room");
+	r->state = ROOM_GAP;
+	event_add(r->timer, &tv);
+}
+
+static void room_read_gap(struct room *r)
+{
+	FAULT("room.gap");
+	STATS_ADD(r->rooms->stats, gaps, 1);
+	r->state = ROOM_READING;
+	store_changes(r->rooms->store, 0, r->conv.id, r->delivered_mod, PROTO_HISTORY_MAX, gap_read,
+		room_query_new(r));
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	room_read_gap(arg);
+}
+
+static void gap_read(void *arg, enum error error, const store_rows *rows)
+{
+	struct room *r = room_query_done(arg, ROOM_READING);
+	int64_t last = 0;
+
+	if (r == NULL)
+		return;
+	if (error != ERROR_NONE) {
+		room_start_timer(r, RETRY_MS);
 		return;
 	}
-	r->held = first->next;
-	room_deliver(r, &first->record.message, first->record.origin);
-	free(first);
-}
+	/* A message has one row, with its latest mod. So mods may be missing between rows, and
+	 * nothing up to the last row's is missing any more. */
+	for (int i = 0; i < store_n(rows); i++) {
+		struct record_change c = { .conv = r->conv };
 
-/* Delivers what can be, then waits for what is missing. */
-static void room_go_on(struct room *r)
-{
-	while (r->state == ROOM_LIVE && r->held != NULL) {
-		int64_t mod = r->held->record.message.mod;
-
-		if (mod <= r->head) {
-			struct held *old = r->held;
-
-			r->held = old->next;
-			free(old);
-		} else if (mod == r->head + 1 || mod <= r->complete) {
-			room_take_first(r);
-		} else {
-			break;
-		}
+		store_message_at(rows, i, &c.message);
+		room_hold(r, &c, UINT_MAX);
+		last = c.message.mod;
 	}
-	if (r->state == ROOM_LIVE && (r->held != NULL || r->known > r->head))
-		room_wait(r, GAP_MS);
-	room_drop_if_empty(r);
-}
-
-void room_change(struct room *r, const struct record *rec)
-{
-	int64_t ids[2];
-
-	if (rec->message.mod <= r->head)
-		return;
-	/* The usual way, without a copy. */
-	if (r->state == ROOM_LIVE && r->held == NULL && rec->message.mod == r->head + 1 &&
-		newcomers(r, &rec->message, ids) == 0) {
-		room_deliver(r, &rec->message, rec->origin);
-		room_drop_if_empty(r);
-		return;
+	FAULT("room.filled");
+	r->state = ROOM_LIVE;
+	r->gap_read_mod = last;
+	room_note_db_mod(r, last);
+	if (store_n(rows) == 0) {
+		/* The group is gone: the database has nothing later. */
+		r->db_mod = r->delivered_mod;
+		room_clear_held(r);
 	}
-	room_hold(r, rec, HELD_MAX);
-	/* The timer is not set back by what comes behind the gap, only stopped by what fills it. */
-	if (r->state == ROOM_GAP && r->held->record.message.mod == r->head + 1) {
-		event_del(r->timer);
-		r->state = ROOM_LIVE;
-	}
-	if (r->state == ROOM_LIVE)
-		room_go_on(r);
-}
-
-void room_known(struct room *r, int64_t mod)
-{
-	if (r->known < mod)
-		r->known = mod;
-	if (r->state == ROOM_LIVE && r->known > r->head)
-		room_wait(r, GAP_MS);
+	room_advance(r);
 }

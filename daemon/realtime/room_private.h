@@ -1,6 +1,12 @@
 /*
  * room_private: what the files of room share.
  *
+ *   room.c            tables, memberships, the dispatch of records
+ *   room_load.c       a user's rooms from the database, and the records that arrive meanwhile
+ *   room_order.c      the order of a room's changes, and its gaps
+ *   room_push.c       frames for members
+ *   room_reconcile.c  comparing everything with the database
+ *
  * Owns: nothing. Knows nothing of: anything above room.
  */
 #ifndef PARLEY_ROOM_PRIVATE_H
@@ -9,49 +15,44 @@
 #include "realtime/room.h"
 #include "realtime/typing.h"
 
-#define EARLY_BUCKETS 256
-
-/* A record that waits for its turn: a copy with its own texts. */
+/* A copy of a change, with its texts, that waits for its turn. */
 struct held {
 	struct held *next;
-	struct record record;
+	struct record_change change;
 	char bytes[];
 };
 
-struct held *held_new(const struct record *r);
+struct held *held_new(const struct record_change *c);
 
 struct room_member {
 	struct room_user *user;
-	uint32_t at; /* index of this room in the user's `in` */
+	uint32_t at; /* index of the room in the user's memberships */
 };
 
 enum room_state {
 	ROOM_LIVE,
-	ROOM_GAP, /* something is held; the timer runs */
+	ROOM_GAP, /* a mod is missing; the timer runs */
 	ROOM_READING, /* the gap is being read from the database */
-	ROOM_OPENING /* the chat frames for the first one held are being read */
+	ROOM_OPENING /* the chat frames for the first held change are being read */
 };
 
 struct room {
-	struct room *next; /* in the hash */
+	struct hash_link link; /* in rooms' by_id */
 	struct rooms *rooms;
 	struct conv conv;
-	int64_t head; /* mod delivered last */
-	int64_t seq; /* of the newest message delivered: a later one is new to everybody here */
-	int64_t known; /* the database has got to this mod at least */
-	int64_t complete; /* up to here a gap was read: what is held has no others between */
+	int64_t delivered_mod; /* of the last change delivered */
+	int64_t delivered_seq; /* of the newest message delivered: a higher seq is a new message */
+	int64_t db_mod; /* a lower bound of the database's mod */
+	int64_t gap_read_mod; /* up to here a gap was read: held changes have none between */
 	struct room_member *members;
-	uint32_t n_members, cap_members;
-	struct held *held; /* changes in the order of mod, each mod once */
+	size_t n_members, cap_members;
+	struct held *held; /* in the order of mod, each mod once */
 	struct event *timer; /* made when first needed */
 	uint8_t state; /* enum room_state */
 };
 
-/* One who left while loads were under way: rows read before that must not bring them back. */
-struct tombstone {
-	struct tombstone *next;
-	int64_t user_id, conv_id, mod;
-};
+struct tombstone;
+struct reconcile;
 
 struct rooms {
 	struct event_base *base;
@@ -59,46 +60,71 @@ struct rooms {
 	const struct room_events *events;
 	void *arg;
 	struct stats_slot *stats;
-	struct room **by_id; /* hash of a power of two */
-	size_t n_rooms, n_room_buckets;
-	struct room_user **users;
-	size_t n_users, n_user_buckets;
+	struct hash by_id; /* struct room by conv.id */
+	struct hash users; /* struct room_user by user_id */
 	struct typing *typing;
-	uint32_t clock; /* events so far: orders memberships and loads */
-	unsigned n_loads; /* under way */
-	/* Records without a room, while loads are under way; by conversation. */
-	struct held *early_records[EARLY_BUCKETS];
-	size_t n_early_records;
-	struct tombstone *tombstones;
-	struct check *check;
-	struct event *check_retry;
-	unsigned check_retry_ms;
-	bool check_again, check_again_waits;
-	struct buf scratch;
+	uint32_t n_events; /* records and joins so far; wraps. Orders memberships and loads */
+	unsigned n_loads; /* in progress */
+	struct hash early_records; /* by conv.id; while loads are in progress */
+	struct tombstone *tombstones; /* while loads are in progress */
+	struct reconcile *reconcile; /* in progress, or NULL */
+	struct event *reconcile_timer;
+	unsigned reconcile_retry_ms;
+	bool reconcile_again, reconcile_again_fenced; /* requested while one is in progress */
+	struct buf scratch; /* of the frame that is being written */
 };
 
-/* room.c: tables and memberships */
-struct room *rooms_find(struct rooms *rs, int64_t conv_id);
-struct room *rooms_make(struct rooms *rs, const struct conv *c, int64_t head, int64_t seq);
+/* room.c */
+struct room *rooms_find(const struct rooms *rs, int64_t conv_id);
+
+/* Adds the room of a conversation that has none. mod, seq: the last ones delivered. */
+struct room *rooms_add(struct rooms *rs, const struct conv *c, int64_t mod, int64_t seq);
+
+/* NULL if the user is not a member. */
 struct membership *room_membership(const struct room *r, const struct room_user *u);
+
+/* Adds a member; nothing happens if the user is one. */
 void room_enter(struct room *r, struct room_user *u);
-void room_leave(struct room *r,
-	struct room_user *u); /* the room stays, even when empty: see room_drop_if_empty */
+
+/* Removes a member. The room stays even if it is empty: see room_drop_if_empty. */
+void room_leave(struct room *r, struct room_user *u);
+
+/* Frees a room that has no members and waits for nothing. Returns true if it did. */
 bool room_drop_if_empty(struct room *r);
+
+/* room_load.c */
+
+/* Keeps a change or an erasure (change NULL) that has no room, for the loads in progress. */
+void rooms_keep_early(
+	struct rooms *rs, int64_t conv_id, int64_t mod, const struct record_change *c);
+
+/* Records that a user left at this mod, for the loads in progress: their rows may be older. */
 void rooms_add_tombstone(struct rooms *rs, int64_t user_id, int64_t conv_id, int64_t mod);
 
-/* room_order.c: the order of changes */
-void room_change(struct room *r, const struct record *rec);
-void room_known(
-	struct room *r, int64_t mod); /* the database is at this mod: a gap if nothing comes */
-void room_forget_held(struct room *r);
+/* Frees what was kept for loads. */
+void rooms_clear_early(struct rooms *rs);
 
-/* room_push.c: frames to members */
+/* room_order.c */
+void room_change(struct room *r, const struct record_change *c);
+
+/* The database has reached this mod: if it is not delivered soon, the gap is read. */
+void room_raise_db_mod(struct room *r, int64_t mod);
+void room_clear_held(struct room *r);
+
+/* room_push.c: to the members of the room */
 void room_push_change(
 	struct room *r, const struct message *m, enum record_event event, uint64_t origin);
-void room_push_read(struct room *r, const struct record *rec);
+void room_push_read(struct room *r, const struct record_read *read);
+void room_push_typing(struct room *r, int64_t user_id, bool on); /* not to user_id */
+
+/* room_push.c: to one user */
 void room_push_removed(struct rooms *rs, const struct conv *c, struct room_user *u);
+
+/* room_push.c: to the viewer of each row, if they are a local member */
 void room_push_chats(struct rooms *rs, const store_rows *rows);
-void room_push_typing(struct rooms *rs, const struct conv *c, int64_t user_id, bool on);
+
+/* room_reconcile.c */
+void rooms_reconcile_init(struct rooms *rs);
+void rooms_reconcile_fini(struct rooms *rs);
 
 #endif

@@ -1,28 +1,15 @@
 /*
- * room_push: frames for the members of a room. A frame is made once for all who see the same bytes:
- * chat_id differs between the two sides of a direct chat, and client_id is only for its sender.
+ * room_push: frames for the members of a room. A frame is made once for all viewers who see the
+ * same bytes: chat_id differs between the two sides of a direct chat, and only the sender sees
+ * client_id.
  */
-#include "realtime/json_view.h"
+#include "realtime/frames.h"
 #include "realtime/room_private.h"
 
-static void begin(struct rooms *rs, const char *type)
+/* A frame of the text in scratch. */
+static struct frame *frame_of(const struct rooms *rs)
 {
-	buf_reset(&rs->scratch, 64 << 10);
-	buf_add_str(&rs->scratch, "{\"type\":\"");
-	buf_add_str(&rs->scratch, type);
-	buf_add_char(&rs->scratch, '"');
-}
-
-static struct frame *end(struct rooms *rs)
-{
-	buf_add_char(&rs->scratch, '}');
 	return frame_new(WSFRAME_TEXT, rs->scratch.data, rs->scratch.len);
-}
-
-static void put_chat_id(struct rooms *rs, const struct conv *c, int64_t viewer)
-{
-	buf_add_str(&rs->scratch, ",\"chat_id\":");
-	buf_add_i64(&rs->scratch, conv_chat_id(c, viewer));
 }
 
 static void push(struct rooms *rs, struct room_user *u, struct frame *f, uint64_t origin,
@@ -31,24 +18,17 @@ static void push(struct rooms *rs, struct room_user *u, struct frame *f, uint64_
 	rs->events->push(rs->arg, u, f, origin, kind);
 }
 
-static struct frame *change_frame(struct rooms *rs, const struct conv *c, const struct message *m,
-	enum record_event event, int64_t viewer)
+/* To one user: the text in scratch. */
+static void push_scratch(struct rooms *rs, struct room_user *u)
 {
-	if (event == RECORD_DELETED) {
-		begin(rs, "deleted");
-		put_chat_id(rs, c, viewer);
-		buf_addf(&rs->scratch, ",\"message_id\":%lld,\"seq\":%lld,\"mod\":%lld",
-			(long long)m->message_id, (long long)m->seq, (long long)m->mod);
-	} else {
-		begin(rs, event == RECORD_NEW ? "message" : "edited");
-		buf_add_char(&rs->scratch, ',');
-		proto_put_message(&rs->scratch, m, c, viewer);
-	}
-	return end(rs);
+	struct frame *f = frame_of(rs);
+
+	push(rs, u, f, 0, ROOM_EVENT);
+	frame_unref(f);
 }
 
-/* Which of the two variants of a frame a viewer gets. */
-static unsigned side(const struct conv *c, const struct message *m, int64_t viewer)
+/* The index of the variant of a change that a viewer gets. */
+static unsigned change_variant(const struct conv *c, const struct message *m, int64_t viewer)
 {
 	return c->kind == CONV_DIRECT ? viewer == c->user_lo : viewer == m->sender_id;
 }
@@ -56,113 +36,100 @@ static unsigned side(const struct conv *c, const struct message *m, int64_t view
 void room_push_change(
 	struct room *r, const struct message *m, enum record_event event, uint64_t origin)
 {
+	struct rooms *rs = r->rooms;
 	struct frame *frames[2] = { NULL, NULL };
 
-	for (uint32_t i = 0; i < r->n_members; i++) {
+	for (size_t i = 0; i < r->n_members; i++) {
 		struct room_user *u = r->members[i].user;
-		struct frame **f = &frames[side(&r->conv, m, u->user_id)];
+		struct frame **f = &frames[change_variant(&r->conv, m, u->user_id)];
 
-		if (*f == NULL)
-			*f = change_frame(r->rooms, &r->conv, m, event, u->user_id);
-		push(r->rooms, u, *f, origin, ROOM_EVENT);
+		if (*f == NULL) {
+			frames_write_change(&rs->scratch, &r->conv, m, event, u->user_id);
+			*f = frame_of(rs);
+		}
+		push(rs, u, *f, origin, ROOM_EVENT);
 	}
 	frame_unref(frames[0]);
 	frame_unref(frames[1]);
 }
 
-/* A frame that differs only in chat_id, to all members but one user. */
-static void push_hint(struct room *r,
-	struct frame *(*make)(struct room *, const void *, int64_t viewer), const void *what,
-	int64_t but, uint64_t origin)
+/* Writes a hint for a viewer. */
+typedef void write_hint(struct buf *b, const struct conv *c, const void *hint, int64_t viewer);
+
+/* A frame that differs by viewer only in chat_id, to all members but one user (0: to all). */
+static void push_hint(
+	struct room *r, write_hint *write, const void *hint, int64_t except, uint64_t origin)
 {
+	struct rooms *rs = r->rooms;
 	struct frame *frames[2] = { NULL, NULL };
 
-	for (uint32_t i = 0; i < r->n_members; i++) {
+	for (size_t i = 0; i < r->n_members; i++) {
 		struct room_user *u = r->members[i].user;
 		struct frame **f =
 			&frames[r->conv.kind == CONV_DIRECT && u->user_id == r->conv.user_lo];
 
-		if (u->user_id == but)
+		if (u->user_id == except)
 			continue;
-		if (*f == NULL)
-			*f = make(r, what, u->user_id);
-		push(r->rooms, u, *f, origin, ROOM_HINT);
+		if (*f == NULL) {
+			write(&rs->scratch, &r->conv, hint, u->user_id);
+			*f = frame_of(rs);
+		}
+		push(rs, u, *f, origin, ROOM_HINT);
 	}
 	frame_unref(frames[0]);
 	frame_unref(frames[1]);
 }
 
-static struct frame *read_frame(struct room *r, const void *what, int64_t viewer)
+static void write_read(struct buf *b, const struct conv *c, const void *hint, int64_t viewer)
 {
-	const struct record *rec = what;
+	const struct record_read *read = hint;
 
-	begin(r->rooms, "read");
-	put_chat_id(r->rooms, &r->conv, viewer);
-	buf_addf(&r->rooms->scratch, ",\"user_id\":%lld,\"seq\":%lld", (long long)rec->user_id,
-		(long long)rec->message.seq);
-	return end(r->rooms);
+	frames_write_read(b, c, read->user_id, read->seq, viewer);
 }
 
-void room_push_read(struct room *r, const struct record *rec)
+void room_push_read(struct room *r, const struct record_read *read)
 {
-	push_hint(r, read_frame, rec, 0, rec->origin);
+	push_hint(r, write_read, read, 0, read->origin);
 }
 
-struct typing_shown {
+struct typing_hint {
 	int64_t user_id;
 	bool on;
 };
 
-static struct frame *typing_frame(struct room *r, const void *what, int64_t viewer)
+static void write_typing(struct buf *b, const struct conv *c, const void *hint, int64_t viewer)
 {
-	const struct typing_shown *t = what;
+	const struct typing_hint *t = hint;
 
-	begin(r->rooms, "typing");
-	put_chat_id(r->rooms, &r->conv, viewer);
-	buf_addf(&r->rooms->scratch, ",\"user_id\":%lld,\"is_typing\":%s", (long long)t->user_id,
-		t->on ? "true" : "false");
-	return end(r->rooms);
+	frames_write_typing(b, c, t->user_id, t->on, viewer);
 }
 
-void room_push_typing(struct rooms *rs, const struct conv *c, int64_t user_id, bool on)
+void room_push_typing(struct room *r, int64_t user_id, bool on)
 {
-	const struct typing_shown what = { user_id, on };
-	struct room *r = rooms_find(rs, c->id);
+	const struct typing_hint hint = { user_id, on };
 
-	if (r != NULL)
-		push_hint(r, typing_frame, &what, user_id, 0);
+	push_hint(r, write_typing, &hint, user_id, 0);
 }
 
 void room_push_removed(struct rooms *rs, const struct conv *c, struct room_user *u)
 {
-	struct frame *f;
-
-	begin(rs, "chat_removed");
-	put_chat_id(rs, c, u->user_id);
-	f = end(rs);
-	push(rs, u, f, 0, ROOM_EVENT);
-	frame_unref(f);
+	frames_write_chat_removed(&rs->scratch, conv_chat_id(c, u->user_id));
+	push_scratch(rs, u);
 }
 
-/* To each viewer of the rows who is still here and in the conversation. */
 void room_push_chats(struct rooms *rs, const store_rows *rows)
 {
 	for (int i = 0; i < store_n(rows); i++) {
 		struct chat c;
 		struct room *r;
 		struct room_user *u;
-		struct frame *f;
 
 		store_chat_at(rows, i, &c);
 		r = rooms_find(rs, c.conv.id);
-		u = rooms_user(rs, c.viewer, false);
+		u = rooms_find_user(rs, c.viewer);
 		if (r == NULL || u == NULL || room_membership(r, u) == NULL)
 			continue;
-		begin(rs, "chat");
-		buf_add_char(&rs->scratch, ',');
-		json_view_put_chat(&rs->scratch, &c);
-		f = end(rs);
-		push(rs, u, f, 0, ROOM_EVENT);
-		frame_unref(f);
+		frames_write_chat(&rs->scratch, &c);
+		push_scratch(rs, u);
 	}
 }

@@ -1,12 +1,11 @@
 /*
- * session: the table of sockets, frames out, users who come and go, what the socket tells. From a
- * token to a socket that is ready: session_auth.c.
+ * session: the table of sockets, frames to them, their limits, and a user's first and last socket
+ * here.
  */
 #include "realtime/session.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "common/clock.h"
 #include "common/fault.h"
@@ -14,22 +13,21 @@
 #include "common/ratelimit.h"
 #include "common/secret.h"
 #include "common/stats.h"
+#include "common/xalloc.h"
+#include "realtime/frames.h"
 #include "realtime/presence.h"
 #include "realtime/session_private.h"
 
-/* With rate_limits, of a user on this worker: a socket that was closed for it gains nothing by coming
- * back. */
+/* With rate_limits: of a user on this worker, so that reconnecting gains nothing. */
 #define FRAMES_PER_S 100
 #define FRAMES_BURST 1000
-#define LAST_SEEN_S 1 /* gathering of those who left */
-#define LAST_SEEN_BATCH 1000
 
 static struct session *session_of(struct ws *w)
 {
 	return (struct session *)((char *)w - offsetof(struct session, ws));
 }
 
-/* Ids: slot, incarnation, count, so that no two sockets of a running daemon share one. */
+/* Ids: slot, incarnation and count, so that no two sockets of a running daemon share one. */
 
 static uint64_t id_next(struct sessions *ss)
 {
@@ -44,57 +42,29 @@ const char *session_id_text(char out[SESSION_ID_SIZE], uint64_t id)
 	return out;
 }
 
-static void ids_grow(struct sessions *ss)
-{
-	struct session **old = ss->by_id;
-	size_t n_old = ss->n_buckets;
-
-	ss->n_buckets *= 2;
-	ss->by_id = calloc(ss->n_buckets, sizeof(struct session *));
-	if (ss->by_id == NULL)
-		log_fatal("out of memory for sessions");
-	for (size_t i = 0; i < n_old; i++)
-		while (old[i] != NULL) {
-			struct session *s = old[i];
-			struct session **bucket = &ss->by_id[s->id & (ss->n_buckets - 1)];
-
-			old[i] = s->next_by_id;
-			s->next_by_id = *bucket;
-			*bucket = s;
-		}
-	free(old);
-}
-
-static struct session **id_find(struct sessions *ss, uint64_t id)
-{
-	struct session **at = &ss->by_id[id & (ss->n_buckets - 1)];
-
-	while (*at != NULL && (*at)->id != id)
-		at = &(*at)->next_by_id;
-	return at;
-}
-
 struct session *sessions_find(struct sessions *ss, uint64_t id)
 {
-	struct session *s = *id_find(ss, id);
+	struct session *s = HASH_ENTRY(hash_find(&ss->by_id, id), struct session, link);
 
 	return s != NULL && s->state != SESSION_CLOSED ? s : NULL;
 }
 
 void sessions_each(struct sessions *ss, void (*cb)(void *arg, struct session *s), void *arg)
 {
-	for (size_t i = 0; i < ss->n_buckets; i++)
-		for (struct session *s = ss->by_id[i], *next; s != NULL; s = next) {
-			next = s->next_by_id;
-			if (s->state != SESSION_CLOSED)
-				cb(arg, s);
-		}
+	struct hash_link *next;
+
+	for (struct hash_link *l = hash_first(&ss->by_id); l != NULL; l = next) {
+		struct session *s = HASH_ENTRY(l, struct session, link);
+
+		next = hash_next(&ss->by_id, l);
+		if (s->state != SESSION_CLOSED)
+			cb(arg, s);
+	}
 }
 
-/* Reading goes on unless something stands against it. */
-void session_read(struct session *s)
+void session_resume_reading(struct session *s)
 {
-	conn_read(&s->ws.conn, !s->all->paused && s->in_flight < SESSION_IN_FLIGHT_MAX);
+	conn_read(&s->ws.conn, !s->sessions->paused && s->in_flight < SESSION_IN_FLIGHT_MAX);
 }
 
 /* Frames out. */
@@ -105,9 +75,14 @@ static void session_frame(struct session *s, struct frame *f)
 	conn_send(&s->ws.conn, f);
 }
 
-void session_send(struct session *s, const char *json, size_t len)
+struct buf *session_scratch(struct session *s)
 {
-	struct frame *f = frame_new(WSFRAME_TEXT, json, len);
+	return &s->sessions->scratch;
+}
+
+void session_send(struct session *s, const struct buf *text)
+{
+	struct frame *f = frame_new(WSFRAME_TEXT, text->data, text->len);
 
 	session_frame(s, f);
 	frame_unref(f);
@@ -115,29 +90,26 @@ void session_send(struct session *s, const char *json, size_t len)
 
 void session_error(struct session *s, struct text id, enum error error, const char *detail)
 {
-	struct buf b = BUF_EMPTY;
-
-	buf_add_str(&b, "{\"type\":\"error\",");
-	if (id.data != NULL) {
-		proto_put_text(&b, "id", id);
-		buf_add_char(&b, ',');
-	}
-	buf_addf(&b, "\"code\":\"%s\",", error_code(error));
-	if (detail == NULL)
-		detail = error_sentence(error);
-	proto_put_text(&b, "detail", (struct text){ detail, strlen(detail) });
-	if (error == ERROR_unavailable || error == ERROR_too_many_requests)
-		buf_add_str(&b, ",\"retry_after_ms\":1000");
-	buf_add_char(&b, '}');
-	session_send(s, b.data, b.len);
-	buf_fini(&b);
+	frames_write_error(session_scratch(s), id, error, detail);
+	session_send(s, session_scratch(s));
 }
 
-void session_missed(struct session *s)
+/* A push was dropped: the session must resync once its queue has drained. */
+static void session_require_resync(struct session *s)
 {
-	if (!s->lagging)
-		STATS_ADD(s->all->stats, slow_readers, 1);
-	s->lagging = true;
+	if (!s->resync_pending)
+		STATS_ADD(s->sessions->stats, slow_readers, 1);
+	s->resync_pending = true;
+}
+
+void session_push_presence(struct session *s, int64_t user_id, bool online, int64_t last_seen_ms)
+{
+	if (conn_congested(&s->ws.conn)) {
+		session_require_resync(s);
+		return;
+	}
+	frames_write_presence(session_scratch(s), user_id, online, last_seen_ms);
+	session_send(s, session_scratch(s));
 }
 
 void sessions_push(struct sessions *ss, struct room_user *u, struct frame *f, uint64_t origin,
@@ -146,9 +118,9 @@ void sessions_push(struct sessions *ss, struct room_user *u, struct frame *f, ui
 	for (struct session *s = u->sessions; s != NULL; s = s->next) {
 		if (s->state != SESSION_READY || s->id == origin)
 			continue;
-		if (s->lagging || conn_congested(&s->ws.conn)) {
+		if (s->resync_pending || conn_congested(&s->ws.conn)) {
 			if (kind == ROOM_EVENT)
-				session_missed(s);
+				session_require_resync(s);
 			continue;
 		}
 		STATS_ADD(ss->stats, deliveries, 1);
@@ -158,15 +130,15 @@ void sessions_push(struct sessions *ss, struct room_user *u, struct frame *f, ui
 
 static void session_resync(struct session *s)
 {
-	struct sessions *ss = s->all;
+	struct sessions *ss = s->sessions;
 
 	if (s->state != SESSION_READY)
 		return;
 	if (conn_congested(&s->ws.conn)) {
-		s->lagging = true;
+		s->resync_pending = true;
 		return;
 	}
-	s->lagging = false;
+	s->resync_pending = false;
 	STATS_ADD(ss->stats, resyncs, 1);
 	session_frame(s, ss->resync);
 }
@@ -178,43 +150,11 @@ void sessions_resync(struct sessions *ss, struct room_user *u)
 		session_resync(s);
 }
 
-/* Last seen: written together for all who left within a second. */
-
-static void last_seen_flush(struct sessions *ss)
-{
-	for (size_t i = 0; i < ss->n_gone; i += LAST_SEEN_BATCH)
-		store_set_last_seen(ss->store, ss->gone + i,
-			ss->n_gone - i < LAST_SEEN_BATCH ? ss->n_gone - i : LAST_SEEN_BATCH);
-	ss->n_gone = 0;
-}
-
-static void last_seen_due(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	last_seen_flush(arg);
-}
-
-static void last_seen_add(void *arg, int64_t user_id)
-{
-	struct sessions *ss = arg;
-
-	if (ss->n_gone == ss->cap_gone) {
-		ss->cap_gone = ss->cap_gone == 0 ? 64 : ss->cap_gone * 2;
-		ss->gone = realloc(ss->gone, ss->cap_gone * sizeof(*ss->gone));
-		if (ss->gone == NULL)
-			log_fatal("out of memory for users last seen");
-	}
-	if (ss->n_gone == 0)
-		event_add(ss->last_seen_timer, &(const struct timeval){ LAST_SEEN_S, 0 });
-	ss->gone[ss->n_gone++] = user_id;
-}
-
-/* A user comes and goes. */
+/* A user's sockets. */
 
 static void presence_changed(struct sessions *ss, int64_t user_id)
 {
-	const struct record r = { .type = RECORD_PRESENCE, .user_id = user_id };
+	const struct record r = { .type = RECORD_PRESENCE, .presence = { user_id } };
 
 	FAULT("presence.changed");
 	bus_publish(ss->bus, &r);
@@ -222,8 +162,8 @@ static void presence_changed(struct sessions *ss, int64_t user_id)
 
 void session_join_user(struct session *s, int64_t user_id)
 {
-	struct sessions *ss = s->all;
-	struct room_user *u = rooms_user(ss->rooms, user_id, true);
+	struct sessions *ss = s->sessions;
+	struct room_user *u = rooms_add_user(ss->rooms, user_id);
 	int n;
 
 	s->user = u;
@@ -233,7 +173,7 @@ void session_join_user(struct session *s, int64_t user_id)
 		s->next->prev = &s->next;
 	u->sessions = s;
 	n = presence_add(ss->heritage->presence, ss->heritage->slot, user_id);
-	s->present = n > 0;
+	s->in_presence = n > 0;
 	if (n == 1)
 		presence_changed(ss, user_id);
 	atomic_fetch_add(&ss->stats->sockets, 1);
@@ -241,7 +181,7 @@ void session_join_user(struct session *s, int64_t user_id)
 
 static void session_leave_user(struct session *s)
 {
-	struct sessions *ss = s->all;
+	struct sessions *ss = s->sessions;
 	struct room_user *u = s->user;
 	int64_t user_id;
 
@@ -253,12 +193,12 @@ static void session_leave_user(struct session *s)
 	if (s->next != NULL)
 		s->next->prev = s->prev;
 	if (u->sessions == NULL)
-		rooms_user_gone(ss->rooms, u);
-	if (s->present &&
+		rooms_remove_user(ss->rooms, u);
+	if (s->in_presence &&
 		presence_remove(ss->heritage->presence, ss->heritage->slot, user_id,
 			clock_mono_ms()) == 0) {
 		presence_changed(ss, user_id);
-		last_seen_add(ss, user_id);
+		last_seen_add(ss->last_seen, user_id);
 	}
 	atomic_fetch_sub(&ss->stats->sockets, 1);
 	STATS_ADD(ss->stats, ws_closed, 1);
@@ -266,25 +206,18 @@ static void session_leave_user(struct session *s)
 
 void sessions_upgraded(struct sessions *ss, const struct http_upgrade *u)
 {
-	struct session *s = calloc(1, sizeof(*s));
-	struct session **bucket;
+	struct session *s = xcalloc(1, sizeof(*s));
 	char id[SESSION_ID_SIZE];
 
-	if (s == NULL)
-		log_fatal("out of memory for a session");
-	if (++ss->n > ss->n_buckets)
-		ids_grow(ss);
-	s->all = ss;
+	s->sessions = ss;
 	s->id = id_next(ss);
-	bucket = &ss->by_id[s->id & (ss->n_buckets - 1)];
-	s->next_by_id = *bucket;
-	*bucket = s;
+	hash_insert(&ss->by_id, &s->link, s->id);
 	ws_open(&s->ws, ss->loop, &u->handshake);
 	s->opened_s = ws_now_s(ss->loop);
 	log_info("conn=%s connected address=%s user=%" PRId64, session_id_text(id, s->id),
 		u->address, u->token.user_id);
 	if (u->token.token_id != 0)
-		session_begin(s, &u->token);
+		session_start(s, &u->token);
 	else
 		ws_deadline(&s->ws, SESSION_AUTH_S);
 }
@@ -294,7 +227,7 @@ bool sessions_may_open(struct sessions *ss, int64_t user_id)
 	return presence_sockets(ss->heritage->presence, user_id) < SESSION_PER_USER_MAX;
 }
 
-/* What the socket tells. */
+/* Events of the socket. */
 
 static bool on_frame(struct ws *w)
 {
@@ -307,8 +240,8 @@ static void on_message(struct ws *w, char *text, size_t len)
 	bool first = s->state == SESSION_OPENED;
 
 	s->frames_in++;
-	s->all->events->message(s->all->arg, s, text, len);
-	/* It is, or was to be, a token. */
+	s->sessions->events->message(s->sessions->arg, s, text, len);
+	/* The first message holds a token. */
 	if (first)
 		secret_wipe(text, len);
 }
@@ -317,9 +250,9 @@ static void on_drained(struct ws *w)
 {
 	struct session *s = session_of(w);
 
-	if (s->lagging)
+	if (s->resync_pending)
 		session_resync(s);
-	s->all->events->drained(s->all->arg, s);
+	s->sessions->events->drained(s->sessions->arg, s);
 }
 
 static void on_timer(struct ws *w)
@@ -328,23 +261,23 @@ static void on_timer(struct ws *w)
 	int64_t now = clock_mono_ms();
 
 	if (s->state == SESSION_OPENED) {
-		uint32_t age = ws_now_s(s->all->loop) - s->opened_s;
+		uint32_t age = ws_now_s(s->sessions->loop) - s->opened_s;
 
 		if (age > SESSION_AUTH_S)
 			session_close(s, CLOSE_auth_missing);
 		else
 			ws_deadline(w, SESSION_AUTH_S + 1 - age);
-	} else if (s->ends_ms != 0 && now >= s->ends_ms) {
+	} else if (s->token_ends_ms != 0 && now >= s->token_ends_ms) {
 		session_close(s, CLOSE_token_ended);
-	} else if (s->ends_ms != 0 && s->ends_ms - now < 3600 * 1000) {
-		ws_deadline(w, (unsigned)((s->ends_ms - now) / 1000 + 1));
+	} else if (s->token_ends_ms != 0 && s->token_ends_ms - now < 3600 * 1000) {
+		ws_deadline(w, (unsigned)((s->token_ends_ms - now) / 1000 + 1));
 	}
 }
 
 static void on_closed(struct ws *w, enum close_reason reason)
 {
 	struct session *s = session_of(w);
-	struct sessions *ss = s->all;
+	struct sessions *ss = s->sessions;
 	int64_t user_id = s->user != NULL ? s->user->user_id : 0;
 	char id[SESSION_ID_SIZE];
 
@@ -361,12 +294,11 @@ static void on_free(struct ws *w)
 {
 	struct session *s = session_of(w);
 
-	*id_find(s->all, s->id) = s->next_by_id;
-	s->all->n--;
+	hash_remove(&s->sessions->by_id, &s->link);
 	free(s);
 }
 
-/* Small things for commands. */
+/* For commands. */
 
 uint64_t session_id(const struct session *s)
 {
@@ -400,12 +332,12 @@ void session_close(struct session *s, enum close_reason reason)
 
 bool session_charge(struct session *s, unsigned cost)
 {
-	struct sessions *ss = s->all;
-	/* One who has not said who they are has this socket's allowance alone; no address is it. */
+	struct sessions *ss = s->sessions;
+	/* Before authentication each socket has an allowance of its own. */
 	struct ratelimit_key key = s->user != NULL ? ratelimit_key_user(s->user->user_id)
 						   : ratelimit_key_socket(s->id);
 
-	if (!ss->conf->rate_limits || ratelimit_take(ss->frames, &key, cost, clock_mono_ms()))
+	if (!ss->conf->rate_limits || ratelimit_take(ss->frame_limits, &key, cost, clock_mono_ms()))
 		return true;
 	session_close(s, CLOSE_too_many_frames);
 	return false;
@@ -415,7 +347,7 @@ void session_in_flight(struct session *s, int change)
 {
 	s->in_flight = (uint16_t)(s->in_flight + change);
 	if (s->state == SESSION_READY)
-		session_read(s);
+		session_resume_reading(s);
 }
 
 struct sync **session_sync(struct session *s)
@@ -428,7 +360,7 @@ struct watcher **session_watcher(struct session *s)
 	return &s->watcher;
 }
 
-/* Life. */
+/* All sessions. */
 
 static void pause_one(void *arg, struct session *s)
 {
@@ -453,12 +385,12 @@ void sessions_close_all(struct sessions *ss, enum close_reason reason)
 {
 	sessions_each(ss, close_one, &reason);
 	ws_loop_flush(ss->loop);
-	last_seen_flush(ss);
+	last_seen_flush(ss->last_seen);
 }
 
 size_t sessions_n(const struct sessions *ss)
 {
-	return ss->n;
+	return ss->by_id.n;
 }
 
 void sessions_set_rooms(struct sessions *ss, struct rooms *rooms, struct http *http)
@@ -473,16 +405,18 @@ void sessions_set_conf(struct sessions *ss, const struct conf *conf)
 	ws_loop_set_ping(ss->loop, (unsigned)conf->ping_interval);
 }
 
+static void on_orphan(void *arg, int64_t user_id)
+{
+	last_seen_add(((struct sessions *)arg)->last_seen, user_id);
+}
+
 struct sessions *sessions_open(struct event_base *base, const struct heritage *h,
 	struct store *store, struct bus *bus, const struct sessions_events *events, void *arg)
 {
 	static const struct ws_events ws_events = { on_frame, on_message, on_drained, on_timer,
 		on_closed, on_free };
-	struct sessions *ss = calloc(1, sizeof(*ss));
-	static const char resync[] = "{\"type\":\"resync\"}";
+	struct sessions *ss = xcalloc(1, sizeof(*ss));
 
-	if (ss == NULL)
-		log_fatal("out of memory for sessions");
 	ss->heritage = h;
 	ss->conf = h->conf;
 	ss->store = store;
@@ -490,30 +424,26 @@ struct sessions *sessions_open(struct event_base *base, const struct heritage *h
 	ss->events = events;
 	ss->arg = arg;
 	ss->stats = &h->stats->slots[h->slot];
-	ss->frames = ratelimit_new(FRAMES_PER_S, FRAMES_BURST);
-	ss->n_buckets = 64;
-	ss->by_id = calloc(ss->n_buckets, sizeof(struct session *));
+	ss->frame_limits = ratelimit_new(FRAMES_PER_S, FRAMES_BURST);
 	ss->loop = ws_loop_new(base, &ws_events, ss->stats, (unsigned)h->conf->ping_interval);
-	ss->resync = frame_new(WSFRAME_TEXT, resync, sizeof(resync) - 1);
-	ss->last_seen_timer = evtimer_new(base, last_seen_due, ss);
-	if (ss->by_id == NULL || ss->last_seen_timer == NULL)
-		log_fatal("out of memory for sessions");
-	/* Those whom this slot's former worker left behind were last seen now. */
-	presence_each_orphan(h->presence, h->slot, last_seen_add, ss);
+	frames_write_resync(&ss->scratch);
+	ss->resync = frame_new(WSFRAME_TEXT, ss->scratch.data, ss->scratch.len);
+	ss->last_seen = last_seen_new(base, store);
+	/* The users that this slot's dead worker left with sockets were last seen now. */
+	presence_each_orphan(h->presence, h->slot, on_orphan, ss);
 	return ss;
 }
 
 void sessions_free(struct sessions *ss)
 {
-	for (size_t i = 0; i < ss->n_buckets; i++)
-		for (struct session *s = ss->by_id[i]; s != NULL; s = s->next_by_id)
-			conn_drop(&s->ws.conn);
+	for (struct hash_link *l = hash_first(&ss->by_id); l != NULL; l = hash_next(&ss->by_id, l))
+		conn_drop(&HASH_ENTRY(l, struct session, link)->ws.conn);
 	ws_loop_flush(ss->loop);
 	ws_loop_free(ss->loop);
 	frame_unref(ss->resync);
-	ratelimit_free(ss->frames);
-	event_free(ss->last_seen_timer);
-	free(ss->gone);
-	free(ss->by_id);
+	ratelimit_free(ss->frame_limits);
+	last_seen_free(ss->last_seen);
+	hash_fini(&ss->by_id);
+	buf_fini(&ss->scratch);
 	free(ss);
 }

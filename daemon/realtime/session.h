@@ -1,16 +1,16 @@
 /*
- * session: one authenticated WebSocket: whose it is, what it may still take, how it falls behind
- * and ends.
+ * session: one authenticated WebSocket, from the upgrade to the close.
  *
- * Owns: the sockets of this worker by id and by user. Knows nothing of: what frames mean, HTTP.
+ * Owns: this worker's sockets, by id and by user. Knows nothing of: the meaning of clients' frames,
+ * HTTP requests.
  *
- *   OPENED ──token──► CHECKING ──user──► LOADING ──rooms known──► READY ──► closed
+ *   OPENED ──token──► AUTHENTICATING ──user──► LOADING ──rooms loaded──► READY ──► CLOSED
  *     └ 10 s without a token: 4501
  *
- * Nothing is read from the socket while it is CHECKING or LOADING, so frames behind the token wait
- * for `ready`. A socket that cannot take what is pushed is LAGGING: pushes are left out, and once
- * it has drained it gets `resync`. Asynchronous answers carry the id; whoever comes back looks it
- * up and may find nothing.
+ * Nothing is read from the socket in AUTHENTICATING and LOADING, so frames behind the token wait
+ * for `ready`. If a push does not fit into the socket's queue it is dropped, and `resync` is sent
+ * once the queue has drained. Asynchronous answers carry the session's id: a lookup may find
+ * nothing.
  */
 #ifndef PARLEY_SESSION_H
 #define PARLEY_SESSION_H
@@ -31,26 +31,33 @@
 
 #define SESSION_PER_USER_MAX 64
 #define SESSION_AUTH_S 10
-#define SESSION_IN_FLIGHT_MAX 256 /* sends without an answer; then nothing more is read */
+#define SESSION_IN_FLIGHT_MAX 256 /* unanswered requests; beyond it nothing is read */
 
 struct session;
 struct sessions;
 struct sync;
 
 struct sessions_events {
-	/* A whole text message of a socket: before READY it can only be the token. */
+	/* A whole text message. Before READY it can only be the token. text may be changed. */
 	void (*message)(void *arg, struct session *s, char *text, size_t len);
-	/* The socket has drained: what waited for room may go on. */
+	/* The queue has drained after session_congested was true. */
 	void (*drained)(void *arg, struct session *s);
-	/* The socket has ended; its memory lives until the end of the loop pass. */
+	/* The socket has closed. s is freed at the end of the loop pass. */
 	void (*closed)(void *arg, struct session *s);
 };
 
+/* h, store, bus and events are borrowed. */
 struct sessions *sessions_open(struct event_base *base, const struct heritage *h,
 	struct store *store, struct bus *bus, const struct sessions_events *events, void *arg);
-/* Wired afterwards, because rooms push to sessions: to be called once, before the first upgrade. */
+
+/* Wired once, before the first upgrade: rooms push to sessions and are used by them. */
 void sessions_set_rooms(struct sessions *ss, struct rooms *rooms, struct http *http);
-void sessions_set_conf(struct sessions *ss, const struct conf *conf); /* after a reload; borrowed */
+
+/* New settings after a reload; borrowed. */
+void sessions_set_conf(struct sessions *ss, const struct conf *conf);
+
+/* Once all are closed: drops those that wait for the peer's close. */
+void sessions_free(struct sessions *ss);
 
 /* http's upgraded and may_upgrade. */
 void sessions_upgraded(struct sessions *ss, const struct http_upgrade *u);
@@ -61,52 +68,61 @@ void sessions_push(struct sessions *ss, struct room_user *u, struct frame *f, ui
 	enum room_push kind);
 void sessions_resync(struct sessions *ss, struct room_user *u);
 
-/* RECORD_TOKEN_REVOKED: closes the sockets of that token, or of all tokens of the user but the one
- * kept. */
-void sessions_token_revoked(struct sessions *ss, int64_t token_id, int64_t user_id);
+/* Closes the sockets of revoked tokens. */
+void sessions_token_revoked(struct sessions *ss, const struct record_token_revoked *r);
 
-/* Asks the database which of the tokens here are still good, and closes the others; then calls
- * done(done_arg, error) from the loop: unavailable where nothing could be asked. */
+/*
+ * Checks the tokens of all sockets against the database and closes those that are no longer good.
+ * done(done_arg, error) runs later, once: ERROR_NONE, or ERROR_unavailable if nothing could be
+ * checked.
+ */
 void sessions_reconcile_tokens(struct sessions *ss, rooms_done_cb *done, void *done_arg);
 
-/* Reads nothing more from any socket; answers still go out. */
+/* Stops reading from all sockets; answers are still sent. */
 void sessions_pause(struct sessions *ss);
 
-/* Closes all with this reason and writes what is queued. */
+/* Closes all sockets and writes their queues. */
 void sessions_close_all(struct sessions *ss, enum close_reason reason);
-size_t sessions_n(const struct sessions *ss); /* those that linger included */
-void sessions_free(struct sessions *ss); /* once all are closed; drops those that linger */
 
-/* NULL where it is gone. */
+/* The number of sockets, those included that wait for the peer's close. */
+size_t sessions_n(const struct sessions *ss);
+
+/* Returns NULL if the session has closed. */
 struct session *sessions_find(struct sessions *ss, uint64_t id);
 
-/* A token in a first frame. */
+/* Authenticates by the token of a first frame. */
 void session_authenticate(struct session *s, const char *token, size_t len);
 
 uint64_t session_id(const struct session *s);
-bool session_ready(const struct session *s);
-int64_t session_user_id(const struct session *s);
+bool session_ready(const struct session *s); /* true in READY */
+int64_t session_user_id(const struct session *s); /* from LOADING on */
 struct room_user *session_user(const struct session *s);
-bool session_congested(const struct session *s);
+bool session_congested(const struct session *s); /* true if the queue passed its soft limit */
 void session_close(struct session *s, enum close_reason reason);
 
-/* Something that it should have been told was left out: it is to sync once it has drained. */
-void session_missed(struct session *s);
+/*
+ * Sends the frame that frames_write_* put into a buffer; the text is copied. session_scratch is a
+ * buffer for that, shared by all sessions: its content is valid until it is used again.
+ */
+struct buf *session_scratch(struct session *s);
+void session_send(struct session *s, const struct buf *text);
 
-/* A JSON text to this socket only. */
-void session_send(struct session *s, const char *json, size_t len);
-
-/* {"type":"error"[,"id":…],"code":…,"detail":…}; id and detail may be NULL. */
+/* Sends an error frame: see frames_write_error. */
 void session_error(struct session *s, struct text id, enum error error, const char *detail);
 
-/* Takes cost from the allowance of frames, of which each frame has taken one by itself; false where
- * it is used up (the session is then closed). */
+/* Pushes a presence frame, or has the session resync if its queue is full. */
+void session_push_presence(struct session *s, int64_t user_id, bool online, int64_t last_seen_ms);
+
+/*
+ * Takes cost from the user's allowance of frames. Each frame has taken 1 on arrival.
+ * Returns false if it is exhausted; the session is closed then.
+ */
 bool session_charge(struct session *s, unsigned cost);
 
-/* One more, one less request whose answer is still to come. */
+/* Adds change (1 or -1) to the number of unanswered requests. */
 void session_in_flight(struct session *s, int change);
 
-/* The sync in progress and the watched set: kept here for their commands. */
+/* State of the sync and presence commands. */
 struct sync **session_sync(struct session *s);
 struct watcher **session_watcher(struct session *s);
 

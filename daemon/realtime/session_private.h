@@ -1,19 +1,25 @@
 /*
  * session_private: what the files of session share.
  *
+ *   session.c         the table of sockets, their frames and limits, a user's first and last socket
+ *   session_auth.c    from a token to READY
+ *   session_revoke.c  revoked tokens
+ *
  * Owns: nothing. Knows nothing of: anything above session.
  */
 #ifndef PARLEY_SESSION_PRIVATE_H
 #define PARLEY_SESSION_PRIVATE_H
 
+#include "common/hash.h"
 #include "net/ws.h"
+#include "realtime/last_seen.h"
 #include "realtime/session.h"
 
-#define REVOCATIONS_KEPT 512 /* tokens that ended lately */
+#define REVOCATIONS_KEPT 512
 
 enum session_state {
 	SESSION_OPENED,
-	SESSION_CHECKING,
+	SESSION_AUTHENTICATING,
 	SESSION_LOADING,
 	SESSION_READY,
 	SESSION_CLOSED
@@ -21,26 +27,22 @@ enum session_state {
 
 struct session {
 	struct ws ws;
-	struct sessions *all;
-	struct session *next_by_id;
+	struct sessions *sessions;
+	struct hash_link link; /* in sessions' by_id */
 	struct session *next, **prev; /* of the user */
 	struct room_user *user; /* from LOADING on */
 	uint64_t id;
 	int64_t token_id;
-	int64_t ends_ms; /* the token does, by clock_mono_ms; 0: none yet */
+	int64_t token_ends_ms; /* clock_mono_ms; 0: no token yet */
 	struct sync *sync;
 	struct watcher *watcher;
 	uint32_t opened_s;
 	uint32_t frames_in, frames_out;
 	uint16_t in_flight;
-	uint8_t state;
-	bool present; /* counted in the presence table */
-	bool lagging; /* a push was left out: resync when drained */
-	size_t revocations_seen; /* so many ends of tokens were noted when the token was asked for */
-};
-
-struct revocation {
-	int64_t token_id, user_id;
+	uint8_t state; /* enum session_state */
+	bool in_presence; /* true if the presence table counts this socket */
+	bool resync_pending; /* true if a push was dropped since the last `resync` */
+	size_t revocations_at_lookup; /* n_revocations when the token was looked up; 0: unknown */
 };
 
 struct sessions {
@@ -54,27 +56,39 @@ struct sessions {
 	void *arg;
 	struct ws_loop *loop;
 	struct stats_slot *stats;
-	struct session **by_id; /* hash of a power of two */
-	size_t n, n_buckets;
-	uint32_t counter;
+	struct hash by_id; /* struct session */
+	uint32_t counter; /* of ids */
+	struct buf scratch; /* of the frame that is being written */
 	struct frame *resync;
-	struct ratelimit *frames;
-	struct revocation revocations[REVOCATIONS_KEPT]; /* a ring of the newest */
+	struct ratelimit *frame_limits; /* by user */
+	struct record_token_revoked revocations[REVOCATIONS_KEPT]; /* a log: the newest ones */
 	size_t n_revocations; /* since the start */
 	bool paused;
-	struct event *last_seen_timer;
-	int64_t *gone; /* users whose last socket here went */
-	size_t n_gone, cap_gone;
+	struct last_seen *last_seen;
 };
 
 /* session.c */
 #define SESSION_ID_SIZE 32
 const char *session_id_text(char out[SESSION_ID_SIZE], uint64_t id);
 void sessions_each(struct sessions *ss, void (*cb)(void *arg, struct session *s), void *arg);
-void session_join_user(struct session *s, int64_t user_id);
-void session_read(struct session *s); /* unless something stands against it */
 
-/* session_auth.c */
-void session_begin(struct session *s, const struct token *t); /* the token is good */
+/* Adds the session to its user, who becomes local with the first one. */
+void session_join_user(struct session *s, int64_t user_id);
+
+/* Reads again, unless the worker stops or too much is in flight. */
+void session_resume_reading(struct session *s);
+
+/* session_auth.c: the database knows the token as good */
+void session_start(struct session *s, const struct token *t);
+
+/* session_revoke.c */
+enum revocation {
+	REVOCATION_NONE,
+	REVOCATION_CERTAIN,
+	REVOCATION_POSSIBLE /* the database must be queried again */
+};
+
+/* Looks up the log for revocations of the session's token since its lookup. */
+enum revocation session_find_revocation(const struct session *s, const struct token *t);
 
 #endif

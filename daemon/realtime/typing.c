@@ -3,46 +3,57 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
+#include "common/hash.h"
 #include "common/log.h"
+#include "common/xalloc.h"
 
-#define BUCKETS 256
 #define TYPISTS_MAX 65536 /* beyond it typing is not shown */
 
 struct typist {
-	struct typist *next; /* in the bucket */
-	struct typist *older, *newer; /* by last sign of life: all are shown equally long */
+	struct hash_link link; /* in typing's by_key */
+	struct typist *older, *newer; /* by until_ms */
 	struct conv conv;
 	int64_t user_id;
 	int64_t passed_ms; /* when a `true` was last passed on */
-	int64_t until_ms;
-	bool shown; /* false: ended, kept to remember passed_ms */
+	int64_t until_ms; /* then it expires */
+	bool shown; /* false: stopped, and kept for passed_ms */
 };
 
 struct typing {
-	struct typist *buckets[BUCKETS];
+	struct hash by_key;
 	struct typist *oldest, *newest;
-	size_t n;
 	struct event *timer;
 	typing_cb *cb;
 	void *arg;
 };
 
-static struct typist **typist_find(struct typing *t, int64_t conv_id, int64_t user_id)
+static uint64_t key_of(int64_t conv_id, int64_t user_id)
 {
-	struct typist **at = &t->buckets[((uint64_t)conv_id * 31 + (uint64_t)user_id) % BUCKETS];
-
-	while (*at != NULL && ((*at)->conv.id != conv_id || (*at)->user_id != user_id))
-		at = &(*at)->next;
-	return at;
+	return (uint64_t)conv_id * 31 + (uint64_t)user_id;
 }
 
-static void line_leave(struct typing *t, struct typist *x)
+static struct typist *typist_of(struct hash_link *link)
+{
+	return HASH_ENTRY(link, struct typist, link);
+}
+
+/* Different pairs may have the same key. */
+static struct typist *typist_find(const struct typing *t, int64_t conv_id, int64_t user_id)
+{
+	struct typist *x = typist_of(hash_find(&t->by_key, key_of(conv_id, user_id)));
+
+	while (x != NULL && (x->conv.id != conv_id || x->user_id != user_id))
+		x = typist_of(hash_find_next(&x->link));
+	return x;
+}
+
+static void list_remove(struct typing *t, struct typist *x)
 {
 	*(x->older != NULL ? &x->older->newer : &t->oldest) = x->newer;
 	*(x->newer != NULL ? &x->newer->older : &t->newest) = x->older;
 }
 
-static void line_join(struct typing *t, struct typist *x)
+static void list_append(struct typing *t, struct typist *x)
 {
 	x->older = t->newest;
 	x->newer = NULL;
@@ -50,7 +61,35 @@ static void line_join(struct typing *t, struct typist *x)
 	t->newest = x;
 }
 
-static void timer_set(struct typing *t, int64_t now)
+static struct typist *typist_add(struct typing *t, const struct conv *c, int64_t user_id)
+{
+	struct typist *x = xcalloc(1, sizeof(*x));
+
+	x->conv = *c;
+	x->user_id = user_id;
+	x->passed_ms = INT64_MIN / 2;
+	hash_insert(&t->by_key, &x->link, key_of(c->id, user_id));
+	list_append(t, x);
+	return x;
+}
+
+static void typist_hide(struct typing *t, struct typist *x)
+{
+	if (!x->shown)
+		return;
+	x->shown = false;
+	t->cb(t->arg, &x->conv, x->user_id, false);
+}
+
+static void typist_remove(struct typing *t, struct typist *x)
+{
+	hash_remove(&t->by_key, &x->link);
+	list_remove(t, x);
+	typist_hide(t, x);
+	free(x);
+}
+
+static void set_timer(struct typing *t, int64_t now)
 {
 	int64_t ms;
 
@@ -62,24 +101,7 @@ static void timer_set(struct typing *t, int64_t now)
 	event_add(t->timer, &(const struct timeval){ ms / 1000, ms % 1000 * 1000 });
 }
 
-static void typist_hide(struct typing *t, struct typist *x)
-{
-	if (!x->shown)
-		return;
-	x->shown = false;
-	t->cb(t->arg, &x->conv, x->user_id, false);
-}
-
-static void typist_forget(struct typing *t, struct typist *x)
-{
-	*typist_find(t, x->conv.id, x->user_id) = x->next;
-	line_leave(t, x);
-	t->n--;
-	typist_hide(t, x);
-	free(x);
-}
-
-static void typing_expire(evutil_socket_t fd, short what, void *arg)
+static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct typing *t = arg;
 	int64_t now = clock_mono_ms();
@@ -87,35 +109,19 @@ static void typing_expire(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	while (t->oldest != NULL && t->oldest->until_ms <= now)
-		typist_forget(t, t->oldest);
-	timer_set(t, now);
+		typist_remove(t, t->oldest);
+	set_timer(t, now);
 }
 
-static struct typist *typist_new(
-	struct typing *t, struct typist **at, const struct conv *c, int64_t user_id)
-{
-	struct typist *x = calloc(1, sizeof(*x));
-
-	if (x == NULL)
-		log_fatal("out of memory for a typist");
-	x->conv = *c;
-	x->user_id = user_id;
-	x->passed_ms = INT64_MIN / 2;
-	*at = x;
-	line_join(t, x);
-	t->n++;
-	return x;
-}
-
-/* Shown at most once in TYPING_QUIET_MS, be it after an end. */
+/* A `true` is passed on at most once in TYPING_QUIET_MS, even after a stop. */
 static void typist_show(struct typing *t, struct typist *x, int64_t now)
 {
 	bool pass = now - x->passed_ms >= TYPING_QUIET_MS;
 
 	if (!pass && !x->shown)
 		return;
-	line_leave(t, x);
-	line_join(t, x);
+	list_remove(t, x);
+	list_append(t, x);
 	x->until_ms = now + TYPING_SHOWN_MS;
 	x->shown = true;
 	if (pass) {
@@ -126,26 +132,28 @@ static void typist_show(struct typing *t, struct typist *x, int64_t now)
 
 void typing_set(struct typing *t, const struct conv *c, int64_t user_id, bool on)
 {
-	struct typist **at = typist_find(t, c->id, user_id);
-	int64_t now = clock_mono_ms();
+	struct typist *x = typist_find(t, c->id, user_id);
+	int64_t now;
 
 	if (!on) {
-		if (*at != NULL)
-			typist_hide(t, *at);
+		if (x != NULL)
+			typist_hide(t, x);
 		return;
 	}
-	if (*at == NULL && t->n >= TYPISTS_MAX)
+	if (x == NULL && t->by_key.n >= TYPISTS_MAX)
 		return;
-	typist_show(t, *at != NULL ? *at : typist_new(t, at, c, user_id), now);
-	timer_set(t, now);
+	now = clock_mono_ms();
+	typist_show(t, x != NULL ? x : typist_add(t, c, user_id), now);
+	set_timer(t, now);
 }
 
 struct typing *typing_open(struct event_base *base, typing_cb *cb, void *arg)
 {
-	struct typing *t = calloc(1, sizeof(*t));
+	struct typing *t = xcalloc(1, sizeof(*t));
 
-	if (t == NULL || (t->timer = evtimer_new(base, typing_expire, t)) == NULL)
-		log_fatal("out of memory for typing");
+	t->timer = evtimer_new(base, on_timer, t);
+	if (t->timer == NULL)
+		log_fatal("event_new_failed module=typing");
 	t->cb = cb;
 	t->arg = arg;
 	return t;
@@ -159,6 +167,7 @@ void typing_close(struct typing *t)
 		t->oldest = x->newer;
 		free(x);
 	}
+	hash_fini(&t->by_key);
 	event_free(t->timer);
 	free(t);
 }

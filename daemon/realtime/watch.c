@@ -3,11 +3,13 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
+#include "common/hash.h"
 #include "common/log.h"
+#include "common/xalloc.h"
 
-#define BUCKETS 4096
+#define GRACE_POLL_MS 500 /* while a watched user is in grace */
 
-/* One watcher's interest in one user: on the watcher's array and on the user's list. */
+/* One watcher's interest in one user: in the watcher's array and on the user's list. */
 struct interest {
 	struct interest *next, **prev;
 	struct watched *user;
@@ -15,12 +17,12 @@ struct interest {
 };
 
 struct watched {
-	struct watched *next; /* in the bucket */
+	struct hash_link link; /* in watch's users */
 	struct watched *grace_next;
 	int64_t user_id;
 	struct interest *interests;
-	bool online; /* as was told */
-	bool in_grace; /* on the list of those to be looked at again */
+	bool online; /* the level sent last */
+	bool in_grace; /* true while on watch's grace list */
 };
 
 struct watcher {
@@ -30,41 +32,41 @@ struct watcher {
 
 struct watch {
 	const struct presence *presence;
-	struct event *timer; /* runs while somebody is in grace */
+	struct event *timer; /* pending while the grace list is not empty */
 	struct watched *grace;
-	struct watched *buckets[BUCKETS];
+	struct hash users; /* struct watched by user_id */
 	watch_cb *cb;
 	void *arg;
 };
 
-static struct watched **watched_find(struct watch *w, int64_t user_id)
+static struct watched *watched_of(struct hash_link *link)
 {
-	struct watched **at = &w->buckets[(uint64_t)user_id % BUCKETS];
+	return HASH_ENTRY(link, struct watched, link);
+}
 
-	while (*at != NULL && (*at)->user_id != user_id)
-		at = &(*at)->next;
-	return at;
+static struct watched *watched_find(const struct watch *w, int64_t user_id)
+{
+	return watched_of(hash_find(&w->users, (uint64_t)user_id));
 }
 
 static struct watched *watched_get(struct watch *w, int64_t user_id)
 {
-	struct watched **at = watched_find(w, user_id);
+	struct watched *u = watched_find(w, user_id);
 
-	if (*at == NULL) {
-		*at = calloc(1, sizeof(**at));
-		if (*at == NULL)
-			log_fatal("out of memory for a watched user");
-		(*at)->user_id = user_id;
-	}
-	return *at;
+	if (u != NULL)
+		return u;
+	u = xcalloc(1, sizeof(*u));
+	u->user_id = user_id;
+	hash_insert(&w->users, &u->link, (uint64_t)user_id);
+	return u;
 }
 
-/* One in grace is let go by the timer, which holds a pointer to it. */
+/* A user on the grace list stays until the timer has removed them from it. */
 static void watched_drop_if_idle(struct watch *w, struct watched *u)
 {
 	if (u->interests != NULL || u->in_grace)
 		return;
-	*watched_find(w, u->user_id) = u->next;
+	hash_remove(&w->users, &u->link);
 	free(u);
 }
 
@@ -73,26 +75,26 @@ static int64_t wall_of(int64_t mono_ms)
 	return clock_wall_ms() - (clock_mono_ms() - mono_ms);
 }
 
-static void watched_grace(struct watch *w, struct watched *u)
+static void watched_add_to_grace(struct watch *w, struct watched *u)
 {
 	if (u->in_grace)
 		return;
 	u->in_grace = true;
 	u->grace_next = w->grace;
 	if (w->grace == NULL)
-		event_add(w->timer, &(const struct timeval){ 0, 500000 });
+		event_add(w->timer, &(const struct timeval){ 0, GRACE_POLL_MS * 1000 });
 	w->grace = u;
 }
 
-static void watched_look(struct watch *w, struct watched *u)
+static void watched_refresh(struct watch *w, struct watched *u)
 {
 	int64_t gone_ms = 0;
 	enum presence_level level =
-		presence_look(w->presence, u->user_id, clock_mono_ms(), &gone_ms);
+		presence_lookup(w->presence, u->user_id, clock_mono_ms(), &gone_ms);
 	bool online = level != PRESENCE_OFFLINE;
 
 	if (level == PRESENCE_GRACE)
-		watched_grace(w, u);
+		watched_add_to_grace(w, u);
 	if (online == u->online)
 		return;
 	u->online = online;
@@ -103,37 +105,36 @@ static void watched_look(struct watch *w, struct watched *u)
 					       : clock_wall_ms());
 }
 
-static void watch_timer(evutil_socket_t fd, short what, void *arg)
+static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct watch *w = arg;
-	struct watched *todo = w->grace;
+	struct watched *list = w->grace;
 
 	(void)fd;
 	(void)what;
 	w->grace = NULL;
-	while (todo != NULL) {
-		struct watched *u = todo;
+	while (list != NULL) {
+		struct watched *u = list;
 
-		todo = u->grace_next;
+		list = u->grace_next;
 		u->in_grace = false;
-		watched_look(w, u);
+		watched_refresh(w, u);
 		watched_drop_if_idle(w, u);
 	}
 }
 
-void watch_look(struct watch *w, int64_t user_id)
+void watch_refresh(struct watch *w, int64_t user_id)
 {
-	struct watched *u = *watched_find(w, user_id);
+	struct watched *u = watched_find(w, user_id);
 
 	if (u != NULL)
-		watched_look(w, u);
+		watched_refresh(w, u);
 }
 
-void watch_look_all(struct watch *w)
+void watch_refresh_all(struct watch *w)
 {
-	for (size_t i = 0; i < BUCKETS; i++)
-		for (struct watched *u = w->buckets[i]; u != NULL; u = u->next)
-			watched_look(w, u);
+	for (struct hash_link *l = hash_first(&w->users); l != NULL; l = hash_next(&w->users, l))
+		watched_refresh(w, watched_of(l));
 }
 
 void watch_clear(struct watch *w, struct watcher **set)
@@ -154,17 +155,16 @@ void watch_clear(struct watch *w, struct watcher **set)
 	free(s);
 }
 
-static void interest_begin(
+static void interest_init(
 	struct watch *w, struct interest *x, void *owner, const struct watch_user *wu)
 {
 	struct watched *u = watched_get(w, wu->user_id);
 	int64_t gone_ms = 0, last_seen_ms = wu->last_seen_ms;
 	bool online;
 
-	/* The others are told if the level has changed meanwhile; the new one is told in any case.
-	 * */
-	watched_look(w, u);
-	online = presence_look(w->presence, u->user_id, clock_mono_ms(), &gone_ms) !=
+	/* Other watchers get the level if it has changed; the new one gets it in any case. */
+	watched_refresh(w, u);
+	online = presence_lookup(w->presence, u->user_id, clock_mono_ms(), &gone_ms) !=
 		PRESENCE_OFFLINE;
 	u->online = online;
 	if (gone_ms != 0 && wall_of(gone_ms) > last_seen_ms)
@@ -186,21 +186,20 @@ void watch_set(struct watch *w, struct watcher **set, void *owner, const struct 
 	watch_clear(w, set);
 	if (n == 0)
 		return;
-	s = malloc(sizeof(*s) + n * sizeof(s->interests[0]));
-	if (s == NULL)
-		log_fatal("out of memory for a watcher");
+	s = xmalloc(sizeof(*s) + n * sizeof(s->interests[0]));
 	s->n = n;
 	*set = s;
 	for (size_t i = 0; i < n; i++)
-		interest_begin(w, &s->interests[i], owner, &users[i]);
+		interest_init(w, &s->interests[i], owner, &users[i]);
 }
 
 struct watch *watch_open(struct event_base *base, const struct presence *p, watch_cb *cb, void *arg)
 {
-	struct watch *w = calloc(1, sizeof(*w));
+	struct watch *w = xcalloc(1, sizeof(*w));
 
-	if (w == NULL || (w->timer = evtimer_new(base, watch_timer, w)) == NULL)
-		log_fatal("out of memory for the watch");
+	w->timer = evtimer_new(base, on_timer, w);
+	if (w->timer == NULL)
+		log_fatal("event_new_failed module=watch");
 	w->presence = p;
 	w->cb = cb;
 	w->arg = arg;
@@ -209,13 +208,13 @@ struct watch *watch_open(struct event_base *base, const struct presence *p, watc
 
 void watch_close(struct watch *w)
 {
-	for (size_t i = 0; i < BUCKETS; i++)
-		while (w->buckets[i] != NULL) {
-			struct watched *u = w->buckets[i];
+	struct hash_link *next;
 
-			w->buckets[i] = u->next;
-			free(u);
-		}
+	for (struct hash_link *l = hash_first(&w->users); l != NULL; l = next) {
+		next = hash_next(&w->users, l);
+		free(watched_of(l));
+	}
+	hash_fini(&w->users);
 	event_free(w->timer);
 	free(w);
 }

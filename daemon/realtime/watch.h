@@ -1,7 +1,9 @@
 /*
- * watch: who of this worker's sockets watches whose presence, and what they were last told.
+ * watch: the users whose presence this worker's sockets watch, and the last level sent to the
+ * watchers.
  *
- * Owns: the watched users, with their watchers. Knows nothing of: sockets, how presence is kept.
+ * Owns: the watched users and their watchers. Knows nothing of: sockets, the presence table's
+ * layout.
  *
  * A change is announced without a value; the level is looked up in the shared table. Going offline
  * is shown only when the grace is over, so each worker looks again then.
@@ -16,33 +18,43 @@
 
 #include "realtime/presence.h"
 
-#define WATCH_MAX 500 /* users one socket may watch */
+#define WATCH_MAX 500 /* users that one socket may watch */
 
 struct watch;
-struct watcher; /* a socket's set; NULL where it watches nobody */
+struct watcher; /* a socket's set of watched users; NULL if it is empty */
 
-/* Tell one watcher. last_seen_ms: wall clock, 0 for null. owner: as given to watch_set. */
+/*
+ * Sends a level to one watcher.
+ *   owner         as given to watch_set
+ *   last_seen_ms  wall clock, 0 for null
+ */
 typedef void watch_cb(void *arg, void *owner, int64_t user_id, bool online, int64_t last_seen_ms);
 
+/* p is borrowed. */
 struct watch *watch_open(
 	struct event_base *base, const struct presence *p, watch_cb *cb, void *arg);
-void watch_close(struct watch *w); /* after all watchers */
 
-/* One of the users to be watched, and when the database last saw them (wall clock ms, 0 never). */
+/* After all watchers are cleared. */
+void watch_close(struct watch *w);
+
 struct watch_user {
 	int64_t user_id;
-	int64_t last_seen_ms;
+	int64_t last_seen_ms; /* the database's, wall clock; 0: never */
 };
 
-/* Replaces the set (*set is NULL at first) and tells each user's level at once. n <= WATCH_MAX. */
+/*
+ * Replaces a watcher's set and sends the level of each user in it.
+ *   set    the watcher's; *set is NULL at first
+ *   users  n <= WATCH_MAX of them
+ */
 void watch_set(struct watch *w, struct watcher **set, void *owner, const struct watch_user *users,
 	size_t n);
 
-/* Ends it; *set becomes NULL. */
+/* Ends a watcher; *set becomes NULL. */
 void watch_clear(struct watch *w, struct watcher **set);
 
-/* Look at this user again; at all of them (a worker died). */
-void watch_look(struct watch *w, int64_t user_id);
-void watch_look_all(struct watch *w);
+/* Looks up the level of this user, or of all watched users, and sends what has changed. */
+void watch_refresh(struct watch *w, int64_t user_id);
+void watch_refresh_all(struct watch *w);
 
 #endif

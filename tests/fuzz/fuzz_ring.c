@@ -1,27 +1,27 @@
 /*
- * Fuzz target: a ring in whose memory anything may stand, and the records that come out of it.
+ * Fuzz target: a ring whose memory is overwritten, and the records that are read from it.
  *
- * The input is a list of steps, each an opcode byte and what that takes: publish, read, write a word
- * anywhere in the mapping (or right where the reader stands), sleep, begin anew. Whatever was written, a
- * reader answers with a record that fits, with EMPTY, or with LAPPED and stands at the tail then; it gets
- * to the end in as many steps as there is room for records; and after the scribbling the next records
- * published come whole. What comes out is given to record_decode: what that takes points into the
- * record, and makes a message as the contract has it.
+ * The input is a list of steps, each an opcode byte and its operands: publish, read, write a word
+ * anywhere in the mapping (or at the reader's position), restart the reader. Whatever was written,
+ * a reader returns a record that fits, EMPTY, or OVERRUN, and is at the tail then; it reaches the
+ * end in at most as many steps as records fit; and after the overwriting the next records published
+ * are read whole. Each record, and the input itself, is given to record_decode: what that accepts
+ * has valid fields, texts inside the record, and is a message of the contract.
  */
 #define _GNU_SOURCE 1
 #include <inttypes.h>
 #include <string.h>
 
 #include "common/json.h"
-#include "common/proto.h"
+#include "common/record.h"
 #include "common/ring.h"
 #include "common/utf8.h"
 #include "tests/fuzz/fuzz.h"
 
 #define CAPACITY ((size_t)128 << 10) /* the least */
 #define TAIL_WORD 9
-#define STEERING_WORDS 32 /* lock, positions, counters, slots: ring.c */
-#define PUBLISHES_MAX 16 /* of one input: each may wait 2 ms for a lock that nobody holds */
+#define HEADER_WORDS 32 /* lock, positions, counters, slots: ring.c */
+#define PUBLISHES_MAX 16 /* of one input: each may wait 2 ms for the overwritten lock */
 #define READS_MAX (CAPACITY / 8 + 2)
 
 static struct ring *ring;
@@ -42,7 +42,7 @@ static uint64_t take(struct input *in, size_t n)
 	return value;
 }
 
-/* Where the ring lies: only a scribbler needs to know. */
+/* Finds the ring's memory, which only this target writes directly. */
 static void find_mapping(void)
 {
 	FILE *maps = fopen("/proc/self/maps", "r");
@@ -73,21 +73,21 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
-/* A decoded record as every viewer's JSON. */
-static void check_json(const struct record *r)
+/* A decoded change as JSON for its sender. */
+static void check_json(const struct record_change *c)
 {
 	struct buf b = BUF_EMPTY;
-	const char *why, *word;
+	const char *why, *kind;
 	size_t len;
 	cJSON *json;
 
 	buf_add_char(&b, '{');
-	proto_put_message(&b, &r->message, &r->conv, r->message.sender_id);
+	proto_put_message(&b, &c->message, &c->conv, c->message.sender_id);
 	buf_add_char(&b, '}');
 	json = json_parse(b.data, b.len, &why);
 	MUST(json != NULL);
-	MUST(json_get_str(json, "kind", &word, &len) == JSON_OK);
-	MUST((strcmp(word, "text") == 0) == cJSON_HasObjectItem(json, "content"));
+	MUST(json_get_str(json, "kind", &kind, &len) == JSON_OK);
+	MUST((strcmp(kind, "text") == 0) == cJSON_HasObjectItem(json, "content"));
 	cJSON_Delete(json);
 	buf_fini(&b);
 }
@@ -101,34 +101,106 @@ static void check_text(struct text t, const uint8_t *bytes, size_t len, size_t m
 	MUST(utf8_valid(t.data, t.len));
 }
 
+static void check_id(int64_t id)
+{
+	MUST(id > 0 && id <= PROTO_ID_MAX);
+}
+
+static void check_conv(const struct conv *c)
+{
+	check_id(c->id);
+	MUST(c->kind == CONV_GROUP
+			? c->user_lo == 0 && c->user_hi == 0
+			: c->kind == CONV_DIRECT && c->user_lo > 0 && c->user_lo <= c->user_hi);
+}
+
+static void check_change(const struct record_change *c, const uint8_t *bytes, size_t len)
+{
+	const struct message *m = &c->message;
+
+	check_conv(&c->conv);
+	check_id(m->message_id);
+	check_id(m->seq);
+	check_id(m->mod);
+	check_text(m->content, bytes, len, PROTO_CONTENT_MAX);
+	check_text(m->client_id, bytes, len, PROTO_CLIENT_ID_MAX);
+	check_json(c);
+}
+
+static void check_token_revoked(const struct record_token_revoked *t)
+{
+	check_id(t->user_id != 0 ? t->user_id : t->token_id);
+	MUST(t->user_id == 0 ? t->keep_token_id == 0 : t->token_id == 0);
+}
+
+/* Every field of the member that the type selects is valid. */
+static void check_fields(const struct record *r, const uint8_t *bytes, size_t len)
+{
+	switch (r->type) {
+	case RECORD_CHANGE:
+		check_change(&r->change, bytes, len);
+		break;
+	case RECORD_ERASED:
+		check_conv(&r->erased.conv);
+		MUST(r->erased.from_mod >= 0 && r->erased.mod >= r->erased.from_mod);
+		break;
+	case RECORD_GROUP_GONE:
+		check_conv(&r->group_gone.conv);
+		check_id(r->group_gone.user_id);
+		break;
+	case RECORD_READ:
+		check_conv(&r->read.conv);
+		check_id(r->read.user_id);
+		break;
+	case RECORD_TYPING:
+		check_conv(&r->typing.conv);
+		check_id(r->typing.user_id);
+		break;
+	case RECORD_PRESENCE:
+		check_id(r->presence.user_id);
+		break;
+	case RECORD_TOKEN_REVOKED:
+		check_token_revoked(&r->token_revoked);
+		break;
+	default:
+		MUST(r->type == RECORD_RECONCILE);
+		break;
+	}
+}
+
+static size_t encode(const struct record *r, uint8_t *out)
+{
+	uint8_t fixed[RECORD_FIXED_SIZE];
+	struct iovec iov[RECORD_IOV];
+	size_t len = 0;
+
+	record_encode(r, fixed, iov);
+	for (int i = 0; i < RECORD_IOV; i++) {
+		if (iov[i].iov_len > 0)
+			memcpy(out + len, iov[i].iov_base, iov[i].iov_len);
+		len += iov[i].iov_len;
+	}
+	return len;
+}
+
+/* A record that decodes has valid fields, and is the same after another encoding. */
 static void check_record(const uint8_t *bytes, size_t len)
 {
+	static uint8_t first[RECORD_FIXED_SIZE + PROTO_CONTENT_MAX + PROTO_CLIENT_ID_MAX],
+		second[sizeof(first)];
 	struct record r, again;
-	uint8_t fixed[RECORD_FIXED_SIZE], copy[RECORD_FIXED_SIZE + PROTO_CONTENT_MAX + 64];
-	struct iovec iov[RECORD_IOV];
-	size_t at = 0;
+	size_t first_len;
 
 	if (!record_decode(&r, bytes, len))
 		return;
-	check_text(r.message.content, bytes, len, PROTO_CONTENT_MAX);
-	check_text(r.message.client_id, bytes, len, PROTO_CLIENT_ID_MAX);
-	MUST(r.type > 0 && r.type < RECORD_TYPE_MAX);
-	if (r.type == RECORD_CHANGE)
-		check_json(&r);
-	record_encode(&r, fixed, iov);
-	for (int i = 0; i < RECORD_IOV; i++) {
-		if (iov[i].iov_len > 0)
-			memcpy(copy + at, iov[i].iov_base, iov[i].iov_len);
-		at += iov[i].iov_len;
-	}
-	MUST(record_decode(&again, copy, at));
-	MUST(again.type == r.type && again.origin == r.origin && again.conv.id == r.conv.id);
-	MUST(again.message.mod == r.message.mod &&
-		again.message.content.len == r.message.content.len);
+	check_fields(&r, bytes, len);
+	first_len = encode(&r, first);
+	MUST(first_len == len && record_decode(&again, first, len));
+	MUST(encode(&again, second) == len && memcmp(first, second, len) == 0);
 }
 
-/* A record came from this position: it lies before the end of the data and before the tail, and the next one
- * can begin behind it. */
+/* A record was read at this position: it ends before the end of the data and before the tail, and
+ * the next one can begin behind it. */
 static void check_place(const struct ring_reader *reader, uint64_t pos, size_t len)
 {
 	uint64_t tail = map[TAIL_WORD] & ~(uint64_t)7;
@@ -138,7 +210,7 @@ static void check_place(const struct ring_reader *reader, uint64_t pos, size_t l
 	MUST(tail - reader->pos <= CAPACITY);
 }
 
-/* Reads once, into memory that ends where the longest record does, and looks at what has come. */
+/* Reads once, into memory of the longest record's size, and checks the record. */
 static enum ring_read read_one(struct ring_reader *reader)
 {
 	size_t max = ring_max_record(ring), len;
@@ -161,7 +233,7 @@ static enum ring_read read_one(struct ring_reader *reader)
 	return got;
 }
 
-/* Nobody writes meanwhile: so the end is near, and one lap leads to it. */
+/* Without a writer the end is reached with at most one overrun. */
 static void read_all(struct ring_reader *reader)
 {
 	uint64_t laps = reader->overruns;
@@ -173,7 +245,7 @@ static void read_all(struct ring_reader *reader)
 		MUST(reader->overruns == laps || got != RING_RECORD);
 	}
 	MUST(reader->overruns - laps <= 1);
-	MUST(ring_sleep(reader)); /* EMPTY is the truth */
+	MUST(ring_sleep(reader)); /* it is empty */
 	ring_awake(reader);
 }
 
@@ -201,12 +273,12 @@ static void step(struct input *in, struct ring_reader *reader, unsigned *publish
 		if ((*publishes)++ < PUBLISHES_MAX)
 			publish(in, take(in, 2) % (RECORD_FIXED_SIZE + PROTO_CONTENT_MAX));
 		break;
-	case 2: /* among what steers */
-		at = take(in, 1) % STEERING_WORDS;
+	case 2: /* a word of the ring's header */
+		at = take(in, 1) % HEADER_WORDS;
 		map[at] = take(in, 8);
 		break;
-	case 3: /* near what stands there */
-		at = take(in, 1) % STEERING_WORDS;
+	case 3: /* near its value */
+		at = take(in, 1) % HEADER_WORDS;
 		map[at] += (uint64_t)(int64_t)(int8_t)take(in, 1) * 8;
 		break;
 	case 4: /* anywhere in the data */
@@ -227,7 +299,7 @@ static void step(struct input *in, struct ring_reader *reader, unsigned *publish
 	}
 }
 
-/* The scribbling is over: what is published from now on comes, whole. The first publish repairs. */
+/* After the overwriting: the first publish repairs the ring, and the next ones are read whole. */
 static void check_recovery(void)
 {
 	static uint8_t sent[1000];
@@ -236,7 +308,7 @@ static void check_recovery(void)
 	struct ring_reader reader;
 	size_t len = 0;
 
-	memset(map, 0, 8); /* a lock that nobody will ever let go of is the one thing that stays */
+	memset(map, 0, 8); /* a lock that is never released cannot be repaired */
 	for (unsigned i = 0; i < 3; i++) {
 		ring_reader_init(&reader, ring, 1);
 		memset(sent, 'a' + (int)i, sizeof(sent));
@@ -257,7 +329,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 
 	memcpy(map, pristine, mapped);
 	ring_reader_init(&reader, ring, 0);
-	check_record(bytes, len); /* as if the ring had brought it */
+	check_record(bytes, len);
 	while (in.left > 0)
 		step(&in, &reader, &publishes);
 	read_all(&reader);

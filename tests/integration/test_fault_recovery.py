@@ -246,7 +246,7 @@ def name_is_stored(field, name):
 
 @pytest.mark.parametrize("point", ["publish.unlocked", "publish.fenced", "wake.claimed"])
 def test_a_publisher_that_stops_before_it_wakes_anybody_delays_nobody(field, talk, point):
-    """LOOK_MS in bus.c: a sleeper looks at the ring now and then. It stays stopped until all
+    """POLL_MS in bus.c: a sleeper looks at the ring now and then. It stays stopped until all
     have it, and the master knows nothing of it."""
     sender, receiver = talk
     pid = field.stop_at(point, sender.say)

@@ -31,7 +31,7 @@ def lapped(daemon, person):
                 other.ask({**note, "content": "z" * 16000}, "ack", id=f"n{i}")
         finally:
             os.kill(pid, signal.SIGCONT)
-        daemon.wait_for_log(rf"worker={ws.slot} overrun by the ring")
+        daemon.wait_for_log(rf"worker={ws.slot} ring_overrun")
         assert lap_count(daemon, ws.slot) > laps
 
     return block

@@ -70,7 +70,7 @@ struct heritage *rig_heritage(unsigned slot)
 	return &heritages[slot];
 }
 
-static void turn(int64_t until_ms)
+static void run_loop(int64_t until_ms)
 {
 	int64_t left = until_ms - clock_mono_ms();
 	struct timeval tv = { 0, 0 };
@@ -86,8 +86,8 @@ void rig_until(const bool *done)
 	int64_t until = clock_mono_ms() + RIG_MS;
 
 	while (!*done) {
-		ck_assert_msg(clock_mono_ms() < until, "it did not come");
-		turn(until);
+		ck_assert_msg(clock_mono_ms() < until, "timeout");
+		run_loop(until);
 	}
 }
 
@@ -96,8 +96,8 @@ void rig_until_n(const unsigned *count, unsigned n)
 	int64_t until = clock_mono_ms() + RIG_MS;
 
 	while (*count < n) {
-		ck_assert_msg(clock_mono_ms() < until, "%u of %u came", *count, n);
-		turn(until);
+		ck_assert_msg(clock_mono_ms() < until, "timeout: %u of %u", *count, n);
+		run_loop(until);
 	}
 }
 
@@ -106,7 +106,7 @@ void rig_for(unsigned ms)
 	int64_t until = clock_mono_ms() + ms;
 
 	do
-		turn(until);
+		run_loop(until);
 	while (clock_mono_ms() < until);
 }
 
@@ -134,8 +134,8 @@ struct store *rig_store(unsigned slot, const struct store_events *events, void *
 	struct store *s = store_open(base, &heritages[slot], events != NULL ? events : &none, arg);
 
 	while (!store_ready(s)) {
-		ck_assert_msg(clock_mono_ms() < until, "the store does not become ready");
-		turn(until);
+		ck_assert_msg(clock_mono_ms() < until, "timeout: the store is not ready");
+		run_loop(until);
 	}
 	return s;
 }
@@ -147,7 +147,7 @@ static char *copy(struct text t)
 	if (t.data == NULL)
 		return NULL;
 	text = strndup(t.data, t.len);
-	/* cppcheck-suppress memleakOnRealloc ; the test ends then */
+	/* cppcheck-suppress memleakOnRealloc ; the assertion below ends the test */
 	copies = realloc(copies, (n_copies + 1) * sizeof(*copies));
 	ck_assert(text != NULL && copies != NULL);
 	copies[n_copies++] = text;
@@ -158,7 +158,7 @@ void rig_changed(void *arg, enum error error, const struct change *c)
 {
 	struct rig_change *to = arg;
 
-	ck_assert_msg(!to->done, "answered twice");
+	ck_assert_msg(!to->done, "called back twice");
 	to->done = true;
 	to->error = error;
 	ck_assert((error == ERROR_NONE) == (c != NULL));
@@ -183,7 +183,7 @@ void rig_post_begin(struct store *s, struct rig_change *to, int64_t sender, int6
 
 	*to = (struct rig_change){ .done = false };
 	store_send(s, &p, rig_changed, to);
-	ck_assert_msg(!to->done, "answered from inside the asking call");
+	ck_assert_msg(!to->done, "called back inside the call");
 }
 
 struct rig_change rig_post(struct store *s, int64_t sender, int64_t receiver, const char *content,

@@ -1,8 +1,8 @@
 /*
- * rig: what a worker has around it, for tests: a loop, a heritage with ring, stats and presence,
+ * rig: the environment of a worker, for tests: a loop, heritages with ring, stats and presence, and
  * stores on a real database.
  *
- * Owns: all that. Knows nothing of: what is tested.
+ * Owns: the loop, the heritages. Knows nothing of: what is tested.
  */
 #ifndef PARLEY_TEST_RIG_H
 #define PARLEY_TEST_RIG_H
@@ -14,34 +14,37 @@
 #include "store/store.h"
 
 #define RIG_SLOTS 4
-#define RIG_MS 15000 /* longer than anything here takes */
+#define RIG_MS 15000 /* the time limit of a wait */
 
-/* Makes the loop and the heritages; database: a conninfo, or "" where there is no store. */
+/* Makes the loop and the heritages. database: a conninfo, or "" if no store is used. */
 void rig_make(const char *database);
 void rig_drop(void);
 
 struct event_base *rig_base(void);
 struct heritage *rig_heritage(unsigned slot);
 
-/* Turns the loop until *done, or fails the test after RIG_MS; for so long in any case. */
+/* Runs the loop until *done, or until *count is at least n; fails the test after RIG_MS. */
 void rig_until(const bool *done);
 void rig_until_n(const unsigned *count, unsigned n);
+
+/* Runs the loop for this time. */
 void rig_for(unsigned ms);
 
-/* A store that is ready. */
+/* Opens a store and waits until it is ready. events: NULL to ignore them. */
 struct store *rig_store(unsigned slot, const struct store_events *events, void *arg);
 
-/* An answer of the store, with copies of its texts. */
+/* The result of a change, with copies of its texts. */
 struct rig_change {
 	bool done;
 	enum error error;
 	struct change c;
 	char *content, *client_id; /* freed with the rig */
 };
-void rig_changed(void *arg, enum error error,
-	const struct change *c); /* a store_change_cb; arg: the struct */
 
-/* Asks and waits. */
+/* A store_change_cb. arg: the struct rig_change. */
+void rig_changed(void *arg, enum error error, const struct change *c);
+
+/* These make a change, or register a user, and wait for the result. */
 struct rig_change rig_post(struct store *s, int64_t sender, int64_t receiver, const char *content,
 	const char *client_id);
 /* The operations of the store that answer with a change, but for store_send. */
@@ -60,7 +63,7 @@ void rig_change_begin(struct store *s, struct rig_change *to, enum store_op op, 
 	int64_t object, int64_t user, const char *text);
 int64_t rig_user(struct store *s, const char *username);
 
-/* As rig_post, without waiting: the answer comes to *to. */
+/* As rig_post, without waiting: *to receives the result. */
 void rig_post_begin(struct store *s, struct rig_change *to, int64_t sender, int64_t receiver,
 	const char *content, const char *client_id);
 

@@ -1,6 +1,6 @@
 /*
- * The bus on real rings and loops: all workers see every record in order, and nobody waits for one
- * who is stopped.
+ * The bus on real rings and loops: all workers read every record in order, and none waits for a
+ * stopped publisher.
  */
 #define _GNU_SOURCE 1
 #include "realtime/bus.h"
@@ -16,28 +16,28 @@
 #include "common/ring.h"
 #include "common/stats.h"
 #include "realtime/presence.h"
-#include "tests/unit/fault_give.h"
+#include "tests/unit/fault_arm.h"
 #include "tests/unit/rig.h"
 
 #define N 3000
 
 struct reader {
-	int64_t next; /* user_id expected */
-	unsigned n, n_typing, n_lapped;
+	int64_t next; /* message_id expected */
+	unsigned n, n_typing, n_overruns;
 	bool wrong;
 };
 
 static void on_record(void *arg, const struct record *r)
 {
 	struct reader *at = arg;
+	const struct message *m = &r->change.message;
 
 	if (r->type == RECORD_TYPING) {
 		at->n_typing++;
 		return;
 	}
-	if (r->user_id != at->next || r->message.content.len != (size_t)(r->user_id % 300) ||
-		(r->message.content.len > 0 &&
-			r->message.content.data[0] != (char)(r->user_id % 128)))
+	if (m->message_id != at->next || m->content.len != (size_t)(m->message_id % 300) ||
+		(m->content.len > 0 && m->content.data[0] != (char)(m->message_id % 128)))
 		at->wrong = true;
 	at->next++;
 	at->n++;
@@ -45,7 +45,7 @@ static void on_record(void *arg, const struct record *r)
 
 static void on_overrun(void *arg)
 {
-	((struct reader *)arg)->n_lapped++;
+	((struct reader *)arg)->n_overruns++;
 }
 
 static const struct bus_events events = { on_record, on_overrun };
@@ -60,21 +60,28 @@ static void teardown(void)
 	rig_drop();
 }
 
+static struct record record_with(int64_t message_id, const char *content, size_t len)
+{
+	return (struct record){ .type = RECORD_CHANGE,
+		.change = { .conv = { 1, 0, 0, CONV_GROUP },
+			.message = { .message_id = message_id,
+				.seq = 1,
+				.mod = 1,
+				.kind = MESSAGE_TEXT,
+				.content = { content, len } },
+			.event = RECORD_NEW } };
+}
+
 static void publish(struct bus *b, int64_t i)
 {
 	char content[300];
-	struct record r = { .type = RECORD_CHANGE,
-		.event = RECORD_NEW,
-		.conv.kind = CONV_GROUP,
-		.user_id = i,
-		.message = { .kind = MESSAGE_TEXT, .content = { content, (size_t)(i % 300) } } };
+	const struct record r = record_with(i, content, (size_t)(i % 300));
 
 	memset(content, (char)(i % 128), sizeof(content));
 	bus_publish(b, &r);
 }
 
-/* A worker of its own that reads so many records; its exit code says whether they were as they
- * should. */
+/* A worker process that reads n records and exits with 0 if they were right. */
 static pid_t fork_reader(unsigned slot, int ready_fd, unsigned n)
 {
 	pid_t child = fork();
@@ -92,10 +99,10 @@ static pid_t fork_reader(unsigned slot, int ready_fd, unsigned n)
 		event_base_loop(base, EVLOOP_ONCE);
 	bus_close(b);
 	event_base_free(base);
-	_exit(at.n == n && !at.wrong && at.n_lapped == 0 ? 0 : 1);
+	_exit(at.n == n && !at.wrong && at.n_overruns == 0 ? 0 : 1);
 }
 
-START_TEST(every_worker_reads_every_record_in_order_its_own_too)
+START_TEST(every_worker_reads_every_record_in_order_including_its_own)
 {
 	struct reader own = { .next = 1 };
 	struct bus *b = bus_open(rig_base(), rig_heritage(0), &events, &own);
@@ -108,7 +115,7 @@ START_TEST(every_worker_reads_every_record_in_order_its_own_too)
 		children[i] = fork_reader(i + 1, fds[1], N);
 		ck_assert_int_eq(read(fds[0], &c, 1), 1);
 	}
-	/* In bursts smaller than the ring, so that nobody is overrun. */
+	/* In bursts smaller than the ring, so that no reader is overrun. */
 	for (int64_t i = 1; i <= N; i++) {
 		publish(b, i);
 		if (i % 100 == 0)
@@ -116,7 +123,7 @@ START_TEST(every_worker_reads_every_record_in_order_its_own_too)
 	}
 	rig_until_n(&own.n, N);
 	ck_assert(!own.wrong);
-	ck_assert_uint_eq(own.n_lapped, 0);
+	ck_assert_uint_eq(own.n_overruns, 0);
 	ck_assert(bus_idle(b));
 	for (unsigned i = 0; i < 2; i++) {
 		ck_assert_int_eq(waitpid(children[i], &status, 0), children[i]);
@@ -135,7 +142,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	++*(unsigned *)arg;
 }
 
-/* As another worker would that publishes without end. */
+/* Publishes a copy, as another worker that never stops. */
 static void publish_another(void *arg, const struct record *r)
 {
 	uint8_t fixed[RECORD_FIXED_SIZE];
@@ -146,7 +153,7 @@ static void publish_another(void *arg, const struct record *r)
 	ring_publish(rig_heritage(1)->ring, iov, RECORD_IOV);
 }
 
-/* Each record read brings another: the loop's other events must have their turn all the same. */
+/* Every record read adds another: the loop's other events must run all the same. */
 START_TEST(a_ring_that_never_empties_does_not_starve_the_loop)
 {
 	static const struct bus_events feeding = { publish_another, on_overrun };
@@ -157,7 +164,7 @@ START_TEST(a_ring_that_never_empties_does_not_starve_the_loop)
 
 	event_add(timer, &(const struct timeval){ 0, 1000 });
 	publish(b, 1);
-	alarm(20); /* else it would never come back */
+	alarm(20); /* else a failure would never return */
 	rig_until_n(&n_timer, 20);
 	ck_assert_uint_gt(at.n, 1000);
 	event_free(timer);
@@ -165,32 +172,28 @@ START_TEST(a_ring_that_never_empties_does_not_starve_the_loop)
 }
 END_TEST
 
-START_TEST(one_who_was_lapped_is_told_and_goes_on)
+START_TEST(a_worker_that_was_overrun_is_notified_and_continues)
 {
 	struct reader at = { .next = 1 };
 	struct bus *b = bus_open(rig_base(), rig_heritage(0), &events, &at);
 	uint8_t fixed[RECORD_FIXED_SIZE];
 	struct iovec iov[RECORD_IOV];
-	const struct record r = { .type = RECORD_CHANGE,
-		.event = RECORD_NEW,
-		.conv.kind = CONV_GROUP,
-		.user_id = 1,
-		.message = { .kind = MESSAGE_TEXT } };
+	const struct record r = record_with(1, "", 0);
 
 	record_encode(&r, fixed, iov);
 	for (int i = 0; i < 5000; i++)
 		ck_assert_int_eq(
 			ring_publish(rig_heritage(0)->ring, iov, RECORD_IOV), RING_PUBLISHED);
-	rig_until_n(&at.n_lapped, 1);
+	rig_until_n(&at.n_overruns, 1);
 	ck_assert_uint_eq(at.n, 0);
 	publish(b, 1);
 	rig_until_n(&at.n, 1);
-	ck_assert_uint_eq(at.n_lapped, 1);
+	ck_assert_uint_eq(at.n_overruns, 1);
 	bus_close(b);
 }
 END_TEST
 
-START_TEST(bytes_that_are_no_record_are_passed_over)
+START_TEST(bytes_that_are_no_record_are_skipped)
 {
 	struct reader at = { .next = 1 };
 	struct bus *b = bus_open(rig_base(), rig_heritage(0), &events, &at);
@@ -204,26 +207,23 @@ START_TEST(bytes_that_are_no_record_are_passed_over)
 }
 END_TEST
 
-/* R4: nobody blocks over 2 ms in publish. */
+/* R4: publishing blocks for at most 2 ms. */
 START_TEST(while_a_publisher_is_stopped_records_wait_in_order_and_typing_is_dropped)
 {
 	struct reader at = { .next = 2 };
 	struct bus *b = bus_open(rig_base(), rig_heritage(0), &events, &at);
-	const struct record typing = { .type = RECORD_TYPING, .conv.kind = CONV_GROUP };
+	const struct record typing = { .type = RECORD_TYPING,
+		.typing = { .conv = { 1, 0, 0, CONV_GROUP }, .user_id = 1, .on = true } };
 	pid_t child = fork();
 	int status;
 	int64_t began;
 
 	if (child == 0) {
-		const struct record r = { .type = RECORD_CHANGE,
-			.event = RECORD_NEW,
-			.conv.kind = CONV_GROUP,
-			.user_id = 2,
-			.message = { .kind = MESSAGE_TEXT, .content = { "\2\2", 2 } } };
+		const struct record r = record_with(2, "\2\2", 2);
 		uint8_t fixed[RECORD_FIXED_SIZE];
 		struct iovec iov[RECORD_IOV];
 
-		fault_give("publish.copied", "stop", 1);
+		fault_arm("publish.copied", "stop", 1);
 		record_encode(&r, fixed, iov);
 		ring_publish(rig_heritage(1)->ring, iov, RECORD_IOV);
 		_exit(0);
@@ -234,7 +234,7 @@ START_TEST(while_a_publisher_is_stopped_records_wait_in_order_and_typing_is_drop
 	for (int64_t i = 3; i < 103; i++)
 		publish(b, i);
 	bus_publish(b, &typing);
-	/* Only the first has tried. */
+	/* Only the first one tried the ring. */
 	ck_assert_int_lt(clock_mono_ms() - began, 50);
 	ck_assert(!bus_idle(b));
 	rig_for(60);
@@ -252,26 +252,22 @@ START_TEST(while_a_publisher_is_stopped_records_wait_in_order_and_typing_is_drop
 }
 END_TEST
 
-/* R5: the tail is there, and nobody has been woken. */
-START_TEST(what_a_publisher_left_who_was_stopped_before_it_woke_anybody_is_seen_soon)
+/* R5: the tail has moved, and no reader was woken. */
+START_TEST(the_record_of_a_publisher_that_stopped_before_its_wakeup_is_read_soon)
 {
 	struct reader at = { .next = 2 };
 	struct bus *b = bus_open(rig_base(), rig_heritage(0), &events, &at);
 	pid_t child;
 	int status;
 
-	rig_for(50); /* it sleeps */
+	rig_for(50); /* the reader sleeps */
 	child = fork();
 	if (child == 0) {
-		const struct record r = { .type = RECORD_CHANGE,
-			.event = RECORD_NEW,
-			.conv = { .kind = CONV_GROUP },
-			.user_id = 2,
-			.message = { .kind = MESSAGE_TEXT, .content = { "\2\2", 2 } } };
+		const struct record r = record_with(2, "\2\2", 2);
 		uint8_t fixed[RECORD_FIXED_SIZE];
 		struct iovec iov[RECORD_IOV];
 
-		fault_give("publish.fenced", "stop", 1);
+		fault_arm("publish.fenced", "stop", 1);
 		record_encode(&r, fixed, iov);
 		ring_publish(rig_heritage(1)->ring, iov, RECORD_IOV);
 		_exit(0);
@@ -286,17 +282,17 @@ START_TEST(what_a_publisher_left_who_was_stopped_before_it_woke_anybody_is_seen_
 }
 END_TEST
 
-struct checked {
-	unsigned n, n_checks;
+struct reconciles {
+	unsigned n, n_reconciles;
 };
 
-static void count_checks(void *arg, const struct record *r)
+static void count_reconciles(void *arg, const struct record *r)
 {
-	struct checked *at = arg;
+	struct reconciles *at = arg;
 
 	at->n++;
 	if (r->type == RECORD_RECONCILE)
-		at->n_checks++;
+		at->n_reconciles++;
 }
 
 static void on_nothing(void *arg)
@@ -304,21 +300,18 @@ static void on_nothing(void *arg)
 	(void)arg;
 }
 
-START_TEST(an_outbox_that_grows_too_large_becomes_one_question_to_the_database)
+START_TEST(an_outbox_that_grows_too_large_becomes_one_reconcile)
 {
-	static const struct bus_events counting = { count_checks, on_nothing };
+	static const struct bus_events counting = { count_reconciles, on_nothing };
 	static char content[PROTO_CONTENT_MAX];
-	const struct record r = { .type = RECORD_CHANGE,
-		.event = RECORD_NEW,
-		.conv.kind = CONV_GROUP,
-		.message = { .kind = MESSAGE_TEXT, .content = { content, sizeof(content) } } };
-	struct checked at = { 0, 0 };
+	const struct record r = record_with(1, content, sizeof(content));
+	struct reconciles at = { 0, 0 };
 	struct bus *b = bus_open(rig_base(), rig_heritage(0), &counting, &at);
 	pid_t child = fork();
 	int status;
 
 	if (child == 0) {
-		fault_give("publish.copied", "stop", 1);
+		fault_arm("publish.copied", "stop", 1);
 		ring_publish(rig_heritage(1)->ring, &(const struct iovec){ content, 8 }, 1);
 		_exit(0);
 	}
@@ -327,7 +320,7 @@ START_TEST(an_outbox_that_grows_too_large_becomes_one_question_to_the_database)
 		bus_publish(b, &r);
 	kill(child, SIGCONT);
 	ck_assert_int_eq(waitpid(child, &status, 0), child);
-	rig_until_n(&at.n_checks, 1);
+	rig_until_n(&at.n_reconciles, 1);
 	ck_assert_uint_lt(at.n, 100);
 	ck_assert(bus_idle(b));
 	bus_close(b);
@@ -341,15 +334,14 @@ static Suite *suite(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
-	tcase_add_test(tc, every_worker_reads_every_record_in_order_its_own_too);
+	tcase_add_test(tc, every_worker_reads_every_record_in_order_including_its_own);
 	tcase_add_test(tc, a_ring_that_never_empties_does_not_starve_the_loop);
-	tcase_add_test(tc, one_who_was_lapped_is_told_and_goes_on);
-	tcase_add_test(tc, bytes_that_are_no_record_are_passed_over);
+	tcase_add_test(tc, a_worker_that_was_overrun_is_notified_and_continues);
+	tcase_add_test(tc, bytes_that_are_no_record_are_skipped);
 	tcase_add_test(
 		tc, while_a_publisher_is_stopped_records_wait_in_order_and_typing_is_dropped);
-	tcase_add_test(
-		tc, what_a_publisher_left_who_was_stopped_before_it_woke_anybody_is_seen_soon);
-	tcase_add_test(tc, an_outbox_that_grows_too_large_becomes_one_question_to_the_database);
+	tcase_add_test(tc, the_record_of_a_publisher_that_stopped_before_its_wakeup_is_read_soon);
+	tcase_add_test(tc, an_outbox_that_grows_too_large_becomes_one_reconcile);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

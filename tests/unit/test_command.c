@@ -1,5 +1,5 @@
 /*
- * The table of commands agrees with itself and with the contract.
+ * The table of commands is consistent and agrees with the contract.
  */
 #include "command/command.h"
 
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-START_TEST(the_table_has_the_contracts_commands_each_once)
+START_TEST(the_table_has_each_command_of_the_contract_once)
 {
 	static const char *const names[] = { "send", "typing", "read", "edit", "delete", "sync",
 		"presence", "ping" };
@@ -20,12 +20,12 @@ START_TEST(the_table_has_the_contracts_commands_each_once)
 
 		for (size_t j = 0; j < n; j++)
 			found += strcmp(table[j]->name, names[i]) == 0;
-		ck_assert_msg(found == 1, "%s is there %u times", names[i], found);
+		ck_assert_msg(found == 1, "%s has %u entries", names[i], found);
 	}
 }
 END_TEST
 
-START_TEST(every_command_can_be_run_and_says_what_it_does)
+START_TEST(every_command_has_a_function_and_a_sentence)
 {
 	size_t n;
 	const struct command *const *table = command_table(&n);
@@ -40,7 +40,7 @@ START_TEST(every_command_can_be_run_and_says_what_it_does)
 }
 END_TEST
 
-START_TEST(every_argument_has_a_name_of_its_own_in_the_body_and_a_range_that_holds_something)
+START_TEST(every_argument_is_in_the_body_with_a_unique_name_and_a_range)
 {
 	size_t n;
 	const struct command *const *table = command_table(&n);
@@ -60,7 +60,7 @@ START_TEST(every_argument_has_a_name_of_its_own_in_the_body_and_a_range_that_hol
 }
 END_TEST
 
-START_TEST(the_limits_are_the_contracts)
+START_TEST(limits_are_those_of_the_contract)
 {
 	size_t n;
 	const struct command *const *table = command_table(&n);
@@ -95,11 +95,10 @@ static Suite *suite(void)
 	TCase *tc = tcase_create("command");
 
 	tcase_set_timeout(tc, 30);
-	tcase_add_test(tc, the_table_has_the_contracts_commands_each_once);
-	tcase_add_test(tc, every_command_can_be_run_and_says_what_it_does);
-	tcase_add_test(tc,
-		every_argument_has_a_name_of_its_own_in_the_body_and_a_range_that_holds_something);
-	tcase_add_test(tc, the_limits_are_the_contracts);
+	tcase_add_test(tc, the_table_has_each_command_of_the_contract_once);
+	tcase_add_test(tc, every_command_has_a_function_and_a_sentence);
+	tcase_add_test(tc, every_argument_is_in_the_body_with_a_unique_name_and_a_range);
+	tcase_add_test(tc, limits_are_those_of_the_contract);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

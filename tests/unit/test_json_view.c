@@ -34,7 +34,7 @@ static void check_text(struct buf *b, const char *expected)
 	buf_fini(b);
 }
 
-/* Rows as a server sends them in binary. */
+/* Rows of n columns, in the binary format of the server. */
 
 static PGresult *rows_new(const char *const *names, int n)
 {
@@ -134,7 +134,7 @@ static void set_message(PGresult *r, int row, int64_t seq)
 	set_bytes(r, row, "deleted", "\0", 1);
 }
 
-START_TEST(a_user_has_every_member_and_what_is_not_known_is_null)
+START_TEST(a_user_has_every_field_and_unknown_ones_are_null)
 {
 	struct buf b = BUF_EMPTY;
 
@@ -143,7 +143,7 @@ START_TEST(a_user_has_every_member_and_what_is_not_known_is_null)
 }
 END_TEST
 
-START_TEST(names_are_data)
+START_TEST(names_are_escaped_and_otherwise_unchanged)
 {
 	struct buf b = BUF_EMPTY;
 	struct user u = bob;
@@ -160,7 +160,7 @@ START_TEST(names_are_data)
 END_TEST
 
 /* "chat: chat_id is the id of the other party" */
-START_TEST(a_direct_chat_is_named_after_its_peer)
+START_TEST(a_direct_chat_has_the_name_and_id_of_its_peer)
 {
 	struct buf b = BUF_EMPTY;
 	const struct chat c = {
@@ -186,7 +186,7 @@ START_TEST(a_direct_chat_is_named_after_its_peer)
 }
 END_TEST
 
-START_TEST(a_peer_who_is_deleted_is_null_and_the_name_empty)
+START_TEST(a_deleted_peer_is_null_and_the_chats_name_empty)
 {
 	struct buf b = BUF_EMPTY;
 	const struct chat c = {
@@ -266,7 +266,7 @@ END_TEST
 	",\"edited_at\":null,\"deleted\":false" more "}"
 
 /* "client_id only to its sender" */
-START_TEST(each_side_sees_a_page_as_its_own_chat)
+START_TEST(each_side_sees_a_page_with_its_own_chat_id)
 {
 	const struct conv c = { 50, 7, 8, CONV_DIRECT };
 	struct buf b = BUF_EMPTY;
@@ -281,7 +281,7 @@ START_TEST(each_side_sees_a_page_as_its_own_chat)
 }
 END_TEST
 
-START_TEST(a_page_has_at_most_limit_messages_and_says_whether_there_are_more)
+START_TEST(a_page_has_at_most_limit_messages_and_reports_more)
 {
 	const struct conv c = { 50, 7, 8, CONV_DIRECT };
 	struct buf b = BUF_EMPTY;
@@ -313,19 +313,19 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("view");
-	TCase *tc = tcase_create("view");
+	Suite *suite = suite_create("json_view");
+	TCase *tc = tcase_create("json_view");
 	SRunner *runner;
 	int failed;
 
-	tcase_add_test(tc, a_user_has_every_member_and_what_is_not_known_is_null);
-	tcase_add_test(tc, names_are_data);
-	tcase_add_test(tc, a_direct_chat_is_named_after_its_peer);
-	tcase_add_test(tc, a_peer_who_is_deleted_is_null_and_the_name_empty);
+	tcase_add_test(tc, a_user_has_every_field_and_unknown_ones_are_null);
+	tcase_add_test(tc, names_are_escaped_and_otherwise_unchanged);
+	tcase_add_test(tc, a_direct_chat_has_the_name_and_id_of_its_peer);
+	tcase_add_test(tc, a_deleted_peer_is_null_and_the_chats_name_empty);
 	tcase_add_test(tc, a_group_chat_has_an_owner_and_no_peer);
 	tcase_add_test(tc, a_group_lists_its_members_in_the_order_of_the_rows);
-	tcase_add_test(tc, each_side_sees_a_page_as_its_own_chat);
-	tcase_add_test(tc, a_page_has_at_most_limit_messages_and_says_whether_there_are_more);
+	tcase_add_test(tc, each_side_sees_a_page_with_its_own_chat_id);
+	tcase_add_test(tc, a_page_has_at_most_limit_messages_and_reports_more);
 	tcase_add_test(tc, a_page_without_rows_is_an_empty_array);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);

@@ -128,7 +128,7 @@ int worker_run(const struct heritage *h)
 	board->workers[h->slot].sockets = count_sockets();
 	board->workers[h->slot].uid = (int)geteuid();
 	board->workers[h->slot].knows_user =
-		presence_look(h->presence, USER, clock_mono_ms(), NULL) != PRESENCE_OFFLINE;
+		presence_lookup(h->presence, USER, clock_mono_ms(), NULL) != PRESENCE_OFFLINE;
 	if (h->slot == 1 && h->stats->slots[1].incarnation == h->incarnation)
 		presence_add(h->presence, 1, USER);
 	h->stats->slots[h->slot].serving = 1;

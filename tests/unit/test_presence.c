@@ -1,5 +1,5 @@
 /*
- * Who is online: levels, grace, a successor's table, and readers beside a writer that lives or is
+ * Presence: levels, grace, the table of a successor, and readers while the writer runs or is
  * killed.
  */
 #include "realtime/presence.h"
@@ -14,7 +14,7 @@
 #include "common/clock.h"
 
 #define NOW 1000000
-#define ROOM 100 /* users a table has room for here */
+#define USERS_MAX 100 /* of a table */
 #define RESIDENT 7
 #define STRANGER 8
 #define MOVER 9
@@ -23,7 +23,7 @@ static struct presence *p;
 
 static void setup(void)
 {
-	p = presence_create(3, ROOM);
+	p = presence_create(3, USERS_MAX);
 	ck_assert_ptr_nonnull(p);
 	for (unsigned slot = 0; slot < 3; slot++)
 		presence_begin(p, slot, NOW);
@@ -38,9 +38,9 @@ static void ck_look(int64_t user, int64_t now_ms, enum presence_level level, int
 {
 	int64_t gone = -1;
 
-	ck_assert_int_eq(presence_look(p, user, now_ms, &gone), level);
+	ck_assert_int_eq(presence_lookup(p, user, now_ms, &gone), level);
 	ck_assert_int_eq(gone, gone_ms);
-	ck_assert_int_eq(presence_look(p, user, now_ms, NULL), level);
+	ck_assert_int_eq(presence_lookup(p, user, now_ms, NULL), level);
 }
 
 START_TEST(a_user_with_a_socket_in_any_slot_is_online)
@@ -59,7 +59,7 @@ START_TEST(a_user_with_a_socket_in_any_slot_is_online)
 }
 END_TEST
 
-START_TEST(offline_comes_only_after_the_grace_and_the_time_is_forgotten_later)
+START_TEST(a_user_is_offline_after_the_grace_and_forgotten_later)
 {
 	presence_add(p, 1, 5);
 	presence_remove(p, 1, 5, NOW);
@@ -71,7 +71,7 @@ START_TEST(offline_comes_only_after_the_grace_and_the_time_is_forgotten_later)
 }
 END_TEST
 
-START_TEST(the_last_time_of_all_slots_counts)
+START_TEST(the_latest_disconnect_of_all_slots_counts)
 {
 	for (unsigned slot = 0; slot < 3; slot++)
 		presence_add(p, slot, 5);
@@ -82,7 +82,7 @@ START_TEST(the_last_time_of_all_slots_counts)
 }
 END_TEST
 
-START_TEST(who_comes_back_within_the_grace_was_never_gone)
+START_TEST(a_user_who_reconnects_within_the_grace_stays_online)
 {
 	presence_add(p, 1, 5);
 	presence_remove(p, 1, 5, NOW);
@@ -91,7 +91,7 @@ START_TEST(who_comes_back_within_the_grace_was_never_gone)
 }
 END_TEST
 
-START_TEST(a_dead_workers_users_live_on_their_grace)
+START_TEST(the_users_of_a_dead_worker_are_in_grace)
 {
 	presence_add(p, 1, 5);
 	presence_add(p, 1, 6);
@@ -144,7 +144,7 @@ static void note_orphan(void *arg, int64_t user_id)
 	orphans[n_orphans++] = user_id;
 }
 
-START_TEST(a_successor_is_told_whom_its_predecessor_left_with_sockets)
+START_TEST(a_successor_finds_the_users_whom_its_predecessor_left_with_sockets)
 {
 	presence_each_orphan(p, 1, note_orphan, &n_orphans);
 	ck_assert_uint_eq(n_orphans, 0);
@@ -162,27 +162,27 @@ START_TEST(a_successor_is_told_whom_its_predecessor_left_with_sockets)
 	presence_begin(p, 1, NOW);
 	n_orphans = 0;
 	presence_each_orphan(p, 1, note_orphan, &n_orphans);
-	ck_assert_uint_eq(n_orphans, 1); /* the first one's table is used anew */
+	ck_assert_uint_eq(n_orphans, 1); /* the first one's table is used again */
 	ck_assert_int_eq(orphans[0], 8);
 }
 END_TEST
 
-START_TEST(there_is_room_for_all_users_and_the_first_too_many_are_refused)
+START_TEST(users_max_users_fit_and_a_full_table_rejects_more)
 {
 	int64_t user;
 
-	for (user = 1; user <= ROOM; user++)
+	for (user = 1; user <= USERS_MAX; user++)
 		ck_assert_int_eq(presence_add(p, 0, user), 1);
 	while (presence_add(p, 0, user) == 1)
 		user++;
-	ck_assert_int_le(user, 256 + 1); /* the table's places */
+	ck_assert_int_le(user, 256 + 1); /* entries of the table */
 	ck_look(user, NOW, PRESENCE_OFFLINE, 0);
 	ck_assert_int_eq(presence_add(p, 0, 1), 2);
 	ck_assert_int_eq(presence_add(p, 1, user), 1);
 }
 END_TEST
 
-START_TEST(a_user_cannot_have_more_sockets_than_can_be_counted)
+START_TEST(a_user_has_at_most_sockets_max_sockets)
 {
 	for (int i = 1; i <= PRESENCE_SOCKETS_MAX; i++)
 		ck_assert_int_eq(presence_add(p, 0, 5), i);
@@ -192,9 +192,9 @@ START_TEST(a_user_cannot_have_more_sockets_than_can_be_counted)
 END_TEST
 
 /*
- * Chains do not grow old: a table of 256 places sees 200,000 users come and go, and some who stay.
+ * Probe chains do not grow: 200,000 users pass through a table of 256 entries, and some stay.
  */
-START_TEST(users_long_gone_make_room)
+START_TEST(the_entries_of_users_long_gone_are_freed)
 {
 	int64_t now_ms = NOW;
 
@@ -213,12 +213,13 @@ START_TEST(users_long_gone_make_room)
 END_TEST
 
 /*
- * A worker that has users come and go, and the clock run so that the gone are swept, until killed.
+ * A worker that adds and removes users until it is killed. Its clock runs fast, so that entries are
+ * swept.
  */
 static pid_t writer_fork(unsigned slot, bool is_home)
 {
 	pid_t pid = fork();
-	unsigned sockets[ROOM] = { 0 };
+	unsigned sockets[USERS_MAX] = { 0 };
 	int64_t now_ms = clock_mono_ms();
 
 	ck_assert_int_ge(pid, 0);
@@ -230,7 +231,7 @@ static pid_t writer_fork(unsigned slot, bool is_home)
 	for (;;) {
 		unsigned user = (unsigned)random() % 40;
 
-		now_ms += 100; /* the world's clock stands still beside this */
+		now_ms += 100; /* much faster than the real clock */
 		if (sockets[user] < 3 && random() % 2) {
 			presence_add(p, slot, 1000 + user);
 			sockets[user]++;
@@ -247,7 +248,7 @@ static void writer_kill(pid_t pid)
 
 	ck_assert_int_eq(kill(pid, SIGKILL), 0);
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	ck_assert(WIFSIGNALED(status)); /* no assert of its own had ended it */
+	ck_assert(WIFSIGNALED(status)); /* no assertion failed before */
 	ck_assert_int_eq(WTERMSIG(status), SIGKILL);
 }
 
@@ -255,11 +256,11 @@ static void wait_for_user(int64_t user)
 {
 	int64_t deadline_ms = clock_mono_ms() + 20000;
 
-	while (presence_look(p, user, clock_mono_ms(), NULL) != PRESENCE_ONLINE)
+	while (presence_lookup(p, user, clock_mono_ms(), NULL) != PRESENCE_ONLINE)
 		ck_assert_int_lt(clock_mono_ms(), deadline_ms);
 }
 
-START_TEST(readers_beside_a_busy_writer_see_who_stays_and_nobody_who_never_came)
+START_TEST(readers_during_writes_see_connected_users_and_no_others)
 {
 	pid_t writers[2] = { writer_fork(0, true), writer_fork(1, false) };
 	int64_t until_ms, gone_ms;
@@ -269,7 +270,8 @@ START_TEST(readers_beside_a_busy_writer_see_who_stays_and_nobody_who_never_came)
 	until_ms = clock_mono_ms() + 1000;
 	while (clock_mono_ms() < until_ms) {
 		ck_assert_uint_eq(presence_sockets(p, RESIDENT), 1);
-		ck_assert_int_eq(presence_look(p, STRANGER, until_ms, &gone_ms), PRESENCE_OFFLINE);
+		ck_assert_int_eq(
+			presence_lookup(p, STRANGER, until_ms, &gone_ms), PRESENCE_OFFLINE);
 		ck_assert_int_eq(gone_ms, 0);
 		ck_assert_uint_le(presence_sockets(p, 1000 + seen % 40), 6);
 		seen++;
@@ -280,7 +282,7 @@ START_TEST(readers_beside_a_busy_writer_see_who_stays_and_nobody_who_never_came)
 }
 END_TEST
 
-START_TEST(who_moves_from_slot_to_slot_is_never_offline_on_the_way)
+START_TEST(a_user_who_moves_between_slots_is_never_offline)
 {
 	int64_t until_ms;
 	pid_t pid;
@@ -295,12 +297,13 @@ START_TEST(who_moves_from_slot_to_slot_is_never_offline_on_the_way)
 	}
 	until_ms = clock_mono_ms() + 500;
 	while (clock_mono_ms() < until_ms)
-		ck_assert_int_ne(presence_look(p, MOVER, clock_mono_ms(), NULL), PRESENCE_OFFLINE);
+		ck_assert_int_ne(
+			presence_lookup(p, MOVER, clock_mono_ms(), NULL), PRESENCE_OFFLINE);
 	writer_kill(pid);
 }
 END_TEST
 
-START_TEST(a_writer_may_be_killed_at_any_moment_and_its_successor_goes_on)
+START_TEST(a_writer_may_be_killed_at_any_time_and_its_successor_continues)
 {
 	for (int round = 0; round < 100; round++) {
 		pid_t pid = writer_fork(0, true);
@@ -309,7 +312,8 @@ START_TEST(a_writer_may_be_killed_at_any_moment_and_its_successor_goes_on)
 		usleep((useconds_t)(random() % 2000));
 		writer_kill(pid);
 		presence_end(p, 0, clock_mono_ms());
-		ck_assert_int_eq(presence_look(p, RESIDENT, clock_mono_ms(), NULL), PRESENCE_GRACE);
+		ck_assert_int_eq(
+			presence_lookup(p, RESIDENT, clock_mono_ms(), NULL), PRESENCE_GRACE);
 		ck_look(STRANGER, clock_mono_ms(), PRESENCE_OFFLINE, 0);
 		presence_begin(p, 0, clock_mono_ms());
 		ck_assert_uint_eq(presence_sockets(p, RESIDENT), 0);
@@ -325,19 +329,19 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, a_user_with_a_socket_in_any_slot_is_online);
-	tcase_add_test(tc, offline_comes_only_after_the_grace_and_the_time_is_forgotten_later);
-	tcase_add_test(tc, the_last_time_of_all_slots_counts);
-	tcase_add_test(tc, who_comes_back_within_the_grace_was_never_gone);
-	tcase_add_test(tc, a_dead_workers_users_live_on_their_grace);
+	tcase_add_test(tc, a_user_is_offline_after_the_grace_and_forgotten_later);
+	tcase_add_test(tc, the_latest_disconnect_of_all_slots_counts);
+	tcase_add_test(tc, a_user_who_reconnects_within_the_grace_stays_online);
+	tcase_add_test(tc, the_users_of_a_dead_worker_are_in_grace);
 	tcase_add_test(
 		tc, users_of_a_killed_worker_keep_their_grace_when_its_successor_is_killed_too);
-	tcase_add_test(tc, a_successor_is_told_whom_its_predecessor_left_with_sockets);
-	tcase_add_test(tc, there_is_room_for_all_users_and_the_first_too_many_are_refused);
-	tcase_add_test(tc, a_user_cannot_have_more_sockets_than_can_be_counted);
-	tcase_add_test(tc, users_long_gone_make_room);
-	tcase_add_test(tc, readers_beside_a_busy_writer_see_who_stays_and_nobody_who_never_came);
-	tcase_add_test(tc, who_moves_from_slot_to_slot_is_never_offline_on_the_way);
-	tcase_add_test(tc, a_writer_may_be_killed_at_any_moment_and_its_successor_goes_on);
+	tcase_add_test(tc, a_successor_finds_the_users_whom_its_predecessor_left_with_sockets);
+	tcase_add_test(tc, users_max_users_fit_and_a_full_table_rejects_more);
+	tcase_add_test(tc, a_user_has_at_most_sockets_max_sockets);
+	tcase_add_test(tc, the_entries_of_users_long_gone_are_freed);
+	tcase_add_test(tc, readers_during_writes_see_connected_users_and_no_others);
+	tcase_add_test(tc, a_user_who_moves_between_slots_is_never_offline);
+	tcase_add_test(tc, a_writer_may_be_killed_at_any_time_and_its_successor_continues);
 	suite_add_tcase(s, tc);
 	return s;
 }

@@ -4,7 +4,7 @@
  */
 #define _GNU_SOURCE 1
 #include "common/ring.h"
-#include "tests/unit/fault_give.h"
+#include "tests/unit/fault_arm.h"
 #include "tests/unit/ring_records.h"
 
 #include <inttypes.h>
@@ -115,7 +115,7 @@ static pid_t victim_fork(const char *point, const char *how, uint64_t n, size_t 
 
 	ck_assert_int_ge(pid, 0);
 	if (pid == 0) {
-		fault_give(point, how, 1);
+		fault_arm(point, how, 1);
 		number_publish(n, len);
 		_exit(0);
 	}
@@ -279,7 +279,7 @@ START_TEST(what_a_dead_publisher_scribbled_on_is_never_accepted)
 	memcpy(bytes + STEP - 8, &forged, sizeof(forged));
 	pid = fork();
 	if (pid == 0) {
-		fault_give("publish.copied", "kill", 1);
+		fault_arm("publish.copied", "kill", 1);
 		ring_publish(ring, &iov, 1);
 		_exit(0);
 	}
@@ -370,7 +370,7 @@ _Noreturn static void writer_life(unsigned writer, uint32_t life, bool is_held_b
 	struct record_buf record;
 
 	if (lot % 3 == 0)
-		fault_give(points[lot / 3 % POINTS].name, "kill", 1 + (unsigned)(lot / 97 % 20));
+		fault_arm(points[lot / 3 % POINTS].name, "kill", 1 + (unsigned)(lot / 97 % 20));
 	for (uint64_t n = base + 1;;) {
 		struct iovec iov[2] = { { &record, sizeof(record.head) }, { record.rest, 0 } };
 

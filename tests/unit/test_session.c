@@ -1,6 +1,6 @@
 /*
- * Sessions on a real store, ring and presence table: who may open one, and what one who does not
- * read is owed.
+ * Sessions on a real store, ring and presence table: tokens and their revocation, clients that do
+ * not read.
  */
 #define _GNU_SOURCE 1
 #include "realtime/session.h"
@@ -25,9 +25,9 @@ static struct token token;
 static int peer;
 static struct buf got = BUF_EMPTY; /* what the peer has read */
 static unsigned n_messages;
-static bool ended; /* the peer has seen the end */
+static bool ended; /* true once the peer has read the end of the stream */
 
-/* The one thing that sessions tell HTTP, which is not here. */
+/* Replaces http's, which is not linked here. */
 void http_socket_closed(struct http *http)
 {
 	ck_assert_ptr_null(http);
@@ -72,7 +72,7 @@ static void on_session(void *arg, struct session *session)
 	(void)session;
 }
 
-static void on_check(void *arg, rooms_done_cb *done, void *done_arg)
+static void on_reconcile(void *arg, rooms_done_cb *done, void *done_arg)
 {
 	(void)arg;
 	sessions_reconcile_tokens(ss, done, done_arg);
@@ -106,7 +106,7 @@ static struct token new_token(int64_t user_id)
 static void setup(void)
 {
 	static const struct bus_events bus_events = { on_record, on_overrun };
-	static const struct room_events room_events = { on_push, on_resync, on_check };
+	static const struct room_events room_events = { on_push, on_resync, on_reconcile };
 	static const struct sessions_events events = { on_message, on_session, on_session };
 	static unsigned n;
 	char username[16];
@@ -136,8 +136,8 @@ static void teardown(void)
 	rig_drop();
 }
 
-/* A socket that was just upgraded, by one whose token is t. */
-static void opens(struct token t)
+/* Opens a socket by an upgrade with this token. */
+static void open_socket(struct token t)
 {
 	int ends[2], size = 4096;
 	struct http_upgrade u = {
@@ -154,7 +154,7 @@ static void opens(struct token t)
 	sessions_upgraded(ss, &u);
 }
 
-/* The peer reads what is there. */
+/* The peer reads what has arrived. */
 static void peer_reads(void)
 {
 	ssize_t n;
@@ -174,7 +174,7 @@ static unsigned count(const char *what)
 	return n;
 }
 
-/* Reads until this has come, or the end. */
+/* Reads until this has arrived, or until the end of the stream. */
 static void peer_until(const char *what)
 {
 	int64_t until = clock_mono_ms() + RIG_MS;
@@ -189,17 +189,17 @@ static void peer_until(const char *what)
 
 START_TEST(a_good_token_opens_a_session)
 {
-	opens(token);
+	open_socket(token);
 	peer_until("\"ready\"");
 	ck_assert_uint_eq(count("\"ready\""), 1);
 }
 END_TEST
 
-/* The database had said that it is good, and the end came by the ring before that answer. */
-START_TEST(a_token_that_ended_on_its_way_here_opens_no_session)
+/* The database's answer, that it is good, is older than the revocation. */
+START_TEST(a_token_revoked_during_its_lookup_opens_no_session)
 {
-	sessions_token_revoked(ss, token.token_id, 0);
-	opens(token);
+	sessions_token_revoked(ss, &(struct record_token_revoked){ .token_id = token.token_id });
+	open_socket(token);
 	peer_until(CODE_TOKEN_ENDED);
 	ck_assert_uint_eq(count(CODE_TOKEN_ENDED), 1);
 	ck_assert_uint_eq(count("\"ready\""), 0);
@@ -213,32 +213,32 @@ static void on_set(void *arg, enum error error, const store_rows *rows)
 	*(bool *)arg = true;
 }
 
-START_TEST(when_all_others_of_a_user_ended_only_a_younger_one_opens_a_session)
+START_TEST(after_all_tokens_of_a_user_are_revoked_only_a_younger_one_opens_a_session)
 {
 	bool set = false;
 
 	store_set_password(s, alice, (struct text){ "x", 1 }, 0, on_set, &set);
 	rig_until(&set);
-	sessions_token_revoked(ss, 0, alice);
-	opens(token);
+	sessions_token_revoked(ss, &(struct record_token_revoked){ .user_id = alice });
+	open_socket(token);
 	peer_until(CODE_TOKEN_ENDED);
 	ck_assert_uint_eq(count(CODE_TOKEN_ENDED), 1);
 	ck_assert_uint_eq(count("\"ready\""), 0);
 	close(peer);
 	buf_reset(&got, 0);
 	ended = false;
-	opens(new_token(alice));
+	open_socket(new_token(alice));
 	peer_until("\"ready\"");
 	ck_assert_uint_eq(count("\"ready\""), 1);
 }
 END_TEST
 
-/* Promise 5: whoever ended it was killed before the ring had it. */
-START_TEST(a_check_closes_the_socket_of_a_token_that_ended_unheard)
+/* Promise 5: the worker that revoked it was killed before it published it. */
+START_TEST(a_reconcile_closes_the_socket_of_a_token_whose_revocation_was_not_published)
 {
 	bool set = false;
 
-	opens(token);
+	open_socket(token);
 	peer_until("\"ready\"");
 	store_set_password(s, alice, (struct text){ "x", 1 }, 0, on_set, &set);
 	rig_until(&set);
@@ -249,27 +249,27 @@ START_TEST(a_check_closes_the_socket_of_a_token_that_ended_unheard)
 END_TEST
 
 /* B1, D3 */
-START_TEST(one_who_does_not_read_is_owed_little_and_then_told_resync_once)
+START_TEST(a_client_that_does_not_read_has_a_bounded_queue_and_then_gets_resync_once)
 {
 	static const char text[1000] = { [0 ... 999] = 'x' };
 	struct frame *f = frame_new(WSFRAME_TEXT, text, sizeof(text));
-	size_t owed;
+	size_t received;
 
-	opens(token);
+	open_socket(token);
 	peer_until("\"ready\"");
 	for (int i = 0; i < 1000; i++) {
-		sessions_push(ss, rooms_user(rs, alice, false), f, 0, ROOM_EVENT);
+		sessions_push(ss, rooms_find_user(rs, alice), f, 0, ROOM_EVENT);
 		if (i % 100 == 0)
 			rig_for(1);
 	}
 	rig_for(20);
 	buf_reset(&got, 0);
 	peer_until("\"resync\"");
-	owed = got.len;
+	received = got.len;
 	ck_assert_uint_eq(count("\"resync\""), 1);
-	ck_assert_uint_lt(owed, 200000); /* the limit of 64 KiB, and what the kernel holds */
-	sessions_push(ss, rooms_user(rs, alice, false), f, 0, ROOM_EVENT);
-	while (got.len < owed + sizeof(text)) {
+	ck_assert_uint_lt(received, 200000); /* the limit of 64 KiB, and the kernel's buffers */
+	sessions_push(ss, rooms_find_user(rs, alice), f, 0, ROOM_EVENT);
+	while (got.len < received + sizeof(text)) {
 		rig_for(2);
 		peer_reads();
 	}
@@ -279,11 +279,11 @@ START_TEST(one_who_does_not_read_is_owed_little_and_then_told_resync_once)
 END_TEST
 
 /* B1: "{}" in a frame, masked with zeros. */
-START_TEST(one_with_much_under_way_is_not_listened_to)
+START_TEST(a_session_with_too_many_requests_in_flight_is_not_read)
 {
 	struct session *session;
 
-	opens(token);
+	open_socket(token);
 	peer_until("\"ready\"");
 	session = sessions_find(ss, UINT64_C(1) << 32 | 1); /* slot 0, incarnation 1, the first */
 	ck_assert_ptr_nonnull(session);
@@ -305,11 +305,14 @@ static Suite *suite(void)
 	tcase_add_unchecked_fixture(tc, pg_start, pg_stop);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_good_token_opens_a_session);
-	tcase_add_test(tc, a_token_that_ended_on_its_way_here_opens_no_session);
-	tcase_add_test(tc, when_all_others_of_a_user_ended_only_a_younger_one_opens_a_session);
-	tcase_add_test(tc, a_check_closes_the_socket_of_a_token_that_ended_unheard);
-	tcase_add_test(tc, one_who_does_not_read_is_owed_little_and_then_told_resync_once);
-	tcase_add_test(tc, one_with_much_under_way_is_not_listened_to);
+	tcase_add_test(tc, a_token_revoked_during_its_lookup_opens_no_session);
+	tcase_add_test(
+		tc, after_all_tokens_of_a_user_are_revoked_only_a_younger_one_opens_a_session);
+	tcase_add_test(
+		tc, a_reconcile_closes_the_socket_of_a_token_whose_revocation_was_not_published);
+	tcase_add_test(
+		tc, a_client_that_does_not_read_has_a_bounded_queue_and_then_gets_resync_once);
+	tcase_add_test(tc, a_session_with_too_many_requests_in_flight_is_not_read);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
@@ -319,7 +322,7 @@ int main(void)
 	SRunner *runner = srunner_create(suite());
 	int failed;
 
-	/* One process: the server it started is its child. */
+	/* One process: the database server is its child. */
 	srunner_set_fork_status(runner, CK_NOFORK);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

@@ -1,5 +1,5 @@
 /*
- * Who is told of whose presence, on a real table.
+ * The presence levels that watchers are sent, on a real table.
  */
 #include "realtime/watch.h"
 
@@ -8,27 +8,27 @@
 
 #include "common/clock.h"
 
-#define TOLD_MAX 2000
-#define ANNA 11
+#define SENT_MAX 2000
+#define ANNA 11 /* users */
 #define BERT 12
 
 static struct event_base *base;
 static struct presence *p;
 static struct watch *w;
-static struct told {
+static struct sent {
 	void *owner;
 	int64_t user_id, last_seen_ms;
 	bool online;
-} told[TOLD_MAX];
-static unsigned n_told;
+} sent[SENT_MAX];
+static unsigned n_sent;
 static struct watcher *one, *two;
 static int owner_one, owner_two;
 
 static void on_presence(void *arg, void *owner, int64_t user_id, bool online, int64_t last_seen_ms)
 {
-	ck_assert_ptr_eq(arg, &told);
-	ck_assert_uint_lt(n_told, TOLD_MAX);
-	told[n_told++] = (struct told){ owner, user_id, last_seen_ms, online };
+	ck_assert_ptr_eq(arg, &sent);
+	ck_assert_uint_lt(n_sent, SENT_MAX);
+	sent[n_sent++] = (struct sent){ owner, user_id, last_seen_ms, online };
 }
 
 static void setup(void)
@@ -37,7 +37,7 @@ static void setup(void)
 	p = presence_create(2, 1000);
 	presence_begin(p, 0, clock_mono_ms());
 	presence_begin(p, 1, clock_mono_ms());
-	w = watch_open(base, p, on_presence, &told);
+	w = watch_open(base, p, on_presence, &sent);
 }
 
 static void teardown(void)
@@ -65,52 +65,52 @@ static void set_one(const struct watch_user *users, size_t n)
 	watch_set(w, &one, &owner_one, users, n);
 }
 
-static void ck_told(unsigned i, void *owner, int64_t user_id, bool online)
+static void ck_sent(unsigned i, void *owner, int64_t user_id, bool online)
 {
-	ck_assert_uint_lt(i, n_told);
-	ck_assert_ptr_eq(told[i].owner, owner);
-	ck_assert_int_eq(told[i].user_id, user_id);
-	ck_assert(told[i].online == online);
+	ck_assert_uint_lt(i, n_sent);
+	ck_assert_ptr_eq(sent[i].owner, owner);
+	ck_assert_int_eq(sent[i].user_id, user_id);
+	ck_assert(sent[i].online == online);
 }
 
-START_TEST(each_watched_user_is_told_at_once)
+START_TEST(the_level_of_each_watched_user_is_sent_at_once)
 {
 	presence_add(p, 1, ANNA);
 	set_one((struct watch_user[]){ { ANNA, 500 }, { BERT, 600 }, { 13, 0 } }, 3);
-	ck_assert_uint_eq(n_told, 3);
-	ck_told(0, &owner_one, ANNA, true);
-	ck_assert_int_eq(told[0].last_seen_ms, 0); /* online: null */
-	ck_told(1, &owner_one, BERT, false);
-	ck_assert_int_eq(told[1].last_seen_ms, 600);
-	ck_assert_int_eq(told[2].last_seen_ms, 0);
+	ck_assert_uint_eq(n_sent, 3);
+	ck_sent(0, &owner_one, ANNA, true);
+	ck_assert_int_eq(sent[0].last_seen_ms, 0); /* online: null */
+	ck_sent(1, &owner_one, BERT, false);
+	ck_assert_int_eq(sent[1].last_seen_ms, 600);
+	ck_assert_int_eq(sent[2].last_seen_ms, 0);
 	presence_remove(p, 1, ANNA, clock_mono_ms());
 }
 END_TEST
 
-START_TEST(a_change_is_told_to_all_who_watch_and_to_nobody_twice)
+START_TEST(a_change_is_sent_to_every_watcher_once)
 {
 	set_one((struct watch_user[]){ { ANNA, 0 }, { BERT, 0 } }, 2);
 	watch_set(w, &two, &owner_two, (struct watch_user[]){ { ANNA, 0 } }, 1);
-	ck_assert_uint_eq(n_told, 3);
+	ck_assert_uint_eq(n_sent, 3);
 	presence_add(p, 0, ANNA);
-	watch_look(w, ANNA);
-	ck_assert_uint_eq(n_told, 5);
-	ck_told(3, told[3].owner, ANNA, true);
-	ck_told(4, told[4].owner, ANNA, true);
-	ck_assert_ptr_ne(told[3].owner, told[4].owner);
+	watch_refresh(w, ANNA);
+	ck_assert_uint_eq(n_sent, 5);
+	ck_sent(3, sent[3].owner, ANNA, true);
+	ck_sent(4, sent[4].owner, ANNA, true);
+	ck_assert_ptr_ne(sent[3].owner, sent[4].owner);
 	presence_add(p, 1, ANNA);
-	watch_look(w, ANNA);
-	watch_look_all(w);
-	watch_look(w, 99); /* whom nobody watches */
-	ck_assert_uint_eq(n_told, 5);
+	watch_refresh(w, ANNA);
+	watch_refresh_all(w);
+	watch_refresh(w, 99); /* not watched */
+	ck_assert_uint_eq(n_sent, 5);
 	presence_add(p, 1, BERT);
-	watch_look_all(w);
-	ck_assert_uint_eq(n_told, 6);
-	ck_told(5, &owner_one, BERT, true);
+	watch_refresh_all(w);
+	ck_assert_uint_eq(n_sent, 6);
+	ck_sent(5, &owner_one, BERT, true);
 }
 END_TEST
 
-START_TEST(offline_is_told_when_the_grace_is_over_and_with_the_time_they_went)
+START_TEST(offline_is_sent_after_the_grace_with_the_time_of_the_disconnect)
 {
 	int64_t went = clock_mono_ms() - PRESENCE_GRACE_MS + 700, wall;
 
@@ -119,84 +119,84 @@ START_TEST(offline_is_told_when_the_grace_is_over_and_with_the_time_they_went)
 	set_one((struct watch_user[]){ { ANNA, 1 }, { BERT, 1 } }, 2);
 	presence_remove(p, 0, ANNA, went);
 	presence_remove(p, 0, BERT, went);
-	watch_look(w, ANNA);
-	watch_look(w, BERT);
-	ck_assert_uint_eq(n_told, 2);
+	watch_refresh(w, ANNA);
+	watch_refresh(w, BERT);
+	ck_assert_uint_eq(n_sent, 2);
 	turn_for(300);
-	ck_assert_uint_eq(n_told, 2);
-	/* Who comes back within the grace was never gone. */
+	ck_assert_uint_eq(n_sent, 2);
+	/* A user who reconnects within the grace stays online. */
 	presence_add(p, 1, BERT);
-	watch_look(w, BERT);
+	watch_refresh(w, BERT);
 	turn_for(1300);
-	ck_assert_uint_eq(n_told, 3);
-	ck_told(2, &owner_one, ANNA, false);
+	ck_assert_uint_eq(n_sent, 3);
+	ck_sent(2, &owner_one, ANNA, false);
 	wall = clock_wall_ms() - (clock_mono_ms() - went);
-	ck_assert_int_le(llabs(told[2].last_seen_ms - wall), 50);
+	ck_assert_int_le(llabs(sent[2].last_seen_ms - wall), 50);
 	presence_remove(p, 1, BERT, clock_mono_ms());
 }
 END_TEST
 
-START_TEST(one_in_grace_is_shown_online_to_who_begins_to_watch_and_then_goes)
+START_TEST(a_user_in_grace_is_online_to_a_new_watcher_and_then_offline)
 {
 	presence_add(p, 0, ANNA);
 	presence_remove(p, 0, ANNA, clock_mono_ms() - PRESENCE_GRACE_MS + 300);
 	set_one((struct watch_user[]){ { ANNA, 1 } }, 1);
-	ck_told(0, &owner_one, ANNA, true);
+	ck_sent(0, &owner_one, ANNA, true);
 	turn_for(1200);
-	ck_assert_uint_eq(n_told, 2);
-	ck_told(1, &owner_one, ANNA, false);
+	ck_assert_uint_eq(n_sent, 2);
+	ck_sent(1, &owner_one, ANNA, false);
 }
 END_TEST
 
-START_TEST(the_users_of_a_dead_worker_go_when_their_grace_is_over)
+START_TEST(the_users_of_a_dead_worker_are_offline_after_their_grace)
 {
 	presence_add(p, 1, ANNA);
 	set_one((struct watch_user[]){ { ANNA, 0 } }, 1);
 	presence_end(p, 1, clock_mono_ms() - PRESENCE_GRACE_MS + 300);
-	watch_look_all(w);
-	ck_assert_uint_eq(n_told, 1);
+	watch_refresh_all(w);
+	ck_assert_uint_eq(n_sent, 1);
 	turn_for(1200);
-	ck_assert_uint_eq(n_told, 2);
-	ck_told(1, &owner_one, ANNA, false);
+	ck_assert_uint_eq(n_sent, 2);
+	ck_sent(1, &owner_one, ANNA, false);
 }
 END_TEST
 
-START_TEST(a_new_set_replaces_the_old_and_an_empty_one_ends_it)
+START_TEST(a_new_set_replaces_the_former_one_and_an_empty_one_ends_it)
 {
 	set_one((struct watch_user[]){ { ANNA, 0 }, { BERT, 0 } }, 2);
 	set_one((struct watch_user[]){ { BERT, 0 } }, 1);
-	ck_assert_uint_eq(n_told, 3);
+	ck_assert_uint_eq(n_sent, 3);
 	presence_add(p, 0, ANNA);
 	presence_add(p, 0, BERT);
-	watch_look_all(w);
-	ck_assert_uint_eq(n_told, 4);
-	ck_told(3, &owner_one, BERT, true);
+	watch_refresh_all(w);
+	ck_assert_uint_eq(n_sent, 4);
+	ck_sent(3, &owner_one, BERT, true);
 	set_one(NULL, 0);
 	ck_assert_ptr_null(one);
 	presence_remove(p, 0, BERT, clock_mono_ms() - 2 * PRESENCE_GRACE_MS);
-	watch_look_all(w);
-	ck_assert_uint_eq(n_told, 4);
+	watch_refresh_all(w);
+	ck_assert_uint_eq(n_sent, 4);
 }
 END_TEST
 
-START_TEST(a_watcher_may_go_while_those_they_watch_are_in_grace)
+START_TEST(a_watcher_may_close_while_its_users_are_in_grace)
 {
 	presence_add(p, 0, ANNA);
 	set_one((struct watch_user[]){ { ANNA, 0 } }, 1);
 	watch_set(w, &two, &owner_two, (struct watch_user[]){ { ANNA, 0 } }, 1);
 	presence_remove(p, 0, ANNA, clock_mono_ms() - PRESENCE_GRACE_MS + 300);
-	watch_look(w, ANNA);
+	watch_refresh(w, ANNA);
 	watch_clear(w, &two);
 	watch_clear(w, &one);
 	turn_for(900);
-	ck_assert_uint_eq(n_told, 2);
-	/* And is known afresh. */
+	ck_assert_uint_eq(n_sent, 2);
+	/* A new watcher starts from the table. */
 	set_one((struct watch_user[]){ { ANNA, 0 } }, 1);
-	ck_told(2, &owner_one, ANNA, false);
+	ck_sent(2, &owner_one, ANNA, false);
 }
 END_TEST
 
-START_TEST(a_set_of_the_largest_size_is_told_whole)
+START_TEST(the_levels_of_the_largest_set_are_all_sent)
 {
 	struct watch_user users[WATCH_MAX];
 
@@ -204,11 +204,11 @@ START_TEST(a_set_of_the_largest_size_is_told_whole)
 		users[i] = (struct watch_user){ 1000 + i, 0 };
 	set_one(users, WATCH_MAX);
 	watch_set(w, &two, &owner_two, users, WATCH_MAX);
-	ck_assert_uint_eq(n_told, 2 * WATCH_MAX);
+	ck_assert_uint_eq(n_sent, 2 * WATCH_MAX);
 	for (int i = 0; i < WATCH_MAX; i += 2)
 		presence_add(p, 0, 1000 + i);
-	watch_look_all(w);
-	ck_assert_uint_eq(n_told, 3 * WATCH_MAX);
+	watch_refresh_all(w);
+	ck_assert_uint_eq(n_sent, 3 * WATCH_MAX);
 }
 END_TEST
 
@@ -219,14 +219,14 @@ static Suite *suite(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 30);
-	tcase_add_test(tc, each_watched_user_is_told_at_once);
-	tcase_add_test(tc, a_change_is_told_to_all_who_watch_and_to_nobody_twice);
-	tcase_add_test(tc, offline_is_told_when_the_grace_is_over_and_with_the_time_they_went);
-	tcase_add_test(tc, one_in_grace_is_shown_online_to_who_begins_to_watch_and_then_goes);
-	tcase_add_test(tc, the_users_of_a_dead_worker_go_when_their_grace_is_over);
-	tcase_add_test(tc, a_new_set_replaces_the_old_and_an_empty_one_ends_it);
-	tcase_add_test(tc, a_watcher_may_go_while_those_they_watch_are_in_grace);
-	tcase_add_test(tc, a_set_of_the_largest_size_is_told_whole);
+	tcase_add_test(tc, the_level_of_each_watched_user_is_sent_at_once);
+	tcase_add_test(tc, a_change_is_sent_to_every_watcher_once);
+	tcase_add_test(tc, offline_is_sent_after_the_grace_with_the_time_of_the_disconnect);
+	tcase_add_test(tc, a_user_in_grace_is_online_to_a_new_watcher_and_then_offline);
+	tcase_add_test(tc, the_users_of_a_dead_worker_are_offline_after_their_grace);
+	tcase_add_test(tc, a_new_set_replaces_the_former_one_and_an_empty_one_ends_it);
+	tcase_add_test(tc, a_watcher_may_close_while_its_users_are_in_grace);
+	tcase_add_test(tc, the_levels_of_the_largest_set_are_all_sent);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -1,0 +1,181 @@
+/*
+ * Each frame that the server sends, byte for byte ("Server to client" in docs/api.md).
+ */
+#include "realtime/frames.h"
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/json.h"
+
+#define SENT INT64_C(1795515300123) /* 2026-11-24T10:15:00.123Z */
+
+static struct buf b = BUF_EMPTY;
+static const struct text no_id = { NULL, 0 }, id = { "a\"b", 3 };
+static const struct change sent = {
+	.conv = { 900, 5, 8, CONV_DIRECT },
+	.message = { .message_id = 7,
+		.seq = 3,
+		.mod = 4,
+		.sender_id = 5,
+		.sent_ms = SENT,
+		.content = { "hi", 2 },
+		.client_id = { "c1", 2 },
+		.kind = MESSAGE_TEXT },
+};
+
+/* The frame in b is this text. */
+static void ck_frame(const char *expected)
+{
+	const char *why;
+	cJSON *json = json_parse(b.data, b.len, &why);
+
+	ck_assert_str_eq(buf_cstr(&b), expected);
+	ck_assert_msg(json != NULL, "%s", why);
+	cJSON_Delete(json);
+}
+
+static void teardown(void)
+{
+	buf_fini(&b);
+}
+
+START_TEST(ready_has_the_user_the_session_and_the_time)
+{
+	frames_write_ready(&b, 5, "0-1-2f", SENT);
+	ck_frame("{\"type\":\"ready\",\"user_id\":5,\"session_id\":\"0-1-2f\","
+		 "\"server_time\":\"2026-11-24T10:15:00.123Z\"}");
+}
+END_TEST
+
+START_TEST(the_ack_of_a_send_has_its_time_and_whether_it_is_a_duplicate)
+{
+	struct change c = sent;
+
+	frames_write_send_ack(&b, id, &c, 5);
+	ck_frame("{\"type\":\"ack\",\"id\":\"a\\\"b\",\"message_id\":7,\"chat_id\":8,\"seq\":3,"
+		 "\"mod\":4,\"sent_at\":\"2026-11-24T10:15:00.123Z\"}");
+	c.duplicate = true;
+	frames_write_send_ack(&b, id, &c, 5);
+	ck_frame("{\"type\":\"ack\",\"id\":\"a\\\"b\",\"message_id\":7,\"chat_id\":8,\"seq\":3,"
+		 "\"mod\":4,\"sent_at\":\"2026-11-24T10:15:00.123Z\",\"duplicate\":true}");
+}
+END_TEST
+
+START_TEST(the_ack_of_a_change_has_an_id_only_if_the_client_gave_one)
+{
+	frames_write_change_ack(&b, id, &sent, 5);
+	ck_frame("{\"type\":\"ack\",\"id\":\"a\\\"b\",\"message_id\":7,\"chat_id\":8,\"seq\":3,"
+		 "\"mod\":4}");
+	frames_write_change_ack(&b, no_id, &sent, 8);
+	ck_frame("{\"type\":\"ack\",\"message_id\":7,\"chat_id\":5,\"seq\":3,\"mod\":4}");
+}
+END_TEST
+
+#define MESSAGE                                                                                 \
+	"\"message_id\":7,\"chat_id\":5,\"seq\":3,\"mod\":4,\"sender_id\":5,\"kind\":\"text\"," \
+	"\"content\":\"hi\",\"sent_at\":\"2026-11-24T10:15:00.123Z\",\"edited_at\":null,"       \
+	"\"deleted\":false}"
+
+START_TEST(a_change_is_a_message_an_edited_or_a_deleted_frame)
+{
+	frames_write_change(&b, &sent.conv, &sent.message, RECORD_NEW, 8);
+	ck_frame("{\"type\":\"message\"," MESSAGE);
+	frames_write_change(&b, &sent.conv, &sent.message, RECORD_EDITED, 8);
+	ck_frame("{\"type\":\"edited\"," MESSAGE);
+	frames_write_change(&b, &sent.conv, &sent.message, RECORD_DELETED, 8);
+	ck_frame("{\"type\":\"deleted\",\"chat_id\":5,\"message_id\":7,\"seq\":3,\"mod\":4}");
+}
+END_TEST
+
+START_TEST(hints_have_the_viewers_chat_id)
+{
+	frames_write_typing(&b, &sent.conv, 5, true, 8);
+	ck_frame("{\"type\":\"typing\",\"chat_id\":5,\"user_id\":5,\"is_typing\":true}");
+	frames_write_typing(&b, &sent.conv, 5, false, 8);
+	ck_frame("{\"type\":\"typing\",\"chat_id\":5,\"user_id\":5,\"is_typing\":false}");
+	frames_write_read(&b, &sent.conv, 8, 3, 5);
+	ck_frame("{\"type\":\"read\",\"chat_id\":8,\"user_id\":8,\"seq\":3}");
+}
+END_TEST
+
+START_TEST(presence_has_the_last_seen_time_or_null)
+{
+	frames_write_presence(&b, 5, true, 0);
+	ck_frame("{\"type\":\"presence\",\"user_id\":5,\"online\":true,\"last_seen_at\":null}");
+	frames_write_presence(&b, 5, false, SENT);
+	ck_frame("{\"type\":\"presence\",\"user_id\":5,\"online\":false,"
+		 "\"last_seen_at\":\"2026-11-24T10:15:00.123Z\"}");
+}
+END_TEST
+
+START_TEST(a_chat_frame_has_the_chats_fields)
+{
+	const struct chat c = { .viewer = 5,
+		.conv = { 33, 0, 0, CONV_GROUP },
+		.name = { "friends", 7 },
+		.owner_id = 8,
+		.last_seq = 2,
+		.last_mod = 3,
+		.read_seq = 1,
+		.unread = 1,
+		.member_count = 2 };
+
+	frames_write_chat(&b, &c);
+	ck_frame("{\"type\":\"chat\",\"chat_id\":33,\"kind\":\"group\",\"name\":\"friends\","
+		 "\"last_seq\":2,\"last_mod\":3,\"read_seq\":1,\"unread\":1,\"last_message\":null,"
+		 "\"peer\":null,\"peer_read_seq\":null,\"owner_id\":8,\"member_count\":2}");
+	frames_write_chat_removed(&b, 33);
+	ck_frame("{\"type\":\"chat_removed\",\"chat_id\":33}");
+}
+END_TEST
+
+START_TEST(frames_without_fields_have_a_type)
+{
+	frames_write_synced(&b);
+	ck_frame("{\"type\":\"synced\"}");
+	frames_write_resync(&b);
+	ck_frame("{\"type\":\"resync\"}");
+	frames_write_pong(&b);
+	ck_frame("{\"type\":\"pong\"}");
+}
+END_TEST
+
+START_TEST(an_error_has_the_failed_frames_id_and_a_delay_if_a_retry_helps)
+{
+	frames_write_error(&b, id, ERROR_invalid, "content: too long");
+	ck_frame("{\"type\":\"error\",\"id\":\"a\\\"b\",\"code\":\"invalid\","
+		 "\"detail\":\"content: too long\"}");
+	frames_write_error(&b, no_id, ERROR_unavailable, "no database");
+	ck_frame("{\"type\":\"error\",\"code\":\"unavailable\",\"detail\":\"no database\","
+		 "\"retry_after_ms\":1000}");
+	frames_write_error(&b, no_id, ERROR_no_such_chat, NULL);
+	ck_assert_ptr_nonnull(strstr(buf_cstr(&b), error_sentence(ERROR_no_such_chat)));
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("frames");
+	TCase *tc = tcase_create("frames");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(tc, NULL, teardown);
+	tcase_add_test(tc, ready_has_the_user_the_session_and_the_time);
+	tcase_add_test(tc, the_ack_of_a_send_has_its_time_and_whether_it_is_a_duplicate);
+	tcase_add_test(tc, the_ack_of_a_change_has_an_id_only_if_the_client_gave_one);
+	tcase_add_test(tc, a_change_is_a_message_an_edited_or_a_deleted_frame);
+	tcase_add_test(tc, hints_have_the_viewers_chat_id);
+	tcase_add_test(tc, presence_has_the_last_seen_time_or_null);
+	tcase_add_test(tc, a_chat_frame_has_the_chats_fields);
+	tcase_add_test(tc, frames_without_fields_have_a_type);
+	tcase_add_test(tc, an_error_has_the_failed_frames_id_and_a_delay_if_a_retry_helps);
+	suite_add_tcase(suite, tc);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,153 @@
+/*
+ * Loads of a user's rooms, and the records that arrive while one is in progress.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "tests/unit/room_fixture.h"
+
+START_TEST(a_load_older_than_a_leave_does_not_restore_the_membership)
+{
+	int64_t g = group_of_alice();
+	struct room_user *u;
+	struct rig_change c;
+	struct record leave;
+	bool done = false;
+
+	rig_change(s, STORE_ADD, alice, g, bob, NULL);
+	connect_user(alice);
+	u = connect_user(bob);
+	rooms_load(rs, u, on_loaded, &done);
+	database_works();
+	leave = remove_bob(g);
+	rooms_apply(rs, &leave);
+	ck_frame(0, bob, "chat_removed");
+	ck_assert(!done);
+	rig_until(&done);
+	ck_assert_uint_eq(n_resyncs, 0);
+	c = post(alice, g, "secret");
+	apply_change(&c, RECORD_NEW, 0);
+	rig_for(60);
+	ck_no_frame(bob, "secret");
+}
+END_TEST
+
+START_TEST(a_load_older_than_a_leave_restores_nothing_after_early_records_overflow)
+{
+	int64_t g = group_of_alice();
+	struct room_user *u;
+	struct rig_change c;
+	struct record leave,
+		other = record_of((struct conv){ 1, 0, 0, CONV_GROUP },
+			(struct message){ .message_id = 1, .kind = MESSAGE_TEXT });
+	bool done = false;
+
+	rig_change(s, STORE_ADD, alice, g, bob, NULL);
+	connect_user(alice);
+	u = connect_user(bob);
+	rooms_load(rs, u, on_loaded, &done);
+	database_works();
+	leave = remove_bob(g);
+	rooms_apply(rs, &leave);
+	for (int i = 0; i < 9000; i++) {
+		other.change.conv.id = 1000000 + i;
+		other.change.message.seq = other.change.message.mod = i + 1;
+		rooms_apply(rs, &other);
+	}
+	rig_until(&done);
+	c = post(alice, g, "secret");
+	apply_change(&c, RECORD_NEW, 0);
+	rig_for(100);
+	ck_no_frame(bob, "secret");
+}
+END_TEST
+
+START_TEST(a_leave_during_the_first_load_is_applied)
+{
+	int64_t g = group_of_alice();
+	struct room_user *u;
+	struct rig_change c;
+	struct record leave;
+	bool done = false;
+
+	rig_change(s, STORE_ADD, alice, g, bob, NULL);
+	connect_user(carol); /* so that the statement is prepared, and the load sent at once */
+	u = rooms_add_user(rs, bob);
+	rooms_load(rs, u, on_loaded, &done);
+	database_works();
+	leave = remove_bob(g);
+	rooms_apply(rs, &leave);
+	ck_assert_uint_eq(n_frames, 0);
+	rig_until(&done);
+	ck_frame(0, bob, "chat_removed");
+	c = post(alice, g, "secret");
+	apply_change(&c, RECORD_NEW, 0);
+	rig_for(60);
+	ck_assert_uint_eq(n_frames, 1);
+	ck_assert_uint_eq(rooms_n(rs), 0);
+}
+END_TEST
+
+START_TEST(records_during_a_load_are_not_lost)
+{
+	int64_t conv;
+	struct record r;
+	bool done = false;
+
+	conv = post(alice, bob, "before").c.conv.id;
+	connect_user(carol);
+	rooms_load(rs, rooms_add_user(rs, bob), on_loaded, &done);
+	database_works();
+	ck_assert_int_eq(post_by_sql(alice, bob, "during"), 2);
+	r = record_of((struct conv){ conv, alice < bob ? alice : bob, alice < bob ? bob : alice,
+			      CONV_DIRECT },
+		(struct message){ .message_id = 1,
+			.seq = 2,
+			.mod = 2,
+			.sender_id = alice,
+			.kind = MESSAGE_TEXT,
+			.content = { "during", 6 } });
+	rooms_apply(rs, &r);
+	ck_assert_uint_eq(n_frames, 0);
+	rig_until(&done);
+	ck_assert_uint_eq(n_frames, 1);
+	ck_frame(0, bob, "\"during\"");
+	rig_for(60);
+	ck_assert_uint_eq(n_frames, 1);
+}
+END_TEST
+
+START_TEST(a_reconcile_replaces_early_records_that_overflow)
+{
+	struct record other = record_of((struct conv){ 1, 0, 0, CONV_GROUP },
+		(struct message){ .message_id = 1, .seq = 1, .mod = 1, .kind = MESSAGE_TEXT });
+	bool done = false;
+
+	post(alice, bob, "before");
+	connect_user(carol);
+	rooms_load(rs, rooms_add_user(rs, bob), on_loaded, &done);
+	database_works();
+	post_by_sql(alice, bob, "during");
+	/* The record of it would be one of these. */
+	for (int i = 0; i < 9000; i++) {
+		other.change.conv.id = 1000000 + i;
+		rooms_apply(rs, &other);
+	}
+	rig_until(&done);
+	rig_until_n(&n_frames, 1);
+	ck_frame(0, bob, "\"during\"");
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = room_case();
+
+	tcase_add_test(tc, a_load_older_than_a_leave_does_not_restore_the_membership);
+	tcase_add_test(tc, a_load_older_than_a_leave_restores_nothing_after_early_records_overflow);
+	tcase_add_test(tc, a_leave_during_the_first_load_is_applied);
+	tcase_add_test(tc, records_during_a_load_are_not_lost);
+	tcase_add_test(tc, a_reconcile_replaces_early_records_that_overflow);
+	return room_run(tc);
+}
