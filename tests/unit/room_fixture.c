@@ -167,14 +167,14 @@ struct record record_of(struct conv conv, struct message m)
 
 int64_t post_by_sql(int64_t sender, int64_t receiver, const char *content)
 {
-	return pg_number("select mod from post_messages(array[%lld]::bigint[], "
+	return pg_number("select (message).mod from send_messages(array[%lld]::bigint[], "
 			 "array[%lld]::bigint[], array['%s'], array['%s'])",
 		(long long)sender, (long long)receiver, content, content);
 }
 
 struct record remove_bob(int64_t group_id)
 {
-	int64_t mod = pg_number("select (remove_member(%lld, %lld, %lld)).mod", (long long)alice,
+	int64_t mod = pg_number("select ((remove_member(%lld, %lld, %lld)).message).mod", (long long)alice,
 		(long long)group_id, (long long)bob);
 
 	return record_of((struct conv){ group_id, 0, 0, CONV_GROUP },

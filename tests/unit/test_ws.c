@@ -301,7 +301,7 @@ START_TEST(a_message_has_at_most_64_KiB_over_all_fragments)
 	send_frame(e, WSFRAME_CONTINUATION, true, text, 11);
 	turn_until(&e->n_closed, 1);
 	ck_assert_int_eq(e->reason, CLOSE_too_big);
-	ck_received(e, "\x88\x1d\x03\xf1", 4);
+	ck_received(e, "\x88\x20\x03\xf1", 4);
 	ck_assert_uint_eq(e->n_messages, 2);
 	free(text);
 }
