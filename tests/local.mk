@@ -57,6 +57,7 @@ unit_tests = \
 	tests/unit/test_hijack \
 	tests/unit/test_token \
 	tests/unit/test_typing \
+	tests/unit/test_unicode \
 	tests/unit/test_utf8 \
 	tests/unit/test_json_view \
 	tests/unit/test_watch \
