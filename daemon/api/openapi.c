@@ -111,7 +111,7 @@ static void put_string(struct buf *b, const struct param_spec *a)
 		put_lengths(b, a);
 		buf_add_str(b, ",\"format\":\"uri\",\"pattern\":\"^[Hh][Tt][Tt][Pp][Ss]?://\"");
 		break;
-	case PARAM_CHARS:
+	case PARAM_NAME:
 		put_lengths(b, a);
 		buf_add_str(b, ",\"pattern\":\"\\\\S\"");
 		break;
@@ -251,7 +251,7 @@ static bool has_error(const struct http_route *r, enum error e)
 	case ERROR_invalid:
 		return has_arg(r, PARAM_BODY) || has_arg(r, PARAM_QUERY);
 	default:
-		return has_word(r->errors, error_code(e));
+		return r->errors != NULL && has_word(r->errors, error_code(e));
 	}
 }
 

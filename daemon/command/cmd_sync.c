@@ -20,10 +20,12 @@
 
 enum { AFTER };
 
+/* clang-format off */
 static const struct param_spec params[] = {
-	[AFTER] = { "after", PARAM_OBJECT, true, false, 0, 0, PARAM_BODY,
-		"for each chat_id the highest mod with nothing missing below it" },
+	[AFTER] = { .name = "after", .type = PARAM_OBJECT, .required = true,
+	            .doc = "For each chat_id the highest mod below which nothing is missing." },
 };
+/* clang-format on */
 
 /* One chat to be told of. */
 struct todo {
@@ -320,9 +322,8 @@ void cmd_sync_end(struct session *s)
 
 const struct command cmd_sync = {
 	.name = "sync",
-	.params = params,
-	.n_params = sizeof(params) / sizeof(params[0]),
+	PARAMS(params),
 	.cost = 10,
-	.doc = "Tells everything that changed since the client's mods.",
+	.doc = "Requests everything that changed after the given mods.",
 	.run = run,
 };

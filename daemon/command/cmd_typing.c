@@ -8,16 +8,18 @@
 
 enum { CHAT, VALUE };
 
+/* clang-format off */
 static const struct param_spec typing_params[] = {
-	[CHAT] = { "chat_id", PARAM_ID, true, false, 0, 0, PARAM_BODY, "the chat" },
-	[VALUE] = { "is_typing", PARAM_BOOL, true, false, 0, 0, PARAM_BODY, "whether one types" },
+	[CHAT]  = { .name = "chat_id",   .type = PARAM_ID,   .required = true, .doc = "The chat." },
+	[VALUE] = { .name = "is_typing", .type = PARAM_BOOL, .required = true, .doc = "True if the user is typing." },
 };
 
 static const struct param_spec read_params[] = {
-	[CHAT] = { "chat_id", PARAM_ID, true, false, 0, 0, PARAM_BODY, "the chat" },
-	[VALUE] = { "seq", PARAM_INT, true, false, 0, PROTO_ID_MAX, PARAM_BODY,
-		"everything up to here is read" },
+	[CHAT]  = { .name = "chat_id", .type = PARAM_ID,  .required = true, .doc = "The chat." },
+	[VALUE] = { .name = "seq",     .type = PARAM_INT, .required = true, .min = 0, .max = PROTO_ID_MAX,
+	            .doc = "Everything up to this seq is read." },
 };
+/* clang-format on */
 
 /* A chat that is in no room here: one not talked in yet has nobody to be told, any other is not the
  * user's. */
@@ -72,16 +74,14 @@ static void run_read(const struct cmd_env *env, struct session *s, const struct 
 
 const struct command cmd_typing = {
 	.name = "typing",
-	.params = typing_params,
-	.n_params = sizeof(typing_params) / sizeof(typing_params[0]),
-	.doc = "Shows the others of the chat that one types, for 6 s.",
+	PARAMS(typing_params),
+	.doc = "Shows the other members of the chat for 6 s that the user is typing, or ends it.",
 	.run = run_typing,
 };
 
 const struct command cmd_read = {
 	.name = "read",
-	.params = read_params,
-	.n_params = sizeof(read_params) / sizeof(read_params[0]),
-	.doc = "Moves one's watermark of a chat forward.",
+	PARAMS(read_params),
+	.doc = "Moves the user's watermark of a chat forward.",
 	.run = run_read,
 };

@@ -394,6 +394,11 @@ static void step_body(struct http_call *call)
 
 /* What a handler can ask. */
 
+void *http_env(const struct http_call *call)
+{
+	return call->http->env;
+}
+
 const struct params *http_params(const struct http_call *call)
 {
 	return &call->params;

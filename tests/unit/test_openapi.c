@@ -248,7 +248,8 @@ END_TEST
 START_TEST(every_error_of_a_route_is_described)
 {
 	for (size_t i = 0; i < n_routes; i++) {
-		char *words = strdup(routes[i].errors), *rest, *word;
+		char *words = strdup(routes[i].errors != NULL ? routes[i].errors : ""), *rest,
+		     *word;
 
 		ck_assert(words != NULL);
 		for (word = strtok_r(words, " ", &rest); word != NULL;
