@@ -1,4 +1,5 @@
-"""Unicode: passwords match and names are stored and found in normal form C, names must be visible, contents are kept."""
+"""Unicode: passwords match, and names are stored and found, in normal form C; names must be visible;
+contents are kept as they are."""
 
 import unicodedata
 
