@@ -46,6 +46,8 @@ libcommon_a_SOURCES = \
 	common/stats.h \
 	common/token.c \
 	common/token.h \
+	common/unicode.c \
+	common/unicode.h \
 	common/utf8.c \
 	common/utf8.h \
 	common/wsframe.c \

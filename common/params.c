@@ -7,14 +7,11 @@
 #include <strings.h>
 
 #include "common/json.h"
-#include "common/log.h"
+#include "common/unicode.h"
 #include "common/utf8.h"
+#include "common/xalloc.h"
 
-#define USERNAME_MIN 3
-#define USERNAME_MAX 32
-
-/* What was found in the document or the request; which one of them says the spec. */
-enum found { FOUND, FOUND_NOTHING, FOUND_BAD };
+enum outcome { READ, READ_MISSING, READ_BAD };
 
 static void put_detail(struct buf *b, const struct param_spec *s)
 {
@@ -32,13 +29,15 @@ static void put_detail(struct buf *b, const struct param_spec *s)
 		buf_addf(b, "must be %" PRId64 " to %" PRId64 " bytes of UTF-8 without NUL", s->min,
 			s->max);
 		break;
-	case PARAM_CHARS:
-		buf_addf(b, "must be %" PRId64 " to %" PRId64 " characters, not all of them blank",
+	case PARAM_NAME:
+		buf_addf(b,
+			"must be %" PRId64 " to %" PRId64
+			" characters, at least one of them visible",
 			s->min, s->max);
 		break;
 	case PARAM_USERNAME:
-		buf_addf(b, "must be %d to %d characters of a-z, 0-9, _, . and -", USERNAME_MIN,
-			USERNAME_MAX);
+		buf_addf(b, "must be %d to %d characters of a-z, 0-9, _, . and -",
+			PARAMS_USERNAME_MIN, PARAMS_USERNAME_MAX);
 		break;
 	case PARAM_CLIENT_ID:
 		buf_addf(b, "must be 1 to %d characters of A-Z, a-z, 0-9, ., _, : and -",
@@ -59,11 +58,11 @@ static void put_detail(struct buf *b, const struct param_spec *s)
 		buf_add_str(b, ", or null");
 }
 
-static void put_problem(struct buf *errors, const struct param_spec *s, enum found what)
+static void put_problem(struct buf *errors, const struct param_spec *s, enum outcome outcome)
 {
 	struct buf detail = BUF_EMPTY;
 
-	if (what == FOUND_NOTHING)
+	if (outcome == READ_MISSING)
 		buf_add_str(&detail, "is missing");
 	else
 		put_detail(&detail, s);
@@ -75,7 +74,7 @@ static void put_problem(struct buf *errors, const struct param_spec *s, enum fou
 	buf_fini(&detail);
 }
 
-/* Texts; each of them is valid UTF-8 without NUL. */
+/* Checks of texts, which are valid UTF-8 without NUL. */
 
 static bool is_of(const char *s, size_t len, const char *others)
 {
@@ -91,7 +90,7 @@ static bool check_username(char *s, size_t len)
 	for (size_t i = 0; i < len; i++)
 		if (s[i] >= 'A' && s[i] <= 'Z')
 			s[i] = (char)(s[i] - 'A' + 'a');
-	return len >= USERNAME_MIN && len <= USERNAME_MAX && is_of(s, len, "_.-");
+	return len >= PARAMS_USERNAME_MIN && len <= PARAMS_USERNAME_MAX && is_of(s, len, "_.-");
 }
 
 static bool check_client_id(const char *s, size_t len)
@@ -100,50 +99,24 @@ static bool check_client_id(const char *s, size_t len)
 		is_of(s, len, "ABCDEFGHIJKLMNOPQRSTUVWXYZ._:-");
 }
 
-/* The code point that begins at s. */
-static uint32_t code_point(const unsigned char *s)
+/* Normalizes p->text, then checks it. What is too long in any normal form is not normalized. */
+static bool check_name(struct param *p, const struct param_spec *spec)
 {
-	if (s[0] < 0x80)
-		return s[0];
-	if (s[0] < 0xE0)
-		return (uint32_t)(s[0] & 0x1F) << 6 | (s[1] & 0x3F);
-	if (s[0] < 0xF0)
-		return (uint32_t)(s[0] & 0x0F) << 12 | (uint32_t)(s[1] & 0x3F) << 6 | (s[2] & 0x3F);
-	return (uint32_t)(s[0] & 0x07) << 18 | (uint32_t)(s[1] & 0x3F) << 12 |
-		(uint32_t)(s[2] & 0x3F) << 6 | (s[3] & 0x3F);
-}
+	int64_t n = (int64_t)utf8_count(p->text.data, p->text.len);
 
-/* Unicode's White_Space, the controls, and what has no width: a name of these alone could not be
- * seen. */
-static bool is_blank(uint32_t c)
-{
-	static const struct {
-		uint32_t first, last;
-	} blank[] = { { 0, 0x20 }, { 0x7F, 0xA0 }, { 0xAD, 0xAD }, { 0x1680, 0x1680 },
-		{ 0x2000, 0x200F }, { 0x2028, 0x202F }, { 0x205F, 0x2064 }, { 0x2066, 0x206F },
-		{ 0x3000, 0x3000 }, { 0xFEFF, 0xFEFF } };
-
-	for (size_t i = 0; i < sizeof(blank) / sizeof(blank[0]); i++)
-		if (c >= blank[i].first && c <= blank[i].last)
-			return true;
-	return false;
-}
-
-static bool check_chars(const char *s, size_t len, int64_t min, int64_t max)
-{
-	int64_t n = (int64_t)utf8_count(s, len);
-
-	if (n < min || n > max)
+	if (n > UNICODE_NFC_FACTOR * spec->max)
 		return false;
-	for (size_t i = 0; i < len; i++)
-		if (((unsigned char)s[i] & 0xC0) != 0x80 &&
-			!is_blank(code_point((const unsigned char *)s + i)))
-			return true;
-	return len == 0;
+	p->normal = unicode_nfc(p->text.data, p->text.len, &p->text.len);
+	if (p->normal == NULL)
+		return false;
+	p->text.data = p->normal;
+	n = (int64_t)utf8_count(p->text.data, p->text.len);
+	return n >= spec->min && n <= spec->max &&
+		(n == 0 || unicode_visible(p->text.data, p->text.len));
 }
 
-/* A scheme, a host, and nothing that RFC 3986 has no place for; letters beyond ASCII are let pass,
- * people paste them. */
+/* A scheme, a host, and no character that RFC 3986 excludes, except for non-ASCII letters, which addresses copied from
+ * a browser contain. */
 static bool check_url(const char *s, size_t len, int64_t max)
 {
 	size_t scheme = strncasecmp(s, "http://", 7) == 0 ? 7
@@ -160,12 +133,14 @@ static bool check_url(const char *s, size_t len, int64_t max)
 	return true;
 }
 
-/* s is NUL-terminated too. */
-static bool check_text(const struct param_spec *spec, char *s, size_t len)
+/* Checks p->text, whose bytes are at s, NUL-terminated; sets it to the normal form if the type has one. */
+static bool check_text(struct param *p, const struct param_spec *spec, char *s)
 {
+	size_t len = p->text.len;
+
 	switch (spec->type) {
-	case PARAM_CHARS:
-		return check_chars(s, len, spec->min, spec->max);
+	case PARAM_NAME:
+		return check_name(p, spec);
 	case PARAM_USERNAME:
 		return check_username(s, len);
 	case PARAM_CLIENT_ID:
@@ -185,112 +160,109 @@ static bool check_number(const struct param_spec *spec, int64_t n)
 
 static int64_t *ids_new(size_t n)
 {
-	int64_t *ids = calloc(n != 0 ? n : 1, sizeof(*ids));
-
-	if (ids == NULL)
-		log_fatal("out_of_memory ids=%zu", n);
-	return ids;
+	return xcalloc(n, sizeof(int64_t));
 }
 
-/* Out of JSON. */
-
-static enum found found_of(enum json_get got)
+/* Reports a problem, if the outcome is one. */
+static bool report(const struct param_spec *spec, enum outcome outcome, struct buf *errors)
 {
-	return got == JSON_OK ? FOUND : got == JSON_MISSING ? FOUND_NOTHING : FOUND_BAD;
+	if (outcome == READ || (outcome == READ_MISSING && !spec->required))
+		return true;
+	put_problem(errors, spec, outcome);
+	return false;
 }
 
-static enum found read_ids(struct param *a, const struct param_spec *spec, const cJSON *item)
+/* From JSON. */
+
+static enum outcome outcome_of(enum json_get got)
+{
+	return got == JSON_OK ? READ : got == JSON_MISSING ? READ_MISSING : READ_BAD;
+}
+
+static enum outcome read_ids(struct param *p, const struct param_spec *spec, const cJSON *item)
 {
 	const cJSON *id;
 	int64_t n = 0;
 
 	if (!cJSON_IsArray(item))
-		return FOUND_BAD;
+		return READ_BAD;
 	cJSON_ArrayForEach(id, item) n++;
 	if (n < spec->min || n > spec->max)
-		return FOUND_BAD;
-	a->ids = ids_new((size_t)n);
+		return READ_BAD;
+	p->ids = ids_new((size_t)n);
 	cJSON_ArrayForEach(id, item)
 	{
-		int64_t *to = &a->ids[a->n_ids++];
+		int64_t *to = &p->ids[p->n_ids++];
 
 		if (!json_int(id, to) || *to < 1)
-			return FOUND_BAD;
+			return READ_BAD;
 	}
-	return FOUND;
+	return READ;
 }
 
-static enum found read_string(struct param *a, const struct param_spec *spec, const cJSON *body)
+static enum outcome read_string(struct param *p, const struct param_spec *spec, const cJSON *body)
 {
-	enum found what = found_of(json_get_str(body, spec->name, &a->text.data, &a->text.len));
+	enum outcome outcome =
+		outcome_of(json_get_str(body, spec->name, &p->text.data, &p->text.len));
 
-	/* By way of the item, whose string may be changed: a username is folded. */
-	if (what == FOUND &&
-		!check_text(spec, cJSON_GetObjectItemCaseSensitive(body, spec->name)->valuestring,
-			a->text.len))
-		return FOUND_BAD;
-	return what;
+	/* The item's own string is writable; a username is folded in it. */
+	if (outcome == READ &&
+		!check_text(
+			p, spec, cJSON_GetObjectItemCaseSensitive(body, spec->name)->valuestring))
+		return READ_BAD;
+	return outcome;
 }
 
-static enum found read_member(struct param *a, const struct param_spec *spec, const cJSON *body)
+static enum outcome read_member(struct param *p, const struct param_spec *spec, const cJSON *body)
 {
 	const cJSON *item = cJSON_GetObjectItemCaseSensitive(body, spec->name);
-	enum found what;
+	enum outcome outcome;
 
 	if (item == NULL || cJSON_IsNull(item)) {
-		a->present = item != NULL && spec->nullable;
-		return a->present ? FOUND : FOUND_NOTHING;
+		p->present = item != NULL && spec->nullable;
+		return p->present ? READ : READ_MISSING;
 	}
 	switch (spec->type) {
 	case PARAM_ID:
 	case PARAM_INT:
-		what = found_of(json_get_int(body, spec->name, &a->number));
-		if (what == FOUND && !check_number(spec, a->number))
-			what = FOUND_BAD;
+		outcome = outcome_of(json_get_int(body, spec->name, &p->number));
+		if (outcome == READ && !check_number(spec, p->number))
+			outcome = READ_BAD;
 		break;
 	case PARAM_BOOL:
-		what = found_of(json_get_bool(body, spec->name, &a->flag));
+		outcome = outcome_of(json_get_bool(body, spec->name, &p->flag));
 		break;
 	case PARAM_IDS:
-		what = read_ids(a, spec, item);
+		outcome = read_ids(p, spec, item);
 		break;
 	case PARAM_OBJECT:
-		a->json = item;
-		what = cJSON_IsObject(item) ? FOUND : FOUND_BAD;
+		p->json = item;
+		outcome = cJSON_IsObject(item) ? READ : READ_BAD;
 		break;
 	default:
-		what = read_string(a, spec, body);
+		outcome = read_string(p, spec, body);
 		break;
 	}
-	a->present = what == FOUND;
-	return what;
+	p->present = outcome == READ;
+	return outcome;
 }
 
-/* Is it a problem? Then it is told. */
-static bool judge(const struct param_spec *spec, enum found what, struct buf *errors)
-{
-	if (what == FOUND || (what == FOUND_NOTHING && !spec->required))
-		return true;
-	put_problem(errors, spec, what);
-	return false;
-}
-
-bool params_read_body(struct params *a, const struct param_spec *specs, size_t n, const cJSON *body,
+bool params_read_body(struct params *p, const struct param_spec *specs, size_t n, const cJSON *body,
 	struct buf *errors)
 {
 	bool good = true;
 
 	assert(n <= PARAMS_MAX);
-	memset(a, 0, sizeof(*a));
+	memset(p, 0, sizeof(*p));
 	for (size_t i = 0; i < n; i++)
 		if (specs[i].place == PARAM_BODY)
-			good &= judge(&specs[i], read_member(&a->at[i], &specs[i], body), errors);
+			good &= report(&specs[i], read_member(&p->at[i], &specs[i], body), errors);
 	return good;
 }
 
-/* Out of a query or a path. */
+/* From a query or a path. */
 
-/* Digits alone, as few as 2^53 needs. */
+/* Decimal digits, at most 17: enough for 2^53. */
 static bool parse_number(const char *s, size_t len, int64_t *n)
 {
 	size_t i = len > 1 && s[0] == '-';
@@ -308,8 +280,8 @@ static bool parse_number(const char *s, size_t len, int64_t *n)
 	return true;
 }
 
-static enum found parse_ids(
-	struct param *a, const struct param_spec *spec, const char *value, size_t len)
+static enum outcome parse_ids(
+	struct param *p, const struct param_spec *spec, const char *value, size_t len)
 {
 	const char *end = value + len;
 	int64_t n = len != 0;
@@ -317,63 +289,65 @@ static enum found parse_ids(
 	for (size_t i = 0; i < len; i++)
 		n += value[i] == ',';
 	if (n < spec->min || n > spec->max)
-		return FOUND_BAD;
-	a->ids = ids_new((size_t)n);
-	while (a->n_ids < (size_t)n) {
+		return READ_BAD;
+	p->ids = ids_new((size_t)n);
+	while (p->n_ids < (size_t)n) {
 		const char *comma = memchr(value, ',', (size_t)(end - value));
-		int64_t *to = &a->ids[a->n_ids++];
+		int64_t *to = &p->ids[p->n_ids++];
 
 		if (!parse_number(value, (size_t)((comma != NULL ? comma : end) - value), to) ||
 			*to < 1 || *to > PROTO_ID_MAX)
-			return FOUND_BAD;
+			return READ_BAD;
 		value = comma != NULL ? comma + 1 : end;
 	}
-	return FOUND;
+	return READ;
 }
 
-static enum found parse_value(
-	struct param *a, const struct param_spec *spec, char *value, size_t len)
+static enum outcome parse_value(
+	struct param *p, const struct param_spec *spec, char *value, size_t len)
 {
 	bool good;
 
 	switch (spec->type) {
 	case PARAM_ID:
 	case PARAM_INT:
-		good = parse_number(value, len, &a->number) && check_number(spec, a->number);
+		good = parse_number(value, len, &p->number) && check_number(spec, p->number);
 		break;
 	case PARAM_BOOL:
-		a->flag = strcmp(value, "true") == 0;
-		good = a->flag || strcmp(value, "false") == 0;
+		p->flag = strcmp(value, "true") == 0;
+		good = p->flag || strcmp(value, "false") == 0;
 		break;
 	case PARAM_IDS:
-		return parse_ids(a, spec, value, len);
+		return parse_ids(p, spec, value, len);
 	case PARAM_OBJECT:
 		good = false;
 		break;
 	default:
-		a->text = (struct text){ value, len };
+		p->text = (struct text){ value, len };
 		good = memchr(value, '\0', len) == NULL && utf8_valid(value, len) &&
-			check_text(spec, value, len);
+			check_text(p, spec, value);
 		break;
 	}
-	return good ? FOUND : FOUND_BAD;
+	return good ? READ : READ_BAD;
 }
 
 bool params_read_text(
-	struct param *a, const struct param_spec *spec, char *value, size_t len, struct buf *errors)
+	struct param *p, const struct param_spec *spec, char *value, size_t len, struct buf *errors)
 {
-	enum found what = FOUND_NOTHING;
+	enum outcome outcome = READ_MISSING;
 
-	memset(a, 0, sizeof(*a));
+	memset(p, 0, sizeof(*p));
 	if (value != NULL)
-		what = parse_value(a, spec, value, len);
-	a->present = what == FOUND;
-	return judge(spec, what, errors);
+		outcome = parse_value(p, spec, value, len);
+	p->present = outcome == READ;
+	return report(spec, outcome, errors);
 }
 
-void params_fini(struct params *a)
+void params_fini(struct params *p)
 {
-	for (size_t i = 0; i < PARAMS_MAX; i++)
-		free(a->at[i].ids);
-	memset(a, 0, sizeof(*a));
+	for (size_t i = 0; i < PARAMS_MAX; i++) {
+		free(p->at[i].normal);
+		free(p->at[i].ids);
+	}
+	memset(p, 0, sizeof(*p));
 }

@@ -8,28 +8,31 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/secret.h"
+#include "common/unicode.h"
+
 #define SALT_SIZE 16
 #define HASH_SIZE 32
-#define SALT_TEXT 24 /* their lengths in base64 */
+#define SALT_TEXT 24 /* lengths in base64 */
 #define HASH_TEXT 44
 
-/* What OWASP's password storage cheat sheet asks for at least, with N = 2^15. */
+/* The minimum of OWASP's password storage cheat sheet for N = 2^15. */
 static const struct cost {
 	uint64_t n, r, p;
-} today = { 32768, 8, 3 };
+} default_cost = { 32768, 8, 3 };
 
 #define MEMORY_MAX ((uint64_t)128 << 20)
 #define WORK_MAX ((uint64_t)5 * 32768 * 8 * 3)
 
-/* What a stored text says. */
+/* A stored text, decoded. */
 struct parts {
 	struct cost cost;
 	unsigned char salt[SALT_SIZE];
 	unsigned char hash[HASH_SIZE];
 };
 
-/* 128 * N * r bytes for the table and as much a unit of p besides (RFC 7914, section 2). */
-static bool cost_is_bearable(const struct cost *c)
+/* scrypt takes 128 * N * r bytes for its table and 128 * r for each unit of p (RFC 7914, section 2). */
+static bool cost_is_acceptable(const struct cost *c)
 {
 	const uint64_t most = MEMORY_MAX / 128;
 
@@ -40,11 +43,18 @@ static bool cost_is_bearable(const struct cost *c)
 	return (c->n + c->p + 2) * c->r <= most && c->n * c->r * c->p <= WORK_MAX;
 }
 
+/* A password that is not UTF-8 is hashed as it is. */
 static bool derive(const char *password, size_t len, const struct cost *cost,
 	const unsigned char salt[SALT_SIZE], unsigned char hash[HASH_SIZE])
 {
-	return EVP_PBE_scrypt(password, len, salt, SALT_SIZE, cost->n, cost->r, cost->p,
-		       MEMORY_MAX + (1 << 20), hash, HASH_SIZE) == 1;
+	size_t form_len;
+	char *form = unicode_opaque(password, len, &form_len);
+	bool good = EVP_PBE_scrypt(form != NULL ? form : password, form != NULL ? form_len : len,
+			    salt, SALT_SIZE, cost->n, cost->r, cost->p, MEMORY_MAX + (1 << 20),
+			    hash, HASH_SIZE) == 1;
+
+	secret_free(form);
+	return good;
 }
 
 bool password_hash(const char *password, size_t len, char stored[PASSWORD_STORED_MAX])
@@ -52,17 +62,17 @@ bool password_hash(const char *password, size_t len, char stored[PASSWORD_STORED
 	unsigned char salt[SALT_SIZE], hash[HASH_SIZE];
 	unsigned char salt_text[SALT_TEXT + 1], hash_text[HASH_TEXT + 1];
 
-	if (RAND_bytes(salt, SALT_SIZE) != 1 || !derive(password, len, &today, salt, hash))
+	if (RAND_bytes(salt, SALT_SIZE) != 1 || !derive(password, len, &default_cost, salt, hash))
 		return false;
 	EVP_EncodeBlock(salt_text, salt, SALT_SIZE);
 	EVP_EncodeBlock(hash_text, hash, HASH_SIZE);
 	snprintf(stored, PASSWORD_STORED_MAX, "scrypt$%llu$%llu$%llu$%s$%s",
-		(unsigned long long)today.n, (unsigned long long)today.r,
-		(unsigned long long)today.p, (char *)salt_text, (char *)hash_text);
+		(unsigned long long)default_cost.n, (unsigned long long)default_cost.r,
+		(unsigned long long)default_cost.p, (char *)salt_text, (char *)hash_text);
 	return true;
 }
 
-/* A decimal number and the $ behind it; false for anything else. */
+/* Reads a decimal number and the $ after it; false for anything else. */
 static bool number_parse(const char **at, uint64_t *n)
 {
 	const char *from = *at;
@@ -73,7 +83,7 @@ static bool number_parse(const char **at, uint64_t *n)
 	return *at > from && *(*at)++ == '$';
 }
 
-/* text_len characters of base64 that stand for size bytes; moves on behind them. */
+/* Decodes text_len characters of base64 into size bytes, and advances *at past them. */
 static bool base64_parse(const char **at, size_t text_len, unsigned char *bytes, size_t size)
 {
 	unsigned char decoded[HASH_TEXT / 4 * 3];
@@ -98,14 +108,14 @@ static bool stored_parse(const char *stored, struct parts *parts)
 		return false;
 	stored += strlen(name);
 	return number_parse(&stored, &parts->cost.n) && number_parse(&stored, &parts->cost.r) &&
-		number_parse(&stored, &parts->cost.p) && cost_is_bearable(&parts->cost) &&
+		number_parse(&stored, &parts->cost.p) && cost_is_acceptable(&parts->cost) &&
 		base64_parse(&stored, SALT_TEXT, parts->salt, SALT_SIZE) && *stored++ == '$' &&
 		base64_parse(&stored, HASH_TEXT, parts->hash, HASH_SIZE) && *stored == '\0';
 }
 
 enum password_check password_check(const char *password, size_t len, const char *stored)
 {
-	struct parts parts = { .cost = today };
+	struct parts parts = { .cost = default_cost };
 	unsigned char hash[HASH_SIZE];
 	bool same;
 

@@ -1,6 +1,5 @@
 /*
- * token: what stands for a log-in: 256 random bits, known to the client, of which we keep only
- * the digest.
+ * token: the secret that a client keeps after a log-in: 256 random bits. Only its digest is stored.
  *
  * Owns: nothing. Knows nothing of: users, expiry, the database.
  */
@@ -13,13 +12,13 @@
 #define TOKEN_CHARS 43 /* base64url of 32 bytes without padding (RFC 4648, section 5) */
 #define TOKEN_DIGEST_SIZE 32 /* SHA-256 */
 
-/* A new token, NUL-terminated; false where OpenSSL has no random bytes. */
+/* Makes a token, NUL-terminated. Returns false if OpenSSL has no random bytes. */
 bool token_make(char token[TOKEN_CHARS + 1]);
 
 /*
- * The digest that is stored: SHA-256 of the token's characters as clients send them. len: any;
- * what is not as long as a token is no token, but has a digest all the same. False where OpenSSL
- * fails.
+ * The digest that is stored: SHA-256 of the characters.
+ *   token  len bytes as a client sent them; of any length
+ * Returns false if OpenSSL fails.
  */
 bool token_digest(const char *token, size_t len, unsigned char digest[TOKEN_DIGEST_SIZE]);
 

@@ -3,10 +3,9 @@
 #include <string.h>
 
 /*
- * Inside a character the state says what the rest of it must look like: how many continuation
- * bytes are missing, and the least and greatest value of the next one. Only the byte after the
- * first is ever narrower than 80..BF, and that alone shuts out overlong forms, surrogates and
- * what lies beyond U+10FFFF (RFC 3629 4).
+ * Within a character the state holds the number of missing continuation bytes and the least and greatest value of the
+ * next one. Only the byte after the first has a range narrower than 80..BF, which excludes overlong forms, surrogates and
+ * values above U+10FFFF (RFC 3629, section 4).
  */
 #define WANT(missing, least, greatest) \
 	((utf8_state)(missing) << 16 | (utf8_state)(least) << 8 | (utf8_state)(greatest))

@@ -10,21 +10,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* State between pieces of one text; 0 at its start and between whole characters. */
+/* The state between pieces of a text; UTF8_START at its start and between whole characters. */
 typedef uint32_t utf8_state;
 #define UTF8_START 0u
-#define UTF8_BROKEN 1u /* final: the text can no longer become valid */
+#define UTF8_BROKEN 1u /* final: the text is invalid, whatever follows */
 
 /*
- * Feeds len bytes; returns the new state. UTF8_BROKEN at the first byte that cannot stand there
- * (so a fragmented WebSocket text fails fast, RFC 6455 8.1).
+ * Feeds a piece of a text.
+ *   state  UTF8_START, or what the call for the piece before returned
+ *   bytes  len bytes; a character may be split between pieces
+ * Returns the new state: UTF8_BROKEN from the first invalid byte on, as RFC 6455, section 8.1 requires of a fragmented
+ * WebSocket text.
  */
 utf8_state utf8_feed(utf8_state state, const void *bytes, size_t len);
 
-/* True where all len bytes are whole, valid characters. */
+/* True if bytes (len of them) are whole, valid characters. */
 bool utf8_valid(const void *bytes, size_t len);
 
-/* Code points in valid UTF-8. */
+/* The number of code points in len bytes of valid UTF-8. */
 size_t utf8_count(const void *bytes, size_t len);
 
 #endif

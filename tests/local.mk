@@ -71,6 +71,7 @@ unit_tests = \
 	tests/unit/test_store_send \
 	tests/unit/test_token \
 	tests/unit/test_typing \
+	tests/unit/test_unicode \
 	tests/unit/test_utf8 \
 	tests/unit/test_watch \
 	tests/unit/test_ws \

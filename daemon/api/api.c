@@ -12,10 +12,8 @@ static void run_healthz(void *env, struct http_call *call)
 	static const char ok[] = "{\"status\":\"ok\"}";
 	const struct api *api = env;
 
-	if (store_ready(api->store))
+	if (!api_failed(call, store_ready(api->store) ? ERROR_NONE : ERROR_unavailable))
 		http_reply(call, 200, ok, sizeof(ok) - 1);
-	else
-		http_reply_error(call, ERROR_unavailable);
 }
 
 static void run_openapi(void *env, struct http_call *call)
@@ -27,53 +25,48 @@ static void run_openapi(void *env, struct http_call *call)
 	api_reply(call, 200, &b);
 }
 
+/* clang-format off */
 static const struct http_route routes[] = {
-	{
-		.method = HTTP_GET,
-		.path = "/healthz",
-		.open = true,
-		.summary = "Whether this server can serve: 503 while the database is away.",
-		.status = 200,
-		.answer = "health",
-		.errors = "",
-		.run = run_healthz,
-	},
-	{
-		.method = HTTP_GET,
-		.path = "/openapi.json",
-		.open = true,
-		.summary = "This description.",
-		.status = 200,
-		.answer = "openapi",
-		.errors = "",
-		.run = run_openapi,
-	},
+	{ .method = HTTP_GET, .path = "/healthz", .open = true,
+	  .summary = "Reports whether this server can serve; 503 while the database is unavailable.",
+	  .status = 200, .answer = "health", .run = run_healthz },
+	{ .method = HTTP_GET, .path = "/openapi.json", .open = true,
+	  .summary = "Returns this description.",
+	  .status = 200, .answer = "openapi", .run = run_openapi },
 };
+/* clang-format on */
 
-static const struct api_part api_own = { routes, sizeof(routes) / sizeof(routes[0]) };
+static const struct api_part api_server = API_PART(routes);
 
 const struct http_route *api_routes(size_t *n)
 {
 	static const struct api_part *const parts[] = {
-		&api_session,
+		&api_account,
 		&api_users,
 		&api_presence,
 		&api_messages,
 		&api_chats,
 		&api_groups,
-		&api_own,
+		&api_server,
 	};
 	static struct http_route table[ROUTES_MAX];
 	size_t at = 0;
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		if (parts[i]->n > ROUTES_MAX - at)
-			log_fatal("more than %d routes", ROUTES_MAX);
+			log_fatal("too_many_routes max=%d", ROUTES_MAX);
 		memcpy(table + at, parts[i]->routes, parts[i]->n * sizeof(table[0]));
 		at += parts[i]->n;
 	}
 	*n = at;
 	return table;
+}
+
+bool api_failed(struct http_call *call, enum error error)
+{
+	if (error != ERROR_NONE)
+		http_reply_error(call, error);
+	return error != ERROR_NONE;
 }
 
 void api_reply(struct http_call *call, int status, struct buf *b)
@@ -82,12 +75,26 @@ void api_reply(struct http_call *call, int status, struct buf *b)
 	buf_fini(b);
 }
 
-bool api_is_caller(struct http_call *call, const struct param *named)
+void api_reply_empty(struct http_call *call)
 {
-	if (!named->present || named->number == http_user(call))
-		return true;
-	http_reply_error(call, ERROR_not_yourself);
-	return false;
+	http_reply(call, 204, NULL, 0);
+}
+
+void api_reply_rows(struct http_call *call, enum error error, const store_rows *rows,
+	const char *name, api_put_row *put)
+{
+	struct buf b = BUF_EMPTY;
+
+	if (api_failed(call, error))
+		return;
+	buf_addf(&b, "{\"%s\":[", name);
+	for (int i = 0; i < store_n(rows); i++) {
+		if (i > 0)
+			buf_add_char(&b, ',');
+		put(&b, call, rows, i);
+	}
+	buf_add_str(&b, "]}");
+	api_reply(call, 200, &b);
 }
 
 void api_reply_me(void *call, enum error error, const store_rows *rows)
@@ -97,11 +104,23 @@ void api_reply_me(void *call, enum error error, const store_rows *rows)
 
 	if (error == ERROR_NONE && store_n(rows) == 0)
 		error = ERROR_bad_token;
-	if (error != ERROR_NONE) {
-		http_reply_error(call, error);
+	if (api_failed(call, error))
 		return;
-	}
 	store_user_at(rows, 0, &u);
 	json_view_put_user(&b, &u);
 	api_reply(call, 200, &b);
+}
+
+bool api_is_caller(struct http_call *call, const struct param *named)
+{
+	bool good = !named->present || named->number == http_user(call);
+
+	return !api_failed(call, good ? ERROR_NONE : ERROR_not_yourself);
+}
+
+void api_publish_revoked(const struct api *api, struct record_token_revoked revoked)
+{
+	const struct record r = { .type = RECORD_TOKEN_REVOKED, .token_revoked = revoked };
+
+	bus_publish(api->bus, &r);
 }

@@ -2,6 +2,9 @@
  * api: the routes of the contract: what each HTTP path does.
  *
  * Owns: the table of routes. Knows nothing of: evhttp, libpq, other requests.
+ *
+ * A handler starts an operation with the call as its argument. The callback publishes what was committed, then answers:
+ * a client that has the answer may rely on the change being visible to others.
  */
 #ifndef PARLEY_API_H
 #define PARLEY_API_H
@@ -12,12 +15,12 @@
 #include "realtime/presence.h"
 #include "store/store.h"
 
-/* Limits of the contract that several files' routes have. */
-#define API_NAME_MAX 100 /* characters of a person's or a group's name */
+/* Limits of the contract that several files share. */
+#define API_NAME_MAX 100 /* code points of a person's or a group's name */
 #define API_URL_MAX 2048 /* bytes */
 #define API_PUBLIC_KEY_MAX 4096 /* bytes */
 
-/* What handlers work with; filled once by the worker. */
+/* What handlers work with; filled once by the worker, and http_env of every call. */
 struct api {
 	const struct conf *conf;
 	struct store *store;
@@ -26,32 +29,57 @@ struct api {
 	struct presence *presence;
 };
 
-/* The table, all files' routes together; *n is set. */
+/* The table of all routes; *n is set to their number. */
 const struct http_route *api_routes(size_t *n);
 
-/* The routes of one file each, which api.c joins. */
+/* The routes of one file, for api.c to join. */
 struct api_part {
 	const struct http_route *routes;
 	size_t n;
 };
-extern const struct api_part api_session, api_users, api_presence, api_messages, api_chats,
+#define API_PART(routes)                                   \
+	{                                                  \
+		routes, sizeof(routes) / sizeof(routes[0]) \
+	}
+extern const struct api_part api_account, api_users, api_presence, api_messages, api_chats,
 	api_groups;
 
-/* Appends the OpenAPI 3.1 description: paths from the table, schemas of answers from
- * openapi_schemas.json (built in). */
+/* Appends the OpenAPI 3.1 description: the paths from the table of routes, the frames from the table of commands, the
+ * schemas of answers from openapi_schemas.json. */
 void api_put_openapi(struct buf *out);
 
-/* Steps that handlers share. */
+/* Shared steps of handlers. */
 
-/* Answers with the JSON in b and frees b; ends the call. */
+/* Answers an error, if there is one. Returns true if there was: the call has ended. */
+bool api_failed(struct http_call *call, enum error error);
+
+/* Answers with the JSON in b, which is freed. Ends the call. */
 void api_reply(struct http_call *call, int status, struct buf *b);
 
-/* False where named is given and is not the caller: the call has then been answered with 403
- * not_yourself. */
+/* Answers 204. Ends the call. */
+void api_reply_empty(struct http_call *call);
+
+/*
+ * Answers 200 with {"name":[…]} or an error. Ends the call.
+ *   put  appends the JSON of row i
+ */
+typedef void api_put_row(
+	struct buf *b, const struct http_call *call, const store_rows *rows, int i);
+void api_reply_rows(struct http_call *call, enum error error, const store_rows *rows,
+	const char *name, api_put_row *put);
+
+/*
+ * store_cb that answers with one user. call: the call.
+ * No row is 401: the caller was deleted after the token was checked.
+ */
+void api_reply_me(void *call, enum error error, const store_rows *rows);
+
+/*
+ * True if a parameter that names the caller does so or is absent; otherwise the call has ended with 403 not_yourself.
+ */
 bool api_is_caller(struct http_call *call, const struct param *named);
 
-/* store_cb for an answer that is one user (arg is the call): 200, or 401 where there is no row, for
- * the caller has been deleted since the token was checked. */
-void api_reply_me(void *call, enum error error, const store_rows *rows);
+/* Publishes to all workers that a token, or all tokens of a user but one, are revoked (common/record.h). */
+void api_publish_revoked(const struct api *api, struct record_token_revoked revoked);
 
 #endif

@@ -1,10 +1,9 @@
 /*
- * api_session: how people come in and go out: register, login, logout, a new password.
+ * api_account: registration, log-in, log-out and change of the password.
  *
- * What is hashed is hashed by the hasher; each handler is a chain of answers, written in the order
- * in which they come:
+ * The hasher process does the hashing. Each handler is a chain of callbacks, written in the order in which they run:
  *
- *   login: the user's row ─► the hasher's word ─► a token stored ─► 200
+ *   login: the user's row ─► the hasher's result ─► a token stored ─► 200
  */
 #include <openssl/crypto.h>
 #include <stdio.h>
@@ -14,8 +13,7 @@
 #include "api/api.h"
 #include "auth/auth.h"
 #include "common/fault.h"
-#include "common/log.h"
-#include "common/ratelimit.h"
+#include "common/xalloc.h"
 #include "realtime/json_view.h"
 
 #define PASSWORD_MIN_BYTES 8
@@ -37,7 +35,7 @@ static enum error hasher_error(enum hasher_result result, enum error wrong)
 	return ERROR_unavailable;
 }
 
-/* The cookie that serves the page in place of a header; token "" and max_age 0 end it. */
+/* The cookie that the page sends instead of a header. An empty token with max_age 0 deletes it. */
 static void add_cookie(struct http_call *call, const char *token, long max_age)
 {
 	char cookie[COOKIE_SIZE];
@@ -49,62 +47,66 @@ static void add_cookie(struct http_call *call, const char *token, long max_age)
 	OPENSSL_cleanse(cookie, sizeof(cookie));
 }
 
-/* A call and what its steps work with. */
-struct pending {
-	const struct api *api;
-	struct http_call *call;
-	/* login */
-	struct buf user; /* as the answer shows it */
-	int64_t user_id;
-	char token[TOKEN_CHARS + 1];
-	char stored[HASHER_STORED_MAX +
-		1]; /* the password that is checked, as it was stored then */
-};
-
-static struct pending *pending_new(const struct api *api, struct http_call *call)
+static struct text text_of(const char *s)
 {
-	struct pending *p = malloc(sizeof(*p));
-
-	if (p == NULL)
-		log_fatal("out of memory for a log-in");
-	*p = (struct pending){ .api = api, .call = call };
-	return p;
-}
-
-static void pending_free(struct pending *p)
-{
-	OPENSSL_cleanse(p->token, sizeof(p->token));
-	OPENSSL_cleanse(p->stored, sizeof(p->stored));
-	buf_fini(&p->user);
-	free(p);
-}
-
-/* Ends the call with an error; with ERROR_NONE it was answered, with nothing to say. */
-static void pending_end(struct pending *p, enum error error)
-{
-	if (error != ERROR_NONE)
-		http_reply_error(p->call, error);
-	else
-		http_reply(p->call, 204, NULL, 0);
-	pending_free(p);
+	return (struct text){ s, strlen(s) };
 }
 
 /* POST /users/register */
 
 enum { REGISTER_USERNAME, REGISTER_FULL_NAME, REGISTER_PASSWORD, REGISTER_PICTURE, REGISTER_KEY };
 
+/* clang-format off */
 static const struct param_spec register_params[] = {
-	[REGISTER_USERNAME] = { "username", PARAM_USERNAME, true, false, 3, 32, PARAM_BODY,
-		"The name to log in with; folded to lower case, unique for ever." },
-	[REGISTER_FULL_NAME] = { "full_name", PARAM_CHARS, true, false, 1, API_NAME_MAX, PARAM_BODY,
-		"The name that others see." },
-	[REGISTER_PASSWORD] = { "password", PARAM_TEXT, true, false, PASSWORD_MIN_BYTES,
-		HASHER_PASSWORD_MAX, PARAM_BODY, "The password." },
-	[REGISTER_PICTURE] = { "profile_picture", PARAM_URL, false, true, 1, API_URL_MAX,
-		PARAM_BODY, "Where the picture is." },
-	[REGISTER_KEY] = { "public_key", PARAM_TEXT, false, true, 0, API_PUBLIC_KEY_MAX, PARAM_BODY,
-		"A key for others to write to this user with; the server only keeps it." },
+	[REGISTER_USERNAME]  = { .name = "username",        .type = PARAM_USERNAME, .required = true,
+	                         .min = PARAMS_USERNAME_MIN, .max = PARAMS_USERNAME_MAX,
+	                         .doc = "The log-in name, folded to lower case. Unique; never given out again." },
+	[REGISTER_FULL_NAME] = { .name = "full_name",       .type = PARAM_NAME,     .required = true, .min = 1, .max = API_NAME_MAX,
+	                         .doc = "The name that others see." },
+	[REGISTER_PASSWORD]  = { .name = "password",        .type = PARAM_TEXT,     .required = true,
+	                         .min = PASSWORD_MIN_BYTES, .max = HASHER_PASSWORD_MAX,
+	                         .doc = "The password." },
+	[REGISTER_PICTURE]   = { .name = "profile_picture", .type = PARAM_URL,      .nullable = true, .min = 1, .max = API_URL_MAX,
+	                         .doc = "The address of the picture." },
+	[REGISTER_KEY]       = { .name = "public_key",      .type = PARAM_TEXT,     .nullable = true, .min = 0, .max = API_PUBLIC_KEY_MAX,
+	                         .doc = "A key for others to encrypt to this user; the server only stores it." },
 };
+/* clang-format on */
+
+static void register_hashed(void *call, enum hasher_result result, const char *stored);
+static void registered(void *call, enum error error, const store_rows *rows);
+
+static void run_register(void *env, struct http_call *call)
+{
+	const struct api *api = env;
+
+	hasher_hash(api->hasher,
+		&(const struct hasher_request){
+			.password = http_params(call)->at[REGISTER_PASSWORD].text,
+			.keys = { ratelimit_key_address(http_address(call)) },
+			.n_keys = api->conf->rate_limits ? 1 : 0,
+			.cb = register_hashed,
+			.arg = call,
+		});
+}
+
+static void register_hashed(void *call, enum hasher_result result, const char *stored)
+{
+	const struct api *api = http_env(call);
+	const struct param *at = http_params(call)->at;
+
+	if (api_failed(call, hasher_error(result, ERROR_unavailable)))
+		return;
+	store_register(api->store,
+		&(const struct registration){
+			.username = at[REGISTER_USERNAME].text,
+			.full_name = at[REGISTER_FULL_NAME].text,
+			.profile_picture = at[REGISTER_PICTURE].text,
+			.public_key = at[REGISTER_KEY].text,
+			.password = text_of(stored),
+		},
+		registered, call);
+}
 
 static void registered(void *call, enum error error, const store_rows *rows)
 {
@@ -113,314 +115,286 @@ static void registered(void *call, enum error error, const store_rows *rows)
 
 	if (error == ERROR_NONE && store_n(rows) == 0)
 		error = ERROR_username_taken;
-	if (error != ERROR_NONE) {
-		http_reply_error(call, error);
+	if (api_failed(call, error))
 		return;
-	}
 	store_user_at(rows, 0, &u);
 	json_view_put_user(&b, &u);
 	api_reply(call, 201, &b);
 }
 
-static void register_hashed(void *arg, enum hasher_result result, const char *stored)
-{
-	struct pending *p = arg;
-	const struct param *at = http_params(p->call)->at;
-	enum error error = hasher_error(result, ERROR_unavailable);
+/* A call whose password is verified. */
+struct attempt {
+	struct http_call *call;
+	char stored[HASHER_STORED_MAX + 1]; /* the stored password, as it was when it was read */
+	/* log-in only */
+	struct buf user; /* as shown in the answer */
+	int64_t user_id;
+	char token[TOKEN_CHARS + 1];
+};
 
-	if (error != ERROR_NONE) {
-		pending_end(p, error);
-		return;
-	}
-	store_register(p->api->store,
-		&(const struct registration){
-			.username = at[REGISTER_USERNAME].text,
-			.full_name = at[REGISTER_FULL_NAME].text,
-			.profile_picture = at[REGISTER_PICTURE].text,
-			.public_key = at[REGISTER_KEY].text,
-			.password = { stored, strlen(stored) },
-		},
-		registered, p->call);
-	pending_free(p);
+static struct attempt *attempt_new(struct http_call *call)
+{
+	struct attempt *a = xmalloc(sizeof(*a));
+
+	*a = (struct attempt){ .call = call };
+	return a;
 }
 
-static void run_register(void *env, struct http_call *call)
+static void attempt_free(struct attempt *a)
 {
-	const struct api *api = env;
-	struct text password = http_params(call)->at[REGISTER_PASSWORD].text;
+	OPENSSL_cleanse(a->token, sizeof(a->token));
+	OPENSSL_cleanse(a->stored, sizeof(a->stored));
+	buf_fini(&a->user);
+	free(a);
+}
 
-	hasher_hash(api->hasher,
-		&(struct hasher_request){
-			.password = password,
-			.keys = { ratelimit_key_address(http_address(call)) },
-			.n_keys = api->conf->rate_limits ? 1 : 0,
-			.cb = register_hashed,
-			.arg = pending_new(api, call),
-		});
+/* Answers an error, if there is one. Returns true if there was: the call has ended, and a is freed. */
+static bool attempt_failed(struct attempt *a, enum error error)
+{
+	bool failed = api_failed(a->call, error);
+
+	if (failed)
+		attempt_free(a);
+	return failed;
+}
+
+/* Compares the password of r with that of the first row, as r->cb of the attempt. Without a row it takes as long, and the
+ * password is wrong. */
+static void attempt_verify(struct attempt *a, const store_rows *rows, struct hasher_request r)
+{
+	const struct api *api = http_env(a->call);
+	struct text stored = { NULL, 0 };
+
+	if (store_n(rows) > 0)
+		stored = store_password_at(rows, 0);
+	snprintf(a->stored, sizeof(a->stored), "%.*s", (int)stored.len,
+		stored.data != NULL ? stored.data : "");
+	r.arg = a;
+	if (!api->conf->rate_limits)
+		r.n_keys = 0;
+	hasher_verify(api->hasher, &r, stored.data != NULL ? a->stored : NULL);
 }
 
 /* POST /users/login */
 
 enum { LOGIN_USERNAME, LOGIN_PASSWORD, LOGIN_COOKIE };
 
+/* clang-format off */
 static const struct param_spec login_params[] = {
-	[LOGIN_USERNAME] = { "username", PARAM_USERNAME, true, false, 3, 32, PARAM_BODY,
-		"In any case." },
-	[LOGIN_PASSWORD] = { "password", PARAM_TEXT, true, false, 1, HASHER_PASSWORD_MAX,
-		PARAM_BODY, "The password." },
-	[LOGIN_COOKIE] = { "cookie", PARAM_BOOL, false, false, 0, 0, PARAM_BODY,
-		"Whether to set the token as the cookie parley_session, too." },
+	[LOGIN_USERNAME] = { .name = "username", .type = PARAM_USERNAME, .required = true,
+	                     .min = PARAMS_USERNAME_MIN, .max = PARAMS_USERNAME_MAX,
+	                     .doc = "Case-insensitive." },
+	[LOGIN_PASSWORD] = { .name = "password", .type = PARAM_TEXT,     .required = true, .min = 1, .max = HASHER_PASSWORD_MAX,
+	                     .doc = "The password." },
+	[LOGIN_COOKIE]   = { .name = "cookie",   .type = PARAM_BOOL,
+	                     .doc = "True to set the token as the cookie parley_session in addition." },
 };
+/* clang-format on */
 
-static void login_token_added(void *arg, enum error error, const struct token *t)
-{
-	struct pending *p = arg;
-	struct buf b = BUF_EMPTY;
-
-	/* The user was deleted, or the password changed, since it was found right. */
-	if (error == ERROR_no_such_user)
-		error = ERROR_bad_login;
-	if (error != ERROR_NONE) {
-		pending_end(p, error);
-		return;
-	}
-	/* Room for all of it at once: growing would leave a copy of the token behind. */
-	buf_reserve(&b, p->user.len + sizeof(p->token) + 256);
-	buf_addf(&b, "{\"access_token\":\"%s\",\"token_type\":\"bearer\",", p->token);
-	proto_put_time(&b, "expires_at", t->expires_ms);
-	buf_add_str(&b, ",\"user\":");
-	buf_add(&b, p->user.data, p->user.len);
-	buf_add_char(&b, '}');
-	if (http_params(p->call)->at[LOGIN_COOKIE].flag)
-		add_cookie(p->call, p->token, p->api->conf->token_lifetime);
-	http_reply(p->call, 200, b.data, b.len);
-	OPENSSL_cleanse(b.data, b.len);
-	buf_fini(&b);
-	pending_free(p);
-}
-
-static void login_verified(void *arg, enum hasher_result result, const char *stored)
-{
-	struct pending *p = arg;
-	enum error error = hasher_error(result, ERROR_bad_login);
-	uint8_t hash[STORE_HASH_SIZE];
-
-	(void)stored;
-	if (error != ERROR_NONE) {
-		pending_end(p, error);
-		return;
-	}
-	auth_mint(p->token);
-	auth_hash(hash, p->token, TOKEN_CHARS);
-	store_add_token(p->api->store, p->user_id, (struct text){ p->stored, strlen(p->stored) },
-		hash, p->api->conf->token_lifetime, login_token_added, p);
-}
-
-/* Verifies the request's password against the first row's, completing the request. Without a row it takes as long, and
- * is wrong. */
-static void verify(struct pending *p, const store_rows *rows, struct hasher_request *r)
-{
-	struct text stored = { NULL, 0 };
-
-	if (store_n(rows) > 0)
-		stored = store_password_at(rows, 0);
-	snprintf(p->stored, sizeof(p->stored), "%.*s", (int)stored.len,
-		stored.data != NULL ? stored.data : "");
-	r->arg = p;
-	if (!p->api->conf->rate_limits)
-		r->n_keys = 0;
-	hasher_verify(p->api->hasher, r, stored.data != NULL ? p->stored : NULL);
-}
-
-static void login_found(void *arg, enum error error, const store_rows *rows)
-{
-	struct pending *p = arg;
-	const struct param *at = http_params(p->call)->at;
-	struct text username = at[LOGIN_USERNAME].text;
-	struct hasher_request r = {
-		.password = at[LOGIN_PASSWORD].text,
-		.keys = { ratelimit_key_address(http_address(p->call)),
-			ratelimit_key_username(username.data, username.len) },
-		.n_keys = 2,
-		.cb = login_verified,
-	};
-
-	if (error != ERROR_NONE) {
-		pending_end(p, error);
-		return;
-	}
-	if (store_n(rows) > 0) {
-		struct user u;
-
-		store_user_at(rows, 0, &u);
-		p->user_id = u.user_id;
-		json_view_put_user(&p->user, &u);
-	}
-	verify(p, rows, &r);
-}
+static void login_found(void *arg, enum error error, const store_rows *rows);
+static void login_verified(void *arg, enum hasher_result result, const char *stored);
+static void login_stored(void *arg, enum error error, const struct token *t);
 
 static void run_login(void *env, struct http_call *call)
 {
 	const struct api *api = env;
 
 	store_user_named(api->store, http_params(call)->at[LOGIN_USERNAME].text, login_found,
-		pending_new(api, call));
+		attempt_new(call));
+}
+
+static void login_found(void *arg, enum error error, const store_rows *rows)
+{
+	struct attempt *a = arg;
+	const struct param *at = http_params(a->call)->at;
+	struct text username = at[LOGIN_USERNAME].text;
+
+	if (attempt_failed(a, error))
+		return;
+	if (store_n(rows) > 0) {
+		struct user u;
+
+		store_user_at(rows, 0, &u);
+		a->user_id = u.user_id;
+		json_view_put_user(&a->user, &u);
+	}
+	attempt_verify(a, rows,
+		(struct hasher_request){
+			.password = at[LOGIN_PASSWORD].text,
+			.keys = { ratelimit_key_address(http_address(a->call)),
+				ratelimit_key_username(username.data, username.len) },
+			.n_keys = 2,
+			.cb = login_verified,
+		});
+}
+
+static void login_verified(void *arg, enum hasher_result result, const char *stored)
+{
+	struct attempt *a = arg;
+	const struct api *api = http_env(a->call);
+	uint8_t hash[STORE_HASH_SIZE];
+
+	(void)stored;
+	if (attempt_failed(a, hasher_error(result, ERROR_bad_login)))
+		return;
+	auth_mint(a->token);
+	auth_hash(hash, a->token, TOKEN_CHARS);
+	store_add_token(api->store, a->user_id, text_of(a->stored), hash, api->conf->token_lifetime,
+		login_stored, a);
+}
+
+static void login_stored(void *arg, enum error error, const struct token *t)
+{
+	struct attempt *a = arg;
+	const struct api *api = http_env(a->call);
+	struct buf b = BUF_EMPTY;
+
+	/* The user was deleted, or the password changed, after it was verified. */
+	if (error == ERROR_no_such_user)
+		error = ERROR_bad_login;
+	if (attempt_failed(a, error))
+		return;
+	/* Enough for all of it: a later growth would leave a copy of the token in freed memory. */
+	buf_reserve(&b, a->user.len + sizeof(a->token) + 256);
+	buf_addf(&b, "{\"access_token\":\"%s\",\"token_type\":\"bearer\",", a->token);
+	proto_put_time(&b, "expires_at", t->expires_ms);
+	buf_add_str(&b, ",\"user\":");
+	buf_add(&b, a->user.data, a->user.len);
+	buf_add_char(&b, '}');
+	if (http_params(a->call)->at[LOGIN_COOKIE].flag)
+		add_cookie(a->call, a->token, api->conf->token_lifetime);
+	http_reply(a->call, 200, b.data, b.len);
+	OPENSSL_cleanse(b.data, b.len);
+	buf_fini(&b);
+	attempt_free(a);
 }
 
 /* POST /users/logout */
 
-static void publish_token_ended(
-	const struct api *api, int64_t token_id, int64_t user_id, int64_t keep_token_id)
+static void publish_revoked(const struct api *api, struct record_token_revoked revoked)
 {
-	const struct record r = {
-		.type = RECORD_TOKEN_REVOKED,
-		.token_revoked = { token_id, user_id, keep_token_id },
-	};
-
-	FAULT("token.ended");
-	bus_publish(api->bus, &r);
+	FAULT("token.revoked");
+	api_publish_revoked(api, revoked);
 }
 
-static void logged_out(void *arg, enum error error, const store_rows *rows)
+static void logged_out(void *call, enum error error, const store_rows *rows)
 {
-	struct pending *p = arg;
-
 	(void)rows;
-	if (error == ERROR_NONE) {
-		publish_token_ended(p->api, http_token(p->call)->token_id, 0, 0);
-		add_cookie(p->call, "", 0);
-	}
-	pending_end(p, error);
+	if (api_failed(call, error))
+		return;
+	publish_revoked(http_env(call),
+		(struct record_token_revoked){ .token_id = http_token(call)->token_id });
+	add_cookie(call, "", 0);
+	api_reply_empty(call);
 }
 
 static void run_logout(void *env, struct http_call *call)
 {
 	const struct api *api = env;
 
-	store_end_token(api->store, http_token(call)->token_id, logged_out, pending_new(api, call));
+	store_end_token(api->store, http_token(call)->token_id, logged_out, call);
 }
 
 /* PUT /users/me/password */
 
 enum { CHANGE_OLD, CHANGE_NEW };
 
+/* clang-format off */
 static const struct param_spec change_params[] = {
-	[CHANGE_OLD] = { "old_password", PARAM_TEXT, true, false, 1, HASHER_PASSWORD_MAX,
-		PARAM_BODY, "The password so far." },
-	[CHANGE_NEW] = { "new_password", PARAM_TEXT, true, false, PASSWORD_MIN_BYTES,
-		HASHER_PASSWORD_MAX, PARAM_BODY, "The password from now on." },
+	[CHANGE_OLD] = { .name = "old_password", .type = PARAM_TEXT, .required = true, .min = 1, .max = HASHER_PASSWORD_MAX,
+	                 .doc = "The current password." },
+	[CHANGE_NEW] = { .name = "new_password", .type = PARAM_TEXT, .required = true,
+	                 .min = PASSWORD_MIN_BYTES, .max = HASHER_PASSWORD_MAX,
+	                 .doc = "The new password." },
 };
+/* clang-format on */
 
-static void change_stored(void *arg, enum error error, const store_rows *rows)
-{
-	struct pending *p = arg;
-
-	if (error == ERROR_NONE && store_n(rows) == 0)
-		error = ERROR_bad_token;
-	if (error == ERROR_NONE)
-		publish_token_ended(p->api, 0, http_user(p->call), http_token(p->call)->token_id);
-	pending_end(p, error);
-}
-
-static void change_hashed(void *arg, enum hasher_result result, const char *stored)
-{
-	struct pending *p = arg;
-	enum error error = hasher_error(result, ERROR_unavailable);
-
-	if (error != ERROR_NONE)
-		pending_end(p, error);
-	else
-		store_set_password(p->api->store, http_user(p->call),
-			(struct text){ stored, strlen(stored) }, http_token(p->call)->token_id,
-			change_stored, p);
-}
-
-static void change_verified(void *arg, enum hasher_result result, const char *stored)
-{
-	struct pending *p = arg;
-	enum error error = hasher_error(result, ERROR_wrong_password);
-	struct text password = http_params(p->call)->at[CHANGE_NEW].text;
-
-	(void)stored;
-	if (error != ERROR_NONE)
-		pending_end(p, error);
-	else
-		hasher_hash(p->api->hasher,
-			&(struct hasher_request){
-				.password = password,
-				.cb = change_hashed,
-				.arg = p,
-			});
-}
-
-static void change_found(void *arg, enum error error, const store_rows *rows)
-{
-	struct pending *p = arg;
-	struct hasher_request r = {
-		.password = http_params(p->call)->at[CHANGE_OLD].text,
-		.keys = { ratelimit_key_user(http_user(p->call)) },
-		.n_keys = 1,
-		.cb = change_verified,
-	};
-
-	if (error == ERROR_NONE && store_n(rows) == 0)
-		error = ERROR_bad_token;
-	if (error != ERROR_NONE)
-		pending_end(p, error);
-	else
-		verify(p, rows, &r);
-}
+static void change_found(void *arg, enum error error, const store_rows *rows);
+static void change_verified(void *arg, enum hasher_result result, const char *stored);
+static void change_hashed(void *call, enum hasher_result result, const char *stored);
+static void change_stored(void *call, enum error error, const store_rows *rows);
 
 static void run_change(void *env, struct http_call *call)
 {
 	const struct api *api = env;
 
-	store_user(api->store, http_user(call), change_found, pending_new(api, call));
+	store_user(api->store, http_user(call), change_found, attempt_new(call));
 }
 
-static const struct http_route routes[] = {
-	{
-		.method = HTTP_POST,
-		.path = "/users/register",
-		.open = true,
-		.summary = "Makes an account.",
-		.params = register_params,
-		.n_params = sizeof(register_params) / sizeof(register_params[0]),
-		.status = 201,
-		.answer = "user",
-		.errors = "username_taken",
-		.run = run_register,
-	},
-	{
-		.method = HTTP_POST,
-		.path = "/users/login",
-		.open = true,
-		.summary = "Gives a new token for a username and its password.",
-		.params = login_params,
-		.n_params = sizeof(login_params) / sizeof(login_params[0]),
-		.status = 200,
-		.answer = "login",
-		.errors = "bad_login",
-		.run = run_login,
-	},
-	{
-		.method = HTTP_POST,
-		.path = "/users/logout",
-		.summary = "Ends the token that this request carries, and its sockets.",
-		.status = 204,
-		.errors = "",
-		.run = run_logout,
-	},
-	{
-		.method = HTTP_PUT,
-		.path = "/users/me/password",
-		.summary = "Sets a new password and ends every other token of the caller.",
-		.params = change_params,
-		.n_params = sizeof(change_params) / sizeof(change_params[0]),
-		.status = 204,
-		.errors = "wrong_password",
-		.run = run_change,
-	},
-};
+static void change_found(void *arg, enum error error, const store_rows *rows)
+{
+	struct attempt *a = arg;
 
-const struct api_part api_session = { routes, sizeof(routes) / sizeof(routes[0]) };
+	if (error == ERROR_NONE && store_n(rows) == 0)
+		error = ERROR_bad_token;
+	if (attempt_failed(a, error))
+		return;
+	attempt_verify(a, rows,
+		(struct hasher_request){
+			.password = http_params(a->call)->at[CHANGE_OLD].text,
+			.keys = { ratelimit_key_user(http_user(a->call)) },
+			.n_keys = 1,
+			.cb = change_verified,
+		});
+}
+
+static void change_verified(void *arg, enum hasher_result result, const char *stored)
+{
+	struct attempt *a = arg;
+	struct http_call *call = a->call;
+	const struct api *api = http_env(call);
+
+	(void)stored;
+	if (attempt_failed(a, hasher_error(result, ERROR_wrong_password)))
+		return;
+	attempt_free(a);
+	hasher_hash(api->hasher,
+		&(const struct hasher_request){
+			.password = http_params(call)->at[CHANGE_NEW].text,
+			.cb = change_hashed,
+			.arg = call,
+		});
+}
+
+static void change_hashed(void *call, enum hasher_result result, const char *stored)
+{
+	const struct api *api = http_env(call);
+
+	if (!api_failed(call, hasher_error(result, ERROR_unavailable)))
+		store_set_password(api->store, http_user(call), text_of(stored),
+			http_token(call)->token_id, change_stored, call);
+}
+
+static void change_stored(void *call, enum error error, const store_rows *rows)
+{
+	if (error == ERROR_NONE && store_n(rows) == 0)
+		error = ERROR_bad_token;
+	if (api_failed(call, error))
+		return;
+	publish_revoked(http_env(call),
+		(struct record_token_revoked){ .user_id = http_user(call),
+			.keep_token_id = http_token(call)->token_id });
+	api_reply_empty(call);
+}
+
+/* clang-format off */
+static const struct http_route routes[] = {
+	{ .method = HTTP_POST, .path = "/users/register", .open = true,
+	  .summary = "Creates an account.",
+	  PARAMS(register_params),
+	  .status = 201, .answer = "user", .errors = "username_taken", .run = run_register },
+	{ .method = HTTP_POST, .path = "/users/login", .open = true,
+	  .summary = "Creates a token for a username and its password.",
+	  PARAMS(login_params),
+	  .status = 200, .answer = "login", .errors = "bad_login", .run = run_login },
+	{ .method = HTTP_POST, .path = "/users/logout",
+	  .summary = "Revokes the token of this request and closes its sockets.",
+	  .status = 204, .run = run_logout },
+	{ .method = HTTP_PUT, .path = "/users/me/password",
+	  .summary = "Sets a new password and revokes every other token of the caller.",
+	  PARAMS(change_params),
+	  .status = 204, .errors = "wrong_password", .run = run_change },
+};
+/* clang-format on */
+
+const struct api_part api_account = API_PART(routes);

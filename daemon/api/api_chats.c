@@ -4,32 +4,27 @@
 #include <stdlib.h>
 
 #include "api/api.h"
-#include "common/log.h"
+#include "common/xalloc.h"
 #include "realtime/json_view.h"
 
 #define HISTORY_DEFAULT 50
 
 /* GET /chats */
 
+static void put_chat(struct buf *b, const struct http_call *call, const store_rows *rows, int i)
+{
+	struct chat c;
+
+	(void)call;
+	store_chat_at(rows, i, &c);
+	buf_add_char(b, '{');
+	json_view_put_chat(b, &c);
+	buf_add_char(b, '}');
+}
+
 static void chats_read(void *call, enum error error, const store_rows *rows)
 {
-	struct buf b = BUF_EMPTY;
-
-	if (error != ERROR_NONE) {
-		http_reply_error(call, error);
-		return;
-	}
-	buf_add_str(&b, "{\"chats\":[");
-	for (int i = 0; i < store_n(rows); i++) {
-		struct chat c;
-
-		store_chat_at(rows, i, &c);
-		buf_add_str(&b, i > 0 ? ",{" : "{");
-		json_view_put_chat(&b, &c);
-		buf_add_char(&b, '}');
-	}
-	buf_add_str(&b, "]}");
-	api_reply(call, 200, &b);
+	api_reply_rows(call, error, rows, "chats", put_chat);
 }
 
 static void run_chats(void *env, struct http_call *call)
@@ -43,64 +38,27 @@ static void run_chats(void *env, struct http_call *call)
 
 enum { HISTORY_CHAT, HISTORY_BEFORE, HISTORY_AFTER, HISTORY_LIMIT };
 
+/* clang-format off */
 static const struct param_spec history_params[] = {
-	[HISTORY_CHAT] = { "chat_id", PARAM_ID, true, false, 0, 0, PARAM_PATH, "The chat." },
-	[HISTORY_BEFORE] = { "before", PARAM_INT, false, false, 1, PROTO_ID_MAX, PARAM_QUERY,
-		"Messages with a smaller seq only, newest first. Not together with after." },
-	[HISTORY_AFTER] = { "after", PARAM_INT, false, false, 0, PROTO_ID_MAX, PARAM_QUERY,
-		"Messages with a greater seq only, oldest first. Not together with before." },
-	[HISTORY_LIMIT] = { "limit", PARAM_INT, false, false, 1, PROTO_HISTORY_MAX, PARAM_QUERY,
-		"At most so many; 50 where it is left out." },
+	[HISTORY_CHAT]   = { .name = "chat_id", .type = PARAM_ID,  .place = PARAM_PATH,  .required = true,
+	                     .doc = "The chat." },
+	[HISTORY_BEFORE] = { .name = "before",  .type = PARAM_INT, .place = PARAM_QUERY, .min = 1, .max = PROTO_ID_MAX,
+	                     .doc = "Only messages with a smaller seq, newest first. Not together with after." },
+	[HISTORY_AFTER]  = { .name = "after",   .type = PARAM_INT, .place = PARAM_QUERY, .min = 0, .max = PROTO_ID_MAX,
+	                     .doc = "Only messages with a greater seq, oldest first. Not together with before." },
+	[HISTORY_LIMIT]  = { .name = "limit",   .type = PARAM_INT, .place = PARAM_QUERY, .min = 1, .max = PROTO_HISTORY_MAX,
+	                     .doc = "The maximum number of messages; 50 if absent." },
 };
+/* clang-format on */
 
 struct history {
-	const struct api *api;
 	struct http_call *call;
 	struct conv conv;
 	int64_t limit;
 };
 
-static void history_read(void *arg, enum error error, const store_rows *rows)
-{
-	struct history *h = arg;
-	struct buf b = BUF_EMPTY;
-
-	if (error == ERROR_NONE) {
-		bool more;
-
-		buf_add_char(&b, '{');
-		more = json_view_put_messages(&b, rows, json_view_page_rows(rows, h->limit),
-			&h->conv, http_user(h->call));
-		buf_add_str(&b, more ? ",\"more\":true}" : ",\"more\":false}");
-		api_reply(h->call, 200, &b);
-	} else {
-		http_reply_error(h->call, error);
-	}
-	free(h);
-}
-
-static void history_conv(void *arg, enum error error, const store_rows *rows)
-{
-	static const char empty[] = "{\"messages\":[],\"more\":false}";
-	struct history *h = arg;
-	const struct param *at = http_params(h->call)->at;
-
-	if (error != ERROR_NONE) {
-		http_reply_error(h->call, error);
-		free(h);
-		return;
-	}
-	store_conv_at(rows, 0, &h->conv);
-	if (h->conv.id == 0) {
-		http_reply(h->call, 200, empty, sizeof(empty) - 1);
-		free(h);
-		return;
-	}
-	store_history(h->api->store, http_user(h->call), h->conv.id,
-		at[HISTORY_BEFORE].present ? at[HISTORY_BEFORE].number : 0,
-		at[HISTORY_AFTER].present ? at[HISTORY_AFTER].number : -1, h->limit, history_read,
-		h);
-}
+static void history_conv(void *arg, enum error error, const store_rows *rows);
+static void history_read(void *arg, enum error error, const store_rows *rows);
 
 static void run_history(void *env, struct http_call *call)
 {
@@ -113,38 +71,64 @@ static void run_history(void *env, struct http_call *call)
 		http_reply_invalid(call, both, sizeof(both) - 1);
 		return;
 	}
-	h = malloc(sizeof(*h));
-	if (h == NULL)
-		log_fatal("out of memory for a page of history");
+	h = xmalloc(sizeof(*h));
 	*h = (struct history){
-		.api = api,
 		.call = call,
 		.limit = at[HISTORY_LIMIT].present ? at[HISTORY_LIMIT].number : HISTORY_DEFAULT,
 	};
 	store_conv(api->store, http_user(call), at[HISTORY_CHAT].number, history_conv, h);
 }
 
-static const struct http_route routes[] = {
-	{
-		.method = HTTP_GET,
-		.path = "/chats",
-		.summary = "The caller's chats, latest activity first.",
-		.status = 200,
-		.answer = "chats",
-		.errors = "",
-		.run = run_chats,
-	},
-	{
-		.method = HTTP_GET,
-		.path = "/messages/{chat_id}",
-		.summary = "A page of a chat's messages.",
-		.params = history_params,
-		.n_params = sizeof(history_params) / sizeof(history_params[0]),
-		.status = 200,
-		.answer = "messages",
-		.errors = "no_such_chat",
-		.run = run_history,
-	},
-};
+static void history_conv(void *arg, enum error error, const store_rows *rows)
+{
+	static const char empty[] = "{\"messages\":[],\"more\":false}";
+	struct history *h = arg;
+	const struct api *api = http_env(h->call);
+	const struct param *at = http_params(h->call)->at;
 
-const struct api_part api_chats = { routes, sizeof(routes) / sizeof(routes[0]) };
+	if (api_failed(h->call, error)) {
+		free(h);
+		return;
+	}
+	store_conv_at(rows, 0, &h->conv);
+	if (h->conv.id == 0) {
+		http_reply(h->call, 200, empty, sizeof(empty) - 1);
+		free(h);
+		return;
+	}
+	store_history(api->store, http_user(h->call), h->conv.id,
+		at[HISTORY_BEFORE].present ? at[HISTORY_BEFORE].number : 0,
+		at[HISTORY_AFTER].present ? at[HISTORY_AFTER].number : -1, h->limit, history_read,
+		h);
+}
+
+static void history_read(void *arg, enum error error, const store_rows *rows)
+{
+	struct history *h = arg;
+	struct buf b = BUF_EMPTY;
+
+	if (!api_failed(h->call, error)) {
+		bool more;
+
+		buf_add_char(&b, '{');
+		more = json_view_put_messages(&b, rows, json_view_page_rows(rows, h->limit),
+			&h->conv, http_user(h->call));
+		buf_add_str(&b, more ? ",\"more\":true}" : ",\"more\":false}");
+		api_reply(h->call, 200, &b);
+	}
+	free(h);
+}
+
+/* clang-format off */
+static const struct http_route routes[] = {
+	{ .method = HTTP_GET, .path = "/chats",
+	  .summary = "Lists the caller's chats, latest activity first.",
+	  .status = 200, .answer = "chats", .run = run_chats },
+	{ .method = HTTP_GET, .path = "/messages/{chat_id}",
+	  .summary = "Returns a page of the messages of a chat.",
+	  PARAMS(history_params),
+	  .status = 200, .answer = "messages", .errors = "no_such_chat", .run = run_history },
+};
+/* clang-format on */
+
+const struct api_part api_chats = API_PART(routes);

@@ -1,58 +1,40 @@
 /*
- * api_presence: what is shown and not stored: typing, and who is online.
+ * api_presence: typing and presence, which are shown and not stored.
  */
-#include <stdlib.h>
-
 #include "api/api.h"
 #include "common/clock.h"
-#include "common/log.h"
 
 #define PRESENCE_IDS_MAX 100
-
-struct pending {
-	const struct api *api;
-	struct http_call *call;
-};
-
-static struct pending *pending_new(const struct api *api, struct http_call *call)
-{
-	struct pending *p = malloc(sizeof(*p));
-
-	if (p == NULL)
-		log_fatal("out of memory for a request");
-	*p = (struct pending){ api, call };
-	return p;
-}
 
 /* POST /users/set_typing_status */
 
 enum { TYPING_IS, TYPING_CHAT };
 
+/* clang-format off */
 static const struct param_spec typing_params[] = {
-	[TYPING_IS] = { "is_typing", PARAM_BOOL, true, false, 0, 0, PARAM_BODY,
-		"Whether the caller types." },
-	[TYPING_CHAT] = { "typing_chat_id", PARAM_ID, true, false, 0, 0, PARAM_BODY, "The chat." },
+	[TYPING_IS]   = { .name = "is_typing",      .type = PARAM_BOOL, .required = true,
+	                  .doc = "True if the caller is typing." },
+	[TYPING_CHAT] = { .name = "typing_chat_id", .type = PARAM_ID,   .required = true,
+	                  .doc = "The chat." },
 };
+/* clang-format on */
 
-static void typing_conv(void *arg, enum error error, const store_rows *rows)
+static void typing_conv(void *call, enum error error, const store_rows *rows)
 {
-	struct pending *p = arg;
+	const struct api *api = http_env(call);
 	struct record r = {
 		.type = RECORD_TYPING,
-		.typing = { .user_id = http_user(p->call),
-			.on = http_params(p->call)->at[TYPING_IS].flag },
+		.typing = { .user_id = http_user(call),
+			.on = http_params(call)->at[TYPING_IS].flag },
 	};
 
-	if (error == ERROR_NONE) {
-		store_conv_at(rows, 0, &r.typing.conv);
-		/* Where nothing has been said yet the other has no chat to show it in. */
-		if (r.typing.conv.id != 0)
-			bus_publish(p->api->bus, &r);
-		http_reply(p->call, 204, NULL, 0);
-	} else {
-		http_reply_error(p->call, error);
-	}
-	free(p);
+	if (api_failed(call, error))
+		return;
+	store_conv_at(rows, 0, &r.typing.conv);
+	/* Before its first message the chat does not exist, and the peer has nowhere to show it. */
+	if (r.typing.conv.id != 0)
+		bus_publish(api->bus, &r);
+	api_reply_empty(call);
 }
 
 static void run_typing(void *env, struct http_call *call)
@@ -60,23 +42,26 @@ static void run_typing(void *env, struct http_call *call)
 	const struct api *api = env;
 
 	store_conv(api->store, http_user(call), http_params(call)->at[TYPING_CHAT].number,
-		typing_conv, pending_new(api, call));
+		typing_conv, call);
 }
 
 /* GET /users/presence */
 
+/* clang-format off */
 static const struct param_spec presence_params[] = {
-	{ "ids", PARAM_IDS, true, false, 1, PRESENCE_IDS_MAX, PARAM_QUERY,
-		"Users; those with whom the caller shares no chat are left out of the answer." },
+	{ .name = "ids", .type = PARAM_IDS, .place = PARAM_QUERY, .required = true, .min = 1, .max = PRESENCE_IDS_MAX,
+	  .doc = "Users; the answer leaves out those who share no chat with the caller." },
 };
+/* clang-format on */
 
-static void put_presence(
-	struct buf *b, const struct presence *presence, int64_t user_id, int64_t last_seen_ms)
+static void put_presence(struct buf *b, const struct http_call *call, const store_rows *rows, int i)
 {
+	const struct api *api = http_env(call);
+	int64_t user_id = store_id_at(rows, i), last_seen_ms = store_last_seen_at(rows, i);
 	int64_t now_ms = clock_mono_ms(), gone_ms;
-	bool online = presence_lookup(presence, user_id, now_ms, &gone_ms) != PRESENCE_OFFLINE;
+	bool online = presence_lookup(api->presence, user_id, now_ms, &gone_ms) != PRESENCE_OFFLINE;
 
-	/* The database is told of a leave within a second; until then the table knows better. */
+	/* The database has a departure within a second; until then the table is newer. */
 	if (gone_ms != 0) {
 		int64_t gone_wall_ms = clock_wall_ms() - (now_ms - gone_ms);
 
@@ -90,25 +75,9 @@ static void put_presence(
 	buf_add_char(b, '}');
 }
 
-static void presence_known(void *arg, enum error error, const store_rows *rows)
+static void presence_read(void *call, enum error error, const store_rows *rows)
 {
-	struct pending *p = arg;
-	struct buf b = BUF_EMPTY;
-
-	if (error == ERROR_NONE) {
-		buf_add_str(&b, "{\"presence\":[");
-		for (int i = 0; i < store_n(rows); i++) {
-			if (i > 0)
-				buf_add_char(&b, ',');
-			put_presence(&b, p->api->presence, store_id_at(rows, i),
-				store_last_seen_at(rows, i));
-		}
-		buf_add_str(&b, "]}");
-		api_reply(p->call, 200, &b);
-	} else {
-		http_reply_error(p->call, error);
-	}
-	free(p);
+	api_reply_rows(call, error, rows, "presence", put_presence);
 }
 
 static void run_presence(void *env, struct http_call *call)
@@ -116,33 +85,20 @@ static void run_presence(void *env, struct http_call *call)
 	const struct api *api = env;
 	const struct param *ids = &http_params(call)->at[0];
 
-	store_contacts(api->store, http_user(call), ids->ids, ids->n_ids, presence_known,
-		pending_new(api, call));
+	store_contacts(api->store, http_user(call), ids->ids, ids->n_ids, presence_read, call);
 }
 
+/* clang-format off */
 static const struct http_route routes[] = {
-	{
-		.method = HTTP_POST,
-		.path = "/users/set_typing_status",
-		.summary = "Shows the others of a chat that the caller types, for 6 s, or no "
-			   "longer does.",
-		.params = typing_params,
-		.n_params = sizeof(typing_params) / sizeof(typing_params[0]),
-		.status = 204,
-		.errors = "no_such_chat",
-		.run = run_typing,
-	},
-	{
-		.method = HTTP_GET,
-		.path = "/users/presence",
-		.summary = "Who of these users is online.",
-		.params = presence_params,
-		.n_params = sizeof(presence_params) / sizeof(presence_params[0]),
-		.status = 200,
-		.answer = "presences",
-		.errors = "",
-		.run = run_presence,
-	},
+	{ .method = HTTP_POST, .path = "/users/set_typing_status",
+	  .summary = "Shows the other members of a chat for 6 s that the caller is typing, or ends it.",
+	  PARAMS(typing_params),
+	  .status = 204, .errors = "no_such_chat", .run = run_typing },
+	{ .method = HTTP_GET, .path = "/users/presence",
+	  .summary = "Reports which of these users are online.",
+	  PARAMS(presence_params),
+	  .status = 200, .answer = "presences", .run = run_presence },
 };
+/* clang-format on */
 
-const struct api_part api_presence = { routes, sizeof(routes) / sizeof(routes[0]) };
+const struct api_part api_presence = API_PART(routes);

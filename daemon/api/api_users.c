@@ -1,11 +1,8 @@
 /*
- * api_users: profiles, finding people, and the end of an account.
+ * api_users: profiles, look-ups of users, and the deletion of an account.
  */
-#include <stdlib.h>
-
 #include "api/api.h"
 #include "common/fault.h"
-#include "common/log.h"
 #include "realtime/json_view.h"
 
 #define SEARCH_MAX 50
@@ -24,14 +21,16 @@ static void run_me(void *env, struct http_call *call)
 
 enum { PATCH_FULL_NAME, PATCH_PICTURE, PATCH_KEY };
 
+/* clang-format off */
 static const struct param_spec patch_params[] = {
-	[PATCH_FULL_NAME] = { "full_name", PARAM_CHARS, false, false, 1, API_NAME_MAX, PARAM_BODY,
-		"The name that others see." },
-	[PATCH_PICTURE] = { "profile_picture", PARAM_URL, false, true, 1, API_URL_MAX, PARAM_BODY,
-		"Where the picture is; null takes it away." },
-	[PATCH_KEY] = { "public_key", PARAM_TEXT, false, true, 0, API_PUBLIC_KEY_MAX, PARAM_BODY,
-		"A key for others to write to this user with; null takes it away." },
+	[PATCH_FULL_NAME] = { .name = "full_name",       .type = PARAM_NAME, .min = 1, .max = API_NAME_MAX,
+	                      .doc = "The name that others see." },
+	[PATCH_PICTURE]   = { .name = "profile_picture", .type = PARAM_URL,  .nullable = true, .min = 1, .max = API_URL_MAX,
+	                      .doc = "The address of the picture; null removes it." },
+	[PATCH_KEY]       = { .name = "public_key",      .type = PARAM_TEXT, .nullable = true, .min = 0, .max = API_PUBLIC_KEY_MAX,
+	                      .doc = "A key for others to encrypt to this user; null removes it." },
 };
+/* clang-format on */
 
 static void run_patch(void *env, struct http_call *call)
 {
@@ -53,33 +52,27 @@ static void run_patch(void *env, struct http_call *call)
 
 enum { SEARCH_Q, SEARCH_LIMIT };
 
+/* clang-format off */
 static const struct param_spec search_params[] = {
-	[SEARCH_Q] = { "q", PARAM_CHARS, true, false, 1, 100, PARAM_QUERY,
-		"Beginning of the username or of a word of the full name, in any case; of several "
-		"words, each." },
-	[SEARCH_LIMIT] = { "limit", PARAM_INT, false, false, 1, SEARCH_MAX, PARAM_QUERY,
-		"At most so many; 20 where it is left out." },
+	[SEARCH_Q]     = { .name = "q",     .type = PARAM_NAME, .place = PARAM_QUERY, .required = true, .min = 1, .max = API_NAME_MAX,
+	                   .doc = "A prefix of the username or of a word of the full name, case-insensitive; each of several words." },
+	[SEARCH_LIMIT] = { .name = "limit", .type = PARAM_INT,  .place = PARAM_QUERY, .min = 1, .max = SEARCH_MAX,
+	                   .doc = "The maximum number of users; 20 if absent." },
 };
+/* clang-format on */
 
-static void searched(void *call, enum error error, const store_rows *rows)
+static void put_user(struct buf *b, const struct http_call *call, const store_rows *rows, int i)
 {
-	struct buf b = BUF_EMPTY;
+	struct user u;
 
-	if (error != ERROR_NONE) {
-		http_reply_error(call, error);
-		return;
-	}
-	buf_add_str(&b, "{\"users\":[");
-	for (int i = 0; i < store_n(rows); i++) {
-		struct user u;
+	(void)call;
+	store_user_at(rows, i, &u);
+	json_view_put_user(b, &u);
+}
 
-		if (i > 0)
-			buf_add_char(&b, ',');
-		store_user_at(rows, i, &u);
-		json_view_put_user(&b, &u);
-	}
-	buf_add_str(&b, "]}");
-	api_reply(call, 200, &b);
+static void search_read(void *call, enum error error, const store_rows *rows)
+{
+	api_reply_rows(call, error, rows, "users", put_user);
 }
 
 static void run_search(void *env, struct http_call *call)
@@ -88,19 +81,21 @@ static void run_search(void *env, struct http_call *call)
 	const struct param *at = http_params(call)->at;
 	int64_t limit = at[SEARCH_LIMIT].present ? at[SEARCH_LIMIT].number : SEARCH_DEFAULT;
 
-	store_search(api->store, http_user(call), at[SEARCH_Q].text, limit, searched, call);
+	store_search(api->store, http_user(call), at[SEARCH_Q].text, limit, search_read, call);
 }
 
 /* GET /users/user_id/{username}, GET /users/username/{user_id} */
 
-/* A name that nobody can have is nobody's, which is 404 and no error of the path. */
+/* clang-format off */
+/* An invalid username is no user's: 404, not an error of the path. */
 static const struct param_spec by_name_params[] = {
-	{ "username", PARAM_USERNAME, true, false, 3, 32, PARAM_PATH, "In any case." },
+	{ .name = "username", .type = PARAM_USERNAME, .place = PARAM_PATH, .required = true, .doc = "Case-insensitive." },
 };
 
 static const struct param_spec by_id_params[] = {
-	{ "user_id", PARAM_ID, true, false, 0, 0, PARAM_PATH, "The user." },
+	{ .name = "user_id", .type = PARAM_ID, .place = PARAM_PATH, .required = true, .doc = "The user." },
 };
+/* clang-format on */
 
 static void reply_names(
 	struct http_call *call, enum error error, const store_rows *rows, bool with_key)
@@ -110,10 +105,8 @@ static void reply_names(
 
 	if (error == ERROR_NONE && store_n(rows) == 0)
 		error = ERROR_no_such_user;
-	if (error != ERROR_NONE) {
-		http_reply_error(call, error);
+	if (api_failed(call, error))
 		return;
-	}
 	store_user_at(rows, 0, &u);
 	buf_add_char(&b, '{');
 	proto_put_id(&b, "user_id", u.user_id);
@@ -132,16 +125,16 @@ static void found_by_name(void *call, enum error error, const store_rows *rows)
 	reply_names(call, error, rows, true);
 }
 
-static void found_by_id(void *call, enum error error, const store_rows *rows)
-{
-	reply_names(call, error, rows, false);
-}
-
 static void run_by_name(void *env, struct http_call *call)
 {
 	const struct api *api = env;
 
 	store_user_named(api->store, http_params(call)->at[0].text, found_by_name, call);
+}
+
+static void found_by_id(void *call, enum error error, const store_rows *rows)
+{
+	reply_names(call, error, rows, false);
 }
 
 static void run_by_id(void *env, struct http_call *call)
@@ -153,24 +146,18 @@ static void run_by_id(void *env, struct http_call *call)
 
 /* DELETE /users/delete_user/{user_id} */
 
+/* clang-format off */
 static const struct param_spec delete_params[] = {
-	{ "user_id", PARAM_ID, true, false, 0, 0, PARAM_PATH, "Oneself." },
+	{ .name = "user_id", .type = PARAM_ID, .place = PARAM_PATH, .required = true, .doc = "The caller." },
 };
+/* clang-format on */
 
-struct pending {
-	const struct api *api;
-	struct http_call *call;
-};
-
-/* First the sockets end, so that none sees its chats go; then the others are told to sync. */
+/* The user's sockets are closed first, so that none of them sees its chats change; then the other members sync. */
 static void publish_deleted(const struct api *api, int64_t user_id, const store_rows *rows)
 {
-	const struct record ended = { .type = RECORD_TOKEN_REVOKED,
-		.token_revoked = { .user_id = user_id } };
-
 	FAULT("user.deleted");
-	bus_publish(api->bus, &ended);
-	FAULT("user.ended");
+	api_publish_revoked(api, (struct record_token_revoked){ .user_id = user_id });
+	FAULT("user.revoked");
 	for (int i = 0; i < store_n(rows); i++) {
 		struct record r = { .type = RECORD_ERASED };
 		struct erased e;
@@ -181,98 +168,48 @@ static void publish_deleted(const struct api *api, int64_t user_id, const store_
 	}
 }
 
-static void deleted(void *arg, enum error error, const store_rows *rows)
+static void deleted(void *call, enum error error, const store_rows *rows)
 {
-	struct pending *p = arg;
-
-	if (error == ERROR_NONE) {
-		publish_deleted(p->api, http_user(p->call), rows);
-		http_reply(p->call, 204, NULL, 0);
-	} else {
-		http_reply_error(p->call, error);
-	}
-	free(p);
+	if (api_failed(call, error))
+		return;
+	publish_deleted(http_env(call), http_user(call), rows);
+	api_reply_empty(call);
 }
 
 static void run_delete(void *env, struct http_call *call)
 {
 	const struct api *api = env;
-	struct pending *p;
 
-	if (!api_is_caller(call, &http_params(call)->at[0]))
-		return;
-	p = malloc(sizeof(*p));
-	if (p == NULL)
-		log_fatal("out of memory for a deletion");
-	*p = (struct pending){ api, call };
-	store_delete_user(api->store, http_user(call), deleted, p);
+	if (api_is_caller(call, &http_params(call)->at[0]))
+		store_delete_user(api->store, http_user(call), deleted, call);
 }
 
+/* clang-format off */
 static const struct http_route routes[] = {
-	{
-		.method = HTTP_GET,
-		.path = "/users/me",
-		.summary = "The caller.",
-		.status = 200,
-		.answer = "user",
-		.errors = "",
-		.run = run_me,
-	},
-	{
-		.method = HTTP_PATCH,
-		.path = "/users/me",
-		.summary = "Changes the members of the caller's profile that the body has.",
-		.params = patch_params,
-		.n_params = sizeof(patch_params) / sizeof(patch_params[0]),
-		.status = 200,
-		.answer = "user",
-		.errors = "",
-		.run = run_patch,
-	},
-	{
-		.method = HTTP_GET,
-		.path = "/users/search",
-		.summary = "People by the beginning of their names, oneself left out.",
-		.params = search_params,
-		.n_params = sizeof(search_params) / sizeof(search_params[0]),
-		.status = 200,
-		.answer = "users",
-		.errors = "",
-		.run = run_search,
-	},
-	{
-		.method = HTTP_GET,
-		.path = "/users/user_id/{username}",
-		.summary = "The id and the public key of a username.",
-		.params = by_name_params,
-		.n_params = 1,
-		.status = 200,
-		.answer = "user_key",
-		.errors = "no_such_user",
-		.run = run_by_name,
-	},
-	{
-		.method = HTTP_GET,
-		.path = "/users/username/{user_id}",
-		.summary = "The username of an id.",
-		.params = by_id_params,
-		.n_params = 1,
-		.status = 200,
-		.answer = "user_name",
-		.errors = "no_such_user",
-		.run = run_by_id,
-	},
-	{
-		.method = HTTP_DELETE,
-		.path = "/users/delete_user/{user_id}",
-		.summary = "Deletes the caller's account, the contents of their messages and their "
-			   "memberships.",
-		.params = delete_params,
-		.n_params = 1,
-		.status = 204,
-		.errors = "not_yourself",
-		.run = run_delete,
-	},
+	{ .method = HTTP_GET, .path = "/users/me",
+	  .summary = "Returns the caller.",
+	  .status = 200, .answer = "user", .run = run_me },
+	{ .method = HTTP_PATCH, .path = "/users/me",
+	  .summary = "Changes those fields of the caller's profile that the body contains.",
+	  PARAMS(patch_params),
+	  .status = 200, .answer = "user", .run = run_patch },
+	{ .method = HTTP_GET, .path = "/users/search",
+	  .summary = "Finds users by a prefix of their names; the caller is left out.",
+	  PARAMS(search_params),
+	  .status = 200, .answer = "users", .run = run_search },
+	{ .method = HTTP_GET, .path = "/users/user_id/{username}",
+	  .summary = "Returns the id and the public key of a username.",
+	  PARAMS(by_name_params),
+	  .status = 200, .answer = "user_key", .errors = "no_such_user", .run = run_by_name },
+	{ .method = HTTP_GET, .path = "/users/username/{user_id}",
+	  .summary = "Returns the username of an id.",
+	  PARAMS(by_id_params),
+	  .status = 200, .answer = "user_name", .errors = "no_such_user", .run = run_by_id },
+	{ .method = HTTP_DELETE, .path = "/users/delete_user/{user_id}",
+	  .summary = "Deletes the caller's account, the contents of their messages and their memberships.",
+	  PARAMS(delete_params),
+	  .status = 204, .errors = "not_yourself", .run = run_delete },
 };
+/* clang-format on */
 
-const struct api_part api_users = { routes, sizeof(routes) / sizeof(routes[0]) };
+const struct api_part api_users = API_PART(routes);

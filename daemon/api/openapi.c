@@ -1,22 +1,23 @@
 /*
- * openapi: the OpenAPI 3.1 description, written from the table of routes.
+ * openapi: the OpenAPI 3.1 description, generated from the tables of routes and of WebSocket commands.
  *
- * Nothing is said twice: paths, parameters and bodies come from the routes and their arg_specs,
- * errors from error.def and from what a route is (who may call it, whether it has a body). Only
- * what answers look like is a file of its own.
+ * Paths, parameters and bodies come from the routes, errors from error.def and from the properties of a route (whether it
+ * is open, whether it has a body). The schemas of answers are in openapi_schemas.json. OpenAPI has no WebSocket: the
+ * commands are in the extension x-websocket-commands.
  */
 #include <ctype.h>
 #include <string.h>
 
 #include "api/api.h"
 #include "common/embedded.h"
+#include "command/command.h"
 #include "common/json.h"
 
 #define OPENAPI_VERSION "3.1.0"
 #define STATUS_FIRST 400
 #define STATUS_LAST 599
 
-/* openapi_schemas.json */
+/* openapi_schemas.json, embedded by the build. */
 extern const struct embedded openapi_schemas[];
 
 static const char *const methods[HTTP_METHOD_N] = {
@@ -34,7 +35,7 @@ static void put_text(struct buf *b, const char *name, const char *text)
 	json_put_cstr(b, text);
 }
 
-/* The members of a JSON object or array get a comma in front of all but the first. */
+/* A comma before each member of a JSON object or array but the first. */
 static void put_comma(struct buf *b)
 {
 	if (b->len > 0 && b->data[b->len - 1] != '{' && b->data[b->len - 1] != '[')
@@ -43,7 +44,7 @@ static void put_comma(struct buf *b)
 
 /* Paths. */
 
-/* The same but for the names in braces: to OpenAPI one path, which may stand only once. */
+/* True if two paths differ in the names in braces only. To OpenAPI they are one path, which may appear only once. */
 static bool same_path(const char *a, const char *b)
 {
 	while (*a != '\0' && *a == *b) {
@@ -57,7 +58,7 @@ static bool same_path(const char *a, const char *b)
 	return *a == *b;
 }
 
-/* Does another route have the path with another name in braces? Then it is {id} to all of them. */
+/* True if another route has the path with another name in braces. The name is then {id} in all of them. */
 static bool is_shared(const struct http_route *r)
 {
 	size_t n;
@@ -80,9 +81,9 @@ static void put_path(struct buf *b, const struct http_route *r)
 			strchr(brace, '}') + 1);
 }
 
-/* Arguments. */
+/* Parameters. */
 
-static bool has_arg(const struct http_route *r, enum param_place place)
+static bool has_param(const struct http_route *r, enum param_place place)
 {
 	for (size_t i = 0; i < r->n_params; i++)
 		if (r->params[i].place == place)
@@ -90,7 +91,7 @@ static bool has_arg(const struct http_route *r, enum param_place place)
 	return false;
 }
 
-/* Counted in characters there: an PARAM_TEXT of min bytes has at least a quarter as many. */
+/* JSON Schema counts characters: a text of min bytes has at least a quarter as many. */
 static void put_lengths(struct buf *b, const struct param_spec *a)
 {
 	int64_t min = a->type == PARAM_TEXT ? (a->min + 3) / 4 : a->min;
@@ -112,7 +113,7 @@ static void put_string(struct buf *b, const struct param_spec *a)
 		put_lengths(b, a);
 		buf_add_str(b, ",\"format\":\"uri\",\"pattern\":\"^[Hh][Tt][Tt][Pp][Ss]?://\"");
 		break;
-	case PARAM_CHARS:
+	case PARAM_NAME:
 		put_lengths(b, a);
 		buf_add_str(b, ",\"pattern\":\"\\\\S\"");
 		break;
@@ -158,7 +159,7 @@ static void put_schema(struct buf *b, const struct param_spec *a)
 
 static void put_parameters(struct buf *b, const struct http_route *r)
 {
-	if (!has_arg(r, PARAM_QUERY) && !has_arg(r, PARAM_PATH))
+	if (!has_param(r, PARAM_QUERY) && !has_param(r, PARAM_PATH))
 		return;
 	buf_add_str(b, ",\"parameters\":[");
 	for (size_t i = 0; i < r->n_params; i++) {
@@ -181,31 +182,40 @@ static void put_parameters(struct buf *b, const struct http_route *r)
 	buf_add_char(b, ']');
 }
 
-static void put_body(struct buf *b, const struct http_route *r)
+/* Appends the schema of an object with the PARAM_BODY parameters. Returns true if one of them is required. */
+static bool put_object(struct buf *b, const struct param_spec *specs, size_t n)
 {
 	bool required = false;
 
-	if (!has_arg(r, PARAM_BODY))
-		return;
-	buf_add_str(b,
-		",\"requestBody\":{\"content\":{\"application/json\":{\"schema\":"
-		"{\"type\":\"object\",\"required\":[");
-	for (size_t i = 0; i < r->n_params; i++) {
-		if (r->params[i].place != PARAM_BODY || !r->params[i].required)
+	buf_add_str(b, "{\"type\":\"object\",\"required\":[");
+	for (size_t i = 0; i < n; i++) {
+		if (specs[i].place != PARAM_BODY || !specs[i].required)
 			continue;
 		required = true;
 		put_comma(b);
-		json_put_cstr(b, r->params[i].name);
+		json_put_cstr(b, specs[i].name);
 	}
 	buf_add_str(b, "],\"properties\":{");
-	for (size_t i = 0; i < r->n_params; i++) {
-		if (r->params[i].place != PARAM_BODY)
+	for (size_t i = 0; i < n; i++) {
+		if (specs[i].place != PARAM_BODY)
 			continue;
 		put_comma(b);
-		buf_addf(b, "\"%s\":", r->params[i].name);
-		put_schema(b, &r->params[i]);
+		buf_addf(b, "\"%s\":", specs[i].name);
+		put_schema(b, &specs[i]);
 	}
-	buf_addf(b, "}}}},\"required\":%s}", required ? "true" : "false");
+	buf_add_str(b, "}}");
+	return required;
+}
+
+static void put_body(struct buf *b, const struct http_route *r)
+{
+	bool required;
+
+	if (!has_param(r, PARAM_BODY))
+		return;
+	buf_add_str(b, ",\"requestBody\":{\"content\":{\"application/json\":{\"schema\":");
+	required = put_object(b, r->params, r->n_params);
+	buf_addf(b, "}},\"required\":%s}", required ? "true" : "false");
 }
 
 /* Errors. */
@@ -228,7 +238,7 @@ static bool has_path_id(const struct http_route *r)
 	return false;
 }
 
-/* Can the route be answered with this error? */
+/* True if the route can be answered with this error. */
 static bool has_error(const struct http_route *r, enum error e)
 {
 	switch (e) {
@@ -246,17 +256,17 @@ static bool has_error(const struct http_route *r, enum error e)
 	case ERROR_not_json:
 	case ERROR_too_large:
 	case ERROR_expectation_failed:
-		return has_arg(r, PARAM_BODY);
+		return has_param(r, PARAM_BODY);
 	case ERROR_bad_path:
 		return has_path_id(r);
 	case ERROR_invalid:
-		return has_arg(r, PARAM_BODY) || has_arg(r, PARAM_QUERY);
+		return has_param(r, PARAM_BODY) || has_param(r, PARAM_QUERY);
 	default:
-		return has_word(r->errors, error_code(e));
+		return r->errors != NULL && has_word(r->errors, error_code(e));
 	}
 }
 
-/* How many errors of this status the route has; *one is the last of them. */
+/* Returns the number of errors of this status that the route has; *one is set to the last of them. */
 static unsigned count_errors(const struct http_route *r, int status, enum error *one)
 {
 	unsigned n = 0;
@@ -281,7 +291,7 @@ static void put_error_headers(struct buf *b, int status)
 			"\"schema\":{\"type\":\"integer\",\"minimum\":0}}}");
 }
 
-/* A response object: codes and sentences are lists that the caller has written. */
+/* A response object. codes: the codes, quoted and separated by commas. */
 static void put_error_response(
 	struct buf *b, int status, const char *description, const char *codes)
 {
@@ -311,7 +321,7 @@ static void put_errors_of_status(struct buf *b, const struct http_route *r, int 
 	buf_fini(&codes);
 }
 
-/* An error that is alone in its status is described once for all routes. */
+/* A status with a single error refers to the response that all routes share. */
 static void put_errors(struct buf *b, const struct http_route *r)
 {
 	for (int status = STATUS_FIRST; status <= STATUS_LAST; status++) {
@@ -353,7 +363,9 @@ static void put_shared_errors(struct buf *b, const struct http_route *routes, si
 
 static void put_success(struct buf *b, int status, const char *answer)
 {
-	const char *description = status == 201 ? "Made." : status == 204 ? "Done." : "The answer.";
+	const char *description = status == 201 ? "Created."
+		: status == 204                 ? "Done."
+						: "The answer.";
 
 	buf_addf(b, "\"%d\":{\"description\":\"%s\"", status, description);
 	if (answer != NULL)
@@ -364,7 +376,7 @@ static void put_success(struct buf *b, int status, const char *answer)
 	buf_add_char(b, '}');
 }
 
-/* The method and the path with _ for whatever is no letter: no two routes differ in less. */
+/* The method and the path, with _ for each run of other characters than letters and digits. */
 static void put_operation_id(struct buf *b, const struct http_route *r)
 {
 	bool gap = true;
@@ -382,7 +394,7 @@ static void put_operation_id(struct buf *b, const struct http_route *r)
 	buf_add_char(b, '"');
 }
 
-/* The path's first segment; what is open and has no second is about the server. */
+/* The first segment of the path; an open route with one segment is about the server. */
 static void put_tag(struct buf *b, const struct http_route *r)
 {
 	size_t len = strcspn(r->path + 1, "/");
@@ -415,7 +427,7 @@ static void put_operation(struct buf *b, const struct http_route *r)
 	buf_add_str(b, "}}");
 }
 
-/* All methods of a path stand together, at the place of its first route. */
+/* All methods of a path are together, at the place of its first route. */
 static void put_paths(struct buf *b, const struct http_route *routes, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -438,15 +450,16 @@ static void put_paths(struct buf *b, const struct http_route *routes, size_t n)
 	}
 }
 
-/* What is the same whatever the routes are. */
+/* Constant parts. */
 
 static const char head[] =
 	"{\"openapi\":\"" OPENAPI_VERSION "\",\"info\":{\"title\":\"parley\","
 	"\"version\":\"" PACKAGE_VERSION "\",\"summary\":\"A self-hosted chat server.\","
-	"\"description\":\"The HTTP side. What is pushed travels over the WebSocket at /ws, "
-	"which the reference (docs/api.md) describes.\"},\"servers\":[{\"url\":\"/\"}],"
+	"\"description\":\"The HTTP routes. Events are pushed over the WebSocket at /ws: "
+	"x-websocket-commands has the frames that a client sends, the reference (docs/api.md) "
+	"the rest.\"},\"servers\":[{\"url\":\"/\"}],"
 	"\"security\":[{\"bearer\":[]},{\"cookie\":[]}],\"tags\":["
-	"{\"name\":\"users\",\"description\":\"Accounts, tokens, people, typing, presence.\"},"
+	"{\"name\":\"users\",\"description\":\"Accounts, tokens, users, typing, presence.\"},"
 	"{\"name\":\"messages\",\"description\":\"Sending, reading and changing messages.\"},"
 	"{\"name\":\"chats\",\"description\":\"Conversations as the caller sees them.\"},"
 	"{\"name\":\"groups\",\"description\":\"Groups and their members.\"},"
@@ -460,6 +473,24 @@ static const char security_schemes[] =
 	"\"description\":\"Set by a login with cookie: true. "
 	"A request that changes something needs an allowed Origin.\"}}";
 
+/* "x-websocket-commands":{"send":{"description":"…","schema":{…}},…}: the schema has all members but type. */
+static void put_commands(struct buf *b)
+{
+	size_t n;
+	const struct command *const *commands = command_table(&n);
+
+	buf_add_str(b, "\"x-websocket-commands\":{");
+	for (size_t i = 0; i < n; i++) {
+		put_comma(b);
+		buf_addf(b, "\"%s\":{", commands[i]->name);
+		put_text(b, "description", commands[i]->doc);
+		buf_add_str(b, ",\"schema\":");
+		put_object(b, commands[i]->params, commands[i]->n_params);
+		buf_add_char(b, '}');
+	}
+	buf_add_char(b, '}');
+}
+
 void api_put_openapi(struct buf *b)
 {
 	size_t n;
@@ -468,7 +499,9 @@ void api_put_openapi(struct buf *b)
 	buf_add_str(b, head);
 	buf_add_str(b, "\"paths\":{");
 	put_paths(b, routes, n);
-	buf_add_str(b, "},\"components\":{");
+	buf_add_str(b, "},");
+	put_commands(b);
+	buf_add_str(b, ",\"components\":{");
 	buf_add_str(b, security_schemes);
 	buf_add_str(b, ",\"responses\":{");
 	put_shared_errors(b, routes, n);

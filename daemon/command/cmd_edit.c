@@ -11,14 +11,16 @@
 
 enum { ID, MESSAGE, CONTENT };
 
+/* clang-format off */
 static const struct param_spec params[] = {
-	[ID] = { "id", PARAM_CLIENT_ID, false, false, 1, PROTO_CLIENT_ID_MAX, PARAM_BODY,
-		"comes back in the ack" },
-	[MESSAGE] = { "message_id", PARAM_ID, true, false, 0, 0, PARAM_BODY,
-		"a text message of one's own" },
-	[CONTENT] = { "content", PARAM_TEXT, true, false, 1, PROTO_CONTENT_MAX, PARAM_BODY,
-		"the new text" },
+	[ID]      = { .name = "id",         .type = PARAM_CLIENT_ID, .min = 1, .max = PROTO_CLIENT_ID_MAX,
+	              .doc = "Comes back in the ack." },
+	[MESSAGE] = { .name = "message_id", .type = PARAM_ID,        .required = true,
+	              .doc = "A text message that the user sent." },
+	[CONTENT] = { .name = "content",    .type = PARAM_TEXT,      .required = true, .min = 1, .max = PROTO_CONTENT_MAX,
+	              .doc = "The new text." },
 };
+/* clang-format on */
 
 struct pending {
 	const struct cmd_env *env;
@@ -84,16 +86,14 @@ static void changed(void *arg, enum error error, const struct change *c)
 
 const struct command cmd_edit = {
 	.name = "edit",
-	.params = params,
-	.n_params = CONTENT + 1,
+	PARAMS(params),
 	.doc = "Replaces the text of a message.",
 	.run = run_edit,
 };
 
 const struct command cmd_delete = {
 	.name = "delete",
-	.params = params,
-	.n_params = MESSAGE + 1,
-	.doc = "Erases the text of a message.",
+	PARAMS_FIRST(MESSAGE + 1, params),
+	.doc = "Erases the text of a message; its place in the chat stays.",
 	.run = run_delete,
 };

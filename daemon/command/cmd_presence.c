@@ -8,10 +8,12 @@
 
 enum { WATCH };
 
+/* clang-format off */
 static const struct param_spec params[] = {
-	[WATCH] = { "watch", PARAM_IDS, true, false, 0, WATCH_MAX, PARAM_BODY,
-		"people one shares a chat with; the set replaces the former one" },
+	[WATCH] = { .name = "watch", .type = PARAM_IDS, .required = true, .min = 0, .max = WATCH_MAX,
+	            .doc = "The users to watch; those who share no chat with the user are left out." },
 };
+/* clang-format on */
 
 struct pending {
 	const struct cmd_env *env;
@@ -52,9 +54,8 @@ static void contacts_read(void *arg, enum error error, const store_rows *rows)
 
 const struct command cmd_presence = {
 	.name = "presence",
-	.params = params,
-	.n_params = sizeof(params) / sizeof(params[0]),
+	PARAMS(params),
 	.cost = 5,
-	.doc = "Replaces the set of users whose presence is sent.",
+	.doc = "Replaces the set of users whose presence is pushed to this socket.",
 	.run = run,
 };

@@ -6,11 +6,13 @@
 
 enum { CHAT, VALUE };
 
-static const struct param_spec read_params[] = {
-	[CHAT] = { "chat_id", PARAM_ID, true, false, 0, 0, PARAM_BODY, "the chat" },
-	[VALUE] = { "seq", PARAM_INT, true, false, 0, PROTO_ID_MAX, PARAM_BODY,
-		"everything up to here is read" },
+/* clang-format off */
+static const struct param_spec params[] = {
+	[CHAT]  = { .name = "chat_id", .type = PARAM_ID,  .required = true, .doc = "The chat." },
+	[VALUE] = { .name = "seq",     .type = PARAM_INT, .required = true, .min = 0, .max = PROTO_ID_MAX,
+	            .doc = "Everything up to this seq is read." },
 };
+/* clang-format on */
 
 static void run(const struct cmd_env *env, struct session *s, const struct params *a)
 {
@@ -23,8 +25,7 @@ static void run(const struct cmd_env *env, struct session *s, const struct param
 
 const struct command cmd_read = {
 	.name = "read",
-	.params = read_params,
-	.n_params = sizeof(read_params) / sizeof(read_params[0]),
+	PARAMS(params),
 	.doc = "Moves the user's watermark of a chat forward.",
 	.run = run,
 };

@@ -11,14 +11,16 @@
 
 enum { ID, RECEIVER, CONTENT };
 
+/* clang-format off */
 static const struct param_spec params[] = {
-	[ID] = { "id", PARAM_CLIENT_ID, true, false, 1, PROTO_CLIENT_ID_MAX, PARAM_BODY,
-		"the sender's own name for this send; a repeat with the same id is stored once" },
-	[RECEIVER] = { "receiver_id", PARAM_ID, true, false, 0, 0, PARAM_BODY,
-		"a user, or a group one is in" },
-	[CONTENT] = { "content", PARAM_TEXT, true, false, 1, PROTO_CONTENT_MAX, PARAM_BODY,
-		"the text" },
+	[ID]       = { .name = "id",          .type = PARAM_CLIENT_ID, .required = true, .min = 1, .max = PROTO_CLIENT_ID_MAX,
+	               .doc = "The sender's own name for this send; a repeat with the same one is stored once." },
+	[RECEIVER] = { .name = "receiver_id", .type = PARAM_ID,        .required = true,
+	               .doc = "A user, or a group that the user is a member of." },
+	[CONTENT]  = { .name = "content",     .type = PARAM_TEXT,      .required = true, .min = 1, .max = PROTO_CONTENT_MAX,
+	               .doc = "The text." },
 };
+/* clang-format on */
 
 struct pending {
 	const struct cmd_env *env;
@@ -72,8 +74,7 @@ static void stored(void *arg, enum error error, const struct change *c)
 
 const struct command cmd_send = {
 	.name = "send",
-	.params = params,
-	.n_params = sizeof(params) / sizeof(params[0]),
-	.doc = "Stores a message, then acknowledges it.",
+	PARAMS(params),
+	.doc = "Sends a message; the ack follows the commit.",
 	.run = run,
 };

@@ -20,10 +20,12 @@
 
 enum { AFTER };
 
+/* clang-format off */
 static const struct param_spec params[] = {
-	[AFTER] = { "after", PARAM_OBJECT, true, false, 0, 0, PARAM_BODY,
-		"for each chat_id the highest mod with nothing missing below it" },
+	[AFTER] = { .name = "after", .type = PARAM_OBJECT, .required = true,
+	            .doc = "For each chat_id the highest mod below which nothing is missing." },
 };
+/* clang-format on */
 
 /* A chat that the client named, with its mod. */
 struct client_chat {
@@ -301,9 +303,8 @@ void cmd_sync_cancel(struct session *s)
 
 const struct command cmd_sync = {
 	.name = "sync",
-	.params = params,
-	.n_params = sizeof(params) / sizeof(params[0]),
+	PARAMS(params),
 	.cost = 10,
-	.doc = "Sends everything that changed since the client's mods.",
+	.doc = "Requests everything that changed after the given mods.",
 	.run = run,
 };

@@ -5,10 +5,12 @@
 
 enum { CHAT, VALUE };
 
-static const struct param_spec typing_params[] = {
-	[CHAT] = { "chat_id", PARAM_ID, true, false, 0, 0, PARAM_BODY, "the chat" },
-	[VALUE] = { "is_typing", PARAM_BOOL, true, false, 0, 0, PARAM_BODY, "whether one types" },
+/* clang-format off */
+static const struct param_spec params[] = {
+	[CHAT]  = { .name = "chat_id",   .type = PARAM_ID,   .required = true, .doc = "The chat." },
+	[VALUE] = { .name = "is_typing", .type = PARAM_BOOL, .required = true, .doc = "True if the user is typing." },
 };
+/* clang-format on */
 
 static void run(const struct cmd_env *env, struct session *s, const struct params *a)
 {
@@ -21,8 +23,7 @@ static void run(const struct cmd_env *env, struct session *s, const struct param
 
 const struct command cmd_typing = {
 	.name = "typing",
-	.params = typing_params,
-	.n_params = sizeof(typing_params) / sizeof(typing_params[0]),
-	.doc = "Shows the other members that the user types, for 6 s.",
+	PARAMS(params),
+	.doc = "Shows the other members of the chat for 6 s that the user is typing, or ends it.",
 	.run = run,
 };

@@ -262,6 +262,7 @@ static void on_request(struct evhttp_request *req, void *arg)
 	c->state = HTTP_IN_FLIGHT;
 	c->call = call;
 	call->http = http;
+	call->env = http->env;
 	call->conn = c;
 	call->req = req;
 	TAILQ_INSERT_TAIL(&http->calls, call, link);

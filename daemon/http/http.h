@@ -47,7 +47,7 @@ struct http_route {
 	int status; /* of success: 200, 201, 204 */
 	int also; /* another status of success with the same answer (200 of a repeated send), or 0 */
 	const char *answer; /* name of its schema in the description, NULL for none */
-	const char *errors; /* codes other than the general ones: "not_owner no_such_group" */
+	const char *errors; /* codes besides the general ones: "not_owner no_such_group"; may be NULL */
 	void (*run)(void *env, struct http_call *call);
 };
 
@@ -96,7 +96,8 @@ bool http_idle(const struct http *http);
 
 void http_close(struct http *http);
 
-/* For the handler of a route. */
+/* What a handler can ask of its call. */
+void *http_env(const struct http_call *call); /* of http_open; also after http_close */
 const struct params *http_params(const struct http_call *call);
 int64_t http_user(const struct http_call *call); /* 0 on an open route */
 const struct token *http_token(const struct http_call *call);

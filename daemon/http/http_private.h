@@ -115,6 +115,7 @@ struct http {
 
 struct http_call {
 	struct http *http; /* NULL after http_close: it cannot be answered */
+	void *env; /* of http_options */
 	struct http_conn *conn; /* NULL once the client has closed the connection */
 	struct evhttp_request *req;
 	TAILQ_ENTRY(http_call) link;

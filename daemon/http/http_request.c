@@ -322,6 +322,11 @@ static void step_body(struct http_call *call)
 
 /* For the handler. */
 
+void *http_env(const struct http_call *call)
+{
+	return call->env;
+}
+
 const struct params *http_params(const struct http_call *call)
 {
 	return &call->params;

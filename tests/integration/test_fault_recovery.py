@@ -265,7 +265,7 @@ def test_a_token_that_a_dead_worker_ended_ends_its_sockets(field, talk):
     person = new_person(field.daemon)
     on_each = person.ws_on_each()
     since = kill_at(
-        field, "token.ended", lambda: field.later(lambda: person.post("/users/logout"))
+        field, "token.revoked", lambda: field.later(lambda: person.post("/users/logout"))
     )
     field.join()
     for ws in on_each:

@@ -125,7 +125,7 @@ static void run_large(void *env, struct http_call *call)
 
 static const struct param_spec thing_args[] = {
 	{ .name = "thing_id", .type = PARAM_ID, .required = true, .place = PARAM_PATH },
-	{ .name = "name", .type = PARAM_CHARS, .required = true, .min = 1, .max = 10 },
+	{ .name = "name", .type = PARAM_NAME, .required = true, .min = 1, .max = 10 },
 };
 static const struct param_spec get_args[] = {
 	{ .name = "thing_id", .type = PARAM_ID, .required = true, .place = PARAM_PATH },

@@ -9,7 +9,7 @@
 
 #define ID_TEXT "must be an id: a whole number above 0"
 
-/* Reads {"x":value} by one spec; the problems are left in errors. */
+/* The result of reading {"x":value} by one spec, and its problems. */
 static struct params got;
 static cJSON *document;
 static struct buf errors = BUF_EMPTY;
@@ -60,7 +60,7 @@ static const struct param_spec id = { .type = PARAM_ID, .required = true };
 static const struct param_spec number = { .type = PARAM_INT, .min = -5, .max = 50 };
 static const struct param_spec flag = { .type = PARAM_BOOL, .required = true };
 static const struct param_spec text = { .type = PARAM_TEXT, .min = 1, .max = 8, .required = true };
-static const struct param_spec name = { .type = PARAM_CHARS, .min = 1, .max = 5, .required = true };
+static const struct param_spec name = { .type = PARAM_NAME, .min = 1, .max = 5, .required = true };
 static const struct param_spec username = { .type = PARAM_USERNAME, .required = true };
 static const struct param_spec client_id = { .type = PARAM_CLIENT_ID };
 static const struct param_spec url = { .type = PARAM_URL, .max = 40, .nullable = true };
@@ -99,7 +99,7 @@ START_TEST(a_number_is_within_its_range)
 }
 END_TEST
 
-START_TEST(what_is_required_is_missed_and_null_is_as_good_as_nothing)
+START_TEST(a_required_field_may_not_be_absent_and_null_counts_as_absent)
 {
 	ck_assert(!reads(id, NULL));
 	problem_is("is missing");
@@ -112,7 +112,7 @@ START_TEST(what_is_required_is_missed_and_null_is_as_good_as_nothing)
 }
 END_TEST
 
-START_TEST(null_is_a_value_where_it_clears)
+START_TEST(null_is_a_value_of_a_nullable_field)
 {
 	ck_assert(reads(url, "null"));
 	ck_assert(got.at[0].present);
@@ -135,12 +135,12 @@ START_TEST(a_text_has_its_bytes_counted)
 	ck_assert(!reads(text, "\"\""));
 	ck_assert(reads(text, "\"\xF0\x9F\x98\x80\xF0\x9F\x98\x80\""));
 	ck_assert(!reads(text, "\"\xF0\x9F\x98\x80\xF0\x9F\x98\x80.\""));
-	ck_assert(reads(text, "\" \\n\\t\"")); /* blank is content too */
+	ck_assert(reads(text, "\" \\n\\t\"")); /* white space is content too */
 	ck_assert_mem_eq(got.at[0].text.data, " \n\t", 3);
 }
 END_TEST
 
-START_TEST(nul_and_lone_surrogates_are_in_no_text)
+START_TEST(no_text_may_contain_nul_or_a_lone_surrogate)
 {
 	const struct param_spec *texts[] = { &text, &name, &username, &client_id, &url };
 
@@ -153,15 +153,15 @@ START_TEST(nul_and_lone_surrogates_are_in_no_text)
 }
 END_TEST
 
-START_TEST(characters_are_counted_whole_and_are_not_all_blank)
+START_TEST(a_name_has_its_characters_counted_and_at_least_one_is_visible)
 {
 	static const char *const blank[] = { "\" \"", "\"\\t\\n\"", "\"\xC2\xA0\"",
 		"\"\xE2\x80\x8B\xE2\x80\xAE\"", "\"\xE3\x80\x80\"", "\"\xEF\xBB\xBF\"",
-		"\"\\u0001\"" };
+		"\"\\u0001\"", "\"\\u3164\"", "\"\\u2800\"", "\"\\u115f\\ufe0f\"", "\"\\ue000\"" };
 
 	ck_assert(reads(name, "\"\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xC3\xB6\xC3\xB6z\""));
 	ck_assert(!reads(name, "\"abcdef\""));
-	problem_is("must be 1 to 5 characters, not all of them blank");
+	problem_is("must be 1 to 5 characters, at least one of them visible");
 	ck_assert(!reads(name, "\"\""));
 	ck_assert(reads(name, "\" a \""));
 	for (size_t i = 0; i < sizeof(blank) / sizeof(blank[0]); i++)
@@ -169,7 +169,50 @@ START_TEST(characters_are_counted_whole_and_are_not_all_blank)
 }
 END_TEST
 
-START_TEST(a_username_is_folded_and_of_few_characters)
+START_TEST(a_name_is_normalized_to_nfc_and_counted_in_it)
+{
+	ck_assert(!reads(name, "\"E\\u0301milie\"")); /* six characters in NFC */
+	ck_assert(reads(name, "\"E\\u0301mil\""));
+	ck_assert_uint_eq(got.at[0].text.len, 5);
+	ck_assert_mem_eq(got.at[0].text.data, "\xC3\x89mil", 6);
+	ck_assert(reads(name, "\"a\\u0308a\\u0308a\\u0308a\\u0308a\\u0308\"")); /* ten as sent */
+	ck_assert_uint_eq(got.at[0].text.len, 10);
+	ck_assert(!reads(name, "\"\\u0958\\u0958\\u0958\"")); /* three as sent, six in NFC */
+	ck_assert(reads_text(name, "e\xCC\x81", 3));
+	ck_assert_uint_eq(got.at[0].text.len, 2);
+	ck_assert_str_eq(got.at[0].text.data, "\xC3\xA9");
+}
+END_TEST
+
+START_TEST(a_text_is_not_normalized)
+{
+	ck_assert(reads(text, "\"e\\u0301\""));
+	ck_assert_uint_eq(got.at[0].text.len, 3);
+	ck_assert_mem_eq(got.at[0].text.data, "e\xCC\x81", 3);
+}
+END_TEST
+
+/* Normalization is quadratic in consecutive marks: a long name is rejected before it. */
+START_TEST(a_name_that_is_too_long_in_any_form_costs_nothing)
+{
+	static const struct param_spec hundred = {
+		.name = "x", .type = PARAM_NAME, .min = 1, .max = 100
+	};
+	enum { MARKS = 500000 };
+	char *marks = malloc(2 * MARKS + 1);
+	struct param p;
+
+	ck_assert(marks != NULL);
+	for (int i = 0; i < MARKS; i++)
+		memcpy(marks + 2 * (size_t)i, i % 2 == 0 ? "\xCC\x81" : "\xCC\xA3", 2);
+	marks[2 * MARKS] = '\0';
+	ck_assert(!params_read_text(&p, &hundred, marks, 2 * MARKS, &errors));
+	ck_assert_ptr_null(p.normal);
+	free(marks);
+}
+END_TEST
+
+START_TEST(a_username_is_folded_and_limited_to_its_alphabet)
 {
 	ck_assert(reads(username, "\"Bob_-.9Z\""));
 	ck_assert_mem_eq(got.at[0].text.data, "bob_-.9z", 8);
@@ -201,7 +244,7 @@ START_TEST(a_client_id_keeps_its_case)
 }
 END_TEST
 
-START_TEST(a_url_has_a_scheme_a_host_and_no_blank)
+START_TEST(a_url_has_a_scheme_a_host_and_no_space)
 {
 	static const char *const bad[] = { "\"\"", "\"http://\"", "\"http:///x\"", "\"ftp://x\"",
 		"\"javascript:alert(1)\"", "\"//x\"", "\"http://a b\"", "\"http://x\\n\"",
@@ -218,7 +261,7 @@ START_TEST(a_url_has_a_scheme_a_host_and_no_blank)
 }
 END_TEST
 
-START_TEST(a_list_has_so_many_ids)
+START_TEST(a_list_has_its_ids_counted_and_checked)
 {
 	ck_assert(reads(ids, "[3,1,2]"));
 	ck_assert_uint_eq(got.at[0].n_ids, 3);
@@ -244,7 +287,7 @@ START_TEST(a_list_has_so_many_ids)
 }
 END_TEST
 
-START_TEST(an_object_is_looked_at_by_who_asked)
+START_TEST(an_object_is_passed_on_as_it_is)
 {
 	ck_assert(reads(object, "{\"1\":2}"));
 	ck_assert_ptr_nonnull(cJSON_GetObjectItem(got.at[0].json, "1"));
@@ -253,7 +296,7 @@ START_TEST(an_object_is_looked_at_by_who_asked)
 }
 END_TEST
 
-START_TEST(a_query_has_numbers_as_text)
+START_TEST(a_query_value_is_parsed_strictly)
 {
 	static const char *const bad[] = { "", "-", "+1", "1x", " 1", "1.0", "0x1",
 		"99999999999999999999", "00000000000000000001" };
@@ -275,7 +318,7 @@ START_TEST(a_query_has_numbers_as_text)
 }
 END_TEST
 
-START_TEST(every_bad_field_is_told_and_the_places_do_not_mix)
+START_TEST(every_bad_field_is_reported_and_other_places_are_not_read)
 {
 	static const struct param_spec specs[] = {
 		{ .name = "a", .type = PARAM_ID, .required = true },
@@ -311,18 +354,21 @@ int main(void)
 	tcase_add_checked_fixture(tc, NULL, forget);
 	tcase_add_test(tc, an_id_is_a_whole_number_from_1_to_2_to_the_53_less_1);
 	tcase_add_test(tc, a_number_is_within_its_range);
-	tcase_add_test(tc, what_is_required_is_missed_and_null_is_as_good_as_nothing);
-	tcase_add_test(tc, null_is_a_value_where_it_clears);
+	tcase_add_test(tc, a_required_field_may_not_be_absent_and_null_counts_as_absent);
+	tcase_add_test(tc, null_is_a_value_of_a_nullable_field);
 	tcase_add_test(tc, a_text_has_its_bytes_counted);
-	tcase_add_test(tc, nul_and_lone_surrogates_are_in_no_text);
-	tcase_add_test(tc, characters_are_counted_whole_and_are_not_all_blank);
-	tcase_add_test(tc, a_username_is_folded_and_of_few_characters);
+	tcase_add_test(tc, no_text_may_contain_nul_or_a_lone_surrogate);
+	tcase_add_test(tc, a_name_has_its_characters_counted_and_at_least_one_is_visible);
+	tcase_add_test(tc, a_name_is_normalized_to_nfc_and_counted_in_it);
+	tcase_add_test(tc, a_text_is_not_normalized);
+	tcase_add_test(tc, a_name_that_is_too_long_in_any_form_costs_nothing);
+	tcase_add_test(tc, a_username_is_folded_and_limited_to_its_alphabet);
 	tcase_add_test(tc, a_client_id_keeps_its_case);
-	tcase_add_test(tc, a_url_has_a_scheme_a_host_and_no_blank);
-	tcase_add_test(tc, a_list_has_so_many_ids);
-	tcase_add_test(tc, an_object_is_looked_at_by_who_asked);
-	tcase_add_test(tc, a_query_has_numbers_as_text);
-	tcase_add_test(tc, every_bad_field_is_told_and_the_places_do_not_mix);
+	tcase_add_test(tc, a_url_has_a_scheme_a_host_and_no_space);
+	tcase_add_test(tc, a_list_has_its_ids_counted_and_checked);
+	tcase_add_test(tc, an_object_is_passed_on_as_it_is);
+	tcase_add_test(tc, a_query_value_is_parsed_strictly);
+	tcase_add_test(tc, every_bad_field_is_reported_and_other_places_are_not_read);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

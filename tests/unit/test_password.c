@@ -1,6 +1,4 @@
-/*
- * Stored passwords: right, wrong, of other programs, and hostile.
- */
+/* Tests of common/password: stored texts of this program, of another one, and hostile ones. */
 #include "common/password.h"
 
 #include <check.h>
@@ -19,7 +17,7 @@ static enum password_check check(const char *password, const char *stored)
 }
 
 /* Both texts come from Python's hashlib.scrypt, with the salt 00 01 .. 0f. */
-START_TEST(what_another_program_computed_is_right)
+START_TEST(a_hash_of_another_program_matches)
 {
 	ck_assert_int_eq(check(CORRECT,
 				 "scrypt$32768$8$3$" SALT "$"
@@ -71,6 +69,41 @@ START_TEST(every_byte_of_a_password_counts_and_nul_is_one)
 }
 END_TEST
 
+/* RFC 8265, section 4.2. The stored text is hashlib.scrypt's of the password in NFC. */
+START_TEST(a_password_matches_in_any_normal_form_and_with_any_space)
+{
+	static const char stored[] =
+		"scrypt$1024$8$1$" SALT "$6PuWJ5Q9zVmHQ0QqcSFnW5fsNVfsmybHxcUHS8qLwlQ=";
+	char own[PASSWORD_STORED_MAX];
+	static const char nfd[] = "pa\xCC\x88sswo\xCC\x88rd secure";
+
+	ck_assert_int_eq(check("p\xC3\xA4ssw\xC3\xB6rd secure", stored), PASSWORD_RIGHT);
+	ck_assert_int_eq(check(nfd, stored), PASSWORD_RIGHT);
+	ck_assert_int_eq(check("p\xC3\xA4ssw\xC3\xB6rd\xC2\xA0secure", stored), PASSWORD_RIGHT);
+	ck_assert_int_eq(check("p\xC3\xA4ssw\xC3\xB6rd\xE3\x80\x80secure", stored), PASSWORD_RIGHT);
+	ck_assert_int_eq(check("P\xC3\xA4ssw\xC3\xB6rd secure", stored), PASSWORD_WRONG);
+	ck_assert_int_eq(check("password secure", stored), PASSWORD_WRONG);
+	ck_assert_int_eq(check("p\xC3\xA4ssw\xC3\xB6rd\tsecure", stored), PASSWORD_WRONG);
+	ck_assert(password_hash(nfd, strlen(nfd), own));
+	ck_assert_int_eq(check("p\xC3\xA4ssw\xC3\xB6rd secure", own), PASSWORD_RIGHT);
+}
+END_TEST
+
+/* Three bytes become six in NFC; the limit holds for what was sent. */
+START_TEST(the_longest_password_may_grow_in_normal_form)
+{
+	char password[PASSWORD_MAX], stored[PASSWORD_STORED_MAX];
+
+	memset(password, 'x', sizeof(password));
+	for (size_t i = 0; i + 3 <= sizeof(password); i += 3)
+		memcpy(password + i, "\xE0\xA5\x98", 3);
+	ck_assert(password_hash(password, sizeof(password), stored));
+	ck_assert_int_eq(password_check(password, sizeof(password), stored), PASSWORD_RIGHT);
+	password[PASSWORD_MAX - 1] = 'y';
+	ck_assert_int_eq(password_check(password, sizeof(password), stored), PASSWORD_WRONG);
+}
+END_TEST
+
 START_TEST(an_unknown_user_takes_as_long_as_a_wrong_password)
 {
 	char stored[PASSWORD_STORED_MAX];
@@ -89,7 +122,7 @@ START_TEST(an_unknown_user_takes_as_long_as_a_wrong_password)
 }
 END_TEST
 
-START_TEST(a_hostile_row_is_refused_before_any_work)
+START_TEST(a_hostile_row_is_rejected_before_any_work)
 {
 	static const char *const broken[] = { "", "x", "scrypt", "scrypt$", "scrypt$$$$$",
 		"bcrypt$32768$8$3$" SALT "$", "scrypt$32768$8$3$" SALT, "scrypt$0$8$1$" SALT "$",
@@ -127,12 +160,14 @@ static Suite *suite(void)
 	TCase *tc = tcase_create("password");
 
 	tcase_set_timeout(tc, 60);
-	tcase_add_test(tc, what_another_program_computed_is_right);
+	tcase_add_test(tc, a_hash_of_another_program_matches);
 	tcase_add_test(tc, a_hash_names_its_cost_and_fits);
 	tcase_add_test(tc, the_same_password_never_gives_the_same_text);
 	tcase_add_test(tc, every_byte_of_a_password_counts_and_nul_is_one);
+	tcase_add_test(tc, a_password_matches_in_any_normal_form_and_with_any_space);
+	tcase_add_test(tc, the_longest_password_may_grow_in_normal_form);
 	tcase_add_test(tc, an_unknown_user_takes_as_long_as_a_wrong_password);
-	tcase_add_test(tc, a_hostile_row_is_refused_before_any_work);
+	tcase_add_test(tc, a_hostile_row_is_rejected_before_any_work);
 	suite_add_tcase(s, tc);
 	return s;
 }

@@ -3,7 +3,7 @@
 #include <check.h>
 #include <string.h>
 
-START_TEST(a_token_is_43_characters_that_need_no_escape)
+START_TEST(a_token_is_43_characters_of_base64url)
 {
 	static const char alphabet[] =
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -28,7 +28,7 @@ START_TEST(two_tokens_differ)
 }
 END_TEST
 
-/* FIPS 180-4's example for one block. */
+/* The one-block example of FIPS 180-4. */
 START_TEST(the_digest_is_sha256_of_the_characters)
 {
 	static const unsigned char expected[TOKEN_DIGEST_SIZE] = { 0xba, 0x78, 0x16, 0xbf, 0x8f,
@@ -48,7 +48,7 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
-	tcase_add_test(tc, a_token_is_43_characters_that_need_no_escape);
+	tcase_add_test(tc, a_token_is_43_characters_of_base64url);
 	tcase_add_test(tc, two_tokens_differ);
 	tcase_add_test(tc, the_digest_is_sha256_of_the_characters);
 	suite_add_tcase(suite, tc);

@@ -6,8 +6,8 @@
 #include <string.h>
 
 /*
- * RFC 3629 3, the other way round than the module works: the value is put together first and then
- * held against the limits of its length. Returns the bytes of a valid character, or 0.
+ * A decoder after RFC 3629, section 3, unlike the module: it computes the value, then checks it against the range of its
+ * length. Returns the length of a valid character in bytes, or 0.
  */
 static size_t reference_length(const uint8_t *at, size_t len)
 {
@@ -44,7 +44,7 @@ static bool reference_valid(const uint8_t *bytes, size_t len)
 	return true;
 }
 
-START_TEST(every_sequence_of_up_to_three_bytes_is_judged_as_rfc_3629_says)
+START_TEST(every_sequence_of_up_to_three_bytes_is_checked_as_in_rfc_3629)
 {
 	uint8_t bytes[3];
 
@@ -54,7 +54,7 @@ START_TEST(every_sequence_of_up_to_three_bytes_is_judged_as_rfc_3629_says)
 		bytes[2] = (uint8_t)v;
 		for (size_t len = 1; len <= 3; len++) {
 			if (len < 3 && bytes[2] != 0)
-				continue; /* each shorter one once */
+				continue; /* each shorter sequence once */
 			if (utf8_valid(bytes, len) != reference_valid(bytes, len))
 				ck_abort_msg("%06x, %zu bytes", v, len);
 		}
@@ -62,8 +62,8 @@ START_TEST(every_sequence_of_up_to_three_bytes_is_judged_as_rfc_3629_says)
 }
 END_TEST
 
-/* Every first byte and the limits of every other, where ranges begin and end. */
-START_TEST(four_byte_sequences_are_judged_as_rfc_3629_says)
+/* Every first byte, with each other byte at the limits of its ranges. */
+START_TEST(four_byte_sequences_are_checked_as_in_rfc_3629)
 {
 	static const uint8_t edge[] = { 0x00, 0x7F, 0x80, 0x81, 0x8F, 0x90, 0x9F, 0xA0, 0xBE, 0xBF,
 		0xC0, 0xE0, 0xFF };
@@ -83,7 +83,7 @@ START_TEST(four_byte_sequences_are_judged_as_rfc_3629_says)
 }
 END_TEST
 
-START_TEST(nothing_is_valid_text)
+START_TEST(the_empty_text_is_valid)
 {
 	ck_assert(utf8_valid("", 0));
 	ck_assert_uint_eq(utf8_count("", 0), 0);
@@ -91,15 +91,15 @@ START_TEST(nothing_is_valid_text)
 }
 END_TEST
 
-START_TEST(nul_is_a_character)
+START_TEST(nul_is_a_valid_character)
 {
 	ck_assert(utf8_valid("a\0b", 3));
 	ck_assert_uint_eq(utf8_count("a\0b", 3), 3);
 }
 END_TEST
 
-/* RFC 6455 8.1: a text in pieces; a cut may fall inside a character. */
-START_TEST(any_cut_gives_the_same_answer)
+/* RFC 6455, section 8.1: a text arrives in pieces, which may split a character. */
+START_TEST(a_text_in_pieces_gives_the_same_result)
 {
 	static const char text[] = "plain ascii, \xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80 and more";
 	size_t len = sizeof(text) - 1;
@@ -115,7 +115,7 @@ START_TEST(any_cut_gives_the_same_answer)
 }
 END_TEST
 
-START_TEST(unfinished_character_is_neither_broken_nor_whole)
+START_TEST(an_incomplete_character_is_neither_broken_nor_valid)
 {
 	utf8_state state = utf8_feed(UTF8_START, "\xF0\x9F\x98", 3);
 
@@ -127,8 +127,8 @@ START_TEST(unfinished_character_is_neither_broken_nor_whole)
 }
 END_TEST
 
-/* "Fail fast": the second byte already decides over these. */
-START_TEST(broken_at_the_first_byte_that_cannot_stand_there)
+/* "Fail fast": the second byte decides. */
+START_TEST(a_text_is_broken_at_its_first_invalid_byte)
 {
 	static const char *const beginnings[] = {
 		"\x80",
@@ -157,15 +157,15 @@ START_TEST(broken_at_the_first_byte_that_cannot_stand_there)
 }
 END_TEST
 
-START_TEST(broken_text_stays_broken)
+START_TEST(a_broken_text_stays_broken)
 {
 	ck_assert_uint_eq(utf8_feed(UTF8_BROKEN, "good", 4), UTF8_BROKEN);
 	ck_assert_uint_eq(utf8_feed(UTF8_BROKEN, "", 0), UTF8_BROKEN);
 }
 END_TEST
 
-/* Eight bytes are looked at together: the odd one may stand anywhere among them. */
-START_TEST(bad_byte_is_found_at_every_place)
+/* Eight bytes are checked at a time: the bad one may be at any place among them. */
+START_TEST(a_bad_byte_is_found_at_every_place)
 {
 	char text[41];
 
@@ -181,7 +181,7 @@ START_TEST(bad_byte_is_found_at_every_place)
 }
 END_TEST
 
-START_TEST(count_is_of_code_points)
+START_TEST(code_points_are_counted)
 {
 	ck_assert_uint_eq(utf8_count("abc", 3), 3);
 	ck_assert_uint_eq(utf8_count("\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80z", 10), 4);
@@ -196,16 +196,16 @@ int main(void)
 	int failed;
 
 	tcase_set_timeout(tc, 60); /* 2^24 sequences under a sanitizer */
-	tcase_add_test(tc, every_sequence_of_up_to_three_bytes_is_judged_as_rfc_3629_says);
-	tcase_add_test(tc, four_byte_sequences_are_judged_as_rfc_3629_says);
-	tcase_add_test(tc, nothing_is_valid_text);
-	tcase_add_test(tc, nul_is_a_character);
-	tcase_add_test(tc, any_cut_gives_the_same_answer);
-	tcase_add_test(tc, unfinished_character_is_neither_broken_nor_whole);
-	tcase_add_test(tc, broken_at_the_first_byte_that_cannot_stand_there);
-	tcase_add_test(tc, broken_text_stays_broken);
-	tcase_add_test(tc, bad_byte_is_found_at_every_place);
-	tcase_add_test(tc, count_is_of_code_points);
+	tcase_add_test(tc, every_sequence_of_up_to_three_bytes_is_checked_as_in_rfc_3629);
+	tcase_add_test(tc, four_byte_sequences_are_checked_as_in_rfc_3629);
+	tcase_add_test(tc, the_empty_text_is_valid);
+	tcase_add_test(tc, nul_is_a_valid_character);
+	tcase_add_test(tc, a_text_in_pieces_gives_the_same_result);
+	tcase_add_test(tc, an_incomplete_character_is_neither_broken_nor_valid);
+	tcase_add_test(tc, a_text_is_broken_at_its_first_invalid_byte);
+	tcase_add_test(tc, a_broken_text_stays_broken);
+	tcase_add_test(tc, a_bad_byte_is_found_at_every_place);
+	tcase_add_test(tc, code_points_are_counted);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
