@@ -115,14 +115,7 @@ struct pending_query {
 	void *arg;
 };
 
-static void query_done(void *arg, const struct db_result *r)
-{
-	struct pending_query *q = arg;
-	enum error error = store_result_error(r);
-
-	q->cb(q->arg, error, error == ERROR_NONE ? r : NULL);
-	free(q);
-}
+static void query_done(void *arg, const struct db_result *r);
 
 /* Returns true if there was a rejection. */
 static bool run_rejections(struct store *s)
@@ -167,6 +160,15 @@ void store_query(struct store *s, struct db *db, const struct db_statement *stat
 		free(q);
 		reject(s, cb, arg);
 	}
+}
+
+static void query_done(void *arg, const struct db_result *r)
+{
+	struct pending_query *q = arg;
+	enum error error = store_result_error(r);
+
+	q->cb(q->arg, error, error == ERROR_NONE ? r : NULL);
+	free(q);
 }
 
 /* Life. */

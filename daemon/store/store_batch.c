@@ -42,6 +42,25 @@ void store_mark_read(
 	batcher_add(&s->reads, &read->item, sizeof(*read));
 }
 
+static void reads_done(void *arg, const struct db_result *r);
+
+static bool reads_flush(struct batcher *b)
+{
+	struct store *s = b->owner;
+	struct db_args args = DB_ARGS_EMPTY;
+
+	db_arg_array(&args, DB_INT8, b->n_batch);
+	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
+		db_element_i64(&args, read_of(i)->user_id);
+	db_arg_array(&args, DB_INT8, b->n_batch);
+	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
+		db_element_i64(&args, read_of(i)->conv.id);
+	db_arg_array(&args, DB_INT8, b->n_batch);
+	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
+		db_element_i64(&args, read_of(i)->seq);
+	return db_query(s->writer, &query_mark_read, &args, reads_done, b);
+}
+
 /* If several sockets of the user marked the conversation in this batch, the origin is 0: all of them are notified. */
 static void read_report(struct batcher *b, const store_rows *rows, int row)
 {
@@ -77,23 +96,6 @@ static void reads_done(void *arg, const struct db_result *r)
 		free(read_of(item));
 	}
 	batcher_done(b);
-}
-
-static bool reads_flush(struct batcher *b)
-{
-	struct store *s = b->owner;
-	struct db_args args = DB_ARGS_EMPTY;
-
-	db_arg_array(&args, DB_INT8, b->n_batch);
-	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
-		db_element_i64(&args, read_of(i)->user_id);
-	db_arg_array(&args, DB_INT8, b->n_batch);
-	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
-		db_element_i64(&args, read_of(i)->conv.id);
-	db_arg_array(&args, DB_INT8, b->n_batch);
-	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
-		db_element_i64(&args, read_of(i)->seq);
-	return db_query(s->writer, &query_mark_read, &args, reads_done, b);
 }
 
 /* Tokens. */
@@ -134,6 +136,20 @@ void store_authenticate(
 	batcher_add(&s->tokens, &token->item, sizeof(*token));
 }
 
+static void tokens_done(void *arg, const struct db_result *r);
+
+static bool tokens_flush(struct batcher *b)
+{
+	struct store *s = b->owner;
+	struct db_args args = DB_ARGS_EMPTY;
+
+	s->tokens_sent_ms = clock_mono_ms();
+	db_arg_array(&args, DB_BYTEA, b->n_batch);
+	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
+		db_element_bytes(&args, token_of(i)->hash, STORE_HASH_SIZE);
+	return db_query(s->reader, &query_authenticate, &args, tokens_done, b);
+}
+
 static void tokens_done(void *arg, const struct db_result *r)
 {
 	struct batcher *b = arg;
@@ -166,18 +182,6 @@ static void tokens_done(void *arg, const struct db_result *r)
 	batcher_done(b);
 }
 
-static bool tokens_flush(struct batcher *b)
-{
-	struct store *s = b->owner;
-	struct db_args args = DB_ARGS_EMPTY;
-
-	s->tokens_sent_ms = clock_mono_ms();
-	db_arg_array(&args, DB_BYTEA, b->n_batch);
-	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
-		db_element_bytes(&args, token_of(i)->hash, STORE_HASH_SIZE);
-	return db_query(s->reader, &query_authenticate, &args, tokens_done, b);
-}
-
 /* Loads. */
 
 DECLARE_QUERY(load_users);
@@ -207,6 +211,23 @@ void store_load(struct store *s, int64_t user_id, store_load_cb *cb, void *arg)
 
 	*load = (struct load_item){ .user_id = user_id, .cb = cb, .arg = arg };
 	batcher_add(&s->loads, &load->item, sizeof(*load));
+}
+
+static void loads_done(void *arg, const struct db_result *r);
+
+static bool loads_flush(struct batcher *b)
+{
+	struct store *s = b->owner;
+	struct db_args args = DB_ARGS_EMPTY;
+
+	/* Until the writing connection has passed the fence, a dead worker may still commit, and these rows would miss
+	 * it. */
+	if (!store_ready(s))
+		return false;
+	db_arg_array(&args, DB_INT8, b->n_batch);
+	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
+		db_element_i64(&args, load_of(i)->user_id);
+	return db_query(s->reader, &query_load_users, &args, loads_done, b);
 }
 
 /* Returns the index of the first head of this user or a later one; the heads are in the order of users. */
@@ -245,21 +266,6 @@ static void loads_done(void *arg, const struct db_result *r)
 	}
 	free(heads);
 	batcher_done(b);
-}
-
-static bool loads_flush(struct batcher *b)
-{
-	struct store *s = b->owner;
-	struct db_args args = DB_ARGS_EMPTY;
-
-	/* Until the writing connection has passed the fence, a dead worker may still commit, and these rows would miss
-	 * it. */
-	if (!store_ready(s))
-		return false;
-	db_arg_array(&args, DB_INT8, b->n_batch);
-	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
-		db_element_i64(&args, load_of(i)->user_id);
-	return db_query(s->reader, &query_load_users, &args, loads_done, b);
 }
 
 void store_batches_init(struct store *s)

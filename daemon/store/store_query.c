@@ -13,6 +13,17 @@ struct pending_change {
 	void *arg;
 };
 
+static void change_done(void *arg, enum error error, const store_rows *rows);
+
+static void change(struct store *s, const struct db_statement *statement, struct db_args *args,
+	store_change_cb *cb, void *arg)
+{
+	struct pending_change *p = xmalloc(sizeof(*p));
+
+	*p = (struct pending_change){ cb, arg };
+	store_query(s, s->writer, statement, args, change_done, p);
+}
+
 static void change_done(void *arg, enum error error, const store_rows *rows)
 {
 	struct pending_change *p = arg;
@@ -22,15 +33,6 @@ static void change_done(void *arg, enum error error, const store_rows *rows)
 		error = store_change_at(rows, 0, &c);
 	p->cb(p->arg, error, error == ERROR_NONE ? &c : NULL);
 	free(p);
-}
-
-static void change(struct store *s, const struct db_statement *statement, struct db_args *args,
-	store_change_cb *cb, void *arg)
-{
-	struct pending_change *p = xmalloc(sizeof(*p));
-
-	*p = (struct pending_change){ cb, arg };
-	store_query(s, s->writer, statement, args, change_done, p);
 }
 
 void store_edit_message(struct store *s, int64_t actor, int64_t message_id, struct text content,
@@ -230,18 +232,7 @@ struct pending_token {
 	void *arg;
 };
 
-static void token_added(void *arg, enum error error, const store_rows *rows)
-{
-	struct pending_token *p = arg;
-	struct token t;
-
-	if (error == ERROR_NONE && store_n(rows) == 0)
-		error = ERROR_no_such_user;
-	if (error == ERROR_NONE)
-		store_token_at(rows, 0, &t);
-	p->cb(p->arg, error, error == ERROR_NONE ? &t : NULL);
-	free(p);
-}
+static void token_added(void *arg, enum error error, const store_rows *rows);
 
 void store_add_token(struct store *s, int64_t user_id, struct text password,
 	const uint8_t hash[STORE_HASH_SIZE], int64_t lifetime_s, store_token_cb *cb, void *arg)
@@ -256,6 +247,19 @@ void store_add_token(struct store *s, int64_t user_id, struct text password,
 	db_arg_i64(&args, lifetime_s);
 	db_arg_bytes(&args, password.data, password.len);
 	store_query(s, s->writer, &query_insert_token, &args, token_added, p);
+}
+
+static void token_added(void *arg, enum error error, const store_rows *rows)
+{
+	struct pending_token *p = arg;
+	struct token t;
+
+	if (error == ERROR_NONE && store_n(rows) == 0)
+		error = ERROR_no_such_user;
+	if (error == ERROR_NONE)
+		store_token_at(rows, 0, &t);
+	p->cb(p->arg, error, error == ERROR_NONE ? &t : NULL);
+	free(p);
 }
 
 void store_end_token(struct store *s, int64_t token_id, store_cb *cb, void *arg)
@@ -304,15 +308,7 @@ struct pending_conv {
 	void *arg;
 };
 
-static void conv_resolved(void *arg, enum error error, const store_rows *rows)
-{
-	struct pending_conv *p = arg;
-
-	if (error == ERROR_NONE && store_n(rows) == 0)
-		error = ERROR_no_such_chat;
-	p->cb(p->arg, error, error == ERROR_NONE ? rows : NULL);
-	free(p);
-}
+static void conv_resolved(void *arg, enum error error, const store_rows *rows);
 
 void store_conv(struct store *s, int64_t viewer, int64_t chat_id, store_cb *cb, void *arg)
 {
@@ -324,6 +320,16 @@ void store_conv(struct store *s, int64_t viewer, int64_t chat_id, store_cb *cb, 
 	db_arg_i64(&args, viewer);
 	db_arg_i64(&args, chat_id);
 	store_query(s, s->reader, &query_resolve_chat, &args, conv_resolved, p);
+}
+
+static void conv_resolved(void *arg, enum error error, const store_rows *rows)
+{
+	struct pending_conv *p = arg;
+
+	if (error == ERROR_NONE && store_n(rows) == 0)
+		error = ERROR_no_such_chat;
+	p->cb(p->arg, error, error == ERROR_NONE ? rows : NULL);
+	free(p);
 }
 
 void store_group(struct store *s, int64_t viewer, int64_t group_id, store_cb *cb, void *arg)

@@ -65,6 +65,9 @@ static bool send_joins(const struct batch_item *first, const struct batch_item *
 }
 
 static bool sends_flush(struct batcher *b);
+static void sends_done(void *arg, const struct db_result *r);
+static void sends_try_again(struct batcher *b);
+static void sends_lost(struct batcher *b);
 
 void store_send(struct store *s, const struct send *p, store_change_cb *cb, void *arg)
 {
@@ -87,53 +90,25 @@ void store_send(struct store *s, const struct send *p, store_change_cb *cb, void
 		batcher_reject(&s->sends, &send->item);
 }
 
-static void sends_split(struct batcher *b)
+static bool sends_flush(struct batcher *b)
 {
 	struct store *s = b->owner;
+	struct db_args args = DB_ARGS_EMPTY;
 
-	s->n_sends_alone = b->n_batch;
-	batcher_split(b);
-}
-
-/* Rejects those sends of the batch in flight that have no client_id. */
-static void sends_keep_retriable(struct batcher *b)
-{
-	struct batch_item **at = &b->batch;
-
-	while (*at != NULL) {
-		struct batch_item *item = *at;
-
-		if (send_of(item)->client_id.data != NULL) {
-			at = &item->next;
-			continue;
-		}
-		*at = item->next;
-		b->n_batch--;
-		batcher_reject(b, item);
-	}
-}
-
-static void sends_lost(struct batcher *b)
-{
-	const struct timeval tv = { UNKNOWN_OUTCOME_MAX_S, 0 };
-	struct store *s = b->owner;
-
-	sends_keep_retriable(b);
-	batcher_reject_waiting(b);
-	if (b->batch == NULL)
-		batcher_done(b);
-	else
-		event_add(s->send_deadline, &tv);
-}
-
-static void sends_try_again(struct batcher *b)
-{
-	struct store *s = b->owner;
-
-	if (++s->send_tries == TRIES_TOGETHER && b->n_batch > 1)
-		sends_split(b);
-	if (!sends_flush(b))
-		sends_lost(b);
+	FAULT("batch.gathered");
+	db_arg_array(&args, DB_INT8, b->n_batch);
+	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
+		db_element_i64(&args, send_of(i)->sender);
+	db_arg_array(&args, DB_INT8, b->n_batch);
+	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
+		db_element_i64(&args, send_of(i)->receiver);
+	db_arg_array(&args, DB_TEXT, b->n_batch);
+	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
+		db_element_bytes(&args, send_of(i)->content.data, send_of(i)->content.len);
+	db_arg_array(&args, DB_TEXT, b->n_batch);
+	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
+		db_element_bytes(&args, send_of(i)->client_id.data, send_of(i)->client_id.len);
+	return db_query(s->writer, &query_send_messages, &args, sends_done, b);
 }
 
 static bool may_succeed_again(const PGresult *r)
@@ -207,25 +182,53 @@ static void sends_done(void *arg, const struct db_result *r)
 	batcher_done(b);
 }
 
-static bool sends_flush(struct batcher *b)
+static void sends_split(struct batcher *b)
 {
 	struct store *s = b->owner;
-	struct db_args args = DB_ARGS_EMPTY;
 
-	FAULT("batch.gathered");
-	db_arg_array(&args, DB_INT8, b->n_batch);
-	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
-		db_element_i64(&args, send_of(i)->sender);
-	db_arg_array(&args, DB_INT8, b->n_batch);
-	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
-		db_element_i64(&args, send_of(i)->receiver);
-	db_arg_array(&args, DB_TEXT, b->n_batch);
-	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
-		db_element_bytes(&args, send_of(i)->content.data, send_of(i)->content.len);
-	db_arg_array(&args, DB_TEXT, b->n_batch);
-	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
-		db_element_bytes(&args, send_of(i)->client_id.data, send_of(i)->client_id.len);
-	return db_query(s->writer, &query_send_messages, &args, sends_done, b);
+	s->n_sends_alone = b->n_batch;
+	batcher_split(b);
+}
+
+static void sends_try_again(struct batcher *b)
+{
+	struct store *s = b->owner;
+
+	if (++s->send_tries == TRIES_TOGETHER && b->n_batch > 1)
+		sends_split(b);
+	if (!sends_flush(b))
+		sends_lost(b);
+}
+
+/* Rejects those sends of the batch in flight that have no client_id. */
+static void sends_keep_retriable(struct batcher *b)
+{
+	struct batch_item **at = &b->batch;
+
+	while (*at != NULL) {
+		struct batch_item *item = *at;
+
+		if (send_of(item)->client_id.data != NULL) {
+			at = &item->next;
+			continue;
+		}
+		*at = item->next;
+		b->n_batch--;
+		batcher_reject(b, item);
+	}
+}
+
+static void sends_lost(struct batcher *b)
+{
+	const struct timeval tv = { UNKNOWN_OUTCOME_MAX_S, 0 };
+	struct store *s = b->owner;
+
+	sends_keep_retriable(b);
+	batcher_reject_waiting(b);
+	if (b->batch == NULL)
+		batcher_done(b);
+	else
+		event_add(s->send_deadline, &tv);
 }
 
 void store_sends_retry(struct store *s)
