@@ -1,7 +1,7 @@
 /*
- * fault_give: orders for this process' own fault points (fault.h), and those of its children to come.
+ * fault_give: gives orders to the fault points (common/fault.h) of this process and its later children.
  *
- * Owns: the file of the newest order, which has no name and ends with the process.
+ * Owns: the memfd of the last order.
  */
 #ifndef PARLEY_FAULT_GIVE_H
 #define PARLEY_FAULT_GIVE_H
@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Whoever is the nth to get to the point from now on is struck; how: "kill" or "stop". */
+/* The nth process that reaches the point from now on is killed or stopped. how: "kill" or "stop". */
 static inline void fault_give(const char *point, const char *how, unsigned nth)
 {
 	static int fd = -1;
