@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "bench/client.h"
+#include "common/xalloc.h"
 
 #define CONNECTING_MAX 200 /* at the same time */
 #define PIDS_MAX 64
@@ -184,7 +185,7 @@ static void groups_choose(void)
 {
 	size_t kept = 0;
 
-	groups = calloc(n_clients, sizeof(*groups));
+	groups = xcalloc(n_clients, sizeof(*groups));
 	for (size_t i = 0; i < n_clients; i++) {
 		struct group *g = group_of(clients[i].group_id);
 
@@ -501,7 +502,7 @@ int main(int argc, char **argv)
 	memset(content, 'x', CONTENT_SIZE);
 	run_id = bench_now_ns();
 	if (options.tokens != NULL) {
-		clients = calloc(CLIENTS_MAX, sizeof(*clients));
+		clients = xcalloc(CLIENTS_MAX, sizeof(*clients));
 		n_clients = client_read_tokens(options.tokens, clients, CLIENTS_MAX);
 	}
 	for (size_t i = 0; optind == argc - 1 && i < sizeof(modes) / sizeof(modes[0]); i++) {

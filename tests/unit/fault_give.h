@@ -9,7 +9,7 @@
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
+#include <sys/mman.h> /* memfd_create: with _GNU_SOURCE */
 #include <unistd.h>
 
 /* The nth process that reaches the point from now on is killed or stopped. how: "kill" or "stop". */
