@@ -92,6 +92,15 @@ START_TEST(realloc_of_null_is_malloc)
 }
 END_TEST
 
+#ifdef __SANITIZE_ADDRESS__
+/* By default, AddressSanitizer ends the process instead of returning NULL. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "allocator_may_return_null=1";
+}
+#endif
+
 START_TEST(a_failed_realloc_keeps_the_former_block)
 {
 	char *memory = filled(100);
