@@ -1,7 +1,7 @@
 /*
- * fault_give: gives orders to the fault points (common/fault.h) of this process and its later children.
+ * fault_give: orders for this process' own fault points (fault.h), and those of its children to come.
  *
- * Owns: the memfd of the last order.
+ * Owns: the file of the newest order, which has no name and ends with the process.
  */
 #ifndef PARLEY_FAULT_GIVE_H
 #define PARLEY_FAULT_GIVE_H
@@ -9,10 +9,10 @@
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h> /* memfd_create: with _GNU_SOURCE */
+#include <sys/mman.h>
 #include <unistd.h>
 
-/* The nth process that reaches the point from now on is killed or stopped. how: "kill" or "stop". */
+/* Whoever is the nth to get to the point from now on is struck; how: "kill" or "stop". */
 static inline void fault_give(const char *point, const char *how, unsigned nth)
 {
 	static int fd = -1;

@@ -504,6 +504,7 @@ static Suite *suite(void)
 	TCase *make = tcase_create("make");
 	TCase *use = tcase_create("use");
 
+	tcase_set_timeout(use, 30);
 	tcase_add_test(make, create_rejects_arguments_out_of_range);
 	tcase_add_test(make, create_without_descriptors_fails_and_leaks_none);
 	tcase_add_test(make, the_longest_record_is_a_quarter_of_the_ring_and_at_most_64_KiB);
