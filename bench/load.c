@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "bench/client.h"
+#include "common/xalloc.h"
 
 #define CONNECTING_MAX 200 /* at the same time */
 #define PIDS_MAX 64
@@ -115,10 +116,10 @@ static void close_all(size_t n)
 /* connect: measures the rate of authenticated connects, and the memory per idle socket. */
 static void mode_connect(void)
 {
-	int64_t memory = workers_memory(), begun = bench_now_ns(), took;
+	int64_t memory = workers_memory(), start_ns = bench_now_ns(), took;
 
 	connect_all(n_clients, on_ready);
-	took = bench_now_ns() - begun;
+	took = bench_now_ns() - start_ns;
 	sleep(3); /* until buffers of the handshakes are freed */
 	printf("connects_per_second=%.0f\n", (double)n_clients * 1e9 / (double)took);
 	printf("bytes_per_socket=%.0f\n", (double)(workers_memory() - memory) / (double)n_clients);
@@ -184,7 +185,7 @@ static void groups_choose(void)
 {
 	size_t kept = 0;
 
-	groups = calloc(n_clients, sizeof(*groups));
+	groups = xcalloc(n_clients, sizeof(*groups));
 	for (size_t i = 0; i < n_clients; i++) {
 		struct group *g = group_of(clients[i].group_id);
 
@@ -216,22 +217,22 @@ static void groups_choose(void)
 
 static void mode_fanout(void)
 {
-	int64_t begun, cpu, deliveries, took;
+	int64_t start_ns, cpu, deliveries, took;
 
 	groups_choose();
 	connect_all(n_clients, on_fanout);
 	for (size_t i = 0; i < n_groups; i++)
 		if (groups[i].n_members > 1)
 			group_send(&groups[i]);
-	begun = bench_now_ns();
-	while (bench_now_ns() - begun < 1000000000)
+	start_ns = bench_now_ns();
+	while (bench_now_ns() - start_ns < 1000000000)
 		client_poll(100);
-	begun = bench_now_ns();
+	start_ns = bench_now_ns();
 	cpu = workers_cpu_ns();
 	deliveries = n_deliveries;
-	while ((double)(bench_now_ns() - begun) < options.seconds * 1e9)
+	while ((double)(bench_now_ns() - start_ns) < options.seconds * 1e9)
 		client_poll(100);
-	took = bench_now_ns() - begun;
+	took = bench_now_ns() - start_ns;
 	cpu = workers_cpu_ns() - cpu;
 	deliveries = n_deliveries - deliveries;
 	stopping = true;
@@ -268,21 +269,21 @@ static void on_direct(struct client *c, const char *payload, size_t len)
 
 static void mode_direct(void)
 {
-	int64_t begun, acks, took;
+	int64_t start_ns, acks, took;
 
 	n_clients -= n_clients % 2;
 	connect_all(n_clients, on_direct);
 	for (size_t i = 0; i < n_clients; i++) {
 		send_message(&clients[i], peer_of(&clients[i])->user_id);
 	}
-	begun = bench_now_ns();
-	while (bench_now_ns() - begun < 1000000000)
+	start_ns = bench_now_ns();
+	while (bench_now_ns() - start_ns < 1000000000)
 		client_poll(100);
-	begun = bench_now_ns();
+	start_ns = bench_now_ns();
 	acks = n_acks;
-	while ((double)(bench_now_ns() - begun) < options.seconds * 1e9)
+	while ((double)(bench_now_ns() - start_ns) < options.seconds * 1e9)
 		client_poll(100);
-	took = bench_now_ns() - begun;
+	took = bench_now_ns() - start_ns;
 	printf("acks_per_second=%.0f\n", (double)(n_acks - acks) * 1e9 / (double)took);
 	stopping = true;
 	close_all(n_clients);
@@ -332,7 +333,7 @@ static void mode_bare(void)
 	static int fds[BARE_PAIRS][2];
 	static pthread_t readers[BARE_PAIRS];
 	char frame[350] = { 0 };
-	int64_t cpu, n = 0, begun = bench_now_ns();
+	int64_t cpu, n = 0, start_ns = bench_now_ns();
 
 	for (size_t i = 0; i < BARE_PAIRS; i++) {
 		tcp_pair(fds[i]);
@@ -340,7 +341,7 @@ static void mode_bare(void)
 			bench_fail("cannot make a thread");
 	}
 	cpu = own_cpu_ns();
-	while ((double)(bench_now_ns() - begun) < options.seconds * 1e9) {
+	while ((double)(bench_now_ns() - start_ns) < options.seconds * 1e9) {
 		for (size_t i = 0; i < BARE_PAIRS; i++, n++)
 			if (send(fds[i][0], frame, sizeof(frame), MSG_NOSIGNAL) !=
 				(ssize_t)sizeof(frame))
@@ -398,12 +399,12 @@ static void mode_sql(void)
 {
 	PGconn *pg = PQconnectdb(options.database);
 	size_t n = n_clients < 128 ? n_clients : 128;
-	int64_t rows = 0, begun;
+	int64_t rows = 0, start_ns;
 
 	if (PQstatus(pg) != CONNECTION_OK)
 		bench_fail("%s", PQerrorMessage(pg));
-	begun = bench_now_ns();
-	while ((double)(bench_now_ns() - begun) < options.seconds * 1e9) {
+	start_ns = bench_now_ns();
+	while ((double)(bench_now_ns() - start_ns) < options.seconds * 1e9) {
 		struct buf q = BUF_EMPTY;
 		PGresult *r;
 
@@ -420,7 +421,7 @@ static void mode_sql(void)
 		buf_fini(&q);
 		rows += (int64_t)n;
 	}
-	printf("rows_per_second=%.0f\n", (double)rows * 1e9 / (double)(bench_now_ns() - begun));
+	printf("rows_per_second=%.0f\n", (double)rows * 1e9 / (double)(bench_now_ns() - start_ns));
 	PQfinish(pg);
 }
 
@@ -501,7 +502,7 @@ int main(int argc, char **argv)
 	memset(content, 'x', CONTENT_SIZE);
 	run_id = bench_now_ns();
 	if (options.tokens != NULL) {
-		clients = calloc(CLIENTS_MAX, sizeof(*clients));
+		clients = xcalloc(CLIENTS_MAX, sizeof(*clients));
 		n_clients = client_read_tokens(options.tokens, clients, CLIENTS_MAX);
 	}
 	for (size_t i = 0; optind == argc - 1 && i < sizeof(modes) / sizeof(modes[0]); i++) {

@@ -31,7 +31,7 @@ struct heritage {
 	struct ring *ring;
 	struct stats *stats;
 	struct presence *presence;
-	int master_fd;           /* read end of a pipe that nobody writes to: EOF means that the master is dead */
+	int master_fd;           /* read end of a pipe without writers but the master: EOF means that it is dead */
 	const int *hasher_fds;   /* SOCK_SEQPACKET to the hasher, by slot; a worker has only its own open */
 	const int *hasher_ends;  /* the hasher's ends, by slot; open in the hasher only */
 	unsigned n_slots;        /* number of workers */

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "common/log.h"
+#include "common/xalloc.h"
 
 /* A name in its own script, and in the letters of a username. */
 struct name {
@@ -193,16 +193,13 @@ static const struct culture {
 #define N_CULTURES (sizeof(cultures) / sizeof(cultures[0]))
 
 struct names {
-	uint32_t given[N_CULTURES][NAMES_MAX][NAMES_MAX]; /* how often, by given name and family */
+	uint32_t given[N_CULTURES][NAMES_MAX]
+		      [NAMES_MAX]; /* number of uses, by given and family name */
 };
 
 struct names *names_new(void)
 {
-	struct names *n = calloc(1, sizeof(*n));
-
-	if (!n)
-		log_fatal("out_of_memory");
-	return n;
+	return xcalloc(1, sizeof(struct names));
 }
 
 void names_free(struct names *n)

@@ -9,6 +9,7 @@
 
 #include "common/log.h"
 
+/* Waits in the parent until the child writes a byte or exits. Returns the exit code of the parent. */
 static int parent_wait(int fd, pid_t child)
 {
 	char up;

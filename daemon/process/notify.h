@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-/* True if the service manager wants notifications: $NOTIFY_SOCKET is set. */
+/* True if $NOTIFY_SOCKET is set, by a service manager that waits for notifications. */
 bool notify_wanted(void);
 
 /*

@@ -9,15 +9,15 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
-	struct oracle_verdict verdict;
+	struct oracle_result result;
 
 	if (len == 0)
 		return 0;
-	verdict = wslay_oracle_compare(bytes[0] & 1 ? WSFRAME_CLIENT : WSFRAME_SERVER,
+	result = wslay_oracle_compare(bytes[0] & 1 ? WSFRAME_CLIENT : WSFRAME_SERVER,
 		bytes[0] & 2 ? WSFRAME_CONTROL_MAX : 65536, bytes + 1, len - 1);
-	if (verdict.difference != NULL) {
-		fprintf(stderr, "%s (end %d, code %u)\n", verdict.difference, verdict.end,
-			verdict.code);
+	if (result.difference != NULL) {
+		fprintf(stderr, "%s (end %d, code %u)\n", result.difference, result.end,
+			result.code);
 		abort();
 	}
 	return 0;

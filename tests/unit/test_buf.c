@@ -24,7 +24,7 @@ static void expect(const char *content)
 	ck_assert_mem_eq(b.data, content, b.len);
 }
 
-START_TEST(appends_stand_one_after_the_other)
+START_TEST(appended_parts_follow_each_other)
 {
 	buf_add(&b, "ab", 2);
 	buf_add_str(&b, "cd");
@@ -34,7 +34,7 @@ START_TEST(appends_stand_one_after_the_other)
 }
 END_TEST
 
-START_TEST(adding_no_bytes_needs_no_pointer)
+START_TEST(adding_no_bytes_accepts_null)
 {
 	buf_add(&b, NULL, 0);
 	ck_assert_uint_eq(b.len, 0);
@@ -42,7 +42,7 @@ START_TEST(adding_no_bytes_needs_no_pointer)
 }
 END_TEST
 
-START_TEST(integers_are_decimal_to_their_limits)
+START_TEST(integers_are_decimal_up_to_their_limits)
 {
 	buf_add_u64(&b, 0);
 	buf_add_char(&b, ' ');
@@ -68,7 +68,7 @@ START_TEST(content_survives_growth)
 }
 END_TEST
 
-START_TEST(reserved_room_is_not_content)
+START_TEST(reserved_bytes_are_not_content)
 {
 	char *room;
 
@@ -77,19 +77,19 @@ START_TEST(reserved_room_is_not_content)
 	ck_assert_ptr_eq(room, b.data + 1);
 	ck_assert_uint_eq(b.len, 1);
 	ck_assert_uint_ge(b.cap, 1001);
-	memset(room, 'y', 1000); /* a sanitizer sees it where the room is not there */
+	memset(room, 'y', 1000); /* sanitizers check that the bytes are allocated */
 	expect("x");
 }
 END_TEST
 
-START_TEST(reserving_nothing_in_an_empty_buffer_answers_a_place)
+START_TEST(reserving_no_bytes_in_an_empty_buffer_returns_an_address)
 {
 	ck_assert_ptr_nonnull(buf_reserve(&b, 0));
 }
 END_TEST
 
-/* The text is longer than the room at every length around it, the ending NUL included. */
-START_TEST(format_fits_whatever_room_is_left)
+/* Texts of all lengths around the remaining capacity, including the NUL. */
+START_TEST(formatted_text_fits_for_any_remaining_capacity)
 {
 	char text[200];
 
@@ -109,7 +109,7 @@ START_TEST(format_fits_whatever_room_is_left)
 }
 END_TEST
 
-START_TEST(drain_takes_from_the_front)
+START_TEST(drain_removes_the_first_bytes)
 {
 	buf_drain(&b, 0);
 	buf_add_str(&b, "hello world");
@@ -120,11 +120,12 @@ START_TEST(drain_takes_from_the_front)
 }
 END_TEST
 
-START_TEST(cstr_ends_the_content_without_counting)
+START_TEST(cstr_terminates_the_content_without_changing_its_length)
 {
 	ck_assert_str_eq(buf_cstr(&b), "");
 	for (int i = 0; i < 64; i++)
-		buf_add_char(&b, 'q'); /* fills the first block: the NUL needs another */
+		buf_add_char(
+			&b, 'q'); /* fills the allocation, so that the NUL needs a larger one */
 	ck_assert_uint_eq(strlen(buf_cstr(&b)), 64);
 	ck_assert_uint_eq(b.len, 64);
 	buf_add_char(&b, 'r');
@@ -132,7 +133,7 @@ START_TEST(cstr_ends_the_content_without_counting)
 }
 END_TEST
 
-START_TEST(reset_keeps_small_memory_and_frees_large)
+START_TEST(reset_keeps_a_small_allocation_and_frees_a_large_one)
 {
 	char *before;
 
@@ -162,7 +163,7 @@ START_TEST(fini_leaves_an_empty_usable_buffer)
 }
 END_TEST
 
-START_TEST(impossible_size_ends_the_process)
+START_TEST(a_size_overflow_ends_the_process)
 {
 	buf_add_char(&b, 'x');
 	buf_reserve(&b, SIZE_MAX);
@@ -175,18 +176,18 @@ int main(void)
 	TCase *tc = tcase_create("buf");
 
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, appends_stand_one_after_the_other);
-	tcase_add_test(tc, adding_no_bytes_needs_no_pointer);
-	tcase_add_test(tc, integers_are_decimal_to_their_limits);
+	tcase_add_test(tc, appended_parts_follow_each_other);
+	tcase_add_test(tc, adding_no_bytes_accepts_null);
+	tcase_add_test(tc, integers_are_decimal_up_to_their_limits);
 	tcase_add_test(tc, content_survives_growth);
-	tcase_add_test(tc, reserved_room_is_not_content);
-	tcase_add_test(tc, reserving_nothing_in_an_empty_buffer_answers_a_place);
-	tcase_add_test(tc, format_fits_whatever_room_is_left);
-	tcase_add_test(tc, drain_takes_from_the_front);
-	tcase_add_test(tc, cstr_ends_the_content_without_counting);
-	tcase_add_test(tc, reset_keeps_small_memory_and_frees_large);
+	tcase_add_test(tc, reserved_bytes_are_not_content);
+	tcase_add_test(tc, reserving_no_bytes_in_an_empty_buffer_returns_an_address);
+	tcase_add_test(tc, formatted_text_fits_for_any_remaining_capacity);
+	tcase_add_test(tc, drain_removes_the_first_bytes);
+	tcase_add_test(tc, cstr_terminates_the_content_without_changing_its_length);
+	tcase_add_test(tc, reset_keeps_a_small_allocation_and_frees_a_large_one);
 	tcase_add_test(tc, fini_leaves_an_empty_usable_buffer);
-	tcase_add_exit_test(tc, impossible_size_ends_the_process, 1);
+	tcase_add_exit_test(tc, a_size_overflow_ends_the_process, 1);
 	suite_add_tcase(suite, tc);
 	return suite_run(suite);
 }

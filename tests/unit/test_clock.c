@@ -15,7 +15,7 @@ static const char *text(int64_t wall_ms)
 	return out;
 }
 
-START_TEST(known_times_are_written_as_rfc_3339)
+START_TEST(known_times_are_formatted_as_rfc_3339)
 {
 	ck_assert_str_eq(text(0), "1970-01-01T00:00:00.000Z");
 	ck_assert_str_eq(text(1), "1970-01-01T00:00:00.001Z");
@@ -25,7 +25,7 @@ START_TEST(known_times_are_written_as_rfc_3339)
 }
 END_TEST
 
-START_TEST(time_before_the_epoch_rounds_down)
+START_TEST(a_time_before_the_epoch_rounds_down)
 {
 	ck_assert_str_eq(text(-1), "1969-12-31T23:59:59.999Z");
 	ck_assert_str_eq(text(-1000), "1969-12-31T23:59:59.000Z");
@@ -33,7 +33,7 @@ START_TEST(time_before_the_epoch_rounds_down)
 }
 END_TEST
 
-START_TEST(time_beyond_four_digits_is_the_nearest_that_fits)
+START_TEST(a_year_beyond_four_digits_is_clamped)
 {
 	ck_assert_str_eq(text(INT64_C(-62167219200000)), "0000-01-01T00:00:00.000Z");
 	ck_assert_str_eq(text(INT64_C(-62167219200001)), "0000-01-01T00:00:00.000Z");
@@ -44,7 +44,7 @@ START_TEST(time_beyond_four_digits_is_the_nearest_that_fits)
 }
 END_TEST
 
-/* Every 37th day over four centuries, against the C library's own formatting. */
+/* Every 37th day of four centuries. */
 START_TEST(dates_agree_with_strftime)
 {
 	char day[32], want[48];
@@ -58,7 +58,7 @@ START_TEST(dates_agree_with_strftime)
 }
 END_TEST
 
-START_TEST(steady_clock_advances_in_milliseconds)
+START_TEST(the_monotonic_clock_advances_in_milliseconds)
 {
 	struct timespec wait = { 0, 30 * 1000000 };
 	int64_t before = clock_mono_ms(), after;
@@ -70,11 +70,11 @@ START_TEST(steady_clock_advances_in_milliseconds)
 }
 END_TEST
 
-START_TEST(wall_clock_is_the_time_of_day)
+START_TEST(the_wall_clock_is_the_time_of_day)
 {
 	int64_t before = (int64_t)time(NULL) * 1000, now = clock_wall_ms();
 
-	ck_assert_int_ge(now, before - 1000); /* time() may read a coarser clock */
+	ck_assert_int_ge(now, before - 1000); /* time(2) may use a coarser clock */
 	ck_assert_int_lt(now, before + 20000);
 }
 END_TEST
@@ -84,12 +84,12 @@ int main(void)
 	Suite *suite = suite_create("clock");
 	TCase *tc = tcase_create("clock");
 
-	tcase_add_test(tc, known_times_are_written_as_rfc_3339);
-	tcase_add_test(tc, time_before_the_epoch_rounds_down);
-	tcase_add_test(tc, time_beyond_four_digits_is_the_nearest_that_fits);
+	tcase_add_test(tc, known_times_are_formatted_as_rfc_3339);
+	tcase_add_test(tc, a_time_before_the_epoch_rounds_down);
+	tcase_add_test(tc, a_year_beyond_four_digits_is_clamped);
 	tcase_add_test(tc, dates_agree_with_strftime);
-	tcase_add_test(tc, steady_clock_advances_in_milliseconds);
-	tcase_add_test(tc, wall_clock_is_the_time_of_day);
+	tcase_add_test(tc, the_monotonic_clock_advances_in_milliseconds);
+	tcase_add_test(tc, the_wall_clock_is_the_time_of_day);
 	suite_add_tcase(suite, tc);
 	return suite_run(suite);
 }

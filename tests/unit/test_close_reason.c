@@ -1,6 +1,5 @@
 /*
- * The table of ways a WebSocket ends: codes within the contract's ranges, sentences that fit a
- * close frame.
+ * Tests of common/close_reason: codes are in the ranges of the API, and sentences fit into a close frame.
  */
 #include "common/close_reason.h"
 
@@ -10,7 +9,7 @@
 #include "common/wsframe.h"
 #include "suite.h"
 
-START_TEST(every_reason_has_a_word_of_its_own)
+START_TEST(every_reason_has_a_unique_word)
 {
 	for (int r = 0; r < CLOSE_N; r++)
 		for (int other = 0; other < r; other++)
@@ -19,7 +18,7 @@ START_TEST(every_reason_has_a_word_of_its_own)
 }
 END_TEST
 
-START_TEST(every_code_may_stand_on_the_wire_and_every_sentence_fits)
+START_TEST(every_code_is_valid_and_every_sentence_fits)
 {
 	for (int r = 0; r < CLOSE_N; r++) {
 		uint16_t code = close_reason_code((enum close_reason)r);
@@ -32,8 +31,8 @@ START_TEST(every_code_may_stand_on_the_wire_and_every_sentence_fits)
 }
 END_TEST
 
-/* 4000-4499: come back; 4500-4999: do not come back as you are. */
-START_TEST(who_may_come_back_is_told_so_by_the_code)
+/* docs/api.md: after 4000-4499 a client reconnects, after 4500-4999 it does not. */
+START_TEST(the_code_tells_whether_to_reconnect)
 {
 	ck_assert_uint_eq(close_reason_code(CLOSE_server_stops), 1001);
 	ck_assert_uint_eq(close_reason_code(CLOSE_slow_reader), 4008);
@@ -46,7 +45,7 @@ START_TEST(who_may_come_back_is_told_so_by_the_code)
 }
 END_TEST
 
-START_TEST(what_the_codec_finds_is_closed_with_the_code_it_found)
+START_TEST(an_error_of_the_codec_keeps_its_code)
 {
 	static const uint16_t codes[] = { 1002, 1003, 1007, 1009 };
 
@@ -61,10 +60,10 @@ static Suite *suite(void)
 	TCase *tc = tcase_create("close_reason");
 
 	tcase_set_timeout(tc, 30);
-	tcase_add_test(tc, every_reason_has_a_word_of_its_own);
-	tcase_add_test(tc, every_code_may_stand_on_the_wire_and_every_sentence_fits);
-	tcase_add_test(tc, who_may_come_back_is_told_so_by_the_code);
-	tcase_add_test(tc, what_the_codec_finds_is_closed_with_the_code_it_found);
+	tcase_add_test(tc, every_reason_has_a_unique_word);
+	tcase_add_test(tc, every_code_is_valid_and_every_sentence_fits);
+	tcase_add_test(tc, the_code_tells_whether_to_reconnect);
+	tcase_add_test(tc, an_error_of_the_codec_keeps_its_code);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -24,7 +24,7 @@ static struct conf *parse(const char *text)
 	return conf_parse("f.conf", text, &error);
 }
 
-static void refuse(const char *text, const char *why)
+static void reject(const char *text, const char *why)
 {
 	struct conf *c = parse(text);
 
@@ -40,7 +40,7 @@ static void accept(const char *text)
 	conf_free(c);
 }
 
-START_TEST(an_empty_file_gives_every_default)
+START_TEST(an_empty_file_has_all_defaults)
 {
 	struct conf *c = parse("");
 
@@ -82,23 +82,23 @@ START_TEST(settings_are_read)
 }
 END_TEST
 
-START_TEST(an_unknown_setting_is_refused_with_its_line)
+START_TEST(an_unknown_setting_is_rejected_with_its_line)
 {
-	refuse("workers = 1\n\ncolour = blue\n", "f.conf:3: no such setting 'colour'");
+	reject("workers = 1\n\ncolour = blue\n", "f.conf:3: no such setting 'colour'");
 }
 END_TEST
 
-START_TEST(a_number_out_of_its_range_is_refused_with_its_line)
+START_TEST(a_number_out_of_range_is_rejected_with_its_line)
 {
-	refuse("\nworkers = 99\n", "f.conf:2: workers: 99 is not between 0 and 64");
-	refuse("workers = -1\n", "f.conf:1: workers: -1 is not between 0 and 64");
-	refuse("ring_size = 1024",
+	reject("\nworkers = 99\n", "f.conf:2: workers: 99 is not between 0 and 64");
+	reject("workers = -1\n", "f.conf:1: workers: -1 is not between 0 and 64");
+	reject("ring_size = 1024",
 		"f.conf:1: ring_size: 1024 is not between 1048576 and 1073741824");
 	accept("workers = 64\n");
 }
 END_TEST
 
-START_TEST(what_is_no_number_is_refused)
+START_TEST(a_value_of_the_wrong_type_is_rejected)
 {
 	ck_assert_ptr_null(parse("workers = many\n"));
 	ck_assert_ptr_nonnull(strstr(buf_cstr(&error), "f.conf:1: "));
@@ -109,7 +109,7 @@ START_TEST(what_is_no_number_is_refused)
 }
 END_TEST
 
-START_TEST(broken_syntax_is_refused)
+START_TEST(invalid_syntax_is_rejected)
 {
 	static const char *const broken[] = {
 		"workers",
@@ -131,10 +131,10 @@ START_TEST(broken_syntax_is_refused)
 }
 END_TEST
 
-/* What the file says is quoted, and may be anything. */
-START_TEST(a_refusal_is_one_line_without_control_characters)
+/* The error quotes the file. */
+START_TEST(an_error_is_one_line_without_control_characters)
 {
-	refuse("'\n\x1b[31m' = 1\n", "f.conf:2: no such setting '  [31m'");
+	reject("'\n\x1b[31m' = 1\n", "f.conf:2: no such setting '  [31m'");
 }
 END_TEST
 
@@ -199,7 +199,7 @@ START_TEST(proxies_levels_and_targets_are_checked)
 }
 END_TEST
 
-START_TEST(comments_stand_anywhere_and_do_not_move_the_lines)
+START_TEST(comments_are_allowed_anywhere_and_keep_line_numbers)
 {
 	struct conf *c =
 		parse("# one\n// two\n/* three\n four */ workers = 2 # five\n"
@@ -216,10 +216,10 @@ START_TEST(comments_stand_anywhere_and_do_not_move_the_lines)
 	ck_assert_str_eq(c->web_root, "/a#b//c/*d*/");
 	ck_assert_str_eq(c->database, "x='#'");
 	conf_free(c);
-	refuse("# one\n// two\n/* three\n four */\nx = 1\n", "f.conf:5: no such setting 'x'");
-	refuse("workers = 1 # one\nworkers = 99\n",
+	reject("# one\n// two\n/* three\n four */\nx = 1\n", "f.conf:5: no such setting 'x'");
+	reject("workers = 1 # one\nworkers = 99\n",
 		"f.conf:2: workers: 99 is not between 0 and 64");
-	refuse("workers = 1 /* one\n", "f.conf: a comment has no end");
+	reject("workers = 1 /* one\n", "f.conf: a comment has no end");
 }
 END_TEST
 
@@ -232,20 +232,20 @@ START_TEST(a_byte_order_mark_at_the_start_is_skipped)
 	conf_free(c);
 	accept("\xef\xbb\xbf");
 	accept("\xef\xbb\xbf# a comment\n");
-	refuse("\xef\xbb\xbfworkers = 2\nx = 1\n", "f.conf:2: no such setting 'x'");
+	reject("\xef\xbb\xbfworkers = 2\nx = 1\n", "f.conf:2: no such setting 'x'");
 	ck_assert_ptr_null(parse("workers = 2\n\xef\xbb\xbfworkers = 3\n"));
 	ck_assert_ptr_null(parse("\xef\xbb\xbf\xef\xbb\xbfworkers = 2\n"));
 }
 END_TEST
 
-START_TEST(the_first_error_is_the_one_told)
+START_TEST(only_the_first_error_is_reported)
 {
-	refuse("workers = 99\nworkers = 98\nx = 1\n",
+	reject("workers = 99\nworkers = 98\nx = 1\n",
 		"f.conf:1: workers: 99 is not between 0 and 64");
 }
 END_TEST
 
-START_TEST(a_dump_reads_back_as_the_same)
+START_TEST(a_dump_is_read_back_unchanged)
 {
 	struct conf *c = parse(
 		"listen = {\"[::1]:1\", 127.0.0.1:2}\nworkers = 7\nrate_limits = false\n"
@@ -295,10 +295,8 @@ START_TEST(only_settings_that_are_not_live_need_a_restart)
 }
 END_TEST
 
-/*
- * Without the leading # of the settings' lines, the sample is a file that says what holds anyway.
- */
-START_TEST(the_sample_is_all_comments_and_its_settings_are_the_defaults)
+/* Without the # before its settings, the sample has the effect of an empty file. */
+START_TEST(the_sample_has_only_comments_and_the_defaults)
 {
 	struct buf sample = BUF_EMPTY, bare = BUF_EMPTY;
 	struct conf *defaults = parse("");
@@ -327,7 +325,7 @@ START_TEST(the_sample_is_all_comments_and_its_settings_are_the_defaults)
 }
 END_TEST
 
-START_TEST(the_manual_names_every_setting)
+START_TEST(the_manual_has_every_setting)
 {
 	static const char *const some[] = { ".B listen\n", ".B ring_size\n", ".B log_target\n",
 		"0 to 64" };
@@ -341,7 +339,7 @@ START_TEST(the_manual_names_every_setting)
 }
 END_TEST
 
-START_TEST(a_file_is_read_and_named_in_its_errors)
+START_TEST(a_file_is_read_and_its_errors_have_its_path)
 {
 	char path[] = "/tmp/test_conf_XXXXXX";
 	int fd = mkstemp(path);
@@ -380,24 +378,24 @@ int main(void)
 	TCase *tc = tcase_create("conf");
 
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, an_empty_file_gives_every_default);
+	tcase_add_test(tc, an_empty_file_has_all_defaults);
 	tcase_add_test(tc, settings_are_read);
-	tcase_add_test(tc, an_unknown_setting_is_refused_with_its_line);
-	tcase_add_test(tc, a_number_out_of_its_range_is_refused_with_its_line);
-	tcase_add_test(tc, what_is_no_number_is_refused);
-	tcase_add_test(tc, a_refusal_is_one_line_without_control_characters);
-	tcase_add_test(tc, broken_syntax_is_refused);
+	tcase_add_test(tc, an_unknown_setting_is_rejected_with_its_line);
+	tcase_add_test(tc, a_number_out_of_range_is_rejected_with_its_line);
+	tcase_add_test(tc, a_value_of_the_wrong_type_is_rejected);
+	tcase_add_test(tc, an_error_is_one_line_without_control_characters);
+	tcase_add_test(tc, invalid_syntax_is_rejected);
 	tcase_add_test(tc, a_listen_address_is_numeric_and_has_a_port);
 	tcase_add_test(tc, an_origin_is_a_scheme_and_a_host);
 	tcase_add_test(tc, proxies_levels_and_targets_are_checked);
-	tcase_add_test(tc, comments_stand_anywhere_and_do_not_move_the_lines);
+	tcase_add_test(tc, comments_are_allowed_anywhere_and_keep_line_numbers);
 	tcase_add_test(tc, a_byte_order_mark_at_the_start_is_skipped);
-	tcase_add_test(tc, the_first_error_is_the_one_told);
-	tcase_add_test(tc, a_dump_reads_back_as_the_same);
+	tcase_add_test(tc, only_the_first_error_is_reported);
+	tcase_add_test(tc, a_dump_is_read_back_unchanged);
 	tcase_add_test(tc, only_settings_that_are_not_live_need_a_restart);
-	tcase_add_test(tc, the_sample_is_all_comments_and_its_settings_are_the_defaults);
-	tcase_add_test(tc, the_manual_names_every_setting);
-	tcase_add_test(tc, a_file_is_read_and_named_in_its_errors);
+	tcase_add_test(tc, the_sample_has_only_comments_and_the_defaults);
+	tcase_add_test(tc, the_manual_has_every_setting);
+	tcase_add_test(tc, a_file_is_read_and_its_errors_have_its_path);
 	suite_add_tcase(suite, tc);
 	return suite_run(suite);
 }

@@ -1,5 +1,5 @@
 /*
- * The table of errors: codes are stable, unique and fit the statuses of the contract.
+ * Tests of common/error: codes are unique, and statuses are those of the API.
  */
 #include "common/error.h"
 
@@ -8,7 +8,7 @@
 
 #include "suite.h"
 
-START_TEST(every_code_is_one_word_of_its_own_and_is_found_by_it)
+START_TEST(every_code_is_a_unique_word_by_which_it_is_found)
 {
 	for (int e = ERROR_NONE + 1; e < ERROR_N; e++) {
 		const char *code = error_code((enum error)e);
@@ -33,7 +33,7 @@ START_TEST(every_error_has_a_status_and_a_sentence)
 }
 END_TEST
 
-START_TEST(the_contracts_statuses_are_kept)
+START_TEST(the_statuses_are_those_of_the_api)
 {
 	static const struct {
 		enum error e;
@@ -62,7 +62,7 @@ START_TEST(the_contracts_statuses_are_kept)
 }
 END_TEST
 
-START_TEST(a_status_that_the_table_lacks_is_an_internal_error)
+START_TEST(an_unknown_code_is_an_internal_error)
 {
 	ck_assert_int_eq(error_by_code("no_such_code"), ERROR_internal);
 	ck_assert_int_eq(error_by_code(""), ERROR_internal);
@@ -75,10 +75,10 @@ static Suite *suite(void)
 	TCase *tc = tcase_create("error");
 
 	tcase_set_timeout(tc, 30);
-	tcase_add_test(tc, every_code_is_one_word_of_its_own_and_is_found_by_it);
+	tcase_add_test(tc, every_code_is_a_unique_word_by_which_it_is_found);
 	tcase_add_test(tc, every_error_has_a_status_and_a_sentence);
-	tcase_add_test(tc, the_contracts_statuses_are_kept);
-	tcase_add_test(tc, a_status_that_the_table_lacks_is_an_internal_error);
+	tcase_add_test(tc, the_statuses_are_those_of_the_api);
+	tcase_add_test(tc, an_unknown_code_is_an_internal_error);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -16,7 +16,7 @@ static struct item *find(const struct hash *h, uint64_t key)
 	return HASH_ENTRY(hash_find(h, key), struct item, link);
 }
 
-START_TEST(what_was_inserted_is_found_by_its_key_and_nothing_else)
+START_TEST(an_object_is_found_by_its_key_only)
 {
 	enum { N = 10000 };
 	struct hash h = HASH_EMPTY;
@@ -40,7 +40,7 @@ START_TEST(what_was_inserted_is_found_by_its_key_and_nothing_else)
 }
 END_TEST
 
-START_TEST(objects_with_one_key_are_all_found)
+START_TEST(all_objects_with_one_key_are_found)
 {
 	struct hash h = HASH_EMPTY;
 	struct item items[3] = { { .value = 1 }, { .value = 2 }, { .value = 4 } };
@@ -60,7 +60,7 @@ START_TEST(objects_with_one_key_are_all_found)
 }
 END_TEST
 
-START_TEST(an_iteration_visits_each_object_once_though_it_is_taken_out)
+START_TEST(an_iteration_visits_each_object_once_while_they_are_removed)
 {
 	enum { N = 1000 };
 	struct hash h = HASH_EMPTY;
@@ -102,7 +102,7 @@ START_TEST(an_array_grows_by_doubling_and_keeps_its_elements)
 }
 END_TEST
 
-START_TEST(a_copy_has_the_bytes_and_its_own_memory)
+START_TEST(a_copy_has_the_same_bytes_in_its_own_memory)
 {
 	char *text = xstrdup("parley");
 	char *bytes = xmemdup("a\0b", 3);
@@ -126,11 +126,11 @@ int main(void)
 	Suite *suite = suite_create("hash");
 	TCase *tc = tcase_create("hash");
 
-	tcase_add_test(tc, what_was_inserted_is_found_by_its_key_and_nothing_else);
-	tcase_add_test(tc, objects_with_one_key_are_all_found);
-	tcase_add_test(tc, an_iteration_visits_each_object_once_though_it_is_taken_out);
+	tcase_add_test(tc, an_object_is_found_by_its_key_only);
+	tcase_add_test(tc, all_objects_with_one_key_are_found);
+	tcase_add_test(tc, an_iteration_visits_each_object_once_while_they_are_removed);
 	tcase_add_test(tc, an_array_grows_by_doubling_and_keeps_its_elements);
-	tcase_add_test(tc, a_copy_has_the_bytes_and_its_own_memory);
+	tcase_add_test(tc, a_copy_has_the_same_bytes_in_its_own_memory);
 	tcase_add_exit_test(tc, without_memory_the_process_ends, EXIT_FAILURE);
 	suite_add_tcase(suite, tc);
 	return suite_run(suite);

@@ -1,4 +1,4 @@
-/* Tests of common/json against RFC 8259 and the contract's limits. */
+/* Tests of common/json against RFC 8259 and the limits of the API. */
 #include "common/json.h"
 
 #include <stdio.h>
@@ -12,7 +12,7 @@
 static cJSON *parse(const char *text)
 {
 	const char *why;
-	/* A block of its own without a NUL, so that a sanitizer sees a byte read too far. */
+	/* An allocation without a NUL, so that sanitizers find a read beyond the end. */
 	size_t len = strlen(text);
 	char *exact = malloc(len ? len : 1);
 	cJSON *document;
@@ -32,7 +32,7 @@ static bool accepts(const char *text)
 	return document != NULL;
 }
 
-START_TEST(grammar_of_rfc_8259_is_accepted)
+START_TEST(the_grammar_of_rfc_8259_is_accepted)
 {
 	static const char *const good[] = {
 		"{}",
@@ -69,7 +69,7 @@ START_TEST(grammar_of_rfc_8259_is_accepted)
 }
 END_TEST
 
-START_TEST(everything_else_is_refused)
+START_TEST(other_texts_are_rejected)
 {
 	static const char *const bad[] = {
 		"",
@@ -157,7 +157,7 @@ START_TEST(everything_else_is_refused)
 }
 END_TEST
 
-START_TEST(nul_byte_in_the_text_is_refused)
+START_TEST(a_nul_byte_in_the_text_is_rejected)
 {
 	static const struct {
 		const char *text;
@@ -176,7 +176,7 @@ START_TEST(nul_byte_in_the_text_is_refused)
 }
 END_TEST
 
-START_TEST(broken_utf_8_is_refused_wherever_it_stands)
+START_TEST(invalid_utf_8_is_rejected_at_any_position)
 {
 	static const char *const bad[] = {
 		"\"\x80\"",
@@ -197,7 +197,7 @@ START_TEST(broken_utf_8_is_refused_wherever_it_stands)
 }
 END_TEST
 
-START_TEST(reason_names_what_is_wrong)
+START_TEST(the_reason_names_the_error)
 {
 	const char *why = NULL;
 	struct buf deep = BUF_EMPTY;
@@ -212,7 +212,7 @@ START_TEST(reason_names_what_is_wrong)
 }
 END_TEST
 
-/* A document of arrays and objects in turn, depth of them around one null. */
+/* Returns a document of `depth` nested arrays and objects, alternating, around a null. */
 static bool accepts_depth(int depth)
 {
 	struct buf text = BUF_EMPTY;
@@ -228,7 +228,7 @@ static bool accepts_depth(int depth)
 	return accepted;
 }
 
-START_TEST(nesting_ends_at_thirty_two)
+START_TEST(nesting_is_limited_to_32_levels)
 {
 	ck_assert(accepts_depth(JSON_DEPTH_MAX));
 	ck_assert(!accepts_depth(JSON_DEPTH_MAX + 1));
@@ -236,7 +236,7 @@ START_TEST(nesting_ends_at_thirty_two)
 }
 END_TEST
 
-START_TEST(depth_counts_what_is_open_and_not_what_was)
+START_TEST(depth_counts_open_levels_only)
 {
 	struct buf text = BUF_EMPTY;
 
@@ -249,7 +249,7 @@ START_TEST(depth_counts_what_is_open_and_not_what_was)
 }
 END_TEST
 
-START_TEST(typed_values_are_found_by_exact_name)
+START_TEST(typed_values_are_found_by_their_exact_name)
 {
 	cJSON *o = parse("{\"s\":\"text\",\"n\":42,\"t\":true,\"f\":false,\"z\":null}");
 	const char *s;
@@ -274,7 +274,7 @@ START_TEST(typed_values_are_found_by_exact_name)
 }
 END_TEST
 
-START_TEST(wrong_types_are_told_from_missing_ones)
+START_TEST(wrong_types_are_distinguished_from_missing_members)
 {
 	cJSON *o = parse("{\"s\":\"1\",\"n\":1,\"b\":true,\"a\":[],\"o\":{}}");
 	const char *s, *const names[] = { "s", "n", "b", "a", "o" };
@@ -292,7 +292,7 @@ START_TEST(wrong_types_are_told_from_missing_ones)
 }
 END_TEST
 
-START_TEST(what_is_no_object_has_no_members)
+START_TEST(other_values_than_objects_have_no_members)
 {
 	static const char *const texts[] = { "[1]", "\"x\"", "1", "null", "[\"x\",null]" };
 	int64_t n;
@@ -326,7 +326,7 @@ static enum json_get number(const char *literal, int64_t *n)
 	return got;
 }
 
-START_TEST(integers_are_exact_up_to_two_to_the_53rd_less_one)
+START_TEST(integers_are_exact_up_to_2_to_the_53_minus_1)
 {
 	static const struct {
 		const char *literal;
@@ -354,7 +354,7 @@ START_TEST(integers_are_exact_up_to_two_to_the_53rd_less_one)
 }
 END_TEST
 
-/* None of these may become an integer by rounding, overflow or underflow. */
+/* Rounding, overflow or underflow must not turn one of these into an integer. */
 START_TEST(other_numbers_are_bad_values)
 {
 	static const char *const bad[] = {
@@ -391,7 +391,7 @@ START_TEST(other_numbers_are_bad_values)
 }
 END_TEST
 
-START_TEST(lone_value_may_be_an_integer)
+START_TEST(an_array_item_can_be_read_as_an_integer)
 {
 	cJSON *a = parse("[5,5.5,\"5\",null]");
 	int64_t n = 0;
@@ -410,7 +410,7 @@ static enum json_get string(const char *literal, const char **s, size_t *len)
 	static cJSON *o;
 	struct buf text = BUF_EMPTY;
 
-	cJSON_Delete(o); /* the one before: what s points to lives until the next call */
+	cJSON_Delete(o); /* the former one: s is valid until the next call */
 	buf_addf(&text, "{\"s\":%s,\"after\":\"x\"}", literal);
 	o = parse(buf_cstr(&text));
 	if (o == NULL)
@@ -436,7 +436,7 @@ START_TEST(escapes_are_decoded)
 }
 END_TEST
 
-/* The contract: "NUL and lone surrogates in any text are 422", not 400. */
+/* docs/api.md: NUL and lone surrogates in a text are 422, not 400. */
 START_TEST(nul_and_lone_surrogates_are_bad_values_of_their_field_only)
 {
 	static const char *const bad[] = {
@@ -473,8 +473,8 @@ START_TEST(nul_and_lone_surrogates_are_bad_values_of_their_field_only)
 }
 END_TEST
 
-/* A key must not be cut at an escaped NUL and so become the name that is looked for. */
-START_TEST(marked_key_is_no_known_name)
+/* A key with an escaped NUL must not match the name before the NUL. */
+START_TEST(a_key_with_a_bad_escape_matches_no_name)
 {
 	cJSON *o = parse("{\"id\\u0000x\":1,\"\\u0000\":2,\"id\\ud800\":3,\"\\u0069d\":4}");
 	int64_t n;
@@ -486,7 +486,7 @@ START_TEST(marked_key_is_no_known_name)
 }
 END_TEST
 
-START_TEST(first_of_doubled_members_counts)
+START_TEST(the_first_of_two_members_with_one_name_is_used)
 {
 	cJSON *o = parse("{\"n\":1,\"n\":2}");
 	int64_t n;
@@ -497,7 +497,7 @@ START_TEST(first_of_doubled_members_counts)
 }
 END_TEST
 
-START_TEST(callers_text_is_left_as_it_was)
+START_TEST(the_callers_text_is_not_changed)
 {
 	const char text[] = "{\"a\":\"\\u0000\",\"b\":9007199254740991.4}";
 	char copy[sizeof(text)];
@@ -521,7 +521,7 @@ static const char *written(const char *s, size_t len)
 	return buf_cstr(&b);
 }
 
-START_TEST(strings_are_escaped_as_rfc_8259_asks_and_no_further)
+START_TEST(strings_are_escaped_only_as_rfc_8259_requires)
 {
 	ck_assert_str_eq(written("", 0), "\"\"");
 	ck_assert_str_eq(written("plain/text", 10), "\"plain/text\"");
@@ -532,8 +532,8 @@ START_TEST(strings_are_escaped_as_rfc_8259_asks_and_no_further)
 }
 END_TEST
 
-/* Eight bytes are looked at together: every ASCII byte at every place among two eights. */
-START_TEST(what_is_written_is_read_back_the_same)
+/* Eight bytes are checked at a time: each ASCII byte at each position of two such groups. */
+START_TEST(written_strings_are_read_back_unchanged)
 {
 	char text[17], shown[32];
 	const char *s, *literal;
@@ -552,7 +552,7 @@ START_TEST(what_is_written_is_read_back_the_same)
 }
 END_TEST
 
-START_TEST(bytes_beyond_ascii_hide_no_neighbour)
+START_TEST(an_escape_next_to_a_non_ascii_byte_is_found)
 {
 	char text[8];
 
@@ -567,7 +567,7 @@ START_TEST(bytes_beyond_ascii_hide_no_neighbour)
 }
 END_TEST
 
-START_TEST(cstr_writes_null_for_no_string)
+START_TEST(put_cstr_writes_null_for_a_null_pointer)
 {
 	struct buf b = BUF_EMPTY;
 
@@ -584,28 +584,28 @@ int main(void)
 	TCase *tc = tcase_create("json");
 
 	tcase_set_timeout(tc, 30);
-	tcase_add_test(tc, grammar_of_rfc_8259_is_accepted);
-	tcase_add_test(tc, everything_else_is_refused);
-	tcase_add_test(tc, nul_byte_in_the_text_is_refused);
-	tcase_add_test(tc, broken_utf_8_is_refused_wherever_it_stands);
-	tcase_add_test(tc, reason_names_what_is_wrong);
-	tcase_add_test(tc, nesting_ends_at_thirty_two);
-	tcase_add_test(tc, depth_counts_what_is_open_and_not_what_was);
-	tcase_add_test(tc, typed_values_are_found_by_exact_name);
-	tcase_add_test(tc, wrong_types_are_told_from_missing_ones);
-	tcase_add_test(tc, what_is_no_object_has_no_members);
-	tcase_add_test(tc, integers_are_exact_up_to_two_to_the_53rd_less_one);
+	tcase_add_test(tc, the_grammar_of_rfc_8259_is_accepted);
+	tcase_add_test(tc, other_texts_are_rejected);
+	tcase_add_test(tc, a_nul_byte_in_the_text_is_rejected);
+	tcase_add_test(tc, invalid_utf_8_is_rejected_at_any_position);
+	tcase_add_test(tc, the_reason_names_the_error);
+	tcase_add_test(tc, nesting_is_limited_to_32_levels);
+	tcase_add_test(tc, depth_counts_open_levels_only);
+	tcase_add_test(tc, typed_values_are_found_by_their_exact_name);
+	tcase_add_test(tc, wrong_types_are_distinguished_from_missing_members);
+	tcase_add_test(tc, other_values_than_objects_have_no_members);
+	tcase_add_test(tc, integers_are_exact_up_to_2_to_the_53_minus_1);
 	tcase_add_test(tc, other_numbers_are_bad_values);
-	tcase_add_test(tc, lone_value_may_be_an_integer);
+	tcase_add_test(tc, an_array_item_can_be_read_as_an_integer);
 	tcase_add_test(tc, escapes_are_decoded);
 	tcase_add_test(tc, nul_and_lone_surrogates_are_bad_values_of_their_field_only);
-	tcase_add_test(tc, marked_key_is_no_known_name);
-	tcase_add_test(tc, first_of_doubled_members_counts);
-	tcase_add_test(tc, callers_text_is_left_as_it_was);
-	tcase_add_test(tc, strings_are_escaped_as_rfc_8259_asks_and_no_further);
-	tcase_add_test(tc, what_is_written_is_read_back_the_same);
-	tcase_add_test(tc, bytes_beyond_ascii_hide_no_neighbour);
-	tcase_add_test(tc, cstr_writes_null_for_no_string);
+	tcase_add_test(tc, a_key_with_a_bad_escape_matches_no_name);
+	tcase_add_test(tc, the_first_of_two_members_with_one_name_is_used);
+	tcase_add_test(tc, the_callers_text_is_not_changed);
+	tcase_add_test(tc, strings_are_escaped_only_as_rfc_8259_requires);
+	tcase_add_test(tc, written_strings_are_read_back_unchanged);
+	tcase_add_test(tc, an_escape_next_to_a_non_ascii_byte_is_found);
+	tcase_add_test(tc, put_cstr_writes_null_for_a_null_pointer);
 	suite_add_tcase(suite, tc);
 	return suite_run(suite);
 }

@@ -49,8 +49,8 @@ static void teardown(void)
 }
 
 /*
- * What log passes to syslog(3) lands here: the linker takes a program's own function before the
- * C library's, whether log was compiled with _FORTIFY_SOURCE (the second name) or without.
+ * Replaces syslog(3): the linker prefers a function of the program to one of the C library. The second name is used if
+ * log was compiled with _FORTIFY_SOURCE.
  */
 static int caught_priority;
 static char caught[LINE_MAX_BYTES + 1];
@@ -107,7 +107,7 @@ static bool matches(const char *text, const char *pattern)
 
 #define TIME "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z"
 
-START_TEST(line_is_time_level_context_and_words)
+START_TEST(a_line_has_time_level_context_and_text)
 {
 	log_set_context("worker=2");
 	log_info("conn=%x closed reason=%s", 0x9f3a, "slow_reader");
@@ -116,14 +116,14 @@ START_TEST(line_is_time_level_context_and_words)
 }
 END_TEST
 
-START_TEST(line_without_context_has_no_gap)
+START_TEST(a_line_without_context_has_no_extra_space)
 {
 	log_warn("word");
 	ck_assert(matches(read_file(path), "^" TIME " warn word\n$"));
 }
 END_TEST
 
-START_TEST(levels_below_the_least_are_silent)
+START_TEST(levels_below_the_minimum_are_not_logged)
 {
 	log_set_level(LOG_LEVEL_WARN);
 	log_debug("a");
@@ -137,19 +137,19 @@ START_TEST(levels_below_the_least_are_silent)
 }
 END_TEST
 
-START_TEST(logging_never_changes_errno)
+START_TEST(logging_does_not_change_errno)
 {
 	errno = EXDEV;
 	log_info("x");
 	ck_assert_int_eq(errno, EXDEV);
 	ck_assert_int_eq(log_open("/dev/full", LOG_LEVEL_DEBUG), 0);
 	errno = EXDEV;
-	log_info("x"); /* its write fails */
+	log_info("x"); /* write(2) fails */
 	ck_assert_int_eq(errno, EXDEV);
 }
 END_TEST
 
-START_TEST(percent_m_is_the_callers_errno)
+START_TEST(percent_m_prints_the_callers_errno)
 {
 	char want[128];
 
@@ -160,7 +160,7 @@ START_TEST(percent_m_is_the_callers_errno)
 }
 END_TEST
 
-START_TEST(long_line_is_cut_at_two_kib_and_says_so)
+START_TEST(a_long_line_is_cut_at_2_kib_and_ends_with_an_ellipsis)
 {
 	static char word[3 * LINE_MAX_BYTES];
 	const char *text;
@@ -174,7 +174,7 @@ START_TEST(long_line_is_cut_at_two_kib_and_says_so)
 }
 END_TEST
 
-START_TEST(longest_line_that_fits_is_whole)
+START_TEST(the_longest_line_that_fits_is_not_cut)
 {
 	char word[LINE_MAX_BYTES];
 	size_t head = strlen("2026-11-22T10:15:00.123Z info "), fits = LINE_MAX_BYTES - head - 1;
@@ -187,7 +187,7 @@ START_TEST(longest_line_that_fits_is_whole)
 }
 END_TEST
 
-START_TEST(one_call_is_one_line_whatever_is_passed)
+START_TEST(control_characters_do_not_break_a_line)
 {
 	log_info("a\nb\rc\x1B[31m\x7F"
 		 "d");
@@ -195,7 +195,7 @@ START_TEST(one_call_is_one_line_whatever_is_passed)
 }
 END_TEST
 
-START_TEST(long_context_is_cut)
+START_TEST(a_long_context_is_cut)
 {
 	char context[100];
 
@@ -207,7 +207,7 @@ START_TEST(long_context_is_cut)
 }
 END_TEST
 
-START_TEST(reopen_follows_a_moved_file)
+START_TEST(reopen_creates_the_file_after_a_rename)
 {
 	log_info("one");
 	ck_assert_int_eq(rename(path, moved), 0);
@@ -219,7 +219,7 @@ START_TEST(reopen_follows_a_moved_file)
 }
 END_TEST
 
-START_TEST(reopen_that_fails_keeps_the_file)
+START_TEST(a_failed_reopen_keeps_the_file)
 {
 	ck_assert_int_eq(rename(path, moved), 0);
 	ck_assert_int_eq(mkdir(path, 0700), 0);
@@ -231,7 +231,7 @@ START_TEST(reopen_that_fails_keeps_the_file)
 }
 END_TEST
 
-START_TEST(open_that_fails_keeps_the_former_target)
+START_TEST(a_failed_open_keeps_the_former_target)
 {
 	struct buf nowhere = BUF_EMPTY;
 
@@ -246,7 +246,7 @@ START_TEST(open_that_fails_keeps_the_former_target)
 }
 END_TEST
 
-START_TEST(file_is_not_for_others_to_read)
+START_TEST(the_file_is_not_readable_by_others)
 {
 	struct stat st;
 
@@ -255,8 +255,8 @@ START_TEST(file_is_not_for_others_to_read)
 }
 END_TEST
 
-/* syslog(3) numbers the levels: 3 is LOG_ERR, 6 LOG_INFO (RFC 5424 6.2.1). */
-START_TEST(syslog_gets_context_and_words_alone)
+/* 3 is LOG_ERR, 6 is LOG_INFO (RFC 5424 6.2.1). */
+START_TEST(syslog_gets_context_and_text_only)
 {
 	ck_assert_int_eq(log_open("syslog", LOG_LEVEL_INFO), 0);
 	log_set_context("worker=2");
@@ -272,8 +272,8 @@ START_TEST(syslog_gets_context_and_words_alone)
 }
 END_TEST
 
-/* Four processes, 200 lines each: no line is torn by another. */
-START_TEST(processes_share_a_file_line_by_line)
+/* Four processes write 200 lines each. */
+START_TEST(lines_of_several_processes_are_not_interleaved)
 {
 	char word[200], *line, *rest;
 	int lines = 0;
@@ -301,7 +301,7 @@ START_TEST(processes_share_a_file_line_by_line)
 }
 END_TEST
 
-START_TEST(fatal_exits_with_one)
+START_TEST(log_fatal_exits_with_status_1)
 {
 	log_fatal("broken");
 }
@@ -312,12 +312,12 @@ static const char *quoted(size_t cap, const char *s, size_t len)
 	static char *out;
 
 	free(out);
-	out = malloc(cap); /* of just that size, for a sanitizer to watch */
+	out = malloc(cap); /* of exactly this size, for sanitizers */
 	ck_assert_ptr_nonnull(out);
 	return log_quote(out, cap, s, len);
 }
 
-START_TEST(quote_escapes_all_that_could_forge_a_line)
+START_TEST(quoted_text_cannot_forge_a_line)
 {
 	ck_assert_str_eq(quoted(100, "plain words/1.0", 15), "\"plain words/1.0\"");
 	ck_assert_str_eq(quoted(100, "", 0), "\"\"");
@@ -327,7 +327,7 @@ START_TEST(quote_escapes_all_that_could_forge_a_line)
 }
 END_TEST
 
-START_TEST(quote_is_cut_where_the_room_ends)
+START_TEST(a_quoted_word_is_cut_at_the_size_of_the_buffer)
 {
 	ck_assert_str_eq(quoted(8, "abcde", 5), "\"abcde\"");
 	ck_assert_str_eq(quoted(8, "abcdef", 6), "\"ab\"...");
@@ -339,7 +339,7 @@ START_TEST(quote_is_cut_where_the_room_ends)
 }
 END_TEST
 
-START_TEST(quote_stays_in_its_room_at_every_length)
+START_TEST(a_quoted_word_never_exceeds_its_buffer)
 {
 	char text[40];
 
@@ -363,27 +363,27 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 30);
-	tcase_add_test(tc, line_is_time_level_context_and_words);
-	tcase_add_test(tc, line_without_context_has_no_gap);
-	tcase_add_test(tc, levels_below_the_least_are_silent);
-	tcase_add_test(tc, logging_never_changes_errno);
-	tcase_add_test(tc, percent_m_is_the_callers_errno);
-	tcase_add_test(tc, long_line_is_cut_at_two_kib_and_says_so);
-	tcase_add_test(tc, longest_line_that_fits_is_whole);
-	tcase_add_test(tc, one_call_is_one_line_whatever_is_passed);
-	tcase_add_test(tc, long_context_is_cut);
-	tcase_add_test(tc, reopen_follows_a_moved_file);
-	tcase_add_test(tc, reopen_that_fails_keeps_the_file);
-	tcase_add_test(tc, open_that_fails_keeps_the_former_target);
-	tcase_add_test(tc, file_is_not_for_others_to_read);
-	tcase_add_test(tc, processes_share_a_file_line_by_line);
-	tcase_add_test(tc, syslog_gets_context_and_words_alone);
-	tcase_add_test(tc, quote_escapes_all_that_could_forge_a_line);
-	tcase_add_test(tc, quote_is_cut_where_the_room_ends);
-	tcase_add_test(tc, quote_stays_in_its_room_at_every_length);
+	tcase_add_test(tc, a_line_has_time_level_context_and_text);
+	tcase_add_test(tc, a_line_without_context_has_no_extra_space);
+	tcase_add_test(tc, levels_below_the_minimum_are_not_logged);
+	tcase_add_test(tc, logging_does_not_change_errno);
+	tcase_add_test(tc, percent_m_prints_the_callers_errno);
+	tcase_add_test(tc, a_long_line_is_cut_at_2_kib_and_ends_with_an_ellipsis);
+	tcase_add_test(tc, the_longest_line_that_fits_is_not_cut);
+	tcase_add_test(tc, control_characters_do_not_break_a_line);
+	tcase_add_test(tc, a_long_context_is_cut);
+	tcase_add_test(tc, reopen_creates_the_file_after_a_rename);
+	tcase_add_test(tc, a_failed_reopen_keeps_the_file);
+	tcase_add_test(tc, a_failed_open_keeps_the_former_target);
+	tcase_add_test(tc, the_file_is_not_readable_by_others);
+	tcase_add_test(tc, lines_of_several_processes_are_not_interleaved);
+	tcase_add_test(tc, syslog_gets_context_and_text_only);
+	tcase_add_test(tc, quoted_text_cannot_forge_a_line);
+	tcase_add_test(tc, a_quoted_word_is_cut_at_the_size_of_the_buffer);
+	tcase_add_test(tc, a_quoted_word_never_exceeds_its_buffer);
 	suite_add_tcase(suite, tc);
-	/* By itself, because what exits leaves no chance to remove the fixture's files. */
-	tcase_add_exit_test(end, fatal_exits_with_one, 1);
+	/* Without the fixture, whose files a test that exits cannot remove. */
+	tcase_add_exit_test(end, log_fatal_exits_with_status_1, 1);
 	suite_add_tcase(suite, end);
 	return suite_run(suite);
 }

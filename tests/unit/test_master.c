@@ -1,5 +1,5 @@
 /*
- * The master: its children's lives, signals, files. The workers and the migrator are stand-ins.
+ * Tests of the master: children, signals, files. Worker and migrations are fakes.
  */
 #define _GNU_SOURCE 1
 #include "process/master.h"
@@ -37,19 +37,19 @@
 #define SOON_MS 10000
 #define USER 42
 
-/* What the stand-ins do and tell. */
+/* What the fakes do and report. */
 static struct board {
 	_Atomic int migrations; /* calls of migrate_run */
-	_Atomic int unreachable; /* of these, the first so many find no database */
-	_Atomic int migrate_last; /* what those after them return */
-	_Atomic int dies_young; /* worker 0 leaves at once */
-	_Atomic int deaf; /* workers ignore SIGTERM */
-	_Atomic int start_delay_ms; /* of a worker, before it has its handlers */
+	_Atomic int unreachable; /* number of first calls that find no database */
+	_Atomic int migrate_result; /* of the later calls */
+	_Atomic int dies_early; /* true if worker 0 exits at once */
+	_Atomic int ignores_sigterm; /* true if the workers ignore SIGTERM */
+	_Atomic int start_delay_ms; /* of a worker, before it installs its handlers */
 	struct {
-		_Atomic int starts, reloads, deaths_told, pokes, sockets, uid;
+		_Atomic int starts, reloads, deaths_signalled, pokes, sockets, uid;
 		_Atomic uint32_t incarnation;
-		_Atomic int knows_user; /* presence_look of USER at the start */
-		char text[8192]; /* of the config as last reloaded */
+		_Atomic int sees_user; /* true if USER is online at the start */
+		char text[8192]; /* configuration of the last reload */
 	} workers[WORKERS];
 } * board;
 
@@ -57,7 +57,7 @@ static char directory[64], conf_path[128], log_path[128], pid_path[128], status_
 static int port;
 static pid_t master_pid;
 
-/* --- the stand-ins --- */
+/* --- the fakes --- */
 
 enum migrate_result migrate_run(const char *conninfo, struct buf *why)
 {
@@ -67,7 +67,7 @@ enum migrate_result migrate_run(const char *conninfo, struct buf *why)
 	buf_reset(why, 0);
 	buf_add_str(why, "because");
 	return call <= board->unreachable ? MIGRATE_UNREACHABLE
-					  : (enum migrate_result)board->migrate_last;
+					  : (enum migrate_result)board->migrate_result;
 }
 
 int migrate_version(void)
@@ -127,15 +127,15 @@ int worker_run(const struct heritage *h)
 	board->workers[h->slot].incarnation = h->incarnation;
 	board->workers[h->slot].sockets = count_sockets();
 	board->workers[h->slot].uid = (int)geteuid();
-	board->workers[h->slot].knows_user =
+	board->workers[h->slot].sees_user =
 		presence_lookup(h->presence, USER, clock_mono_ms(), NULL) != PRESENCE_OFFLINE;
 	if (h->slot == 1 && h->stats->slots[1].incarnation == h->incarnation)
 		presence_add(h->presence, 1, USER);
 	h->stats->slots[h->slot].serving = 1;
 	board->workers[h->slot].starts++;
-	if (board->dies_young && h->slot == 0)
+	if (board->dies_early && h->slot == 0)
 		return 7;
-	while (!(got_term && !board->deaf)) {
+	while (!(got_term && !board->ignores_sigterm)) {
 		if (poll(fds, 2, 10) > 0 && fds[0].revents)
 			return 0;
 		if (fds[1].revents && read(fds[1].fd, &count, sizeof(count)) > 0)
@@ -143,7 +143,7 @@ int worker_run(const struct heritage *h)
 		if (got_hup)
 			worker_reload(h);
 		if (got_usr1)
-			board->workers[h->slot].deaths_told++;
+			board->workers[h->slot].deaths_signalled++;
 		got_hup = got_usr1 = 0;
 	}
 	return 0;
@@ -184,7 +184,7 @@ static void setup(void)
 	board = mmap(
 		NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ck_assert_ptr_ne(board, MAP_FAILED);
-	board->migrate_last = MIGRATE_DONE;
+	board->migrate_result = MIGRATE_DONE;
 	strcpy(directory, "/tmp/parley-master-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(directory));
 	ck_assert_int_eq(chmod(directory, 0755), 0);
@@ -196,7 +196,7 @@ static void setup(void)
 	conf_write("%s", "");
 }
 
-/* Runs a master in a process of its own, with what it says on stderr in a file beside the log. */
+/* Starts a master, whose stderr is a file beside the log. */
 static pid_t master_fork(bool foreground)
 {
 	struct buf error = BUF_EMPTY;
@@ -221,7 +221,7 @@ static pid_t master_fork(bool foreground)
 	do {                                                                                   \
 		int64_t deadline_ms_ = clock_mono_ms() + SOON_MS;                              \
 		while (!(condition)) {                                                         \
-			ck_assert_msg(clock_mono_ms() < deadline_ms_, "in vain: " #condition); \
+			ck_assert_msg(clock_mono_ms() < deadline_ms_, "timeout: " #condition); \
 			usleep(2000);                                                          \
 		}                                                                              \
 	} while (0)
@@ -303,7 +303,7 @@ static int log_count(const char *what)
 	return n;
 }
 
-/* Of the worker that is there, or is about to be. */
+/* Returns the pid of a worker, which may have to start first. */
 static pid_t worker_pid(unsigned slot)
 {
 	const struct stats *stats = stats_open(status_path);
@@ -314,7 +314,7 @@ static pid_t worker_pid(unsigned slot)
 
 /* --- tests --- */
 
-START_TEST(it_starts_everything_and_leaves_nothing_behind)
+START_TEST(all_children_start_and_a_stop_removes_all_files)
 {
 	const struct stats *stats;
 	pid_t pids[WORKERS];
@@ -349,7 +349,7 @@ START_TEST(it_starts_everything_and_leaves_nothing_behind)
 }
 END_TEST
 
-START_TEST(a_killed_worker_is_replaced_and_the_others_are_told)
+START_TEST(a_killed_worker_is_replaced_and_the_others_are_signalled)
 {
 	uint32_t former;
 	int pokes;
@@ -360,8 +360,9 @@ START_TEST(a_killed_worker_is_replaced_and_the_others_are_told)
 	ck_assert_int_eq(kill(worker_pid(1), SIGKILL), 0);
 	WAIT_FOR(board->workers[1].starts == 2);
 	ck_assert_uint_gt(board->workers[1].incarnation, former);
-	ck_assert_int_eq(board->workers[1].knows_user, 1); /* whom its predecessor had online */
-	WAIT_FOR(board->workers[0].deaths_told == 1 && board->workers[2].deaths_told == 1);
+	ck_assert_int_eq(board->workers[1].sees_user, 1); /* was online at its predecessor */
+	WAIT_FOR(
+		board->workers[0].deaths_signalled == 1 && board->workers[2].deaths_signalled == 1);
 	WAIT_FOR(board->workers[0].pokes > pokes);
 	ck_assert_int_eq(board->workers[0].starts, 1);
 	ck_assert_int_eq(board->workers[2].starts, 1);
@@ -382,25 +383,25 @@ START_TEST(a_killed_hasher_is_replaced)
 	ck_assert_int_eq(kill((pid_t)former, SIGKILL), 0);
 	WAIT_FOR(stats->hasher_pid > 0 && stats->hasher_pid != former);
 	ck_assert_int_eq(log_count("hasher_died"), 1);
-	ck_assert_int_eq(board->workers[0].deaths_told, 0);
+	ck_assert_int_eq(board->workers[0].deaths_signalled, 0);
 }
 END_TEST
 
-/* 0, 100, 300, 700, 1500, 3100 ms: in 2 s there are five. */
-START_TEST(a_worker_that_dies_young_is_replaced_more_and_more_slowly)
+/* Starts at 0, 100, 300, 700, 1500, 3100 ms: five within 2 s. */
+START_TEST(a_worker_that_dies_early_is_replaced_with_growing_delays)
 {
-	board->dies_young = 1;
+	board->dies_early = 1;
 	daemon_start();
 	usleep(2000000);
 	ck_assert_int_ge(board->workers[0].starts, 4);
 	ck_assert_int_le(board->workers[0].starts, 6);
 	ck_assert_int_ge(log_count("exit=7"), 4);
 	ck_assert_int_eq(board->workers[1].starts, 1);
-	board->dies_young = 0;
+	board->dies_early = 0;
 }
 END_TEST
 
-START_TEST(a_second_start_is_refused_and_says_who_runs)
+START_TEST(a_second_start_fails_and_names_the_running_process)
 {
 	char who[64];
 
@@ -408,13 +409,13 @@ START_TEST(a_second_start_is_refused_and_says_who_runs)
 	ck_assert_int_eq(exit_code_of(master_fork(true)), 1);
 	snprintf(who, sizeof(who), "already_running pid=%ld", (long)master_pid);
 	ck_assert_ptr_nonnull(strstr(stderr_text(), who));
-	ck_assert_int_eq(pidfile_owner(pid_path), master_pid); /* and took nothing away */
+	ck_assert_int_eq(pidfile_owner(pid_path), master_pid); /* not changed */
 	ck_assert_int_eq(atoi(file_text(pid_path)), master_pid);
 	ck_assert_ptr_nonnull(stats_open(status_path));
 }
 END_TEST
 
-START_TEST(a_pid_file_that_a_crash_left_behind_stops_nobody)
+START_TEST(the_pid_file_of_a_crashed_daemon_does_not_prevent_a_start)
 {
 	FILE *file = fopen(pid_path, "w");
 
@@ -443,7 +444,7 @@ START_TEST(a_port_in_use_is_an_error_on_stderr)
 }
 END_TEST
 
-START_TEST(sighup_puts_live_settings_in_force_and_opens_the_log_anew)
+START_TEST(sighup_applies_live_settings_and_reopens_the_log)
 {
 	char rotated[160];
 
@@ -470,7 +471,7 @@ static void ck_refused(const char *word)
 	ck_assert_int_eq(log_count("reloaded"), 0);
 }
 
-START_TEST(sighup_with_a_bad_or_fixed_setting_changes_nothing)
+START_TEST(sighup_with_a_bad_or_fixed_setting_keeps_all_settings)
 {
 	daemon_start();
 	conf_write("ping_interval = 77\nnonsense = 1\n");
@@ -539,7 +540,7 @@ static void manager_open(const char *name, socklen_t len)
 		0);
 }
 
-/* The next notification, from the master. Unlike recv, it fails the test after SOON_MS. */
+/* Returns the next notification of the master. Fails the test after SOON_MS. */
 static const char *notification(void)
 {
 	static char text[128];
@@ -583,7 +584,7 @@ START_TEST(the_service_manager_is_notified_of_start_reload_and_stop)
 }
 END_TEST
 
-START_TEST(a_notification_that_fails_is_logged_and_the_daemon_goes_on)
+START_TEST(a_failed_notification_is_logged_and_the_daemon_continues)
 {
 	setenv("NOTIFY_SOCKET", "/no/such/directory/notify", 1);
 	daemon_start();
@@ -610,9 +611,9 @@ START_TEST(a_notify_socket_may_be_abstract)
 }
 END_TEST
 
-START_TEST(a_database_from_a_newer_program_stops_everything)
+START_TEST(a_database_of_a_newer_version_stops_the_daemon)
 {
-	board->migrate_last = MIGRATE_NEWER;
+	board->migrate_result = MIGRATE_NEWER;
 	ck_assert_int_eq(exit_code_of(master_fork(true)), 1);
 	ck_assert_int_eq(log_count("schema_rejected why=\"because\""), 1);
 	ck_assert_int_ne(access(pid_path, F_OK), 0);
@@ -620,7 +621,7 @@ START_TEST(a_database_from_a_newer_program_stops_everything)
 }
 END_TEST
 
-START_TEST(an_unreachable_database_is_asked_again_and_logged_once)
+START_TEST(an_unreachable_database_is_retried_and_logged_once)
 {
 	board->unreachable = 2;
 	daemon_start();
@@ -631,7 +632,7 @@ START_TEST(an_unreachable_database_is_asked_again_and_logged_once)
 }
 END_TEST
 
-START_TEST(in_the_background_it_returns_once_it_listens)
+START_TEST(in_the_background_the_command_returns_when_it_listens)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -649,7 +650,7 @@ START_TEST(in_the_background_it_returns_once_it_listens)
 }
 END_TEST
 
-START_TEST(a_killed_masters_children_leave_and_another_master_starts_at_once)
+START_TEST(the_children_of_a_killed_master_exit_and_a_new_one_starts_at_once)
 {
 	pid_t workers[WORKERS], hasher, first;
 
@@ -669,11 +670,11 @@ START_TEST(a_killed_masters_children_leave_and_another_master_starts_at_once)
 }
 END_TEST
 
-START_TEST(a_worker_that_does_not_stop_is_killed_in_the_end)
+START_TEST(a_worker_that_does_not_stop_is_killed)
 {
 	int64_t start_ms;
 
-	board->deaf = 1;
+	board->ignores_sigterm = 1;
 	daemon_start();
 	start_ms = clock_mono_ms();
 	ck_assert_int_eq(daemon_stop(), 0);
@@ -683,7 +684,7 @@ START_TEST(a_worker_that_does_not_stop_is_killed_in_the_end)
 }
 END_TEST
 
-START_TEST(what_a_terminal_sends_to_all_stops_the_workers_in_good_order)
+START_TEST(sigint_of_a_terminal_stops_all_processes_in_order)
 {
 	pid_t pid;
 
@@ -700,19 +701,19 @@ START_TEST(what_a_terminal_sends_to_all_stops_the_workers_in_good_order)
 }
 END_TEST
 
-START_TEST(started_as_root_its_children_are_the_user)
+START_TEST(started_as_root_the_children_run_as_the_user)
 {
 	const struct passwd *nobody = getpwnam("nobody");
 	struct stat st;
 
 	if (geteuid() != 0 || !nobody)
-		return; /* only root can become somebody else */
+		return; /* only root can change the account */
 	conf_write("user = \"nobody\"\n");
 	daemon_start();
 	for (int i = 0; i < WORKERS; i++)
 		ck_assert_int_eq(board->workers[i].uid, (int)nobody->pw_uid);
 	ck_assert_int_eq(stat(log_path, &st), 0);
-	ck_assert_uint_eq(st.st_uid, nobody->pw_uid); /* to open it anew */
+	ck_assert_uint_eq(st.st_uid, nobody->pw_uid); /* so that they can reopen it */
 	ck_assert_int_eq(daemon_stop(), 0);
 	conf_write("user = \"no.such.user\"\n");
 	ck_assert_int_eq(exit_code_of(master_fork(true)), 1);
@@ -727,27 +728,27 @@ static Suite *suite(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
-	tcase_add_test(tc, it_starts_everything_and_leaves_nothing_behind);
-	tcase_add_test(tc, a_killed_worker_is_replaced_and_the_others_are_told);
+	tcase_add_test(tc, all_children_start_and_a_stop_removes_all_files);
+	tcase_add_test(tc, a_killed_worker_is_replaced_and_the_others_are_signalled);
 	tcase_add_test(tc, a_killed_hasher_is_replaced);
-	tcase_add_test(tc, a_worker_that_dies_young_is_replaced_more_and_more_slowly);
-	tcase_add_test(tc, a_second_start_is_refused_and_says_who_runs);
-	tcase_add_test(tc, a_pid_file_that_a_crash_left_behind_stops_nobody);
+	tcase_add_test(tc, a_worker_that_dies_early_is_replaced_with_growing_delays);
+	tcase_add_test(tc, a_second_start_fails_and_names_the_running_process);
+	tcase_add_test(tc, the_pid_file_of_a_crashed_daemon_does_not_prevent_a_start);
 	tcase_add_test(tc, a_port_in_use_is_an_error_on_stderr);
-	tcase_add_test(tc, sighup_puts_live_settings_in_force_and_opens_the_log_anew);
-	tcase_add_test(tc, sighup_with_a_bad_or_fixed_setting_changes_nothing);
+	tcase_add_test(tc, sighup_applies_live_settings_and_reopens_the_log);
+	tcase_add_test(tc, sighup_with_a_bad_or_fixed_setting_keeps_all_settings);
 	tcase_add_test(tc, a_reload_while_the_workers_start_reaches_them);
 	tcase_add_test(tc, the_status_file_has_the_outcome_of_each_reload);
 	tcase_add_test(tc, the_service_manager_is_notified_of_start_reload_and_stop);
 	tcase_add_test(tc, a_notify_socket_may_be_abstract);
-	tcase_add_test(tc, a_notification_that_fails_is_logged_and_the_daemon_goes_on);
-	tcase_add_test(tc, a_database_from_a_newer_program_stops_everything);
-	tcase_add_test(tc, an_unreachable_database_is_asked_again_and_logged_once);
-	tcase_add_test(tc, in_the_background_it_returns_once_it_listens);
-	tcase_add_test(tc, a_killed_masters_children_leave_and_another_master_starts_at_once);
-	tcase_add_test(tc, a_worker_that_does_not_stop_is_killed_in_the_end);
-	tcase_add_test(tc, what_a_terminal_sends_to_all_stops_the_workers_in_good_order);
-	tcase_add_test(tc, started_as_root_its_children_are_the_user);
+	tcase_add_test(tc, a_failed_notification_is_logged_and_the_daemon_continues);
+	tcase_add_test(tc, a_database_of_a_newer_version_stops_the_daemon);
+	tcase_add_test(tc, an_unreachable_database_is_retried_and_logged_once);
+	tcase_add_test(tc, in_the_background_the_command_returns_when_it_listens);
+	tcase_add_test(tc, the_children_of_a_killed_master_exit_and_a_new_one_starts_at_once);
+	tcase_add_test(tc, a_worker_that_does_not_stop_is_killed);
+	tcase_add_test(tc, sigint_of_a_terminal_stops_all_processes_in_order);
+	tcase_add_test(tc, started_as_root_the_children_run_as_the_user);
 	suite_add_tcase(s, tc);
 	return s;
 }

@@ -1,6 +1,5 @@
 /*
- * One process, one thread: what the ring promises when nobody dies or races. Quoted rules (R1, R2
- * ...) are the invariants in docs/design.md.
+ * Tests of common/ring in one thread, without deaths and races. R1, R2, ... are the invariants in docs/design.md.
  */
 #define _GNU_SOURCE 1
 #include "common/ring.h"
@@ -50,7 +49,7 @@ static enum ring_publish publish(const void *bytes, size_t len)
 	return ring_publish(ring, &iov, 1);
 }
 
-/* A record whose length and every byte follow from n. */
+/* Makes a record whose length and bytes depend on n. */
 static size_t record_make(unsigned n, unsigned char *to)
 {
 	size_t len = n * 2654435761u % 1500;
@@ -78,7 +77,7 @@ static bool fd_ready(unsigned slot)
 	return poll(&fd, 1, 0) == 1;
 }
 
-START_TEST(create_refuses_what_is_out_of_range)
+START_TEST(create_rejects_arguments_out_of_range)
 {
 	static const struct {
 		size_t capacity;
@@ -94,7 +93,7 @@ START_TEST(create_refuses_what_is_out_of_range)
 }
 END_TEST
 
-START_TEST(create_without_descriptors_left_says_so_and_leaks_none)
+START_TEST(create_without_descriptors_fails_and_leaks_none)
 {
 	struct rlimit before, few;
 	int lowest = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -102,7 +101,7 @@ START_TEST(create_without_descriptors_left_says_so_and_leaks_none)
 	ck_assert_int_ge(lowest, 0);
 	close(lowest);
 	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
-	for (rlim_t spare = 0; spare < 4; spare++) { /* three eventfds and the memory file */
+	for (rlim_t spare = 0; spare < 4; spare++) { /* three eventfds and the memfd */
 		few = (struct rlimit){ (rlim_t)lowest + spare, before.rlim_max };
 		ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
 		ck_assert_ptr_null(ring_create(128 * KIB, 3));
@@ -132,7 +131,7 @@ START_TEST(the_longest_record_is_a_quarter_of_the_ring_and_at_most_64_KiB)
 }
 END_TEST
 
-/* The seals keep a mistake in any process from cutting the file short: SIGBUS in all the others. */
+/* Without the seals, a process could truncate the file, and the others would get SIGBUS. */
 START_TEST(the_memory_cannot_be_resized)
 {
 	FILE *maps = fopen("/proc/self/maps", "r");
@@ -148,7 +147,7 @@ START_TEST(the_memory_cannot_be_resized)
 	snprintf(path, sizeof(path), "/proc/self/map_files/%s", range);
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
-		return; /* needs a capability on some kernels */
+		return; /* some kernels require a capability */
 	ck_assert_int_eq(fcntl(fd, F_GET_SEALS), F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
 	ck_assert_int_eq(ftruncate(fd, 0), -1);
 	close(fd);
@@ -171,8 +170,8 @@ START_TEST(a_reader_starts_at_the_tail)
 }
 END_TEST
 
-/* R1: every length, and every place to cut it in two; nothing is written behind the record. */
-START_TEST(pieces_arrive_as_one_record_byte_for_byte)
+/* R1: all lengths, split in two at all positions; nothing is written after the record. */
+START_TEST(parts_are_read_as_one_record)
 {
 	struct ring_reader reader;
 	unsigned char from[70];
@@ -196,7 +195,7 @@ START_TEST(pieces_arrive_as_one_record_byte_for_byte)
 }
 END_TEST
 
-START_TEST(one_byte_pieces_arrive_too)
+START_TEST(parts_of_one_byte_are_read_as_one_record)
 {
 	struct ring_reader reader;
 	unsigned char from[41];
@@ -215,7 +214,7 @@ START_TEST(one_byte_pieces_arrive_too)
 }
 END_TEST
 
-START_TEST(the_longest_record_fits_and_one_byte_more_is_refused)
+START_TEST(the_longest_record_fits_and_a_longer_one_is_rejected)
 {
 	size_t max = ring_max_record(ring), len;
 	unsigned char *from = malloc(max + 1);
@@ -238,7 +237,7 @@ START_TEST(the_longest_record_fits_and_one_byte_more_is_refused)
 }
 END_TEST
 
-START_TEST(lengths_that_overflow_together_are_refused)
+START_TEST(lengths_whose_sum_overflows_are_rejected)
 {
 	unsigned char byte = 0;
 	struct iovec iov[2] = { { &byte, 2 }, { &byte, SIZE_MAX } };
@@ -250,8 +249,8 @@ START_TEST(lengths_that_overflow_together_are_refused)
 }
 END_TEST
 
-/* R2 over a few hundred laps, with a reader at every distance behind that random takes it to. */
-START_TEST(a_reader_that_keeps_up_sees_each_record_once_and_in_order)
+/* R2 for a few hundred laps, with a reader at random distances. */
+START_TEST(a_reader_that_keeps_up_reads_each_record_once_in_order)
 {
 	struct ring_reader reader;
 	unsigned char from[1500];
@@ -282,7 +281,7 @@ START_TEST(a_reader_that_keeps_up_sees_each_record_once_and_in_order)
 }
 END_TEST
 
-START_TEST(two_readers_see_the_same_at_their_own_pace)
+START_TEST(two_readers_read_the_same_records_independently)
 {
 	struct ring_reader readers[2];
 	size_t len;
@@ -302,8 +301,8 @@ START_TEST(two_readers_see_the_same_at_their_own_pace)
 }
 END_TEST
 
-/* 128 KiB hold 1,024 records of 120 bytes and their headers. */
-START_TEST(a_reader_exactly_one_lap_behind_is_not_lapped_yet)
+/* 128 KiB have room for 1,024 records of 120 bytes with their headers. */
+START_TEST(a_reader_exactly_one_lap_behind_is_not_overrun)
 {
 	struct ring_reader reader;
 	unsigned char from[120] = { 0 };
@@ -322,7 +321,7 @@ START_TEST(a_reader_exactly_one_lap_behind_is_not_lapped_yet)
 }
 END_TEST
 
-START_TEST(a_lapped_reader_is_told_and_resumes_at_the_tail)
+START_TEST(an_overrun_reader_is_notified_and_resumes_at_the_tail)
 {
 	struct ring_reader reader;
 	unsigned char from[120] = { 0 };
@@ -381,7 +380,7 @@ START_TEST(a_burst_wakes_a_sleeper_once)
 }
 END_TEST
 
-START_TEST(sleep_is_refused_while_there_is_something_and_leaves_no_flag)
+START_TEST(sleep_fails_if_there_is_a_record_and_clears_the_flag)
 {
 	struct ring_reader reader;
 	size_t len;
@@ -397,7 +396,7 @@ START_TEST(sleep_is_refused_while_there_is_something_and_leaves_no_flag)
 }
 END_TEST
 
-START_TEST(who_is_awake_again_is_not_woken)
+START_TEST(a_slot_that_is_awake_again_is_not_woken)
 {
 	struct ring_reader reader;
 
@@ -409,7 +408,7 @@ START_TEST(who_is_awake_again_is_not_woken)
 }
 END_TEST
 
-/* The eventfd is watched EPOLLET and never read: every wake must be an edge all the same. */
+/* The eventfd is watched with EPOLLET and never read: each wake-up must be an edge. */
 START_TEST(every_wake_is_a_new_edge)
 {
 	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
@@ -432,7 +431,7 @@ START_TEST(every_wake_is_a_new_edge)
 }
 END_TEST
 
-START_TEST(a_poke_reaches_every_slot_asleep_or_not)
+START_TEST(a_poke_wakes_all_slots)
 {
 	struct ring_reader reader;
 
@@ -444,7 +443,7 @@ START_TEST(a_poke_reaches_every_slot_asleep_or_not)
 }
 END_TEST
 
-START_TEST(a_slot_that_was_reset_is_as_new)
+START_TEST(a_slot_is_like_new_after_a_reset)
 {
 	struct ring_reader reader;
 
@@ -475,13 +474,13 @@ START_TEST(stats_count_records_and_the_bytes_of_their_content)
 }
 END_TEST
 
-START_TEST(free_takes_null)
+START_TEST(free_accepts_null)
 {
 	ring_free(NULL);
 }
 END_TEST
 
-START_TEST(a_slot_out_of_range_is_a_bug)
+START_TEST(a_slot_out_of_range_fails_an_assertion)
 {
 	struct ring_reader reader;
 
@@ -489,7 +488,7 @@ START_TEST(a_slot_out_of_range_is_a_bug)
 }
 END_TEST
 
-START_TEST(a_buffer_shorter_than_the_longest_record_is_a_bug)
+START_TEST(a_buffer_shorter_than_the_longest_record_fails_an_assertion)
 {
 	struct ring_reader reader;
 	size_t len;
@@ -505,35 +504,36 @@ static Suite *suite(void)
 	TCase *make = tcase_create("make");
 	TCase *use = tcase_create("use");
 
-	tcase_add_test(make, create_refuses_what_is_out_of_range);
-	tcase_add_test(make, create_without_descriptors_left_says_so_and_leaks_none);
+	tcase_set_timeout(use, 30);
+	tcase_add_test(make, create_rejects_arguments_out_of_range);
+	tcase_add_test(make, create_without_descriptors_fails_and_leaks_none);
 	tcase_add_test(make, the_longest_record_is_a_quarter_of_the_ring_and_at_most_64_KiB);
-	tcase_add_test(make, free_takes_null);
+	tcase_add_test(make, free_accepts_null);
 	suite_add_tcase(s, make);
 
 	tcase_add_checked_fixture(use, setup, teardown);
 	tcase_add_test(use, the_memory_cannot_be_resized);
 	tcase_add_test(use, a_reader_starts_at_the_tail);
-	tcase_add_test(use, pieces_arrive_as_one_record_byte_for_byte);
-	tcase_add_test(use, one_byte_pieces_arrive_too);
-	tcase_add_test(use, the_longest_record_fits_and_one_byte_more_is_refused);
-	tcase_add_test(use, lengths_that_overflow_together_are_refused);
-	tcase_add_test(use, a_reader_that_keeps_up_sees_each_record_once_and_in_order);
-	tcase_add_test(use, two_readers_see_the_same_at_their_own_pace);
-	tcase_add_test(use, a_reader_exactly_one_lap_behind_is_not_lapped_yet);
-	tcase_add_test(use, a_lapped_reader_is_told_and_resumes_at_the_tail);
+	tcase_add_test(use, parts_are_read_as_one_record);
+	tcase_add_test(use, parts_of_one_byte_are_read_as_one_record);
+	tcase_add_test(use, the_longest_record_fits_and_a_longer_one_is_rejected);
+	tcase_add_test(use, lengths_whose_sum_overflows_are_rejected);
+	tcase_add_test(use, a_reader_that_keeps_up_reads_each_record_once_in_order);
+	tcase_add_test(use, two_readers_read_the_same_records_independently);
+	tcase_add_test(use, a_reader_exactly_one_lap_behind_is_not_overrun);
+	tcase_add_test(use, an_overrun_reader_is_notified_and_resumes_at_the_tail);
 	tcase_add_test(use, a_slot_that_is_not_asleep_is_not_woken);
 	tcase_add_test(use, a_sleeping_slot_is_woken_and_the_others_are_not);
 	tcase_add_test(use, a_burst_wakes_a_sleeper_once);
-	tcase_add_test(use, sleep_is_refused_while_there_is_something_and_leaves_no_flag);
-	tcase_add_test(use, who_is_awake_again_is_not_woken);
+	tcase_add_test(use, sleep_fails_if_there_is_a_record_and_clears_the_flag);
+	tcase_add_test(use, a_slot_that_is_awake_again_is_not_woken);
 	tcase_add_test(use, every_wake_is_a_new_edge);
-	tcase_add_test(use, a_poke_reaches_every_slot_asleep_or_not);
-	tcase_add_test(use, a_slot_that_was_reset_is_as_new);
+	tcase_add_test(use, a_poke_wakes_all_slots);
+	tcase_add_test(use, a_slot_is_like_new_after_a_reset);
 	tcase_add_test(use, stats_count_records_and_the_bytes_of_their_content);
-	tcase_add_test_raise_signal(use, a_slot_out_of_range_is_a_bug, SIGABRT);
+	tcase_add_test_raise_signal(use, a_slot_out_of_range_fails_an_assertion, SIGABRT);
 	tcase_add_test_raise_signal(
-		use, a_buffer_shorter_than_the_longest_record_is_a_bug, SIGABRT);
+		use, a_buffer_shorter_than_the_longest_record_fails_an_assertion, SIGABRT);
 	suite_add_tcase(s, use);
 	return s;
 }

@@ -1,6 +1,6 @@
 /*
- * What is left of the ring's promises when processes are killed or stopped in the middle of it.
- * Built with -DPARLEY_FAULTS. PARLEY_LONG=1: 1,500 random kills a test instead of 100.
+ * Tests of common/ring while processes are killed or stopped within its functions. Built with -DPARLEY_FAULTS.
+ * PARLEY_LONG=1: 1,500 random kills per test instead of 100.
  */
 #define _GNU_SOURCE 1
 #include "common/ring.h"
@@ -18,16 +18,17 @@
 #include "suite.h"
 
 enum { SLOTS = 6, WRITERS = 3, READERS = 2 };
-enum { VICTIM = 5, SLEEPER = 4 }; /* slots, where one test has only one of each */
+enum { VICTIM = 5, SLEEPER = 4 }; /* slots */
 
 #define CAPACITY ((size_t)128 * 1024)
 #define STEP 128u /* a record of 120 bytes and its header */
 
 static struct ring *ring;
 
-/* What the processes of a test tell each other. Private to the test, not to the ring. */
+/* Memory that the processes of a test share, apart from the ring. */
 static struct board {
-	_Atomic uint64_t acked[WRITERS]; /* the last number that RING_PUBLISHED was answered for */
+	_Atomic uint64_t acked
+		[WRITERS]; /* number of the last record for which RING_PUBLISHED was returned */
 	_Atomic uint64_t pos[READERS];
 	_Atomic uint64_t seen[READERS];
 	_Atomic uint64_t laps[READERS];
@@ -82,7 +83,7 @@ static bool fd_ready(unsigned slot, int timeout_ms)
 
 /* ---- one victim at a chosen point ---- */
 
-/* `n` of `len` bytes: the number, then letters. */
+/* Makes a record of len bytes: the number n, then letters. */
 static enum ring_publish number_publish(uint64_t n, size_t len)
 {
 	unsigned char bytes[8192];
@@ -92,7 +93,7 @@ static enum ring_publish number_publish(uint64_t n, size_t len)
 	return ring_publish(ring, iov, 2);
 }
 
-/* Reads one record made by number_publish, which must be whole. 0: none. */
+/* Reads a record of number_publish, which must be complete. Returns its number, 0 if there is none. */
 static uint64_t number_read(struct ring_reader *reader, size_t want_len)
 {
 	static unsigned char buf[64 * 1024];
@@ -108,7 +109,7 @@ static uint64_t number_read(struct ring_reader *reader, size_t want_len)
 	return n;
 }
 
-/* A child that publishes record n and is struck at `point`; how: kill or stop. */
+/* Starts a child that publishes record n and is killed or stopped at `point`. */
 static pid_t victim_fork(const char *point, const char *how, uint64_t n, size_t len)
 {
 	pid_t pid = fork();
@@ -144,7 +145,7 @@ static void victim_killed(const char *point, uint64_t n, size_t len)
 	ck_dies(victim_fork(point, "kill", n, len), point);
 }
 
-/* One that stands there, stopped. */
+/* As victim, stopped at the point. */
 static pid_t victim_stopped(const char *point, uint64_t n, size_t len)
 {
 	pid_t pid = victim_fork(point, "stop", n, len);
@@ -185,7 +186,7 @@ static const struct point {
 
 enum { POINTS = sizeof(points) / sizeof(points[0]) };
 
-/* Brings the tail to `room` bytes before the end of the data; nobody has to read that. */
+/* Moves the tail to `room` bytes before the end of the data. */
 static void tail_move(size_t room)
 {
 	struct ring_reader probe;
@@ -198,13 +199,13 @@ static void tail_move(size_t room)
 	}
 }
 
-/* Where the dead one's claim lies: in the middle, up to the very end, with padding before it. */
+/* Positions of the dead publisher's claim: in the middle, at the end, after padding. */
 static const size_t rooms[] = { 64 * STEP, 8 * STEP, 3 * STEP };
 
 enum { ROOMS = sizeof(rooms) / sizeof(rooms[0]), VICTIM_LEN = 8 * STEP - 8 };
 
 /* R1, R2, R3, R5 */
-START_TEST(killed_at_any_point_of_a_publish_leaves_all_or_nothing_of_it)
+START_TEST(a_publisher_killed_at_any_point_leaves_all_or_nothing_of_a_record)
 {
 	const struct point *point = &points[_i / ROOMS];
 	struct ring_reader reader;
@@ -236,7 +237,7 @@ static const char *const repair_points[] = { "repair.started", "repair.half", "r
 
 enum { REPAIR_POINTS = sizeof(repair_points) / sizeof(repair_points[0]) };
 
-START_TEST(killed_inside_the_repair_is_repaired_by_the_next)
+START_TEST(a_repair_that_is_killed_is_completed_by_the_next)
 {
 	const char *point = repair_points[_i / ROOMS];
 	struct ring_reader reader;
@@ -257,11 +258,10 @@ START_TEST(killed_inside_the_repair_is_repaired_by_the_next)
 END_TEST
 
 /*
- * R3. The reader is just not overrun when a publisher dies that has written over the reader's next
- * record: with a header that passes for that record's. The repair must not hide that from the
- * reader.
+ * R3. The reader is not overrun yet when a publisher dies that has overwritten the reader's next record, with a header
+ * that is valid for that record. The reader must detect it after the repair.
  */
-START_TEST(what_a_dead_publisher_scribbled_on_is_never_accepted)
+START_TEST(a_record_that_a_dead_publisher_overwrote_is_not_accepted)
 {
 	struct ring_reader reader;
 	unsigned char bytes[3 * STEP - 8];
@@ -293,8 +293,8 @@ START_TEST(what_a_dead_publisher_scribbled_on_is_never_accepted)
 }
 END_TEST
 
-/* R4, and the others read on meanwhile; then it goes on (0) or is killed where it stands (1). */
-START_TEST(a_stopped_lock_holder_delays_nobody_beyond_the_limit)
+/* R4, while other readers continue. Afterwards the holder is continued (0) or killed (1). */
+START_TEST(a_stopped_lock_holder_delays_others_up_to_the_limit)
 {
 	struct ring_reader reader;
 	double best = 1e9;
@@ -311,7 +311,8 @@ START_TEST(a_stopped_lock_holder_delays_nobody_beyond_the_limit)
 		best = took < best ? took : best;
 	}
 	ck_assert_double_ge(best, RING_BLOCK_MAX_MS);
-	ck_assert_double_lt(best, 2.0 * RING_BLOCK_MAX_MS); /* the best: the machine may be busy */
+	ck_assert_double_lt(best,
+		2.0 * RING_BLOCK_MAX_MS); /* the best of several, since the machine may be busy */
 	ck_assert_uint_eq(stats().busy, 10);
 	ck_assert_uint_eq(number_read(&reader, 40), 1);
 	ck_assert_uint_eq(number_read(&reader, 40), 0);
@@ -327,7 +328,7 @@ START_TEST(a_stopped_lock_holder_delays_nobody_beyond_the_limit)
 }
 END_TEST
 
-START_TEST(stopped_between_tail_and_wake_keeps_nobody_from_publishing)
+START_TEST(a_publisher_stopped_before_the_wake_up_does_not_block_others)
 {
 	struct ring_reader reader;
 	pid_t victim;
@@ -339,7 +340,7 @@ START_TEST(stopped_between_tail_and_wake_keeps_nobody_from_publishing)
 	ck_assert_uint_eq(number_read(&reader, 40), 2);
 	ck_assert(ring_sleep(&reader));
 	ck_assert(!fd_ready(SLEEPER, 0));
-	stopped_continue(victim); /* its late look at the flags is one wake too many, no harm */
+	stopped_continue(victim); /* it loads the flags late: a wake-up without effect */
 	ck_assert(fd_ready(SLEEPER, 1000));
 }
 END_TEST
@@ -361,8 +362,8 @@ static uint64_t backlog(void)
 }
 
 /*
- * Publishes as fast as the readers follow (or at all, if not held back), until killed. One life in
- * three is to die by itself inside a publish, where a random kill seldom strikes.
+ * Publishes until it is killed, at the speed of the readers if it waits for them. One process in three dies within a
+ * publish, which random kills rarely hit.
  */
 _Noreturn static void writer_life(unsigned writer, uint32_t life, bool is_held_back, long lot)
 {
@@ -394,8 +395,8 @@ static pid_t writer_fork(unsigned writer, uint32_t life, bool is_held_back)
 }
 
 /*
- * Waits as a worker does, but with no timer to hide behind: only a wake or the master's poke may
- * end it. What lies unread when the time is up was not noticed (R5).
+ * Waits like a worker, but without a timer: only a wake-up or the master's poke ends the wait. Records that are unread
+ * at the timeout were not noticed (R5).
  */
 static void ring_await(struct ring_reader *reader)
 {
@@ -426,7 +427,7 @@ static void reader_life(unsigned number, struct ring_reader *reader, bool is_slo
 		} else if (got == RING_OVERRUN) {
 			board->laps[number]++;
 			for (unsigned w = 0; w < RECORD_WRITERS; w++)
-				trails[w].lost_sight = true;
+				trails[w].was_overrun = true;
 		} else {
 			memcpy(&record, buf, len < sizeof(record) ? len : sizeof(record));
 			board->torn += !record_is_whole(&record, len);
@@ -444,7 +445,7 @@ static void reader_life(unsigned number, struct ring_reader *reader, bool is_slo
 	_exit(0);
 }
 
-/* Stops and then continues, kills, or only kills a process at a random moment. */
+/* Stops and continues, or kills, a process at a random time. */
 static void random_strike(pid_t pid)
 {
 	usleep((useconds_t)random() % 1500);
@@ -459,7 +460,7 @@ static void random_strike(pid_t pid)
 	kill(pid, SIGKILL);
 }
 
-/* Ends one life and starts the next, as a master would. false: it had already met its doom. */
+/* Kills a process and starts its replacement, like the master. Returns false if it had died by itself. */
 static bool writer_strike(pid_t *pids, uint32_t *lives, bool is_held_back)
 {
 	unsigned w = (unsigned)random() % WRITERS;
@@ -475,7 +476,7 @@ static bool writer_strike(pid_t *pids, uint32_t *lives, bool is_held_back)
 	return !dead.si_pid;
 }
 
-/* Kills `kills` times under way; with is_slow the readers are overrun, else they see everything. */
+/* Kills processes `kills` times. Readers are overrun if is_slow, else they read all records. */
 static void random_kills(int kills, bool is_slow)
 {
 	pid_t writers[WRITERS], readers[READERS];
@@ -484,8 +485,7 @@ static void random_kills(int kills, bool is_slow)
 	double from = now_ms();
 
 	for (unsigned r = 0; r < READERS; r++) {
-		struct ring_reader
-			reader; /* begun before the first record, so that none is missed */
+		struct ring_reader reader; /* initialized before the first record, to miss none */
 
 		ring_reader_init(&reader, ring, r);
 		readers[r] = fork();
@@ -508,8 +508,9 @@ static void random_kills(int kills, bool is_slow)
 	ring_poke_all(ring);
 	for (unsigned r = 0; r < READERS; r++)
 		ck_exits_well(readers[r]);
-	printf("%d kills and %d deaths inside, %" PRIu64 " records (%.0f a second), %" PRIu64
-	       " repairs, %" PRIu64 " busy, %" PRIu64 " laps; torn %u, astray %u, unnoticed %u\n",
+	printf("%d kills and %d deaths inside, %" PRIu64 " records (%.0f per second), %" PRIu64
+	       " repairs, %" PRIu64 " busy, %" PRIu64
+	       " overruns; torn %u, out of order %u, unnoticed %u\n",
 		done, doomed, stats().published,
 		(double)stats().published * 1e3 / (now_ms() - from), stats().repairs, stats().busy,
 		board->laps[0] + board->laps[1], board->torn, board->astray, board->unnoticed);
@@ -519,8 +520,8 @@ static void random_kills(int kills, bool is_slow)
 	ck_assert_uint_gt(stats().repairs, 0);
 }
 
-/* R1, R2, R5: nothing torn, nothing lost, nothing twice. */
-START_TEST(random_kills_lose_and_tear_nothing)
+/* R1, R2, R5: no record is torn, lost or repeated. */
+START_TEST(random_kills_neither_lose_nor_tear_a_record)
 {
 	random_kills(is_long() ? 1500 : 100, false);
 	for (unsigned r = 0; r < READERS; r++) {
@@ -530,7 +531,7 @@ START_TEST(random_kills_lose_and_tear_nothing)
 }
 END_TEST
 
-START_TEST(random_kills_tear_nothing_for_readers_that_are_lapped)
+START_TEST(random_kills_tear_no_record_of_overrun_readers)
 {
 	random_kills(is_long() ? 1500 : 100, true);
 	for (unsigned r = 0; r < READERS; r++) {
@@ -547,15 +548,15 @@ static Suite *suite(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 300);
-	tcase_add_loop_test(tc, killed_at_any_point_of_a_publish_leaves_all_or_nothing_of_it, 0,
-		(int)POINTS * (int)ROOMS);
-	tcase_add_loop_test(tc, killed_inside_the_repair_is_repaired_by_the_next, 0,
+	tcase_add_loop_test(tc, a_publisher_killed_at_any_point_leaves_all_or_nothing_of_a_record,
+		0, (int)POINTS * (int)ROOMS);
+	tcase_add_loop_test(tc, a_repair_that_is_killed_is_completed_by_the_next, 0,
 		(int)REPAIR_POINTS * (int)ROOMS);
-	tcase_add_loop_test(tc, what_a_dead_publisher_scribbled_on_is_never_accepted, 0, 2);
-	tcase_add_loop_test(tc, a_stopped_lock_holder_delays_nobody_beyond_the_limit, 0, 2);
-	tcase_add_test(tc, stopped_between_tail_and_wake_keeps_nobody_from_publishing);
-	tcase_add_test(tc, random_kills_lose_and_tear_nothing);
-	tcase_add_test(tc, random_kills_tear_nothing_for_readers_that_are_lapped);
+	tcase_add_loop_test(tc, a_record_that_a_dead_publisher_overwrote_is_not_accepted, 0, 2);
+	tcase_add_loop_test(tc, a_stopped_lock_holder_delays_others_up_to_the_limit, 0, 2);
+	tcase_add_test(tc, a_publisher_stopped_before_the_wake_up_does_not_block_others);
+	tcase_add_test(tc, random_kills_neither_lose_nor_tear_a_record);
+	tcase_add_test(tc, random_kills_tear_no_record_of_overrun_readers);
 	suite_add_tcase(s, tc);
 	return s;
 }

@@ -1,7 +1,6 @@
 /*
- * A process that writes where it should not in the ring's memory. Whatever stands there, the
- * others may be overrun or find the ring busy; they do not crash, hang, or write outside it.
- * PARLEY_LONG=1: fifteen seconds of it instead of one and a half.
+ * Tests of common/ring while a process writes at random into its memory. Other processes may be overrun or find the ring
+ * busy; they do not crash, hang, or access memory outside of it. PARLEY_LONG=1: 15 seconds instead of 1.5.
  */
 #define _GNU_SOURCE 1
 #include "common/ring.h"
@@ -26,7 +25,7 @@ enum { SLOTS = 3, WORKERS = 2, SLEEPER = 2 };
 
 static struct ring *ring;
 
-/* What the processes of a test tell each other. Not scribbled on. */
+/* Memory that the processes of a test share, which is not overwritten. */
 static struct board {
 	_Atomic uint64_t published[WORKERS];
 	_Atomic uint64_t turns[WORKERS];
@@ -70,7 +69,7 @@ static bool fd_ready(unsigned slot, int timeout_ms)
 	return poll(&fd, 1, timeout_ms) == 1;
 }
 
-/* `n` of `len` bytes: the number, then letters. */
+/* Makes a record of len bytes: the number n, then letters. */
 static enum ring_publish number_publish(uint64_t n, size_t len)
 {
 	unsigned char bytes[8192];
@@ -80,7 +79,7 @@ static enum ring_publish number_publish(uint64_t n, size_t len)
 	return ring_publish(ring, iov, 2);
 }
 
-/* Reads one record made by number_publish, which must be whole. 0: none. */
+/* Reads a record of number_publish, which must be complete. Returns its number, 0 if there is none. */
 static uint64_t number_read(struct ring_reader *reader, size_t want_len)
 {
 	static unsigned char buf[64 * 1024];
@@ -104,7 +103,7 @@ static void ck_exits_well(pid_t pid)
 	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %#x", status);
 }
 
-/* Where the ring is mapped here; for scribblers only. */
+/* Returns the address of the ring's mapping, to write to it. */
 static uint64_t *mapping_find(size_t *len)
 {
 	FILE *maps = fopen("/proc/self/maps", "r");
@@ -140,7 +139,7 @@ static uint64_t random_word(uint64_t around)
 	}
 }
 
-/* Everywhere, only in the data, or only in the words that steer; now and then all of a page. */
+/* Writes at random everywhere, to the data only, or to the control words only; sometimes to a whole page. */
 static void scribbler_life(unsigned seed)
 {
 	size_t len, words;
@@ -160,7 +159,7 @@ static void scribbler_life(unsigned seed)
 	_exit(0);
 }
 
-/* A worker of sorts. Its buffer ends where the next page must not be touched. */
+/* Publishes and reads like a worker. Its buffer ends before an inaccessible page. */
 static void worker_life(unsigned number)
 {
 	size_t max = ring_max_record(ring), page = 4096, len;
@@ -191,7 +190,7 @@ static void worker_life(unsigned number)
 		if (ring_sleep(&reader))
 			fd_ready(number, n % 8 == 0);
 		ring_awake(&reader);
-		board->turns[number]++; /* it still turns */
+		board->turns[number]++; /* it does not hang */
 	}
 	_exit(0);
 }
@@ -214,7 +213,7 @@ static void workers_among_scribblers(unsigned first_seed, unsigned n_scribblers,
 		for (unsigned i = 0; i < WORKERS; i++)
 			before[i] = board->turns[i];
 		usleep(250000);
-		ck_assert_int_eq(waitpid(-1, &status, WNOHANG), 0); /* nobody has died */
+		ck_assert_int_eq(waitpid(-1, &status, WNOHANG), 0); /* no process has died */
 		for (unsigned i = 0; i < WORKERS; i++)
 			ck_assert_uint_gt(board->turns[i], before[i]);
 	}
@@ -225,14 +224,14 @@ static void workers_among_scribblers(unsigned first_seed, unsigned n_scribblers,
 		ck_exits_well(workers[i]);
 }
 
-START_TEST(scribbling_over_everything_crashes_and_hangs_nobody)
+START_TEST(random_writes_everywhere_crash_and_hang_no_process)
 {
 	workers_among_scribblers(0, 3, is_long() ? 10000 : 1000);
 }
 END_TEST
 
-/* Seed 1 leaves the steering words alone: all works again as soon as the scribbler ends. */
-START_TEST(scribbling_over_the_data_is_over_when_it_ends)
+/* Seed 1 does not write to the control words: the ring works again when the writer ends. */
+START_TEST(the_ring_recovers_from_random_writes_to_the_data)
 {
 	struct ring_reader reader;
 
@@ -247,7 +246,7 @@ START_TEST(scribbling_over_the_data_is_over_when_it_ends)
 }
 END_TEST
 
-/* The reader stands a lap behind, so that only the numbers in the header can be wrong. */
+/* The reader is a lap behind, so that only the values in the header can be wrong. */
 START_TEST(a_forged_header_is_never_followed)
 {
 	static const struct {
@@ -285,8 +284,8 @@ START_TEST(a_forged_header_is_never_followed)
 }
 END_TEST
 
-/* A scribbler that hits tail or intent once: the next publish brings them together again. */
-START_TEST(one_stray_write_to_a_position_laps_the_readers_and_no_more)
+/* After a single write to tail or intent, the next publish makes them equal again. */
+START_TEST(a_stray_write_to_a_position_only_overruns_the_readers)
 {
 	struct ring_reader reader;
 	size_t len;
@@ -314,10 +313,10 @@ static Suite *suite(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 120);
-	tcase_add_test(tc, scribbling_over_everything_crashes_and_hangs_nobody);
-	tcase_add_test(tc, scribbling_over_the_data_is_over_when_it_ends);
+	tcase_add_test(tc, random_writes_everywhere_crash_and_hang_no_process);
+	tcase_add_test(tc, the_ring_recovers_from_random_writes_to_the_data);
 	tcase_add_test(tc, a_forged_header_is_never_followed);
-	tcase_add_test(tc, one_stray_write_to_a_position_laps_the_readers_and_no_more);
+	tcase_add_test(tc, a_stray_write_to_a_position_only_overruns_the_readers);
 	suite_add_tcase(s, tc);
 	return s;
 }

@@ -1,15 +1,14 @@
 /*
- * Publishers and readers as threads of one process. Built by itself it checks order, wholeness
- * and waking; tests/unit/tsan builds it with ThreadSanitizer, which then judges the rest:
+ * Tests of common/ring and common/shlock with publishers and readers as threads of one process. The plain build checks
+ * order, integrity and wake-ups. tests/unit/tsan builds it with ThreadSanitizer, which checks that
  *
- * - Whatever threads share in ring.c and shlock.c is only touched by atomics.
- * - A record brings along what its writer did before: each writer leaves a plain number for each
- *   record, and the readers look at it without any other order than the ring's.
- * - So does the lock.
+ * - ring.c and shlock.c access shared memory by atomics only;
+ * - a record orders what its writer did before: each writer leaves a plain number for each record, which readers read
+ *   without other synchronization;
+ * - the lock orders accesses of its holders.
  *
- * It knows nothing of fences (gcc says so: -Wtsan). Those of the ring order atomics only, and
- * are tests/model's to judge; a stand-in for them, an exchange say, would be worse than nothing,
- * as it orders more than a fence does and would hide what is missing elsewhere.
+ * ThreadSanitizer does not support fences (-Wtsan). Those of the ring order atomics only, and tests/model checks them.
+ * A substitute, such as an exchange, would order more than a fence and hide errors.
  */
 #define _GNU_SOURCE 1
 #include "common/ring.h"
@@ -37,7 +36,7 @@ static struct ring *ring;
 static _Atomic uint64_t reader_pos[READERS];
 static _Atomic unsigned failures;
 static _Atomic uint64_t echoed;
-static uint32_t notes[RECORD_WRITERS][RECORDS + 1]; /* left for each record, before it */
+static uint32_t notes[RECORD_WRITERS][RECORDS + 1]; /* written before each record is published */
 
 static void expect(bool ok)
 {
@@ -45,7 +44,7 @@ static void expect(bool ok)
 		atomic_fetch_add(&failures, 1);
 }
 
-/* Bytes the slowest of the readers has still to read. */
+/* Returns the number of bytes that the slowest reader has not read. */
 static uint64_t backlog(void)
 {
 	struct ring_reader probe;
@@ -63,15 +62,15 @@ static uint64_t backlog(void)
 struct reader_arg {
 	struct ring_reader reader;
 	_Atomic uint64_t seen, laps;
-	bool may_lap;
-	_Atomic bool is_last; /* no more will be published */
+	bool may_overrun;
+	_Atomic bool is_last; /* true if no more records will be published */
 };
 
-/* Whether each reader that may be overrun has been, and has seen something between its laps. */
+/* True if each reader that may be overrun was, and has read records in between. */
 static bool is_enough(struct reader_arg args[READERS])
 {
 	for (int i = 0; i < READERS; i++)
-		if (args[i].may_lap && (args[i].laps < 3 || args[i].seen < 1000))
+		if (args[i].may_overrun && (args[i].laps < 3 || args[i].seen < 1000))
 			return false;
 	return true;
 }
@@ -79,7 +78,7 @@ static bool is_enough(struct reader_arg args[READERS])
 static void *writer_run(void *arg)
 {
 	struct reader_arg *readers = arg;
-	const bool is_held_back = !readers[0].may_lap;
+	const bool is_held_back = !readers[0].may_overrun;
 	static _Atomic uint32_t next_writer;
 	uint32_t writer = atomic_fetch_add(&next_writer, 1) % RECORD_WRITERS;
 	struct record_buf record;
@@ -97,7 +96,7 @@ static void *writer_run(void *arg)
 	return NULL;
 }
 
-/* Waits as a worker does. Without a poke and without a timer: a lost wake shows as a time-out. */
+/* Waits like a worker, without a poke and a timer: a lost wake-up causes a timeout. */
 static void ring_await(struct ring_reader *reader)
 {
 	struct pollfd fd = { .fd = ring_wake_fd(ring, reader->slot), .events = POLLIN };
@@ -110,13 +109,13 @@ static void ring_await(struct ring_reader *reader)
 	ring_awake(reader);
 }
 
-/* What this record's writer had left for it. */
+/* Checks the number that the writer left for this record. */
 static uint32_t note_of(const struct record *head)
 {
 	return notes[head->writer % RECORD_WRITERS][head->n <= RECORDS ? head->n : 0];
 }
 
-/* Dawdles until the reader is a lap behind, or there is nothing more to be late for. */
+/* Waits until the reader is a lap behind, or no more records will be published. */
 static void fall_behind(const struct ring_reader *reader, const _Atomic bool *is_last)
 {
 	struct ring_reader probe;
@@ -139,25 +138,26 @@ static void *reader_run(void *arg)
 		enum ring_read got = ring_read(&me->reader, buf, ring_max_record(ring), &len);
 
 		if (got == RING_EMPTY) {
-			if (was_last || (!me->may_lap && me->seen == (uint64_t)WRITERS * RECORDS))
+			if (was_last ||
+				(!me->may_overrun && me->seen == (uint64_t)WRITERS * RECORDS))
 				break;
 			was_last = atomic_load(&me->is_last);
-			if (!me->may_lap)
+			if (!me->may_overrun)
 				ring_await(&me->reader);
 			continue;
 		}
 		if (got == RING_OVERRUN) {
-			expect(me->may_lap);
+			expect(me->may_overrun);
 			me->laps++;
 			for (unsigned w = 0; w < RECORD_WRITERS; w++)
-				trails[w].lost_sight = true;
+				trails[w].was_overrun = true;
 			continue;
 		}
 		memcpy(&record, buf, len < sizeof(record) ? len : sizeof(record));
 		expect(record_is_whole(&record, len));
 		expect(record_follows(&trails[record.head.writer % RECORD_WRITERS], &record.head));
 		me->seen++;
-		if (!me->may_lap) {
+		if (!me->may_overrun) {
 			expect(note_of(&record.head) == record.head.seed);
 			atomic_store(&reader_pos[me->reader.slot], me->reader.pos);
 		} else if (me->seen % 256 == 0) {
@@ -168,14 +168,14 @@ static void *reader_run(void *arg)
 	return NULL;
 }
 
-static void readers_and_writers(struct reader_arg args[READERS], bool may_lap)
+static void readers_and_writers(struct reader_arg args[READERS], bool may_overrun)
 {
 	pthread_t readers[READERS], writers[WRITERS];
 
 	ring = ring_create(CAPACITY, READERS);
 	ck_assert_ptr_nonnull(ring);
 	for (unsigned i = 0; i < READERS; i++) {
-		args[i].may_lap = may_lap;
+		args[i].may_overrun = may_overrun;
 		ring_reader_init(&args[i].reader, ring, i);
 		ck_assert_int_eq(pthread_create(&readers[i], NULL, reader_run, &args[i]), 0);
 	}
@@ -193,7 +193,7 @@ static void readers_and_writers(struct reader_arg args[READERS], bool may_lap)
 }
 
 /* R1, R2, R5. */
-START_TEST(readers_that_are_waited_for_see_every_record_of_every_writer)
+START_TEST(readers_that_are_waited_for_read_every_record)
 {
 	struct reader_arg args[READERS] = { 0 };
 
@@ -203,7 +203,7 @@ START_TEST(readers_that_are_waited_for_see_every_record_of_every_writer)
 }
 END_TEST
 
-START_TEST(readers_that_are_not_waited_for_are_lapped_and_see_nothing_torn)
+START_TEST(readers_that_are_not_waited_for_are_overrun_and_read_no_torn_record)
 {
 	struct reader_arg args[READERS] = { 0 };
 
@@ -227,8 +227,8 @@ static void *echo_run(void *arg)
 	return NULL;
 }
 
-/* R5: one record at a time, so that each must wake by itself; the pauses differ. */
-START_TEST(a_sleeper_notices_every_single_record)
+/* R5: one record at a time, with different pauses, so that each one must wake the reader. */
+START_TEST(a_sleeper_is_woken_by_every_record)
 {
 	struct ring_reader reader;
 	pthread_t sleeper;
@@ -256,7 +256,7 @@ START_TEST(a_sleeper_notices_every_single_record)
 END_TEST
 
 static struct shlock lock;
-static uint64_t guarded; /* plain: the lock alone orders who counts */
+static uint64_t guarded; /* not atomic: protected by the lock */
 
 static void *count_run(void *arg)
 {
@@ -270,7 +270,7 @@ static void *count_run(void *arg)
 	return NULL;
 }
 
-START_TEST(what_the_lock_guards_is_one_thread_s_at_a_time)
+START_TEST(the_lock_excludes_other_threads)
 {
 	pthread_t threads[WRITERS];
 
@@ -290,13 +290,14 @@ int main(void)
 	      *asleep = tcase_create("asleep"), *locked = tcase_create("locked");
 
 	tcase_set_timeout(waited_for, 120);
-	tcase_add_test(waited_for, readers_that_are_waited_for_see_every_record_of_every_writer);
+	tcase_add_test(waited_for, readers_that_are_waited_for_read_every_record);
 	tcase_set_timeout(overrun, 120);
-	tcase_add_test(overrun, readers_that_are_not_waited_for_are_lapped_and_see_nothing_torn);
+	tcase_add_test(
+		overrun, readers_that_are_not_waited_for_are_overrun_and_read_no_torn_record);
 	tcase_set_timeout(asleep, 120);
-	tcase_add_test(asleep, a_sleeper_notices_every_single_record);
+	tcase_add_test(asleep, a_sleeper_is_woken_by_every_record);
 	tcase_set_timeout(locked, 120);
-	tcase_add_test(locked, what_the_lock_guards_is_one_thread_s_at_a_time);
+	tcase_add_test(locked, the_lock_excludes_other_threads);
 	suite_add_tcase(s, waited_for);
 	suite_add_tcase(s, overrun);
 	suite_add_tcase(s, asleep);

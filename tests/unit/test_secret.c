@@ -1,5 +1,5 @@
 /*
- * secret: what is given back has been overwritten, and nothing else has.
+ * Tests of common/secret: freed memory is overwritten, other memory is not.
  */
 #include "common/secret.h"
 
@@ -14,8 +14,7 @@
 #define WORD "correct horse battery staple"
 #define SIZE 4096
 
-/* What was freed cannot be looked at, so this looks just before: the linker puts it in the place of
- * free(3), see Makefile.am. */
+/* Freed memory cannot be read, so this is called in place of free(3) (--wrap in tests/local.mk). */
 static const char *watched;
 static size_t watched_size;
 static bool seen_wiped;
@@ -35,7 +34,7 @@ void __wrap_free(void *memory)
 
 static char *filled(size_t size)
 {
-	/* Unseen by the compiler, which holds us to the size that was asked for. */
+	/* Hides the pointer from the compiler, which would warn about an access beyond the requested size. */
 	void *(*volatile fill)(void *, int, size_t) = memset;
 	char *memory = malloc(size);
 
@@ -47,7 +46,7 @@ static char *filled(size_t size)
 	return memory;
 }
 
-START_TEST(wipe_overwrites_all_of_it_and_nothing_beside_it)
+START_TEST(wipe_overwrites_exactly_len_bytes)
 {
 	char text[] = "<" WORD ">";
 
@@ -60,7 +59,7 @@ START_TEST(wipe_overwrites_all_of_it_and_nothing_beside_it)
 }
 END_TEST
 
-START_TEST(free_overwrites_first_down_to_the_last_byte_that_could_be_used)
+START_TEST(free_overwrites_all_usable_bytes_first)
 {
 	secret_free(filled(SIZE + 3));
 	ck_assert(seen_wiped);
@@ -70,7 +69,7 @@ START_TEST(free_overwrites_first_down_to_the_last_byte_that_could_be_used)
 }
 END_TEST
 
-START_TEST(realloc_keeps_the_content_and_leaves_no_copy_behind)
+START_TEST(realloc_keeps_the_content_and_overwrites_the_former_block)
 {
 	char *memory = filled(100), *moved = secret_realloc(memory, SIZE);
 
@@ -83,7 +82,7 @@ START_TEST(realloc_keeps_the_content_and_leaves_no_copy_behind)
 }
 END_TEST
 
-START_TEST(realloc_of_nothing_is_malloc)
+START_TEST(realloc_of_null_is_malloc)
 {
 	char *memory = secret_realloc(NULL, SIZE);
 
@@ -93,7 +92,16 @@ START_TEST(realloc_of_nothing_is_malloc)
 }
 END_TEST
 
-START_TEST(realloc_that_finds_no_room_leaves_all_as_it_was)
+#ifdef __SANITIZE_ADDRESS__
+/* By default, AddressSanitizer ends the process instead of returning NULL. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "allocator_may_return_null=1";
+}
+#endif
+
+START_TEST(a_failed_realloc_keeps_the_former_block)
 {
 	char *memory = filled(100);
 
@@ -109,11 +117,11 @@ int main(void)
 	Suite *suite = suite_create("secret");
 	TCase *tc = tcase_create("secret");
 
-	tcase_add_test(tc, wipe_overwrites_all_of_it_and_nothing_beside_it);
-	tcase_add_test(tc, free_overwrites_first_down_to_the_last_byte_that_could_be_used);
-	tcase_add_test(tc, realloc_keeps_the_content_and_leaves_no_copy_behind);
-	tcase_add_test(tc, realloc_of_nothing_is_malloc);
-	tcase_add_test(tc, realloc_that_finds_no_room_leaves_all_as_it_was);
+	tcase_add_test(tc, wipe_overwrites_exactly_len_bytes);
+	tcase_add_test(tc, free_overwrites_all_usable_bytes_first);
+	tcase_add_test(tc, realloc_keeps_the_content_and_overwrites_the_former_block);
+	tcase_add_test(tc, realloc_of_null_is_malloc);
+	tcase_add_test(tc, a_failed_realloc_keeps_the_former_block);
 	suite_add_tcase(suite, tc);
 	return suite_run(suite);
 }

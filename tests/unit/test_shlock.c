@@ -1,5 +1,5 @@
 /*
- * The lock between processes: holders that die or stop, and a word that says nonsense.
+ * Tests of common/shlock: holders that die or are stopped, and an invalid word.
  */
 #define _GNU_SOURCE 1
 #include "common/shlock.h"
@@ -20,8 +20,8 @@
 
 static struct board {
 	struct shlock lock;
-	_Atomic int waiting; /* processes about to wait */
-	uint64_t tickets; /* under the lock */
+	_Atomic int waiting; /* number of processes about to wait */
+	uint64_t tickets; /* protected by the lock */
 } * board;
 
 static void setup(void)
@@ -45,7 +45,7 @@ static double now_ms(void)
 	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
 }
 
-/* A child that takes the lock and then stops itself with it in hand. */
+/* Starts a child that acquires the lock and then stops itself. */
 static pid_t holder_fork(void)
 {
 	pid_t pid = fork();
@@ -82,7 +82,7 @@ static void ck_exits_well(pid_t pid)
 	ck_assert_int_eq(WEXITSTATUS(status), 0);
 }
 
-/* A child that waits for the lock and exits with 0 if it got it: still holding it, or not. */
+/* Starts a child that waits for the lock and exits with 0 if it got it, with or without releasing it. */
 static pid_t waiter_fork(bool lets_go)
 {
 	pid_t pid;
@@ -103,7 +103,7 @@ static pid_t waiter_fork(bool lets_go)
 	return pid;
 }
 
-START_TEST(a_stopped_holder_is_waited_for_no_longer_than_asked)
+START_TEST(the_wait_for_a_stopped_holder_ends_at_the_timeout)
 {
 	pid_t holder = holder_fork();
 	double best = 1e9;
@@ -116,7 +116,8 @@ START_TEST(a_stopped_holder_is_waited_for_no_longer_than_asked)
 		ck_assert_double_ge(took, FEW_MS);
 		best = took < best ? took : best;
 	}
-	ck_assert_double_lt(best, 2.0 * FEW_MS); /* the best: this machine may be busy */
+	ck_assert_double_lt(
+		best, 2.0 * FEW_MS); /* the best of several, since the machine may be busy */
 	kill(holder, SIGCONT);
 	ck_exits_well(holder);
 	ck_assert(shlock_acquire(&board->lock, FEW_MS));
@@ -125,7 +126,7 @@ START_TEST(a_stopped_holder_is_waited_for_no_longer_than_asked)
 }
 END_TEST
 
-START_TEST(a_dead_holder_has_let_go)
+START_TEST(the_lock_of_a_dead_holder_is_free)
 {
 	for (int i = 0; i < 20; i++) {
 		child_kill(holder_fork());
@@ -146,7 +147,7 @@ START_TEST(a_waiter_gets_the_lock_when_the_holder_dies)
 }
 END_TEST
 
-START_TEST(a_waiter_gets_the_lock_when_the_holder_lets_go)
+START_TEST(a_waiter_gets_the_lock_when_the_holder_releases_it)
 {
 	pid_t holder = holder_fork(), waiter = waiter_fork(false);
 	double from = now_ms();
@@ -158,7 +159,7 @@ START_TEST(a_waiter_gets_the_lock_when_the_holder_lets_go)
 }
 END_TEST
 
-/* The waiter exits with the lock in hand: its death frees it for the second one. */
+/* The first waiter exits without a release: its death frees the lock for the second one. */
 START_TEST(each_of_several_waiters_gets_its_turn)
 {
 	pid_t holder = holder_fork(), first = waiter_fork(false), second = waiter_fork(false);
@@ -171,7 +172,7 @@ START_TEST(each_of_several_waiters_gets_its_turn)
 }
 END_TEST
 
-START_TEST(a_waiter_that_lets_go_wakes_the_next)
+START_TEST(a_waiter_that_releases_the_lock_wakes_the_next)
 {
 	pid_t holder = holder_fork(), first = waiter_fork(true), second = waiter_fork(true);
 	double from = now_ms();
@@ -184,7 +185,7 @@ START_TEST(a_waiter_that_lets_go_wakes_the_next)
 }
 END_TEST
 
-START_TEST(a_killed_waiter_leaves_the_lock_as_it_was)
+START_TEST(a_killed_waiter_does_not_change_the_lock)
 {
 	pid_t holder = holder_fork(), waiter = waiter_fork(false);
 
@@ -195,7 +196,7 @@ START_TEST(a_killed_waiter_leaves_the_lock_as_it_was)
 }
 END_TEST
 
-START_TEST(ones_own_lock_is_not_taken_twice)
+START_TEST(a_lock_is_not_recursive)
 {
 	ck_assert(shlock_acquire(&board->lock, FEW_MS));
 	ck_assert(!shlock_acquire(&board->lock, FEW_MS));
@@ -204,8 +205,8 @@ START_TEST(ones_own_lock_is_not_taken_twice)
 }
 END_TEST
 
-/* A child must not pass for its parent: the id it took over at the fork is not its own. */
-START_TEST(a_child_does_not_hold_what_its_parent_holds)
+/* A child must not use the thread id that it inherited from its parent. */
+START_TEST(a_child_does_not_hold_its_parents_lock)
 {
 	pid_t pid;
 
@@ -226,7 +227,7 @@ START_TEST(a_child_does_not_hold_what_its_parent_holds)
 }
 END_TEST
 
-START_TEST(a_word_of_nonsense_costs_time_but_not_more_than_asked)
+START_TEST(an_invalid_word_costs_at_most_the_timeout)
 {
 	static const uint32_t nonsense[] = { 1, 0x3fffffff, 0xffffffff, 0x80000001, 0xbfffffff,
 		0x40000001 };
@@ -243,8 +244,8 @@ START_TEST(a_word_of_nonsense_costs_time_but_not_more_than_asked)
 }
 END_TEST
 
-/* Also with one that is killed again and again in the midst of it. */
-START_TEST(only_one_at_a_time_is_inside)
+/* Also while one of them is killed repeatedly. */
+START_TEST(the_lock_excludes_other_processes)
 {
 	enum { WORKERS = 3 };
 	pid_t pids[WORKERS], victim = 0;
@@ -284,17 +285,17 @@ static Suite *suite(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
-	tcase_add_test(tc, a_stopped_holder_is_waited_for_no_longer_than_asked);
-	tcase_add_test(tc, a_dead_holder_has_let_go);
+	tcase_add_test(tc, the_wait_for_a_stopped_holder_ends_at_the_timeout);
+	tcase_add_test(tc, the_lock_of_a_dead_holder_is_free);
 	tcase_add_test(tc, a_waiter_gets_the_lock_when_the_holder_dies);
-	tcase_add_test(tc, a_waiter_gets_the_lock_when_the_holder_lets_go);
+	tcase_add_test(tc, a_waiter_gets_the_lock_when_the_holder_releases_it);
 	tcase_add_test(tc, each_of_several_waiters_gets_its_turn);
-	tcase_add_test(tc, a_waiter_that_lets_go_wakes_the_next);
-	tcase_add_test(tc, a_killed_waiter_leaves_the_lock_as_it_was);
-	tcase_add_test(tc, ones_own_lock_is_not_taken_twice);
-	tcase_add_test(tc, a_child_does_not_hold_what_its_parent_holds);
-	tcase_add_test(tc, a_word_of_nonsense_costs_time_but_not_more_than_asked);
-	tcase_add_test(tc, only_one_at_a_time_is_inside);
+	tcase_add_test(tc, a_waiter_that_releases_the_lock_wakes_the_next);
+	tcase_add_test(tc, a_killed_waiter_does_not_change_the_lock);
+	tcase_add_test(tc, a_lock_is_not_recursive);
+	tcase_add_test(tc, a_child_does_not_hold_its_parents_lock);
+	tcase_add_test(tc, an_invalid_word_costs_at_most_the_timeout);
+	tcase_add_test(tc, the_lock_excludes_other_processes);
 	suite_add_tcase(s, tc);
 	return s;
 }

@@ -1,5 +1,5 @@
 /*
- * The status file: what the workers count and another program reads.
+ * Tests of common/stats.
  */
 #include "common/stats.h"
 
@@ -25,7 +25,7 @@ static void setup(void)
 static void teardown(void)
 {
 	unlink(path);
-	ck_assert_int_eq(rmdir(directory), 0); /* nothing else was left there */
+	ck_assert_int_eq(rmdir(directory), 0); /* no other file was left */
 }
 
 static void ck_path(const char *pid_file, const char *expected)
@@ -37,7 +37,7 @@ static void ck_path(const char *pid_file, const char *expected)
 	buf_fini(&out);
 }
 
-START_TEST(the_file_stands_beside_the_pid_file)
+START_TEST(the_file_is_beside_the_pid_file)
 {
 	ck_path("/run/parley/parleyd.pid", "/run/parley/parleyd.status");
 	ck_path("/run/parleyd", "/run/parleyd.status");
@@ -46,7 +46,7 @@ START_TEST(the_file_stands_beside_the_pid_file)
 }
 END_TEST
 
-START_TEST(a_reader_sees_what_is_counted)
+START_TEST(a_reader_sees_the_counters)
 {
 	struct stats *s = stats_create(path, 3);
 	const struct stats *seen = stats_open(path);
@@ -64,7 +64,7 @@ START_TEST(a_reader_sees_what_is_counted)
 }
 END_TEST
 
-START_TEST(everybody_may_read_the_file_and_only_its_owner_write_it)
+START_TEST(the_file_is_readable_by_all_and_writable_by_its_owner)
 {
 	struct stat st;
 
@@ -99,7 +99,7 @@ static void ck_refused(const void *bytes, size_t len)
 	ck_assert_int_eq(errno, EPROTO);
 }
 
-START_TEST(a_file_of_another_kind_or_version_is_refused)
+START_TEST(a_file_of_another_kind_or_version_is_rejected)
 {
 	struct stats *s = stats_create(path, 1);
 	struct stats other;
@@ -107,7 +107,7 @@ START_TEST(a_file_of_another_kind_or_version_is_refused)
 	memcpy(&other, s, sizeof(other));
 	ck_refused("", 0);
 	ck_refused("short", 5);
-	ck_refused(&other, sizeof(other)); /* the slot is missing */
+	ck_refused(&other, sizeof(other)); /* without the slot */
 	other.n_slots = UINT32_MAX;
 	ck_refused(&other, sizeof(other));
 	other.n_slots = 0;
@@ -116,7 +116,7 @@ START_TEST(a_file_of_another_kind_or_version_is_refused)
 }
 END_TEST
 
-START_TEST(a_directory_that_is_missing_is_an_error)
+START_TEST(a_missing_directory_is_an_error)
 {
 	errno = 0;
 	ck_assert_ptr_null(stats_create("/nonexistent/parleyd.status", 1));
@@ -171,12 +171,12 @@ static Suite *suite(void)
 	TCase *tc = tcase_create("stats");
 
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, the_file_stands_beside_the_pid_file);
-	tcase_add_test(tc, a_reader_sees_what_is_counted);
-	tcase_add_test(tc, everybody_may_read_the_file_and_only_its_owner_write_it);
+	tcase_add_test(tc, the_file_is_beside_the_pid_file);
+	tcase_add_test(tc, a_reader_sees_the_counters);
+	tcase_add_test(tc, the_file_is_readable_by_all_and_writable_by_its_owner);
 	tcase_add_test(tc, a_reader_of_the_former_daemons_file_is_not_disturbed);
-	tcase_add_test(tc, a_file_of_another_kind_or_version_is_refused);
-	tcase_add_test(tc, a_directory_that_is_missing_is_an_error);
+	tcase_add_test(tc, a_file_of_another_kind_or_version_is_rejected);
+	tcase_add_test(tc, a_missing_directory_is_an_error);
 	tcase_add_test(tc, the_json_has_every_worker_with_every_counter);
 	suite_add_tcase(s, tc);
 	return s;

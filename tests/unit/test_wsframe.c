@@ -26,7 +26,7 @@ static void teardown(void)
 	buf_fini(&in);
 }
 
-/* Replaces the input by one masked frame. */
+/* Replaces the input by a masked frame. */
 static void frame(uint8_t opcode, bool fin, const void *payload, size_t len)
 {
 	uint8_t header[WSFRAME_CLIENT_HEADER_MAX];
@@ -61,7 +61,7 @@ static void give(const void *bytes, size_t len)
 }
 
 /* RFC 6455 5.7, examples. */
-START_TEST(examples_of_the_rfc_are_understood)
+START_TEST(the_examples_of_the_rfc_are_parsed)
 {
 	give("\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58", 11);
 	ck_assert_int_eq(parse(), WSFRAME_FRAME);
@@ -85,7 +85,7 @@ START_TEST(examples_of_the_rfc_are_understood)
 }
 END_TEST
 
-START_TEST(next_frame_starts_where_the_last_ended)
+START_TEST(the_next_frame_starts_after_the_last_one)
 {
 	size_t first;
 
@@ -100,7 +100,7 @@ START_TEST(next_frame_starts_where_the_last_ended)
 END_TEST
 
 /* RFC 6455 5.2: 7 bits, 16 bits, 64 bits. */
-START_TEST(every_length_encoding_is_read)
+START_TEST(every_length_encoding_is_parsed)
 {
 	static const size_t lens[] = { 0, 1, 125, 126, 127, 65535, 65536 };
 	static char payload[65536];
@@ -117,7 +117,7 @@ START_TEST(every_length_encoding_is_read)
 END_TEST
 
 /* "the minimal number of bytes MUST be used", RFC 6455 5.2. */
-START_TEST(longer_length_encoding_than_needed_is_refused)
+START_TEST(a_length_encoding_that_is_not_minimal_is_rejected)
 {
 	give("\x81\xFE\x00\x7D\1\2\3\4", 8);
 	expect_error(1002);
@@ -126,7 +126,7 @@ START_TEST(longer_length_encoding_than_needed_is_refused)
 }
 END_TEST
 
-START_TEST(length_of_64_bits_is_refused)
+START_TEST(a_length_of_64_bits_is_rejected)
 {
 	give("\x81\xFF\x80\0\0\0\0\0\0\0", 10);
 	expect_error(1002);
@@ -135,7 +135,7 @@ START_TEST(length_of_64_bits_is_refused)
 }
 END_TEST
 
-START_TEST(whatever_is_not_whole_asks_for_more_and_stays_as_it_was)
+START_TEST(an_incomplete_frame_needs_more_bytes_and_is_not_changed)
 {
 	struct wsframe_parser before;
 	char copy[400], payload[300];
@@ -154,7 +154,7 @@ START_TEST(whatever_is_not_whole_asks_for_more_and_stays_as_it_was)
 END_TEST
 
 /* RFC 6455 5.1: "a server MUST close a connection upon receiving a frame that is not masked". */
-START_TEST(masking_is_demanded_by_role)
+START_TEST(masking_is_required_or_forbidden_by_role)
 {
 	give("\x81\x05Hello", 7);
 	expect_error(1002);
@@ -164,7 +164,7 @@ START_TEST(masking_is_demanded_by_role)
 }
 END_TEST
 
-START_TEST(reserved_bits_and_opcodes_are_refused)
+START_TEST(reserved_bits_and_opcodes_are_rejected)
 {
 	for (uint8_t first = 0x80; first != 0; first++) {
 		char bytes[] = { (char)first, (char)0x80, 1, 2, 3, 4 };
@@ -181,7 +181,7 @@ START_TEST(reserved_bits_and_opcodes_are_refused)
 }
 END_TEST
 
-START_TEST(binary_is_refused_from_its_header_where_asked_for)
+START_TEST(a_binary_frame_is_rejected_from_its_header_if_configured)
 {
 	give("\x82\xFE", 2);
 	expect_error(1003);
@@ -192,7 +192,7 @@ START_TEST(binary_is_refused_from_its_header_where_asked_for)
 END_TEST
 
 /* RFC 6455 5.5: at most 125 bytes, not fragmented. */
-START_TEST(control_frames_are_short_and_whole)
+START_TEST(control_frames_are_short_and_not_fragmented)
 {
 	static const uint8_t opcodes[] = { WSFRAME_CLOSE, WSFRAME_PING, WSFRAME_PONG };
 	char payload[126];
@@ -210,7 +210,7 @@ START_TEST(control_frames_are_short_and_whole)
 }
 END_TEST
 
-START_TEST(control_frames_come_between_fragments)
+START_TEST(control_frames_are_accepted_between_fragments)
 {
 	ck_assert_int_eq(take(WSFRAME_TEXT, false, "\xE2\x82", 2), WSFRAME_FRAME);
 	ck_assert_int_eq(take(WSFRAME_PING, true, "\xFF", 1), WSFRAME_FRAME);
@@ -220,7 +220,7 @@ START_TEST(control_frames_come_between_fragments)
 END_TEST
 
 /* RFC 6455 5.4. */
-START_TEST(fragments_come_in_order)
+START_TEST(fragments_must_be_in_order)
 {
 	frame(WSFRAME_CONTINUATION, true, "x", 1);
 	expect_error(1002);
@@ -236,7 +236,7 @@ START_TEST(fragments_come_in_order)
 }
 END_TEST
 
-START_TEST(limit_is_on_the_message_over_all_fragments)
+START_TEST(the_limit_applies_to_all_fragments_of_a_message)
 {
 	wsframe_parser_init(&p, WSFRAME_SERVER, 10, true);
 	ck_assert_int_eq(take(WSFRAME_TEXT, true, "0123456789", 10), WSFRAME_FRAME);
@@ -250,8 +250,8 @@ START_TEST(limit_is_on_the_message_over_all_fragments)
 }
 END_TEST
 
-/* So that no peer makes us keep more than the limit. */
-START_TEST(message_that_is_too_long_fails_from_its_header)
+/* A peer cannot make the server buffer more than the limit. */
+START_TEST(a_message_that_is_too_long_fails_from_its_header)
 {
 	give("\x81\xFF\0\0\0\0\0\x01\0\x01", 10);
 	expect_error(1009);
@@ -261,7 +261,7 @@ START_TEST(message_that_is_too_long_fails_from_its_header)
 END_TEST
 
 /* RFC 6455 8.1. */
-START_TEST(text_is_checked_across_its_fragments)
+START_TEST(a_text_is_checked_across_its_fragments)
 {
 	frame(WSFRAME_TEXT, true, "\xC3\x28", 2);
 	expect_error(1007);
@@ -279,7 +279,7 @@ START_TEST(text_is_checked_across_its_fragments)
 }
 END_TEST
 
-START_TEST(binary_may_hold_any_bytes_in_any_pieces)
+START_TEST(a_binary_message_may_have_any_bytes_in_any_fragments)
 {
 	wsframe_parser_init(&p, WSFRAME_SERVER, MESSAGE_MAX, false);
 	ck_assert_int_eq(take(WSFRAME_BINARY, false, "\xE2\x82", 2), WSFRAME_FRAME);
@@ -290,7 +290,7 @@ START_TEST(binary_may_hold_any_bytes_in_any_pieces)
 END_TEST
 
 /* RFC 6455 5.5.1, 7.1.5. */
-START_TEST(close_tells_the_peers_code)
+START_TEST(a_close_frame_returns_the_peers_code)
 {
 	ck_assert_int_eq(take(WSFRAME_CLOSE, true, "", 0), WSFRAME_FRAME);
 	ck_assert_uint_eq(f.close_code, 1005);
@@ -312,14 +312,14 @@ START_TEST(close_tells_the_peers_code)
 }
 END_TEST
 
-START_TEST(frames_other_than_close_carry_no_code)
+START_TEST(frames_other_than_close_have_no_code)
 {
 	ck_assert_int_eq(take(WSFRAME_TEXT, true, "x", 1), WSFRAME_FRAME);
 	ck_assert_uint_eq(f.close_code, 0);
 }
 END_TEST
 
-START_TEST(close_codes_of_the_wire_are_those_of_the_registry)
+START_TEST(valid_close_codes_are_those_of_the_registry)
 {
 	for (unsigned code = 0; code < 70000; code++) {
 		bool registered = code == 1000 || code == 1001 || code == 1002 || code == 1003 ||
@@ -332,8 +332,8 @@ START_TEST(close_codes_of_the_wire_are_those_of_the_registry)
 }
 END_TEST
 
-/* RFC 6455 5.3, byte by byte as it stands there, at every alignment, length and offset. */
-START_TEST(mask_is_the_xor_of_the_rfc)
+/* RFC 6455 5.3, byte by byte, at every alignment, length and offset. */
+START_TEST(masking_is_the_xor_of_the_rfc)
 {
 	char bytes[64], want[64];
 
@@ -350,7 +350,7 @@ START_TEST(mask_is_the_xor_of_the_rfc)
 }
 END_TEST
 
-START_TEST(masking_in_pieces_is_masking_at_once)
+START_TEST(masking_in_parts_equals_masking_at_once)
 {
 	char whole[50], pieces[50];
 
@@ -365,7 +365,7 @@ START_TEST(masking_in_pieces_is_masking_at_once)
 }
 END_TEST
 
-START_TEST(headers_are_as_short_as_can_be)
+START_TEST(headers_have_the_minimal_length)
 {
 	uint8_t h[WSFRAME_CLIENT_HEADER_MAX];
 
@@ -392,28 +392,28 @@ int main(void)
 	TCase *tc = tcase_create("wsframe");
 
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, examples_of_the_rfc_are_understood);
-	tcase_add_test(tc, next_frame_starts_where_the_last_ended);
-	tcase_add_test(tc, every_length_encoding_is_read);
-	tcase_add_test(tc, longer_length_encoding_than_needed_is_refused);
-	tcase_add_test(tc, length_of_64_bits_is_refused);
-	tcase_add_test(tc, whatever_is_not_whole_asks_for_more_and_stays_as_it_was);
-	tcase_add_test(tc, masking_is_demanded_by_role);
-	tcase_add_test(tc, reserved_bits_and_opcodes_are_refused);
-	tcase_add_test(tc, binary_is_refused_from_its_header_where_asked_for);
-	tcase_add_test(tc, control_frames_are_short_and_whole);
-	tcase_add_test(tc, control_frames_come_between_fragments);
-	tcase_add_test(tc, fragments_come_in_order);
-	tcase_add_test(tc, limit_is_on_the_message_over_all_fragments);
-	tcase_add_test(tc, message_that_is_too_long_fails_from_its_header);
-	tcase_add_test(tc, text_is_checked_across_its_fragments);
-	tcase_add_test(tc, binary_may_hold_any_bytes_in_any_pieces);
-	tcase_add_test(tc, close_tells_the_peers_code);
-	tcase_add_test(tc, frames_other_than_close_carry_no_code);
-	tcase_add_test(tc, close_codes_of_the_wire_are_those_of_the_registry);
-	tcase_add_test(tc, mask_is_the_xor_of_the_rfc);
-	tcase_add_test(tc, masking_in_pieces_is_masking_at_once);
-	tcase_add_test(tc, headers_are_as_short_as_can_be);
+	tcase_add_test(tc, the_examples_of_the_rfc_are_parsed);
+	tcase_add_test(tc, the_next_frame_starts_after_the_last_one);
+	tcase_add_test(tc, every_length_encoding_is_parsed);
+	tcase_add_test(tc, a_length_encoding_that_is_not_minimal_is_rejected);
+	tcase_add_test(tc, a_length_of_64_bits_is_rejected);
+	tcase_add_test(tc, an_incomplete_frame_needs_more_bytes_and_is_not_changed);
+	tcase_add_test(tc, masking_is_required_or_forbidden_by_role);
+	tcase_add_test(tc, reserved_bits_and_opcodes_are_rejected);
+	tcase_add_test(tc, a_binary_frame_is_rejected_from_its_header_if_configured);
+	tcase_add_test(tc, control_frames_are_short_and_not_fragmented);
+	tcase_add_test(tc, control_frames_are_accepted_between_fragments);
+	tcase_add_test(tc, fragments_must_be_in_order);
+	tcase_add_test(tc, the_limit_applies_to_all_fragments_of_a_message);
+	tcase_add_test(tc, a_message_that_is_too_long_fails_from_its_header);
+	tcase_add_test(tc, a_text_is_checked_across_its_fragments);
+	tcase_add_test(tc, a_binary_message_may_have_any_bytes_in_any_fragments);
+	tcase_add_test(tc, a_close_frame_returns_the_peers_code);
+	tcase_add_test(tc, frames_other_than_close_have_no_code);
+	tcase_add_test(tc, valid_close_codes_are_those_of_the_registry);
+	tcase_add_test(tc, masking_is_the_xor_of_the_rfc);
+	tcase_add_test(tc, masking_in_parts_equals_masking_at_once);
+	tcase_add_test(tc, headers_have_the_minimal_length);
 	suite_add_tcase(suite, tc);
 	return suite_run(suite);
 }

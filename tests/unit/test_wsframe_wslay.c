@@ -1,4 +1,4 @@
-/* wsframe against wslay: random streams of frames, good and damaged, must mean the same to both. */
+/* Compares wsframe with wslay: random streams of frames, valid and damaged, must have the same result in both. */
 #include <stdlib.h>
 #include <string.h>
 #include <wslay/wslay.h>
@@ -9,7 +9,7 @@
 
 #define STREAMS 30000
 
-/* xorshift64: the same streams on every machine, whatever rand() is there. */
+/* xorshift64: unlike rand(), it gives the same streams on all machines. */
 static uint64_t random_state;
 
 static uint32_t random_below(uint32_t n)
@@ -32,7 +32,7 @@ static size_t random_len(void)
 	return one_in(3) ? edges[random_below(sizeof(edges) / sizeof(edges[0]))] : random_below(40);
 }
 
-/* Text of at least len bytes: mostly ASCII, some characters of two, three and four bytes. */
+/* Makes a text of at least len bytes: mostly ASCII, with some characters of two, three and four bytes. */
 static void add_text(struct buf *b, size_t len)
 {
 	static const char *const characters[] = {
@@ -125,7 +125,7 @@ static void add_close(struct buf *stream, enum wsframe_role receiver)
 	buf_fini(&payload);
 }
 
-/* A text or binary message in up to five fragments, with control frames between them. */
+/* Makes a text or binary message of up to five fragments, with control frames between them. */
 static void add_message(struct buf *stream, enum wsframe_role receiver)
 {
 	struct buf text = BUF_EMPTY;
@@ -149,7 +149,7 @@ static void add_message(struct buf *stream, enum wsframe_role receiver)
 	buf_fini(&text);
 }
 
-/* Flips, sets, removes or doubles some bytes; headers, being near the front, as likely as not. */
+/* Flips, sets, removes or duplicates some bytes, half of them near the start, in headers. */
 static void damage(struct buf *stream)
 {
 	for (uint32_t n = 1 + random_below(3); n > 0 && stream->len > 0; n--) {
@@ -173,13 +173,13 @@ static void damage(struct buf *stream)
 	}
 }
 
-/* How often each end came up; a generator that reaches only one of them would prove nothing. */
+/* The number of streams with each end. A generator that reaches only one end would test little. */
 struct tally {
 	unsigned open, closed, protocol_error, bad_text, too_big;
 	size_t messages;
 };
 
-static void count(struct tally *tally, const struct oracle_verdict *v)
+static void count(struct tally *tally, const struct oracle_result *v)
 {
 	tally->open += v->end == ORACLE_OPEN;
 	tally->closed += v->end == ORACLE_CLOSED;
@@ -197,7 +197,7 @@ static struct tally run_streams(enum wsframe_role role, uint64_t seed, bool dama
 	random_state = seed;
 	for (int i = 0; i < STREAMS; i++) {
 		uint32_t message_max = one_in(4) ? 125 + random_below(400) : 1u << 16;
-		struct oracle_verdict verdict;
+		struct oracle_result result;
 
 		buf_reset(&stream, SIZE_MAX);
 		for (uint32_t n = random_below(6); n > 0; n--)
@@ -206,11 +206,11 @@ static struct tally run_streams(enum wsframe_role role, uint64_t seed, bool dama
 			add_close(&stream, role);
 		if (damaged)
 			damage(&stream);
-		verdict = wslay_oracle_compare(role, message_max, stream.data, stream.len);
-		if (verdict.difference != NULL)
-			ck_abort_msg("stream %d: %s (end %d, code %u)", i, verdict.difference,
-				verdict.end, verdict.code);
-		count(&tally, &verdict);
+		result = wslay_oracle_compare(role, message_max, stream.data, stream.len);
+		if (result.difference != NULL)
+			ck_abort_msg("stream %d: %s (end %d, code %u)", i, result.difference,
+				result.end, result.code);
+		count(&tally, &result);
 	}
 	buf_fini(&stream);
 	return tally;
@@ -228,7 +228,7 @@ static void expect_all_ends(const struct tally *tally)
 
 static const enum wsframe_role roles[] = { WSFRAME_SERVER, WSFRAME_CLIENT };
 
-START_TEST(whole_streams_mean_the_same_to_both)
+START_TEST(valid_streams_have_the_same_result_in_both)
 {
 	struct tally tally = run_streams(roles[_i], 0x9E3779B97F4A7C15, false);
 
@@ -236,7 +236,7 @@ START_TEST(whole_streams_mean_the_same_to_both)
 }
 END_TEST
 
-START_TEST(damaged_streams_mean_the_same_to_both)
+START_TEST(damaged_streams_have_the_same_result_in_both)
 {
 	struct tally tally = run_streams(roles[_i], 0xD1B54A32D192ED03, true);
 
@@ -244,19 +244,19 @@ START_TEST(damaged_streams_mean_the_same_to_both)
 }
 END_TEST
 
-/* Every first two bytes there are, alone and with a header's rest behind them. */
-START_TEST(every_pair_of_first_bytes_means_the_same_to_both)
+/* All values of the first two bytes, alone and followed by the rest of a header. */
+START_TEST(every_pair_of_first_bytes_has_the_same_result_in_both)
 {
 	char bytes[20] = { 0 };
 
 	for (int v = 0; v < 1 << 16; v++) {
-		struct oracle_verdict verdict;
+		struct oracle_result result;
 
 		bytes[0] = (char)(v >> 8);
 		bytes[1] = (char)v;
-		verdict = wslay_oracle_compare(roles[_i], 1000, bytes, v % 3 ? sizeof(bytes) : 2);
-		if (verdict.difference != NULL)
-			ck_abort_msg("%04x: %s", (unsigned)v, verdict.difference);
+		result = wslay_oracle_compare(roles[_i], 1000, bytes, v % 3 ? sizeof(bytes) : 2);
+		if (result.difference != NULL)
+			ck_abort_msg("%04x: %s", (unsigned)v, result.difference);
 	}
 }
 END_TEST
@@ -275,8 +275,8 @@ static int fixed_mask(uint8_t *mask, size_t len, void *arg)
 	return 0;
 }
 
-/* Both write the same bytes for the same frame, at every change of the length's encoding. */
-START_TEST(frames_are_written_as_wslay_writes_them)
+/* Frames of the lengths around each change of the encoding. */
+START_TEST(frames_are_written_like_those_of_wslay)
 {
 	static const size_t lens[] = { 0, 1, 7, 8, 9, 125, 126, 127, 65535, 65536, 70000 };
 	static const struct wslay_frame_callbacks callbacks = { .send_callback = collect,
@@ -324,10 +324,10 @@ int main(void)
 	TCase *tc = tcase_create("wsframe_wslay");
 
 	tcase_set_timeout(tc, 120);
-	tcase_add_loop_test(tc, whole_streams_mean_the_same_to_both, 0, 2);
-	tcase_add_loop_test(tc, damaged_streams_mean_the_same_to_both, 0, 2);
-	tcase_add_loop_test(tc, every_pair_of_first_bytes_means_the_same_to_both, 0, 2);
-	tcase_add_loop_test(tc, frames_are_written_as_wslay_writes_them, 0, 2);
+	tcase_add_loop_test(tc, valid_streams_have_the_same_result_in_both, 0, 2);
+	tcase_add_loop_test(tc, damaged_streams_have_the_same_result_in_both, 0, 2);
+	tcase_add_loop_test(tc, every_pair_of_first_bytes_has_the_same_result_in_both, 0, 2);
+	tcase_add_loop_test(tc, frames_are_written_like_those_of_wslay, 0, 2);
 	suite_add_tcase(suite, tc);
 	return suite_run(suite);
 }

@@ -7,23 +7,23 @@
 
 #include "common/buf.h"
 
-/* Completes any header and brings one byte of payload, for wslay to decide on a bad header. */
+/* Completes any header and adds a byte of payload, so that wslay checks the header. */
 #define PADDING 16
 
-/* What one side made of the bytes. */
+/* The result of one parser. */
 struct trace {
-	struct buf messages; /* of each: opcode, length, bytes */
+	struct buf messages; /* opcode, length and bytes of each */
 	size_t n;
 	enum oracle_end end;
 	uint16_t code;
 };
 
-/* What wslay is given: whole frames one at a time, because it misjudges a close frame in pieces. */
+/* The input of wslay: complete frames one at a time, since it rejects a close frame that arrives in parts. */
 struct source {
 	struct trace *trace;
 	const char *bytes;
 	size_t at;
-	const size_t *ends; /* of the frames that wsframe took */
+	const size_t *ends; /* of the frames that wsframe has parsed */
 	size_t nends;
 	size_t len;
 };
@@ -39,8 +39,8 @@ static void trace_message(struct trace *t, uint8_t opcode, const void *bytes, si
 }
 
 /*
- * Whatever comes before the frame is whole asks for more and changes nothing, or fails as the
- * whole would. Returns what breaks that, or NULL.
+ * Each prefix of a frame must need more bytes and stay unchanged, or fail like the frame. Returns a sentence about a
+ * violation, or NULL.
  */
 static const char *check_prefixes(const struct wsframe_parser *p, const char *bytes, size_t len,
 	enum wsframe_result whole, const struct wsframe *f)
@@ -72,7 +72,7 @@ static const char *check_prefixes(const struct wsframe_parser *p, const char *by
 	return NULL;
 }
 
-/* Runs wsframe over work, which it unmasks; notes in ends where each frame ended. */
+/* Parses work with wsframe, which unmasks it. Stores the end of each frame in ends. */
 static const char *run_ours(struct trace *t, enum wsframe_role role, uint32_t message_max,
 	char *work, size_t len, struct buf *ends, struct wsframe *last)
 {
@@ -192,7 +192,7 @@ static void run_wslay(struct trace *t, enum wsframe_role role, uint32_t message_
 	wslay_event_config_set_max_recv_msg_length(ctx, message_max);
 	failed = wslay_event_recv(ctx);
 	if (failed) {
-		/* A header that it cannot parse: it gives no code of its own. */
+		/* A header that it cannot parse: it has no close code. */
 		t->end = ORACLE_FAILED;
 		t->code = WSLAY_CODE_PROTOCOL_ERROR;
 	} else if (wslay_event_get_close_received(ctx)) {
@@ -207,7 +207,7 @@ static void run_wslay(struct trace *t, enum wsframe_role role, uint32_t message_
 	wslay_event_context_free(ctx);
 }
 
-/* The list in the header. last is the frame that wsframe ended with. */
+/* True for a difference that the header lists. last is the last frame of wsframe. */
 static bool ends_differ_as_intended(
 	const struct trace *ours, const struct trace *theirs, const struct wsframe *last)
 {
@@ -222,40 +222,40 @@ static bool ends_differ_as_intended(
 		theirs->code == 1002;
 }
 
-struct oracle_verdict wslay_oracle_compare(
+struct oracle_result wslay_oracle_compare(
 	enum wsframe_role role, uint32_t message_max, const void *bytes, size_t len)
 {
 	static const char padding[PADDING];
 	struct trace ours = { .messages = BUF_EMPTY }, theirs = { .messages = BUF_EMPTY };
 	struct buf work = BUF_EMPTY, given = BUF_EMPTY, ends = BUF_EMPTY;
-	struct oracle_verdict verdict;
+	struct oracle_result result;
 	struct wsframe last;
 
 	assert(message_max >= WSFRAME_CONTROL_MAX);
 	buf_add(&work, bytes, len);
 	buf_add(&given, bytes, len);
-	buf_reserve(&work, 1); /* data is no NULL, not even for no bytes */
-	verdict.difference = run_ours(&ours, role, message_max, work.data, len, &ends, &last);
+	buf_reserve(&work, 1); /* so that data is not NULL */
+	result.difference = run_ours(&ours, role, message_max, work.data, len, &ends, &last);
 	if (ours.end == ORACLE_FAILED)
 		buf_add(&given, padding, sizeof(padding));
 	run_wslay(&theirs, role, message_max, given.data, given.len, &ends);
-	if (verdict.difference == NULL) {
+	if (result.difference == NULL) {
 		if (ours.n != theirs.n || ours.messages.len != theirs.messages.len ||
 			(ours.n != 0 &&
 				memcmp(ours.messages.data, theirs.messages.data,
 					ours.messages.len) != 0))
-			verdict.difference = "the messages differ";
+			result.difference = "the messages differ";
 		else if ((ours.end != theirs.end || ours.code != theirs.code) &&
 			!ends_differ_as_intended(&ours, &theirs, &last))
-			verdict.difference = "the ends differ";
+			result.difference = "the ends differ";
 	}
-	verdict.end = ours.end;
-	verdict.code = ours.code;
-	verdict.messages = ours.n;
+	result.end = ours.end;
+	result.code = ours.code;
+	result.messages = ours.n;
 	buf_fini(&ours.messages);
 	buf_fini(&theirs.messages);
 	buf_fini(&work);
 	buf_fini(&given);
 	buf_fini(&ends);
-	return verdict;
+	return result;
 }
