@@ -50,6 +50,12 @@ static void publish(const struct api *api, const struct change *c)
 		bus_publish_change(api->bus, c, RECORD_NEW, 0);
 }
 
+/* The fault point of all changes. */
+static void change_queued(void)
+{
+	FAULT("group.queued");
+}
+
 /* store_change_cb of changes that are answered with the group. */
 static void group_changed(void *arg, enum error error, const struct change *c)
 {
@@ -89,7 +95,7 @@ static void run_create(void *env, struct http_call *call)
 {
 	const struct api *api = env;
 
-	FAULT("group.queued");
+	change_queued();
 	store_change(api->store, STORE_CREATE_GROUP, http_user(call), 0, 0,
 		http_params(call)->at[0].text, group_changed, group_call_new(call, 0, 201));
 }
@@ -121,7 +127,7 @@ static void run_rename(void *env, struct http_call *call)
 	const struct api *api = env;
 	const struct param *at = http_params(call)->at;
 
-	FAULT("group.queued");
+	change_queued();
 	store_change(api->store, STORE_RENAME, http_user(call), at[GROUP_ID].number, 0,
 		at[GROUP_NAME].text, group_changed, group_call_new(call, at[GROUP_ID].number, 200));
 }
@@ -144,14 +150,14 @@ static void run_add(void *env, struct http_call *call)
 	const struct api *api = env;
 	const struct param *at = http_params(call)->at;
 
-	FAULT("group.queued");
+	change_queued();
 	store_change(api->store, STORE_ADD, http_user(call), at[MEMBER_GROUP].number,
 		at[MEMBER_USER].number, no_text, members_changed, call);
 }
 
 static void remove_member(const struct api *api, struct http_call *call, int64_t user_id)
 {
-	FAULT("group.queued");
+	change_queued();
 	store_change(api->store, STORE_REMOVE, http_user(call),
 		http_params(call)->at[MEMBER_GROUP].number, user_id, no_text, members_changed,
 		call);
