@@ -37,6 +37,13 @@ static void group_read(void *arg, enum error error, const store_rows *rows)
 	free(g);
 }
 
+/* The one place at which a test stops a worker before it changes a group. */
+static const struct api *change_api(void *env)
+{
+	FAULT("group.queued");
+	return env;
+}
+
 /* A change with mod 0 has no message: the group was removed with its last member. */
 static void publish(const struct api *api, const struct change *c)
 {
@@ -49,6 +56,11 @@ static void publish(const struct api *api, const struct change *c)
 		bus_publish(api->bus, &gone);
 	else
 		bus_publish_change(api->bus, c, RECORD_NEW, 0);
+}
+
+/* The fault point of all changes. */
+static void change_queued(void)
+{
 }
 
 /* store_change_cb of changes that are answered with the group. */
@@ -86,9 +98,8 @@ static const struct param_spec create_params[] = {
 
 static void run_create(void *env, struct http_call *call)
 {
-	const struct api *api = env;
+	const struct api *api = change_api(env);
 
-	FAULT("group.queued");
 	store_create_group(api->store, http_user(call), http_params(call)->at[0].text,
 		group_changed, group_call_new(call, 0, 201));
 }
@@ -117,10 +128,9 @@ static void run_get(void *env, struct http_call *call)
 
 static void run_rename(void *env, struct http_call *call)
 {
-	const struct api *api = env;
+	const struct api *api = change_api(env);
 	const struct param *at = http_params(call)->at;
 
-	FAULT("group.queued");
 	store_rename_group(api->store, http_user(call), at[GROUP_ID].number, at[GROUP_NAME].text,
 		group_changed, group_call_new(call, at[GROUP_ID].number, 200));
 }
@@ -140,17 +150,17 @@ static const struct param_spec member_params[] = {
 
 static void run_add(void *env, struct http_call *call)
 {
-	const struct api *api = env;
+	const struct api *api = change_api(env);
 	const struct param *at = http_params(call)->at;
 
-	FAULT("group.queued");
 	store_add_member(api->store, http_user(call), at[MEMBER_GROUP].number,
 		at[MEMBER_USER].number, members_changed, call);
 }
 
-static void remove_member(const struct api *api, struct http_call *call, int64_t user_id)
+static void remove_member(void *env, struct http_call *call, int64_t user_id)
 {
-	FAULT("group.queued");
+	const struct api *api = change_api(env);
+
 	store_remove_member(api->store, http_user(call),
 		http_params(call)->at[MEMBER_GROUP].number, user_id, members_changed, call);
 }
