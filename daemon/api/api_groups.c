@@ -37,13 +37,6 @@ static void group_read(void *arg, enum error error, const store_rows *rows)
 	free(g);
 }
 
-/* The one place at which a test stops a worker before it changes a group. */
-static const struct api *change_api(void *env)
-{
-	FAULT("group.queued");
-	return env;
-}
-
 /* A change with mod 0 has no message: the group was removed with its last member. */
 static void publish(const struct api *api, const struct change *c)
 {
@@ -61,6 +54,7 @@ static void publish(const struct api *api, const struct change *c)
 /* The fault point of all changes. */
 static void change_queued(void)
 {
+	FAULT("group.queued");
 }
 
 /* store_change_cb of changes that are answered with the group. */
@@ -98,8 +92,9 @@ static const struct param_spec create_params[] = {
 
 static void run_create(void *env, struct http_call *call)
 {
-	const struct api *api = change_api(env);
+	const struct api *api = env;
 
+	change_queued();
 	store_create_group(api->store, http_user(call), http_params(call)->at[0].text,
 		group_changed, group_call_new(call, 0, 201));
 }
@@ -128,9 +123,10 @@ static void run_get(void *env, struct http_call *call)
 
 static void run_rename(void *env, struct http_call *call)
 {
-	const struct api *api = change_api(env);
+	const struct api *api = env;
 	const struct param *at = http_params(call)->at;
 
+	change_queued();
 	store_rename_group(api->store, http_user(call), at[GROUP_ID].number, at[GROUP_NAME].text,
 		group_changed, group_call_new(call, at[GROUP_ID].number, 200));
 }
@@ -150,17 +146,19 @@ static const struct param_spec member_params[] = {
 
 static void run_add(void *env, struct http_call *call)
 {
-	const struct api *api = change_api(env);
+	const struct api *api = env;
 	const struct param *at = http_params(call)->at;
 
+	change_queued();
 	store_add_member(api->store, http_user(call), at[MEMBER_GROUP].number,
 		at[MEMBER_USER].number, members_changed, call);
 }
 
 static void remove_member(void *env, struct http_call *call, int64_t user_id)
 {
-	const struct api *api = change_api(env);
+	const struct api *api = env;
 
+	change_queued();
 	store_remove_member(api->store, http_user(call),
 		http_params(call)->at[MEMBER_GROUP].number, user_id, members_changed, call);
 }

@@ -6,6 +6,8 @@
 #include <strings.h>
 
 #include "auth/auth.h"
+#include "http/http_fields.h"
+#include "http/http_origin.h"
 
 const char *http_field(const struct http_call *call, const char *name)
 {

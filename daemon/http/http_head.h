@@ -8,7 +8,7 @@
  * transfer encoding is unknown, evhttp waits by its own reading of them while the peer waits for an answer. It also
  * accepts lines that another server reads otherwise or rejects: a NUL or a CR within a line, a version like
  * "HTTP/01.257", a chunk size like "0x5" or "5 5", a chunk that is longer than its size. It skips blanks before a
- * value, but not tabs. It appends trailer fields to the fields of the head.
+ * value, but not tabs. Some versions append trailer fields to the fields of the head.
  */
 #ifndef PARLEY_HTTP_HEAD_H
 #define PARLEY_HTTP_HEAD_H

@@ -20,14 +20,13 @@
 #include <event2/bufferevent.h>
 #include <event2/http.h>
 #include <sys/queue.h>
-#include <sys/stat.h>
 
 #include "common/ratelimit.h"
 #include "common/stats.h"
 #include "http/http.h"
 #include "http/http_head.h"
-#include "http/http_origin.h"
 #include "http/http_proxy.h"
+#include "http/http_route.h"
 #include "net/listen.h"
 
 /* Bytes of the request line and all header and trailer lines, without line ends. */
@@ -43,23 +42,6 @@
 /* Requests of a user, or of an address on open routes, on this worker. */
 #define HTTP_REQUESTS_PER_S 50
 #define HTTP_REQUESTS_BURST 200
-
-#define HTTP_SEGMENTS_MAX 8
-#define HTTP_QUERY_MAX 16 /* parameters; more are ignored */
-
-/* A part of a path or a query, percent-decoded and NUL-terminated; it may contain NULs too. */
-struct http_piece {
-	char *at;
-	size_t len;
-};
-
-struct http_target {
-	struct http_piece segments[HTTP_SEGMENTS_MAX];
-	size_t n_segments; /* HTTP_SEGMENTS_MAX + 1: too many for any route */
-	struct http_piece names[HTTP_QUERY_MAX], values[HTTP_QUERY_MAX];
-	size_t n_query;
-	char *memory;
-};
 
 /*
  * A connection of evhttp.
@@ -140,8 +122,8 @@ void http_call_free(struct http_call *call);
 /* http_reject.c */
 
 /*
- * Looks at a connection that is READING. If evhttp has written an error, our own replaces it and the connection ends; 100
- * Continue is left. If the request is malformed and evhttp has not noticed, the connection ends, too.
+ * Looks at a connection that is READING. If evhttp has written an error, our own replaces it and the connection ends;
+ * 100 Continue is left. If the request is malformed and evhttp has not noticed, the connection ends, too.
  */
 void http_reject(struct http_conn *c);
 
@@ -159,71 +141,6 @@ void http_linger_free_all(struct http *http);
 void http_request(struct http_call *call);
 bool http_is_head(const struct http_call *call);
 
-/* http_fields.c */
-
-/* The value of the first line of this name, NULL: there is none; http_field_lines: how many there are. */
-const char *http_field(const struct http_call *call, const char *name);
-unsigned http_field_lines(const struct http_call *call, const char *name);
-
-/* Appends the values of all lines of this name as one list (RFC 9110 5.3). */
-void http_field_join(const struct http_call *call, const char *name, struct buf *list);
-
-/* The elements of such a list; start with call and name alone. The text is valid as long as the call. */
-struct http_list {
-	const struct http_call *call;
-	const char *name;
-	const struct evkeyval *line;
-	const char *at;
-};
-/* The next element without white space around it; empty ones are skipped. False at the end. */
-bool http_list_next(struct http_list *list, struct text *element);
-
-/* True if such a list has this element, in any case. */
-bool http_field_has(const struct http_call *call, const char *name, const char *token);
-
-/* True if Accept has this media type, whatever its parameters. */
-bool http_accepts(const struct http_call *call, const char *type);
-
-/* The credentials of Authorization with the scheme Bearer, the session cookie; data NULL if there is none. */
-struct text http_bearer(const struct http_call *call);
-struct text http_cookie(const struct http_call *call);
-
-/* True if there is one Origin, and it is the server's own or in the setting allowed_origins. */
-bool http_origin_allowed(const struct http_call *call);
-
-/* Removes trailer fields, which evhttp has appended to those of the head (RFC 9112 7.1.2). */
-void http_drop_trailers(struct http_call *call);
-
-/* A sentence on what evhttp accepts and RFC 9112 does not: anything by which two servers could disagree on where a
- * request ends (6.3) or on its host (3.2). NULL if the request is fine. */
-const char *http_fields_problem(const struct http_call *call);
-
-/* http_route.c */
-
-/*
- * Parses a target.
- *   path, query  of an evhttp_uri; NULL: none
- * To be freed by http_target_fini.
- */
-void http_target_init(struct http_target *t, const char *path, const char *query);
-void http_target_fini(struct http_target *t);
-
-/* The value of a parameter of the query, the first of that name; NULL if there is none. */
-const struct http_piece *http_target_query(const struct http_target *t, const char *name);
-
-/* The segment of the path for a route's {name}; NULL if the route has no such name. */
-const struct http_piece *http_target_path(
-	const struct http_target *t, const struct http_route *route, const char *name);
-
-/*
- * The route for this path and method. A literal segment wins over another route's {name}, for all methods: PUT
- * /messages/read leaves no GET /messages/{chat_id} for "read".
- *   method   HTTP_METHOD_N for another one
- *   allowed  out, if the result is NULL: the methods of the path, bits by enum http_method; 0 for an unknown path
- */
-const struct http_route *http_route_find(const struct http *http, const struct http_target *t,
-	enum http_method method, unsigned *allowed);
-
 /* http_ws.c */
 
 /* GET /ws: takes the steps of http.h from the handshake on. */
@@ -233,37 +150,5 @@ void http_ws_request(struct http_call *call);
 
 /* GET or HEAD of a path without a route: a file of the page, or 404. */
 void http_static_request(struct http_call *call);
-
-/*
- * Opens a regular file below a directory. No segment may start with a dot or contain a slash or NUL, and none may be a
- * symbolic link.
- *   segments  n of them, decoded
- *   st        out: the state of the file
- * Returns the fd, or -1.
- */
-int http_static_open(
-	const char *root, const struct http_piece *segments, size_t n, struct stat *st);
-
-/* The media type by the suffix of a file's name. */
-const char *http_static_type(const char *name);
-
-/* http_reply.c */
-
-/* The reason phrase of a status (RFC 9110 15). */
-const char *http_reason(int status);
-
-/*
- * Appends a problem (RFC 9457).
- *   detail  NULL for the error's own sentence
- *   errors  the members of its array "errors"; NULL for no such array
- */
-void http_put_problem(
-	struct buf *b, enum error error, const char *detail, const char *errors, size_t errors_len);
-
-/* Sends the answer, with the headers added so far, and ends the call. Empties body. */
-void http_send(struct http_call *call, int status, struct evbuffer *body);
-
-/* Answers an error and closes the connection, because the end of the request is not known. */
-void http_reply_close(struct http_call *call, enum error error, const char *detail);
 
 #endif

@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/xalloc.h"
+#include "http/http_reply.h"
 #include "net/hijack.h"
 
 #define LINGER_S 3
@@ -94,7 +95,8 @@ static void put_answer(struct buf *answer, enum error error, const char *detail,
 	buf_fini(&body);
 }
 
-/* Takes the connection out of evhttp, which would close it at once, and answers. Returns false if no descriptor is left. */
+/* Takes the connection out of evhttp, which would close it at once, and answers. Returns false if no descriptor is
+ * left. */
 static bool reject(struct http_conn *c, enum error error, const char *detail)
 {
 	struct http *http = c->http;

@@ -7,6 +7,7 @@
 
 #include "common/json.h"
 #include "common/log.h"
+#include "http/http_reply.h"
 
 const char *http_reason(int status)
 {

@@ -9,6 +9,8 @@
 #include "auth/auth.h"
 #include "common/clock.h"
 #include "common/json.h"
+#include "http/http_fields.h"
+#include "http/http_reply.h"
 
 static void step_route(struct http_call *call);
 static void step_token(struct http_call *call);
@@ -142,7 +144,8 @@ static void step_route(struct http_call *call)
 	bool known = find_method(call, &method);
 	unsigned allowed;
 
-	call->route = http_route_find(call->http, &call->target, method, &allowed);
+	call->route = http_route_find(
+		call->http->routes, call->http->n_routes, &call->target, method, &allowed);
 	if (call->route != NULL) {
 		step_token(call);
 	} else if (is_path(&call->target, "ws")) {

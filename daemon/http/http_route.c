@@ -1,4 +1,4 @@
-#include "http/http_private.h"
+#include "http/http_route.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -151,15 +151,15 @@ static enum match match(const char *pattern, const struct http_target *t)
 	return *pattern == '\0' && t->n_segments > 0 ? m : MATCH_NOT;
 }
 
-const struct http_route *http_route_find(const struct http *http, const struct http_target *t,
-	enum http_method method, unsigned *allowed)
+const struct http_route *http_route_find(const struct http_route *routes, size_t n,
+	const struct http_target *t, enum http_method method, unsigned *allowed)
 {
 	const struct http_route *found = NULL;
 	enum match best = MATCH_NAMED;
 
 	*allowed = 0;
-	for (size_t i = 0; i < http->n_routes; i++) {
-		const struct http_route *r = &http->routes[i];
+	for (size_t i = 0; i < n; i++) {
+		const struct http_route *r = &routes[i];
 		enum match m = match(r->path, t);
 
 		if (m == MATCH_NOT || m < best)

@@ -1,5 +1,5 @@
 #define _GNU_SOURCE 1
-#include "http/http_private.h"
+#include "http/http_static.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -8,6 +8,9 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "http/http_fields.h"
+#include "http/http_private.h"
+#include "http/http_reply.h"
 
 #define INDEX "index.html"
 #define ASSETS "assets" /* a directory of files with a digest in their names */

@@ -10,6 +10,7 @@
 #include "auth/auth.h"
 #include "common/log.h"
 #include "common/xalloc.h"
+#include "http/http_fields.h"
 #include "net/hijack.h"
 #include "net/ws.h"
 

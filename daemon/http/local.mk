@@ -4,6 +4,7 @@ libparley_a_SOURCES += \
 	daemon/http/http.c \
 	daemon/http/http.h \
 	daemon/http/http_fields.c \
+	daemon/http/http_fields.h \
 	daemon/http/http_head.c \
 	daemon/http/http_head.h \
 	daemon/http/http_origin.c \
@@ -13,7 +14,10 @@ libparley_a_SOURCES += \
 	daemon/http/http_proxy.h \
 	daemon/http/http_reject.c \
 	daemon/http/http_reply.c \
+	daemon/http/http_reply.h \
 	daemon/http/http_request.c \
 	daemon/http/http_route.c \
+	daemon/http/http_route.h \
 	daemon/http/http_static.c \
+	daemon/http/http_static.h \
 	daemon/http/http_ws.c

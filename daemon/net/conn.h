@@ -100,8 +100,8 @@ void conn_timer(struct conn *c, unsigned seconds);
 void conn_read(struct conn *c, bool on);
 
 /*
- * Ends the connection. Calls on_closed at once, then writes the queue and the reason's close frame, then ends our side of
- * the stream. When the peer has ended its side, or after CONN_LINGER_S, on_free follows at the end of a loop pass. Only
+ * Ends the connection. Calls on_closed at once, then writes the queue and the reason's close frame, then ends our side
+ * of the stream. When the peer has ended its side, or after CONN_LINGER_S, on_free follows at the end of a loop pass. Only
  * the first call has an effect. If the peer sent a close frame, the layer above queues the answer before this call.
  */
 void conn_close(struct conn *c, enum close_reason reason);

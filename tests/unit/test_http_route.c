@@ -1,4 +1,4 @@
-#include "http/http_private.h"
+#include "http/http_route.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -11,8 +11,6 @@ static const struct http_route routes[] = {
 	{ .method = HTTP_GET, .path = "/a/b/{x}/c" },
 	{ .method = HTTP_GET, .path = "/c" },
 };
-static const struct http http = { .routes = routes,
-	.n_routes = sizeof(routes) / sizeof(routes[0]) };
 
 /* The index of the route, -1: none. */
 static int find(const char *path, enum http_method method, unsigned *allowed)
@@ -21,7 +19,7 @@ static int find(const char *path, enum http_method method, unsigned *allowed)
 	const struct http_route *r;
 
 	http_target_init(&t, path, NULL);
-	r = http_route_find(&http, &t, method, allowed);
+	r = http_route_find(routes, sizeof(routes) / sizeof(routes[0]), &t, method, allowed);
 	http_target_fini(&t);
 	return r != NULL ? (int)(r - routes) : -1;
 }

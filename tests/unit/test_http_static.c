@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "http/http_private.h"
+#include "http/http_static.h"
 
 #define CLOSE "Connection: close\r\n"
 #define HTML "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\n"

@@ -1,0 +1,54 @@
+/*
+ * http_fields: the header fields of a request: lists, tokens, origins, framing.
+ *
+ * Owns: nothing. Knows nothing of: routes, answers.
+ */
+#ifndef PARLEY_HTTP_FIELDS_H
+#define PARLEY_HTTP_FIELDS_H
+
+#include <stdbool.h>
+
+#include "common/buf.h"
+#include "common/proto.h"
+
+struct evkeyval;
+struct http_call;
+
+/* The value of the first line of this name, NULL: there is none; http_field_lines: how many there are. */
+const char *http_field(const struct http_call *call, const char *name);
+unsigned http_field_lines(const struct http_call *call, const char *name);
+
+/* Appends the values of all lines of this name as one list (RFC 9110 5.3). */
+void http_field_join(const struct http_call *call, const char *name, struct buf *list);
+
+/* The elements of such a list; start with call and name alone. The text is valid as long as the call. */
+struct http_list {
+	const struct http_call *call;
+	const char *name;
+	const struct evkeyval *line;
+	const char *at;
+};
+/* The next element without white space around it; empty ones are skipped. False at the end. */
+bool http_list_next(struct http_list *list, struct text *element);
+
+/* True if such a list has this element, in any case. */
+bool http_field_has(const struct http_call *call, const char *name, const char *token);
+
+/* True if Accept has this media type, whatever its parameters. */
+bool http_accepts(const struct http_call *call, const char *type);
+
+/* The credentials of Authorization with the scheme Bearer, the session cookie; data NULL if there is none. */
+struct text http_bearer(const struct http_call *call);
+struct text http_cookie(const struct http_call *call);
+
+/* True if there is one Origin, and it is the server's own or in the setting allowed_origins. */
+bool http_origin_allowed(const struct http_call *call);
+
+/* Removes trailer fields (RFC 9112 7.1.2), which some versions of evhttp append to the fields of the head. */
+void http_drop_trailers(struct http_call *call);
+
+/* A sentence on what evhttp accepts and RFC 9112 does not: anything by which two servers could disagree on where a
+ * request ends (6.3) or on its host (3.2). NULL if the request is fine. */
+const char *http_fields_problem(const struct http_call *call);
+
+#endif
