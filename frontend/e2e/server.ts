@@ -18,7 +18,7 @@ export class Server {
   /** What is started is that of the build directory in PARLEY_BUILD, with the page as it is in dist/. */
   static async start(): Promise<Server> {
     const python = process.env.PYTHON || '/usr/bin/python3'
-    const child = spawn(python, [here('../../tests/integration/serve.py'), here('../dist')], {
+    const child = spawn(python, [here('../../tests/integration/e2e_server.py'), here('../dist')], {
       stdio: ['pipe', 'pipe', 'inherit'],
       env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
     })

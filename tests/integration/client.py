@@ -18,7 +18,7 @@ import time
 import requests
 import websockets
 
-from waiting import DEADLINE_S
+from polling import DEADLINE_S
 
 CLOSED = object()
 

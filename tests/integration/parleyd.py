@@ -24,7 +24,7 @@ import time
 import psycopg
 import requests
 
-from waiting import DEADLINE_S, SLOWNESS, wait_for
+from polling import DEADLINE_S, SLOWNESS, wait_for
 
 START_S = 60 * SLOWNESS
 STOP_S = 30 * SLOWNESS

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-import checks
-from raw import Raw, exchange
-from waiting import wait_for
+import expect
+from polling import wait_for
+from raw_socket import Raw, exchange
 
 JSON = {"Content-Type": "application/json"}
 
@@ -90,7 +90,7 @@ def request(who, head, body=b"", method="POST", path="/messages/send_message"):
     ],
 )
 def test_malformed_json_is_400(alice, body):
-    checks.problem(alice.post("/messages/send_message", data=body, headers=JSON), 400, "bad_json")
+    expect.problem(alice.post("/messages/send_message", data=body, headers=JSON), 400, "bad_json")
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_malformed_json_is_400(alice, body):
 )
 def test_invalid_utf8_is_400(alice, bob, bytes_):
     body = b'{"receiver_id":%d,"content":"%s"}' % (bob.id, bytes_)
-    checks.problem(alice.post("/messages/send_message", data=body, headers=JSON), 400, "bad_json")
+    expect.problem(alice.post("/messages/send_message", data=body, headers=JSON), 400, "bad_json")
     assert stored(bob, alice) == []
 
 
@@ -124,9 +124,9 @@ def test_nesting_over_32_is_400_and_32_is_read(alice, bob):
         if depth < 32:  # the object itself is the first level
             assert answer.status_code == 201
         else:
-            checks.problem(answer, 400, "bad_json")
+            expect.problem(answer, 400, "bad_json")
     objects = '{"a":' * 40 + "1" + "}" * 40
-    checks.problem(
+    expect.problem(
         alice.post("/messages/send_message", data=objects.encode(), headers=JSON), 400, "bad_json"
     )
 
@@ -152,7 +152,7 @@ def test_nul_and_lone_surrogates_are_422(alice, bob, field, text):
         fields["content"],
         fields["client_id"],
     )
-    checks.problem(
+    expect.problem(
         alice.post("/messages/send_message", data=body.encode(), headers=JSON),
         422,
         "invalid",
@@ -196,21 +196,21 @@ def test_nul_and_lone_surrogates_are_422_in_any_text(alice, http, bob, text):
         (alice, "PATCH", f"/groups/{group}", '{"name":"xBAD"}'),
         (alice, "PATCH", f"/messages/{sent}", '{"content":"BAD"}'),
     ):
-        checks.problem(post(who, method, path, body), 422, "invalid")
+        expect.problem(post(who, method, path, body), 422, "invalid")
 
 
 def test_nul_and_lone_surrogates_are_errors_over_websocket(alice, bob):
     ws = alice.ws()
     for text in ("\\u0000", "\\ud800", "\\udc00x"):
         ws.send('{"type":"send","id":"s","receiver_id":%d,"content":"%s"}' % (bob.id, text))
-        checks.error_frame(ws.until("error"), "invalid", id="s")
+        expect.error_frame(ws.until("error"), "invalid", id="s")
     ws.drain()
     assert stored(bob, alice) == []
 
 
 @pytest.mark.parametrize("body", ["[]", "5", '"x"', "null", "true", "[{}]"])
 def test_json_that_is_no_object_is_400(alice, body):
-    checks.problem(
+    expect.problem(
         alice.post("/messages/send_message", data=body.encode(), headers=JSON), 400, "bad_json"
     )
 
@@ -232,7 +232,7 @@ def test_json_that_is_no_object_is_400(alice, body):
 )
 def test_huge_and_broken_numbers_are_422(alice, number):
     body = '{"receiver_id":%s,"content":"x"}' % number
-    checks.problem(
+    expect.problem(
         alice.post("/messages/send_message", data=body.encode(), headers=JSON),
         422,
         field="receiver_id",
@@ -291,7 +291,7 @@ def test_names_are_data_too(alice, bob):
 def test_search_and_look_ups_are_data_too(alice):
     for text in ("%27%3B%20drop%20table%20users%3B--", "%25", "a%27b", "%22", "%5C"):
         assert alice.get(f"/users/search?q={text}").json() == {"users": []}
-        checks.problem(alice.get(f"/users/user_id/{text}"), 404)
+        expect.problem(alice.get(f"/users/user_id/{text}"), 404)
     assert alice.get("/users/me").status_code == 200
     for text in ("%00", "%ff", "%C3"):  # NUL and invalid UTF-8 behind percent signs
         assert alice.get(f"/users/search?q={text}").status_code in (400, 422)
@@ -334,7 +334,7 @@ def test_both_content_length_and_chunked_is_refused(alice, bob):
             b"Content-Type: application/json\r\n"
             b"Content-Length: %d\r\nTransfer-Encoding: chunked\r\n" % length
         )
-        checks.problem(request(alice, head, chunked), 400, "bad_request")
+        expect.problem(request(alice, head, chunked), 400, "bad_request")
     assert stored(bob, alice) == []
 
 
@@ -374,7 +374,7 @@ def test_a_chunked_body_without_end_is_413(alice):
     for _ in range(64):
         if raw.received or not raw.send(b"10000\r\n" + b"x" * 65536 + b"\r\n"):
             break
-    checks.problem(raw.answer(), 413, "too_large")
+    expect.problem(raw.answer(), 413, "too_large")
     raw.close()
 
 
@@ -426,7 +426,7 @@ def test_an_endless_head_is_431(alice):
     for i in range(4000):
         if raw.received or not raw.send(b"X-Header-%d: %s\r\n" % (i, b"x" * 80)):
             break
-    checks.problem(raw.answer(), 431, "headers_too_large")
+    expect.problem(raw.answer(), 431, "headers_too_large")
     raw.close()
 
 
@@ -464,7 +464,7 @@ def test_a_peer_that_leaves_before_the_answer_hurts_nobody(alice, bob):
         raw.close()
     alice.send(bob.id, "after them")
     wait_for(lambda: stored(bob, alice))
-    checks.gapless(bob.history(alice.id))
+    expect.gapless(bob.history(alice.id))
 
 
 # --- WebSocket frames ---
@@ -552,6 +552,6 @@ def test_huge_and_wrong_values_in_frames_are_errors(alice, bob):
         '{"type":{"a":1}}',
     ):
         ws.send(text)
-        checks.error_frame(ws.until("error"))
+        expect.error_frame(ws.until("error"))
     ws.drain()
     assert len(ws.got("error")) == 8

@@ -1,6 +1,6 @@
 """GET /chats: a conversation as one user sees it."""
 
-import checks
+import expect
 
 
 def test_a_direct_chat_as_each_side_sees_it(alice, bob):
@@ -8,8 +8,8 @@ def test_a_direct_chat_as_each_side_sees_it(alice, bob):
     last = alice.send(bob.id, "two")
 
     chat = alice.chat(bob.id)
-    checks.chat(chat)
-    checks.user(chat["peer"])
+    expect.chat(chat)
+    expect.user(chat["peer"])
     assert (chat["kind"], chat["name"], chat["peer"]["user_id"]) == (
         "direct",
         bob.full_name,
@@ -33,7 +33,7 @@ def test_nobody_else_sees_the_chat(alice, bob, carol):
 def test_a_group_chat(alice, bob):
     group = alice.group("The Club", bob)
     chat = bob.chat(group)
-    checks.chat(chat)
+    expect.chat(chat)
     assert (chat["kind"], chat["name"], chat["owner_id"], chat["member_count"]) == (
         "group",
         "The Club",

@@ -11,8 +11,8 @@ import re
 
 import pytest
 
-import checks
-from raw import exchange
+import expect
+from raw_socket import exchange
 
 NOBODY = 9007199254700000
 MIB = 1024 * 1024
@@ -87,14 +87,14 @@ def raw_request(who, method, path, head="", body=b"", token=True):
 def test_an_unknown_path_is_404_before_all_else(alice, method, path):
     for token in (True, False):
         answer = raw_request(alice, method, path, "Content-Type: text/plain\r\n", b"{", token)
-        checks.problem(answer, 404, "no_such_route")
+        expect.problem(answer, 404, "no_such_route")
 
 
 @pytest.mark.parametrize("path", sorted({path for _, path in ROUTES}))
 def test_another_method_is_405_with_allow_before_401(alice, path):
     for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - methods_of(path):
         answer = raw_request(alice, method, path, "Content-Type: text/plain\r\n", b"{", token=False)
-        checks.problem(answer, 405, "method_not_allowed")
+        expect.problem(answer, 405, "method_not_allowed")
         allowed = {one.strip() for one in answer.headers["Allow"].split(",")}
         assert methods_of(path) <= allowed
         assert method not in allowed
@@ -105,17 +105,17 @@ def test_another_method_is_405_with_allow_before_401(alice, path):
     "method, path", [(method, path) for method, path in ROUTES if path not in OPEN]
 )
 def test_no_token_is_401_before_415_413_and_400(alice, method, path):
-    checks.problem(raw_request(alice, method, path, token=False), 401, "bad_token")
+    expect.problem(raw_request(alice, method, path, token=False), 401, "bad_token")
     if (method, path) in WITH_BODY:
         answer = raw_request(
             alice, method, path, "Content-Type: text/plain\r\n", b"{" * (MIB + 1), token=False
         )
-        checks.problem(answer, 401, "bad_token")
+        expect.problem(answer, 401, "bad_token")
 
 
 @pytest.mark.parametrize("path", ["/messages/x", "/groups/x", "/users/username/x"])
 def test_no_token_is_401_before_a_bad_path(http, path):
-    checks.problem(http.get(path), 401)
+    expect.problem(http.get(path), 401)
 
 
 @pytest.mark.parametrize("method, path", WITH_BODY)
@@ -126,9 +126,9 @@ def test_a_body_that_is_not_json_is_415_before_413_and_400(alice, method, path):
         "",
         "Content-Type: application/jsonx\r\n",
     ):
-        checks.problem(raw_request(alice, method, path, kind, b"{"), 415, "not_json")
+        expect.problem(raw_request(alice, method, path, kind, b"{"), 415, "not_json")
     answer = raw_request(alice, method, path, "Content-Type: text/plain\r\n", b"{" * (MIB + 1))
-    checks.problem(answer, 415, "not_json")
+    expect.problem(answer, 415, "not_json")
 
 
 @pytest.mark.parametrize("method, path", WITH_BODY)
@@ -136,7 +136,7 @@ def test_a_body_over_1_mib_is_413_before_400(alice, method, path):
     answer = raw_request(
         alice, method, path, "Content-Type: application/json\r\n", b"{" * (MIB + 1)
     )
-    checks.problem(answer, 413, "too_large")
+    expect.problem(answer, 413, "too_large")
 
 
 def test_a_body_of_1_mib_is_taken(alice, bob):
@@ -152,7 +152,7 @@ def test_a_body_of_1_mib_is_taken(alice, bob):
 @pytest.mark.parametrize("method, path", WITH_BODY)
 def test_broken_json_is_400_before_422(alice, method, path):
     for body in (b"{", b"", b'{"content":1,}'):
-        checks.problem(
+        expect.problem(
             raw_request(alice, method, path, "Content-Type: application/json\r\n", body),
             400,
             "bad_json",
@@ -161,14 +161,14 @@ def test_broken_json_is_400_before_422(alice, method, path):
 
 @pytest.mark.parametrize("method, path", [("PATCH", "/messages/x"), ("PATCH", "/groups/x")])
 def test_a_bad_path_is_400_before_422(alice, method, path):
-    checks.problem(alice.request(method, path, {}), 400, "bad_path")
+    expect.problem(alice.request(method, path, {}), 400, "bad_path")
 
 
 @pytest.mark.parametrize(
     "method, path", [(m, p) for m, p in WITH_BODY if (m, p) != ("PATCH", "/users/me")]
 )
 def test_a_missing_field_is_422_before_403_and_404(alice, method, path):
-    checks.problem(alice.request(method, path, {}), 422, "invalid")
+    expect.problem(alice.request(method, path, {}), 422, "invalid")
 
 
 def test_a_bad_field_is_422_before_403_404_and_409(alice, bob, username):
@@ -192,12 +192,12 @@ def test_a_bad_field_is_422_before_403_404_and_409(alice, bob, username):
             {"username": alice.username, "full_name": "", "password": "long enough"},
         ),
     ):
-        checks.problem(alice.request(method, path, body), 422, "invalid")
-    checks.problem(alice.get(f"/messages/{NOBODY}?limit=0"), 422, "invalid")
+        expect.problem(alice.request(method, path, body), 422, "invalid")
+    expect.problem(alice.get(f"/messages/{NOBODY}?limit=0"), 422, "invalid")
 
 
 def test_403_of_the_body_comes_before_404_of_the_thing(alice, bob):
-    checks.problem(
+    expect.problem(
         alice.post(
             "/messages/send_message", {"sender_id": bob.id, "receiver_id": NOBODY, "content": "x"}
         ),
@@ -224,13 +224,13 @@ def test_a_request_without_a_body_needs_no_content_type(alice, bob):
 
 
 def test_a_head_over_16_kib_is_431(alice):
-    checks.problem(
+    expect.problem(
         raw_request(alice, "GET", "/users/me", f"X-Pad: {'x' * 17000}\r\n"),
         431,
         "headers_too_large",
     )
     many = "".join(f"X-Pad-{i}: {'x' * 100}\r\n" for i in range(170))
-    checks.problem(raw_request(alice, "GET", "/users/me", many), 431, "headers_too_large")
+    expect.problem(raw_request(alice, "GET", "/users/me", many), 431, "headers_too_large")
     assert raw_request(alice, "GET", "/users/me", f"X-Pad: {'x' * 15000}\r\n").status_code == 200
 
 
@@ -303,4 +303,4 @@ def test_every_code_has_its_status(alice, bob, carol, http, daemon, username):
     table = dict(re.findall(r"^ERROR\((\w+), (\d+),", ERROR_DEF.read_text(), re.MULTILINE))
     assert set(table) == set(raised) | set(elsewhere)
     for code, answer in raised.items():
-        checks.problem(answer, int(table[code]), code)
+        expect.problem(answer, int(table[code]), code)

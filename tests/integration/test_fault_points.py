@@ -19,9 +19,9 @@ import time
 import pytest
 
 from conftest import new_person
-from field import Field, Watcher, bound
+from fault_harness import Field, Watcher, bound
 from parleyd import build_dir, program
-from waiting import wait_for
+from polling import wait_for
 
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 HOWS = ("kill", "stop", "stop_kill")

@@ -10,8 +10,8 @@ import time
 import pytest
 
 from conftest import new_person
-from field import Field, bound
-from waiting import wait_for
+from fault_harness import Field, bound
+from polling import wait_for
 
 HELD_S = 0.6  # for one who would not wait to do the wrong thing; the others react in some 0.05 s
 

@@ -9,12 +9,12 @@ import time
 
 import pytest
 
-import checks
+import expect
 from client import Http
 from cluster import Cluster
 from conftest import new_person, run_daemon
+from polling import wait_for
 from traffic import Traffic
-from waiting import wait_for
 
 SETTINGS = {"workers": 3}
 
@@ -271,7 +271,7 @@ def test_a_send_that_was_committed_and_not_answered_is_acknowledged_and_pushed_o
     his.until("message", message_id=ack["message_id"])
     bob.fence(his)
     assert len(his.got("message", message_id=ack["message_id"])) == 1
-    checks.gapless(bob.history(alice.id))
+    expect.gapless(bob.history(alice.id))
     for one in (alice, bob):
         one.close()
 
@@ -333,17 +333,17 @@ def test_while_postgresql_is_away_requests_are_503_and_sends_unavailable(daemon,
     own_cluster.stop(immediate=True)
     try:
         wait_for(lambda: alice.get("/healthz").status_code == 503)
-        checks.problem(alice.get("/healthz"), 503)
-        checks.problem(alice.get(f"/messages/{bob.id}"), 503, "unavailable")
-        checks.problem(alice.get("/chats"), 503, "unavailable")
+        expect.problem(alice.get("/healthz"), 503)
+        expect.problem(alice.get(f"/messages/{bob.id}"), 503, "unavailable")
+        expect.problem(alice.get("/chats"), 503, "unavailable")
         answer = alice.post(
             "/messages/send_message",
             {"receiver_id": bob.id, "content": "away", "client_id": "http-away"},
         )
-        checks.problem(answer, 503, "unavailable")
+        expect.problem(answer, 503, "unavailable")
         mine.send({"type": "send", "id": "ws-away", "receiver_id": bob.id, "content": "away"})
         error = mine.until("error", id="ws-away", timeout=40)
-        checks.error_frame(error, "unavailable")
+        expect.error_frame(error, "unavailable")
         assert isinstance(error["retry_after_ms"], int) and error["retry_after_ms"] > 0
         mine.drain()
         theirs.drain()
@@ -373,7 +373,7 @@ def test_while_postgresql_is_away_requests_are_503_and_sends_unavailable(daemon,
 
     wait_for(sent_over_http)
     messages = bob.history(alice.id)
-    checks.gapless(messages)
+    expect.gapless(messages)
     assert [m["content"] for m in messages] == ["before", "away", "away"]
     assert messages[0]["message_id"] == first["message_id"]
     theirs.until("message", message_id=acks[0]["message_id"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-import checks
+import expect
 
 NOBODY = 9007199254700000
 
@@ -37,7 +37,7 @@ def test_the_creator_is_first_member_and_owner(alice):
     answer = alice.post("/groups/create_group", {"name": "Ångström & Söhne ☃"})
     assert answer.status_code == 201
     body = answer.json()
-    checks.group(body)
+    expect.group(body)
     assert (body["name"], body["owner_id"]) == ("Ångström & Söhne ☃", alice.id)
     assert [m["user_id"] for m in body["members"]] == [alice.id]
     assert body["members"][0]["username"] == alice.username
@@ -57,19 +57,19 @@ def test_the_creator_is_first_member_and_owner(alice):
 
 @pytest.mark.parametrize("bad", ["", "☃" * 101, None, 5, ["a"]])
 def test_a_group_name_has_1_to_100_characters(alice, bad):
-    checks.problem(alice.post("/groups/create_group", {"name": bad}), 422, field="name")
+    expect.problem(alice.post("/groups/create_group", {"name": bad}), 422, field="name")
     group = alice.group("☃" * 100)
-    checks.problem(alice.patch(f"/groups/{group}", {"name": bad}), 422, field="name")
+    expect.problem(alice.patch(f"/groups/{group}", {"name": bad}), 422, field="name")
     assert alice.chat(group)["name"] == "☃" * 100
 
 
 def test_a_group_is_seen_by_its_members_only(alice, bob, carol):
     group = alice.group("private", bob)
-    checks.group(bob.get(f"/groups/{group}").json())
-    checks.problem(carol.get(f"/groups/{group}"), 404, "no_such_group")
-    checks.problem(carol.get(f"/groups/{NOBODY}"), 404, "no_such_group")
-    checks.problem(carol.get(f"/groups/{alice.id}"), 404, "no_such_group")
-    checks.problem(carol.get("/groups/x"), 400, "bad_path")
+    expect.group(bob.get(f"/groups/{group}").json())
+    expect.problem(carol.get(f"/groups/{group}"), 404, "no_such_group")
+    expect.problem(carol.get(f"/groups/{NOBODY}"), 404, "no_such_group")
+    expect.problem(carol.get(f"/groups/{alice.id}"), 404, "no_such_group")
+    expect.problem(carol.get("/groups/x"), 400, "bad_path")
     assert group not in carol.chats()
 
 
@@ -108,14 +108,14 @@ def test_who_may_add_whom(alice, bob, carol):
     def add(who, group_id, user_id):
         return who.post("/groups/add_user_to_group", {"group_id": group_id, "user_id": user_id})
 
-    checks.problem(add(bob, group, carol.id), 404, "no_such_group")
-    checks.problem(add(bob, group, bob.id), 404, "no_such_group")
-    checks.problem(add(alice, NOBODY, bob.id), 404, "no_such_group")
-    checks.problem(add(alice, bob.id, carol.id), 404, "no_such_group")
-    checks.problem(add(alice, group, NOBODY), 404, "no_such_user")
-    checks.problem(add(alice, group, group), 404, "no_such_user")
-    checks.problem(add(alice, group, "x"), 422, field="user_id")
-    checks.problem(
+    expect.problem(add(bob, group, carol.id), 404, "no_such_group")
+    expect.problem(add(bob, group, bob.id), 404, "no_such_group")
+    expect.problem(add(alice, NOBODY, bob.id), 404, "no_such_group")
+    expect.problem(add(alice, bob.id, carol.id), 404, "no_such_group")
+    expect.problem(add(alice, group, NOBODY), 404, "no_such_user")
+    expect.problem(add(alice, group, group), 404, "no_such_user")
+    expect.problem(add(alice, group, "x"), 422, field="user_id")
+    expect.problem(
         alice.post("/groups/add_user_to_group", {"user_id": bob.id}), 422, field="group_id"
     )
     assert members(alice, group) == [alice.id]
@@ -132,20 +132,20 @@ def test_the_owner_removes_a_member(alice, bob, carol):
     assert events(carol, group)[-1] == ("leave", alice.id, bob.id)
     assert "content" not in carol.history(group)[-1]
     assert [m["content"] for m in carol.history(group) if m["kind"] == "text"] == ["from bob"]
-    checks.problem(bob.get(f"/groups/{group}"), 404)
-    checks.problem(bob.get(f"/messages/{group}"), 404)
-    checks.problem(bob.post("/messages/send_message", {"receiver_id": group, "content": "x"}), 404)
+    expect.problem(bob.get(f"/groups/{group}"), 404)
+    expect.problem(bob.get(f"/messages/{group}"), 404)
+    expect.problem(bob.post("/messages/send_message", {"receiver_id": group, "content": "x"}), 404)
     assert group not in bob.chats()
 
 
 def test_who_may_remove_whom(alice, bob, carol):
     group = alice.group("who", bob)
-    checks.problem(remove(bob, group, alice.id), 403, "not_owner")
-    checks.problem(remove(carol, group, bob.id), 404, "no_such_group")
-    checks.problem(remove(alice, group, carol.id), 404, "no_such_member")
-    checks.problem(remove(alice, group, NOBODY), 404, "no_such_member")
-    checks.problem(remove(alice, NOBODY, bob.id), 404, "no_such_group")
-    checks.problem(remove(alice, group, None), 422, field="user_id")
+    expect.problem(remove(bob, group, alice.id), 403, "not_owner")
+    expect.problem(remove(carol, group, bob.id), 404, "no_such_group")
+    expect.problem(remove(alice, group, carol.id), 404, "no_such_member")
+    expect.problem(remove(alice, group, NOBODY), 404, "no_such_member")
+    expect.problem(remove(alice, NOBODY, bob.id), 404, "no_such_group")
+    expect.problem(remove(alice, group, None), 422, field="user_id")
     assert members(alice, group) == [alice.id, bob.id]
 
 
@@ -154,7 +154,7 @@ def test_removing_oneself_is_leaving(alice, bob):
     assert remove(bob, group, bob.id).status_code == 204
     assert events(alice, group)[-1] == ("leave", bob.id, bob.id)
     assert remove(alice, group, alice.id).status_code == 204
-    checks.problem(alice.get(f"/groups/{group}"), 404)
+    expect.problem(alice.get(f"/groups/{group}"), 404)
 
 
 def test_who_comes_back_sees_what_was_said_meanwhile(alice, bob):
@@ -162,7 +162,7 @@ def test_who_comes_back_sees_what_was_said_meanwhile(alice, bob):
     remove(alice, group, bob.id)
     alice.send(group, "while you were away")
     alice.add(group, bob)
-    checks.gapless(bob.history(group))
+    expect.gapless(bob.history(group))
     assert "while you were away" in [m.get("content") for m in bob.history(group)]
 
 
@@ -174,13 +174,13 @@ def test_a_member_leaves(alice, bob):
     assert leave(bob, group).status_code == 204
     assert members(alice, group) == [alice.id]
     assert events(alice, group)[-1] == ("leave", bob.id, bob.id)
-    checks.problem(leave(bob, group), 404, "no_such_group")
+    expect.problem(leave(bob, group), 404, "no_such_group")
 
 
 def test_who_is_not_in_cannot_leave(alice, bob):
-    checks.problem(leave(bob, alice.group("not bob's")), 404, "no_such_group")
-    checks.problem(leave(bob, NOBODY), 404, "no_such_group")
-    checks.problem(leave(bob, None), 422, field="group_id")
+    expect.problem(leave(bob, alice.group("not bob's")), 404, "no_such_group")
+    expect.problem(leave(bob, NOBODY), 404, "no_such_group")
+    expect.problem(leave(bob, None), 422, field="group_id")
 
 
 def test_the_longest_standing_member_becomes_owner_and_every_member_is_told(
@@ -206,9 +206,9 @@ def test_a_group_without_members_goes(alice, bob):
     assert leave(alice, group).status_code == 204
     socket.until("chat_removed", chat_id=group)
     for who in (alice, bob):
-        checks.problem(who.get(f"/groups/{group}"), 404)
+        expect.problem(who.get(f"/groups/{group}"), 404)
         assert group not in who.chats()
-    checks.problem(
+    expect.problem(
         alice.post("/messages/send_message", {"receiver_id": group, "content": "x"}), 404
     )
 
@@ -220,7 +220,7 @@ def test_the_owner_renames(alice, bob, carol):
     group = alice.group("before", bob)
     answer = alice.patch(f"/groups/{group}", {"name": "after"})
     assert answer.status_code == 200
-    checks.group(answer.json())
+    expect.group(answer.json())
     assert answer.json()["name"] == "after"
     assert bob.chat(group)["name"] == "after"
     rename = bob.history(group)[-1]
@@ -231,10 +231,10 @@ def test_the_owner_renames(alice, bob, carol):
         3,
     )
     assert "content" not in rename
-    checks.problem(bob.patch(f"/groups/{group}", {"name": "bob's"}), 403, "not_owner")
-    checks.problem(carol.patch(f"/groups/{group}", {"name": "carol's"}), 404, "no_such_group")
-    checks.problem(alice.patch(f"/groups/{NOBODY}", {"name": "x"}), 404, "no_such_group")
-    checks.problem(alice.patch(f"/groups/{group}", {}), 422, field="name")
+    expect.problem(bob.patch(f"/groups/{group}", {"name": "bob's"}), 403, "not_owner")
+    expect.problem(carol.patch(f"/groups/{group}", {"name": "carol's"}), 404, "no_such_group")
+    expect.problem(alice.patch(f"/groups/{NOBODY}", {"name": "x"}), 404, "no_such_group")
+    expect.problem(alice.patch(f"/groups/{group}", {}), 422, field="name")
     assert bob.chat(group)["name"] == "after"
 
 
@@ -246,7 +246,7 @@ def test_a_new_member_gets_the_chat_and_then_the_join(alice, bob, carol):
     new, old, owner = carol.ws(), bob.ws(), alice.ws()
     alice.add(group, carol)
     chat = new.until("chat", chat_id=group)
-    checks.chat(checks.without(chat, "type"))
+    expect.chat(expect.without(chat, "type"))
     assert (chat["name"], chat["kind"], chat["owner_id"], chat["member_count"]) == (
         "told",
         "group",

@@ -9,7 +9,7 @@ import pytest
 
 from client import Http
 from conftest import run_daemon
-from raw import exchange
+from raw_socket import exchange
 
 FRONTEND = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../frontend")
 GUARDS = [  # of every file, whoever serves it

@@ -5,12 +5,12 @@ from socket import MSG_PEEK
 
 import pytest
 
-import checks
+import expect
 from client import Http, Refused
 from conftest import new_person, run_daemon
-from proc import is_sanitized
-from raw import Raw
-from waiting import wait_for
+from polling import wait_for
+from procfs import is_sanitized
+from raw_socket import Raw
 
 SETTINGS = {"rate_limits": True}
 
@@ -27,7 +27,7 @@ def until_429(ask, most):
     for _ in range(most):
         answer = ask()
         if answer.status_code == 429:
-            return checks.problem(answer, 429, "too_many_requests")
+            return expect.problem(answer, 429, "too_many_requests")
     raise AssertionError(f"{most} requests and no 429")
 
 
@@ -264,7 +264,7 @@ def test_a_hasher_that_is_asked_too_much_answers_503(unlimited):
         return None
 
     raw = wait_for(refused)
-    checks.problem(raw.answer(), 503, "unavailable")
+    expect.problem(raw.answer(), 503, "unavailable")
     for raw in raws:
         raw.close()
     bystander.close()

@@ -10,7 +10,7 @@ import pytest
 
 from client import Http
 from conftest import new_person, run_daemon
-from waiting import wait_for
+from polling import wait_for
 
 BURST, REFILL_S = 10, 6
 TRIES = 40

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-import checks
+import expect
 from client import Http, Ws
-from waiting import wait_for
+from polling import wait_for
 
 SETTINGS = {"allowed_origins": ["https://chat.example"], "trusted_proxies": ["127.0.0.1"]}
 PASSWORD = "correct horse"
@@ -43,7 +43,7 @@ def test_login_gives_a_token_that_works(http, anna):
     assert set(body) == {"access_token", "token_type", "expires_at", "user"}
     assert body["token_type"] == "bearer"
     assert body["user"] == anna
-    assert checks.TIME.fullmatch(body["expires_at"])
+    assert expect.TIME.fullmatch(body["expires_at"])
     assert http.get("/users/me", headers=bearer(body["access_token"])).json() == anna
 
 
@@ -103,7 +103,7 @@ def test_who_does_not_exist_is_answered_like_a_wrong_password_and_as_slow(
             answer = login(http, name, "wrong password")
             seconds[kind].append(time.monotonic() - start)
             ticks[kind] += cpu_ticks(hasher) - work
-            bodies[kind] = checks.problem(answer, 401)
+            bodies[kind] = expect.problem(answer, 401)
 
     def alike():
         least = [min(times) for times in seconds.values()]
@@ -126,7 +126,7 @@ def test_who_does_not_exist_is_answered_like_a_wrong_password_and_as_slow(
     ],
 )
 def test_login_without_its_fields_is_422(http, body, field):
-    checks.problem(http.post("/users/login", body), 422, field=field)
+    expect.problem(http.post("/users/login", body), 422, field=field)
 
 
 # --- the token in a request ---
@@ -148,11 +148,11 @@ def test_login_without_its_fields_is_422(http, body, field):
 )
 def test_no_or_a_bad_token_is_401(http, header):
     headers = {} if header is None else {"Authorization": header.encode()}
-    checks.problem(http.get("/users/me", headers=headers), 401)
+    expect.problem(http.get("/users/me", headers=headers), 401)
 
 
 def test_an_expired_token_is_401(http, alice, token_for):
-    checks.problem(http.get("/users/me", headers=bearer(token_for(alice, "-1 second"))), 401)
+    expect.problem(http.get("/users/me", headers=bearer(token_for(alice, "-1 second"))), 401)
 
 
 def test_no_socket_outlives_its_token(alice, token_for):
@@ -163,7 +163,7 @@ def test_no_socket_outlives_its_token(alice, token_for):
 
 
 def test_a_token_in_the_query_is_not_taken(http, alice):
-    checks.problem(http.get(f"/users/me?token={alice.token}&access_token={alice.token}"), 401)
+    expect.problem(http.get(f"/users/me?token={alice.token}&access_token={alice.token}"), 401)
 
 
 # --- the cookie ---
@@ -203,7 +203,7 @@ def test_logout_ends_the_token_and_its_sockets_on_every_worker(alice, token_for)
     sockets = alice.ws_on_each()
     assert alice.post("/users/logout").status_code == 204
     assert [socket.until_closed() for socket in sockets] == [4501] * len(sockets)
-    checks.problem(alice.get("/users/me"), 401)
+    expect.problem(alice.get("/users/me"), 401)
     assert alice.get("/users/me", headers=bearer(other)).status_code == 200
     staying.drain()
 
@@ -221,7 +221,7 @@ def test_a_token_that_ended_is_refused_by_every_worker(alice, daemon):
 def test_logout_with_the_cookie(http, alice, daemon):
     origin = f"http://127.0.0.1:{daemon.port}"
     assert http.post("/users/logout", headers=cookie(alice, Origin=origin)).status_code == 204
-    checks.problem(alice.get("/users/me"), 401)
+    expect.problem(alice.get("/users/me"), 401)
 
 
 # --- PUT /users/me/password ---
@@ -238,7 +238,7 @@ def test_a_new_password_replaces_the_old_and_ends_every_other_token(http, daemon
         {"old_password": "wrong one", "new_password": "battery staple"},
         headers=bearer(first),
     )
-    checks.problem(answer, 403)
+    expect.problem(answer, 403)
     assert http.get("/users/me", headers=bearer(second)).status_code == 200
 
     answer = http.put(
@@ -248,11 +248,11 @@ def test_a_new_password_replaces_the_old_and_ends_every_other_token(http, daemon
     )
     assert answer.status_code == 204
     assert ended.until_closed() == 4501
-    checks.problem(http.get("/users/me", headers=bearer(second)), 401)
+    expect.problem(http.get("/users/me", headers=bearer(second)), 401)
     assert http.get("/users/me", headers=bearer(first)).status_code == 200
     kept.drain()
     kept.close()
-    checks.problem(login(http, username), 401)
+    expect.problem(login(http, username), 401)
     assert login(http, username, "battery staple").status_code == 200
 
 
@@ -266,4 +266,4 @@ def test_a_new_password_replaces_the_old_and_ends_every_other_token(http, daemon
     ],
 )
 def test_a_new_password_has_the_limits_of_the_first(alice, body, field):
-    checks.problem(alice.put("/users/me/password", body), 422, field=field)
+    expect.problem(alice.put("/users/me/password", body), 422, field=field)

@@ -2,7 +2,7 @@
 
 import pytest
 
-import checks
+import expect
 
 NOBODY = 9007199254700000
 
@@ -18,7 +18,7 @@ def test_a_message_is_stored_and_shown_to_each_as_their_chat(alice, bob):
     answer = send(alice, receiver_id=bob.id, content="hello, Bob")
     assert answer.status_code == 201
     sent = answer.json()
-    checks.message(sent)
+    expect.message(sent)
     assert (sent["chat_id"], sent["sender_id"], sent["content"]) == (bob.id, alice.id, "hello, Bob")
     assert (sent["seq"], sent["mod"], sent["edited_at"], sent["deleted"]) == (1, 1, None, False)
     assert alice.history(bob.id) == [sent]
@@ -37,7 +37,7 @@ def test_a_note_to_oneself(alice):
     assert note["chat_id"] == alice.id
     assert [m["content"] for m in alice.history(alice.id)] == ["buy milk"]
     chat = alice.chat(alice.id)
-    checks.chat(chat)
+    expect.chat(chat)
     assert (chat["kind"], chat["unread"], chat["read_seq"]) == ("direct", 0, 1)
 
 
@@ -46,30 +46,30 @@ def test_content_is_measured_in_bytes(alice, bob):
         assert alice.send(bob.id, content)["content"] == content
     too_long = ("x" * 16385, "é" * 8192 + "x", "😀" * 4097)
     for content in ("", *too_long, None, 5, ["a"], {"a": 1}, True):
-        checks.problem(send(alice, receiver_id=bob.id, content=content), 422, field="content")
-    checks.problem(send(alice, receiver_id=bob.id), 422, field="content")
+        expect.problem(send(alice, receiver_id=bob.id, content=content), 422, field="content")
+    expect.problem(send(alice, receiver_id=bob.id), 422, field="content")
     assert len(alice.history(bob.id)) == 4
 
 
 @pytest.mark.parametrize("bad", [None, "1", 1.5, -1, 0, 2**53, 1e300, True, [1]])
 def test_a_receiver_id_is_a_positive_integer_below_2_to_53(alice, bad):
-    checks.problem(send(alice, receiver_id=bad, content="x"), 422, field="receiver_id")
+    expect.problem(send(alice, receiver_id=bad, content="x"), 422, field="receiver_id")
 
 
 def test_a_receiver_who_does_not_exist_is_404(alice):
-    checks.problem(send(alice, receiver_id=NOBODY, content="x"), 404)
+    expect.problem(send(alice, receiver_id=NOBODY, content="x"), 404)
 
 
 def test_a_group_one_is_not_in_is_404(alice, bob):
-    checks.problem(send(alice, receiver_id=bob.group("without alice"), content="x"), 404)
+    expect.problem(send(alice, receiver_id=bob.group("without alice"), content="x"), 404)
 
 
 def test_the_sender_is_the_owner_of_the_token(alice, bob, carol):
     assert send(alice, receiver_id=bob.id, content="x", sender_id=alice.id).status_code == 201
-    checks.problem(
+    expect.problem(
         send(alice, receiver_id=bob.id, content="y", sender_id=carol.id), 403, "not_yourself"
     )
-    checks.problem(
+    expect.problem(
         send(alice, receiver_id=bob.id, content="y", sender_id="me"), 422, field="sender_id"
     )
     assert [m["content"] for m in bob.history(alice.id)] == ["x"]
@@ -80,11 +80,11 @@ def test_the_sender_is_the_owner_of_the_token(alice, bob, carol):
 
 def test_client_id_is_shown_to_its_sender_only(alice, bob):
     sent = alice.send(bob.id, "x", client_id="my-1")
-    checks.message(sent, own="my-1")
-    checks.message(alice.history(bob.id)[0], own="my-1")
-    checks.message(bob.history(alice.id)[0])
-    checks.message(alice.chat(bob.id)["last_message"], own="my-1")
-    checks.message(bob.chat(alice.id)["last_message"])
+    expect.message(sent, own="my-1")
+    expect.message(alice.history(bob.id)[0], own="my-1")
+    expect.message(bob.history(alice.id)[0])
+    expect.message(alice.chat(bob.id)["last_message"], own="my-1")
+    expect.message(bob.chat(alice.id)["last_message"])
 
 
 @pytest.mark.parametrize("good", ["a", "A-Za-z0-9._:-", "x" * 64])
@@ -94,7 +94,7 @@ def test_a_good_client_id(alice, bob, good):
 
 @pytest.mark.parametrize("bad", ["", "x" * 65, "with space", "ü", "a/b", "a\n", 7])
 def test_a_bad_client_id_is_422(alice, bob, bad):
-    checks.problem(
+    expect.problem(
         send(alice, receiver_id=bob.id, content="x", client_id=bad), 422, field="client_id"
     )
     assert alice.history(bob.id) == []
@@ -209,7 +209,7 @@ def test_a_page_has_50_messages_unless_told_and_200_at_most(alice, bob):
     ],
 )
 def test_a_bad_query_is_422(alice, bob, query, field):
-    checks.problem(alice.get(f"/messages/{bob.id}?{query}"), 422, field=field)
+    expect.problem(alice.get(f"/messages/{bob.id}?{query}"), 422, field=field)
 
 
 def test_history_with_a_user_one_has_not_talked_with_is_empty(alice, bob):
@@ -218,13 +218,13 @@ def test_history_with_a_user_one_has_not_talked_with_is_empty(alice, bob):
 
 
 def test_history_of_what_is_not_ones_own_is_404(alice, bob):
-    checks.problem(alice.get(f"/messages/{NOBODY}"), 404)
-    checks.problem(alice.get(f"/messages/{bob.group('without alice')}"), 404)
+    expect.problem(alice.get(f"/messages/{NOBODY}"), 404)
+    expect.problem(alice.get(f"/messages/{bob.group('without alice')}"), 404)
 
 
 @pytest.mark.parametrize("bad", ["abc", "1x", "-1", "1.5", "99999999999999999999"])
 def test_a_chat_id_that_is_no_number_is_400(alice, bad):
-    checks.problem(alice.get(f"/messages/{bad}"), 400, "bad_path")
+    expect.problem(alice.get(f"/messages/{bad}"), 400, "bad_path")
 
 
 def test_two_chats_do_not_mix(alice, bob, carol):
@@ -272,7 +272,7 @@ def test_read_ignores_and_does_not_count_what_is_in_others_chats(alice, bob, car
     "bad", [[], list(range(1, 1002)), None, 5, "1", [1, "2"], [1.5], [None], {"a": 1}]
 )
 def test_read_takes_1_to_1000_ids(alice, bad):
-    checks.problem(read(alice, bad), 422, field="message_ids")
+    expect.problem(read(alice, bad), 422, field="message_ids")
 
 
 def test_read_of_1000_ids(alice):
@@ -281,7 +281,7 @@ def test_read_of_1000_ids(alice):
 
 def test_one_reads_for_oneself_only(alice, bob):
     sent = alice.send(bob.id, "x")["message_id"]
-    checks.problem(read(alice, [sent], user_id=bob.id), 403, "not_yourself")
+    expect.problem(read(alice, [sent], user_id=bob.id), 403, "not_yourself")
     assert bob.chat(alice.id)["read_seq"] == 0
     assert read(bob, [sent], user_id=bob.id).json() == {"read": 1}
 
@@ -295,9 +295,9 @@ def test_an_edit_keeps_seq_and_takes_the_next_mod(alice, bob):
     answer = alice.patch(f"/messages/{first['message_id']}", {"content": "better"})
     assert answer.status_code == 200
     edited = answer.json()
-    checks.message(edited)
+    expect.message(edited)
     assert edited == {**first, "content": "better", "mod": 3, "edited_at": edited["edited_at"]}
-    assert checks.TIME.fullmatch(edited["edited_at"])
+    assert expect.TIME.fullmatch(edited["edited_at"])
     assert bob.history(alice.id)[0] == {**edited, "chat_id": alice.id}
     assert bob.chat(alice.id)["last_mod"] == 3 and bob.chat(alice.id)["last_seq"] == 2
 
@@ -305,8 +305,8 @@ def test_an_edit_keeps_seq_and_takes_the_next_mod(alice, bob):
 def test_an_edit_has_the_limits_of_a_message(alice, bob):
     path = f"/messages/{alice.send(bob.id, 'first')['message_id']}"
     for content in ("", "x" * 16385, None, 5):
-        checks.problem(alice.patch(path, {"content": content}), 422, field="content")
-    checks.problem(alice.patch(path, {}), 422, field="content")
+        expect.problem(alice.patch(path, {"content": content}), 422, field="content")
+    expect.problem(alice.patch(path, {}), 422, field="content")
     assert alice.patch(path, {"content": "x" * 16384}).status_code == 200
 
 
@@ -332,27 +332,27 @@ def test_a_second_deletion_is_204_and_no_new_mod(alice, bob):
 def test_what_is_deleted_cannot_be_edited(alice, bob):
     path = f"/messages/{alice.send(bob.id, 'x')['message_id']}"
     alice.delete(path)
-    checks.problem(alice.patch(path, {"content": "y"}), 404, "no_such_message")
+    expect.problem(alice.patch(path, {"content": "y"}), 404, "no_such_message")
 
 
 def test_only_the_sender_edits_and_deletes(alice, bob, carol):
     path = f"/messages/{alice.send(bob.id, 'x')['message_id']}"
-    checks.problem(bob.patch(path, {"content": "y"}), 403, "not_sender")
-    checks.problem(bob.delete(path), 403, "not_sender")
-    checks.problem(carol.patch(path, {"content": "y"}), 404, "no_such_message")
-    checks.problem(carol.delete(path), 404, "no_such_message")
+    expect.problem(bob.patch(path, {"content": "y"}), 403, "not_sender")
+    expect.problem(bob.delete(path), 403, "not_sender")
+    expect.problem(carol.patch(path, {"content": "y"}), 404, "no_such_message")
+    expect.problem(carol.delete(path), 404, "no_such_message")
     assert [m["content"] for m in bob.history(alice.id)] == ["x"]
     assert bob.chat(alice.id)["last_mod"] == 1
 
 
 def test_a_message_that_does_not_exist_is_404(alice):
-    checks.problem(alice.patch(f"/messages/{NOBODY}", {"content": "y"}), 404)
-    checks.problem(alice.delete(f"/messages/{NOBODY}"), 404)
+    expect.problem(alice.patch(f"/messages/{NOBODY}", {"content": "y"}), 404)
+    expect.problem(alice.delete(f"/messages/{NOBODY}"), 404)
 
 
 def test_a_message_id_that_is_no_number_is_400(alice):
-    checks.problem(alice.patch("/messages/x1", {"content": "y"}), 400, "bad_path")
-    checks.problem(alice.delete("/messages/x1"), 400, "bad_path")
+    expect.problem(alice.patch("/messages/x1", {"content": "y"}), 400, "bad_path")
+    expect.problem(alice.delete("/messages/x1"), 400, "bad_path")
 
 
 def test_joins_and_renames_are_not_edited_or_deleted(alice):
@@ -361,15 +361,15 @@ def test_joins_and_renames_are_not_edited_or_deleted(alice):
     events = alice.history(group)
     assert [event["kind"] for event in events] == ["join", "rename"]
     for event in events:
-        checks.problem(
+        expect.problem(
             alice.patch(f"/messages/{event['message_id']}", {"content": "y"}), 403, "not_text"
         )
-        checks.problem(alice.delete(f"/messages/{event['message_id']}"), 403, "not_text")
+        expect.problem(alice.delete(f"/messages/{event['message_id']}"), 403, "not_text")
 
 
 def test_who_left_a_group_no_longer_changes_what_they_wrote_there(alice, bob):
     group = alice.group("left", bob)
     path = f"/messages/{bob.send(group, 'x')['message_id']}"
     bob.post("/groups/leave_group", {"group_id": group})
-    checks.problem(bob.patch(path, {"content": "y"}), 404)
-    checks.problem(bob.delete(path), 404)
+    expect.problem(bob.patch(path, {"content": "y"}), 404)
+    expect.problem(bob.delete(path), 404)

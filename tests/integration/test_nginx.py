@@ -11,12 +11,12 @@ import tempfile
 
 import pytest
 
-import checks
+import expect
 from client import Http, Refused, Ws
 from conftest import run_daemon
 from parleyd import build_dir, free_port
+from polling import wait_for
 from test_headers import GUARDS, write_page
-from waiting import wait_for
 
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 SITE = os.path.join(build_dir(), "nginx-site.conf")
@@ -171,7 +171,7 @@ def test_answers_come_as_parleyd_gave_them(nginx, alice):
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["Strict-Transport-Security"].startswith("max-age=")
-    checks.problem(nginx.http().get("/users/me"), 401, "bad_token")
+    expect.problem(nginx.http().get("/users/me"), 401, "bad_token")
 
 
 def test_the_cookie_is_secure_and_its_origin_is_the_https_one(nginx, username):

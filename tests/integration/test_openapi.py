@@ -6,7 +6,7 @@ import jsonschema
 import pytest
 import requests
 
-import checks
+import expect
 
 NOBODY = 9007199254700000
 
@@ -152,7 +152,7 @@ def test_objects_say_what_they_require(description):
         for schema in description["components"]["schemas"].values()
         if "required" in schema
     }
-    for wanted in (checks.USER, checks.MESSAGE - {"content"}, checks.CHAT, checks.GROUP):
+    for wanted in (expect.USER, expect.MESSAGE - {"content"}, expect.CHAT, expect.GROUP):
         assert any(wanted <= members for members in by_members), wanted
 
 
@@ -164,7 +164,7 @@ def test_every_described_route_answers(description, http):
         elif path in OPEN | {"/"}:
             assert answer.status_code in (200, 400, 404, 415), (method, path)
         else:
-            checks.problem(answer, 401)
+            expect.problem(answer, 401)
 
 
 def test_the_open_routes_and_only_they_need_no_token(description):

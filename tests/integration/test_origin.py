@@ -9,10 +9,10 @@ import json
 
 import pytest
 
-import checks
-from asked import ASKED
+import expect
+from access_matrix import Scene, snapshot
+from access_requests import ASKED
 from client import Refused
-from rights import Scene, snapshot
 
 SETTINGS = {"allowed_origins": ["https://chat.example"]}
 CHANGING = sorted(
@@ -85,7 +85,7 @@ def test_no_other_site_changes_anything_by_the_cookie(daemon, http, scene, row):
         *({"Origin": origin} for origin in LOOKALIKES + own_lookalikes(daemon)),
     ):
         answer = http.request(method, path, body, headers=cookie(scene.owner, **headers))
-        checks.problem(answer, 403, "bad_origin")
+        expect.problem(answer, 403, "bad_origin")
     assert snapshot(daemon) == before, "it changed the database"
 
 
@@ -110,7 +110,7 @@ def test_a_header_needs_no_origin_and_hides_the_cookie(http, alice, bob):
     assert http.patch("/users/me", {"full_name": "A"}, headers=both).json()["user_id"] == alice.id
     for bad in ("", "Bearer ", "Bearer " + "A" * 43, "Basic eDp5"):
         headers = cookie(alice, Authorization=bad, Origin=f"{http.base}")
-        checks.problem(http.patch("/users/me", {"full_name": "A"}, headers=headers), 401)
+        expect.problem(http.patch("/users/me", {"full_name": "A"}, headers=headers), 401)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_what_a_form_can_send_is_not_taken(daemon, http, alice, bob, kind):
         ("/users/login", {"username": alice.username, "password": "correct horse", "cookie": True}),
     ):
         answer = http.request("POST", path, data=json.dumps(body).encode(), headers=headers)
-        checks.problem(answer, 415, "not_json")
+        expect.problem(answer, 415, "not_json")
         assert "Set-Cookie" not in answer.headers
     assert snapshot(daemon) == before
 
@@ -136,7 +136,7 @@ def test_nobody_is_told_that_other_sites_may(http, alice):
     """The question that a browser asks before a request with JSON (CORS) is not answered."""
     asking = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
     answer = http.request("OPTIONS", "/messages/send_message", headers=asking)
-    checks.problem(answer, 405, "method_not_allowed")
+    expect.problem(answer, 405, "method_not_allowed")
     assert not [name for name in answer.headers if name.lower().startswith("access-control-")]
 
 

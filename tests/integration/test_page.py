@@ -5,9 +5,9 @@ import tempfile
 
 import pytest
 
-import checks
+import expect
 from conftest import run_daemon
-from raw import exchange
+from raw_socket import exchange
 
 INDEX = "<!doctype html><title>parley</title>"
 
@@ -63,12 +63,12 @@ def test_its_files_have_their_types(http, path, kind):
 
 def test_without_text_html_an_unknown_path_is_404(http):
     for headers in ({"Accept": "application/json"}, {"Accept": "image/png"}):
-        checks.problem(http.get("/nothing", headers=headers), 404, "no_such_route")
+        expect.problem(http.get("/nothing", headers=headers), 404, "no_such_route")
 
 
 def test_a_missing_file_is_404_whatever_is_accepted(http):
     for headers in ({"Accept": "*/*"}, BROWSER):
-        checks.problem(http.get("/assets/none.js", headers=headers), 404)
+        expect.problem(http.get("/assets/none.js", headers=headers), 404)
 
 
 @pytest.mark.parametrize(

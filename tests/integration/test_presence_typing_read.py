@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-import checks
+import expect
 
 TYPING_S = 6
 GRACE_S = 10
@@ -96,8 +96,8 @@ def test_typing_where_one_is_not_is_refused(alice, bob, carol):
     group = bob.group("without alice", carol)
     ws, theirs = alice.ws(), carol.ws()
     ws.send({"type": "typing", "chat_id": group, "is_typing": True})
-    checks.error_frame(ws.until("error"), "no_such_chat")
-    checks.problem(
+    expect.error_frame(ws.until("error"), "no_such_chat")
+    expect.problem(
         alice.post("/users/set_typing_status", {"typing_chat_id": group, "is_typing": True}),
         404,
         "no_such_chat",
@@ -117,10 +117,10 @@ def test_typing_where_one_is_not_is_refused(alice, bob, carol):
     ],
 )
 def test_a_bad_typing_is_invalid(alice, bad, field):
-    checks.problem(alice.post("/users/set_typing_status", bad), 422, field=field)
+    expect.problem(alice.post("/users/set_typing_status", bad), 422, field=field)
     ws = alice.ws()
     frame = {"chat_id" if key == "typing_chat_id" else key: value for key, value in bad.items()}
-    checks.error_frame(ws.ask({"type": "typing", **frame}, "error"), "invalid")
+    expect.error_frame(ws.ask({"type": "typing", **frame}, "error"), "invalid")
 
 
 def test_typing_is_not_stored(alice, bob):
@@ -203,7 +203,7 @@ def test_reading_where_one_is_not_is_refused(alice, bob):
         ({"chat_id": group, "seq": -1}, "invalid"),
         ({"chat_id": group, "seq": 1.5}, "invalid"),
     ):
-        checks.error_frame(ws.ask({"type": "read", **bad}, "error"), code)
+        expect.error_frame(ws.ask({"type": "read", **bad}, "error"), code)
 
 
 # --- presence ---
@@ -214,7 +214,7 @@ def presence(who, *ids):
     assert answer.status_code == 200, answer.text
     for entry in answer.json()["presence"]:
         assert set(entry) == {"user_id", "online", "last_seen_at"}
-        assert entry["last_seen_at"] is None or checks.TIME.fullmatch(entry["last_seen_at"])
+        assert entry["last_seen_at"] is None or expect.TIME.fullmatch(entry["last_seen_at"])
     return {entry["user_id"]: entry["online"] for entry in answer.json()["presence"]}
 
 
@@ -232,12 +232,12 @@ def test_presence_over_http(alice, bob, carol, person):
     "ids", [",".join(str(i) for i in range(1, 102)), "x", "1,x", "1.5", "-1", ""]
 )
 def test_bad_ids_of_presence_are_422(alice, ids):
-    checks.problem(alice.get(f"/users/presence?ids={ids}"), 422, field="ids")
+    expect.problem(alice.get(f"/users/presence?ids={ids}"), 422, field="ids")
 
 
 def test_presence_of_100_ids(alice):
     assert presence(alice, *range(9007199254740000, 9007199254740100)) == {}
-    checks.problem(alice.get("/users/presence"), 422, field="ids")
+    expect.problem(alice.get("/users/presence"), 422, field="ids")
 
 
 def test_watching_tells_the_state_at_once_and_then_each_change(alice, bob, carol):
@@ -300,7 +300,7 @@ def test_strangers_are_left_out_of_a_watch(alice, bob, person):
 def test_a_bad_watch_is_invalid(alice, bad):
     ws = alice.ws()
     frame = {"type": "presence"} if bad is ... else {"type": "presence", "watch": bad}
-    checks.error_frame(ws.ask(frame, "error"), "invalid")
+    expect.error_frame(ws.ask(frame, "error"), "invalid")
 
 
 def test_a_watch_of_500_is_taken(alice, bob):
@@ -329,7 +329,7 @@ def test_offline_only_after_10_seconds_without_a_socket(alice, bob, carol):
     for ws in watching:
         frame = ws.until("presence", timeout=GRACE_S + 5)
         assert (frame["user_id"], frame["online"]) == (bob.id, False)
-        assert checks.TIME.fullmatch(frame["last_seen_at"])
+        assert expect.TIME.fullmatch(frame["last_seen_at"])
         assert GRACE_S - 1 < time.monotonic() - left < GRACE_S + 4
     assert presence(alice, bob.id, carol.id) == {bob.id: False, carol.id: True}
     time.sleep(

@@ -7,11 +7,11 @@ import subprocess
 
 import pytest
 
-import checks
+import expect
 from client import Http, Person
 from conftest import new_person, run_daemon
 from parleyd import Parleyd, free_port, program
-from waiting import wait_for
+from polling import wait_for
 
 KEYS = {
     "listen",
@@ -312,7 +312,7 @@ def test_reload_puts_live_settings_in_force_on_every_worker(cluster):
         cookie = {"Cookie": f"parley_session={alice.token}", "Origin": "https://new.example"}
         http = Http(daemon.url(""))
         ws = alice.ws()
-        checks.problem(http.patch("/users/me", {"full_name": "x"}, headers=cookie), 403)
+        expect.problem(http.patch("/users/me", {"full_name": "x"}, headers=cookie), 403)
         daemon.settings["allowed_origins"] = ["https://new.example"]
         daemon.write_conf()
         assert daemon.ctl("reload").returncode == 0
@@ -413,7 +413,7 @@ def test_mock_data_is_believable_and_the_same_for_the_same_seed(cluster, tmp_pat
                 if group_id:
                     assert one.get(f"/groups/{group_id}").status_code == 200
                 for chat in one.get("/chats").json()["chats"]:
-                    checks.chat(chat)
+                    expect.chat(chat)
                     messages = one.get(f"/messages/{chat['chat_id']}?after=0&limit=200").json()[
                         "messages"
                     ]

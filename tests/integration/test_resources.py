@@ -1,6 +1,6 @@
 """What runs out, and what is not to be relied on: descriptors, the database's disk, the clock.
 
-Want of memory has a file of its own (test_memory.py), and crowds of clients too (test_crowds.py).
+Want of memory has a file of its own (test_out_of_memory.py), and crowds of clients too (test_many_clients.py).
 """
 
 import contextlib
@@ -15,13 +15,13 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-import checks
-import crowd
+import expect
+import many_sockets
 from cluster import Cluster
 from conftest import new_person, new_token, run_daemon
-from proc import cpu_s, is_sanitized, n_fds
+from polling import wait_for
+from procfs import cpu_s, is_sanitized, n_fds
 from traffic import Traffic
-from waiting import wait_for
 
 
 def resumed(daemon):
@@ -42,7 +42,7 @@ def test_a_worker_without_descriptors_pauses_and_serves_whom_it_has(cluster):
         files = resource.prlimit(pid, resource.RLIMIT_NOFILE)
         room = 8
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (n_fds(pid) + room, files[1]))
-        waiting = [crowd.connect(daemon.port) for _ in range(room + 50)]
+        waiting = [many_sockets.connect(daemon.port) for _ in range(room + 50)]
         daemon.wait_for_log(r"error worker=0 accept_paused .*Too many open files")
 
         before, start = cpu_s(pid), time.monotonic()
@@ -59,7 +59,7 @@ def test_a_worker_without_descriptors_pauses_and_serves_whom_it_has(cluster):
         assert daemon.log().count("accept_paused") == 1, "said once, not at every try"
 
         # Those that it could not take are served when others go: nobody was turned away.
-        crowd.close_all(waiting[: room + 10])
+        many_sockets.close_all(waiting[: room + 10])
         for one in waiting[room + 10 :]:
             with contextlib.suppress(OSError):
                 one.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
@@ -67,7 +67,7 @@ def test_a_worker_without_descriptors_pauses_and_serves_whom_it_has(cluster):
         for one in waiting[room + 10 :]:
             assert one.recv(12) == b"HTTP/1.1 200"
         assert resumed(daemon) == 1
-        crowd.close_all(waiting)
+        many_sockets.close_all(waiting)
         for one in (alice, bob):
             one.close()
 
@@ -79,9 +79,9 @@ def test_no_descriptor_is_left_of_thousands_of_connections(cluster):
         pids = [worker["pid"] for worker in daemon.workers()]
         before = [n_fds(pid) for pid in pids]
         request = b"GET /users/me HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-        upgrade = crowd.upgrade_head(person.token)
+        upgrade = many_sockets.upgrade_head(person.token)
         for number in range(300):
-            raws = [crowd.connect(daemon.port) for _ in range(8)]
+            raws = [many_sockets.connect(daemon.port) for _ in range(8)]
             raws[0].sendall(request)
             raws[1].sendall(b"GET /users/me HTTP/1.1\r\nHost")
             raws[2].sendall(b"nonsense\r\n\r\n")
@@ -92,7 +92,7 @@ def test_no_descriptor_is_left_of_thousands_of_connections(cluster):
             assert raws[0].recv(12) == b"HTTP/1.1 401"
             if number % 2:
                 assert raws[3].recv(12) == b"HTTP/1.1 101"
-            crowd.close_all(raws)
+            many_sockets.close_all(raws)
         person.close()
         left = lambda: [n_fds(pid) - n for pid, n in zip(pids, before)]  # noqa: E731
         wait_for(lambda: max(left()) <= 0, 20, "descriptors left: ", lambda: str(left()))
@@ -155,7 +155,7 @@ def test_a_full_disk_under_postgresql_loses_nothing_that_was_acknowledged(small_
             if answer.status_code == 201:
                 acknowledged[f"full{number}"] = answer.json()["message_id"]
                 continue
-            checks.problem(answer, 503, "unavailable")
+            expect.problem(answer, 503, "unavailable")
             refused += 1
             reads.add(talker.get(f"/messages/{traffic.group}?limit=1").status_code)
             if refused > 20:

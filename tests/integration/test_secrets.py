@@ -20,8 +20,8 @@ import pytest
 from client import Http, Refused, Ws
 from conftest import run_daemon
 from parleyd import program
-from raw import Raw
-from waiting import wait_for
+from polling import wait_for
+from raw_socket import Raw
 
 SETTINGS = {"log_level": "debug", "rate_limits": True}
 DATABASE_PASSWORD = "database-" + secrets.token_hex(12)

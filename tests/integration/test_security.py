@@ -7,12 +7,12 @@ import tempfile
 import pytest
 import requests
 
-import checks
-from asked import ASKED, TOLD
+import expect
+from access_matrix import Scene, cells, snapshot, table
+from access_requests import ASKED, TOLD
 from client import Http, Ws
 from conftest import run_daemon
-from raw import exchange
-from rights import Scene, cells, snapshot, table
+from raw_socket import exchange
 
 ROUTES = table("route", "on")
 FRAMES = table("frame", "on")
@@ -151,7 +151,7 @@ def agrees(answer, cell, asked, scene):
     """The answer is what the cell says, and does not say more than that."""
     status, _, code = cell.replace("empty", "200").partition(" ")
     if int(status) >= 400:
-        checks.problem(answer, int(status), code or "bad_token")
+        expect.problem(answer, int(status), code or "bad_token")
     else:
         assert answer.status_code == int(status), answer.text[:300]
     if asked.shows and int(status) < 300:
@@ -228,7 +228,7 @@ def told(socket, says, frame, scene):
         socket.ask(frame, says, chat_id=scene.group_id)
         socket.until("synced")
     else:
-        checks.error_frame(socket.ask(frame, "error"), says)
+        expect.error_frame(socket.ask(frame, "error"), says)
 
 
 def keeps_quiet(socket, seen, scene):

@@ -7,9 +7,9 @@ import re
 
 import pytest
 
+from access_matrix import Scene, cells, table
 from client import Ws
 from conftest import new_person
-from rights import Scene, cells, table
 
 PUSHES = table("frame", "when")
 SOURCES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../daemon")

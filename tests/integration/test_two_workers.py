@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-import checks
+import expect
 from cluster import Cluster
 from conftest import run_daemon
 
@@ -57,7 +57,7 @@ def test_a_conversation_between_two_workers(alice, bob, apart):
             id=f"b{i}",
         )
         assert hers.until("message", message_id=ack["message_id"])["chat_id"] == bob.id
-    checks.gapless(alice.history(bob.id))
+    expect.gapless(alice.history(bob.id))
 
 
 def test_typing_read_edit_and_delete_cross(alice, bob, apart):
@@ -124,7 +124,7 @@ def test_a_group_over_all_workers_sees_one_order(alice, bob, carol, person):
         while len(frames) < total:
             frame = ws.next()
             if frame["type"] == "message":
-                frames.append(checks.without(frame, "type"))
+                frames.append(expect.without(frame, "type"))
         assert [frame["mod"] for frame in frames] == list(range(start + 1, start + total + 1))
         views.append(frames)
     assert views[0] == views[1] == views[2]

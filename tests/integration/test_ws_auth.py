@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-import checks
+import expect
 from client import Refused, Ws
-from raw import Raw, exchange
+from raw_socket import Raw, exchange
 
 SETTINGS = {"allowed_origins": ["https://chat.example"]}
 AUTH_S = 10
@@ -29,7 +29,7 @@ def test_a_token_is_taken_from(alice, how):
     ws = alice.ws(how=how)
     assert set(ws.ready) == {"type", "user_id", "session_id", "server_time"}
     assert ws.ready["user_id"] == alice.id
-    assert checks.TIME.fullmatch(ws.ready["server_time"])
+    assert expect.TIME.fullmatch(ws.ready["server_time"])
     assert ws.ready is ws.frames[0]
     assert ws.subprotocol == ("parley.v1" if how == "subprotocol" else None)
 
@@ -119,7 +119,7 @@ def test_a_second_auth_is_an_error_and_the_identity_stays(alice, bob, carol):
     for how in ("bearer", "frame"):
         ws = alice.ws(how=how)
         for token in (bob.token, alice.token, "nonsense"):
-            checks.error_frame(ws.ask({"type": "auth", "token": token}, "error"))
+            expect.error_frame(ws.ask({"type": "auth", "token": token}, "error"))
         ws.send({"type": "send", "id": "still-me-" + how, "receiver_id": carol.id, "content": "x"})
         ws.until("ack")
     assert {m["sender_id"] for m in carol.history(alice.id)} == {alice.id}
@@ -130,7 +130,7 @@ def test_a_second_auth_is_an_error_and_the_identity_stays(alice, bob, carol):
 
 
 def test_ws_without_an_upgrade_is_426(alice):
-    checks.problem(alice.get("/ws"), 426, "upgrade_required")
+    expect.problem(alice.get("/ws"), 426, "upgrade_required")
 
 
 def test_the_accept_key_is_that_of_rfc_6455(daemon, alice):
@@ -173,7 +173,7 @@ def test_frames_that_come_with_the_handshake_are_not_lost(daemon, alice):
 
 def test_an_unknown_type_is_an_error_and_the_socket_stays(alice):
     ws = alice.ws()
-    checks.error_frame(ws.ask({"type": "dance"}, "error"), "unknown_type")
+    expect.error_frame(ws.ask({"type": "dance"}, "error"), "unknown_type")
     ws.drain()
 
 
@@ -199,7 +199,7 @@ def test_an_unknown_type_is_an_error_and_the_socket_stays(alice):
 def test_what_is_no_frame_is_an_error_and_the_socket_stays(alice, text):
     ws = alice.ws()
     ws.send(text)
-    checks.error_frame(ws.until("error"))
+    expect.error_frame(ws.until("error"))
     ws.drain()
     assert not ws.got("ready")[1:]
 
@@ -211,7 +211,7 @@ def test_what_is_no_frame_is_an_error_and_the_socket_stays(alice, text):
 def test_broken_json_is_the_error_bad_json(alice, text):
     ws = alice.ws()
     ws.send(text)
-    checks.error_frame(ws.until("error"), "bad_json")
+    expect.error_frame(ws.until("error"), "bad_json")
     ws.drain()
 
 

@@ -16,8 +16,8 @@ import time
 import pytest
 import websockets
 
-from raw import Raw
-from waiting import DEADLINE_S
+from polling import DEADLINE_S
+from raw_socket import Raw
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 MESSAGE_MAX = 65536

@@ -2,7 +2,7 @@
 
 import pytest
 
-import checks
+import expect
 
 NOBODY = 9007199254700000
 
@@ -38,8 +38,8 @@ def test_a_message_reaches_every_other_socket_of_both_and_not_the_sending_one(al
         (ws, bob, alice.id) for ws in theirs
     ]:
         frame = ws.until("message")
-        checks.message(checks.without(frame, "type"), own="k" if who is alice else None)
-        assert checks.without(frame, "type") == who.history(chat_id)[0]
+        expect.message(expect.without(frame, "type"), own="k" if who is alice else None)
+        assert expect.without(frame, "type") == who.history(chat_id)[0]
         assert (frame["chat_id"], frame["message_id"]) == (chat_id, ack["message_id"])
     alice.fence(sending)
     assert not sending.got("message", message_id=ack["message_id"])
@@ -54,10 +54,10 @@ def test_a_message_sent_over_http_reaches_all_sockets_of_both(alice, bob):
     own, theirs = alice.ws_on_each(), bob.ws_on_each()
     sent = alice.send(bob.id, "from curl", client_id="h")
     for ws in own:
-        assert checks.without(ws.until("message"), "type") == sent
+        assert expect.without(ws.until("message"), "type") == sent
     for ws in theirs:
-        assert checks.without(ws.until("message"), "type") == {
-            **checks.without(sent, "client_id"),
+        assert expect.without(ws.until("message"), "type") == {
+            **expect.without(sent, "client_id"),
             "chat_id": alice.id,
         }
 
@@ -72,7 +72,7 @@ def test_the_first_message_opens_the_chat_for_both(alice, bob):
         while {"chat", "message"} - set(seen):
             frame = ws.next()
             seen[frame["type"]] = frame
-        checks.chat(checks.without(seen["chat"], "type"))
+        expect.chat(expect.without(seen["chat"], "type"))
         assert (seen["chat"]["chat_id"], seen["chat"]["kind"]) == (chat_id, "direct")
         assert seen["chat"]["peer"]["user_id"] == chat_id
     alice.send(bob.id, "second")
@@ -138,7 +138,7 @@ def test_a_note_to_oneself_reaches_ones_other_sockets(alice):
 def test_a_bad_send_is_an_error_that_names_it(alice, bob, bad):
     ws = alice.ws()
     frame = {key: bob.id if value == "BOB" else value for key, value in bad.items()}
-    checks.error_frame(ws.ask({"type": "send", **frame}, "error"), "invalid", id="e")
+    expect.error_frame(ws.ask({"type": "send", **frame}, "error"), "invalid", id="e")
     ws.drain()
     assert alice.history(bob.id) == []
 
@@ -147,7 +147,7 @@ def test_a_bad_send_is_an_error_that_names_it(alice, bob, bad):
 def test_a_send_needs_an_id(alice, bob, bad):
     ws = alice.ws()
     frame = {"type": "send", "receiver_id": bob.id, "content": "x"}
-    checks.error_frame(ws.ask(frame if bad is ... else {**frame, "id": bad}, "error"), "invalid")
+    expect.error_frame(ws.ask(frame if bad is ... else {**frame, "id": bad}, "error"), "invalid")
     ws.drain()
     assert alice.history(bob.id) == []
 
@@ -156,7 +156,7 @@ def test_a_send_to_where_one_is_not_is_an_error_that_names_it(alice, bob):
     ws = alice.ws()
     for receiver in (NOBODY, bob.group("without alice")):
         frame = {"type": "send", "id": f"to-{receiver}", "receiver_id": receiver, "content": "x"}
-        error = checks.error_frame(ws.ask(frame, "error"), id=f"to-{receiver}")
+        error = expect.error_frame(ws.ask(frame, "error"), id=f"to-{receiver}")
         assert error["code"].startswith("no_such_")
     send(ws, bob.id, "the socket stays", "after")
 
@@ -238,9 +238,9 @@ def test_an_edit_is_acknowledged_and_pushed(alice, bob):
     assert (stored["content"], stored["mod"]) == ("better", 2)
     for socket in theirs:
         frame = socket.until("edited")
-        assert checks.without(frame, "type") == stored
+        assert expect.without(frame, "type") == stored
     for socket in other:
-        assert checks.without(socket.until("edited"), "type") == {**stored, "chat_id": bob.id}
+        assert expect.without(socket.until("edited"), "type") == {**stored, "chat_id": bob.id}
     alice.fence(ws)
     assert not ws.got("edited")
 
@@ -309,7 +309,7 @@ def test_edit_and_delete_have_the_rules_of_http(alice, bob, carol):
     join = alice.history(alice.group("events"))[0]["message_id"]
 
     def refused(who, **frame):
-        return checks.error_frame(who.ws().ask({"id": "r", **frame}, "error"), id="r")["code"]
+        return expect.error_frame(who.ws().ask({"id": "r", **frame}, "error"), id="r")["code"]
 
     assert refused(bob, type="edit", message_id=mine, content="x") == "not_sender"
     assert refused(bob, type="delete", message_id=mine) == "not_sender"

@@ -3,7 +3,7 @@ were pushed."""
 
 import pytest
 
-import checks
+import expect
 
 NOBODY = 9007199254700000
 
@@ -198,5 +198,5 @@ def test_nothing_is_lost_between_ready_and_sync(alice, bob):
 def test_a_bad_sync_is_an_error(alice, after):
     ws = alice.ws()
     frame = {"type": "sync"} if after is ... else {"type": "sync", "after": after}
-    checks.error_frame(ws.ask(frame, "error"), "invalid")
+    expect.error_frame(ws.ask(frame, "error"), "invalid")
     ws.drain()

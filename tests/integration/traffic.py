@@ -17,7 +17,7 @@ import time
 import websockets
 
 from client import Refused
-from waiting import wait_for
+from polling import wait_for
 
 # What a client meets while the server is in trouble, and answers by trying again.
 TROUBLE = (OSError, AssertionError, Refused, EOFError, TimeoutError, websockets.WebSocketException)

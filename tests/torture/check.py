@@ -16,7 +16,7 @@ import collections
 import json
 import sys
 
-from due import PROMISE_S, Due
+from deadlines import PROMISE_S, Due
 from history import Database
 
 NEIGHBOURS = 12

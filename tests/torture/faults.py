@@ -15,7 +15,7 @@ import signal
 import threading
 import time
 
-from waiting import wait_for
+from polling import wait_for
 
 TICK_S = (1.4, 2.6)
 TICKS_TO_QUIET = 8

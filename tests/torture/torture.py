@@ -32,7 +32,7 @@ from cluster import Cluster  # noqa: E402
 from faults import Faults  # noqa: E402
 from ledger import Ledger  # noqa: E402
 from parleyd import DIED, Parleyd, build_dir  # noqa: E402
-from person import Person  # noqa: E402
+from user import Person  # noqa: E402
 
 N_PEOPLE = 80
 N_SOCKETS = 200

@@ -1,4 +1,4 @@
-"""checks: the shapes that the contract gives to answers, each said once.
+"""expect: the shapes that the contract gives to answers, each said once.
 
 Owns: nothing. Knows nothing of: connections.
 """

@@ -1,4 +1,4 @@
-"""person: one user: writes over WebSocket and HTTP, and tries again what was not answered.
+"""user: one user: writes over WebSocket and HTTP, and tries again what was not answered.
 
 Owns: the user's devices, the client_ids. Knows nothing of: faults.
 """

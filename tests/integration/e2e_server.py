@@ -1,4 +1,4 @@
-"""serve: a daemon and its database for tests that are not written in Python.
+"""e2e_server: a daemon and its database for tests that are not written in Python.
 
 Owns: one cluster, one parleyd. Knows nothing of: who uses them.
 
@@ -18,7 +18,7 @@ import sys
 
 from cluster import Cluster
 from parleyd import Parleyd
-from waiting import wait_for
+from polling import wait_for
 
 
 def tell(**answer):

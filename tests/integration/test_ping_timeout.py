@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from raw import Raw
+from raw_socket import Raw
 
 SETTINGS = {"ping_interval": 1}
 

@@ -17,11 +17,11 @@ import time
 
 import pytest
 
-import crowd
+import many_sockets
 from conftest import new_person, run_daemon
-from probe import Probe, percentile
-from proc import is_sanitized, memory_kib, n_fds, raise_files
-from waiting import wait_for
+from latency_probe import Probe, percentile
+from polling import wait_for
+from procfs import is_sanitized, memory_kib, n_fds, raise_files
 
 LONG = bool(os.environ.get("PARLEY_LONG"))
 DEAF = 5000 if LONG else 500
@@ -83,8 +83,8 @@ class SlowHeads(threading.Thread):
     def __init__(self, port):
         super().__init__(daemon=True)
         self.opened = time.monotonic()
-        self.silent = crowd.connect_many(port, SLOW)
-        self.trickling = crowd.connect_many(port, SLOW)
+        self.silent = many_sockets.connect_many(port, SLOW)
+        self.trickling = many_sockets.connect_many(port, SLOW)
         self.answers = {}
         self.lasted = {}
         self.stopping = threading.Event()
@@ -117,14 +117,14 @@ class SlowHeads(threading.Thread):
     def close(self):
         self.stopping.set()
         self.join()
-        crowd.close_all(self.silent + self.trickling)
+        many_sockets.close_all(self.silent + self.trickling)
 
 
 @pytest.fixture(scope="module")
 def besieged(cluster):
     """A daemon of its own with 2,000 slow connections, which go on being slow while the tests
     before this one's turn run."""
-    if not raise_files(crowd.SELECT_MAX + DEAF + 2 * SLOW + 1000):
+    if not raise_files(many_sockets.SELECT_MAX + DEAF + 2 * SLOW + 1000):
         pytest.skip("too few descriptors are allowed")
     for daemon in run_daemon(cluster):
         fds, before = descriptors(daemon), memory(daemon)
@@ -180,7 +180,7 @@ def test_clients_that_stop_reading_cost_little_and_are_told(besieged, daemon, pr
     for group in groups:
         group.talk(5)
     fds, before = descriptors(daemon), memory(daemon)
-    deaf = crowd.open_ready(daemon.port, [token for g in groups for token in g.tokens()])
+    deaf = many_sockets.open_ready(daemon.port, [token for g in groups for token in g.tokens()])
     idle = memory(daemon)
     quiet = time.monotonic(), time.sleep(2), time.monotonic()
 
@@ -204,10 +204,10 @@ def test_clients_that_stop_reading_cost_little_and_are_told(besieged, daemon, pr
         assert after - idle < bound
 
     # Half of them read again, in time for the word to sync; the others are closed after 30 s.
-    told, closed = crowd.read_away(deaf[::2], b'{"type":"resync"}')
+    told, closed = many_sockets.read_away(deaf[::2], b'{"type":"resync"}')
     assert told + closed == len(deaf[::2])
     assert told > 0.9 * len(deaf[::2]) if LONG else closed == 0  # reading from 2,500 takes its time
-    crowd.close_all(deaf[::2])
+    many_sockets.close_all(deaf[::2])
     late = len(deaf) - told
 
     def slow_ones():
@@ -248,7 +248,7 @@ def test_answers_that_nobody_reads_are_small(daemon):
         f"Authorization: Bearer {one.token}\r\n\r\n"
     ).encode()
     answered = counted(daemon, "http_requests")
-    asking = [crowd.connect(daemon.port, small=True) for _ in range(UNREAD)]
+    asking = [many_sockets.connect(daemon.port, small=True) for _ in range(UNREAD)]
     for connection in asking:
         connection.sendall(request)
     wait_for(lambda: counted(daemon, "http_requests") >= answered + UNREAD)
@@ -256,7 +256,7 @@ def test_answers_that_nobody_reads_are_small(daemon):
     print(f"an answer of history that nobody reads: {grown / UNREAD:.0f} KiB")
     if not is_sanitized(daemon.workers()[0]["pid"]):
         assert grown < UNREAD * 2 * (128 + 16)  # the answer, and room that its buffer has left
-    crowd.close_all(asking)
+    many_sockets.close_all(asking)
 
     seen, more = 0, True
     while more:
@@ -309,7 +309,7 @@ class Storm(threading.Thread):
         self.poll = select.epoll()
         self.sockets = {}
         for _ in range(STORM):
-            one = crowd.connect(daemon.port)
+            one = many_sockets.connect(daemon.port)
             one.sendall(self.request)
             self.sockets[one.fileno()] = one
             self.poll.register(one.fileno(), select.EPOLLIN)
@@ -332,7 +332,7 @@ class Storm(threading.Thread):
     def stop(self):
         self.stopping.set()
         self.join()
-        crowd.close_all(self.sockets.values())
+        many_sockets.close_all(self.sockets.values())
 
 
 def test_a_login_storm_does_not_delay_messages(daemon, probe):
@@ -367,7 +367,7 @@ class Flood(threading.Thread):
 
     def __init__(self, daemon, person):
         super().__init__(daemon=True)
-        self.port, self.head = daemon.port, crowd.upgrade_head(person.token)
+        self.port, self.head = daemon.port, many_sockets.upgrade_head(person.token)
         self.frames = b"".join(self.frame(number, person.id) for number in range(FRAMES))
         self.codes = collections.Counter()
         self.going, self.stopping = threading.Event(), threading.Event()
@@ -389,7 +389,7 @@ class Flood(threading.Thread):
 
     def attack(self):
         """The code that it is closed with; an HTTP status where it is not let in."""
-        one = crowd.connect(self.port)
+        one = many_sockets.connect(self.port)
         try:
             one.sendall(self.head)
             came = one.recv(4096)

@@ -1,4 +1,4 @@
-"""proc: what a process uses, as /proc tells it, and what it may use.
+"""procfs: what a process uses, as /proc tells it, and what it may use.
 
 Owns: nothing. Knows nothing of: which process it is.
 """

@@ -1,4 +1,4 @@
-"""raw: bytes on a TCP connection, for what no decent client sends.
+"""raw_socket: bytes on a TCP connection, for what no decent client sends.
 
 Owns: its connection. Knows nothing of: what the bytes mean, but for the head of an HTTP answer
 and WebSocket frames.
@@ -14,7 +14,7 @@ import time
 
 from requests.structures import CaseInsensitiveDict
 
-from waiting import DEADLINE_S
+from polling import DEADLINE_S
 
 
 class Answer:

@@ -1,4 +1,4 @@
-"""waiting: for a condition, never for a time.
+"""polling: for a condition, never for a time.
 
 Owns: nothing. Knows nothing of: what is waited for.
 """

@@ -1,4 +1,4 @@
-"""probe: measures how long a message takes from its sender to another socket, in a process of its
+"""latency_probe: measures how long a message takes from its sender to another socket, in a process of its
 own, so that a test that is busy does not measure itself.
 
 Owns: two sockets, one of each person. Knows nothing of: what goes on beside it.
@@ -16,8 +16,8 @@ import subprocess
 import sys
 import time
 
-from raw import Raw
-from waiting import DEADLINE_S
+from polling import DEADLINE_S
+from raw_socket import Raw
 
 RATE = 90  # a second; a user's allowance is 100
 

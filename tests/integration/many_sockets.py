@@ -1,4 +1,4 @@
-"""crowd: many connections at once that do little, or nothing, or nothing but harm.
+"""many_sockets: many connections at once that do little, or nothing, or nothing but harm.
 
 Owns: the sockets that it opens. Knows nothing of: what the server ought to do with them.
 """
@@ -9,10 +9,10 @@ import os
 import select
 import socket
 
-from waiting import DEADLINE_S
+from polling import DEADLINE_S
 
 BATCH = 100  # opened together, far fewer than the listener's queue holds
-SELECT_MAX = 1024  # descriptors that select(2) can wait for, as psycopg and raw.py do
+SELECT_MAX = 1024  # descriptors that select(2) can wait for, as psycopg and raw_socket.py do
 
 
 def connect(port, small=False):

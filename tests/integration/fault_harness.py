@@ -1,4 +1,4 @@
-"""field: a parleyd with fault points, people who talk in it, and watchers who must miss nothing.
+"""fault_harness: a parleyd with fault points, people who talk in it, and watchers who must miss nothing.
 
 Owns: the daemon, the file of orders (common/fault.h), the watchers' threads. Knows nothing of:
 which points there are.
@@ -17,8 +17,8 @@ import time
 
 from conftest import new_person
 from parleyd import Parleyd
+from polling import wait_for
 from traffic import TROUBLE
-from waiting import wait_for
 
 STRUCK_S = 20  # only a failure waits so long
 DELIVERED_S = 2  # D4: after the fault that delayed it

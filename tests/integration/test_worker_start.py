@@ -9,7 +9,7 @@ import contextlib
 
 from client import Refused
 from conftest import new_person
-from waiting import wait_for
+from polling import wait_for
 
 SETTINGS = {"workers": 2}
 

@@ -1,9 +1,9 @@
-"""asked: how each row of the tables of docs/security.md is asked for.
+"""access_requests: how each row of the tables of docs/security.md is asked for.
 
 Owns: nothing. Knows nothing of: what is answered.
 """
 
-from rights import PASSWORD
+from access_matrix import PASSWORD
 
 
 class Route:

@@ -1,4 +1,4 @@
-"""rights: the tables of docs/security.md, and the people and things that they speak of.
+"""access_matrix: the tables of docs/security.md, and the people and things that they speak of.
 
 Owns: the sockets of a scene. Knows nothing of: what a route or a frame is.
 

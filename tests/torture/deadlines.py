@@ -1,4 +1,4 @@
-"""due: until when something had to reach a client, given the faults and the clients' own slowness.
+"""deadlines: until when something had to reach a client, given the faults and the clients' own slowness.
 
 Owns: when each fault began and ended, when the clients' loop stood still. Knows nothing of: what
 was to arrive.

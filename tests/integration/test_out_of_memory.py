@@ -19,9 +19,9 @@ import requests
 from client import Http
 from conftest import new_person, run_daemon
 from parleyd import build_dir
-from proc import is_sanitized, n_fds
+from polling import wait_for
+from procfs import is_sanitized, n_fds
 from traffic import TROUBLE, Traffic
-from waiting import wait_for
 
 LONG = bool(os.environ.get("PARLEY_LONG"))
 WORKERS = 6
