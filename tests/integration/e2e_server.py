@@ -1,14 +1,14 @@
-"""e2e_server: a daemon and its database for tests that are not written in Python.
+"""e2e_server: a parleyd with its database for the browser tests in frontend/e2e.
 
-Owns: one cluster, one parleyd. Knows nothing of: who uses them.
+Owns: one cluster, one parleyd. Knows nothing of: the page.
 
-Serves the page's directory, the only argument. Each line of the output is a JSON object: at first
-{"port", "conf"}, then one for each command that came as a line on the input:
-    kill_worker SLOT    that worker is killed; another one is in its place
-    pg_stop             the database is away
-    pg_start            and is back
-    stop                all ends: {"status", "complaints"}, what was wrong with the daemon's log
-The end of the input ends all too, without a word.
+The only argument is the directory of the page. Commands are lines on standard input, answers are
+JSON objects on standard output, one a line. The first answer is {"port", "conf"}.
+    kill_worker SLOT    kills this worker, and waits for its successor
+    pg_stop             stops PostgreSQL
+    pg_start            starts it again
+    stop                ends the process; the answer is {"status", "complaints"} (see parleyd.py)
+The end of the input ends the process without an answer.
 """
 
 import json
@@ -21,8 +21,8 @@ from parleyd import Parleyd
 from polling import wait_for
 
 
-def tell(**answer):
-    print(json.dumps(answer), flush=True)
+def answer(**fields):
+    print(json.dumps(fields), flush=True)
 
 
 def kill_worker(daemon, slot):
@@ -31,11 +31,11 @@ def kill_worker(daemon, slot):
     def replaced():
         return any(w["slot"] == slot and w["pid"] not in (0, killed) for w in daemon.workers())
 
-    wait_for(replaced, what=f"no new worker in slot {slot}:\n", tell=daemon.log)
+    wait_for(replaced, what=f"no new worker in slot {slot}:\n", details=daemon.log)
 
 
-def obey(daemon):
-    """Reads and carries out commands until there are no more."""
+def run_commands(daemon):
+    """Executes the commands until `stop` or the end of the input."""
     for line in sys.stdin:
         command, *args = line.split()
         if command == "kill_worker":
@@ -46,23 +46,23 @@ def obey(daemon):
             daemon.cluster.start()
         elif command == "stop":
             status = daemon.stop()
-            tell(status=status, complaints=daemon.complaints())
+            answer(status=status, complaints=daemon.complaints())
             return
         else:
             raise ValueError(f"unknown command {command!r}")
-        tell(done=command)
+        answer(done=command)
 
 
 def main():
-    # Whoever started us closes the input at the end; an interrupt from the keyboard reaches them too.
+    # An interrupt from the keyboard also reaches the parent, which closes the input.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cluster = Cluster(fsync=False)
     try:
         daemon = Parleyd(cluster, web_root=os.path.abspath(sys.argv[1]))
         try:
             daemon.start()
-            tell(port=daemon.port, conf=daemon.conf)
-            obey(daemon)
+            answer(port=daemon.port, conf=daemon.conf)
+            run_commands(daemon)
         finally:
             daemon.drop()
     finally:

@@ -1,6 +1,6 @@
-"""many_sockets: many connections at once that do little, or nothing, or nothing but harm.
+"""many_sockets: hundreds of plain TCP connections at once, for slow and hostile clients.
 
-Owns: the sockets that it opens. Knows nothing of: what the server ought to do with them.
+Owns: the sockets that it opens. Knows nothing of: the answers it should get.
 """
 
 import contextlib
@@ -11,17 +11,17 @@ import socket
 
 from polling import DEADLINE_S
 
-BATCH = 100  # opened together, far fewer than the listener's queue holds
-SELECT_MAX = 1024  # descriptors that select(2) can wait for, as psycopg and raw_socket.py do
+BATCH = 100  # opened together; the listener's backlog is much longer
+SELECT_MAX = 1024  # limit of select(2), which psycopg and raw_socket.py use
 
 
 def connect(port, small=False):
-    """A connection; small: with as little of the kernel's memory at both ends as can be had, so
-    that what is not read soon waits in the server itself."""
+    """A connection. small: with minimal kernel buffers at both ends, so that unread data soon
+    accumulates in the server."""
     one = socket.socket()
     if small:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        # The sender's buffer grows by what a window of segments takes.
+        # The peer's send buffer grows with the segment size.
         one.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
     one.settimeout(DEADLINE_S)
     one.connect(("127.0.0.1", port))
@@ -29,16 +29,16 @@ def connect(port, small=False):
 
 
 def connect_many(port, count, small=False):
-    """So many, with descriptors out of the way of those who need low ones."""
-    return [set_aside(connect(port, small)) for _ in range(count)]
+    """This many connections, with descriptors that leave the low ones free for select(2)."""
+    return [move_above_select_max(connect(port, small)) for _ in range(count)]
 
 
-def set_aside(one):
+def move_above_select_max(one):
     low = one.detach()
-    aside = socket.socket(fileno=fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, SELECT_MAX))
+    moved = socket.socket(fileno=fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, SELECT_MAX))
     os.close(low)
-    aside.settimeout(DEADLINE_S)
-    return aside
+    moved.settimeout(DEADLINE_S)
+    return moved
 
 
 def upgrade_head(token):
@@ -49,41 +49,41 @@ def upgrade_head(token):
     ).encode()
 
 
-def open_ready(port, tokens):
-    """For each token a WebSocket that has read up to its `ready` and not a byte more."""
+def open_websockets(port, tokens):
+    """For each token a WebSocket that has read its `ready` and not a byte more."""
     opened = []
     for first in range(0, len(tokens), BATCH):
         batch = connect_many(port, len(tokens[first : first + BATCH]), small=True)
         for one, token in zip(batch, tokens[first:]):
             one.sendall(upgrade_head(token))
         for one in batch:
-            read_to(one, b'"type":"ready"')
-            read_to(one, b"}")
+            read_until(one, b'"type":"ready"')
+            read_until(one, b"}")
             one.setblocking(False)
         opened += batch
     return opened
 
 
-def read_to(one, mark):
-    """Reads byte by byte, so that what is behind the mark stays."""
-    came = b""
-    while not came.endswith(mark):
+def read_until(one, mark):
+    """Reads byte by byte to the end of the mark and not further."""
+    received = b""
+    while not received.endswith(mark):
         piece = one.recv(1)
-        assert piece, f"closed after {came!r}"
-        came += piece
+        assert piece, f"closed after {received!r}"
+        received += piece
 
 
-def read_away(sockets, mark, within=DEADLINE_S):
-    """Reads from all until each has been sent `mark` or was closed; returns how many of each."""
+def drain_until(sockets, mark, within=DEADLINE_S):
+    """Reads each socket until it has received mark or is closed; returns the two counts."""
     poll = select.epoll()
     by_fd = {one.fileno(): one for one in sockets}
     tails = dict.fromkeys(by_fd, b"")
-    told = closed = 0
+    marked = closed = 0
     for fd in by_fd:
         poll.register(fd, select.EPOLLIN)
-    while told + closed < len(by_fd):
+    while marked + closed < len(by_fd):
         events = poll.poll(within)
-        assert events, f"{told} were told, {closed} closed, and {len(by_fd)} there are"
+        assert events, f"{marked} marked and {closed} closed of {len(by_fd)} sockets"
         for fd, _ in events:
             try:
                 piece = by_fd[fd].recv(65536)
@@ -93,12 +93,12 @@ def read_away(sockets, mark, within=DEADLINE_S):
                 piece = b""
             found = mark in tails[fd] + piece
             tails[fd] = piece[-len(mark) :]
-            told += found
+            marked += found
             closed += not piece and not found
             if found or not piece:
                 poll.unregister(fd)
     poll.close()
-    return told, closed
+    return marked, closed
 
 
 def close_all(sockets):

@@ -1,18 +1,20 @@
-"""polling: for a condition, never for a time.
+"""polling: waits for a condition, with a deadline.
 
-Owns: nothing. Knows nothing of: what is waited for.
+Owns: nothing. Knows nothing of: the conditions.
 """
 
 import os
 import time
 
-SLOWNESS = int(os.environ.get("PARLEY_SLOWNESS", "1"))  # how many times, under valgrind say
-DEADLINE_S = 20 * SLOWNESS  # generous: only a failure waits this long, and sanitizers are slow
+SLOWNESS = int(os.environ.get("PARLEY_SLOWNESS", "1"))  # factor by which all is slower, under valgrind
+DEADLINE_S = 20 * SLOWNESS  # only a failure takes this long
 
 
-def wait_for(condition, timeout=DEADLINE_S, what="", tell=lambda: ""):
-    """Polls until condition() is true and returns its value; fails with what + tell() after
-    timeout seconds."""
+def wait_for(condition, timeout=DEADLINE_S, what="", details=lambda: ""):
+    """Polls until condition() is true and returns its value.
+
+    After timeout seconds it fails with the text of what and the result of details().
+    """
     deadline = time.monotonic() + timeout
     pause = 0.005
     while True:
@@ -20,6 +22,6 @@ def wait_for(condition, timeout=DEADLINE_S, what="", tell=lambda: ""):
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"waited {timeout} s in vain: {what}{tell()}")
+            raise AssertionError(f"timeout after {timeout} s: {what}{details()}")
         time.sleep(pause)
         pause = min(pause * 1.5, 0.1)

@@ -9,7 +9,7 @@ import pytest
 
 import expect
 from polling import wait_for
-from raw_socket import Raw, exchange
+from raw_socket import RawSocket, exchange
 
 JSON = {"Content-Type": "application/json"}
 
@@ -316,7 +316,7 @@ def test_search_and_look_ups_are_data_too(alice):
     ],
 )
 def test_a_broken_request_line_ends_that_connection_only(daemon, line):
-    raw = Raw(daemon.port)
+    raw = RawSocket(daemon.port)
     raw.send(line + b"\r\nHost: x\r\n\r\n")
     assert raw.closed()
     if raw.received:
@@ -369,7 +369,7 @@ def test_a_chunked_body_is_taken(alice, bob):
 
 
 def test_a_chunked_body_without_end_is_413(alice):
-    raw = Raw(alice.daemon.port)
+    raw = RawSocket(alice.daemon.port)
     raw.send(f"{post_head(alice)}Transfer-Encoding: chunked\r\n\r\n".encode())
     for _ in range(64):
         if raw.received or not raw.send(b"10000\r\n" + b"x" * 65536 + b"\r\n"):
@@ -382,7 +382,7 @@ def test_a_chunked_body_without_end_is_413(alice):
     "chunk", [b"x\r\n", b"-1\r\n", b"ffffffffffffffffff\r\n", b"5\r\nabc", b"5;ext\r\nabcdeX"]
 )
 def test_a_broken_chunk_does_not_hurt(alice, chunk):
-    raw = Raw(alice.daemon.port)
+    raw = RawSocket(alice.daemon.port)
     raw.send(f"{post_head(alice)}Transfer-Encoding: chunked\r\n\r\n".encode() + chunk)
     assert alice.get("/users/me").status_code == 200
     raw.close()
@@ -393,7 +393,7 @@ def test_a_body_that_never_comes_hurts_nobody(alice, bob):
     these is stored."""
     stuck = []
     for i in range(30):
-        raw = Raw(alice.daemon.port)
+        raw = RawSocket(alice.daemon.port)
         head = (
             f"{post_head(alice)}Content-Length: 1000\r\n\r\n"
             f'{{"receiver_id":{bob.id},"content":"never whole"'
@@ -409,7 +409,7 @@ def test_a_body_that_never_comes_hurts_nobody(alice, bob):
 
 
 def test_a_head_that_comes_byte_by_byte_is_read(alice):
-    raw = Raw(alice.daemon.port)
+    raw = RawSocket(alice.daemon.port)
     for (
         byte
     ) in (
@@ -421,7 +421,7 @@ def test_a_head_that_comes_byte_by_byte_is_read(alice):
 
 
 def test_an_endless_head_is_431(alice):
-    raw = Raw(alice.daemon.port)
+    raw = RawSocket(alice.daemon.port)
     raw.send(b"GET /users/me HTTP/1.1\r\nHost: x\r\n")
     for i in range(4000):
         if raw.received or not raw.send(b"X-Header-%d: %s\r\n" % (i, b"x" * 80)):
@@ -431,7 +431,7 @@ def test_an_endless_head_is_431(alice):
 
 
 def test_an_endless_request_line_is_refused(daemon):
-    raw = Raw(daemon.port)
+    raw = RawSocket(daemon.port)
     raw.send(b"GET /")
     for _ in range(64):
         if raw.received or not raw.send(b"x" * 8192):
@@ -442,7 +442,7 @@ def test_an_endless_request_line_is_refused(daemon):
 
 def test_requests_in_one_burst_are_answered_in_order(alice, bob):
     """Pipelining (RFC 9112 9.3.2)."""
-    raw = Raw(alice.daemon.port)
+    raw = RawSocket(alice.daemon.port)
     raw.send(
         b"".join(
             f"GET /users/username/{who} HTTP/1.1\r\nHost: x\r\n"
@@ -456,7 +456,7 @@ def test_requests_in_one_burst_are_answered_in_order(alice, bob):
 
 def test_a_peer_that_leaves_before_the_answer_hurts_nobody(alice, bob):
     for i in range(50):
-        raw = Raw(alice.daemon.port)
+        raw = RawSocket(alice.daemon.port)
         body = json.dumps(
             {"receiver_id": bob.id, "content": "sent and gone", "client_id": f"gone-{i}"}
         ).encode()
@@ -490,7 +490,7 @@ def test_a_peer_that_leaves_before_the_answer_hurts_nobody(alice, bob):
     ],
 )
 def test_a_broken_frame_closes_with_the_code_of_rfc_6455(alice, what, code):
-    raw = Raw(alice.daemon.port)
+    raw = RawSocket(alice.daemon.port)
     raw.upgrade(alice.token)
     raw.send_frame(**what)
     assert raw.until_close_code() == code
@@ -498,7 +498,7 @@ def test_a_broken_frame_closes_with_the_code_of_rfc_6455(alice, what, code):
 
 
 def test_a_message_in_fragments_for_ever_is_1009(alice):
-    raw = Raw(alice.daemon.port)
+    raw = RawSocket(alice.daemon.port)
     raw.upgrade(alice.token)
     raw.send_frame(1, b"x" * 1000, fin=False)
     for _ in range(100):
@@ -509,7 +509,7 @@ def test_a_message_in_fragments_for_ever_is_1009(alice):
 
 
 def test_empty_fragments_for_ever_hurt_nobody(alice):
-    raw = Raw(alice.daemon.port)
+    raw = RawSocket(alice.daemon.port)
     raw.upgrade(alice.token)
     raw.send_frame(1, b"", fin=False)
     for _ in range(5000):
@@ -520,7 +520,7 @@ def test_empty_fragments_for_ever_hurt_nobody(alice):
 
 
 def test_a_frame_that_comes_byte_by_byte_is_read(alice):
-    raw = Raw(alice.daemon.port)
+    raw = RawSocket(alice.daemon.port)
     raw.upgrade(alice.token)
     payload = b'{"type":"ping"}'
     for byte in bytes([0x81, 0x80 | len(payload), 0, 0, 0, 0]) + payload:
@@ -532,7 +532,7 @@ def test_a_frame_that_comes_byte_by_byte_is_read(alice):
 
 def test_half_a_frame_and_gone_hurts_nobody(alice):
     for cut in (1, 2, 5, 6, 10):
-        raw = Raw(alice.daemon.port)
+        raw = RawSocket(alice.daemon.port)
         raw.upgrade(alice.token)
         raw.send((bytes([0x81, 0x80 | 15, 0, 0, 0, 0]) + b'{"type":"ping"}')[:cut])
         raw.close()

@@ -10,7 +10,7 @@ from client import Http, Refused
 from conftest import new_person, run_daemon
 from polling import wait_for
 from procfs import is_sanitized
-from raw_socket import Raw
+from raw_socket import RawSocket
 
 SETTINGS = {"rate_limits": True}
 
@@ -120,7 +120,7 @@ def test_a_reader_that_does_not_read_costs_little_and_misses_nothing(unlimited):
     a sync brings them."""
     talker, listener = new_person(unlimited), new_person(unlimited)
     talker.send(listener.id, "opens the chat")
-    deaf = Raw(unlimited.port)
+    deaf = RawSocket(unlimited.port)
     deaf.upgrade(listener.token)
     awake = listener.ws()
     before = sum(resident_kib(worker["pid"]) for worker in unlimited.workers())
@@ -174,7 +174,7 @@ def test_a_sync_that_nobody_reads_costs_little_and_goes_on_when_they_do(unlimite
             listener.id,
         )
     awake = listener.ws()
-    deaf = Raw(unlimited.port)
+    deaf = RawSocket(unlimited.port)
     deaf.upgrade(listener.token)
     slot = slot_of(deaf)
     while awake.slot != slot:
@@ -231,7 +231,7 @@ def test_a_lapped_ring_is_repaired(unlimited):
 
 def test_max_connections_is_a_limit_and_not_a_crash(cluster):
     for daemon in run_daemon(cluster, max_connections=16):
-        raws = [Raw(daemon.port) for _ in range(40)]
+        raws = [RawSocket(daemon.port) for _ in range(40)]
         for raw in raws:
             raw.close()
         wait_for(daemon.healthy)
@@ -243,7 +243,7 @@ def test_a_hasher_that_is_asked_too_much_answers_503(unlimited):
     raws = []
     body = b'{"username":"nobody.at.all","password":"wrong password"}'
     for _ in range(300):
-        raw = Raw(unlimited.port)
+        raw = RawSocket(unlimited.port)
         raw.send(
             b"POST /users/login HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
             b"Content-Type: application/json\r\n"

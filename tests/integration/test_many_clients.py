@@ -19,9 +19,9 @@ import pytest
 
 import many_sockets
 from conftest import new_person, run_daemon
-from latency_probe import Probe, percentile
+from latency_probe import LatencyProbe, percentile
 from polling import wait_for
-from procfs import is_sanitized, memory_kib, n_fds, raise_files
+from procfs import is_sanitized, private_memory_kib, n_fds, raise_fd_limit
 
 LONG = bool(os.environ.get("PARLEY_LONG"))
 DEAF = 5000 if LONG else 500
@@ -43,7 +43,7 @@ PASSWORD = "a long enough one"
 
 def memory(daemon):
     """Of all workers, in KiB."""
-    return sum(memory_kib(worker["pid"]) for worker in daemon.workers())
+    return sum(private_memory_kib(worker["pid"]) for worker in daemon.workers())
 
 
 def descriptors(daemon):
@@ -57,7 +57,7 @@ def counted(daemon, name):
 @pytest.fixture
 def probe(daemon):
     people = [new_person(daemon), new_person(daemon)]
-    probe = Probe(daemon, *people)
+    probe = LatencyProbe(daemon, *people)
     yield probe
     probe.kill()
     for one in people:
@@ -124,7 +124,7 @@ class SlowHeads(threading.Thread):
 def besieged(cluster):
     """A daemon of its own with 2,000 slow connections, which go on being slow while the tests
     before this one's turn run."""
-    if not raise_files(many_sockets.SELECT_MAX + DEAF + 2 * SLOW + 1000):
+    if not raise_fd_limit(many_sockets.SELECT_MAX + DEAF + 2 * SLOW + 1000):
         pytest.skip("too few descriptors are allowed")
     for daemon in run_daemon(cluster):
         fds, before = descriptors(daemon), memory(daemon)
@@ -180,7 +180,7 @@ def test_clients_that_stop_reading_cost_little_and_are_told(besieged, daemon, pr
     for group in groups:
         group.talk(5)
     fds, before = descriptors(daemon), memory(daemon)
-    deaf = many_sockets.open_ready(daemon.port, [token for g in groups for token in g.tokens()])
+    deaf = many_sockets.open_websockets(daemon.port, [token for g in groups for token in g.tokens()])
     idle = memory(daemon)
     quiet = time.monotonic(), time.sleep(2), time.monotonic()
 
@@ -204,7 +204,7 @@ def test_clients_that_stop_reading_cost_little_and_are_told(besieged, daemon, pr
         assert after - idle < bound
 
     # Half of them read again, in time for the word to sync; the others are closed after 30 s.
-    told, closed = many_sockets.read_away(deaf[::2], b'{"type":"resync"}')
+    told, closed = many_sockets.drain_until(deaf[::2], b'{"type":"resync"}')
     assert told + closed == len(deaf[::2])
     assert told > 0.9 * len(deaf[::2]) if LONG else closed == 0  # reading from 2,500 takes its time
     many_sockets.close_all(deaf[::2])
@@ -419,7 +419,7 @@ def test_one_client_that_sends_20000_frames_a_second_is_sent_away(cluster):
     """4029 each time, however often it comes back, and the others' messages come as before."""
     for daemon in run_daemon(cluster, rate_limits=True):
         people = [new_person(daemon) for _ in range(3)]
-        probe = Probe(daemon, *people[:2])
+        probe = LatencyProbe(daemon, *people[:2])
         flood = Flood(daemon, people[2])
         flood.start()
         try:

@@ -90,7 +90,7 @@ class Nginx:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        wait_for(self._is_up, what="nginx does not serve:\n", tell=self.log)
+        wait_for(self._is_up, what="nginx does not serve:\n", details=self.log)
 
     def _is_up(self):
         assert self.process.poll() is None, self.log()

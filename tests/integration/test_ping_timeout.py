@@ -4,13 +4,13 @@ import time
 
 import pytest
 
-from raw_socket import Raw
+from raw_socket import RawSocket
 
 SETTINGS = {"ping_interval": 1}
 
 
 def test_the_server_pings_and_an_answered_ping_keeps_the_socket(alice, daemon):
-    raw = Raw(daemon.port)
+    raw = RawSocket(daemon.port)
     raw.upgrade(alice.token)
     pings = 0
     while pings < 4:
@@ -25,7 +25,7 @@ def test_the_server_pings_and_an_answered_ping_keeps_the_socket(alice, daemon):
 
 
 def test_two_unanswered_pings_in_a_row_end_the_socket(alice, daemon):
-    raw = Raw(daemon.port)
+    raw = RawSocket(daemon.port)
     raw.upgrade(alice.token)
     start = time.monotonic()
     pings = 0
@@ -50,7 +50,7 @@ def test_a_client_that_answers_pings_stays(alice):
 
 def test_a_ping_of_the_client_is_answered_with_its_payload(alice, daemon):
     """RFC 6455 5.5.3."""
-    raw = Raw(daemon.port)
+    raw = RawSocket(daemon.port)
     raw.upgrade(alice.token)
     raw.send_frame(9, b"are you there?")
     while True:

@@ -21,7 +21,7 @@ from client import Http, Refused, Ws
 from conftest import run_daemon
 from parleyd import program
 from polling import wait_for
-from raw_socket import Raw
+from raw_socket import RawSocket
 
 SETTINGS = {"log_level": "debug", "rate_limits": True}
 DATABASE_PASSWORD = "database-" + secrets.token_hex(12)
@@ -280,7 +280,7 @@ def test_no_secret_outlives_its_request_in_memory(life):
     """While a request is still coming in its password is there, which shows that it would be found."""
     password = life.secret("under way")
     body = json.dumps({"username": life.name, "password": password, "end": "x" * 1000}).encode()
-    raw = Raw(life.daemon.port)
+    raw = RawSocket(life.daemon.port)
     raw.send(
         b"POST /users/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
         b"Content-Length: %d\r\n\r\n%s" % (len(body), body[:-500])
@@ -296,7 +296,7 @@ def test_no_secret_outlives_its_request_in_memory(life):
         found.update(found_anywhere(life.daemon, life.secrets))
         return not found
 
-    wait_for(gone, what="still in memory: ", tell=lambda: found)
+    wait_for(gone, what="still in memory: ", details=lambda: found)
     raw.close()
 
 

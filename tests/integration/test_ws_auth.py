@@ -6,7 +6,7 @@ import pytest
 
 import expect
 from client import Refused, Ws
-from raw_socket import Raw, exchange
+from raw_socket import RawSocket, exchange
 
 SETTINGS = {"allowed_origins": ["https://chat.example"]}
 AUTH_S = 10
@@ -153,7 +153,7 @@ def test_the_accept_key_is_that_of_rfc_6455(daemon, alice):
 def test_frames_that_come_with_the_handshake_are_not_lost(daemon, alice):
     """The bytes behind the head are in the HTTP server's buffer when the socket is taken out of
     it."""
-    raw = Raw(daemon.port)
+    raw = RawSocket(daemon.port)
     head = (
         "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Version: 13\r\n"
@@ -245,7 +245,7 @@ def test_a_message_of_64_kib_is_taken_and_one_more_byte_closes_1009(alice):
 
 
 def test_a_close_is_answered_with_a_close(daemon, alice):
-    raw = Raw(daemon.port)
+    raw = RawSocket(daemon.port)
     raw.upgrade(alice.token)
     raw.send_frame(8, b"\x03\xe8")
     assert raw.until_close_code() == 1000

@@ -17,7 +17,7 @@ import pytest
 import websockets
 
 from polling import DEADLINE_S
-from raw_socket import Raw
+from raw_socket import RawSocket
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 MESSAGE_MAX = 65536
@@ -64,7 +64,7 @@ class Peer:
     """A client that says what it likes, and takes from the server only what the RFC allows it to say."""
 
     def __init__(self, daemon, token):
-        self.raw = Raw(daemon.port)
+        self.raw = RawSocket(daemon.port)
         self.raw.upgrade(token)
         self.user_id = self.json()["user_id"]
 
