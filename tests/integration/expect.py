@@ -6,6 +6,7 @@ Owns: nothing. Knows nothing of: connections.
 import http
 import re
 
+UNUSED_ID = 9007199254700000  # no user, group or message has it
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 USER = {"user_id", "username", "full_name", "profile_picture", "public_key", "created_at"}

@@ -3,8 +3,7 @@
 import pytest
 
 import expect
-
-NOBODY = 9007199254700000
+from expect import UNUSED_ID
 
 
 def members(who, group):
@@ -67,7 +66,7 @@ def test_a_group_is_seen_by_its_members_only(alice, bob, carol):
     group = alice.group("private", bob)
     expect.group(bob.get(f"/groups/{group}").json())
     expect.problem(carol.get(f"/groups/{group}"), 404, "no_such_group")
-    expect.problem(carol.get(f"/groups/{NOBODY}"), 404, "no_such_group")
+    expect.problem(carol.get(f"/groups/{UNUSED_ID}"), 404, "no_such_group")
     expect.problem(carol.get(f"/groups/{alice.id}"), 404, "no_such_group")
     expect.problem(carol.get("/groups/x"), 400, "bad_path")
     assert group not in carol.chats()
@@ -110,9 +109,9 @@ def test_who_may_add_whom(alice, bob, carol):
 
     expect.problem(add(bob, group, carol.id), 404, "no_such_group")
     expect.problem(add(bob, group, bob.id), 404, "no_such_group")
-    expect.problem(add(alice, NOBODY, bob.id), 404, "no_such_group")
+    expect.problem(add(alice, UNUSED_ID, bob.id), 404, "no_such_group")
     expect.problem(add(alice, bob.id, carol.id), 404, "no_such_group")
-    expect.problem(add(alice, group, NOBODY), 404, "no_such_user")
+    expect.problem(add(alice, group, UNUSED_ID), 404, "no_such_user")
     expect.problem(add(alice, group, group), 404, "no_such_user")
     expect.problem(add(alice, group, "x"), 422, field="user_id")
     expect.problem(
@@ -143,8 +142,8 @@ def test_who_may_remove_whom(alice, bob, carol):
     expect.problem(remove(bob, group, alice.id), 403, "not_owner")
     expect.problem(remove(carol, group, bob.id), 404, "no_such_group")
     expect.problem(remove(alice, group, carol.id), 404, "no_such_member")
-    expect.problem(remove(alice, group, NOBODY), 404, "no_such_member")
-    expect.problem(remove(alice, NOBODY, bob.id), 404, "no_such_group")
+    expect.problem(remove(alice, group, UNUSED_ID), 404, "no_such_member")
+    expect.problem(remove(alice, UNUSED_ID, bob.id), 404, "no_such_group")
     expect.problem(remove(alice, group, None), 422, field="user_id")
     assert members(alice, group) == [alice.id, bob.id]
 
@@ -179,7 +178,7 @@ def test_a_member_leaves(alice, bob):
 
 def test_who_is_not_in_cannot_leave(alice, bob):
     expect.problem(leave(bob, alice.group("not bob's")), 404, "no_such_group")
-    expect.problem(leave(bob, NOBODY), 404, "no_such_group")
+    expect.problem(leave(bob, UNUSED_ID), 404, "no_such_group")
     expect.problem(leave(bob, None), 422, field="group_id")
 
 
@@ -233,7 +232,7 @@ def test_the_owner_renames(alice, bob, carol):
     assert "content" not in rename
     expect.problem(bob.patch(f"/groups/{group}", {"name": "bob's"}), 403, "not_owner")
     expect.problem(carol.patch(f"/groups/{group}", {"name": "carol's"}), 404, "no_such_group")
-    expect.problem(alice.patch(f"/groups/{NOBODY}", {"name": "x"}), 404, "no_such_group")
+    expect.problem(alice.patch(f"/groups/{UNUSED_ID}", {"name": "x"}), 404, "no_such_group")
     expect.problem(alice.patch(f"/groups/{group}", {}), 422, field="name")
     assert bob.chat(group)["name"] == "after"
 

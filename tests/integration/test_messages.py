@@ -3,8 +3,7 @@
 import pytest
 
 import expect
-
-NOBODY = 9007199254700000
+from expect import UNUSED_ID
 
 
 def send(who, **body):
@@ -57,7 +56,7 @@ def test_a_receiver_id_is_a_positive_integer_below_2_to_53(alice, bad):
 
 
 def test_a_receiver_who_does_not_exist_is_404(alice):
-    expect.problem(send(alice, receiver_id=NOBODY, content="x"), 404)
+    expect.problem(send(alice, receiver_id=UNUSED_ID, content="x"), 404)
 
 
 def test_a_group_one_is_not_in_is_404(alice, bob):
@@ -106,7 +105,7 @@ def test_a_repeated_client_id_is_stored_once_whatever_else_it_says(alice, bob, c
         {"receiver_id": bob.id, "content": "first"},
         {"receiver_id": bob.id, "content": "other text"},
         {"receiver_id": carol.id, "content": "other chat"},
-        {"receiver_id": NOBODY, "content": "nobody"},
+        {"receiver_id": UNUSED_ID, "content": "nobody"},
     ):
         answer = send(alice, client_id="k", **repeat)
         assert answer.status_code == 200, answer.text
@@ -218,7 +217,7 @@ def test_history_with_a_user_one_has_not_talked_with_is_empty(alice, bob):
 
 
 def test_history_of_what_is_not_ones_own_is_404(alice, bob):
-    expect.problem(alice.get(f"/messages/{NOBODY}"), 404)
+    expect.problem(alice.get(f"/messages/{UNUSED_ID}"), 404)
     expect.problem(alice.get(f"/messages/{bob.group('without alice')}"), 404)
 
 
@@ -264,7 +263,7 @@ def test_read_never_moves_back(alice, bob):
 def test_read_ignores_and_does_not_count_what_is_in_others_chats(alice, bob, carol):
     mine = alice.send(bob.id, "for bob")["message_id"]
     assert read(carol, [mine]).json() == {"read": 0}
-    assert read(bob, [mine, NOBODY]).json() == {"read": 1}
+    assert read(bob, [mine, UNUSED_ID]).json() == {"read": 1}
     assert alice.chat(bob.id)["peer_read_seq"] == 1
 
 
@@ -276,7 +275,7 @@ def test_read_takes_1_to_1000_ids(alice, bad):
 
 
 def test_read_of_1000_ids(alice):
-    assert read(alice, list(range(NOBODY, NOBODY + 1000))).json() == {"read": 0}
+    assert read(alice, list(range(UNUSED_ID, UNUSED_ID + 1000))).json() == {"read": 0}
 
 
 def test_one_reads_for_oneself_only(alice, bob):
@@ -346,8 +345,8 @@ def test_only_the_sender_edits_and_deletes(alice, bob, carol):
 
 
 def test_a_message_that_does_not_exist_is_404(alice):
-    expect.problem(alice.patch(f"/messages/{NOBODY}", {"content": "y"}), 404)
-    expect.problem(alice.delete(f"/messages/{NOBODY}"), 404)
+    expect.problem(alice.patch(f"/messages/{UNUSED_ID}", {"content": "y"}), 404)
+    expect.problem(alice.delete(f"/messages/{UNUSED_ID}"), 404)
 
 
 def test_a_message_id_that_is_no_number_is_400(alice):

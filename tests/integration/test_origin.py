@@ -10,14 +10,14 @@ import json
 import pytest
 
 import expect
-from access_matrix import Scene, snapshot
-from access_requests import ASKED
+from access_matrix import Scenario, snapshot
+from access_requests import ROUTE_REQUESTS
 from client import Refused
 
 SETTINGS = {"allowed_origins": ["https://chat.example"]}
 CHANGING = sorted(
     row
-    for row in ASKED
+    for row in ROUTE_REQUESTS
     if not row[0].startswith("GET ") and row[0] not in ("POST /users/register", "POST /users/login")
 )
 LOOKALIKES = [
@@ -64,17 +64,17 @@ def cookie(one, **headers):
 
 
 @pytest.fixture(scope="module")
-def scene(daemon):
-    scene = Scene(daemon)
-    yield scene
-    scene.close()
+def scenario(daemon):
+    scenario = Scenario(daemon)
+    yield scenario
+    scenario.close()
 
 
 @pytest.mark.parametrize("row", CHANGING, ids=", ".join)
-def test_no_other_site_changes_anything_by_the_cookie(daemon, http, scene, row):
+def test_no_other_site_changes_anything_by_the_cookie(daemon, http, scenario, row):
     """As the group's owner, who may do nearly all of it; but not in the name of another site."""
-    asked, method = ASKED[row], row[0].split(" ")[0]
-    path, body = asked.path(scene, scene.owner), asked.body(scene, scene.owner)
+    asked, method = ROUTE_REQUESTS[row], row[0].split(" ")[0]
+    path, body = asked.path(scenario, scenario.owner), asked.body(scenario, scenario.owner)
     own = own_origin(daemon)
     before = snapshot(daemon)
     for headers in (
@@ -84,7 +84,7 @@ def test_no_other_site_changes_anything_by_the_cookie(daemon, http, scene, row):
         {"Host": "evil.example", "Origin": own},
         *({"Origin": origin} for origin in LOOKALIKES + own_lookalikes(daemon)),
     ):
-        answer = http.request(method, path, body, headers=cookie(scene.owner, **headers))
+        answer = http.request(method, path, body, headers=cookie(scenario.owner, **headers))
         expect.problem(answer, 403, "bad_origin")
     assert snapshot(daemon) == before, "it changed the database"
 

@@ -8,8 +8,8 @@ import pytest
 import requests
 
 import expect
-from access_matrix import Scene, cells, snapshot, table
-from access_requests import ASKED, TOLD
+from access_matrix import Scenario, cells, snapshot, table
+from access_requests import ROUTE_REQUESTS, FRAME_REQUESTS
 from client import Http, Ws
 from conftest import run_daemon
 from raw_socket import exchange
@@ -52,12 +52,12 @@ def connections(daemon):
 
 
 class Watched:
-    """A scene that only refusals are tried on, so that one serves all of them; its members look
+    """A scenario that only refusals are tried on, so that one serves all of them; its members look
     on, on both workers."""
 
     def __init__(self, daemon):
-        self.scene = Scene(daemon)
-        people = self.scene.people
+        self.scenario = Scenario(daemon)
+        people = self.scenario.people
         self.watchers = [
             one for who in ("owner", "sender", "member", "oneself") for one in people[who]
         ]
@@ -87,24 +87,24 @@ class Watched:
 def kept(daemon):
     kept = [Watched(daemon)]
     yield kept
-    kept[0].scene.close()
+    kept[0].scenario.close()
 
 
 @pytest.fixture
 def watched(daemon, kept):
     """The same for all, but for one that a test has found fault with, and perhaps broken."""
     if not kept[0].whole:
-        kept[0].scene.close()
+        kept[0].scenario.close()
         kept[0] = Watched(daemon)
     kept[0].whole = False
     yield kept[0]
 
 
 @pytest.fixture
-def scene(daemon):
-    scene = Scene(daemon)
-    yield scene
-    scene.close()
+def scenario(daemon):
+    scenario = Scenario(daemon)
+    yield scenario
+    scenario.close()
 
 
 # --- routes ---
@@ -122,7 +122,7 @@ def test_the_table_has_every_route_and_no_other(daemon):
     described = requests.get(daemon.url("/openapi.json"), timeout=20).json()["paths"]
     routes = {shape(f"{method.upper()} {path}") for path in described for method in described[path]}
     assert {shape(route) for route, _ in ROUTES} == routes | {"GET /", "GET /ws"}
-    assert set(ASKED) == set(ROUTES)
+    assert set(ROUTE_REQUESTS) == set(ROUTES)
 
 
 def token_of(one):
@@ -139,15 +139,15 @@ def upgrade(daemon, one):
     return exchange(daemon.port, f"{head}{lines}\r\n".encode())
 
 
-def ask(http, route, asked, scene, one):
+def ask(http, route, asked, scenario, one):
     method = route.split(" ")[0]
     if route == "GET /ws":
-        return upgrade(scene.daemon, one)
+        return upgrade(scenario.daemon, one)
     headers = {**token_of(one), "Accept": "*/*"}
-    return http.request(method, asked.path(scene, one), asked.body(scene, one), headers=headers)
+    return http.request(method, asked.path(scenario, one), asked.body(scenario, one), headers=headers)
 
 
-def agrees(answer, cell, asked, scene):
+def agrees(answer, cell, asked, scenario):
     """The answer is what the cell says, and does not say more than that."""
     status, _, code = cell.replace("empty", "200").partition(" ")
     if int(status) >= 400:
@@ -155,36 +155,36 @@ def agrees(answer, cell, asked, scene):
     else:
         assert answer.status_code == int(status), answer.text[:300]
     if asked.shows and int(status) < 300:
-        assert asked.shows(scene, answer.json()) == (cell != "empty"), answer.text[:300]
+        assert asked.shows(scenario, answer.json()) == (cell != "empty"), answer.text[:300]
     if int(status) >= 400 or cell == "empty":
-        assert scene.words not in answer.text
+        assert scenario.private_text not in answer.text
 
 
 @pytest.mark.parametrize("cell", cells(ROUTES).values(), ids=cells(ROUTES).keys())
 def test_route(daemon, connections, watched, request, cell):
     route, what, who, says = cell
-    asked = ASKED[(route, what)]
+    asked = ROUTE_REQUESTS[(route, what)]
     if says.startswith("2") and not route.startswith("GET "):
-        allowed(daemon, connections, request.getfixturevalue("scene"), cell)
+        allowed(daemon, connections, request.getfixturevalue("scenario"), cell)
         watched.whole = True
         return
     before = snapshot(daemon)
     for http in connections[: 1 if route in HASHES else None]:
-        for one in watched.scene.people[who] or [None]:
-            agrees(ask(http, route, asked, watched.scene, one), says, asked, watched.scene)
+        for one in watched.scenario.people[who] or [None]:
+            agrees(ask(http, route, asked, watched.scenario, one), says, asked, watched.scenario)
     assert snapshot(daemon) == before, "it changed the database"
     if not says.startswith("2"):
         watched.is_quiet()
     watched.whole = True
 
 
-def allowed(daemon, connections, scene, cell):
+def allowed(daemon, connections, scenario, cell):
     route, what, who, says = cell
-    asked = ASKED[(route, what)]
+    asked = ROUTE_REQUESTS[(route, what)]
     before = snapshot(daemon)
-    http = connections[scene.number % len(connections)]
-    one = (scene.people[who] or [None])[0]
-    agrees(ask(http, route, asked, scene, one), says, asked, scene)
+    http = connections[scenario.number % len(connections)]
+    one = (scenario.people[who] or [None])[0]
+    agrees(ask(http, route, asked, scenario, one), says, asked, scenario)
     if asked.changes is not None:
         assert (snapshot(daemon) != before) == asked.changes, "whether it changed the database"
 
@@ -204,7 +204,7 @@ def frame_types():
 
 def test_the_table_has_every_command_and_no_other():
     assert {frame for frame, _ in FRAMES} == frame_types()
-    assert set(TOLD) == set(FRAMES)
+    assert set(FRAME_REQUESTS) == set(FRAMES)
 
 
 def synced(socket):
@@ -212,7 +212,7 @@ def synced(socket):
     socket.ask({"type": "sync", "after": {}}, "synced")
 
 
-def told(socket, says, frame, scene):
+def told(socket, says, frame, scenario):
     """The answer to the frame is what the cell says."""
     seen = len(socket.frames)
     if says == "nothing":
@@ -223,45 +223,45 @@ def told(socket, says, frame, scene):
     elif says in ("ack", "pong"):
         socket.ask(frame, says)
     elif says == "presence":
-        assert socket.ask(frame, says)["user_id"] == scene.target.id
+        assert socket.ask(frame, says)["user_id"] == scenario.target.id
     elif says in ("messages", "chat_removed"):
-        socket.ask(frame, says, chat_id=scene.group_id)
+        socket.ask(frame, says, chat_id=scenario.group_id)
         socket.until("synced")
     else:
         expect.error_frame(socket.ask(frame, "error"), says)
 
 
-def keeps_quiet(socket, seen, scene):
-    assert all(scene.words not in str(frame) for frame in socket.frames[seen:])
+def keeps_quiet(socket, seen, scenario):
+    assert all(scenario.private_text not in str(frame) for frame in socket.frames[seen:])
 
 
 @pytest.mark.parametrize("cell", cells(FRAMES).values(), ids=cells(FRAMES).keys())
 def test_frame(daemon, watched, request, cell):
     kind, what, who, says = cell
     if kind == "auth" and "first" in what or who in ("nobody", "deleted"):
-        first_frame(daemon, watched.scene, cell)
+        first_frame(daemon, watched.scenario, cell)
     elif says in ("ack", "done"):
-        obeyed(daemon, request.getfixturevalue("scene"), cell)
+        obeyed(daemon, request.getfixturevalue("scenario"), cell)
     else:
         before = snapshot(daemon)
-        for one in watched.scene.people[who]:
+        for one in watched.scenario.people[who]:
             for socket in watched.sockets_of(one):
                 seen = len(socket.frames)
-                told(socket, says, TOLD[(kind, what)](watched.scene, one), watched.scene)
+                told(socket, says, FRAME_REQUESTS[(kind, what)](watched.scenario, one), watched.scenario)
                 if says not in ("messages", "pong", "presence"):
-                    keeps_quiet(socket, seen, watched.scene)
+                    keeps_quiet(socket, seen, watched.scenario)
         assert snapshot(daemon) == before, "it changed the database"
         watched.is_quiet()
     watched.whole = True
 
 
-def first_frame(daemon, scene, cell):
+def first_frame(daemon, scenario, cell):
     """On sockets that have no user yet. Whose token has ended says so first, and is not heard
     further."""
     kind, what, who, says = cell
     before = snapshot(daemon)
-    for one in scene.people[who] or [None]:
-        frame = TOLD[(kind, what)](scene, one)
+    for one in scenario.people[who] or [None]:
+        frame = FRAME_REQUESTS[(kind, what)](scenario, one)
         socket = Ws(daemon.ws_url(), how="none", ready=False)
         if who == "deleted" and "first" not in what:
             socket.send_all([{"type": "auth", "token": one.token}, frame])
@@ -276,21 +276,21 @@ def first_frame(daemon, scene, cell):
     assert snapshot(daemon) == before, "it changed the database"
 
 
-def obeyed(daemon, scene, cell):
+def obeyed(daemon, scenario, cell):
     """The frame has its effect: a row changes, or others are shown that one types."""
     kind, what, who, says = cell
-    one = scene.people[who][0]
-    other = scene.people["member" if who == "owner" else "owner"][0]
+    one = scenario.people[who][0]
+    other = scenario.people["member" if who == "owner" else "owner"][0]
     watcher = other.ws()
     socket = one.ws_elsewhere(watcher)
-    frame = TOLD[(kind, what)](scene, one)
+    frame = FRAME_REQUESTS[(kind, what)](scenario, one)
     before = snapshot(daemon)
     if says == "ack":
-        told(socket, says, frame, scene)
+        told(socket, says, frame, scenario)
         assert snapshot(daemon) != before
     else:
         socket.send(frame)
-        watcher.until(kind, chat_id=scene.group_id, user_id=one.id)
+        watcher.until(kind, chat_id=scenario.group_id, user_id=one.id)
         socket.drain()
         assert not socket.got("error")
         assert kind == "typing" or snapshot(daemon) != before

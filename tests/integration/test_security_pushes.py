@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from access_matrix import Scene, cells, table
+from access_matrix import Scenario, cells, table
 from client import Ws
 from conftest import new_person
 
@@ -34,17 +34,17 @@ def test_the_table_has_every_frame_and_no_other():
 
 
 class Stage:
-    """A scene with sockets of everybody, one at least on each worker."""
+    """A scenario with sockets of all_users, one at least on each worker."""
 
     def __init__(self, daemon):
         self.daemon = daemon
-        self.scene = Scene(daemon)
-        people = self.scene.people
+        self.scenario = Scenario(daemon)
+        people = self.scenario.people
         self.owner, self.sender = people["owner"][0], people["sender"][0]
         self.quiet, self.leaver, gone, left, removed = (new_person(daemon) for _ in range(5))
         self.extra = [self.quiet, self.leaver, gone, left, removed]
         for one in self.extra:
-            self.owner.add(self.scene.group_id, one)
+            self.owner.add(self.scenario.group_id, one)
         self.sockets = {
             who: [socket for one in people[who] for socket in one.ws_on_each()]
             for who in ("stranger", "former", "member", "owner")
@@ -52,29 +52,29 @@ class Stage:
         self.acting, *others = self.sender.ws_on_each()
         self.sockets["sender"] = [self.acting]
         self.others = [*others, self.sender.ws()]
-        self.targets = self.scene.target.ws_on_each()
-        self.newcomers = self.scene.newcomer.ws_on_each()
+        self.targets = self.scenario.target.ws_on_each()
+        self.newcomers = self.scenario.newcomer.ws_on_each()
         self.sockets["deleted"] = gone.ws_on_each()
         assert gone.delete(f"/users/delete_user/{gone.id}").status_code == 204
         # Two more former members, whose sockets were open when they went.
         self.sockets["former"] += left.ws_on_each() + removed.ws_on_each()
-        named = {"group_id": self.scene.group_id, "user_id": removed.id}
+        named = {"group_id": self.scenario.group_id, "user_id": removed.id}
         for one, what, body in (
-            (left, "leave_group", {"group_id": self.scene.group_id}),
+            (left, "leave_group", {"group_id": self.scenario.group_id}),
             (self.owner, "remove_user_from_group", named),
         ):
             assert one.post(f"/groups/{what}", body).status_code == 204
         self.outcomes = {}
 
     def fence(self):
-        """All that was published before has reached everybody who has a socket."""
+        """All that was published before has reached all_users who has a socket."""
         open_ = [
             *self.others,
             *self.targets,
             *self.newcomers,
             *(one for who in self.sockets if who != "deleted" for one in self.sockets[who]),
         ]
-        for one in self.scene.everybody() + self.extra:
+        for one in self.scenario.all_users() + self.extra:
             own = [socket for socket in open_ if socket.ready["user_id"] == one.id]
             if own:
                 one.fence(*own)
@@ -118,7 +118,7 @@ class Stage:
         }
 
     def close(self):
-        self.scene.close()
+        self.scenario.close()
         for one in self.extra:
             one.close()
 
@@ -133,7 +133,7 @@ class Event:
 
 def sends(receiver):
     def happen(stage):
-        receiver_id = receiver(stage.scene)
+        receiver_id = receiver(stage.scenario)
         stage.acting.ask(
             {"type": "send", "id": os.urandom(8).hex(), "receiver_id": receiver_id, "content": "x"},
             "ack",
@@ -169,7 +169,7 @@ def shows(kind, **frame):
 def owner_asks(method, path, body):
     def happen(stage):
         answer = stage.owner.request(
-            method, path.format(group=stage.scene.group_id), body(stage.scene)
+            method, path.format(group=stage.scenario.group_id), body(stage.scenario)
         )
         assert answer.status_code in (200, 204), answer.text
 
@@ -196,7 +196,7 @@ def is_deleted(stage):
 
 
 def the_group(stage):
-    return stage.scene.group_id
+    return stage.scenario.group_id
 
 
 SYNC = {"type": "sync", "after": {}}
@@ -205,7 +205,7 @@ EVENTS = {
     ("message", "a text is sent to the group"): sends(lambda s: s.group_id),
     ("message", "a text is sent to a user: oneself"): sends(lambda s: s.target.id),
     ("edited", "a text in the group is edited"): acts(
-        "ack", type="edit", message_id=lambda stage: stage.scene.text_id, content="edited"
+        "ack", type="edit", message_id=lambda stage: stage.scenario.text_id, content="edited"
     ),
     ("deleted", "a text in the group is deleted"): acts(
         "ack",

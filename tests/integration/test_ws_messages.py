@@ -3,8 +3,7 @@
 import pytest
 
 import expect
-
-NOBODY = 9007199254700000
+from expect import UNUSED_ID
 
 
 def send(ws, receiver_id, content, client_id, **more):
@@ -154,7 +153,7 @@ def test_a_send_needs_an_id(alice, bob, bad):
 
 def test_a_send_to_where_one_is_not_is_an_error_that_names_it(alice, bob):
     ws = alice.ws()
-    for receiver in (NOBODY, bob.group("without alice")):
+    for receiver in (UNUSED_ID, bob.group("without alice")):
         frame = {"type": "send", "id": f"to-{receiver}", "receiver_id": receiver, "content": "x"}
         error = expect.error_frame(ws.ask(frame, "error"), id=f"to-{receiver}")
         assert error["code"].startswith("no_such_")
@@ -163,7 +162,7 @@ def test_a_send_to_where_one_is_not_is_an_error_that_names_it(alice, bob):
 
 def test_one_bad_send_among_many_spoils_no_other(alice, bob):
     ws = alice.ws()
-    receivers = [bob.id, NOBODY, bob.id, NOBODY, bob.id]
+    receivers = [bob.id, UNUSED_ID, bob.id, UNUSED_ID, bob.id]
     ws.send_all(
         {"type": "send", "id": f"b{i}", "receiver_id": to, "content": str(i)}
         for i, to in enumerate(receivers)
@@ -196,7 +195,7 @@ def test_a_repeated_id_is_stored_once_on_any_worker_and_over_http(alice, bob, ca
     for ws, receiver, content in (
         (first_ws, bob.id, "once"),
         (others[0], carol.id, "other"),
-        (others[0], NOBODY, "x"),
+        (others[0], UNUSED_ID, "x"),
     ):
         assert send(ws, receiver, content, "dup") == {**first, "duplicate": True}
     http = alice.post(
@@ -316,7 +315,7 @@ def test_edit_and_delete_have_the_rules_of_http(alice, bob, carol):
     assert refused(carol, type="edit", message_id=mine, content="x") == "no_such_message"
     assert refused(carol, type="delete", message_id=mine) == "no_such_message"
     assert refused(alice, type="edit", message_id=gone, content="x") == "no_such_message"
-    assert refused(alice, type="edit", message_id=NOBODY, content="x") == "no_such_message"
+    assert refused(alice, type="edit", message_id=UNUSED_ID, content="x") == "no_such_message"
     assert refused(alice, type="edit", message_id=join, content="x") == "not_text"
     assert refused(alice, type="delete", message_id=join) == "not_text"
     for bad in (

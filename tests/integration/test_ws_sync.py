@@ -5,8 +5,6 @@ import pytest
 
 import expect
 
-NOBODY = 9007199254700000
-
 
 def sync(ws, after):
     """All pieces up to `synced`: {chat_id: [frames]}, and the ids of the chats that are gone."""
