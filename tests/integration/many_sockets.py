@@ -10,6 +10,7 @@ import select
 import socket
 
 from polling import DEADLINE_S
+from raw_socket import upgrade_request
 
 BATCH = 100  # opened together; the listener's backlog is much longer
 SELECT_MAX = 1024  # limit of select(2), which psycopg and raw_socket.py use
@@ -41,21 +42,13 @@ def move_above_select_max(one):
     return moved
 
 
-def upgrade_head(token):
-    return (
-        "GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
-        f"Authorization: Bearer {token}\r\n\r\n"
-    ).encode()
-
-
 def open_websockets(port, tokens):
     """For each token a WebSocket that has read its `ready` and not a byte more."""
     opened = []
     for first in range(0, len(tokens), BATCH):
         batch = connect_many(port, len(tokens[first : first + BATCH]), small=True)
         for one, token in zip(batch, tokens[first:]):
-            one.sendall(upgrade_head(token))
+            one.sendall(upgrade_request(token))
         for one in batch:
             read_until(one, b'"type":"ready"')
             read_until(one, b"}")

@@ -37,6 +37,17 @@ class Answer:
         return self.body.decode("utf-8", "replace")
 
 
+def upgrade_request(token=None):
+    """The handshake of a WebSocket."""
+    head = (
+        "GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+    )
+    if token:
+        head += f"Authorization: Bearer {token}\r\n"
+    return (head + "\r\n").encode()
+
+
 class RawSocket:
     def __init__(self, port):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S)
@@ -105,13 +116,7 @@ class RawSocket:
 
     def upgrade(self, token=None):
         """Upgrades the connection to a WebSocket."""
-        head = (
-            "GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
-        )
-        if token:
-            head += f"Authorization: Bearer {token}\r\n"
-        self.send((head + "\r\n").encode())
+        self.send(upgrade_request(token))
         answer = self.answer()
         assert answer.status_code == 101, answer.status_code
         return answer

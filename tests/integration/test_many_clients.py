@@ -21,7 +21,8 @@ import many_sockets
 from conftest import new_person, run_daemon
 from latency_probe import LatencyProbe, percentile
 from polling import wait_for
-from procfs import is_sanitized, private_memory_kib, n_fds, raise_fd_limit
+from procfs import is_sanitized, n_fds, private_memory_kib, raise_fd_limit
+from raw_socket import upgrade_request
 
 LONG = bool(os.environ.get("PARLEY_LONG"))
 DEAF = 5000 if LONG else 500
@@ -367,7 +368,7 @@ class Flood(threading.Thread):
 
     def __init__(self, daemon, person):
         super().__init__(daemon=True)
-        self.port, self.head = daemon.port, many_sockets.upgrade_head(person.token)
+        self.port, self.head = daemon.port, upgrade_request(person.token)
         self.frames = b"".join(self.frame(number, person.id) for number in range(FRAMES))
         self.codes = collections.Counter()
         self.going, self.stopping = threading.Event(), threading.Event()

@@ -21,6 +21,7 @@ from cluster import Cluster
 from conftest import new_person, new_token, run_daemon
 from polling import wait_for
 from procfs import cpu_s, is_sanitized, n_fds
+from raw_socket import upgrade_request
 from traffic import Traffic
 
 
@@ -79,7 +80,7 @@ def test_no_descriptor_is_left_of_thousands_of_connections(cluster):
         pids = [worker["pid"] for worker in daemon.workers()]
         before = [n_fds(pid) for pid in pids]
         request = b"GET /users/me HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-        upgrade = many_sockets.upgrade_head(person.token)
+        upgrade = upgrade_request(person.token)
         for number in range(300):
             raws = [many_sockets.connect(daemon.port) for _ in range(8)]
             raws[0].sendall(request)
