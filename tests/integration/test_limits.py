@@ -137,7 +137,8 @@ def test_a_client_that_does_not_read_costs_little_memory_and_misses_nothing(unli
     try:
         while not notified and len(seqs) < count + 1:
             opcode, payload = stalled.frame(timeout=10)
-            notified = notified or b'"resync"' in payload or (opcode == 8 and payload[:2] == b"\x0f\xa8")
+            is_4008 = opcode == 8 and payload[:2] == b"\x0f\xa8"
+            notified = notified or b'"resync"' in payload or is_4008
             if payload.startswith(b'{"type":"message"'):
                 seqs.add(int(payload.split(b'"seq":')[1].split(b",")[0]))
     except ConnectionError:
