@@ -13,7 +13,7 @@ def send(who, **body):
 # --- POST /messages/send_message ---
 
 
-def test_a_message_is_stored_and_shown_to_each_as_their_chat(alice, bob):
+def test_each_side_sees_a_message_in_its_own_chat(alice, bob):
     answer = send(alice, receiver_id=bob.id, content="hello, Bob")
     assert answer.status_code == 201
     sent = answer.json()
@@ -24,14 +24,14 @@ def test_a_message_is_stored_and_shown_to_each_as_their_chat(alice, bob):
     assert bob.history(alice.id) == [{**sent, "chat_id": alice.id}]
 
 
-def test_both_sides_share_one_seq_and_one_mod(alice, bob):
+def test_both_sides_share_seq_and_mod(alice, bob):
     sent = [
         who.send(peer.id, f"n {i}") for i in range(4) for who, peer in ((alice, bob), (bob, alice))
     ]
     assert [(m["seq"], m["mod"]) for m in sent] == [(i, i) for i in range(1, 9)]
 
 
-def test_a_note_to_oneself(alice):
+def test_a_user_can_send_to_themself(alice):
     note = alice.send(alice.id, "buy milk")
     assert note["chat_id"] == alice.id
     assert [m["content"] for m in alice.history(alice.id)] == ["buy milk"]
@@ -40,7 +40,7 @@ def test_a_note_to_oneself(alice):
     assert (chat["kind"], chat["unread"], chat["read_seq"]) == ("direct", 0, 1)
 
 
-def test_content_is_measured_in_bytes(alice, bob):
+def test_the_length_of_content_counts_bytes(alice, bob):
     for content in ("x", "x" * 16384, "é" * 8192, "😀" * 4096):
         assert alice.send(bob.id, content)["content"] == content
     too_long = ("x" * 16385, "é" * 8192 + "x", "😀" * 4097)
@@ -55,11 +55,11 @@ def test_a_receiver_id_is_a_positive_integer_below_2_to_53(alice, bad):
     expect.problem(send(alice, receiver_id=bad, content="x"), 422, field="receiver_id")
 
 
-def test_a_receiver_who_does_not_exist_is_404(alice):
+def test_an_unknown_receiver_is_404(alice):
     expect.problem(send(alice, receiver_id=UNUSED_ID, content="x"), 404)
 
 
-def test_a_group_one_is_not_in_is_404(alice, bob):
+def test_a_group_of_others_is_404(alice, bob):
     expect.problem(send(alice, receiver_id=bob.group("without alice"), content="x"), 404)
 
 
@@ -77,7 +77,7 @@ def test_the_sender_is_the_owner_of_the_token(alice, bob, carol):
 # --- client_id ---
 
 
-def test_client_id_is_shown_to_its_sender_only(alice, bob):
+def test_only_the_sender_sees_the_client_id(alice, bob):
     sent = alice.send(bob.id, "x", client_id="my-1")
     expect.message(sent, own="my-1")
     expect.message(alice.history(bob.id)[0], own="my-1")
@@ -87,7 +87,7 @@ def test_client_id_is_shown_to_its_sender_only(alice, bob):
 
 
 @pytest.mark.parametrize("good", ["a", "A-Za-z0-9._:-", "x" * 64])
-def test_a_good_client_id(alice, bob, good):
+def test_a_valid_client_id_is_stored(alice, bob, good):
     assert alice.send(bob.id, "x", client_id=good)["client_id"] == good
 
 
@@ -114,7 +114,7 @@ def test_a_repeated_client_id_is_stored_once_whatever_else_it_says(alice, bob, c
     assert carol.id not in alice.chats()
 
 
-def test_a_repeat_is_answered_with_mod_and_content_as_they_are_now(alice, bob):
+def test_a_repeat_is_answered_with_the_current_mod_and_content(alice, bob):
     first = alice.send(bob.id, "first", client_id="k")
     alice.send(bob.id, "second")
     edited = alice.patch(f"/messages/{first['message_id']}", {"content": "edited"}).json()
@@ -134,7 +134,7 @@ def test_a_repeat_of_a_deleted_message_stores_nothing(alice, bob):
     assert len(bob.history(alice.id)) == 1
 
 
-def test_client_ids_of_different_senders_do_not_meet(alice, bob):
+def test_client_ids_are_unique_per_sender(alice, bob):
     alice.send(bob.id, "x", client_id="same")
     assert bob.send(alice.id, "y", client_id="same")["seq"] == 2
 
@@ -169,7 +169,7 @@ def long_chat(alice, bob):
         ("?after=100", [], False),
     ],
 )
-def test_pages_of_a_chat(alice, long_chat, query, seqs, more):
+def test_history_is_paged_by_before_and_after(alice, long_chat, query, seqs, more):
     answer = alice.get(f"/messages/{long_chat}{query}")
     assert answer.status_code == 200
     assert set(answer.json()) == {"messages", "more"}
@@ -178,7 +178,7 @@ def test_pages_of_a_chat(alice, long_chat, query, seqs, more):
     assert answer.json()["more"] is more
 
 
-def test_a_page_has_50_messages_unless_told_and_200_at_most(alice, bob):
+def test_a_page_has_50_messages_by_default_and_200_at_most(alice, bob):
     ws = alice.ws()
     ws.send_all(
         {"type": "send", "id": f"m{i}", "receiver_id": bob.id, "content": str(i)}
@@ -211,12 +211,12 @@ def test_a_bad_query_is_422(alice, bob, query, field):
     expect.problem(alice.get(f"/messages/{bob.id}?{query}"), 422, field=field)
 
 
-def test_history_with_a_user_one_has_not_talked_with_is_empty(alice, bob):
+def test_the_history_of_a_chat_that_does_not_exist_yet_is_empty(alice, bob):
     answer = alice.get(f"/messages/{bob.id}")
     assert (answer.status_code, answer.json()) == (200, {"messages": [], "more": False})
 
 
-def test_history_of_what_is_not_ones_own_is_404(alice, bob):
+def test_the_history_of_others_chats_is_404(alice, bob):
     expect.problem(alice.get(f"/messages/{UNUSED_ID}"), 404)
     expect.problem(alice.get(f"/messages/{bob.group('without alice')}"), 404)
 
@@ -260,7 +260,7 @@ def test_read_never_moves_back(alice, bob):
     assert bob.chat(alice.id)["read_seq"] == 3
 
 
-def test_read_ignores_and_does_not_count_what_is_in_others_chats(alice, bob, carol):
+def test_read_ignores_messages_of_others_chats(alice, bob, carol):
     mine = alice.send(bob.id, "for bob")["message_id"]
     assert read(carol, [mine]).json() == {"read": 0}
     assert read(bob, [mine, UNUSED_ID]).json() == {"read": 1}
@@ -270,15 +270,15 @@ def test_read_ignores_and_does_not_count_what_is_in_others_chats(alice, bob, car
 @pytest.mark.parametrize(
     "bad", [[], list(range(1, 1002)), None, 5, "1", [1, "2"], [1.5], [None], {"a": 1}]
 )
-def test_read_takes_1_to_1000_ids(alice, bad):
+def test_read_accepts_1_to_1000_ids(alice, bad):
     expect.problem(read(alice, bad), 422, field="message_ids")
 
 
-def test_read_of_1000_ids(alice):
+def test_read_accepts_1000_ids(alice):
     assert read(alice, list(range(UNUSED_ID, UNUSED_ID + 1000))).json() == {"read": 0}
 
 
-def test_one_reads_for_oneself_only(alice, bob):
+def test_read_in_the_name_of_another_user_is_403(alice, bob):
     sent = alice.send(bob.id, "x")["message_id"]
     expect.problem(read(alice, [sent], user_id=bob.id), 403, "not_yourself")
     assert bob.chat(alice.id)["read_seq"] == 0
@@ -309,7 +309,7 @@ def test_an_edit_has_the_limits_of_a_message(alice, bob):
     assert alice.patch(path, {"content": "x" * 16384}).status_code == 200
 
 
-def test_a_deletion_takes_the_content_and_keeps_the_seq(alice, bob):
+def test_a_deletion_removes_the_content_and_keeps_the_seq(alice, bob):
     first = alice.send(bob.id, "first")
     alice.send(bob.id, "second")
     answer = alice.delete(f"/messages/{first['message_id']}")
@@ -321,14 +321,14 @@ def test_a_deletion_takes_the_content_and_keeps_the_seq(alice, bob):
     ]
 
 
-def test_a_second_deletion_is_204_and_no_new_mod(alice, bob):
+def test_a_second_deletion_is_204_and_takes_no_mod(alice, bob):
     path = f"/messages/{alice.send(bob.id, 'x')['message_id']}"
     assert alice.delete(path).status_code == 204
     assert alice.delete(path).status_code == 204
     assert alice.chat(bob.id)["last_mod"] == 2
 
 
-def test_what_is_deleted_cannot_be_edited(alice, bob):
+def test_a_deleted_message_cannot_be_edited(alice, bob):
     path = f"/messages/{alice.send(bob.id, 'x')['message_id']}"
     alice.delete(path)
     expect.problem(alice.patch(path, {"content": "y"}), 404, "no_such_message")
@@ -344,7 +344,7 @@ def test_only_the_sender_edits_and_deletes(alice, bob, carol):
     assert bob.chat(alice.id)["last_mod"] == 1
 
 
-def test_a_message_that_does_not_exist_is_404(alice):
+def test_an_unknown_message_is_404(alice):
     expect.problem(alice.patch(f"/messages/{UNUSED_ID}", {"content": "y"}), 404)
     expect.problem(alice.delete(f"/messages/{UNUSED_ID}"), 404)
 
@@ -354,7 +354,7 @@ def test_a_message_id_that_is_no_number_is_400(alice):
     expect.problem(alice.delete("/messages/x1"), 400, "bad_path")
 
 
-def test_joins_and_renames_are_not_edited_or_deleted(alice):
+def test_joins_and_renames_cannot_be_edited_or_deleted(alice):
     group = alice.group("events")
     alice.patch(f"/groups/{group}", {"name": "renamed"})
     events = alice.history(group)
@@ -366,7 +366,7 @@ def test_joins_and_renames_are_not_edited_or_deleted(alice):
         expect.problem(alice.delete(f"/messages/{event['message_id']}"), 403, "not_text")
 
 
-def test_who_left_a_group_no_longer_changes_what_they_wrote_there(alice, bob):
+def test_a_former_member_cannot_change_their_messages(alice, bob):
     group = alice.group("left", bob)
     path = f"/messages/{bob.send(group, 'x')['message_id']}"
     bob.post("/groups/leave_group", {"group_id": group})
