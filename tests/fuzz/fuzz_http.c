@@ -1,5 +1,5 @@
 /*
- * Fuzz target: any bytes from a client, to a whole worker (lone.h). The first byte of the input is the size
+ * Fuzz target: any bytes from a client, to a whole worker (worker_harness.h). The first byte of the input is the size
  * of the pieces they come in (0: all at once).
  *
  * The answers are judged by http_reference.h: each is well-formed, one is given to each request that is
@@ -14,7 +14,7 @@
 #include "common/wsframe.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/http_reference.h"
-#include "tests/fuzz/lone.h"
+#include "tests/fuzz/worker_harness.h"
 
 #define PIECES_MAX 64 /* then all the rest at once */
 
@@ -110,7 +110,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argc;
 	(void)argv;
 	buf_addf(&settings, "web_root = \"%s/frontend\"\n", srcdir != NULL ? srcdir : ".");
-	lone_start(buf_cstr(&settings));
+	harness_start(buf_cstr(&settings));
 	buf_fini(&settings);
 	return 0;
 }
@@ -127,23 +127,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	if (len == 0)
 		return 0;
 	piece = bytes[0] != 0 ? bytes[0] : left;
-	fd = lone_connect();
+	fd = harness_connect();
 	while (open && left > 0) {
 		size_t n = ++pieces < PIECES_MAX && piece < left ? piece : left;
 
-		lone_send(fd, at, n);
+		harness_send(fd, at, n);
 		at += n;
 		left -= n;
-		open = lone_hear(fd, &heard);
+		open = harness_receive(fd, &heard);
 	}
 	if (open) {
-		lone_end(fd);
-		MUST(!lone_hear(fd, &heard));
+		harness_shutdown(fd);
+		MUST(!harness_receive(fd, &heard));
 	}
 	buf_cstr(&heard);
 	check_stream((const char *)bytes + 1, len - 1 - left, heard.data, heard.len);
 	buf_fini(&heard);
-	lone_close(fd);
-	lone_forget();
+	harness_close(fd);
+	harness_reset();
 	return 0;
 }
