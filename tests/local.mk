@@ -1,4 +1,4 @@
-# `make check` runs the lints and the unit tests, then the whole daemon, then the page's own tests.
+# `make check` runs the lints and the unit tests, then the integration tests, then the tests of the page.
 
 check_LIBRARIES = tests/unit/libfixtures.a
 tests_unit_libfixtures_a_SOURCES = \
@@ -11,7 +11,7 @@ tests_unit_libfixtures_a_SOURCES = \
 	tests/unit/wslay_oracle.c \
 	tests/unit/wslay_oracle.h
 
-# The default for every test: one line for each program that needs more than its own file is all there is below.
+# The default for every test; programs with further files or flags are below.
 LDADD = tests/unit/libfixtures.a $(daemon_ldadd) $(CHECK_LIBS) -lwslay
 
 unit_tests = \
@@ -65,7 +65,7 @@ unit_tests = \
 	tests/unit/test_wsframe_wslay
 tests_unit_test_bus_CPPFLAGS = $(AM_CPPFLAGS) -DPARLEY_FAULTS
 tests_unit_test_bus_SOURCES = tests/unit/test_bus.c common/ring.c
-# http_peer.c answers for the store: it must not be found by tests that link the real one.
+# http_peer.c replaces the store; other tests link the real one.
 tests_unit_test_http_SOURCES = tests/unit/test_http.c tests/unit/http_peer.c tests/unit/http_peer.h
 tests_unit_test_http_static_SOURCES = tests/unit/test_http_static.c tests/unit/http_peer.c tests/unit/http_peer.h
 tests_unit_test_ring_crash_CPPFLAGS = $(AM_CPPFLAGS) -DPARLEY_FAULTS
@@ -94,7 +94,7 @@ AM_TESTS_ENVIRONMENT = srcdir='$(abs_srcdir)'; export srcdir; \
 	PYTHON='$(PYTHON)'; export PYTHON;
 EXTRA_DIST += $(lint_tests) $(thread_tests) tests/lint/layers.list tests/lint/layers.py
 
-# An allocator for the daemon to be started with: no program of ours, so without our flags.
+# Preloaded into the daemon; built without the flags of the programs.
 tests/integration/failing_malloc.so: tests/integration/failing_malloc.c
 	$(AM_V_GEN)$(MKDIR_P) tests/integration
 	$(AM_V_at)$(CC) -std=gnu11 -O2 -Wall -Wextra -fno-builtin -fPIC -shared -o $@ \
@@ -102,7 +102,7 @@ tests/integration/failing_malloc.so: tests/integration/failing_malloc.c
 CLEANFILES += tests/integration/failing_malloc.so
 
 check_env = PYTHON='$(PYTHON)' PARLEY_BUILD='$(abs_builddir)'
-# AddressSanitizer and valgrind each want the memory to themselves.
+# AddressSanitizer and valgrind exclude each other.
 if !SANITIZERS
 memory_check = check-valgrind-short
 endif
@@ -122,7 +122,7 @@ check-page: all
 	@$(check_env) $(SHELL) $(srcdir)/tests/run-page
 check-e2e: all
 	@$(check_env) $(SHELL) $(srcdir)/tests/run-e2e
-# SECONDS stands in make's own hands: in a recipe bash would count it.
+# SECONDS is expanded by make: it is a special variable of bash.
 torture: all
 	@$(PYTHON) -c 'import psycopg, websockets' || { \
 		echo 'torture needs what ./dev check installs: python3-psycopg and python3-websockets' >&2; exit 1; }

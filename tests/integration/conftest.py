@@ -6,6 +6,7 @@ A module changes the settings of its parleyd by SETTINGS = {"ping_interval": 1}.
 import base64
 import hashlib
 import itertools
+import os
 import secrets
 
 import pytest
@@ -15,6 +16,20 @@ from cluster import Cluster
 from parleyd import Parleyd
 
 _numbers = itertools.count(1)
+
+
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers", "no_valgrind(reason): not meaningful under valgrind, which is twenty times slower"
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    """Under valgrind (tests/run-valgrind) leaves out the tests that are marked no_valgrind."""
+    if os.environ.get("PARLEY_WRAPPER"):
+        left_out = [item for item in items if item.get_closest_marker("no_valgrind")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,8 @@ from fault_harness import FaultHarness, Reader, bound
 from parleyd import build_dir, program
 from polling import wait_for
 
+pytestmark = pytest.mark.no_valgrind("bounds of time")
+
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 ACTIONS = ("kill", "stop", "stop_kill")
 NTHS = (1, 2, 3, 7) if os.environ.get("PARLEY_LONG") == "1" else (1,)

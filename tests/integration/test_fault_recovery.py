@@ -13,6 +13,8 @@ from conftest import new_person
 from fault_harness import FaultHarness, bound
 from polling import wait_for
 
+pytestmark = pytest.mark.no_valgrind("bounds of time")
+
 HELD_S = 0.6  # a daemon that did not wait would act within 0.05 s
 
 LOCK_GROUP = "select from conversations where conv_id = %s for no key update"

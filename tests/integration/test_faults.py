@@ -16,6 +16,8 @@ from polling import wait_for
 from procfs import is_gone
 from traffic import Traffic
 
+pytestmark = pytest.mark.no_valgrind("bounds of time")
+
 SETTINGS = {"workers": 3}
 
 

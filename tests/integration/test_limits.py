@@ -12,6 +12,8 @@ from polling import wait_for
 from procfs import is_sanitized, resident_memory_kib
 from raw_socket import RawSocket
 
+pytestmark = pytest.mark.no_valgrind("bounds of memory")
+
 SETTINGS = {"rate_limits": True}
 
 

@@ -14,6 +14,8 @@ from client import Http
 from conftest import new_person, run_daemon
 from polling import wait_for
 
+pytestmark = pytest.mark.no_valgrind("a log-in takes ten seconds")
+
 BURST, REFILL_S = 10, 6
 TRIES = 40
 _addresses = itertools.count(1)

@@ -24,6 +24,8 @@ from polling import wait_for
 from procfs import is_sanitized, n_fds, private_memory_kib, raise_fd_limit
 from raw_socket import upgrade_request
 
+pytestmark = pytest.mark.no_valgrind("bounds of time and memory")
+
 LONG = bool(os.environ.get("PARLEY_LONG"))
 N_STALLED = 5000 if LONG else 500
 SOCKETS_PER_USER = 50  # the limit is 64

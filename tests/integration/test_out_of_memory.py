@@ -23,6 +23,8 @@ from polling import wait_for
 from procfs import is_sanitized, n_fds
 from traffic import TROUBLE, Traffic
 
+pytestmark = pytest.mark.no_valgrind("replaces malloc")
+
 LONG = bool(os.environ.get("PARLEY_LONG"))
 WORKERS = 6
 ROUNDS = 60 if LONG else 10  # of WORKERS + 1 failures each

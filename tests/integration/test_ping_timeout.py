@@ -6,6 +6,8 @@ import pytest
 
 from raw_socket import RawSocket
 
+pytestmark = pytest.mark.no_valgrind("bounds of time")
+
 SETTINGS = {"ping_interval": 1}
 
 

@@ -387,6 +387,7 @@ CONTENT = (
 )
 
 
+@pytest.mark.no_valgrind("bounds of time")
 def test_mock_data_is_consistent_and_the_same_for_the_same_seed(cluster, tmp_path):
     contents = []
     for round_ in range(2):

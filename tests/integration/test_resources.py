@@ -24,6 +24,8 @@ from procfs import cpu_s, is_sanitized, n_fds
 from raw_socket import upgrade_request
 from traffic import Traffic
 
+pytestmark = pytest.mark.no_valgrind("bounds of processor time, replaces the clock")
+
 
 # --- descriptors ---
 

@@ -10,6 +10,8 @@ import pytest
 from client import Http
 from conftest import new_token
 
+pytestmark = pytest.mark.no_valgrind("bounds of time")
+
 SETTINGS = {"ring_size": 1048576}  # 1 MiB
 
 

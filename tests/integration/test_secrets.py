@@ -22,6 +22,8 @@ from parleyd import program
 from polling import wait_for
 from raw_socket import RawSocket
 
+pytestmark = pytest.mark.no_valgrind("searches the memory of the processes")
+
 SETTINGS = {"log_level": "debug", "rate_limits": True}
 DATABASE_PASSWORD = "database-" + secrets.token_hex(12)
 

@@ -5,6 +5,10 @@ import re
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.no_valgrind("bounds of time")
+
 TORTURE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "torture", "torture.py")
 SECONDS = 60
 SEED = 1

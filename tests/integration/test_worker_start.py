@@ -6,9 +6,13 @@ Locks in PostgreSQL enforce this order. tests/model/recover.pml has the same bug
 import concurrent.futures
 import contextlib
 
+import pytest
+
 from client import Refused
 from conftest import new_person
 from polling import wait_for
+
+pytestmark = pytest.mark.no_valgrind("bounds of time")
 
 SETTINGS = {"workers": 2}
 
