@@ -142,7 +142,7 @@ analyze:
 	@srcdir='$(srcdir)' CC='$(CC)' $(SHELL) $(srcdir)/tests/lint/analyze --all
 .PHONY: torture models fuzz fuzz-corpus mutants mutants-table analyze
 .PHONY: check-units check-integration check-valgrind check-valgrind-short check-page check-e2e
-EXTRA_DIST += tests/count tests/run-e2e tests/run-integration tests/run-page tests/run-valgrind
+EXTRA_DIST += tests/README.md tests/count tests/run-e2e tests/run-integration tests/run-page tests/run-valgrind
 CLEANFILES += check-integration.xml check-valgrind.xml check-page.json check-e2e.json check-e2e-*.png
 
 EXTRA_DIST += \

@@ -39,6 +39,14 @@ def cluster():
     cluster.drop()
 
 
+@pytest.fixture(scope="module")
+def own_cluster():
+    """A PostgreSQL of the module's own, which its tests may stop, kill and restart."""
+    cluster = Cluster()
+    yield cluster
+    cluster.drop()
+
+
 def run_daemon(cluster, **settings):
     """Starts a parleyd, yields it, stops it and checks its exit status and log.
 
@@ -114,6 +122,16 @@ def bob(person):
 @pytest.fixture
 def carol(person):
     return person("Carol")
+
+
+@pytest.fixture
+def pair(alice, bob):
+    """A socket of Alice and one of Bob on different workers, with a chat between them."""
+    alice.send(bob.id, "opens the chat")
+    hers = alice.ws()
+    his = bob.ws_elsewhere(hers)
+    assert hers.slot != his.slot
+    return hers, his
 
 
 @pytest.fixture

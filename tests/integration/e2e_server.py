@@ -18,7 +18,6 @@ import sys
 
 from cluster import Cluster
 from parleyd import Parleyd
-from polling import wait_for
 
 
 def answer(**fields):
@@ -26,12 +25,7 @@ def answer(**fields):
 
 
 def kill_worker(daemon, slot):
-    killed = daemon.kill_worker(slot)
-
-    def replaced():
-        return any(w["slot"] == slot and w["pid"] not in (0, killed) for w in daemon.workers())
-
-    wait_for(replaced, what=f"no new worker in slot {slot}:\n", details=daemon.log)
+    daemon.wait_until_replaced(slot, daemon.kill_worker(slot))
 
 
 def run_commands(daemon):

@@ -19,7 +19,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 
 import psycopg
 import requests
@@ -220,6 +219,22 @@ class Parleyd:
             return {worker["slot"]: worker["pid"] for worker in self.workers()}[slot]
 
         return wait_for(pid, what=f"no worker in slot {slot}:\n", details=self.log)
+
+    def wait_until_replaced(self, slot, pid):
+        """Waits until another process than pid is the worker in this slot."""
+
+        def replaced():
+            now = {worker["slot"]: worker["pid"] for worker in self.workers()}
+            return now.get(slot) not in (None, 0, pid)
+
+        wait_for(replaced, what=f"no new worker in slot {slot}:\n", details=self.log)
+
+    @contextlib.contextmanager
+    def locked(self, statement, *args):
+        """Executes the statement in another session, which holds its locks during the block."""
+        with self.cluster.connect(self.database) as session, session.transaction():
+            session.execute(statement, args)
+            yield
 
     def log(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as file:

@@ -62,15 +62,6 @@ def pair(harness):
     receiver.close()
 
 
-@contextlib.contextmanager
-def locked(harness, query, *args):
-    """Holds a row lock: a statement that changes the row cannot commit inside the block."""
-    with harness.daemon.cluster.connect(harness.daemon.database) as other:
-        with other.transaction():
-            other.execute(query, args)
-            yield
-
-
 def slots_waiting_for_locks(harness):
     """The slots of the workers whose statement waits for a lock."""
     rows = harness.daemon.sql(
@@ -84,7 +75,7 @@ def slots_waiting_for_locks(harness):
 def killed_while_waiting(harness, act, query, *args):
     """Kills the worker whose statement, caused by act, waits for the row lock; yields its slot."""
     before = slots_waiting_for_locks(harness)
-    with locked(harness, query, *args):
+    with harness.daemon.locked(query, *args):
         act()
         wait_for(
             lambda: slots_waiting_for_locks(harness) - before, what="no statement waits for the lock"
@@ -209,7 +200,7 @@ def test_a_second_death_during_a_reconcile_is_waited_for(harness, pair):
     """The second worker's commit lands after the reconcile for the first death has ended."""
     person = new_person(harness.daemon)
     on_each = person.ws_on_each()
-    with locked(harness, LOCK_TOKENS, person.id):
+    with harness.daemon.locked(LOCK_TOKENS, person.id):
         harness.in_background(lambda: person.post("/users/logout"))
         wait_for(lambda: slots_waiting_for_locks(harness), what="the logout does not wait")
         (second,) = slots_waiting_for_locks(harness)

@@ -10,7 +10,6 @@ import pytest
 
 import expect
 from client import Http
-from cluster import Cluster
 from conftest import new_person, run_daemon
 from polling import wait_for
 from procfs import is_gone
@@ -19,14 +18,6 @@ from traffic import Traffic
 pytestmark = pytest.mark.no_valgrind("bounds of time")
 
 SETTINGS = {"workers": 3}
-
-
-@pytest.fixture(scope="module")
-def own_cluster():
-    """A PostgreSQL that tests may kill."""
-    cluster = Cluster()
-    yield cluster
-    cluster.drop()
 
 
 @pytest.fixture
@@ -47,14 +38,6 @@ def traffic(daemon):
         one.close()
 
 
-def worker_replaced(daemon, slot, pid):
-    def check():
-        now = {worker["slot"]: worker["pid"] for worker in daemon.workers()}
-        return now.get(slot) not in (None, 0, pid)
-
-    return check
-
-
 # --- a worker ---
 
 
@@ -63,31 +46,27 @@ def test_sigkill_of_each_worker_during_traffic_loses_no_message(daemon, traffic)
         for slot in range(SETTINGS["workers"]):
             pid = daemon.kill_worker(slot)
             traffic.wait_for_more(40)
-            wait_for(worker_replaced(daemon, slot, pid))
+            daemon.wait_until_replaced(slot, pid)
     traffic.finish()
     assert daemon.killed == 6
 
 
-def test_a_worker_that_crashes_is_replaced_and_other_sockets_stay_open(daemon):
-    alice, bob = new_person(daemon), new_person(daemon)
-    alice.send(bob.id, "opens the chat")
-    hers = alice.ws()
-    his = bob.ws_elsewhere(hers)
+def test_a_worker_that_crashes_is_replaced_and_other_sockets_stay_open(daemon, alice, bob, pair):
+    hers, his = pair
     pid = daemon.kill_worker(hers.slot, signal.SIGABRT)
     hers.until_closed()
     his.drain()
-    wait_for(worker_replaced(daemon, hers.slot, pid))
+    daemon.wait_until_replaced(hers.slot, pid)
     back = alice.ws()
     ack = back.ask({"type": "send", "id": "back", "receiver_id": bob.id, "content": "back"}, "ack")
     his.until("message", message_id=ack["message_id"])
     assert back.ready["session_id"] != hers.ready["session_id"]
-    for one in (alice, bob):
-        one.close()
 
 
-def test_a_committed_message_reaches_members_within_2_seconds_of_its_workers_death(daemon):
+def test_a_committed_message_reaches_members_within_2_seconds_of_its_workers_death(
+    daemon, alice, bob
+):
     """Promise 4, without further writes; 2 s is the bound of docs/reliability.md, "Lateness"."""
-    alice, bob = new_person(daemon), new_person(daemon)
     alice.send(bob.id, "opens the chat")
     his = None
     for round_ in range(6):
@@ -121,15 +100,12 @@ def test_a_committed_message_reaches_members_within_2_seconds_of_its_workers_dea
             pushed = {frame["message_id"] for frame in received if frame["type"] == "message"}
             missing = {m for m in committed - pushed if m > before}
             assert not missing, f"{len(missing)} committed messages were not pushed"
-        wait_for(worker_replaced(daemon, hers.slot, pid))
-    for one in (alice, bob):
-        one.close()
+        daemon.wait_until_replaced(hers.slot, pid)
 
 
-def test_presence_is_correct_after_a_crash(daemon):
+def test_presence_is_correct_after_a_crash(daemon, alice, bob, carol):
     """docs/api.md: offline only after 10 s without a socket. Users of a dead worker who do not
     reconnect are shown offline within the grace and one second; those who do stay online."""
-    alice, bob, carol = (new_person(daemon) for _ in range(3))
     for peer in (bob, carol):
         alice.send(peer.id, "opens the chat")
     bobs = bob.ws()
@@ -150,8 +126,6 @@ def test_presence_is_correct_after_a_crash(daemon):
     assert 9 < time.monotonic() - died < 12.5
     alice.fence(watching)
     assert not watching.got("presence", user_id=carol.id, online=False)
-    for one in (alice, bob, carol):
-        one.close()
 
 
 def test_a_new_worker_accepts_no_connection_before_its_database_is_connected(daemon, own_cluster):
@@ -222,9 +196,8 @@ def send_until_one_waits(waits, send):
     raise AssertionError("no commit waits for the standby")
 
 
-def test_an_edit_committed_by_a_lost_session_is_pushed(daemon, own_cluster):
+def test_an_edit_committed_by_a_lost_session_is_pushed(daemon, own_cluster, alice, bob):
     """Promise 4: the daemon does not know whether the edit is committed, and does not retry it."""
-    alice, bob = new_person(daemon), new_person(daemon)
     message_id = alice.send(bob.id, "0")["message_id"]
     hers = alice.ws()
     his = bob.ws_elsewhere(hers)
@@ -235,16 +208,13 @@ def test_an_edit_committed_by_a_lost_session_is_pushed(daemon, own_cluster):
             lambda n: hers.send({"type": "edit", "message_id": message_id, "content": str(n)}),
         )
     his.until("edited", content=str(last))
-    for one in (alice, bob):
-        one.close()
 
 
-def test_a_send_committed_by_a_lost_session_is_acknowledged_and_pushed_once(daemon, own_cluster):
+def test_a_send_committed_by_a_lost_session_is_acknowledged_and_pushed_once(
+    daemon, own_cluster, alice, bob, pair
+):
     """Promise 2: the daemon retries the send and finds the stored message."""
-    alice, bob = new_person(daemon), new_person(daemon)
-    alice.send(bob.id, "opens the chat")
-    hers = alice.ws()
-    his = bob.ws_elsewhere(hers)
+    hers, his = pair
     with answers_lost(daemon, own_cluster, "post_messages") as waits:
 
         last = send_until_one_waits(
@@ -259,16 +229,11 @@ def test_a_send_committed_by_a_lost_session_is_acknowledged_and_pushed_once(daem
     bob.fence(his)
     assert len(his.got("message", message_id=ack["message_id"])) == 1
     expect.gapless(bob.history(alice.id))
-    for one in (alice, bob):
-        one.close()
 
 
-def test_a_commit_that_lands_after_its_workers_death_is_pushed(daemon, own_cluster):
+def test_a_commit_that_lands_after_its_workers_death_is_pushed(daemon, own_cluster, bob, pair):
     """Promise 4: the worker dies while its commit is in flight, and nothing is written after it."""
-    alice, bob = new_person(daemon), new_person(daemon)
-    alice.send(bob.id, "opens the chat")
-    hers = alice.ws()
-    his = bob.ws_elsewhere(hers)
+    hers, his = pair
     with answers_lost(daemon, own_cluster, "post_messages") as waits:
         last = send_until_one_waits(
             waits,
@@ -280,13 +245,12 @@ def test_a_commit_that_lands_after_its_workers_death_is_pushed(daemon, own_clust
         wait_for(lambda: is_gone(pid))
         wait_for(lambda: not waits(), what="the session of the dead worker is not terminated")
     his.until("message", content=f"s{last}")
-    for one in (alice, bob):
-        one.close()
 
 
-def test_an_acknowledged_send_survives_an_immediate_crash_of_postgresql(daemon, own_cluster):
+def test_an_acknowledged_send_survives_an_immediate_crash_of_postgresql(
+    daemon, own_cluster, alice, bob
+):
     """Promise 1: the commit is flushed before the ack is sent."""
-    alice, bob = new_person(daemon), new_person(daemon)
     alice.send(bob.id, "opens the chat")
     for i in range(3):
         hers = alice.ws()
@@ -297,8 +261,6 @@ def test_an_acknowledged_send_survives_an_immediate_crash_of_postgresql(daemon, 
         found = daemon.sql("select seq from messages where message_id = %s", ack["message_id"])
         assert found == [(ack["seq"],)]
         wait_for(lambda: daemon.log().count("store ready") >= SETTINGS["workers"] * (i + 2))
-    for one in (alice, bob):
-        one.close()
 
 
 def test_a_crash_of_postgresql_during_traffic_loses_no_message(daemon, own_cluster, traffic):
@@ -309,8 +271,7 @@ def test_a_crash_of_postgresql_during_traffic_loses_no_message(daemon, own_clust
     traffic.finish()
 
 
-def test_without_postgresql_requests_are_503_and_sends_unavailable(daemon, own_cluster):
-    alice, bob = new_person(daemon), new_person(daemon)
+def test_without_postgresql_requests_are_503_and_sends_unavailable(daemon, own_cluster, alice, bob):
     first = alice.send(bob.id, "before")
     mine, theirs = alice.ws(), bob.ws()
     own_cluster.stop(immediate=True)
@@ -360,8 +321,6 @@ def test_without_postgresql_requests_are_503_and_sends_unavailable(daemon, own_c
     assert [m["content"] for m in messages] == ["before", "away", "away"]
     assert messages[0]["message_id"] == first["message_id"]
     theirs.until("message", message_id=acks[0]["message_id"])
-    for one in (alice, bob):
-        one.close()
 
 
 def test_lost_database_connections_are_reopened(daemon, traffic):
@@ -424,29 +383,24 @@ def test_a_stop_during_traffic_closes_1001_and_loses_no_message(daemon, traffic)
     watcher.close()
 
 
-def test_a_send_in_flight_at_a_stop_is_acknowledged_before_the_close(daemon, own_cluster):
-    alice, bob = new_person(daemon), new_person(daemon)
+def test_a_send_in_flight_at_a_stop_is_acknowledged_before_the_close(daemon, alice, bob):
     alice.send(bob.id, "opens the chat")
     hers = alice.ws()
-    with own_cluster.connect(daemon.database) as holder:
-        with holder.transaction():
-            holder.execute("select * from conversations for update")
-            hers.send({"type": "send", "id": "late", "receiver_id": bob.id, "content": "late"})
-            wait_for(
-                lambda: daemon.sql(
-                    "select 1 from pg_stat_activity where wait_event_type = 'Lock' "
-                    "and datname = %s",
-                    daemon.database,
-                )
+    with daemon.locked("select * from conversations for update"):
+        hers.send({"type": "send", "id": "late", "receiver_id": bob.id, "content": "late"})
+        wait_for(
+            lambda: daemon.sql(
+                "select 1 from pg_stat_activity where wait_event_type = 'Lock' "
+                "and datname = %s",
+                daemon.database,
             )
-            daemon.process.send_signal(signal.SIGTERM)
-            daemon.wait_for_log(rf"worker={hers.slot} stopping")
-            time.sleep(0.1)  # the worker waits 2 s
+        )
+        daemon.process.send_signal(signal.SIGTERM)
+        daemon.wait_for_log(rf"worker={hers.slot} stopping")
+        time.sleep(0.1)  # the worker waits 2 s
     hers.until("ack", id="late")
     assert hers.until_closed() == 1001
     assert daemon.stop() == 0
-    for one in (alice, bob):
-        one.close()
 
 
 def test_a_killed_hasher_is_replaced(daemon):

@@ -6,7 +6,7 @@ from socket import MSG_PEEK
 import pytest
 
 import expect
-from client import Http, Refused
+from client import Refused
 from conftest import new_person, run_daemon
 from polling import wait_for
 from procfs import is_sanitized, resident_memory_kib
@@ -15,13 +15,6 @@ from raw_socket import RawSocket
 pytestmark = pytest.mark.no_valgrind("bounds of memory")
 
 SETTINGS = {"rate_limits": True}
-
-
-@pytest.fixture
-def http(daemon):
-    http = Http(daemon.url(""))
-    yield http
-    http.close()
 
 
 def until_429(request, most):

@@ -1,6 +1,5 @@
 """The command lines of parleyd, parleyctl and parley-mock: options, exit codes, output."""
 
-import json
 import os
 import pathlib
 import re

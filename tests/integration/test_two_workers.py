@@ -5,33 +5,14 @@ import threading
 import pytest
 
 import expect
-from cluster import Cluster
 from conftest import run_daemon
 
 SETTINGS = {"workers": 3}
 
 
 @pytest.fixture(scope="module")
-def own_cluster():
-    """A PostgreSQL that tests may restart."""
-    cluster = Cluster()
-    yield cluster
-    cluster.drop()
-
-
-@pytest.fixture(scope="module")
 def daemon(own_cluster):
     yield from run_daemon(own_cluster, **SETTINGS)
-
-
-@pytest.fixture
-def pair(alice, bob):
-    """A socket of Alice and one of Bob on different workers, with a chat between them."""
-    alice.send(bob.id, "opens the chat")
-    hers = alice.ws()
-    his = bob.ws_elsewhere(hers)
-    assert hers.slot != his.slot
-    return hers, his
 
 
 def test_sockets_are_distributed_over_the_workers(alice, daemon):

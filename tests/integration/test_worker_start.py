@@ -17,14 +17,6 @@ pytestmark = pytest.mark.no_valgrind("bounds of time")
 SETTINGS = {"workers": 2}
 
 
-@contextlib.contextmanager
-def locked(daemon, statement, *args):
-    """Holds the locks of the statement during the block."""
-    with daemon.cluster.connect(daemon.database) as session, session.transaction():
-        session.execute(statement, args)
-        yield
-
-
 def n_waiting(daemon, query):
     """The number of sessions that wait for a lock in a query that contains this text."""
     return daemon.sql(
@@ -60,13 +52,12 @@ def test_a_commit_that_lands_after_a_death_during_a_workers_start_is_delivered(d
     chat = alice.send(bob.id, "opens the chat")
     hers = alice.ws()
     his_slot = 1 - hers.slot
-    with concurrent.futures.ThreadPoolExecutor(1) as pool, locked(
-        daemon,
+    with concurrent.futures.ThreadPoolExecutor(1) as pool, daemon.locked(
         "select from conversations c join messages m using (conv_id)"
         " where m.message_id = %s for update of c",
         chat["message_id"],
     ):
-        with locked(daemon, "lock table schema_migrations in access exclusive mode"):
+        with daemon.locked("lock table schema_migrations in access exclusive mode"):
             daemon.kill_worker(his_slot)
             wait_for(lambda: n_waiting(daemon, "schema_migrations") == 2)  # its successor
             hers.send({"type": "send", "id": "late", "receiver_id": bob.id, "content": "late"})
