@@ -31,9 +31,9 @@
 #define CLAIM_BY_ADDING
 #endif
 #define PAD 255
-#define NOBODY 0
+#define FREE 0
 
-byte tail, intent, lock = NOBODY;
+byte tail, intent, lock = FREE;
 byte whose[CAP], size[CAP]; /* of a cell: the last writer; of a header: also the length */
 byte attempts = ATTEMPTS, deaths = DEATHS, live = 2;
 
@@ -77,7 +77,7 @@ again:
 #ifdef CLAIM_BY_ADDING
 		:: attempts > 0 -> skip
 #else
-		:: attempts > 0 && lock == NOBODY -> lock = me
+		:: attempts > 0 && lock == FREE -> lock = me
 #endif
 		fi;
 		mine = attempts;
@@ -128,12 +128,12 @@ again:
 		truth_size[begin + pad] = n
 	);
 #ifndef CLAIM_BY_ADDING
-	STEP(assert(tail == intent); lock = NOBODY);
+	STEP(assert(tail == intent); lock = FREE);
 #endif
 	goto again;
 
 dead:	/* the kernel releases the lock; the successor in the slot continues */
-	atomic { if :: lock == me -> lock = NOBODY :: else fi }
+	atomic { if :: lock == me -> lock = FREE :: else fi }
 	goto again;
 done:
 	skip

@@ -18,11 +18,11 @@
 #endif
 #define SLEEPER 0
 #define PROCESSES 3
-#define NOBODY 0
+#define FREE 0
 
 mtype = { tail_is, flag_is, lock_is };
 
-byte tail, lock = NOBODY;       /* memory */
+byte tail, lock = FREE;       /* memory */
 bool flag, is_edge;             /* is_edge: the eventfd was written since the sleeper last read it */
 chan buffer[PROCESSES] = [3] of { mtype, byte };
 byte unsent = RECORDS, deaths = 2, live = 2;
@@ -73,9 +73,9 @@ again:
 		:: else -> unsent--
 		fi
 	}
-	atomic { DRAINED(me) && lock == NOBODY -> lock = me }
+	atomic { DRAINED(me) && lock == FREE -> lock = me }
 	STEP(buffer[me]!tail_is(tail + 1));
-	STEP(buffer[me]!lock_is(NOBODY));
+	STEP(buffer[me]!lock_is(FREE));
 #ifndef NO_FENCE_WAKER
 	STEP(skip);
 	DRAINED(me);
@@ -94,7 +94,7 @@ again:
 dead:	/* its stores still drain; then the kernel releases the lock, and the master reaps it */
 	DRAINED(me);
 	atomic {
-		if :: lock == me -> lock = NOBODY :: else fi;
+		if :: lock == me -> lock = FREE :: else fi;
 #ifndef NO_POKE
 		is_edge = true
 #endif
