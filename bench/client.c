@@ -53,7 +53,7 @@ size_t client_read_tokens(const char *path, struct client *clients, size_t max)
 		struct client *c = &clients[n];
 		long long user_id = 0, group_id = 0;
 
-		/* The group is empty for who is in none. */
+		/* The group is empty if the user is in none. */
 		if (sscanf(line, "%lld,%63[^,],%lld", &user_id, c->token, &group_id) < 2)
 			bench_fail("%s: line %zu is not user_id,token,group_id", path, n + 1);
 		c->user_id = user_id;
@@ -92,7 +92,7 @@ void client_connect(struct client *c, client_text *on_text)
 	wsframe_parser_init(&c->parser, WSFRAME_CLIENT, MESSAGE_MAX, false);
 	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (c->fd < 0)
-		bench_fail("cannot make a socket: %s", strerror(errno));
+		bench_fail("cannot create a socket: %s", strerror(errno));
 	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
 	if (connect(c->fd, (struct sockaddr *)&server, sizeof(server)) < 0 && errno != EINPROGRESS)
 		bench_fail("cannot connect: %s", strerror(errno));
@@ -102,7 +102,7 @@ void client_connect(struct client *c, client_text *on_text)
 
 void client_close(struct client *c)
 {
-	/* A reset instead of TIME_WAIT: the next run needs the ports. */
+	/* Reset the connection: without TIME_WAIT the next run can use the port. */
 	setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &(struct linger){ 1, 0 }, sizeof(struct linger));
 	close(c->fd);
 	c->fd = -1;
@@ -155,7 +155,7 @@ static size_t client_frames(struct client *c, char *bytes, size_t len)
 		case WSFRAME_MORE:
 			return used;
 		case WSFRAME_ERROR:
-			bench_fail("user %lld: a frame that is none", (long long)c->user_id);
+			bench_fail("user %lld: invalid frame", (long long)c->user_id);
 		case WSFRAME_FRAME:
 			break;
 		}
@@ -180,7 +180,7 @@ static size_t client_bytes(struct client *c, char *bytes, size_t len)
 	if (end == NULL)
 		return 0;
 	if (strncmp(bytes, "HTTP/1.1 101", 12) != 0)
-		bench_fail("user %lld: refused: %.60s", (long long)c->user_id, bytes);
+		bench_fail("user %lld: rejected: %.60s", (long long)c->user_id, bytes);
 	c->state = CLIENT_OPEN;
 	return (size_t)(end + 4 - bytes) +
 		client_frames(c, end + 4, len - (size_t)(end + 4 - bytes));
@@ -197,7 +197,7 @@ static void client_readable(struct client *c)
 	if (n < 0 && errno == EAGAIN)
 		return;
 	if (n <= 0)
-		bench_fail("user %lld: the connection is gone", (long long)c->user_id);
+		bench_fail("user %lld: connection lost", (long long)c->user_id);
 	len = kept + (size_t)n;
 	used = client_bytes(c, scratch, len);
 	buf_reset(&c->in, 0);

@@ -15,36 +15,37 @@
 
 struct client;
 
-/* A text frame has come. The payload is the callback's to read until it returns. */
+/* Called for each text frame. The payload is valid until the callback returns. */
 typedef void client_text(struct client *c, const char *payload, size_t len);
 
 enum client_state { CLIENT_CONNECTING, CLIENT_UPGRADING, CLIENT_OPEN };
 
 struct client {
-	int64_t user_id, group_id; /* as the tokens file says */
+	int64_t user_id, group_id; /* from the file of tokens */
 	char token[64];
 	client_text *on_text;
-	unsigned n_sent; /* messages, for their client_ids */
+	unsigned n_sent; /* messages so far, for their client_ids */
 	int fd;
 	enum client_state state;
 	struct buf in;
 	struct wsframe_parser parser;
 };
 
-/* Reads lines `user_id,token,group_id`, at most max; returns how many. Ends the program where it
- * cannot. */
+/* All functions exit the program after an error. */
+
+/* Reads at most max lines `user_id,token,group_id`. Returns their number. */
 size_t client_read_tokens(const char *path, struct client *clients, size_t max);
 
+/* Sets the server's address for all clients. */
 void client_loop_init(const char *address, int port);
 
-/* Begins to connect with the token in the Authorization header. */
+/* Starts to connect, with the token in the Authorization header. */
 void client_connect(struct client *c, client_text *on_text);
 
-/* Sends one text frame; the socket takes it whole or the program ends (a benchmark's frames are
- * small). */
+/* Sends a text frame of at most 1 KiB. The program exits if the socket's buffer is full. */
 void client_send(struct client *c, const char *text, size_t len);
 
-/* Handles what happens within ms. Ends the program where the server closes a connection. */
+/* Waits up to ms milliseconds for events and handles them. The program exits if the server closes a connection. */
 void client_poll(int ms);
 
 void client_close(struct client *c);

@@ -1,6 +1,5 @@
 /*
- * load: the load generator of `make bench`: one mode a figure, each prints `name=value` lines for
- * bench/run.
+ * load: the load generator of `make bench`. Each mode measures one figure and prints `name=value` lines for bench/run.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -16,7 +15,7 @@
 
 #include "bench/client.h"
 
-#define CONNECTING_MAX 200 /* at once */
+#define CONNECTING_MAX 200 /* at the same time */
 #define PIDS_MAX 64
 #define CONTENT_SIZE 100
 #define CLIENTS_MAX 100000
@@ -27,7 +26,7 @@ static struct {
 	const char *database;
 	size_t n;
 	double seconds;
-	pid_t pids[PIDS_MAX]; /* of the workers, whose CPU is counted */
+	pid_t pids[PIDS_MAX]; /* of the workers, whose CPU time is measured */
 	size_t n_pids;
 } options = { .n = 1000, .seconds = 10 };
 
@@ -35,10 +34,9 @@ static struct client *clients;
 static size_t n_clients;
 static size_t n_ready;
 static char content[CONTENT_SIZE + 1];
-static int64_t run_id; /* keeps the client_ids of two runs on one database apart */
+static int64_t run_id; /* makes the client_ids unique on the database */
 
-/* Nanoseconds that the workers have run, from schedstat(5): finer than the ticks of /proc/PID/stat.
- * */
+/* Returns the CPU time of the workers in nanoseconds, from schedstat: /proc/PID/stat has a resolution of ticks. */
 static int64_t workers_cpu_ns(void)
 {
 	int64_t sum = 0;
@@ -58,7 +56,7 @@ static int64_t workers_cpu_ns(void)
 	return sum;
 }
 
-/* Proportional set size of the workers, in bytes. */
+/* Returns the proportional set size of the workers in bytes. */
 static int64_t workers_memory(void)
 {
 	int64_t sum = 0;
@@ -114,26 +112,25 @@ static void close_all(size_t n)
 		client_close(&clients[i]);
 }
 
-/* connect: so many authenticated sockets, how fast, and what each costs in memory while it is idle.
- * */
+/* connect: measures the rate of authenticated connects, and the memory per idle socket. */
 static void mode_connect(void)
 {
 	int64_t memory = workers_memory(), begun = bench_now_ns(), took;
 
 	connect_all(n_clients, on_ready);
 	took = bench_now_ns() - begun;
-	sleep(3); /* what a connect needed for a moment is given back */
+	sleep(3); /* until buffers of the handshakes are freed */
 	printf("connects_per_second=%.0f\n", (double)n_clients * 1e9 / (double)took);
 	printf("bytes_per_socket=%.0f\n", (double)(workers_memory() - memory) / (double)n_clients);
 	close_all(n_clients);
 }
 
-/* fanout: in each group one message is outstanding; the next follows when all others have it. */
+/* fanout: one message is in flight per group; the next is sent when all members have received it. */
 
 struct group {
 	int64_t id;
 	size_t n_members;
-	size_t n_waited; /* deliveries that are missing */
+	size_t n_waited; /* deliveries that are outstanding */
 	struct client *sender;
 };
 
@@ -182,7 +179,7 @@ static void on_fanout(struct client *c, const char *payload, size_t len)
 		group_send(g);
 }
 
-/* Keeps of all clients the whole groups that come first, up to options.n clients. */
+/* Keeps the clients of the first complete groups, up to options.n clients. */
 static void groups_choose(void)
 {
 	size_t kept = 0;
@@ -245,8 +242,7 @@ static void mode_fanout(void)
 	close_all(n_clients);
 }
 
-/* direct: each sender has one message outstanding, to the next one; acknowledged means committed.
- * */
+/* direct: each client has one message to the next client in flight. An acknowledged message is committed. */
 
 static int64_t n_acks;
 
@@ -292,8 +288,7 @@ static void mode_direct(void)
 	close_all(n_clients);
 }
 
-/* bare: what one send() of as many bytes costs over loopback, with the reader on the other core:
- * the floor under a delivery. */
+/* bare: measures a send() of the same size over loopback, with the reader on another core, as the minimum for a delivery. */
 
 static void *bare_reader(void *arg)
 {
@@ -350,7 +345,7 @@ static void mode_bare(void)
 			if (send(fds[i][0], frame, sizeof(frame), MSG_NOSIGNAL) !=
 				(ssize_t)sizeof(frame))
 				bench_fail("send: %s", strerror(errno));
-		/* One message outstanding: the readers have run before the next round. */
+		/* The readers have read the message before the next one is sent. */
 		usleep(500);
 	}
 	cpu = own_cpu_ns() - cpu;
@@ -362,7 +357,7 @@ static void mode_bare(void)
 	}
 }
 
-/* sql: the same rows through post_messages alone, 128 at a time on one connection. */
+/* sql: stores the same rows by the SQL function only, in batches of 128 on one connection. */
 
 static void put_array(
 	struct buf *b, const char *name, size_t n, void (*item)(struct buf *b, size_t i))
@@ -413,14 +408,14 @@ static void mode_sql(void)
 		PGresult *r;
 
 		sql_batch++;
-		put_array(&q, "select count(*) from post_messages(", n, put_sender);
+		put_array(&q, "select count(*) from send_messages(", n, put_sender);
 		put_array(&q, ",", n, put_receiver);
 		put_array(&q, ",", n, put_content);
 		put_array(&q, ",", n, put_client_id);
 		buf_add_str(&q, ") where status = 'ok'");
 		r = PQexec(pg, buf_cstr(&q));
 		if (PQresultStatus(r) != PGRES_TUPLES_OK || (size_t)atol(PQgetvalue(r, 0, 0)) != n)
-			bench_fail("post_messages: %s", PQerrorMessage(pg));
+			bench_fail("send_messages: %s", PQerrorMessage(pg));
 		PQclear(r);
 		buf_fini(&q);
 		rows += (int64_t)n;
@@ -512,7 +507,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; optind == argc - 1 && i < sizeof(modes) / sizeof(modes[0]); i++) {
 		if (strcmp(argv[optind], modes[i].name) != 0)
 			continue;
-		/* fanout takes whole groups, the others just the first ones. */
+		/* fanout uses complete groups, the other modes the first clients. */
 		if (modes[i].run != mode_fanout && n_clients > options.n)
 			n_clients = options.n;
 		if (modes[i].connects)

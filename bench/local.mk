@@ -1,4 +1,4 @@
-# The load generator, for `make bench` alone
+# The load generator, built by `make bench` only
 
 EXTRA_PROGRAMS += bench/load
 bench_load_SOURCES = bench/client.c bench/client.h bench/load.c

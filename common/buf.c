@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/xalloc.h"
 
 #define FIRST_CAP 64
 
@@ -31,9 +32,7 @@ char *buf_reserve(struct buf *b, size_t n)
 			log_fatal("out_of_memory buf=%zu more=%zu", b->len, n);
 		while (cap < b->len + n)
 			cap *= 2;
-		b->data = realloc(b->data, cap);
-		if (b->data == NULL)
-			log_fatal("out_of_memory bytes=%zu", cap);
+		b->data = xreallocarray(b->data, cap, 1);
 		b->cap = cap;
 	}
 	return b->data + b->len;
@@ -42,7 +41,7 @@ char *buf_reserve(struct buf *b, size_t n)
 void buf_add(struct buf *b, const void *bytes, size_t n)
 {
 	if (n == 0)
-		return; /* memcpy from NULL is undefined even for no bytes */
+		return; /* memcpy from NULL is undefined for 0 bytes, too */
 	memcpy(buf_reserve(b, n), bytes, n);
 	b->len += n;
 }
@@ -60,7 +59,7 @@ void buf_add_char(struct buf *b, char c)
 
 void buf_add_u64(struct buf *b, uint64_t n)
 {
-	char digits[20]; /* 2^64 - 1 has 20 */
+	char digits[20]; /* of 2^64 - 1 */
 	size_t at = sizeof(digits);
 
 	do {
@@ -74,7 +73,7 @@ void buf_add_i64(struct buf *b, int64_t n)
 {
 	if (n < 0) {
 		buf_add_char(b, '-');
-		buf_add_u64(b, -(uint64_t)n); /* unsigned: INT64_MIN has no positive */
+		buf_add_u64(b, -(uint64_t)n); /* unsigned, since -INT64_MIN overflows */
 	} else {
 		buf_add_u64(b, (uint64_t)n);
 	}

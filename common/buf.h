@@ -1,10 +1,10 @@
 /*
- * buf: a growable byte buffer with one owner.
+ * buf: a growable byte buffer.
  *
  * Owns: its memory. Knows nothing of: what the bytes mean.
  *
- * Memory that a peer can size is bounded by the caller before it appends; running out of memory
- * ends the process (log_fatal), so no append can fail.
+ * Appending cannot fail: the process exits if memory is exhausted (common/xalloc). The caller bounds what a peer can
+ * size before it appends.
  */
 #ifndef PARLEY_BUF_H
 #define PARLEY_BUF_H
@@ -24,19 +24,22 @@ struct buf {
 		NULL, 0, 0 \
 	}
 
-/* Frees the memory; the buffer is empty and usable afterwards. */
+/* Frees the memory. The buffer is empty and usable afterwards. */
 void buf_fini(struct buf *b);
 
-/* Forgets the content and keeps the memory, but gives it back where it grew past keep_bytes. */
+/* Empties the buffer, and frees the memory if more than keep_bytes are allocated. */
 void buf_reset(struct buf *b, size_t keep_bytes);
 
 /*
- * Makes room for n more bytes and returns where they go; len does not move. The room is at least
- * doubled, so many small appends cost linear time. What data pointed to before is gone.
+ * Makes room for n more bytes and returns the address of the room; len stays the same. The allocation grows by
+ * doubling. Former values of data are invalid afterwards.
  */
 char *buf_reserve(struct buf *b, size_t n);
 
-/* Appends n bytes, which do not lie in the buffer itself; bytes may be NULL where n is 0. */
+/*
+ * Appends n bytes.
+ *   bytes  not within this buffer; may be NULL if n is 0
+ */
 void buf_add(struct buf *b, const void *bytes, size_t n);
 void buf_add_str(struct buf *b, const char *s);
 void buf_add_char(struct buf *b, char c);
@@ -45,13 +48,10 @@ void buf_add_i64(struct buf *b, int64_t n); /* decimal */
 void buf_addf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void buf_addfv(struct buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 
-/* Removes n bytes (<= len) from the front. */
+/* Removes the first n bytes; n <= len. */
 void buf_drain(struct buf *b, size_t n);
 
-/*
- * Ends the content with a NUL that len does not count, and returns it. Valid until the next
- * change.
- */
+/* Returns the content as a string; len does not count its NUL. Valid until the next change of the buffer. */
 const char *buf_cstr(struct buf *b);
 
 #endif

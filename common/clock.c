@@ -5,7 +5,7 @@
 #include <time.h>
 
 #define YEAR_0000_MS INT64_C(-62167219200000)
-#define YEAR_9999_MS INT64_C(253402300799999) /* its last millisecond */
+#define YEAR_9999_MS INT64_C(253402300799999) /* the last millisecond of the year */
 
 static int64_t now_ms(clockid_t clock)
 {
@@ -26,7 +26,7 @@ int64_t clock_wall_ms(void)
 	return now_ms(CLOCK_REALTIME);
 }
 
-/* By hand, because printf takes several times as long and every message carries a time. */
+/* printf takes several times as long, and each message has a time. */
 static void put_digits(char *out, int width, int n)
 {
 	while (width > 0) {
@@ -47,7 +47,7 @@ void clock_rfc3339(char out[CLOCK_RFC3339_SIZE], int64_t wall_ms)
 		wall_ms = YEAR_9999_MS;
 	seconds = wall_ms / 1000;
 	ms = (int)(wall_ms % 1000);
-	if (ms < 0) { /* before 1970 C rounds towards zero; a time rounds down */
+	if (ms < 0) { /* before 1970: division truncates, a time rounds down */
 		ms += 1000;
 		seconds--;
 	}

@@ -1,5 +1,6 @@
 /*
- * close_reason: every way a WebSocket ends: its word in the log, its code and sentence on the wire.
+ * close_reason: the ways in which a WebSocket ends, with their word in the log, and the code and sentence of the close
+ * frame.
  *
  * Owns: the table. Knows nothing of: sockets.
  */
@@ -16,10 +17,10 @@ enum close_reason {
 };
 
 const char *close_reason_word(enum close_reason r);
-uint16_t close_reason_code(enum close_reason r); /* 0: no close frame */
+uint16_t close_reason_code(enum close_reason r); /* 0: no close frame is sent */
 const char *close_reason_sentence(enum close_reason r);
 
-/* The reason for a code that the frame codec found (1002, 1003, 1007, 1009). */
+/* Returns the reason for an error code of the frame codec: 1002, 1003, 1007 or 1009. */
 enum close_reason close_reason_of_codec(uint16_t code);
 
 #endif

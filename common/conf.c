@@ -1,7 +1,4 @@
-/*
- * conf: libconfuse reads the syntax; conf.def says what there is, and from it comes everything
- * below.
- */
+/* libconfuse parses the syntax. The settings themselves are in conf.def, which is included for each use of the table. */
 #define _GNU_SOURCE /* strchrnul */
 #include "common/conf.h"
 
@@ -15,17 +12,15 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/xalloc.h"
 
 #define FILE_BYTES_MAX ((size_t)1 << 20)
-#define ADDRESS_SIZE 64 /* more than any numeric address has */
+#define ADDRESS_SIZE 64 /* larger than any numeric address */
 
-/*
- * Where an error goes: libconfuse's callbacks take no argument of ours, so the parse in progress
- * is known here.
- */
+/* The parse in progress: libconfuse's callbacks take no argument of the caller. */
 static struct {
 	const char *name;
-	struct buf *error; /* the first error is the one that is told */
+	struct buf *error; /* only the first error is kept */
 } parsing;
 
 static void report(cfg_t *cfg, const char *fmt, va_list ap)
@@ -36,7 +31,7 @@ static void report(cfg_t *cfg, const char *fmt, va_list ap)
 	if (strcmp(fmt, "no such option '%s'") == 0)
 		fmt = "no such setting '%s'";
 	buf_addfv(parsing.error, fmt, ap);
-	/* It may quote the file: one line it stays, and steers no terminal. */
+	/* The error may quote the file: it must stay one line and must not control a terminal. */
 	for (size_t i = 0; i < parsing.error->len; i++)
 		if (iscntrl((unsigned char)parsing.error->data[i]))
 			parsing.error->data[i] = ' ';
@@ -49,7 +44,7 @@ static bool address_ok(const char *text)
 	return inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1;
 }
 
-/* A port in 1..5 digits, not over 65535, and nothing behind. */
+/* True if text is a port number and nothing else. */
 static bool port_ok(const char *text)
 {
 	size_t len = strspn(text, "0123456789");
@@ -135,9 +130,7 @@ static const char *log_target_wrong(const char *text)
 	return "is not stderr, syslog or an absolute path";
 }
 
-/*
- * What is asked of a text, or of each text in a list, beyond being one: why it is wrong, or NULL.
- */
+/* Checks of a text, or of each text of a list. `wrong` returns the reason for which a text is rejected, or NULL. */
 static const struct {
 	const char *setting;
 	const char *(*wrong)(const char *text);
@@ -158,13 +151,9 @@ static const struct {
 #define NUMBER(name, def, min, max, unit, live, doc) { #name, min, max },
 #define SWITCH(name, def, live, doc)
 #include "common/conf.def"
-#undef TEXT
-#undef LIST
-#undef NUMBER
-#undef SWITCH
 };
 
-/* libconfuse calls these once a value is set, while it still knows the line. */
+/* libconfuse calls the checks when a value is set, so that an error names the line. */
 static int check_number(cfg_t *cfg, cfg_opt_t *opt)
 {
 	long value = cfg_opt_getnint(opt, 0);
@@ -205,43 +194,26 @@ static int check_text(cfg_t *cfg, cfg_opt_t *opt)
 	return 0;
 }
 
-static char *copy_text(const char *text)
-{
-	char *copy = strdup(text ? text : "");
-
-	if (!copy)
-		log_fatal("out_of_memory");
-	return copy;
-}
-
 static struct conf_list copy_list(cfg_t *cfg, const char *name)
 {
 	struct conf_list list = { NULL, cfg_size(cfg, name) };
 	unsigned i;
 
-	list.items = calloc(list.n + 1, sizeof(*list.items));
-	if (!list.items)
-		log_fatal("out_of_memory");
+	list.items = xcalloc(list.n, sizeof(*list.items));
 	for (i = 0; i < list.n; i++)
-		list.items[i] = copy_text(cfg_getnstr(cfg, name, i));
+		list.items[i] = xstrdup(cfg_getnstr(cfg, name, i));
 	return list;
 }
 
 static struct conf *copy_settings(cfg_t *cfg)
 {
-	struct conf *c = calloc(1, sizeof(*c));
+	struct conf *c = xcalloc(1, sizeof(*c));
 
-	if (!c)
-		log_fatal("out_of_memory");
-#define TEXT(name, def, live, doc) c->name = copy_text(cfg_getstr(cfg, #name));
+#define TEXT(name, def, live, doc) c->name = xstrdup(cfg_getstr(cfg, #name));
 #define LIST(name, def, live, doc) c->name = copy_list(cfg, #name);
 #define NUMBER(name, def, min, max, unit, live, doc) c->name = cfg_getint(cfg, #name);
 #define SWITCH(name, def, live, doc) c->name = cfg_getbool(cfg, #name) == cfg_true;
 #include "common/conf.def"
-#undef TEXT
-#undef LIST
-#undef NUMBER
-#undef SWITCH
 	return c;
 }
 
@@ -253,10 +225,6 @@ static cfg_t *new_parser(void)
 #define NUMBER(name, def, min, max, unit, live, doc) CFG_INT(#name, def, CFGF_NONE),
 #define SWITCH(name, def, live, doc) CFG_BOOL(#name, (def) ? cfg_true : cfg_false, CFGF_NONE),
 #include "common/conf.def"
-#undef TEXT
-#undef LIST
-#undef NUMBER
-#undef SWITCH
 		CFG_END()
 	};
 	cfg_t *cfg = cfg_init(options, CFGF_NONE);
@@ -270,14 +238,10 @@ static cfg_t *new_parser(void)
 	cfg_set_validate_func(cfg, #name, check_number);
 #define SWITCH(name, def, live, doc)
 #include "common/conf.def"
-#undef TEXT
-#undef LIST
-#undef NUMBER
-#undef SWITCH
 	return cfg;
 }
 
-/* The character after the quoted text that begins at p, or the end. */
+/* Returns the position after the quoted text that begins at p, or the end of the text. */
 static char *skip_quoted(char *p)
 {
 	char quote = *p++;
@@ -288,10 +252,9 @@ static char *skip_quoted(char *p)
 }
 
 /*
- * Blanks comments out: # and // to the end of the line, and what is between slash-star and
- * star-slash. libconfuse knows them too, but stumbles over one in a list and counts its line more
- * than once. A slash in the middle of a bare word (https://...) begins none. False where one has
- * no end.
+ * Overwrites comments with blanks. libconfuse knows comments too, but rejects one within a list and counts its line
+ * more than once. A slash in the middle of a bare word (https://...) does not begin a comment.
+ * Returns false if a comment has no end.
  */
 static bool blank_comments(char *text)
 {
@@ -323,10 +286,19 @@ static bool blank_comments(char *text)
 	return true;
 }
 
+/* Windows editors write a byte order mark (U+FEFF) at the start of a UTF-8 file. */
+static const char *after_bom(const char *text)
+{
+	static const char bom[] = "\xef\xbb\xbf";
+	size_t len = sizeof(bom) - 1;
+
+	return strncmp(text, bom, len) == 0 ? text + len : text;
+}
+
 struct conf *conf_parse(const char *name, const char *text, struct buf *error)
 {
 	struct conf *c = NULL;
-	char *bare = copy_text(text);
+	char *bare = xstrdup(after_bom(text));
 	cfg_t *cfg;
 
 	buf_reset(error, 0);
@@ -350,7 +322,7 @@ struct conf *conf_parse(const char *name, const char *text, struct buf *error)
 	return c;
 }
 
-/* The whole file into text; false with the reason in *error. */
+/* Reads a whole file into text. Returns false with the reason in *error. */
 static bool read_file(const char *path, struct buf *text, struct buf *error)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -405,14 +377,10 @@ void conf_free(struct conf *c)
 #define NUMBER(name, def, min, max, unit, live, doc)
 #define SWITCH(name, def, live, doc)
 #include "common/conf.def"
-#undef TEXT
-#undef LIST
-#undef NUMBER
-#undef SWITCH
 	free(c);
 }
 
-/* Quoted so that libconfuse reads it back: in double quotes \ " and ${ mean something to it. */
+/* Quotes a text for libconfuse, to which \ " and ${ are special in double quotes. */
 static void put_quoted(struct buf *out, const char *text)
 {
 	const unsigned char *p;
@@ -443,7 +411,7 @@ static void put_list(struct buf *out, const struct conf_list *list)
 	buf_add_char(out, '}');
 }
 
-/* `name = value` of one setting, each of a kind. */
+/* put_text, put_texts: append `name = value` for a TEXT and a LIST. */
 static void put_text(struct buf *out, const char *name, const char *value)
 {
 	buf_addf(out, "%s = ", name);
@@ -465,10 +433,6 @@ void conf_dump(const struct conf *c, struct buf *out)
 #define NUMBER(name, def, min, max, unit, live, doc) buf_addf(out, "%s = %ld\n", #name, c->name);
 #define SWITCH(name, def, live, doc) buf_addf(out, "%s = %s\n", #name, c->name ? "true" : "false");
 #include "common/conf.def"
-#undef TEXT
-#undef LIST
-#undef NUMBER
-#undef SWITCH
 }
 
 static bool lists_equal(const struct conf_list *a, const struct conf_list *b)
@@ -498,19 +462,15 @@ const char *conf_needs_restart(const struct conf *a, const struct conf *b)
 	if (!(live) && a->name != b->name) \
 		return #name;
 #include "common/conf.def"
-#undef TEXT
-#undef LIST
-#undef NUMBER
-#undef SWITCH
 	return NULL;
 }
 
-/* One setting as both documents describe it. */
+/* A setting as both documents describe it. */
 struct doc {
 	const char *name;
 	const char *kind;
-	const char *range; /* "" where there is none */
-	const char *dflt; /* as one writes it in the file */
+	const char *range; /* "" if there is none */
+	const char *dflt; /* in the syntax of the file */
 	bool live;
 	const char *text;
 };
@@ -522,13 +482,9 @@ static const struct doc docs[] = {
 	{ #name, "number", unit ", " #min " to " #max, #def, live, doc },
 #define SWITCH(name, def, live, doc) { #name, "true or false", "", #def, live, doc },
 #include "common/conf.def"
-#undef TEXT
-#undef LIST
-#undef NUMBER
-#undef SWITCH
 };
 
-/* Roff takes a leading dot or quote for a request, and a backslash for an escape. */
+/* Escapes what troff would interpret. A doc sentence does not begin with a dot or a quote, which would be a request. */
 static void put_roff(struct buf *out, const char *text)
 {
 	for (; *text; text++) {
@@ -555,8 +511,7 @@ void conf_doc_man(struct buf *out)
 		buf_add_str(out, "\"");
 		for (const char *p = d->dflt; *p; p++)
 			buf_add_str(out, *p == '"' ? "\\(dq" : (char[]){ *p, '\0' });
-		buf_addf(out, "\" ;\n%s)\n",
-			d->live ? "a reload puts it in force" : "needs a restart");
+		buf_addf(out, "\" ;\n%s)\n", d->live ? "changed by a reload" : "needs a restart");
 	}
 }
 
@@ -564,13 +519,12 @@ void conf_doc_sample(struct buf *out)
 {
 	size_t i;
 
-	buf_add_str(out, "# parleyd.conf: every setting with its default. See parley.conf(5).\n");
+	buf_add_str(out, "# parleyd.conf: every setting with its default. See parleyd.conf(5).\n");
 	for (i = 0; i < sizeof(docs) / sizeof(docs[0]); i++) {
 		const struct doc *d = &docs[i];
 
 		buf_addf(out, "\n# %s\n# (%s%s%s; %s)\n#%s = %s\n", d->text, d->kind,
 			*d->range ? ": " : "", d->range,
-			d->live ? "a reload puts it in force" : "needs a restart", d->name,
-			d->dflt);
+			d->live ? "changed by a reload" : "needs a restart", d->name, d->dflt);
 	}
 }

@@ -1,7 +1,7 @@
 /*
- * conf: the config file, read once into one plain struct.
+ * conf: the settings of parleyd.conf(5) in one plain struct.
  *
- * Owns: the texts it read. Knows nothing of: what a setting does.
+ * Owns: the values. Knows nothing of: what a setting does.
  */
 #ifndef PARLEY_CONF_H
 #define PARLEY_CONF_H
@@ -23,34 +23,33 @@ struct conf_list {
 struct conf {
 #include "common/conf.def"
 };
-#undef TEXT
-#undef LIST
-#undef NUMBER
-#undef SWITCH
 
 /*
- * Reads the file at path. Returns the settings, or NULL with one line in *error (buf, to be freed
- * by the caller): `FILE:LINE: no such setting 'x'`, `FILE:LINE: workers: 99 is not between 0 and
- * 64`, or why the file cannot be read. Checked besides types and ranges: every listen address is
- * ADDRESS:PORT with a numeric address and a port of 0..65535, log_level is one of the four,
- * log_target is stderr, syslog or an absolute path, origins have a scheme and a host and nothing
- * behind, proxies are addresses.
+ * Reads and checks a configuration file. Checked are types, ranges, and the syntax of addresses, origins, log_level
+ * and log_target. A byte order mark at the start is skipped.
+ *   path   the file, at most 1 MiB, without NUL bytes
+ *   error  receives one line if the file is rejected, e.g. `FILE:LINE: no such setting 'x'`; freed by the caller
+ * Returns the settings, to be freed with conf_free, or NULL.
  */
 struct conf *conf_load(const char *path, struct buf *error);
 
-/* The same for a text already in memory; name stands for the file in errors. */
+/*
+ * As conf_load, for a text in memory.
+ *   name  stands for the file's name in errors
+ *   text  NUL-terminated; not modified
+ */
 struct conf *conf_parse(const char *name, const char *text, struct buf *error);
 
+/* c may be NULL. */
 void conf_free(struct conf *c);
 
-/* Appends every setting as it is in force, in the file's own syntax (parleyd -t). */
+/* Appends every setting with its value, in the syntax of the file (parleyd -t). */
 void conf_dump(const struct conf *c, struct buf *out);
 
-/* Name of the first setting that differs between a and b and is not live, NULL where a reload
- * covers all. */
+/* Returns the name of the first setting that differs between a and b and is not live; NULL if there is none. */
 const char *conf_needs_restart(const struct conf *a, const struct conf *b);
 
-/* The settings as parley.conf(5) lists them (man), and as a commented sample file (sample). */
+/* Append the list of settings for parleyd.conf(5), and the commented sample file. */
 void conf_doc_man(struct buf *out);
 void conf_doc_sample(struct buf *out);
 

@@ -1,8 +1,8 @@
 /*
- * confdoc: prints what is made from the table of settings when building.
+ * confdoc: prints documents that the build generates from the table of settings.
  *
- *	confdoc sample		the commented sample file
- *	confdoc man FILE	FILE, with the settings in place of the line @SETTINGS@
+ *	confdoc sample    the commented sample file
+ *	confdoc man FILE  FILE, with the line @SETTINGS@ replaced by the list of settings
  */
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +14,7 @@ static int put_man(const char *path)
 	struct buf settings = BUF_EMPTY;
 	FILE *in = fopen(path, "r");
 	char line[1024];
-	int broken;
+	int failed;
 
 	if (!in) {
 		perror(path);
@@ -23,10 +23,10 @@ static int put_man(const char *path)
 	conf_doc_man(&settings);
 	while (fgets(line, sizeof(line), in))
 		fputs(strcmp(line, "@SETTINGS@\n") == 0 ? buf_cstr(&settings) : line, stdout);
-	broken = ferror(in);
+	failed = ferror(in);
 	fclose(in);
 	buf_fini(&settings);
-	return broken ? 1 : 0;
+	return failed ? 1 : 0;
 }
 
 int main(int argc, char **argv)

@@ -1,7 +1,7 @@
 /*
- * error: the stable codes that peers are told, with their HTTP status and sentence.
+ * error: the errors that a peer can receive: stable code, HTTP status, sentence.
  *
- * Owns: the table. Knows nothing of: how an error travels.
+ * Owns: the table. Knows nothing of: how an error is sent.
  */
 #ifndef PARLEY_ERROR_H
 #define PARLEY_ERROR_H
@@ -14,16 +14,16 @@ enum error {
 	ERROR_N
 };
 
-/* "bad_json"; "none" for ERROR_NONE. */
+/* Returns the code as a string, such as "bad_json"; "none" for ERROR_NONE. */
 const char *error_code(enum error e);
 
-/* 400..599; 200 for ERROR_NONE. */
+/* Returns 400..599; 200 for ERROR_NONE. */
 int error_status(enum error e);
 
+/* Returns the sentence for people; "" for ERROR_NONE. */
 const char *error_sentence(enum error e);
 
-/* The error whose code is name; ERROR_internal where there is none (a status the database and this
- * table do not share). */
+/* Returns the error with this code, ERROR_internal if there is none: a status of the database that this table lacks. */
 enum error error_by_code(const char *name);
 
 #endif

@@ -1,18 +1,16 @@
 /*
- * fault: named points in the code at which a test may have the process killed or stopped.
+ * fault: named points in the code at which a test can kill or stop the process.
  *
- * Owns: nothing. Knows nothing of: what is being tested.
+ * Owns: nothing. Knows nothing of: the tests.
  *
- * FAULT("publish.copied") costs nothing unless built with -DPARLEY_FAULTS, as parleyd-faults of the
- * build directory is (and, with configure --enable-faults, everything). Then the environment's
- * PARLEY_FAULTS names a file, and that holds at most one order:
+ * FAULT("publish.copied") is empty unless compiled with -DPARLEY_FAULTS, as the program parleyd-faults and builds with
+ * --enable-faults are. Then the environment variable PARLEY_FAULTS names a file with at most one order:
  *
- *	publish.copied kill 3     SIGKILL to the process that is the third to get there
- *	publish.copied stop 1     SIGSTOP to the first
+ *	publish.copied kill 3     SIGKILL to the third process that reaches the point
+ *	publish.copied stop 1     SIGSTOP to the first one
  *
- * The order is carried out by one process, once: it puts "struck PID" in the order's place. The
- * file is read anew at each point, so it may be written at any time, by one who holds flock(2) on
- * it.
+ * The order is executed once; the process replaces it by "struck PID". The file is read at each point, so that a test
+ * can write an order at any time, while it holds the file's flock(2).
  */
 #ifndef PARLEY_FAULT_H
 #define PARLEY_FAULT_H
@@ -31,7 +29,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-/* The signal and how many are to come here first, where the order is for this point; else 0. */
+/* Returns the signal of an order for this point and sets *nth to its count; 0 if there is none. */
 static inline int fault_order(int fd, const char *name, unsigned long *nth)
 {
 	char text[128], point[64], how[8];
@@ -43,7 +41,7 @@ static inline int fault_order(int fd, const char *name, unsigned long *nth)
 	return strcmp(how, "stop") == 0 ? SIGSTOP : SIGKILL;
 }
 
-/* Counts this process; the signal where it is the one to be struck, else 0. */
+/* Counts this process down. Returns the signal if its count is reached, else 0. */
 static inline int fault_take(int fd, const char *name)
 {
 	char text[128];
@@ -52,7 +50,7 @@ static inline int fault_take(int fd, const char *name)
 
 	if (!fault_order(fd, name, &nth) || flock(fd, LOCK_EX) != 0)
 		return 0;
-	number = fault_order(fd, name, &nth); /* another may have been quicker */
+	number = fault_order(fd, name, &nth); /* another process may have changed it */
 	if (number && nth > 1)
 		len = snprintf(text, sizeof(text), "%s %s %lu\n", name,
 			number == SIGSTOP ? "stop" : "kill", nth - 1);

@@ -6,7 +6,7 @@
 
 #define BUCKETS_MIN 64
 
-/* Fibonacci hashing: ids count up, the multiplier spreads them over the upper bits. */
+/* Fibonacci hashing: keys are mostly consecutive ids, which the multiplier spreads over the upper bits. */
 static struct hash_link **bucket(const struct hash *h, uint64_t key)
 {
 	return &h->buckets[(size_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (h->n_buckets - 1)];

@@ -1,6 +1,6 @@
 /*
- * hash: a table of objects by a 64-bit key. It is intrusive: the link is a member of the object, so an insertion
- * allocates nothing but, at times, a larger array of buckets.
+ * hash: a hash table of objects by a 64-bit key. It is intrusive: the link is a member of the object, so that an
+ * insertion allocates no memory, except when the array of buckets grows.
  *
  *	struct room {
  *		struct hash_link link;
@@ -33,7 +33,7 @@ struct hash {
 		NULL, 0, 0 \
 	}
 
-/* The object that a link is a member of; NULL for a link that is NULL. */
+/* The object of which `link` is a member; NULL if link is NULL. */
 #define HASH_ENTRY(link, type, member) ((type *)hash_entry((link), offsetof(type, member)))
 
 static inline void *hash_entry(struct hash_link *link, size_t offset)
@@ -44,19 +44,19 @@ static inline void *hash_entry(struct hash_link *link, size_t offset)
 /* Frees the buckets. The objects stay as they are. */
 void hash_fini(struct hash *h);
 
-/* An object with this key, NULL if there is none; hash_find_next: another one with the same key. */
+/* hash_find: an object with this key, or NULL. hash_find_next: another object with the same key, or NULL. */
 struct hash_link *hash_find(const struct hash *h, uint64_t key);
 struct hash_link *hash_find_next(const struct hash_link *link);
 
-/* Inserts an object that is in no table; others with the same key stay. */
+/* Inserts an object, which is not in a table. Several objects may have the same key. */
 void hash_insert(struct hash *h, struct hash_link *link, uint64_t key);
 
-/* Takes out an object that is in this table. */
+/* Removes an object, which is in this table. */
 void hash_remove(struct hash *h, struct hash_link *link);
 
 /*
- * Iteration in no particular order: hash_first, then hash_next until NULL. Objects may be taken out if the next one
- * was fetched before; nothing may be inserted meanwhile.
+ * Iteration in no particular order: hash_first, then hash_next until NULL. During an iteration nothing is inserted, and
+ * an object is removed only after its successor was fetched.
  */
 struct hash_link *hash_first(const struct hash *h);
 struct hash_link *hash_next(const struct hash *h, const struct hash_link *link);

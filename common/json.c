@@ -3,28 +3,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/log.h"
 #include "common/secret.h"
 #include "common/utf8.h"
+#include "common/xalloc.h"
 
-/* Stands for what no text may hold; in no valid UTF-8 (RFC 3629 4). */
+/* Replaces an escape that no text may contain. Not valid in UTF-8 (RFC 3629, section 4). */
 #define BAD_BYTE 0xFF
 
-/* Of -9007199254740991; up to there a double tells every integer from what is none. */
+/* Length of -9007199254740991. A double distinguishes integers from other numbers up to this length. */
 #define NUMBER_EXACT_MAX 17
 
 static const char not_json[] = "This is not valid JSON.";
 
-/* RFC 8259 7: what a string cannot hold as it is. */
+/* True if a string cannot contain the byte unescaped (RFC 8259, section 7). */
 static bool must_escape(unsigned char c)
 {
 	return c < 0x20 || c == '"' || c == '\\';
 }
 
 /*
- * Is there such a byte among these eight? Subtracting 1 borrows the top bit only of a zero
- * byte, subtracting 0x20 only of one below it; bytes from 0x80 up are masked out. Exact for "any":
- * a borrow that spreads comes from a hit below it.
+ * True if one of eight bytes must be escaped. Subtracting 1 sets the top bit of a zero byte only, subtracting 0x20 that
+ * of a byte below 0x20 only; bytes from 0x80 are masked out. A borrow into a higher byte has no effect on the result,
+ * since it comes from a byte that must be escaped.
  */
 static bool any_must_escape(uint64_t eight)
 {
@@ -38,7 +38,7 @@ static bool any_must_escape(uint64_t eight)
 	return hit & tops;
 }
 
-/* How many bytes from s on may stand in a string as they are. */
+/* Returns the number of bytes from s that need no escape. */
 static size_t plain_run(const char *s, size_t len)
 {
 	size_t n = 0;
@@ -54,7 +54,7 @@ static size_t plain_run(const char *s, size_t len)
 	return n;
 }
 
-/* The check walks over the private copy, in which it also sets the marks. */
+/* The state of the grammar check, which also replaces bytes of the private copy. */
 struct check {
 	char *at;
 	char *end;
@@ -95,7 +95,7 @@ static bool check_word(struct check *c, const char *word)
 	return true;
 }
 
-/* Not isdigit: that asks the locale. */
+/* Not isdigit, which depends on the locale. */
 static size_t take_digits(struct check *c)
 {
 	const char *start = c->at;
@@ -106,8 +106,8 @@ static size_t take_digits(struct check *c)
 }
 
 /*
- * RFC 8259 6. Where rounding or underflow could make an integer of it (9007199254740991.4,
- * 1e-999), and where it is longer than cJSON can read, it becomes infinity and blanks.
+ * RFC 8259, section 6. A number that rounding or underflow could turn into an integer (9007199254740991.4, 1e-999), or
+ * that is longer than cJSON can parse, is overwritten by infinity and blanks.
  */
 static bool check_number(struct check *c)
 {
@@ -168,7 +168,7 @@ static bool is_low_surrogate(int unit)
 	return unit >= 0xDC00 && unit <= 0xDFFF;
 }
 
-/* Behind `\u`. Marks it where it is NUL, or a surrogate without its other half. */
+/* After `\u`. Replaces the escape if it is NUL or a lone surrogate. */
 static bool check_unicode_escape(struct check *c)
 {
 	char *start = c->at - 2;
@@ -221,11 +221,11 @@ static bool check_member(struct check *c)
 	return take(c, ':') ? check_value(c) : fail(c, not_json);
 }
 
-/* What stands between `[` or `{`, already taken, and its close. */
+/* The items after `[` or `{`, up to the closing bracket. */
 static bool check_list(struct check *c, bool (*check_item)(struct check *), char close)
 {
 	if (++c->depth > JSON_DEPTH_MAX)
-		return fail(c, "This JSON is nested too deep.");
+		return fail(c, "This JSON is nested too deeply.");
 	skip_space(c);
 	if (!take(c, close)) {
 		do {
@@ -239,7 +239,7 @@ static bool check_list(struct check *c, bool (*check_item)(struct check *), char
 	return true;
 }
 
-/* One value with the white space around it. Recursion ends at JSON_DEPTH_MAX. */
+/* A value with white space around it. The recursion is limited by JSON_DEPTH_MAX. */
 static bool check_value(struct check *c)
 {
 	bool good;
@@ -283,9 +283,7 @@ cJSON *json_parse(const char *text, size_t len, const char **why)
 		*why = "This is not valid UTF-8.";
 		return NULL;
 	}
-	copy = malloc(len + 1);
-	if (copy == NULL)
-		log_fatal("out_of_memory bytes=%zu", len + 1);
+	copy = xmalloc(len + 1);
 	if (len != 0)
 		memcpy(copy, text, len);
 	c.at = copy;

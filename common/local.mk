@@ -1,4 +1,4 @@
-# Pure C. It links alone into a test, a fuzzer, the load generator, parleyctl and parley-mock.
+# C without libevent and libpq, for all programs, tests and fuzzers.
 
 noinst_LIBRARIES += libcommon.a
 libcommon_a_SOURCES = \
@@ -12,6 +12,7 @@ libcommon_a_SOURCES = \
 	common/conf.c \
 	common/conf.def \
 	common/conf.h \
+	common/embedded.h \
 	common/error.c \
 	common/error.def \
 	common/error.h \
@@ -30,6 +31,8 @@ libcommon_a_SOURCES = \
 	common/pidfile.h \
 	common/proto.c \
 	common/proto.h \
+	common/ratelimit.c \
+	common/ratelimit.h \
 	common/ring.c \
 	common/ring.h \
 	common/secret.c \
@@ -48,7 +51,7 @@ libcommon_a_SOURCES = \
 	common/xalloc.c \
 	common/xalloc.h
 
-# The sample configuration and its manual page are made from the table of settings.
+# The sample configuration and parleyd.conf(5) are generated from the table of settings.
 
 noinst_PROGRAMS += confdoc
 confdoc_SOURCES = common/confdoc.c
@@ -57,10 +60,10 @@ confdoc_LDADD = $(common_ldadd)
 parleyd.conf: confdoc$(EXEEXT)
 	$(AM_V_GEN)./confdoc$(EXEEXT) sample > $@.tmp
 	$(AM_V_at)mv $@.tmp $@
-parley.conf.5: confdoc$(EXEEXT) common/parley.conf.5.in
-	$(AM_V_GEN)./confdoc$(EXEEXT) man $(srcdir)/common/parley.conf.5.in > $@.tmp
+parleyd.conf.5: confdoc$(EXEEXT) common/parleyd.conf.5.in
+	$(AM_V_GEN)./confdoc$(EXEEXT) man $(srcdir)/common/parleyd.conf.5.in > $@.tmp
 	$(AM_V_at)mv $@.tmp $@
-CLEANFILES += parleyd.conf parley.conf.5
-EXTRA_DIST += common/parley.conf.5.in
-man_MANS += parley.conf.5
+CLEANFILES += parleyd.conf parleyd.conf.5
+EXTRA_DIST += common/embed common/parleyd.conf.5.in
+man_MANS += parleyd.conf.5
 examples_DATA += parleyd.conf

@@ -18,7 +18,7 @@
 static struct {
 	int fd; /* -1 for syslog */
 	char *path; /* of the file; NULL for stderr and syslog */
-	enum log_level least;
+	enum log_level level_min;
 	char context[CONTEXT_SIZE];
 } out = { STDERR_FILENO, NULL, LOG_LEVEL_INFO, "" };
 
@@ -37,7 +37,7 @@ static int open_file(const char *path)
 	return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
 }
 
-/* Takes fd and path over in place of what was open before. */
+/* Replaces the target. Owns fd and path from now on. */
 static void set_target(int fd, char *path)
 {
 	if (out.path != NULL) {
@@ -48,7 +48,7 @@ static void set_target(int fd, char *path)
 	out.path = path;
 }
 
-int log_open(const char *target, enum log_level least)
+int log_open(const char *target, enum log_level level_min)
 {
 	if (strcmp(target, "stderr") == 0) {
 		set_target(STDERR_FILENO, NULL);
@@ -74,7 +74,7 @@ int log_open(const char *target, enum log_level least)
 		errno = EINVAL;
 		return -1;
 	}
-	out.least = least;
+	out.level_min = level_min;
 	return 0;
 }
 
@@ -92,9 +92,9 @@ int log_reopen(void)
 	return 0;
 }
 
-void log_set_level(enum log_level least)
+void log_set_level(enum log_level level_min)
 {
-	out.least = least;
+	out.level_min = level_min;
 }
 
 enum log_level log_level_named(const char *word)
@@ -111,7 +111,7 @@ void log_set_context(const char *context)
 	snprintf(out.context, sizeof(out.context), "%s", context);
 }
 
-/* Appends to line[*len..size), leaving the last byte for the newline; marks a cut line. */
+/* Appends to line[*len..size) except its last byte, which is for the newline. A line that is cut ends with "...". */
 static void __attribute__((format(printf, 4, 0)))
 line_addv(char *line, size_t size, size_t *len, const char *fmt, va_list ap)
 {
@@ -150,11 +150,11 @@ write_line(enum log_level level, const char *fmt, va_list ap)
 	}
 	if (out.context[0] != '\0')
 		line_add(line, sizeof(line), &len, "%s ", out.context);
-	errno = error; /* for %m */
+	errno = error; /* for %m in fmt */
 	line_addv(line, sizeof(line), &len, fmt, ap);
 	for (size_t i = 0; i < len; i++)
 		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7F)
-			line[i] = ' '; /* one call, one line, whatever was passed in */
+			line[i] = ' ';
 	if (out.fd >= 0) {
 		ssize_t n;
 
@@ -170,7 +170,7 @@ write_line(enum log_level level, const char *fmt, va_list ap)
 
 #define LOG_AT(level, fmt)                          \
 	do {                                        \
-		if ((level) >= out.least) {         \
+		if ((level) >= out.level_min) {     \
 			va_list ap;                 \
 			va_start(ap, fmt);          \
 			write_line(level, fmt, ap); \
@@ -204,6 +204,7 @@ void log_fatal(const char *fmt, ...)
 	exit(1);
 }
 
+/* True if a byte is copied as it is. */
 static bool is_plain(unsigned char c)
 {
 	return c >= 0x20 && c < 0x7F && c != '"' && c != '\\';
@@ -221,7 +222,7 @@ const char *log_quote(char *word, size_t cap, const char *s, size_t len)
 		bool plain = is_plain(c);
 
 		if (at + sizeof("\"...") <= cap)
-			cut = at; /* the furthest place from which the word can be cut */
+			cut = at; /* the last position at which the suffix fits */
 		if (at + (plain ? 1 : 4) + sizeof("\"") > cap)
 			break;
 		if (plain) {

@@ -7,9 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/*
- * Whether path still names the file that was opened: its last owner may have removed it meanwhile.
- */
+/* True if path still names the open file, which its former owner may have removed since. */
 static bool is_current(const char *path, int fd)
 {
 	struct stat named, opened;
@@ -18,7 +16,7 @@ static bool is_current(const char *path, int fd)
 		named.st_ino == opened.st_ino && named.st_dev == opened.st_dev;
 }
 
-/* Who keeps others from locking the file; 0: nobody. */
+/* Returns the process that holds the lock, 0 if there is none. */
 static pid_t owner_of(int fd)
 {
 	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
@@ -26,7 +24,7 @@ static pid_t owner_of(int fd)
 	return fcntl(fd, F_GETLK, &whole) == 0 && whole.l_type != F_UNLCK ? whole.l_pid : 0;
 }
 
-/* Locks the whole file; false with errno, EAGAIN with *owner. */
+/* Locks the whole file. Returns false with errno; with EAGAIN, *owner is the process that holds the lock. */
 static bool lock(int fd, pid_t *owner)
 {
 	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
@@ -66,7 +64,7 @@ int pidfile_open(const char *path, pid_t *owner)
 
 void pidfile_close(const char *path, int fd)
 {
-	unlink(path); /* while it is locked, or it might be a successor's */
+	unlink(path); /* while it is locked; afterwards it could be a successor's */
 	close(fd);
 }
 

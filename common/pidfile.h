@@ -1,10 +1,10 @@
 /*
- * pidfile: one master at a time for each pid file.
+ * pidfile: a pid file with a lock, so that one master runs per pid file.
  *
- * Owns: the file and the lock on it. Knows nothing of: what the process does.
+ * Owns: the file and its lock. Knows nothing of: what the process does.
  *
- * The lock is a POSIX record lock (fcntl(2), F_SETLK), since children inherit those of flock(2) and
- * would keep a dead master's.
+ * The lock is a POSIX record lock (fcntl(2), F_SETLK): children inherit locks of flock(2), and would keep that of a
+ * dead master.
  */
 #ifndef PARLEY_PIDFILE_H
 #define PARLEY_PIDFILE_H
@@ -12,20 +12,20 @@
 #include <sys/types.h>
 
 /*
- * Creates path (0644) or takes over what a dead process left, locks it and writes this process's id
- * into it. To be called by the process that stays, as a fork loses the lock. Returns the fd, which
- * must stay open and path not be opened a second time; or -1 with errno: EAGAIN with *owner, the
- * process that runs, or those of open(2), fcntl(2) and write(2).
+ * Creates and locks the file, and writes this process's id into it. A file of a dead process is reused. Call it in the
+ * process that keeps running, since fork(2) does not inherit the lock.
+ *   path   created with mode 0644; must not be opened again by this process, which would release the lock on close
+ *   owner  set if another process runs (EAGAIN)
+ * Returns the fd, which stays open; or -1 with errno: EAGAIN, or those of open(2), fcntl(2) and write(2).
  */
 int pidfile_open(const char *path, pid_t *owner);
 
-/* Removes the file and lets the lock go. */
+/* Removes the file and releases the lock. */
 void pidfile_close(const char *path, int fd);
 
 /*
- * For other programs: the process that holds path's lock now, or 0 where none does or there is no
- * such file. What is written in the file is not asked, so one that a crash left behind deceives
- * nobody.
+ * Returns the process that holds the lock on path, 0 if there is none or no such file. The content of the file is not
+ * used, since a crashed process leaves its file behind.
  */
 pid_t pidfile_owner(const char *path);
 

@@ -1,59 +1,47 @@
 /*
  * The model.
  *
- * 1. Positions are 64-bit byte counts since the ring was made. They only grow; a position modulo
- *    the capacity is an offset into the data. Two of them are shared: `tail`, the end of what is
- *    published, and `intent`, the end of what may have been written to. tail <= intent always,
- *    and tail == intent whenever nobody holds the lock.
+ * 1. Positions are 64-bit byte counts since the ring was created. They only grow; a position modulo the capacity is an
+ *    offset into the data. Two of them are shared: `tail`, the end of what is published, and `intent`, the end of what
+ *    may have been written. tail <= intent always, and tail == intent while no process holds the lock.
  *
- * 2. To publish, under the lock: intent = end; write the bytes; tail = end. Intent is made known
- *    before the first byte is (a release fence), so whoever sees a byte of the new record also
- *    sees the new intent.
+ * 2. To publish, under the lock: intent = end; write the bytes; tail = end. A release fence orders the intent before
+ *    the first byte: a process that reads a byte of the new record also reads the new intent.
  *
- * 3. To read, without a lock: copy the record at `pos` out, then look at intent (an acquire fence
- *    between them). If intent has not gone beyond pos + capacity, nobody had begun to write over
- *    those bytes when they were copied, and they are the record. Else the copy is thrown away:
- *    the reader was overrun. Lengths are checked before they are used, the content only
- *    afterwards.
+ * 3. To read, without a lock: copy the record at `pos`, then, after an acquire fence, load the intent. If it is at most
+ *    pos + capacity, no publisher had started to overwrite the bytes when they were copied, and the copy is the record.
+ *    Otherwise the reader was overrun and the copy is discarded. Lengths are checked before they are used; the content
+ *    is checked only afterwards.
  *
- * 4. A publisher killed between (2)'s first and last step leaves tail < intent. The next one to
- *    get the lock sees that, writes padding over [tail, intent) and sets tail = intent. It must
- *    not set intent back instead: a slow reader would measure itself against the lowered intent
- *    and accept a record of the last lap that the dead process had scribbled on. A repairer
- *    killed in the middle leaves tail < intent again, and the next one repairs the same.
+ * 4. A publisher that is killed between the first and the last step of (2) leaves tail < intent. The next process to
+ *    acquire the lock writes padding over [tail, intent) and sets tail = intent. It must not lower the intent instead:
+ *    a slow reader would compare itself with the lowered intent and accept a record of the last lap that the dead
+ *    process had partly overwritten. A repairer that is killed leaves tail < intent, which the next one repairs.
  *
- * 5. Claiming space by an atomic addition instead of under a lock is four times as fast and
- *    wrong: a claimer that dies leaves a hole that nobody can attribute, and one that is stopped
- *    writes, a lap later, over records that are newer than its own. A lock holder that is stopped
- *    only makes the others answer RING_BUSY.
+ * 5. To claim space by an atomic addition, without a lock, is four times as fast and wrong: a claimer that dies leaves
+ *    a hole without an owner, and one that is stopped overwrites, a lap later, records that are newer than its own. A
+ *    stopped holder of the lock only makes the others return RING_BUSY.
  *
- * 6. The lock is common/shlock, which the kernel frees when its holder dies, and not the C
- *    library's robust mutex: that keeps the links of a list in the mutex itself, here in memory
- *    that every worker can write to, and follows them. One worker's stray write would crash the
- *    others.
+ * 6. The lock is common/shlock, which the kernel releases if its holder dies, and not the C library's robust mutex. That
+ *    one stores the links of a list in the mutex, in memory that every worker can write, and follows them: a stray write
+ *    of one worker would crash the others.
  *
- * 7. To sleep: set the slot's flag, full fence, look at the tail once more. To wake: set the
- *    tail, full fence, look at the flags. One of the two sees the other. A waker takes the flag
- *    before it writes to the eventfd, so that a burst pays for one write a sleeper. If it dies in
- *    between, the master's ring_poke_all does the rest; if it is stopped there, the sleeper's own
- *    timeout does.
+ * 7. To sleep: set the slot's flag, full fence, load the tail again. To wake: set the tail, full fence, load the flags.
+ *    At least one of the two sees the other's store. A waker clears the flag before it writes the eventfd, so that a
+ *    burst costs one write per sleeper. If it dies in between, the master's ring_poke_all wakes the sleeper; if it is
+ *    stopped there, the sleeper's timeout does.
  *
- * 8. Nothing in the mapping is trusted. Handles (addresses, sizes, descriptors) are private
- *    memory, every offset is masked and every length bounded by private values, and each shared
- *    value is loaded once before it is checked and used. Nonsense makes a reader lap and a
- *    publisher answer RING_BUSY; it never leads outside the mapping.
+ * 8. The mapping is not trusted. Addresses, sizes and descriptors are in private memory, each offset is masked, each
+ *    length is bounded by private values, and each shared value is loaded once before it is checked and used. Invalid
+ *    content makes a reader overrun and a publisher return RING_BUSY; it does not lead outside of the mapping.
  *
- * 9. All shared words, the data too, are accessed by relaxed atomics, which compile to plain
- *    moves: the races of (3) are then defined behaviour, and ThreadSanitizer runs on the code as
- *    shipped.
+ * 9. All shared words, including the data, are accessed by relaxed atomics, which compile to plain moves. The races of
+ *    (3) are thus defined behaviour, and ThreadSanitizer checks the code as shipped.
  *
- * tests/model/ has (2)-(4) and (7) for a model checker, with the mistakes named here as seeded
- * bugs.
+ * tests/model/ checks (2)-(4) and (7) with a model checker, and seeds the errors named here.
  */
 #define _GNU_SOURCE 1
 #include "common/ring.h"
-#include "common/fault.h"
-#include "common/shlock.h"
 
 #include <assert.h>
 #include <endian.h>
@@ -66,41 +54,45 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "common/fault.h"
+#include "common/shlock.h"
+#include "common/xalloc.h"
+
 #define CACHE_LINE 64
 #define WORD sizeof(uint64_t)
-#define CAPACITY_LEAST ((size_t)128 << 10)
-#define RECORD_MOST ((uint64_t)64 << 10)
+#define CAPACITY_ROUNDED_MIN ((size_t)128 << 10)
+#define RECORD_MAX ((uint64_t)64 << 10)
 
 /*
  *	the mapping (one memfd, MAP_SHARED)
  *	+-------------------------+  page 0
  *	| lock, busy              |  a cache line
  *	| intent, tail, counters  |  a cache line, written under the lock
- *	| slot 0: sleeping        |  a cache line each: a sleeper does not disturb the others
+ *	| slot 0: sleeping        |  a cache line each, so that sleepers do not disturb each other
  *	| slot 1: sleeping        |
  *	| ...                     |
  *	+-------------------------+  the next page
  *	| data, `capacity` bytes  |
  *	+-------------------------+
  *
- *	the data while somebody publishes (offsets are positions & (capacity - 1))
+ *	the data during a publish (offsets are positions & (capacity - 1))
  *
  *	      reader's pos                    tail            intent
  *	           v                           v                v
  *	+-------+-----+-----+------+---+-------+----------------+--------+-------+----+
  *	|  new  | rec | rec | rec  |pad|  rec  | being written  |   last lap's      ... |
  *	+-------+-----+-----+------+---+-------+----------------+--------+-------+----+
- *	        |<------------- to be read --->|                |<- intact: a reader there
- *	                                                            is just not overrun yet
+ *	        |<------------- to be read --->|                |<- intact: a reader here is
+ *	                                                            not overrun yet
  *
- *	a record: 8-byte aligned, never across the end of the data
+ *	a record: 8-byte aligned, not across the end of the data
  *	+---------------+---------------+-----------------------------------+
  *	| mark, 32 bits | size, 32 bits | content, `size` bytes, then 0..7  |
  *	+---------------+---------------+-----------------------------------+
- *	mark: bits 0-30 the position / 8, so that bytes of another place or lap do
- *	      not pass for a header;
- *	      bit 31 set for padding.
- *	size: of the content in bytes; both numbers little-endian.
+ *	mark: bits 0-30 are the position / 8, so that bytes of another position or lap
+ *	      are not taken for a header;
+ *	      bit 31 is set for padding.
+ *	size: of the content in bytes; both numbers are little-endian.
  */
 struct ring_slot {
 	_Alignas(CACHE_LINE) _Atomic uint32_t sleeping;
@@ -133,7 +125,7 @@ struct header {
 	uint32_t size;
 };
 
-/* The bytes a record takes: header, content, and up to the next multiple of eight. */
+/* The bytes of a record in the ring: header and content, rounded up to a multiple of eight. */
 static uint64_t record_span(uint64_t size)
 {
 	return HEADER_SIZE + ((size + WORD - 1) & ~(uint64_t)(WORD - 1));
@@ -178,7 +170,7 @@ static struct header header_get(const struct ring *ring, uint64_t pos)
 	return (struct header){ .mark = (uint32_t)word, .size = (uint32_t)(word >> 32) };
 }
 
-/* A shared position, forced to where a record can begin: see (8). */
+/* Loads a shared position, aligned to where a record can start: see (8). */
 static uint64_t position(const _Atomic uint64_t *shared)
 {
 	return atomic_load_explicit(shared, memory_order_acquire) & ~(uint64_t)(WORD - 1);
@@ -186,7 +178,7 @@ static uint64_t position(const _Atomic uint64_t *shared)
 
 /* ---- publishing (2), repairing (4), waking (7) ---- */
 
-/* Only the holder of the lock counts here, so that load and store do. */
+/* Only for the holder of the lock: not an atomic addition. */
 static void count(_Atomic uint64_t *counter, uint64_t by)
 {
 	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + by,
@@ -210,10 +202,9 @@ static void pad_put(struct ring *ring, uint64_t pos, uint64_t span)
 }
 
 /*
- * Where the next record begins: the tail, after a dead publisher's leavings are made padding. Two
- * pieces if they go across the end of the data. More than two records' worth was not left by a
- * publisher but by a stray write: then there is nothing to save and readers will find themselves
- * overrun.
+ * Returns the position of the next record: the tail, after what a dead publisher left incomplete was replaced by
+ * padding, in two records if it wraps around. A publisher leaves at most the span of two records. More is the result of
+ * a stray write: then the data is lost, and readers find themselves overrun.
  */
 static uint64_t repaired_tail(struct ring *ring)
 {
@@ -223,7 +214,7 @@ static uint64_t repaired_tail(struct ring *ring)
 
 	if (span == 0)
 		return tail;
-	FAULT("repair.begun");
+	FAULT("repair.started");
 	if (span <= 2 * record_span(ring->max_record)) {
 		uint64_t first = span < to_end(ring, tail) ? span : to_end(ring, tail);
 
@@ -239,11 +230,11 @@ static uint64_t repaired_tail(struct ring *ring)
 	return intent;
 }
 
-/* Lays the pieces end to end from pos on, in whole words whatever the pieces' lengths. */
+/* Copies the parts to pos without gaps, in whole words. */
 static void content_put(struct ring *ring, uint64_t pos, const struct iovec *iov, int n_iov)
 {
 	uint64_t word = 0;
-	unsigned bits = 0; /* of `word` already filled, 0..56 */
+	unsigned bits = 0; /* number of bits of `word` that are filled, 0..56 */
 
 	for (int i = 0; i < n_iov; i++) {
 		const unsigned char *from = iov[i].iov_base;
@@ -275,7 +266,7 @@ static void content_put(struct ring *ring, uint64_t pos, const struct iovec *iov
 
 static void wake_fd_write(int fd)
 {
-	/* EAGAIN, the only failure, means a count of 2^64 - 2: ready all the same. */
+	/* The only failure is EAGAIN at a count of 2^64 - 2: the fd is ready in this case, too. */
 	(void)!eventfd_write(fd, 1);
 }
 
@@ -348,11 +339,11 @@ void ring_reader_init(struct ring_reader *reader, struct ring *ring, unsigned sl
 	};
 }
 
-static enum ring_read reader_lap(struct ring_reader *reader)
+static enum ring_read reader_overrun(struct ring_reader *reader)
 {
 	FAULT("read.overrun");
 	reader->pos = position(&reader->ring->shared->tail);
-	reader->laps++;
+	reader->overruns++;
 	return RING_OVERRUN;
 }
 
@@ -373,7 +364,7 @@ static void content_get(const struct ring *ring, uint64_t pos, unsigned char *to
 	}
 }
 
-/* Whether nobody had begun to write over what was copied from the reader's position. */
+/* True if no publisher had started to overwrite the bytes that were copied from the reader's position. */
 static bool copy_holds(const struct ring_reader *reader)
 {
 	atomic_thread_fence(memory_order_acquire);
@@ -400,13 +391,13 @@ enum ring_read ring_read(struct ring_reader *reader, void *buf, size_t cap, size
 		if (unread > ring->capacity ||
 			(head.mark & ~MARK_PAD) != record_mark(reader->pos) || span > unread ||
 			span > room || (!is_pad && head.size > ring->max_record))
-			return reader_lap(reader);
+			return reader_overrun(reader);
 		FAULT("read.header");
 		if (!is_pad)
 			content_get(ring, reader->pos + HEADER_SIZE, buf, head.size);
 		FAULT("read.copied");
 		if (!copy_holds(reader))
-			return reader_lap(reader);
+			return reader_overrun(reader);
 		FAULT("read.checked");
 		reader->pos += span;
 		if (!is_pad) {
@@ -438,9 +429,9 @@ void ring_awake(struct ring_reader *reader)
 		atomic_store_explicit(sleeping, 0, memory_order_relaxed);
 }
 
-/* ---- making it, and the master's part ---- */
+/* ---- creating, and the master's part ---- */
 
-/* A sealed memory file of `size` bytes, allocated and mapped; NULL and errno. */
+/* Maps a sealed memory file of `size` bytes. Returns NULL with errno. */
 static void *shared_map(size_t size)
 {
 	int fd = memfd_create("parley-ring", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -450,7 +441,7 @@ static void *shared_map(size_t size)
 
 	if (fd < 0)
 		return NULL;
-	/* posix_fallocate answers ENOSPC now where a later touch would answer SIGBUS. */
+	/* Without it, a later access could raise SIGBUS. */
 	error = posix_fallocate(fd, 0, (off_t)size);
 	if (error)
 		errno = error;
@@ -482,7 +473,7 @@ static bool wake_fds_open(struct ring *ring, unsigned n_slots)
 
 static size_t capacity_rounded(size_t bytes)
 {
-	size_t capacity = CAPACITY_LEAST;
+	size_t capacity = CAPACITY_ROUNDED_MIN;
 
 	while (capacity < bytes)
 		capacity *= 2;
@@ -502,13 +493,11 @@ struct ring *ring_create(size_t capacity_bytes, unsigned n_slots)
 	}
 	if (!shlock_usable())
 		return NULL;
-	ring = calloc(1, sizeof(*ring) + n_slots * sizeof(ring->wake_fds[0]));
-	if (!ring)
-		return NULL;
+	ring = xcalloc(1, sizeof(*ring) + n_slots * sizeof(ring->wake_fds[0]));
 	control = (control + page - 1) / page * page;
 	ring->capacity = capacity_rounded(capacity_bytes);
 	ring->max_record =
-		(ring->capacity / 4 < RECORD_MOST ? ring->capacity / 4 : RECORD_MOST) - HEADER_SIZE;
+		(ring->capacity / 4 < RECORD_MAX ? ring->capacity / 4 : RECORD_MAX) - HEADER_SIZE;
 	ring->mapped = control + ring->capacity;
 	if (wake_fds_open(ring, n_slots))
 		ring->shared = shared_map(ring->mapped);

@@ -1,26 +1,25 @@
 /*
- * secret: memory that held a secret is wiped before it is given back.
+ * secret: overwrites memory that held a secret before it is freed.
  *
  * Owns: nothing. Knows nothing of: what is secret.
  *
- * A password or a token passes through many hands on its way from the socket to its hash, and most
- * of them are libraries'. What they free is overwritten here, so that hardly a secret outlives its
- * request in this process: not in a core, not for whoever finds a way to read freed memory. Not
- * covered: a first frame that comes in pieces, whose parts lie in buffers of our own.
+ * On its way from the socket to its hash, a password or a token is copied by several libraries. What they free is
+ * overwritten here, so that a secret does not remain in memory after its request. Not covered: a first WebSocket frame
+ * that arrives in fragments, which are kept in buffers of our own.
  */
 #ifndef PARLEY_SECRET_H
 #define PARLEY_SECRET_H
 
 #include <stddef.h>
 
-/* Overwrites len bytes, which no compiler takes for useless. bytes may be NULL where len is 0. */
+/* Overwrites len bytes; the compiler does not optimize the call away. bytes may be NULL if len is 0. */
 void secret_wipe(void *bytes, size_t len);
 
 /*
- * For a library that can be told how to allocate (event_set_mem_functions): with malloc(3), these
- * are free(3) and realloc(3), but what is given back is overwritten, all of it, and a smaller size
- * than there is changes nothing. memory may be NULL, and may come from plain malloc, calloc or
- * realloc. secret_realloc returns NULL, and leaves memory as it was, where there is none left.
+ * Replacements of free(3) and realloc(3) for a library that accepts an allocator. They overwrite what they free.
+ *   memory  from malloc, calloc, realloc or secret_realloc; may be NULL
+ *   size    in bytes; memory is returned unchanged if it is not smaller than that
+ * secret_realloc returns NULL if memory is exhausted; memory is then still valid.
  */
 void secret_free(void *memory);
 void *secret_realloc(void *memory, size_t size);

@@ -1,13 +1,11 @@
 /*
- * A futex whose holder's thread id stands in the word. Before it tries for the lock a thread
- * notes the word's address in its robust list head's list_op_pending, and takes the note away
- * after it has let go. When the thread dies, however it dies, the kernel looks there; if the word
- * holds the dead thread's id, that is replaced by FUTEX_OWNER_DIED and a waiter is woken. If the
- * word is free, a waiter is woken too: the thread may have died between letting go and waking.
+ * A futex whose word is the thread id of the holder. Before a thread tries to acquire it, it stores the address of the
+ * word in list_op_pending of its robust list head, and clears that field after the release. When a thread dies, the
+ * kernel reads the field. If the word is the dead thread's id, the kernel replaces it by FUTEX_OWNER_DIED and wakes a
+ * waiter. If the word is free, it also wakes a waiter, since the thread may have died between release and wake-up.
  *
- * It is the C library's robust mutex without the list of all that are held. It uses the library's
- * own list head, which is the one the kernel knows of; the library touches that field only while
- * it takes or releases a robust mutex itself.
+ * This is the C library's robust mutex without its list of held locks. It uses the library's own list head, which is
+ * registered with the kernel. The library accesses the field only while it locks or unlocks a robust mutex.
  */
 #define _GNU_SOURCE 1
 #include "common/shlock.h"
@@ -20,12 +18,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SPINS 100 /* pauses: longer than a holder that runs needs, shorter than a sleep costs */
+#define SPINS 100 /* pauses: longer than a running holder needs, shorter than a sleep */
 
-/* What the kernel knows of this thread; asked for once, and again in a forked child. */
+/* This thread, as the kernel knows it; queried once per thread, and again after a fork. */
 static _Thread_local struct {
 	struct robust_list_head *robust;
-	uint32_t tid; /* 0: not asked yet */
+	uint32_t tid; /* 0 if not queried yet */
 } self;
 
 static void self_forget(void)
@@ -33,7 +31,7 @@ static void self_forget(void)
 	self.tid = 0;
 }
 
-static bool self_ask(void)
+static bool self_query(void)
 {
 	struct robust_list_head *head = NULL;
 	size_t len = 0;
@@ -49,12 +47,12 @@ static bool self_ask(void)
 	return true;
 }
 
-static void fork_watch(void)
+static void register_fork_handler(void)
 {
 	pthread_atfork(NULL, NULL, self_forget);
 }
 
-/* The lock the kernel frees if this thread dies. Volatile, as only the kernel reads it. */
+/* Sets the lock that the kernel releases if this thread dies. Volatile, since only the kernel reads the field. */
 static void pending_set(struct shlock *lock)
 {
 	struct robust_list *volatile *pending = &self.robust->list_op_pending;
@@ -95,43 +93,44 @@ static bool is_past(const struct timespec *at)
 }
 
 /*
- * One try. keep: bits to be set beside our id. A dead holder's FUTEX_OWNER_DIED is dropped, as
- * the header explains.
+ * Tries once to acquire the lock. FUTEX_OWNER_DIED of a dead holder is cleared, as the header explains.
+ *   value  receives the word as it was read
+ *   flags  set in addition to this thread's id
  */
-static bool lock_try(struct shlock *lock, uint32_t *seen, uint32_t keep)
+static bool lock_try(struct shlock *lock, uint32_t *value, uint32_t flags)
 {
 	uint32_t mine;
 
-	*seen = atomic_load_explicit(&lock->word, memory_order_relaxed);
-	if (*seen & FUTEX_TID_MASK)
+	*value = atomic_load_explicit(&lock->word, memory_order_relaxed);
+	if (*value & FUTEX_TID_MASK)
 		return false;
-	mine = self.tid | keep | (*seen & FUTEX_WAITERS);
+	mine = self.tid | flags | (*value & FUTEX_WAITERS);
 	return atomic_compare_exchange_strong_explicit(
-		&lock->word, seen, mine, memory_order_acquire, memory_order_relaxed);
+		&lock->word, value, mine, memory_order_acquire, memory_order_relaxed);
 }
 
-/* Asks to be woken by the holder seen. false: the word has changed since. */
-static bool waiters_set(struct shlock *lock, uint32_t seen)
+/* Requests a wake-up by the holder in `value`. Returns false if the word has changed since. */
+static bool waiters_set(struct shlock *lock, uint32_t value)
 {
-	if (!(seen & FUTEX_TID_MASK))
+	if (!(value & FUTEX_TID_MASK))
 		return false;
-	if (seen & FUTEX_WAITERS)
+	if (value & FUTEX_WAITERS)
 		return true;
-	return atomic_compare_exchange_strong_explicit(&lock->word, &seen, seen | FUTEX_WAITERS,
+	return atomic_compare_exchange_strong_explicit(&lock->word, &value, value | FUTEX_WAITERS,
 		memory_order_relaxed, memory_order_relaxed);
 }
 
-/* Who has slept takes the lock with FUTEX_WAITERS set: there may be other sleepers to wake. */
+/* Acquires the lock with FUTEX_WAITERS set, since other threads may be waiting, too. */
 static bool lock_wait(struct shlock *lock, long timeout_ms)
 {
 	struct timespec until = deadline_in_ms(timeout_ms);
-	uint32_t seen;
+	uint32_t value;
 
-	while (!lock_try(lock, &seen, FUTEX_WAITERS)) {
+	while (!lock_try(lock, &value, FUTEX_WAITERS)) {
 		if (is_past(&until))
 			return false;
-		if (waiters_set(lock, seen))
-			syscall(SYS_futex, &lock->word, FUTEX_WAIT_BITSET, seen | FUTEX_WAITERS,
+		if (waiters_set(lock, value))
+			syscall(SYS_futex, &lock->word, FUTEX_WAIT_BITSET, value | FUTEX_WAITERS,
 				&until, NULL, FUTEX_BITSET_MATCH_ANY);
 	}
 	return true;
@@ -141,19 +140,19 @@ bool shlock_usable(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-	pthread_once(&once, fork_watch);
-	return self.tid || self_ask();
+	pthread_once(&once, register_fork_handler);
+	return self.tid || self_query();
 }
 
 bool shlock_acquire(struct shlock *lock, long timeout_ms)
 {
-	uint32_t seen;
+	uint32_t value;
 
-	if (!self.tid && !self_ask())
+	if (!self.tid && !self_query())
 		return false;
 	pending_set(lock);
 	for (int i = 0; i < SPINS; i++) {
-		if (lock_try(lock, &seen, 0))
+		if (lock_try(lock, &value, 0))
 			return true;
 		cpu_relax();
 	}
@@ -165,9 +164,9 @@ bool shlock_acquire(struct shlock *lock, long timeout_ms)
 
 void shlock_release(struct shlock *lock)
 {
-	uint32_t was = atomic_exchange_explicit(&lock->word, 0, memory_order_release);
+	uint32_t former = atomic_exchange_explicit(&lock->word, 0, memory_order_release);
 
-	if (was & FUTEX_WAITERS)
+	if (former & FUTEX_WAITERS)
 		syscall(SYS_futex, &lock->word, FUTEX_WAKE, 1, NULL, NULL, 0);
 	pending_set(NULL);
 }

@@ -1,11 +1,10 @@
 /*
- * shlock: a lock between processes, in memory they share, that the kernel frees when its holder
- * dies.
+ * shlock: a lock in memory that processes share. The kernel releases it if its holder dies.
  *
  * Owns: one 32-bit word. Knows nothing of: what it protects.
  *
- * What the dead holder left half done is for the next one to find: the lock does not say that it
- * was taken over, so the data must (see ring.c, where intent != tail says it).
+ * The next holder is not told that the former one died. The protected data must show whether a change is incomplete
+ * (in ring.c: intent != tail).
  */
 #ifndef PARLEY_SHLOCK_H
 #define PARLEY_SHLOCK_H
@@ -14,27 +13,26 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* All zero: free. Embed it in shared memory, 4-byte aligned. Its content is not trusted. */
+/* Embed it in shared memory, 4-byte aligned. All zero means free. Its content is not trusted. */
 struct shlock {
 	_Atomic uint32_t word; /* the holder's thread id | FUTEX_WAITERS, FUTEX_OWNER_DIED */
 };
 
 /*
- * Whether this kernel and C library can do it. Call it once before the first fork; false with
- * errno (ENOSYS). Every thread of this process and its children may use locks after that.
+ * Prepares locks for the threads of this process and of its children. Call it before the first fork. Returns false
+ * with errno (ENOSYS) if the kernel or the C library does not support them.
  */
 bool shlock_usable(void);
 
 /*
- * Takes the lock, waiting at most timeout_ms (1..999) of CLOCK_MONOTONIC. true: the caller holds
- * it.
- * false: it was in others' hands all that time, or is in the caller's own. A thread holds one
- * shlock at a time and no robust pthread mutex beside it: both are noted for the kernel in the
- * same place (linux Documentation/locking/robust-futex-ABI.rst, list_op_pending).
+ * Acquires the lock. A thread may hold one shlock at a time, and no robust pthread mutex at the same time, since the
+ * kernel knows of both from the same field (list_op_pending; linux, Documentation/locking/robust-futex-ABI.rst).
+ *   timeout_ms  maximum wait, 1..999
+ * Returns false after the timeout, also if the caller already holds the lock.
  */
 bool shlock_acquire(struct shlock *lock, long timeout_ms);
 
-/* Lets go and wakes one waiter. Only by the thread that holds it. */
+/* Releases the lock and wakes one waiter. Only for the thread that holds it. */
 void shlock_release(struct shlock *lock);
 
 #endif

@@ -26,7 +26,7 @@ static size_t stats_size(size_t n_slots)
 	return sizeof(struct stats) + n_slots * sizeof(struct stats_slot);
 }
 
-/* An empty file of that size at path, which nobody else has open yet; -1 and errno. */
+/* Creates a file of this size at path, in place of an existing one. Returns its fd, or -1 with errno. */
 static int file_make(const char *path, size_t size)
 {
 	int fd, error;
@@ -45,7 +45,7 @@ static int file_make(const char *path, size_t size)
 	return -1;
 }
 
-/* Under another name until it is complete, so that nobody opens half a file. */
+/* The file is renamed when it is complete: a reader never opens one that is not. */
 struct stats *stats_create(const char *path, unsigned n_slots)
 {
 	struct buf name = BUF_EMPTY;
@@ -110,6 +110,17 @@ const struct stats *stats_open(const char *path)
 	munmap((void *)(uintptr_t)s, (size_t)st.st_size);
 	errno = EPROTO;
 	return NULL;
+}
+
+void stats_reload_start(struct stats *s)
+{
+	s->reloads_started++;
+}
+
+void stats_reload_finish(struct stats *s, const char *error)
+{
+	snprintf(s->reload_error, sizeof(s->reload_error), "%s", error);
+	s->reloads_finished++;
 }
 
 static void put_slot(struct buf *out, unsigned index, const struct stats_slot *slot)

@@ -28,12 +28,12 @@ struct header {
 };
 
 void wsframe_parser_init(
-	struct wsframe_parser *p, enum wsframe_role ours, uint32_t message_max, bool refuse_binary)
+	struct wsframe_parser *p, enum wsframe_role ours, uint32_t message_max, bool reject_binary)
 {
 	*p = (struct wsframe_parser){
 		.message_max = message_max,
 		.role = (uint8_t)ours,
-		.refuse_binary = refuse_binary,
+		.reject_binary = reject_binary,
 	};
 }
 
@@ -42,7 +42,7 @@ static bool is_control(uint8_t opcode)
 	return opcode & CONTROL;
 }
 
-/* The close code that the first two bytes earn by themselves, or 0. RFC 6455 5.2, 5.4, 5.5. */
+/* Checks the first two bytes. Returns a close code, or 0 (RFC 6455 5.2, 5.4, 5.5). */
 static uint16_t first_bytes_error(const struct wsframe_parser *p, const uint8_t *at)
 {
 	uint8_t opcode = at[0] & OPCODE;
@@ -57,7 +57,7 @@ static uint16_t first_bytes_error(const struct wsframe_parser *p, const uint8_t 
 	case WSFRAME_BINARY:
 		if (p->in_message)
 			return PROTOCOL_ERROR;
-		return opcode == WSFRAME_BINARY && p->refuse_binary ? UNSUPPORTED : 0;
+		return opcode == WSFRAME_BINARY && p->reject_binary ? UNSUPPORTED : 0;
 	case WSFRAME_CLOSE:
 	case WSFRAME_PING:
 	case WSFRAME_PONG:
@@ -76,7 +76,7 @@ static uint64_t big_endian(const uint8_t *at, size_t n)
 	return value;
 }
 
-/* Reads and checks the header; says WSFRAME_FRAME where it is whole and good. */
+/* Parses and checks the header. Returns WSFRAME_FRAME if it is complete. */
 static enum wsframe_result parse_header(const struct wsframe_parser *p, const uint8_t *at,
 	size_t len, struct header *h, uint16_t *error)
 {
@@ -95,7 +95,7 @@ static enum wsframe_result parse_header(const struct wsframe_parser *p, const ui
 		if (len < 2 + len_size)
 			return WSFRAME_MORE;
 		h->len = big_endian(at + 2, len_size);
-		/* The shortest encoding is a must, and so is a clear top bit (RFC 6455 5.2). */
+		/* The encoding must be minimal, and the top bit clear (RFC 6455 5.2). */
 		if (h->len < (len_size == 2 ? LEN_IS_16 : 0x10000) || h->len >> 63) {
 			*error = PROTOCOL_ERROR;
 			return WSFRAME_ERROR;
@@ -109,7 +109,7 @@ static enum wsframe_result parse_header(const struct wsframe_parser *p, const ui
 	return WSFRAME_FRAME;
 }
 
-/* RFC 6455 5.5.1: nothing, or a code and a reason. Returns an error code, or 0. */
+/* Checks the payload of a close frame: empty, or a code and a reason (RFC 6455 5.5.1). Returns a close code, or 0. */
 static uint16_t check_close(struct wsframe *f)
 {
 	if (f->len == 0) {
@@ -124,7 +124,7 @@ static uint16_t check_close(struct wsframe *f)
 	return wsframe_close_code_valid(f->close_code) ? 0 : PROTOCOL_ERROR;
 }
 
-/* Moves the message in pieces on by one data frame. Returns an error code, or 0. */
+/* Adds a data frame to the state of the message. Returns a close code, or 0. */
 static uint16_t check_data(struct wsframe_parser *p, const struct wsframe *f)
 {
 	uint8_t message = p->in_message ? p->in_message : f->opcode;
@@ -174,7 +174,7 @@ enum wsframe_result wsframe_parse(
 	return f->close_code ? WSFRAME_ERROR : WSFRAME_FRAME;
 }
 
-/* Writes the length behind the first byte, with the mask bit if any; returns the header's size. */
+/* Writes the length and the mask bit after the first byte. Returns the size of the header without the mask. */
 static size_t put_len(uint8_t *out, size_t len, uint8_t masked)
 {
 	size_t len_size = len < LEN_IS_16 ? 0 : len <= UINT16_MAX ? 2 : 8;
@@ -212,20 +212,20 @@ size_t wsframe_client_header(uint8_t out[WSFRAME_CLIENT_HEADER_MAX], enum wsfram
 
 void wsframe_mask(char *bytes, size_t len, const uint8_t mask[4], size_t offset)
 {
-	uint8_t turned[8];
+	uint8_t rotated[8];
 	uint64_t key, eight;
 	size_t i = 0;
 
-	for (size_t k = 0; k < sizeof(turned); k++)
-		turned[k] = mask[(offset + k) % MASK_SIZE];
-	memcpy(&key, turned, sizeof(key));
+	for (size_t k = 0; k < sizeof(rotated); k++)
+		rotated[k] = mask[(offset + k) % MASK_SIZE];
+	memcpy(&key, rotated, sizeof(key));
 	for (; len - i >= sizeof(eight); i += sizeof(eight)) {
 		memcpy(&eight, bytes + i, sizeof(eight));
 		eight ^= key;
 		memcpy(bytes + i, &eight, sizeof(eight));
 	}
 	for (; i < len; i++)
-		bytes[i] = (char)((uint8_t)bytes[i] ^ turned[i % sizeof(turned)]);
+		bytes[i] = (char)((uint8_t)bytes[i] ^ rotated[i % sizeof(rotated)]);
 }
 
 bool wsframe_close_code_valid(unsigned code)

@@ -1,8 +1,8 @@
 /*
- * parleyctl: looks after a parleyd and its database (parleyctl(8)).
+ * parleyctl: administers a parleyd and its database (parleyctl(8)).
  *
- * Owns: nothing that outlives a call. It reads the same settings as the daemon; what it tells of
- * a running one it sees in the pid file's lock and in the status file.
+ * It reads the daemon's configuration. The lock on the pid file says whether the daemon is running, the status file
+ * has its state; commands for it are signals.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -26,11 +26,12 @@
 
 #define EXIT_USAGE 2
 #define STOP_MS 30000
-#define STOP_LOOK_MS 50
+#define RELOAD_MS 10000
+#define POLL_MS 20
 
 #define DIGEST_HEX_SIZE (2 + 2 * TOKEN_DIGEST_SIZE + 1)
 
-/* Says why on stderr; returns the exit code of a command that failed. */
+/* Prints the reason of a failure on stderr. Returns the exit code of the command. */
 static int fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 static int fail(const char *fmt, ...)
@@ -45,7 +46,7 @@ static int fail(const char *fmt, ...)
 	return EXIT_FAILURE;
 }
 
-/* The same with what PostgreSQL says, which ends in a newline. */
+/* As fail, with the first line of PostgreSQL's message. */
 static int fail_database(const char *message)
 {
 	return fail("%.*s", (int)strcspn(message, "\n"), message);
@@ -53,15 +54,15 @@ static int fail_database(const char *message)
 
 static int not_running(const struct conf *conf)
 {
-	return fail("parleyd does not run (%s is not locked)", conf->pid_file);
+	return fail("parleyd is not running (%s is not locked)", conf->pid_file);
 }
 
-static int say_migrated(enum migrate_result result, struct buf *why)
+static int report_migration(enum migrate_result result, struct buf *why)
 {
 	int rc = EXIT_SUCCESS;
 
 	if (result == MIGRATE_DONE)
-		printf("the schema is at version %d\n", migrate_version());
+		printf("the schema is up to date (version %d)\n", migrate_version());
 	else
 		rc = fail("%s", buf_cstr(why));
 	buf_fini(why);
@@ -73,7 +74,7 @@ static int run_migrate(const struct conf *conf, char **args)
 	struct buf why = BUF_EMPTY;
 
 	(void)args;
-	return say_migrated(migrate_run(conf->database, &why), &why);
+	return report_migration(migrate_run(conf->database, &why), &why);
 }
 
 static int run_reset_database(const struct conf *conf, char **args)
@@ -82,16 +83,16 @@ static int run_reset_database(const struct conf *conf, char **args)
 	pid_t pid;
 
 	if (!args[0] || strcmp(args[0], "--yes") != 0) {
-		fail("reset-database deletes everything: say reset-database --yes");
+		fail("reset-database deletes all data; confirm with reset-database --yes");
 		return EXIT_USAGE;
 	}
 	pid = pidfile_owner(conf->pid_file);
 	if (pid != 0)
-		return fail("parleyd runs (pid %ld): stop it first", (long)pid);
-	return say_migrated(migrate_reset(conf->database, &why), &why);
+		return fail("parleyd is running (pid %ld); stop it first", (long)pid);
+	return report_migration(migrate_reset(conf->database, &why), &why);
 }
 
-/* A new token, and its digest as a bytea in hexadecimal. */
+/* Makes a token, and its digest as a bytea literal in hexadecimal. Returns false without random bytes. */
 static bool make_token(char token[TOKEN_CHARS + 1], char digest_hex[DIGEST_HEX_SIZE])
 {
 	unsigned char digest[TOKEN_DIGEST_SIZE];
@@ -105,8 +106,8 @@ static bool make_token(char token[TOKEN_CHARS + 1], char digest_hex[DIGEST_HEX_S
 	return true;
 }
 
-/* Usernames are ASCII, so folding them needs no locale. */
-static char *fold(char *username)
+/* Usernames are ASCII. */
+static char *to_lower(char *username)
 {
 	char *p;
 
@@ -122,7 +123,7 @@ static int run_token(const struct conf *conf, char **args)
 		"select $1::bytea, user_id, now() + make_interval(secs => $2::int) "
 		"from users where username = $3 and deleted_at is null";
 	char token[TOKEN_CHARS + 1], digest[DIGEST_HEX_SIZE], lifetime[24];
-	const char *values[] = { digest, lifetime, fold(args[0]) };
+	const char *values[] = { digest, lifetime, to_lower(args[0]) };
 	PGresult *r = NULL;
 	PGconn *db;
 	int rc = EXIT_SUCCESS;
@@ -132,7 +133,7 @@ static int run_token(const struct conf *conf, char **args)
 	if (PQstatus(db) != CONNECTION_OK)
 		rc = fail_database(PQerrorMessage(db));
 	else if (!make_token(token, digest))
-		rc = fail("no random bytes");
+		rc = fail("cannot generate random bytes");
 	else
 		r = PQexecParams(db, sql, 3, NULL, values, NULL, NULL, 0);
 	if (r && PQresultStatus(r) != PGRES_COMMAND_OK)
@@ -152,71 +153,107 @@ static void print_status(const struct stats *s)
 	int64_t age_ms = clock_wall_ms() - s->started_wall_ms;
 	uint32_t i;
 
-	printf("parleyd runs: master %u, hasher %u, for %lld s\n", s->master_pid, s->hasher_pid,
-		(long long)(age_ms / 1000));
-	printf("%4s %8s %12s %8s %10s %10s\n", "slot", "pid", "connections", "sockets", "posts",
+	printf("parleyd is running: master %u, hasher %u, uptime %lld s\n", s->master_pid,
+		s->hasher_pid, (long long)(age_ms / 1000));
+	printf("%4s %8s %12s %8s %10s %10s\n", "slot", "pid", "connections", "sockets", "messages",
 		"deliveries");
 	for (i = 0; i < s->n_slots; i++) {
 		const struct stats_slot *w = &s->slots[i];
 
 		if (w->alive)
 			printf("%4u %8u %12u %8u %10llu %10llu\n", i, w->pid, w->connections,
-				w->sockets, (unsigned long long)w->posts,
+				w->sockets, (unsigned long long)w->messages_stored,
 				(unsigned long long)w->deliveries);
 		else
 			printf("%4u %8s\n", i, "dead");
 	}
 }
 
+/* Maps the status file of the daemon. Returns NULL after printing the reason. */
+static const struct stats *open_stats(const struct conf *conf)
+{
+	struct buf path = BUF_EMPTY;
+	const struct stats *s;
+
+	stats_path(&path, conf->pid_file);
+	s = stats_open(buf_cstr(&path));
+	if (!s)
+		fail("%s: %s", buf_cstr(&path),
+			errno == EPROTO ? "written by another version of parleyd"
+					: strerror(errno));
+	buf_fini(&path);
+	return s;
+}
+
 static int run_status(const struct conf *conf, char **args)
 {
-	struct buf path = BUF_EMPTY, json = BUF_EMPTY;
+	struct buf json = BUF_EMPTY;
 	const struct stats *s;
-	int rc = EXIT_SUCCESS;
 
 	if (args[0] && strcmp(args[0], "--json") != 0) {
-		fail("status takes only --json");
+		fail("status accepts only --json");
 		return EXIT_USAGE;
 	}
 	if (pidfile_owner(conf->pid_file) == 0)
 		return not_running(conf);
-	stats_path(&path, conf->pid_file);
-	s = stats_open(buf_cstr(&path));
-	if (!s) {
-		rc = fail("%s: %s", buf_cstr(&path),
-			errno == EPROTO ? "written by another version of parleyd"
-					: strerror(errno));
-	} else if (args[0]) {
+	s = open_stats(conf);
+	if (!s)
+		return EXIT_FAILURE;
+	if (args[0]) {
 		stats_put_json(&json, s);
 		puts(buf_cstr(&json));
+		buf_fini(&json);
 	} else {
 		print_status(s);
 	}
-	buf_fini(&path);
-	buf_fini(&json);
-	return rc;
+	return EXIT_SUCCESS;
 }
 
-/*
- * The settings were read and checked before this: a file that the daemon would refuse does not
- * get here.
- */
+static void pause_poll(void)
+{
+	nanosleep(&(const struct timespec){ 0, POLL_MS * 1000000L }, NULL);
+}
+
+/* Waits for the reload with this number or a later one. Both counters wrap. */
+static int await_reload(const struct conf *conf, pid_t pid, const struct stats *s, uint32_t number)
+{
+	int64_t deadline_ms = clock_mono_ms() + RELOAD_MS;
+
+	while ((int32_t)(s->reloads_finished - number) < 0) {
+		if (pidfile_owner(conf->pid_file) != pid)
+			return fail("parleyd has stopped");
+		if (clock_mono_ms() >= deadline_ms)
+			return fail("pid %ld has not reloaded within %d s", (long)pid,
+				RELOAD_MS / 1000);
+		pause_poll();
+	}
+	if (s->reload_error[0] != '\0')
+		return fail("parleyd keeps the former settings: %.*s", STATS_ERROR_SIZE - 1,
+			s->reload_error);
+	return EXIT_SUCCESS;
+}
+
 static int run_reload(const struct conf *conf, char **args)
 {
 	pid_t pid = pidfile_owner(conf->pid_file);
+	const struct stats *s;
+	uint32_t started;
 
 	(void)args;
 	if (pid == 0)
 		return not_running(conf);
+	s = open_stats(conf);
+	if (!s)
+		return EXIT_FAILURE;
+	started = s->reloads_started;
 	if (kill(pid, SIGHUP) != 0)
 		return fail("pid %ld: %s", (long)pid, strerror(errno));
-	return EXIT_SUCCESS;
+	return await_reload(conf, pid, s, started + 1);
 }
 
 static int run_stop(const struct conf *conf, char **args)
 {
-	const struct timespec pause = { 0, STOP_LOOK_MS * 1000000L };
-	int64_t deadline = clock_mono_ms() + STOP_MS;
+	int64_t deadline_ms = clock_mono_ms() + STOP_MS;
 	pid_t pid = pidfile_owner(conf->pid_file);
 
 	(void)args;
@@ -225,28 +262,30 @@ static int run_stop(const struct conf *conf, char **args)
 	if (kill(pid, SIGTERM) != 0)
 		return fail("pid %ld: %s", (long)pid, strerror(errno));
 	while (pidfile_owner(conf->pid_file) == pid) {
-		if (clock_mono_ms() >= deadline)
-			return fail("pid %ld is still there after %d s", (long)pid, STOP_MS / 1000);
-		nanosleep(&pause, NULL);
+		if (clock_mono_ms() >= deadline_ms)
+			return fail(
+				"pid %ld has not stopped within %d s", (long)pid, STOP_MS / 1000);
+		pause_poll();
 	}
 	return EXIT_SUCCESS;
 }
 
+/* clang-format off */
 static const struct command {
 	const char *name;
-	const char *arguments; /* as --help shows them */
-	int least, most; /* how many there may be */
-	int (*run)(const struct conf *conf, char **args);
+	const char *arguments;  /* as --help prints them */
+	int args_min, args_max;
+	int (*run)(const struct conf *conf, char **args); /* args ends with NULL; returns the exit code */
 	const char *doc;
 } commands[] = {
-	{ "migrate", "", 0, 0, run_migrate, "create the database or bring its schema up to date" },
-	{ "reset-database", "--yes", 0, 1, run_reset_database,
-		"delete everything in the database" },
-	{ "token", "USERNAME", 1, 1, run_token, "make an access token and print it" },
-	{ "status", "[--json]", 0, 1, run_status, "tell what the daemon does" },
-	{ "reload", "", 0, 0, run_reload, "have the daemon read its settings anew" },
-	{ "stop", "", 0, 0, run_stop, "stop the daemon and wait for its end" },
+	{ "migrate",        "",         0, 0, run_migrate,        "create the database and update its schema" },
+	{ "reset-database", "--yes",    0, 1, run_reset_database, "delete all data in the database" },
+	{ "token",          "USERNAME", 1, 1, run_token,          "create an access token and print it" },
+	{ "status",         "[--json]", 0, 1, run_status,         "print the state of the daemon and its workers" },
+	{ "reload",         "",         0, 0, run_reload,         "reload the configuration of the daemon" },
+	{ "stop",           "",         0, 0, run_stop,           "stop the daemon and wait until it has exited" },
 };
+/* clang-format on */
 
 static void print_usage(FILE *out)
 {
@@ -256,9 +295,9 @@ static void print_usage(FILE *out)
 	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		fprintf(out, "  %-15s%-10s %s\n", commands[i].name, commands[i].arguments,
 			commands[i].doc);
-	fputs("\n  -c FILE      the settings of the daemon, see parley.conf(5)\n"
-	      "  --help       this text\n"
-	      "  --version    the version\n",
+	fputs("\n  -c FILE      configuration file of the daemon, see parleyd.conf(5)\n"
+	      "  --help       print this text, and exit\n"
+	      "  --version    print the version, and exit\n",
 		out);
 }
 
@@ -268,7 +307,7 @@ static int usage_error(const char *what, const char *which)
 	return EXIT_USAGE;
 }
 
-/* argv begins with the command. */
+/* argv[0] is the command. */
 static int run_command(const char *conf_path, int argc, char **argv)
 {
 	const struct command *command = NULL;
@@ -282,7 +321,7 @@ static int run_command(const char *conf_path, int argc, char **argv)
 			command = &commands[i];
 	if (!command)
 		return usage_error("no such command: ", argv[0]);
-	if (argc - 1 < command->least || argc - 1 > command->most)
+	if (argc - 1 < command->args_min || argc - 1 > command->args_max)
 		return usage_error("wrong number of arguments for ", command->name);
 	conf = conf_load(conf_path, &error);
 	if (conf) {

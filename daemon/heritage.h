@@ -1,12 +1,12 @@
 /*
- * heritage: everything a worker or the hasher inherits over the fork.
+ * heritage: everything that a worker and the hasher inherit from the master over fork(2).
  *
- * Owns: nothing; the master fills it, a child only reads it. Knows nothing of: what the parts do.
+ * Owns: nothing. The master fills it in; a child only reads it. Knows nothing of: how the parts work.
  *
- *	master -- fork --> worker 0..n-1   slot = index, stable; incarnation new at each fork
+ *	master -- fork --> worker 0..n-1   slot = index, the same for its replacement
  *	       `- fork --> hasher          slot = n
  *
- * Whatever is shared between processes is keyed by slot and incarnation.
+ * What the processes share is keyed by slot and incarnation; an incarnation is never used twice.
  */
 #ifndef PARLEY_HERITAGE_H
 #define PARLEY_HERITAGE_H
@@ -22,21 +22,22 @@ struct stats;
 
 #define HERITAGE_SLOTS_MAX 64
 
+/* clang-format off */
 struct heritage {
-	const struct conf *conf; /* as it was at the fork */
-	/* memfd with the config as last reloaded, read at SIGHUP; all share its offset: pread(2) */
-	int conf_fd;
-	const int *listen_fds; /* non-blocking, shared by all workers */
+	const struct conf *conf; /* in force at the fork */
+	int conf_fd;             /* memfd with the settings of the last reload; its offset is shared: use pread(2) */
+	const int *listen_fds;   /* non-blocking, shared by all workers */
 	size_t n_listen;
 	struct ring *ring;
 	struct stats *stats;
 	struct presence *presence;
-	int master_fd; /* end of a pipe nobody writes to: readable (EOF) once the master is dead */
-	const int *hasher_fds; /* the workers' ends, SOCK_SEQPACKET, by slot; others' are closed */
-	const int *hasher_ends; /* the hasher's ends, by slot; closed in a worker */
-	unsigned n_slots; /* workers */
+	int master_fd;           /* read end of a pipe that nobody writes to: EOF means that the master is dead */
+	const int *hasher_fds;   /* SOCK_SEQPACKET to the hasher, by slot; a worker has only its own open */
+	const int *hasher_ends;  /* the hasher's ends, by slot; open in the hasher only */
+	unsigned n_slots;        /* number of workers */
 	unsigned slot;
-	uint32_t incarnation; /* counts forks of the whole daemon, from 1 */
+	uint32_t incarnation;    /* number of forks of this daemon up to this one, from 1 */
 };
+/* clang-format on */
 
 #endif

@@ -1,4 +1,4 @@
-# parleyd: libparley.a is all of it but main.c, so that tests and fuzzers link the same code.
+# parleyd. libparley.a has everything except main.c, for tests and fuzzers.
 
 noinst_LIBRARIES += libparley.a
 libparley_a_SOURCES = daemon/heritage.h
@@ -18,7 +18,7 @@ parleyd_LDADD = $(daemon_ldadd)
 man_MANS += daemon/parleyd.8
 EXTRA_DIST += daemon/parleyd.8
 
-# parleyd with its fault points compiled in (common/fault.h).
+# parleyd with fault points (common/fault.h), for tests.
 EXTRA_PROGRAMS += parleyd-faults
 parleyd_faults_SOURCES = daemon/main.c $(libcommon_a_SOURCES) $(libparley_a_SOURCES)
 nodist_parleyd_faults_SOURCES = $(nodist_libparley_a_SOURCES)

@@ -1,16 +1,17 @@
 /*
- * parleyd: the chat daemon (parleyd(8)).
+ * parleyd: the chat server (parleyd(8)).
  *
- *	parleyd (master)     opens the listeners and what is shared, forks, reaps, passes signals on
- *	 |- migrator         makes the database and brings its schema up to date, then leaves
- *	 |- hasher           passwords, off every event loop
+ *	parleyd (master)     opens listeners and shared memory, forks, reaps, forwards signals
+ *	 |- migrator         creates the database and updates its schema, then exits
+ *	 |- hasher           checks passwords, which would block an event loop
  *	 `- worker 0..n-1    one event loop each: HTTP, WebSocket, PostgreSQL
  *
- * Workers serve all connections and talk to each other through a ring in shared memory. A child
- * that dies is replaced; children of a dead master finish what is in flight and leave. A child's
- * life begins in child_run() in master.c, a worker's goes on in worker_run().
+ * Each worker accepts connections and serves them alone; workers notify each other through a ring in shared memory.
+ * The master replaces a child that dies. If the master dies, its children finish what is in flight and exit.
+ * A child starts in child_run() of master_children.c; a worker continues in worker_run().
  */
 #include <getopt.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,10 +24,11 @@
 
 static const char usage[] =
 	"usage: parleyd [-c FILE] [-F] [-t]\n"
-	"  -c FILE        the settings, parley.conf(5) [" PARLEY_SYSCONFDIR "/parleyd.conf]\n"
+	"  -c FILE        configuration file, see parleyd.conf(5) [" PARLEY_SYSCONFDIR
+	"/parleyd.conf]\n"
 	"  -F             stay in the foreground\n"
-	"  -t             test the settings, print what is in force, and exit\n"
-	"  -h, --help     print this, and exit\n"
+	"  -t             check the configuration, print all settings, and exit\n"
+	"  -h, --help     print this text, and exit\n"
 	"  -V, --version  print the version, and exit\n";
 
 static int print_conf(const struct conf *conf)
@@ -59,6 +61,16 @@ static int run(const char *conf_path, bool foreground, bool test)
 	return code;
 }
 
+/* A reload requested during start-up stays pending until the master takes signals; by default it would end the process. */
+static void block_sighup(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "help", no_argument, NULL, 'h' },
@@ -67,6 +79,7 @@ int main(int argc, char **argv)
 	bool foreground = false, test = false;
 	int option;
 
+	block_sighup();
 	while ((option = getopt_long(argc, argv, "c:FthV", options, NULL)) != -1) {
 		switch (option) {
 		case 'c':
@@ -90,7 +103,7 @@ int main(int argc, char **argv)
 		}
 	}
 	if (optind < argc) {
-		fprintf(stderr, "parleyd: what is '%s'?\n%s", argv[optind], usage);
+		fprintf(stderr, "parleyd: unexpected argument '%s'\n%s", argv[optind], usage);
 		return EXIT_USAGE;
 	}
 	return run(conf_path, foreground, test);

@@ -1,4 +1,4 @@
-# Files for the system: the service, nginx, logrotate
+# Files for the system: systemd unit, nginx site, logrotate
 
 parleyd.service: etc/parleyd.service.in Makefile
 	$(AM_V_GEN)$(SED) -e 's|[@]sbindir[@]|$(sbindir)|g' -e 's|[@]sysconfdir[@]|$(sysconfdir)|g' \

@@ -1,4 +1,4 @@
-# The page is built by npm (./dev does it) and installed if it was.
+# The page is built by npm (./dev does it), and installed if it was built.
 
 install-data-local:
 	@if test -f $(srcdir)/frontend/dist/index.html; then \

@@ -1,7 +1,7 @@
 import process from 'node:process'
 import { defineConfig } from 'vitest/config'
 
-// Where `npm run dev` finds a running parleyd.
+// The parleyd that `npm run dev` forwards requests to.
 const server = process.env.PARLEY_URL ?? 'http://localhost:8080'
 
 export default defineConfig({
@@ -9,12 +9,12 @@ export default defineConfig({
   build: {
     target: 'es2022',
     outDir: 'dist',
-    // The page runs under `default-src 'self'`: every asset is a file of its own, nothing is inlined.
+    // The content security policy is `default-src 'self'`: no asset may be inlined.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     rollupOptions: {
       onwarn(warning, warn) {
-        // Marks in libraries, for servers that render React and for other bundlers.
+        // Directives in libraries, for server-side rendering and other bundlers.
         if (!['MODULE_LEVEL_DIRECTIVE', 'INVALID_ANNOTATION'].includes(warning.code ?? '')) warn(warning)
       },
     },

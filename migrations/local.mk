@@ -6,9 +6,9 @@ libmigrations_a_SOURCES = \
 	migrations/migrate.h
 nodist_libmigrations_a_SOURCES = migrations.c
 
-migration_files = $(wildcard $(srcdir)/migrations/[0-9]*.sql)
-migrations.c: $(migration_files) migrations/embed
-	$(AM_V_GEN)$(SHELL) $(srcdir)/migrations/embed $(migration_files) > $@.tmp
+migration_files = $(sort $(wildcard $(srcdir)/migrations/*.sql))
+migrations.c: $(migration_files) common/embed
+	$(AM_V_GEN)$(SHELL) $(srcdir)/common/embed files migration_files $(migration_files) > $@.tmp
 	$(AM_V_at)mv $@.tmp $@
 CLEANFILES += migrations.c
-EXTRA_DIST += $(migration_files) migrations/embed
+EXTRA_DIST += $(migration_files) migrations/README.md

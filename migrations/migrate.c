@@ -1,4 +1,4 @@
-/* migrate: see migrate.h. Each step leaves *why filled where it fails. */
+/* migrate: see migrate.h. A step that fails leaves its reason in *why. */
 #include "migrations/migrate.h"
 
 #include <libpq-fe.h>
@@ -7,18 +7,61 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/xalloc.h"
 
 #define CONNECT_TIMEOUT_S "10"
-#define LOCK_KEY "7020952021" /* of the advisory lock; any number that is ours alone */
+#define LOCK_KEY "7020952021" /* of the advisory lock; an arbitrary number */
+#define FUNCTIONS "functions.sql"
 #define SQLSTATE_DUPLICATE_DATABASE "42P04"
 #define SQLSTATE_UNIQUE_VIOLATION "23505"
 
-int migrate_version(void)
+static const struct embedded *file_named(const char *name)
 {
-	return n_migrations > 0 ? migrations[n_migrations - 1].version : 0;
+	const struct embedded *f = migration_files;
+
+	while (f->name != NULL && strcmp(f->name, name) != 0)
+		f++;
+	if (f->name == NULL)
+		log_fatal("migration_missing file=%s", name);
+	return f;
 }
 
-/* Says what went wrong in PostgreSQL's own words, as one line. */
+/* The version of a numbered file, 0 for another one. */
+static int version_of(const struct embedded *f)
+{
+	return (int)strtol(f->name, NULL, 10);
+}
+
+int migrate_version(void)
+{
+	int version = 0;
+
+	for (const struct embedded *f = migration_files; f->name != NULL; f++)
+		if (version_of(f) > version)
+			version = version_of(f);
+	return version;
+}
+
+/* Identifies functions.sql: FNV-1a, as PostgreSQL's bigint. */
+static long long functions_digest(void)
+{
+	const struct embedded *f = file_named(FUNCTIONS);
+	uint64_t hash = UINT64_C(14695981039346656037);
+
+	for (size_t i = 0; i < f->len; i++)
+		hash = (hash ^ (unsigned char)f->text[i]) * UINT64_C(1099511628211);
+	return (long long)hash;
+}
+
+void migrate_put_check(struct buf *sql)
+{
+	buf_addf(sql,
+		"select (select max(version) from schema_migrations) = %d"
+		" and (select digest from schema_functions) = %lld",
+		migrate_version(), functions_digest());
+}
+
+/* Sets *why to what and PostgreSQL's message, as one line. */
 static void explain(struct buf *why, const char *what, const char *message)
 {
 	size_t start, i;
@@ -35,8 +78,9 @@ static void explain(struct buf *why, const char *what, const char *message)
 }
 
 /*
- * Connects as conninfo says, but to the database dbname unless that is NULL. The caller ends it
- * with PQfinish; NULL with the reason in *why only where conninfo itself is wrong.
+ * Connects.
+ *   dbname  the database, NULL for that of conninfo
+ * Returns a connection, whose status may be bad, for the caller to finish; NULL if conninfo is malformed.
  */
 static PGconn *connect_to(const char *conninfo, const char *dbname, struct buf *why)
 {
@@ -54,14 +98,9 @@ static PGconn *connect_to(const char *conninfo, const char *dbname, struct buf *
 	}
 	for (o = options; o->keyword; o++)
 		n++;
-	keywords = calloc(n + 4, sizeof(*keywords));
-	values = calloc(n + 4, sizeof(*values));
-	if (!keywords || !values)
-		log_fatal("out_of_memory");
-	/*
-	 * Of a keyword that comes twice the later value counts: ours come first where the user's
-	 * are to win.
-	 */
+	keywords = xcalloc(n + 4, sizeof(*keywords));
+	values = xcalloc(n + 4, sizeof(*values));
+	/* The last value of a keyword wins: a default comes before the user's, an override after. */
 	n = 0;
 	keywords[n] = "connect_timeout";
 	values[n++] = CONNECT_TIMEOUT_S;
@@ -86,10 +125,7 @@ static PGconn *connect_to(const char *conninfo, const char *dbname, struct buf *
 	return db;
 }
 
-/*
- * Runs sql (several statements, or one with n parameters); NULL with the reason in *why where it
- * fails.
- */
+/* Runs several statements, or one with n > 0 parameters. Returns the last result; NULL on an error. */
 static PGresult *query(
 	PGconn *db, const char *sql, int n, const char *const *values, struct buf *why)
 {
@@ -114,8 +150,8 @@ static bool run(PGconn *db, const char *sql, struct buf *why)
 	return r != NULL;
 }
 
-/* The one number that sql asks for, or -1 with the reason in *why. */
-static long ask_number(PGconn *db, const char *sql, struct buf *why)
+/* Returns the number that sql selects, -1 on an error. */
+static long query_number(PGconn *db, const char *sql, struct buf *why)
 {
 	PGresult *r = query(db, sql, 0, NULL, why);
 	long number = -1;
@@ -126,13 +162,13 @@ static long ask_number(PGconn *db, const char *sql, struct buf *why)
 	return number;
 }
 
-/* A step failed: whether to try again depends on whether PostgreSQL is still there. */
+/* The result after a step failed: another try helps only if the connection was lost. */
 static enum migrate_result failed(PGconn *db)
 {
 	return PQstatus(db) == CONNECTION_OK ? MIGRATE_FAILED : MIGRATE_UNREACHABLE;
 }
 
-/* Creates the database; that another starter was faster is as good. */
+/* Creates the database. Succeeds also if another program has just created it. */
 static bool create_database(PGconn *db, const char *dbname, struct buf *why)
 {
 	struct buf sql = BUF_EMPTY;
@@ -163,9 +199,8 @@ static bool create_database(PGconn *db, const char *dbname, struct buf *why)
 }
 
 /*
- * The database did not let us in. Where it is missing, asks one that every cluster has to create
- * it. MIGRATE_DONE: there now. *why keeps what the first connection said where nobody could be
- * asked.
+ * Creates the database, if that is what kept open_database from connecting, through one that every cluster has.
+ * Returns MIGRATE_DONE if it exists now. *why keeps the first connection's error if no other database lets us in.
  */
 static enum migrate_result open_missing(const char *conninfo, const char *dbname, struct buf *why)
 {
@@ -175,13 +210,13 @@ static enum migrate_result open_missing(const char *conninfo, const char *dbname
 
 	for (i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
 		PGconn *db = connect_to(conninfo, others[i], why);
-		struct buf asking = BUF_EMPTY;
+		struct buf ignored = BUF_EMPTY;
 		PGresult *r = NULL;
 
 		if (PQstatus(db) == CONNECTION_OK)
 			r = query(db, "select 1 from pg_database where datname = $1", 1, &dbname,
-				&asking);
-		buf_fini(&asking);
+				&ignored);
+		buf_fini(&ignored);
 		if (r && PQntuples(r) == 0)
 			result = create_database(db, dbname, why) ? MIGRATE_DONE : failed(db);
 		PQclear(r);
@@ -192,7 +227,7 @@ static enum migrate_result open_missing(const char *conninfo, const char *dbname
 	return result;
 }
 
-/* Connects to the database and creates it where it is missing; *result says why it is NULL. */
+/* Connects to the database, which is created if it is missing. Returns NULL on an error, with its *result. */
 static PGconn *open_database(const char *conninfo, enum migrate_result *result, struct buf *why)
 {
 	PGconn *db = connect_to(conninfo, NULL, why);
@@ -225,29 +260,26 @@ static PGconn *open_database(const char *conninfo, enum migrate_result *result, 
 	return db;
 }
 
-/* A relation in the database that is neither PostgreSQL's nor an extension's. */
-#define FOREIGN_RELATIONS                                                                 \
+/* Counts the relations that are neither PostgreSQL's nor an extension's. */
+#define COUNT_RELATIONS                                                                   \
 	"select count(*) from pg_class c join pg_namespace s on s.oid = c.relnamespace "  \
 	"where s.nspname !~ '^pg_' and s.nspname <> 'information_schema' "                \
 	"and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass " \
 	"and d.objid = c.oid and d.deptype = 'e')"
 
-/*
- * Version of the schema, 0 in an empty database; -1 with the reason in *why where it cannot be
- * told or is not ours.
- */
+/* Returns the version of the schema, 0 for an empty database; -1 on an error, or if it is another program's. */
 static long installed_version(PGconn *db, struct buf *why)
 {
 	long known =
-		ask_number(db, "select (to_regclass('schema_migrations') is not null)::int", why);
+		query_number(db, "select (to_regclass('schema_migrations') is not null)::int", why);
 	long relations;
 
 	if (known < 0)
 		return -1;
 	if (known)
-		return ask_number(
+		return query_number(
 			db, "select coalesce(max(version), 0) from schema_migrations", why);
-	relations = ask_number(db, FOREIGN_RELATIONS, why);
+	relations = query_number(db, COUNT_RELATIONS, why);
 	if (relations > 0) {
 		buf_reset(why, 0);
 		buf_addf(why,
@@ -258,37 +290,70 @@ static long installed_version(PGconn *db, struct buf *why)
 	return relations;
 }
 
-/* One migration and its record, or neither. */
-static bool apply(PGconn *db, const struct migration *m, struct buf *why)
+/* Applies a numbered file that the database lacks, and records it. */
+static bool apply_numbered(PGconn *db, const struct embedded *f, struct buf *why)
 {
+	struct buf reason = BUF_EMPTY;
 	const char *values[2];
-	char version[16];
+	char version[16], name[64];
 	PGresult *r = NULL;
 
-	snprintf(version, sizeof(version), "%d", m->version);
+	snprintf(version, sizeof(version), "%d", version_of(f));
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(f->name, "."), f->name);
 	values[0] = version;
-	values[1] = m->name;
-	if (run(db, "begin", why) &&
-		run(db,
-			"create table if not exists schema_migrations (version int primary key, "
-			"name text not null, "
-			"applied_at timestamptz not null default now())",
-			why) &&
-		run(db, m->sql, why))
+	values[1] = name;
+	if (run(db, f->text, &reason))
 		r = query(db, "insert into schema_migrations (version, name) values ($1, $2)", 2,
-			values, why);
+			values, &reason);
+	if (r == NULL)
+		explain(why, name, buf_cstr(&reason));
 	PQclear(r);
-	if (r && run(db, "commit", why))
-		return true;
-	PQclear(PQexec(db, "rollback"));
-	return false;
+	buf_fini(&reason);
+	return r != NULL;
 }
 
-/* Everything the program has and the database lacks. The caller holds the lock. */
+/* Applies functions.sql and records its text, by which they are dropped later. */
+static bool apply_functions(PGconn *db, struct buf *why)
+{
+	const struct embedded *f = file_named(FUNCTIONS);
+	struct buf reason = BUF_EMPTY;
+	const char *values[2];
+	char digest[32];
+	PGresult *r = NULL;
+
+	snprintf(digest, sizeof(digest), "%lld", functions_digest());
+	values[0] = digest;
+	values[1] = f->text;
+	if (run(db, f->text, &reason) && run(db, "delete from schema_functions", &reason))
+		r = query(db, "insert into schema_functions (digest, sql) values ($1, $2)", 2,
+			values, &reason);
+	if (r == NULL)
+		explain(why, FUNCTIONS, buf_cstr(&reason));
+	PQclear(r);
+	buf_fini(&reason);
+	return r != NULL;
+}
+
+/* The steps of one transaction. An older program's functions are dropped first, since they depend on the tables. */
+static bool apply_all(PGconn *db, long installed, bool has_functions, struct buf *why)
+{
+	if (!run(db,
+		    "create table if not exists schema_migrations (version int primary key, "
+		    "name text not null, applied_at timestamptz not null default now())",
+		    why) ||
+		(has_functions && !run(db, file_named("drop_functions.sql")->text, why)))
+		return false;
+	for (const struct embedded *f = migration_files; f->name != NULL; f++)
+		if (version_of(f) > installed && !apply_numbered(db, f, why))
+			return false;
+	return apply_functions(db, why);
+}
+
+/* Makes the schema the one that this program was built for. The caller holds the advisory lock. */
 static enum migrate_result apply_missing(PGconn *db, struct buf *why)
 {
-	long installed = installed_version(db, why);
-	size_t i;
+	struct buf sql = BUF_EMPTY;
+	long installed = installed_version(db, why), has_functions, is_current = 0;
 
 	if (installed < 0)
 		return failed(db);
@@ -300,60 +365,31 @@ static enum migrate_result apply_missing(PGconn *db, struct buf *why)
 			PQdb(db), installed, migrate_version());
 		return MIGRATE_NEWER;
 	}
-	for (i = 0; i < n_migrations; i++) {
-		struct buf reason = BUF_EMPTY;
-
-		if (migrations[i].version <= installed)
-			continue;
-		if (!apply(db, &migrations[i], &reason)) {
-			explain(why, migrations[i].name, buf_cstr(&reason));
-			buf_fini(&reason);
-			return failed(db);
-		}
+	has_functions =
+		query_number(db, "select (to_regclass('schema_functions') is not null)::int", why);
+	if (has_functions > 0) {
+		buf_add_str(&sql, "select coalesce((");
+		migrate_put_check(&sql);
+		buf_add_str(&sql, "), false)::int");
+		is_current = query_number(db, buf_cstr(&sql), why);
+		buf_fini(&sql);
 	}
-	return MIGRATE_DONE;
+	if (has_functions < 0 || is_current < 0)
+		return failed(db);
+	if (is_current ||
+		(run(db, "begin", why) && apply_all(db, installed, has_functions, why) &&
+			run(db, "commit", why)))
+		return MIGRATE_DONE;
+	PQclear(PQexec(db, "rollback"));
+	return failed(db);
 }
 
-/* PostgreSQL tells of every object that `if exists` skipped; nobody wants to read that. */
-static void say_nothing(void *arg, const char *message)
+/* PostgreSQL sends a notice for each object that `if exists` skips. */
+static void ignore_notice(void *arg, const char *message)
 {
 	(void)arg;
 	(void)message;
 }
-
-/*
- * Drops what is ours in public, and only that: the schema itself, its grants and extensions stay.
- */
-static const char drop_everything[] =
-	"do $$ declare r record; begin "
-	"for r in select format('drop routine if exists %I.%I(%s) cascade', s.nspname, p.proname, "
-	"		pg_get_function_identity_arguments(p.oid)) as sql "
-	"	from pg_proc p join pg_namespace s on s.oid = p.pronamespace "
-	"	where s.nspname = 'public' and not exists (select from pg_depend d "
-	"		where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = "
-	"'e') "
-	"loop execute r.sql; end loop; "
-	"for r in select format('drop %s if exists %I.%I cascade', "
-	"		case c.relkind when 'v' then 'view' when 'm' then 'materialized view' when "
-	"'S' then 'sequence' "
-	"			when 'f' then 'foreign table' when 'c' then 'type' else 'table' "
-	"end, "
-	"		s.nspname, c.relname) as sql "
-	"	from pg_class c join pg_namespace s on s.oid = c.relnamespace "
-	"	where s.nspname = 'public' and c.relkind in ('r', 'p', 'v', 'm', 'S', 'f', 'c') "
-	"		and not exists (select from pg_depend d where d.classid = "
-	"'pg_class'::regclass "
-	"			and d.objid = c.oid and (d.deptype = 'e' or d.deptype = 'i' and "
-	"c.relkind = 'S')) "
-	"loop execute r.sql; end loop; "
-	"for r in select format('drop type if exists %I.%I cascade', s.nspname, t.typname) as sql "
-	"	from pg_type t join pg_namespace s on s.oid = t.typnamespace "
-	"	where s.nspname = 'public' and t.typtype in ('e', 'd') and not exists (select from "
-	"pg_depend d "
-	"		where d.classid = 'pg_type'::regclass and d.objid = t.oid and d.deptype = "
-	"'e') "
-	"loop execute r.sql; end loop; "
-	"end $$";
 
 static enum migrate_result migrate(const char *conninfo, bool reset, struct buf *why)
 {
@@ -364,13 +400,15 @@ static enum migrate_result migrate(const char *conninfo, bool reset, struct buf 
 	db = open_database(conninfo, &result, why);
 	if (!db)
 		return result;
-	PQsetNoticeProcessor(db, say_nothing, NULL);
+	PQsetNoticeProcessor(db, ignore_notice, NULL);
 	if (!run(db, "select pg_advisory_lock(" LOCK_KEY ")", why) ||
-		(reset && (installed_version(db, why) < 0 || !run(db, drop_everything, why))))
+		(reset &&
+			(installed_version(db, why) < 0 ||
+				!run(db, file_named("reset.sql")->text, why))))
 		result = failed(db);
 	else
 		result = apply_missing(db, why);
-	PQfinish(db); /* and with it goes the lock */
+	PQfinish(db); /* releases the lock */
 	return result;
 }
 

@@ -1,51 +1,49 @@
 /*
- * migrate: makes the database, if it is missing, and brings its schema up to date.
+ * migrate: creates the database if it is missing, and brings its schema up to date.
  *
- * Owns: the table schema_migrations. Knows nothing of: what the migrations do, the running daemon.
+ * Owns: the tables schema_migrations and schema_functions. Knows nothing of: what the migrations do, the daemon.
  *
- * A migration is a file of migrations/, built into the program. They only go forward, each in one
- * transaction, one starter at a time (a session advisory lock), so any number of programs may
- * start at once. Everything here waits for PostgreSQL: call it before an event loop runs.
+ * The files of this directory are built into the program. The schema is up to date if the highest version in
+ * schema_migrations is that of the last numbered file, and the digest in schema_functions is that of functions.sql. If
+ * it is not, one transaction drops the functions, applies the numbered files that are missing, in order, and applies
+ * functions.sql. A session advisory lock lets one program at a time do so. A database with a higher version is refused.
+ *
+ * Everything here blocks: call it before an event loop runs.
  */
 #ifndef PARLEY_MIGRATE_H
 #define PARLEY_MIGRATE_H
 
-#include <stddef.h>
-
 #include "common/buf.h"
+#include "common/embedded.h"
 
-struct migration {
-	int version; /* 1, 2, 3, ... */
-	const char *name; /* the file's, without .sql */
-	const char *sql;
-};
-
-/* Made from migrations/ when building; in the order of version. */
-extern const struct migration migrations[];
-extern const size_t n_migrations;
+/* The files of this directory, in the order of their names. */
+extern const struct embedded migration_files[];
 
 enum migrate_result {
-	MIGRATE_DONE, /* the schema is what this program was built for */
-	MIGRATE_UNREACHABLE, /* no answer, or not now (starting, full): try again */
-	MIGRATE_NEWER, /* a newer parleyd has been here: nothing was touched */
-	MIGRATE_FAILED /* refused, not ours, or a migration failed (and left nothing) */
+	MIGRATE_DONE, /* the schema is the one that this program was built for */
+	MIGRATE_UNREACHABLE, /* PostgreSQL does not answer, or not now (starting, too many clients): try again */
+	MIGRATE_NEWER, /* the schema is from a newer parleyd; nothing was changed */
+	MIGRATE_FAILED /* refused, another program's database, or an error; nothing was changed */
 };
 
 /*
- * Creates the database that conninfo (a libpq string or URI) names, where it is missing and the
- * role may do so, and applies the migrations it lacks.
- * why: emptied, then one line for people unless the result is MIGRATE_DONE. Blocks.
+ * Creates the database if it is missing and the role may do so, and brings its schema up to date.
+ *   conninfo  a connection string or URI of libpq
+ *   why       emptied; then one line for people unless the result is MIGRATE_DONE
  */
 enum migrate_result migrate_run(const char *conninfo, struct buf *why);
 
 /*
- * Drops everything in the schema public of parley's database and applies all migrations anew.
- * MIGRATE_FAILED where the database has something in it, but no schema_migrations: then it is not
- * ours. A missing database is created. Blocks; why as in migrate_run.
+ * Drops everything in the schema public of parley's database, and makes the schema again. A missing database is
+ * created. Arguments and result as migrate_run; MIGRATE_FAILED also if the database has relations but no
+ * schema_migrations, since it is then another program's.
  */
 enum migrate_result migrate_reset(const char *conninfo, struct buf *why);
 
-/* The newest version this program has. */
+/* The version of the schema that this program was built for. */
 int migrate_version(void);
+
+/* Appends a select with one boolean: true if the schema is the one that this program was built for. */
+void migrate_put_check(struct buf *sql);
 
 #endif

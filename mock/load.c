@@ -6,11 +6,12 @@
 
 #include "common/clock.h"
 #include "common/token.h"
+#include "common/xalloc.h"
 
 #define CHUNK_BYTES ((size_t)256 << 10)
 #define PROGRESS_EVERY 4096
 
-/* A load that is under way. */
+/* The load in progress. */
 struct run {
 	const struct load *load;
 	struct buf *why;
@@ -18,10 +19,11 @@ struct run {
 	int64_t first_user;
 	int64_t first_conversation;
 	int64_t first_message;
-	uint32_t *first_group; /* of each user, from 1; 0 none */
+	uint32_t *first_group; /* of each user, from 1; 0 if the user is in no group */
 };
 
-static bool complain(struct run *r, const char *message)
+/* Stores the first line of an error. Returns false. */
+static bool set_error(struct run *r, const char *message)
 {
 	buf_reset(r->why, 0);
 	buf_add(r->why, message, strcspn(message, "\n"));
@@ -36,13 +38,13 @@ static bool run_sql(struct run *r, const char *sql)
 		status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_COPY_IN;
 
 	if (!good)
-		complain(r, PQresultErrorMessage(result));
+		set_error(r, PQresultErrorMessage(result));
 	PQclear(result);
 	return good;
 }
 
-/* Appends the text that sql asks for; false where it fails. */
-static bool ask_text(struct run *r, const char *sql, struct buf *text)
+/* Appends the result of a query that returns one text. */
+static bool query_text(struct run *r, const char *sql, struct buf *text)
 {
 	PGresult *result = PQexec(r->load->db, sql);
 	bool good = PQresultStatus(result) == PGRES_TUPLES_OK;
@@ -50,16 +52,16 @@ static bool ask_text(struct run *r, const char *sql, struct buf *text)
 	if (good)
 		buf_add_str(text, PQgetvalue(result, 0, 0));
 	else
-		complain(r, PQresultErrorMessage(result));
+		set_error(r, PQresultErrorMessage(result));
 	PQclear(result);
 	return good;
 }
 
-/* The number that sql asks for; false where it fails. */
-static bool ask_number(struct run *r, const char *sql, int64_t *number)
+/* Sets *number to the result of a query that returns one number. */
+static bool query_number(struct run *r, const char *sql, int64_t *number)
 {
 	struct buf text = BUF_EMPTY;
-	bool good = ask_text(r, sql, &text);
+	bool good = query_text(r, sql, &text);
 
 	if (good)
 		*number = strtoll(buf_cstr(&text), NULL, 10);
@@ -67,7 +69,7 @@ static bool ask_number(struct run *r, const char *sql, int64_t *number)
 	return good;
 }
 
-/* --- rows in COPY's text format (PostgreSQL's manual, COPY, File Formats) --- */
+/* --- rows in the text format of COPY (PostgreSQL manual, COPY, File Formats) --- */
 
 static void put_text(struct buf *rows, const char *text, size_t len)
 {
@@ -117,12 +119,12 @@ static void put_time(struct buf *rows, int64_t wall_ms)
 static bool send_rows(struct run *r)
 {
 	if (PQputCopyData(r->load->db, r->rows.data, (int)r->rows.len) != 1)
-		return complain(r, PQerrorMessage(r->load->db));
+		return set_error(r, PQerrorMessage(r->load->db));
 	buf_reset(&r->rows, 2 * CHUNK_BYTES);
 	return true;
 }
 
-/* Every field ended in a tab: the last one's makes way for the end of the row. */
+/* Replaces the tab after the last field by the end of the row. */
 static bool end_row(struct run *r)
 {
 	r->rows.data[r->rows.len - 1] = '\n';
@@ -135,10 +137,10 @@ static bool end_copy(struct run *r)
 	bool good = true;
 
 	if ((r->rows.len > 0 && !send_rows(r)) || PQputCopyEnd(r->load->db, NULL) != 1)
-		return complain(r, PQerrorMessage(r->load->db));
+		return set_error(r, PQerrorMessage(r->load->db));
 	while ((result = PQgetResult(r->load->db))) {
 		if (PQresultStatus(result) != PGRES_COMMAND_OK)
-			good = complain(r, PQresultErrorMessage(result));
+			good = set_error(r, PQresultErrorMessage(result));
 		PQclear(result);
 	}
 	return good;
@@ -209,20 +211,17 @@ static bool copy_messages_in(struct run *r)
 
 #define KEYS "from pg_constraint where conrelid = 'messages'::regclass and contype in ('p', 'u')"
 
-/*
- * Without its keys, which are built anew at the end: row by row they take three times as long as
- * all the rest.
- */
+/* Drops the keys and rebuilds them at the end: to maintain them row by row takes three times as long as all the rest. */
 static bool copy_messages(struct run *r)
 {
 	struct buf drop = BUF_EMPTY, add = BUF_EMPTY;
 	bool good;
 
-	good = ask_text(r,
+	good = query_text(r,
 		       "select 'alter table messages ' || string_agg(format('drop constraint %I', "
 		       "conname), ', ') " KEYS,
 		       &drop) &&
-		ask_text(r,
+		query_text(r,
 			"select 'alter table messages ' || string_agg(format('add constraint %I "
 			"%s', conname, "
 			"pg_get_constraintdef(oid)), ', ' order by oid) " KEYS,
@@ -263,7 +262,7 @@ static bool copy_conversations(struct run *r)
 			put_null(&r->rows);
 			put_null(&r->rows);
 		}
-		put_time(&r->rows, c->began_ms);
+		put_time(&r->rows, c->started_ms);
 		put_number(&r->rows, c->last_seq);
 		put_number(&r->rows, c->last_seq);
 		if (!end_row(r))
@@ -288,7 +287,7 @@ static bool copy_members(struct run *r)
 
 			put_number(&r->rows, r->first_conversation + i);
 			put_number(&r->rows, r->first_user + user);
-			put_time(&r->rows, c->began_ms + (c->is_group ? j : 0));
+			put_time(&r->rows, c->started_ms + (c->is_group ? j : 0));
 			put_number(&r->rows, c->is_group ? j + 1 : 0);
 			put_number(&r->rows, world_read_seq(w, c, j));
 			if (!end_row(r))
@@ -300,7 +299,7 @@ static bool copy_members(struct run *r)
 	return end_copy(r);
 }
 
-/* A token for user i: its digest into the table, itself into the file. */
+/* Writes the digest of a new token of user i to the table, and the token to the file. */
 static bool put_token(struct run *r, uint32_t i, int64_t expires_ms)
 {
 	unsigned char digest[TOKEN_DIGEST_SIZE];
@@ -308,8 +307,8 @@ static bool put_token(struct run *r, uint32_t i, int64_t expires_ms)
 	int j;
 
 	if (!token_make(token) || !token_digest(token, TOKEN_CHARS, digest))
-		return complain(r, "no random bytes");
-	buf_add_str(&r->rows, "\\\\x"); /* a bytea in hexadecimal, its backslash escaped */
+		return set_error(r, "cannot generate random bytes");
+	buf_add_str(&r->rows, "\\\\x"); /* a bytea in hexadecimal, with its backslash escaped */
 	for (j = 0; j < TOKEN_DIGEST_SIZE; j++)
 		buf_addf(&r->rows, "%02x", digest[j]);
 	buf_add_char(&r->rows, '\t');
@@ -337,11 +336,11 @@ static bool copy_tokens(struct run *r)
 		if (!put_token(r, i, expires_ms))
 			return false;
 	if (fflush(r->load->tokens) != 0 || ferror(r->load->tokens))
-		return complain(r, "the tokens cannot be written");
+		return set_error(r, "cannot write the tokens");
 	return end_copy(r);
 }
 
-/* Holds the tables still, sees that nobody is there, and takes the first ids. */
+/* Locks the tables, checks that there are no users, and draws the first ids. */
 static bool begin(struct run *r)
 {
 	int64_t taken = 0;
@@ -350,23 +349,23 @@ static bool begin(struct run *r)
 		!run_sql(r,
 			"lock table users, conversations, members, messages, tokens in share row "
 			"exclusive mode") ||
-		!ask_number(r,
+		!query_number(r,
 			"select (exists (select from users) or exists (select from "
 			"conversations))::int",
 			&taken))
 		return false;
 	if (taken)
-		return complain(r,
-			"the database has users already: parleyctl reset-database --yes empties "
-			"it");
-	if (!ask_number(r, "select nextval('party_ids')", &r->first_user) ||
-		!ask_number(r, "select nextval('message_ids')", &r->first_message))
+		return set_error(r,
+			"the database already has users; parleyctl reset-database --yes deletes "
+			"them");
+	if (!query_number(r, "select nextval('party_ids')", &r->first_user) ||
+		!query_number(r, "select nextval('message_ids')", &r->first_message))
 		return false;
 	r->first_conversation = r->first_user + r->load->world->size.users;
 	return true;
 }
 
-/* The next ids that the daemon gives out are beyond all of ours. */
+/* Sets the sequences to the last ids that were used. */
 static bool advance_sequences(struct run *r)
 {
 	const struct world *w = r->load->world;
@@ -383,9 +382,8 @@ bool load_world(const struct load *load, struct buf *why)
 	struct run r = { .load = load, .why = why, .rows = BUF_EMPTY };
 	bool good;
 
-	r.first_group = calloc(load->world->size.users, sizeof(*r.first_group));
-	good = r.first_group ? begin(&r) : complain(&r, "out of memory");
-	good = good && copy_users(&r) && copy_messages(&r) && copy_conversations(&r) &&
+	r.first_group = xcalloc(load->world->size.users, sizeof(*r.first_group));
+	good = begin(&r) && copy_users(&r) && copy_messages(&r) && copy_conversations(&r) &&
 		copy_members(&r) && copy_tokens(&r) && advance_sequences(&r) &&
 		run_sql(&r, "commit") &&
 		run_sql(&r, "analyze users, user_words, tokens, conversations, members, messages");

@@ -1,7 +1,7 @@
 /*
- * load: a world into the tables, by COPY in one transaction.
+ * load: stores a generated world in the database, by COPY in one transaction.
  *
- * Owns: the transaction. Knows nothing of: how the world is made, terminals.
+ * Owns: the transaction. Knows nothing of: how the world is generated, terminals.
  */
 #ifndef PARLEY_MOCK_LOAD_H
 #define PARLEY_MOCK_LOAD_H
@@ -17,15 +17,15 @@
 struct load {
 	PGconn *db;
 	struct world *world;
-	const char *password; /* as it is stored, the same for everybody */
+	const char *password; /* of all users, in its stored form */
 	long token_lifetime_s;
-	FILE *tokens; /* where to write user_id,token,group_id; NULL makes no tokens */
+	FILE *tokens; /* receives lines of user_id,token,group_id; NULL to create no tokens */
 	void (*progress)(uint64_t done, uint64_t all); /* called every few thousand messages */
 };
 
 /*
- * Stores the world in a database that has the schema and no users. All or nothing; blocks.
- * False with one line in *why: not empty, or what PostgreSQL says.
+ * Stores the world in a database that has the schema and no users. Blocks. Returns false, with nothing stored and the
+ * reason in *why, if the database has users or PostgreSQL reports an error.
  */
 bool load_world(const struct load *load, struct buf *why);
 

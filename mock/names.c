@@ -4,7 +4,7 @@
 
 #include "common/log.h"
 
-/* A name as its bearer writes it, and in the letters of a username. */
+/* A name in its own script, and in the letters of a username. */
 struct name {
 	const char *text;
 	const char *latin;
@@ -14,7 +14,7 @@ enum order { GIVEN_FIRST, FAMILY_FIRST, FAMILY_JOINED };
 
 #define NAMES_MAX 20
 
-/* No family name's Latin form stands in two cultures: that is what keeps usernames apart. */
+/* The Latin form of a family name occurs in one culture only, so that usernames are unique. */
 static const struct culture {
 	enum language language;
 	enum order order;
@@ -233,7 +233,7 @@ static size_t draw_culture(struct rng *r)
 	return i;
 }
 
-/* Ways of writing a username, then the same with a number: as people do who find theirs taken. */
+/* Appends a username. If it is taken, the separator is varied, then a number is appended. */
 static void put_username(struct buf *b, const char *given, const char *family, uint32_t taken)
 {
 	static const char *const between[] = { ".", "_", "-" };

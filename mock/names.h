@@ -1,5 +1,5 @@
 /*
- * names: people of several cultures and scripts, and names for groups.
+ * names: draws names of people from several cultures and scripts, and names of groups.
  *
  * Owns: its word lists. Knows nothing of: databases, conversations.
  */
@@ -9,7 +9,7 @@
 #include "common/buf.h"
 #include "mock/rng.h"
 
-/* Languages that talk has; a culture whose own it has not speaks English. */
+/* The languages of talk. A culture whose language is not among them uses English. */
 enum language {
 	LANGUAGE_ENGLISH,
 	LANGUAGE_ARABIC,
@@ -24,19 +24,24 @@ enum language {
 	LANGUAGE_N
 };
 
-/* How often each pair of names was given: two people may share a full name, never a username. */
+/* The number of times each pair of names was drawn. Two people may have the same full name, but not the same username. */
 struct names;
 struct names *names_new(void);
 void names_free(struct names *n);
 
 /*
- * Appends a new person's full name and username (both empty before) and returns the language they
- * speak at home.
+ * Draws a person.
+ *   full_name, username  empty; receive the names
+ * Returns the language of the person.
  */
 enum language names_person(
 	struct names *n, struct rng *r, struct buf *full_name, struct buf *username);
 
-/* Appends a group's name (1..100 characters); number tells groups of one name apart, from 0. */
+/*
+ * Draws the name of a group, 1..100 characters.
+ *   number  of the group, from 0; appended to names that repeat
+ *   name    receives the name
+ */
 void names_group(struct rng *r, size_t number, struct buf *name);
 
 #endif

@@ -1,7 +1,6 @@
 /*
- * parley-mock: fills a database with believable people, groups and conversations (parley-mock(1)).
- *
- * Owns: the options. world says who says what, load stores it.
+ * parley-mock: fills a database with realistic people, groups and conversations (parley-mock(1)). world generates them,
+ * load stores them.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,11 +12,11 @@
 #include "common/clock.h"
 #include "common/conf.h"
 #include "common/password.h"
-#include "mock/load.h"
 #include "migrations/migrate.h"
+#include "mock/load.h"
 
 #define EXIT_USAGE 2
-#define PASSWORD "correct-horse" /* everybody's */
+#define PASSWORD "correct-horse" /* of all users */
 #define BAR_WIDTH 30
 
 struct options {
@@ -63,7 +62,7 @@ static void draw_nothing(uint64_t done, uint64_t all)
 	(void)all;
 }
 
-/* The file for the tokens, for its owner only. */
+/* Opens the file for the tokens, which only its owner can read. */
 static FILE *open_tokens(const char *path)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -74,7 +73,7 @@ static FILE *open_tokens(const char *path)
 	return file;
 }
 
-/* How many direct chats have come to something. */
+/* Returns the number of direct chats with a message. */
 static uint32_t count_chats(const struct world *w)
 {
 	uint32_t i, n = 0;
@@ -105,7 +104,7 @@ static int load_into(PGconn *db, const struct options *o, const struct conf *con
 	if (PQstatus(db) != CONNECTION_OK)
 		return fail("%.*s", (int)strcspn(PQerrorMessage(db), "\n"), PQerrorMessage(db));
 	if (!password_hash(PASSWORD, strlen(PASSWORD), password))
-		return fail("the password cannot be hashed");
+		return fail("cannot hash the password");
 	if (o->tokens_path && !(load.tokens = open_tokens(o->tokens_path)))
 		return fail("%s: %s", o->tokens_path, strerror(errno));
 	load.world = world_new(&o->size);
@@ -146,17 +145,18 @@ static int run(const struct options *o)
 
 static const char usage[] =
 	"usage: parley-mock -c FILE [OPTION...]\n\n"
-	"  -c FILE          the settings of the daemon, for its database\n"
-	"  --users N        people (200)\n"
-	"  --groups G       groups (12)\n"
+	"  -c FILE          configuration file of the daemon, which names the database\n"
+	"  --users N        number of people (200)\n"
+	"  --groups G       number of groups (12)\n"
 	"  --members M      members of each group (20)\n"
-	"  --messages K     messages over all chats (20000)\n"
-	"  --seed S         the same seed, the same data (1)\n"
-	"  --tokens FILE    make a token for everybody: lines of user_id,token,group_id\n"
-	"  --help           this text\n"
-	"  --version        the version\n";
+	"  --messages K     number of messages in all chats (20000)\n"
+	"  --seed S         seed of the generator; the same seed gives the same data (1)\n"
+	"  --tokens FILE    create a token for each user and write lines of "
+	"user_id,token,group_id\n"
+	"  --help           print this text, and exit\n"
+	"  --version        print the version, and exit\n";
 
-/* A whole number within bounds; false, said, where it is none. */
+/* Parses an integer of min..max. Returns false after printing an error. */
 static bool parse_number(
 	const char *option, const char *text, uint64_t min, uint64_t max, uint64_t *n)
 {
@@ -193,7 +193,7 @@ static const struct option longs[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-/* One option; false where its argument is wrong. */
+/* Applies an option. Returns false if its argument is invalid. */
 static bool take_option(struct options *o, int option, const char *text)
 {
 	uint64_t n;
@@ -225,7 +225,7 @@ static bool take_option(struct options *o, int option, const char *text)
 		o->tokens_path = text;
 		return true;
 	default:
-		return false; /* getopt has said why */
+		return false; /* getopt has printed the reason */
 	}
 }
 
@@ -247,7 +247,7 @@ int main(int argc, char **argv)
 	}
 	if (!o.conf_path || optind < argc) {
 		fail("%s (see parley-mock --help)",
-			o.conf_path ? "only options are taken" : "-c FILE is missing");
+			o.conf_path ? "unexpected argument" : "-c FILE is missing");
 		return EXIT_USAGE;
 	}
 	if (o.size.members > o.size.users)

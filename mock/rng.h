@@ -1,8 +1,7 @@
 /*
- * rng: numbers that look drawn by chance and are the same for the same seed (splitmix64, Steele
- * et al. 2014).
+ * rng: a pseudo-random generator that is deterministic for a seed (splitmix64, Steele et al. 2014). Not for secrets.
  *
- * Owns: nothing. Knows nothing of: what is drawn. Not for secrets.
+ * Owns: nothing. Knows nothing of: what is drawn.
  */
 #ifndef PARLEY_MOCK_RNG_H
 #define PARLEY_MOCK_RNG_H
@@ -11,7 +10,7 @@
 #include <stdint.h>
 
 struct rng {
-	uint64_t state; /* the seed, to begin with */
+	uint64_t state; /* initially the seed */
 };
 
 static inline uint64_t rng_next(struct rng *r)
@@ -23,14 +22,14 @@ static inline uint64_t rng_next(struct rng *r)
 	return z ^ (z >> 31);
 }
 
-/* 0..n-1, n > 0 and far below 2^64, so that what the remainder favours does not show. */
+/* Returns 0..n-1. n > 0 and far below 2^64, so that the bias of the remainder is negligible. */
 static inline uint64_t rng_below(struct rng *r, uint64_t n)
 {
-	/* NOLINTNEXTLINE(clang-analyzer-core.DivideZero): n > 0, as no list is empty */
+	/* NOLINTNEXTLINE(clang-analyzer-core.DivideZero): n > 0, since no list is empty */
 	return rng_next(r) % n;
 }
 
-/* True in percent of 100 cases. */
+/* True in `percent` of 100 cases. */
 static inline bool rng_chance(struct rng *r, unsigned percent)
 {
 	return rng_below(r, 100) < percent;

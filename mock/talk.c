@@ -3,10 +3,10 @@
 #include <string.h>
 
 #define TURNS_MAX 7
-#define WAYS_MAX 6
+#define VARIANTS_MAX 6
 #define WORDS_MAX 14
 
-/* What stands for a slot: {0}..{5} in a line. */
+/* The words of each slot, which a line refers to as {0} to {5}. */
 static const char *const slots[TALK_SLOTS][WORDS_MAX] = {
 	{ "tonight", "tomorrow", "on Friday", "on Saturday", "on Sunday", "next week", "on Tuesday",
 		"after work" },
@@ -22,9 +22,9 @@ static const char *const slots[TALK_SLOTS][WORDS_MAX] = {
 		"the wifi", "the coffee machine", "the lift" },
 };
 
-/* An exchange: its turns in order, of each of which one way is said. */
+/* An exchange: its turns in order. One of the variants of each turn is used. */
 struct thread {
-	const char *turns[TURNS_MAX][WAYS_MAX];
+	const char *turns[TURNS_MAX][VARIANTS_MAX];
 };
 
 static const struct thread english[] = {
@@ -230,17 +230,17 @@ static const struct {
 	[LANGUAGE_SPANISH] = THREADS(spanish),
 };
 
-/* How many texts a list that ends in NULL has. */
-static unsigned count(const char *const *list, unsigned most)
+/* Returns the number of texts in a list of at most max, which ends with NULL if it is shorter. */
+static unsigned count(const char *const *list, unsigned max)
 {
 	unsigned n = 0;
 
-	while (n < most && list[n])
+	while (n < max && list[n])
 		n++;
 	return n;
 }
 
-void talk_begin(struct talk *t, struct rng *r, enum language language)
+void talk_start(struct talk *t, struct rng *r, enum language language)
 {
 	unsigned i;
 
@@ -250,7 +250,7 @@ void talk_begin(struct talk *t, struct rng *r, enum language language)
 		t->fill[i] = (unsigned char)rng_below(r, count(slots[i], WORDS_MAX));
 }
 
-/* A line may begin with a slot: then its word gets a capital. */
+/* Appends a line with its slots filled in, and its first letter in upper case. */
 static void put_line(const struct talk *t, const char *pattern, struct buf *line)
 {
 	size_t start = line->len;
@@ -270,9 +270,9 @@ static void put_line(const struct talk *t, const char *pattern, struct buf *line
 
 bool talk_line(struct talk *t, struct rng *r, struct buf *line)
 {
-	const char *const *ways = t->thread->turns[t->turn];
+	const char *const *variants = t->thread->turns[t->turn];
 
-	put_line(t, ways[rng_below(r, count(ways, WAYS_MAX))], line);
+	put_line(t, variants[rng_below(r, count(variants, VARIANTS_MAX))], line);
 	t->turn++;
 	return t->turn < TURNS_MAX && t->thread->turns[t->turn][0];
 }

@@ -1,7 +1,7 @@
 /*
- * talk: short conversations that hang together, made from a small grammar.
+ * talk: generates short, coherent exchanges from a small grammar.
  *
- * Owns: its phrases. Knows nothing of: who speaks, databases.
+ * Owns: its phrases. Knows nothing of: the speakers, databases.
  */
 #ifndef PARLEY_MOCK_TALK_H
 #define PARLEY_MOCK_TALK_H
@@ -14,17 +14,17 @@
 
 #define TALK_SLOTS 6
 
-/* One exchange: what it is about and how far it has got. Zeroed, it is over. */
+/* The state of an exchange. All zero means that it is finished. */
 struct talk {
 	const struct thread *thread;
 	unsigned turn;
-	unsigned char fill[TALK_SLOTS]; /* which word stands in each slot, the same all along */
+	unsigned char fill[TALK_SLOTS]; /* index of the word for each slot, the same in all lines */
 };
 
-/* Begins a new exchange in that language. */
-void talk_begin(struct talk *t, struct rng *r, enum language language);
+/* Starts a new exchange in a language. */
+void talk_start(struct talk *t, struct rng *r, enum language language);
 
-/* Appends the next line; false where it was the last of this exchange. */
+/* Appends the next line. Returns false if it is the last one of the exchange. */
 bool talk_line(struct talk *t, struct rng *r, struct buf *line);
 
 #endif

@@ -1,15 +1,14 @@
 /*
- * world: who there is, who is in which conversation, and who says what when.
+ * world: generates people, the members of conversations, and their messages.
  *
  * Owns: people, conversations and their members. Knows nothing of: databases, ids.
  *
- * The same numbers and the same seed make the same world, to the millisecond. Time in it begins
- * on the
- * 6th of January 2025 and lasts 120 days, of which the nights are slept through.
+ * The result depends on the sizes and the seed only, including all times. The time span is 120 days from 2025-01-06,
+ * without the nights.
  *
- *	world_new -> people and members stand
- *	world_next, until false -> every message, in the order of time; counts each conversation up
- *	world_read_seq -> who has read how far, at the end
+ *	world_new               creates people and conversations
+ *	world_next, until false returns all messages in the order of time, and updates the conversations
+ *	world_read_seq          draws the read marks, at the end
  */
 #ifndef PARLEY_MOCK_WORLD_H
 #define PARLEY_MOCK_WORLD_H
@@ -25,22 +24,22 @@ struct world_size {
 	uint32_t users; /* at least 2 */
 	uint32_t groups;
 	uint32_t members; /* of each group, 1..users */
-	uint64_t messages; /* besides the joins that groups begin with */
+	uint64_t messages; /* texts; the joins of the groups are not counted */
 	uint64_t seed;
 };
 
 struct member {
 	uint32_t user;
-	uint32_t last_said; /* seq of their last message, 0 where there is none */
+	uint32_t last_sent; /* seq of the member's last message, 0 if there is none */
 };
 
 struct conversation {
 	bool is_group;
 	enum language language;
-	uint32_t n_members; /* direct: 2, or 1 for notes to self */
+	uint32_t n_members; /* of a direct chat: 2, or 1 for notes to oneself */
 	uint32_t last_seq;
-	int64_t began_ms; /* a group's making, a direct chat's first message; 0 before */
-	struct member *members; /* in the order of joining; a group's first is its owner */
+	int64_t started_ms; /* creation of a group, first message of a direct chat; 0 until then */
+	struct member *members; /* in the order of joining; the first one is the owner of a group */
 	char *name; /* of a group */
 };
 
@@ -54,33 +53,33 @@ struct person {
 struct world {
 	struct world_size size;
 	struct person *people; /* size.users */
-	/* The groups first; persons 0 and 1 are in the first group and have the first chat. */
+	/* Groups, then direct chats. Persons 0 and 1 are in the first group and have the first chat. */
 	struct conversation *conversations;
-	uint32_t n_conversations; /* a direct one without a message is to be left out */
+	uint32_t n_conversations; /* direct chats without a message are not to be stored */
 };
 
 struct message {
 	uint32_t conversation;
 	uint32_t seq;
 	uint32_t sender;
-	bool is_join; /* of joined; else a text */
+	bool is_join; /* true if `joined` joined the group; false for a text */
 	uint32_t joined;
 	int64_t sent_ms;
-	struct buf content; /* the receiver's, to be freed at the end */
+	struct buf content; /* of a text; freed by the caller at the end */
 };
 
 struct world *world_new(const struct world_size *size);
 void world_free(struct world *w);
 
-/* Fills m with what happens next; false where nothing does any more. */
+/* Fills m with the next message. Returns false after the last one. */
 bool world_next(struct world *w, struct message *m);
 
-/* How many times world_next will be true. */
+/* Returns the total number of messages, including joins. */
 uint64_t world_n_messages(const struct world *w);
 
 /*
- * The seq up to which the i-th member has read: to the end mostly, never less than what they
- * said. Draws: call it once for each, in order.
+ * Draws the seq up to which the i-th member has read: mostly the last one, and not less than that of the member's own
+ * last message. Call it once for each member, in order.
  */
 uint32_t world_read_seq(struct world *w, const struct conversation *c, uint32_t i);
 

@@ -8,15 +8,19 @@ tests_unit_libfixtures_a_SOURCES = \
 	tests/unit/rig.c \
 	tests/unit/rig.h \
 	tests/unit/ring_records.h \
+	tests/unit/store_fixture.c \
+	tests/unit/store_fixture.h \
+	tests/unit/suite.h \
 	tests/unit/wslay_oracle.c \
 	tests/unit/wslay_oracle.h
 
-# The default for every test; programs with further files or flags are below.
+# The default for all tests. Below are only the programs that need more than their own source.
 LDADD = tests/unit/libfixtures.a $(daemon_ldadd) $(CHECK_LIBS) -lwslay
 
 unit_tests = \
 	tests/unit/test_params \
 	tests/unit/test_auth \
+	tests/unit/test_batcher \
 	tests/unit/test_buf \
 	tests/unit/test_bus \
 	tests/unit/test_clock \
@@ -32,6 +36,7 @@ unit_tests = \
 	tests/unit/test_http \
 	tests/unit/test_http_head \
 	tests/unit/test_http_origin \
+	tests/unit/test_http_proxy \
 	tests/unit/test_http_route \
 	tests/unit/test_http_static \
 	tests/unit/test_json \
@@ -39,6 +44,7 @@ unit_tests = \
 	tests/unit/test_listen \
 	tests/unit/test_log \
 	tests/unit/test_master \
+	tests/unit/test_migrate \
 	tests/unit/test_openapi \
 	tests/unit/test_password \
 	tests/unit/test_presence \
@@ -53,7 +59,11 @@ unit_tests = \
 	tests/unit/test_session \
 	tests/unit/test_shlock \
 	tests/unit/test_stats \
-	tests/unit/test_store \
+	tests/unit/test_store_change \
+	tests/unit/test_store_fence \
+	tests/unit/test_store_read \
+	tests/unit/test_store_rows \
+	tests/unit/test_store_send \
 	tests/unit/test_hijack \
 	tests/unit/test_token \
 	tests/unit/test_typing \
@@ -65,7 +75,7 @@ unit_tests = \
 	tests/unit/test_wsframe_wslay
 tests_unit_test_bus_CPPFLAGS = $(AM_CPPFLAGS) -DPARLEY_FAULTS
 tests_unit_test_bus_SOURCES = tests/unit/test_bus.c common/ring.c
-# http_peer.c replaces the store; other tests link the real one.
+# http_peer.c replaces functions of the store, so it is not in libfixtures.a.
 tests_unit_test_http_SOURCES = tests/unit/test_http.c tests/unit/http_peer.c tests/unit/http_peer.h
 tests_unit_test_http_static_SOURCES = tests/unit/test_http_static.c tests/unit/http_peer.c tests/unit/http_peer.h
 tests_unit_test_ring_crash_CPPFLAGS = $(AM_CPPFLAGS) -DPARLEY_FAULTS
@@ -81,6 +91,7 @@ endif
 
 lint_tests = \
 	tests/lint/analyze \
+	tests/lint/embed \
 	tests/lint/hardening \
 	tests/lint/layers \
 	tests/lint/mutants \
@@ -94,7 +105,7 @@ AM_TESTS_ENVIRONMENT = srcdir='$(abs_srcdir)'; export srcdir; \
 	PYTHON='$(PYTHON)'; export PYTHON;
 EXTRA_DIST += $(lint_tests) $(thread_tests) tests/lint/layers.list tests/lint/layers.py
 
-# Preloaded into the daemon; built without the flags of the programs.
+# An allocator that is preloaded into the daemon; built without the flags of our programs.
 tests/integration/failing_malloc.so: tests/integration/failing_malloc.c
 	$(AM_V_GEN)$(MKDIR_P) tests/integration
 	$(AM_V_at)$(CC) -std=gnu11 -O2 -Wall -Wextra -fno-builtin -fPIC -shared -o $@ \
@@ -102,7 +113,7 @@ tests/integration/failing_malloc.so: tests/integration/failing_malloc.c
 CLEANFILES += tests/integration/failing_malloc.so
 
 check_env = PYTHON='$(PYTHON)' PARLEY_BUILD='$(abs_builddir)'
-# AddressSanitizer and valgrind exclude each other.
+# valgrind does not run programs with AddressSanitizer.
 if !SANITIZERS
 memory_check = check-valgrind-short
 endif
@@ -122,7 +133,7 @@ check-page: all
 	@$(check_env) $(SHELL) $(srcdir)/tests/run-page
 check-e2e: all
 	@$(check_env) $(SHELL) $(srcdir)/tests/run-e2e
-# SECONDS is expanded by make: it is a special variable of bash.
+# make expands SECONDS; in a recipe it would be bash's timer.
 torture: all
 	@$(PYTHON) -c 'import psycopg, websockets' || { \
 		echo 'torture needs what ./dev check installs: python3-psycopg and python3-websockets' >&2; exit 1; }

@@ -6,7 +6,6 @@
  *
  *   login: the user's row ─► the hasher's word ─► a token stored ─► 200
  */
-#include <arpa/inet.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,35 +15,11 @@
 #include "auth/auth.h"
 #include "common/fault.h"
 #include "common/log.h"
+#include "common/ratelimit.h"
 #include "realtime/json_view.h"
 
 #define PASSWORD_MIN_BYTES 8
 #define COOKIE_SIZE (TOKEN_CHARS + 128)
-
-/* Limits of tries: numbers that stand for who tries. */
-
-/* FNV-1a of 64 bits. Two names with one number share their tries, and nobody wins anything by it.
- * */
-static uint64_t limit_key(char what, const void *bytes, size_t len)
-{
-	const unsigned char *at = bytes;
-	uint64_t hash =
-		(UINT64_C(0xcbf29ce484222325) ^ (unsigned char)what) * UINT64_C(0x100000001b3);
-
-	for (size_t i = 0; i < len; i++)
-		hash = (hash ^ at[i]) * UINT64_C(0x100000001b3);
-	return hash;
-}
-
-/* An IPv6 network of 64 bits counts as one: everybody has one to choose addresses from. */
-static uint64_t address_key(const char *address)
-{
-	struct in6_addr v6;
-
-	if (inet_pton(AF_INET6, address, &v6) == 1 && !IN6_IS_ADDR_V4MAPPED(&v6))
-		return limit_key('6', &v6, 8);
-	return limit_key('a', address, strlen(address));
-}
 
 static enum error hasher_error(enum hasher_result result, enum error wrong)
 {
@@ -173,10 +148,15 @@ static void run_register(void *env, struct http_call *call)
 {
 	const struct api *api = env;
 	struct text password = http_params(call)->at[REGISTER_PASSWORD].text;
-	const uint64_t key = address_key(http_address(call));
 
-	hasher_hash(api->hasher, password.data, password.len, &key, api->conf->rate_limits ? 1 : 0,
-		register_hashed, pending_new(api, call));
+	hasher_hash(api->hasher,
+		&(struct hasher_request){
+			.password = password,
+			.keys = { ratelimit_key_address(http_address(call)) },
+			.n_keys = api->conf->rate_limits ? 1 : 0,
+			.cb = register_hashed,
+			.arg = pending_new(api, call),
+		});
 }
 
 /* POST /users/login */
@@ -236,9 +216,9 @@ static void login_verified(void *arg, enum hasher_result result, const char *sto
 		hash, p->api->conf->token_lifetime, login_token_added, p);
 }
 
-/* Is the password that of the first row? No row takes as long, and is wrong. */
-static void verify(struct pending *p, const store_rows *rows, struct text password,
-	const uint64_t *keys, unsigned n_keys, hasher_cb *cb)
+/* Verifies the request's password against the first row's, completing the request. Without a row it takes as long, and
+ * is wrong. */
+static void verify(struct pending *p, const store_rows *rows, struct hasher_request *r)
 {
 	struct text stored = { NULL, 0 };
 
@@ -246,9 +226,10 @@ static void verify(struct pending *p, const store_rows *rows, struct text passwo
 		stored = store_password_at(rows, 0);
 	snprintf(p->stored, sizeof(p->stored), "%.*s", (int)stored.len,
 		stored.data != NULL ? stored.data : "");
-	hasher_verify(p->api->hasher, password.data, password.len,
-		stored.data != NULL ? p->stored : NULL, keys,
-		p->api->conf->rate_limits ? n_keys : 0, cb, p);
+	r->arg = p;
+	if (!p->api->conf->rate_limits)
+		r->n_keys = 0;
+	hasher_verify(p->api->hasher, r, stored.data != NULL ? p->stored : NULL);
 }
 
 static void login_found(void *arg, enum error error, const store_rows *rows)
@@ -256,9 +237,12 @@ static void login_found(void *arg, enum error error, const store_rows *rows)
 	struct pending *p = arg;
 	const struct param *at = http_params(p->call)->at;
 	struct text username = at[LOGIN_USERNAME].text;
-	const uint64_t keys[2] = {
-		address_key(http_address(p->call)),
-		limit_key('u', username.data, username.len),
+	struct hasher_request r = {
+		.password = at[LOGIN_PASSWORD].text,
+		.keys = { ratelimit_key_address(http_address(p->call)),
+			ratelimit_key_username(username.data, username.len) },
+		.n_keys = 2,
+		.cb = login_verified,
 	};
 
 	if (error != ERROR_NONE) {
@@ -272,7 +256,7 @@ static void login_found(void *arg, enum error error, const store_rows *rows)
 		p->user_id = u.user_id;
 		json_view_put_user(&p->user, &u);
 	}
-	verify(p, rows, at[LOGIN_PASSWORD].text, keys, 2, login_verified);
+	verify(p, rows, &r);
 }
 
 static void run_login(void *env, struct http_call *call)
@@ -359,22 +343,30 @@ static void change_verified(void *arg, enum hasher_result result, const char *st
 	if (error != ERROR_NONE)
 		pending_end(p, error);
 	else
-		hasher_hash(p->api->hasher, password.data, password.len, NULL, 0, change_hashed, p);
+		hasher_hash(p->api->hasher,
+			&(struct hasher_request){
+				.password = password,
+				.cb = change_hashed,
+				.arg = p,
+			});
 }
 
 static void change_found(void *arg, enum error error, const store_rows *rows)
 {
 	struct pending *p = arg;
-	int64_t user_id = http_user(p->call);
-	const uint64_t key = limit_key('p', &user_id, sizeof(user_id));
+	struct hasher_request r = {
+		.password = http_params(p->call)->at[CHANGE_OLD].text,
+		.keys = { ratelimit_key_user(http_user(p->call)) },
+		.n_keys = 1,
+		.cb = change_verified,
+	};
 
 	if (error == ERROR_NONE && store_n(rows) == 0)
 		error = ERROR_bad_token;
 	if (error != ERROR_NONE)
 		pending_end(p, error);
 	else
-		verify(p, rows, http_params(p->call)->at[CHANGE_OLD].text, &key, 1,
-			change_verified);
+		verify(p, rows, &r);
 }
 
 static void run_change(void *env, struct http_call *call)

@@ -75,12 +75,10 @@ static struct pending *pending_new(const struct api *api, struct http_call *call
 	return p;
 }
 
-static void change(const struct api *api, struct http_call *call, int status, enum store_op op,
-	int64_t group_id, int64_t user_id, struct text name)
+static struct pending *change_new(const struct api *api, struct http_call *call, int status)
 {
 	FAULT("group.queued");
-	store_change(api->store, op, http_user(call), group_id, user_id, name, changed,
-		pending_new(api, call, status));
+	return pending_new(api, call, status);
 }
 
 /* POST /groups/create_group */
@@ -91,7 +89,10 @@ static const struct param_spec create_params[] = {
 
 static void run_create(void *env, struct http_call *call)
 {
-	change(env, call, 201, STORE_CREATE_GROUP, 0, 0, http_params(call)->at[0].text);
+	const struct api *api = env;
+
+	store_create_group(api->store, http_user(call), http_params(call)->at[0].text, changed,
+		change_new(api, call, 201));
 }
 
 /* GET and PATCH /groups/{group_id} */
@@ -116,9 +117,11 @@ static void run_get(void *env, struct http_call *call)
 
 static void run_rename(void *env, struct http_call *call)
 {
+	const struct api *api = env;
 	const struct param *at = http_params(call)->at;
 
-	change(env, call, 200, STORE_RENAME, at[GROUP_ID].number, 0, at[GROUP_NAME].text);
+	store_rename_group(api->store, http_user(call), at[GROUP_ID].number, at[GROUP_NAME].text,
+		changed, change_new(api, call, 200));
 }
 
 /* POST /groups/add_user_to_group, remove_user_from_group, leave_group */
@@ -131,28 +134,31 @@ static const struct param_spec member_params[] = {
 	[MEMBER_USER] = { "user_id", PARAM_ID, true, false, 0, 0, PARAM_BODY, "Whom." },
 };
 
-static const struct text no_text = { NULL, 0 };
-
 static void run_add(void *env, struct http_call *call)
 {
+	const struct api *api = env;
 	const struct param *at = http_params(call)->at;
 
-	change(env, call, 204, STORE_ADD, at[MEMBER_GROUP].number, at[MEMBER_USER].number, no_text);
+	store_add_member(api->store, http_user(call), at[MEMBER_GROUP].number,
+		at[MEMBER_USER].number, changed, change_new(api, call, 204));
 }
 
 static void run_remove(void *env, struct http_call *call)
 {
+	const struct api *api = env;
 	const struct param *at = http_params(call)->at;
 
-	change(env, call, 204, STORE_REMOVE, at[MEMBER_GROUP].number, at[MEMBER_USER].number,
-		no_text);
+	store_remove_member(api->store, http_user(call), at[MEMBER_GROUP].number,
+		at[MEMBER_USER].number, changed, change_new(api, call, 204));
 }
 
 static void run_leave(void *env, struct http_call *call)
 {
-	const struct param *at = http_params(call)->at;
+	const struct api *api = env;
+	int64_t user_id = http_user(call);
 
-	change(env, call, 204, STORE_REMOVE, at[MEMBER_GROUP].number, http_user(call), no_text);
+	store_remove_member(api->store, user_id, http_params(call)->at[MEMBER_GROUP].number,
+		user_id, changed, change_new(api, call, 204));
 }
 
 static const struct http_route routes[] = {

@@ -118,7 +118,7 @@ static void run_edit(void *env, struct http_call *call)
 	const struct api *api = env;
 	const struct param *at = http_params(call)->at;
 
-	store_change(api->store, STORE_EDIT, http_user(call), at[CHANGE_MESSAGE].number, 0,
+	store_edit_message(api->store, http_user(call), at[CHANGE_MESSAGE].number,
 		at[CHANGE_CONTENT].text, changed, pending_new(api, call, RECORD_EDITED));
 }
 
@@ -126,8 +126,8 @@ static void run_delete(void *env, struct http_call *call)
 {
 	const struct api *api = env;
 
-	store_change(api->store, STORE_DELETE, http_user(call),
-		http_params(call)->at[CHANGE_MESSAGE].number, 0, (struct text){ NULL, 0 }, changed,
+	store_delete_message(api->store, http_user(call),
+		http_params(call)->at[CHANGE_MESSAGE].number, changed,
 		pending_new(api, call, RECORD_DELETED));
 }
 

@@ -172,13 +172,13 @@ static void publish_deleted(const struct api *api, int64_t user_id, const store_
 	FAULT("user.ended");
 	for (int i = 0; i < store_n(rows); i++) {
 		struct record r = { .type = RECORD_RESYNC };
-		struct head h;
+		struct erased e;
 
-		store_head_at(rows, i, &h);
-		r.conv = h.conv;
-		r.message.seq = h.seq;
-		r.message.mod = h.mod;
-		r.message.message_id = h.read_seq; /* the mod before */
+		store_erased_at(rows, i, &e);
+		r.conv = e.conv;
+		r.message.seq = e.seq;
+		r.message.mod = e.mod;
+		r.message.message_id = e.from_mod;
 		bus_publish(api->bus, &r);
 	}
 }

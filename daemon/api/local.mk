@@ -12,8 +12,8 @@ libparley_a_SOURCES += \
 	daemon/api/openapi.c
 nodist_libparley_a_SOURCES += openapi_schemas.c
 
-openapi_schemas.c: daemon/api/openapi_schemas.json daemon/api/embed
-	$(AM_V_GEN)$(SHELL) $(srcdir)/daemon/api/embed openapi_schemas $(srcdir)/daemon/api/openapi_schemas.json > $@.tmp
+openapi_schemas.c: daemon/api/openapi_schemas.json common/embed
+	$(AM_V_GEN)$(SHELL) $(srcdir)/common/embed files openapi_schemas $(srcdir)/daemon/api/openapi_schemas.json > $@.tmp
 	$(AM_V_at)mv $@.tmp $@
 CLEANFILES += openapi_schemas.c
-EXTRA_DIST += daemon/api/openapi_schemas.json daemon/api/embed
+EXTRA_DIST += daemon/api/openapi_schemas.json

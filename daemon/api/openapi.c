@@ -9,14 +9,15 @@
 #include <string.h>
 
 #include "api/api.h"
+#include "common/embedded.h"
 #include "common/json.h"
 
 #define OPENAPI_VERSION "3.1.0"
 #define STATUS_FIRST 400
 #define STATUS_LAST 599
 
-/* openapi_schemas.json, made into C by the build. */
-extern const char openapi_schemas[];
+/* openapi_schemas.json */
+extern const struct embedded openapi_schemas[];
 
 static const char *const methods[HTTP_METHOD_N] = {
 	[HTTP_GET] = "get",
@@ -472,6 +473,6 @@ void api_put_openapi(struct buf *b)
 	buf_add_str(b, ",\"responses\":{");
 	put_shared_errors(b, routes, n);
 	buf_add_str(b, "},\"schemas\":");
-	buf_add_str(b, openapi_schemas);
+	buf_add_str(b, openapi_schemas[0].text);
 	buf_add_str(b, "}}");
 }

@@ -8,7 +8,7 @@
 void auth_mint(char token[TOKEN_CHARS + 1])
 {
 	if (!token_make(token))
-		log_fatal("no_random_bytes");
+		log_fatal("random_failed");
 }
 
 static bool is_base64url(char c)
@@ -25,19 +25,19 @@ bool auth_hash(uint8_t hash[TOKEN_DIGEST_SIZE], const char *token, size_t len)
 		if (!is_base64url(token[i]))
 			return false;
 	if (!token_digest(token, len, hash))
-		log_fatal("no_sha256");
+		log_fatal("sha256_failed");
 	return true;
 }
 
 struct text auth_bearer(const char *value)
 {
-	static const char scheme[] = "bearer ";
-	struct text t = { "", 0 };
+	static const char scheme[] = "bearer";
+	const size_t len = sizeof(scheme) - 1;
+	struct text t = { NULL, 0 };
 
-	if (strncasecmp(value, scheme, sizeof(scheme) - 1) != 0)
+	if (strncasecmp(value, scheme, len) != 0 || (value[len] != '\0' && value[len] != ' '))
 		return t;
-	t.data = value + sizeof(scheme) - 1;
-	t.data += strspn(t.data, " ");
+	t.data = value + len + strspn(value + len, " ");
 	t.len = strlen(t.data);
 	return t;
 }

@@ -1,8 +1,7 @@
 /*
- * auth: the token of a request: made, read out of headers, and turned into what the database knows
- * it by.
+ * auth: the token of a request: how it is made, found in header fields, and hashed for the database.
  *
- * Owns: nothing. Knows nothing of: the database, who a token belongs to.
+ * Owns: nothing. Knows nothing of: the database, users.
  */
 #ifndef PARLEY_AUTH_H
 #define PARLEY_AUTH_H
@@ -16,23 +15,28 @@
 
 #define AUTH_COOKIE "parley_session"
 
-/* A new token, NUL-terminated. Ends the process where OpenSSL has no random bytes. */
+/* Makes a new token, NUL-terminated. Ends the process if OpenSSL has no random bytes. */
 void auth_mint(char token[TOKEN_CHARS + 1]);
 
 /*
- * SHA-256 of a token's characters, by which the database knows it. token: len bytes, any. False
- * where they cannot be a token (43 characters of base64url); hash is then untouched.
+ * Hashes a token's characters by SHA-256; the database stores only the hash.
+ *   token  len bytes, of any value
+ * Returns false, with hash untouched, if they cannot be a token (43 characters of base64url).
  */
 bool auth_hash(uint8_t hash[TOKEN_DIGEST_SIZE], const char *token, size_t len);
 
 /*
- * The credentials of an Authorization header's value ("Bearer TOKEN", RFC 6750 2.1; the scheme in
- * any case); empty, but not NULL, where it has another scheme or none. Points into value.
+ * The credentials of an Authorization field with the scheme Bearer, in any case (RFC 6750 2.1).
+ *   value  NUL-terminated
+ * Points into value. Empty if the scheme is alone; NULL data for another scheme.
  */
 struct text auth_bearer(const char *value);
 
-/* The value of AUTH_COOKIE in a Cookie header's value (RFC 6265 4.2.1), NULL data where it is not
- * there. Points into value. */
+/*
+ * The value of AUTH_COOKIE in a Cookie field (RFC 6265 4.2.1).
+ *   value  NUL-terminated
+ * Points into value; NULL data if it is not there.
+ */
 struct text auth_cookie(const char *value);
 
 #endif

@@ -16,74 +16,75 @@
 #include "common/fault.h"
 #include "common/log.h"
 #include "common/stats.h"
+#include "common/xalloc.h"
 
-#define KEYS_MAX 2
 #define NICENESS 10
-#define LIMIT_ENTRIES 4096
+#define TRY_ENTRIES 4096
 
 /* One packet each. Both ends are the same program: no byte order, no version. */
-struct question {
+struct request {
 	uint64_t id;
-	int64_t deadline_ms; /* clock_mono_ms after which nobody waits for the answer */
-	uint64_t keys[KEYS_MAX];
-	uint32_t incarnation; /* of the asker */
+	int64_t deadline_ms; /* of clock_mono_ms, after which the worker has given up */
+	struct ratelimit_key keys[HASHER_KEYS_MAX];
+	uint32_t incarnation; /* of the worker */
 	uint32_t n_keys;
 	uint32_t verify; /* 0: hash */
-	uint32_t known; /* stored is set */
-	uint32_t len; /* of the password, which is the end of the packet */
+	uint32_t has_stored;
+	uint32_t len; /* of the password, which ends the packet */
 	char stored[HASHER_STORED_MAX];
 	char password[HASHER_PASSWORD_MAX];
 };
 
-struct answer {
+struct reply {
 	uint64_t id;
-	uint32_t incarnation; /* of the asker */
+	uint32_t incarnation; /* of the request */
 	uint32_t result;
 	char stored[HASHER_STORED_MAX];
 };
 
-/* --- the hasher's side: who tried how often --- */
+/* --- the hasher's side: the limit of tries --- */
 
 /*
- * A token bucket is one number: the time at which it will be full again. Each try moves it on by
- * HASHER_REFILL_MS; a full bucket is as good as none.
+ * A token bucket as one number: the time at which it is full again. Each try adds HASHER_REFILL_MS to it. A full bucket
+ * needs no entry.
  */
 struct bucket {
-	uint64_t key;
-	uint64_t used; /* the newest try of all has the highest; 0: free */
+	struct ratelimit_key key;
+	uint64_t used; /* number of the last try; 0: free */
 	int64_t full_ms;
 };
 
-struct limiter {
-	uint64_t tries;
-	struct bucket buckets[LIMIT_ENTRIES];
+struct tries {
+	uint64_t n;
+	struct bucket buckets[TRY_ENTRIES];
 };
 
-/* The key's bucket; where it has none, the one that was longest unused is emptied for it. */
-static struct bucket *limiter_bucket(struct limiter *l, uint64_t key)
+/* The key's bucket. If it has none, it gets a new one in place of the least recently used. */
+static struct bucket *tries_bucket(struct tries *t, const struct ratelimit_key *key)
 {
-	struct bucket *oldest = &l->buckets[0];
+	struct bucket *oldest = &t->buckets[0];
 
-	for (size_t i = 0; i < LIMIT_ENTRIES; i++) {
-		struct bucket *b = &l->buckets[i];
+	for (size_t i = 0; i < TRY_ENTRIES; i++) {
+		struct bucket *b = &t->buckets[i];
 
-		if (b->used > 0 && b->key == key) {
-			b->used = ++l->tries;
+		if (b->used > 0 && ratelimit_key_equal(&b->key, key)) {
+			b->used = ++t->n;
 			return b;
 		}
 		if (b->used < oldest->used)
 			oldest = b;
 	}
-	*oldest = (struct bucket){ .key = key, .used = ++l->tries };
+	*oldest = (struct bucket){ .key = *key, .used = ++t->n };
 	return oldest;
 }
 
-static bool limiter_allows(struct limiter *l, const uint64_t *keys, unsigned n, int64_t now_ms)
+static bool tries_allow(
+	struct tries *t, const struct ratelimit_key *keys, unsigned n, int64_t now_ms)
 {
-	struct bucket *buckets[KEYS_MAX];
+	struct bucket *buckets[HASHER_KEYS_MAX];
 
 	for (unsigned i = 0; i < n; i++) {
-		buckets[i] = limiter_bucket(l, keys[i]);
+		buckets[i] = tries_bucket(t, &keys[i]);
 		if (buckets[i]->full_ms - now_ms > (HASHER_BURST - 1) * HASHER_REFILL_MS)
 			return false;
 	}
@@ -97,7 +98,7 @@ static bool limiter_allows(struct limiter *l, const uint64_t *keys, unsigned n, 
 
 /* --- the hasher's side: answering --- */
 
-static struct limiter limiter; /* the process has no other use */
+static struct tries tries; /* of the process, which does nothing else */
 static volatile sig_atomic_t terminated, log_rotated;
 
 static void on_signal(int number)
@@ -108,7 +109,7 @@ static void on_signal(int number)
 		terminated = 1;
 }
 
-/* SIGTERM and SIGHUP come only while it waits, with the mask that is left in *waiting. */
+/* Blocks SIGTERM and SIGHUP; they arrive only under the mask *waiting, for ppoll(2). */
 static void signals_set(sigset_t *waiting)
 {
 	struct sigaction action = { .sa_handler = on_signal };
@@ -124,13 +125,13 @@ static void signals_set(sigset_t *waiting)
 	sigaction(SIGHUP, &action, NULL);
 }
 
-static enum hasher_result work(const struct question *q, char stored[HASHER_STORED_MAX])
+static enum hasher_result process(const struct request *r, char stored[HASHER_STORED_MAX])
 {
-	if (!limiter_allows(&limiter, q->keys, q->n_keys, clock_mono_ms()))
+	if (!tries_allow(&tries, r->keys, r->n_keys, clock_mono_ms()))
 		return HASHER_LIMITED;
-	if (!q->verify)
-		return password_hash(q->password, q->len, stored) ? HASHER_OK : HASHER_FAILED;
-	switch (password_check(q->password, q->len, q->known ? q->stored : NULL)) {
+	if (!r->verify)
+		return password_hash(r->password, r->len, stored) ? HASHER_OK : HASHER_FAILED;
+	switch (password_check(r->password, r->len, r->has_stored ? r->stored : NULL)) {
 	case PASSWORD_RIGHT:
 		return HASHER_OK;
 	case PASSWORD_WRONG:
@@ -141,62 +142,59 @@ static enum hasher_result work(const struct question *q, char stored[HASHER_STOR
 	return HASHER_FAILED;
 }
 
-/* A worker that has died, and an asker whose patience is over, wait for no answer. */
-static bool is_waited_for(const struct heritage *h, unsigned slot, const struct question *q)
+/* False if the worker has died since, or has given up. */
+static bool is_awaited(const struct heritage *h, unsigned slot, const struct request *r)
 {
 	const struct stats_slot *worker = &h->stats->slots[slot];
 
-	return worker->alive && worker->incarnation == q->incarnation &&
-		clock_mono_ms() < q->deadline_ms;
+	return worker->alive && worker->incarnation == r->incarnation &&
+		clock_mono_ms() < r->deadline_ms;
 }
 
-static bool question_is_whole(const struct question *q, size_t size)
+static bool request_is_valid(const struct request *r, size_t size)
 {
-	return size > offsetof(struct question, password) && q->len <= HASHER_PASSWORD_MAX &&
-		size == offsetof(struct question, password) + q->len && q->n_keys <= KEYS_MAX &&
-		memchr(q->stored, '\0', HASHER_STORED_MAX);
+	return size > offsetof(struct request, password) && r->len <= HASHER_PASSWORD_MAX &&
+		size == offsetof(struct request, password) + r->len &&
+		r->n_keys <= HASHER_KEYS_MAX && memchr(r->stored, '\0', HASHER_STORED_MAX);
 }
 
-static void question_answer(const struct heritage *h, unsigned slot, const struct question *q)
+static void request_answer(const struct heritage *h, unsigned slot, const struct request *r)
 {
-	struct answer a = { .id = q->id, .incarnation = q->incarnation };
+	struct reply reply = { .id = r->id, .incarnation = r->incarnation };
 
-	FAULT("hasher.asked");
-	a.result = work(q, a.stored);
+	FAULT("hasher.received");
+	reply.result = process(r, reply.stored);
 	FAULT("hasher.hashed");
-	/*
-	 * If it does not fit, the worker has not read answers for long: nobody waits for this one.
-	 */
-	if (send(h->hasher_ends[slot], &a, sizeof(a), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-		log_warn("answer_dropped slot=%u error=\"%m\"", slot);
-	FAULT("hasher.answered");
+	/* If the socket is full the worker has not read replies for long, and has given up on this one. */
+	if (send(h->hasher_ends[slot], &reply, sizeof(reply), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		log_warn("reply_dropped slot=%u error=\"%m\"", slot);
+	FAULT("hasher.replied");
 }
 
 /*
- * Answers a slot's oldest question, and only then takes it off the queue: if this process is killed
- * on the way its successor finds it there. (The worker ignores a second answer.) A question that
- * kills every hasher is over when its deadline is. Returns false once the slot's other end is
- * closed.
+ * Answers a slot's oldest request, and only then takes it off the queue: if this process is killed in between, its
+ * successor finds it there, and the worker ignores a second reply. A request that kills every hasher ends with its
+ * deadline. Returns false once the other end is closed.
  */
 static bool serve(const struct heritage *h, unsigned slot)
 {
 	int fd = h->hasher_ends[slot];
-	struct question q;
-	ssize_t size = recv(fd, &q, sizeof(q), MSG_PEEK | MSG_DONTWAIT);
+	struct request r;
+	ssize_t size = recv(fd, &r, sizeof(r), MSG_PEEK | MSG_DONTWAIT);
 
 	if (size < 0)
 		return errno == EAGAIN || errno == EINTR;
 	if (size == 0)
 		return false;
-	if (question_is_whole(&q, (size_t)size) && is_waited_for(h, slot, &q))
-		question_answer(h, slot, &q);
-	while (recv(fd, &q, sizeof(q), MSG_DONTWAIT) < 0 && errno == EINTR)
+	if (request_is_valid(&r, (size_t)size) && is_awaited(h, slot, &r))
+		request_answer(h, slot, &r);
+	while (recv(fd, &r, sizeof(r), MSG_DONTWAIT) < 0 && errno == EINTR)
 		;
-	OPENSSL_cleanse(&q, sizeof(q));
+	OPENSSL_cleanse(&r, sizeof(r));
 	return true;
 }
 
-/* Serves one slot that has a question, from *turn on; false: none has. */
+/* Serves one slot that has a request, from *turn on; returns false if none has. */
 static bool serve_next(const struct heritage *h, struct pollfd *slots, unsigned *turn)
 {
 	for (unsigned i = 0; i < h->n_slots; i++) {
@@ -213,23 +211,22 @@ static bool serve_next(const struct heritage *h, struct pollfd *slots, unsigned 
 }
 
 /*
- * Behind the workers, and in a session of its own: with autogroups (sched(7)) a nice value counts
- * within a session alone, and sessions share the processors evenly whatever their processes are.
- * In the workers' session the hashing is on their account, and PostgreSQL, which is in another one,
- * waits for it as for them.
+ * Below the workers, and in a session of its own: with autogroups (sched(7)) a nice value counts only within a session,
+ * and sessions share the processors evenly. In the workers' session the hashing would take their share, and PostgreSQL,
+ * in another session, would wait for both.
  */
 static void priority_lower(void)
 {
 	if (nice(NICENESS) < 0)
-		log_warn("not_nice error=\"%m\"");
+		log_warn("nice_failed error=\"%m\"");
 	if (setsid() < 0)
-		log_warn("no_session error=\"%m\"");
+		log_warn("setsid_failed error=\"%m\"");
 }
 
 int hasher_run(const struct heritage *h)
 {
 	struct pollfd fds[HERITAGE_SLOTS_MAX + 1], *master = &fds[h->n_slots];
-	static const struct timespec at_once;
+	static const struct timespec no_wait;
 	sigset_t waiting;
 	unsigned turn = 0;
 	bool leaving = false;
@@ -240,11 +237,11 @@ int hasher_run(const struct heritage *h)
 		fds[i] = (struct pollfd){ .fd = h->hasher_ends[i], .events = POLLIN };
 	*master = (struct pollfd){ .fd = h->master_fd, .events = POLLIN };
 
-	/* What has been asked is answered even when it is time to leave. */
+	/* Queued requests are answered before it leaves. */
 	for (;;) {
-		if (ppoll(fds, h->n_slots + 1, leaving ? &at_once : NULL, &waiting) < 0) {
+		if (ppoll(fds, h->n_slots + 1, leaving ? &no_wait : NULL, &waiting) < 0) {
 			if (errno != EINTR)
-				log_fatal("poll error=\"%m\"");
+				log_fatal("poll_failed error=\"%m\"");
 		} else if (!serve_next(h, fds, &turn) && leaving) {
 			return 0;
 		}
@@ -261,61 +258,62 @@ int hasher_run(const struct heritage *h)
 
 /* --- a worker's side --- */
 
-/* Somebody who waits for an answer. */
-struct waiter {
-	STAILQ_ENTRY(waiter) next;
+/* A request without a reply. */
+struct pending {
+	STAILQ_ENTRY(pending) next;
 	uint64_t id;
 	int64_t deadline_ms;
-	enum hasher_result result; /* of one whose answer is known */
+	enum hasher_result result; /* in `rejected` */
 	hasher_cb *cb;
 	void *arg;
 };
-STAILQ_HEAD(waiters, waiter);
+STAILQ_HEAD(pendings, pending);
 
 struct hasher {
 	int fd;
 	uint32_t incarnation;
 	uint64_t last_id;
-	unsigned n_asked;
-	struct waiters asked; /* in the order in which they will be answered */
-	struct waiters answered; /* without the hasher */
+	unsigned n_in_flight;
+	struct pendings in_flight; /* sent, in the order of the replies */
+	struct pendings rejected; /* not sent; answered at the end of the loop pass */
 	struct event *readable;
-	struct event *soon; /* active while there are answered ones */
-	struct event *tick; /* each second while there are asked ones */
+	struct event *end_of_pass; /* active while `rejected` is not empty */
+	struct event *tick; /* each second while `in_flight` is not empty */
 };
 
-static void waiter_answer(struct waiter *w, enum hasher_result result, const char *stored)
+/* Frees p. */
+static void pending_answer(struct pending *p, enum hasher_result result, const char *stored)
 {
-	hasher_cb *cb = w->cb;
-	void *arg = w->arg;
+	hasher_cb *cb = p->cb;
+	void *arg = p->arg;
 
-	free(w);
+	free(p);
 	cb(arg, result, stored);
 }
 
-/* Takes the waiter off the asked ones and answers it. */
-static void asked_answer(
-	struct hasher *h, struct waiter *w, enum hasher_result result, const char *stored)
+/* The same for a request in flight. */
+static void in_flight_answer(
+	struct hasher *h, struct pending *p, enum hasher_result result, const char *stored)
 {
-	STAILQ_REMOVE(&h->asked, w, waiter, next);
-	h->n_asked--;
-	if (h->n_asked == 0)
+	STAILQ_REMOVE(&h->in_flight, p, pending, next);
+	h->n_in_flight--;
+	if (h->n_in_flight == 0)
 		event_del(h->tick);
-	waiter_answer(w, result, stored);
+	pending_answer(p, result, stored);
 }
 
-static void on_soon(evutil_socket_t fd, short what, void *arg)
+static void on_end_of_pass(evutil_socket_t fd, short what, void *arg)
 {
 	struct hasher *h = arg;
-	struct waiters answered = STAILQ_HEAD_INITIALIZER(answered);
-	struct waiter *w;
+	struct pendings rejected = STAILQ_HEAD_INITIALIZER(rejected);
+	struct pending *p;
 
 	(void)fd;
 	(void)what;
-	STAILQ_CONCAT(&answered, &h->answered); /* new ones wait for the next time */
-	while ((w = STAILQ_FIRST(&answered))) {
-		STAILQ_REMOVE_HEAD(&answered, next);
-		waiter_answer(w, w->result, NULL);
+	STAILQ_CONCAT(&rejected, &h->rejected); /* new ones wait for the next pass */
+	while ((p = STAILQ_FIRST(&rejected))) {
+		STAILQ_REMOVE_HEAD(&rejected, next);
+		pending_answer(p, p->result, NULL);
 	}
 }
 
@@ -323,26 +321,26 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct hasher *h = arg;
 	int64_t now_ms = clock_mono_ms();
-	struct waiter *w;
+	struct pending *p;
 
 	(void)fd;
 	(void)what;
-	while ((w = STAILQ_FIRST(&h->asked)) && w->deadline_ms <= now_ms)
-		asked_answer(h, w, HASHER_FAILED, NULL);
+	while ((p = STAILQ_FIRST(&h->in_flight)) && p->deadline_ms <= now_ms)
+		in_flight_answer(h, p, HASHER_FAILED, NULL);
 }
 
-static void answer_take(struct hasher *h, struct answer *a)
+static void on_reply(struct hasher *h, const struct reply *r)
 {
-	bool has_text = a->stored[0] != '\0' && memchr(a->stored, '\0', sizeof(a->stored));
-	struct waiter *w;
+	bool has_text = r->stored[0] != '\0' && memchr(r->stored, '\0', sizeof(r->stored));
+	struct pending *p;
 
-	if (a->incarnation != h->incarnation || a->result > HASHER_FAILED)
+	if (r->incarnation != h->incarnation || r->result > HASHER_FAILED)
 		return;
-	STAILQ_FOREACH(w, &h->asked, next)
+	STAILQ_FOREACH(p, &h->in_flight, next)
 	{
-		if (w->id == a->id) {
-			asked_answer(
-				h, w, (enum hasher_result)a->result, has_text ? a->stored : NULL);
+		if (p->id == r->id) {
+			in_flight_answer(
+				h, p, (enum hasher_result)r->result, has_text ? r->stored : NULL);
 			return;
 		}
 	}
@@ -351,123 +349,119 @@ static void answer_take(struct hasher *h, struct answer *a)
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct hasher *h = arg;
-	struct waiter *w;
-	struct answer a;
+	struct pending *p;
+	struct reply r;
 	ssize_t size = 0;
 
 	(void)what;
 	for (unsigned i = 0; i < HASHER_IN_FLIGHT; i++) {
-		size = recv((int)fd, &a, sizeof(a), MSG_DONTWAIT);
+		size = recv((int)fd, &r, sizeof(r), MSG_DONTWAIT);
 		if (size <= 0)
 			break;
-		if (size == sizeof(a))
-			answer_take(h, &a);
+		if (size == sizeof(r))
+			on_reply(h, &r);
 	}
 	if (size > 0 || (size < 0 && (errno == EAGAIN || errno == EINTR)))
 		return;
-	/* The hasher is gone and will not come back, for the master is leaving or dead. */
+	/* The hasher is gone and has no successor: the master is stopping or dead. */
 	event_del(h->readable);
-	while ((w = STAILQ_FIRST(&h->asked)))
+	while ((p = STAILQ_FIRST(&h->in_flight)))
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): taken off the list before it is freed */
-		asked_answer(h, w, HASHER_FAILED, NULL);
+		in_flight_answer(h, p, HASHER_FAILED, NULL);
 }
 
 struct hasher *hasher_open(struct event_base *base, const struct heritage *heritage)
 {
-	struct hasher *h = calloc(1, sizeof(*h));
+	struct hasher *h = xcalloc(1, sizeof(*h));
 
-	if (!h)
-		log_fatal("out of memory");
 	h->fd = heritage->hasher_fds[heritage->slot];
 	h->incarnation = heritage->incarnation;
-	STAILQ_INIT(&h->asked);
-	STAILQ_INIT(&h->answered);
+	STAILQ_INIT(&h->in_flight);
+	STAILQ_INIT(&h->rejected);
 	h->readable = event_new(base, h->fd, EV_READ | EV_PERSIST, on_readable, h);
-	h->soon = event_new(base, -1, 0, on_soon, h);
+	h->end_of_pass = event_new(base, -1, 0, on_end_of_pass, h);
 	h->tick = event_new(base, -1, EV_PERSIST, on_tick, h);
-	if (!h->readable || !h->soon || !h->tick)
-		log_fatal("out of memory");
+	if (!h->readable || !h->end_of_pass || !h->tick)
+		log_fatal("out_of_memory what=hasher");
 	event_add(h->readable, NULL);
 	return h;
 }
 
-static void waiters_fail(struct waiters *list)
+static void fail_all(struct pendings *list)
 {
-	struct waiter *w;
+	struct pending *p;
 
-	while ((w = STAILQ_FIRST(list))) {
+	while ((p = STAILQ_FIRST(list))) {
 		STAILQ_REMOVE_HEAD(list, next);
-		waiter_answer(w, HASHER_FAILED, NULL);
+		pending_answer(p, HASHER_FAILED, NULL);
 	}
 }
 
 void hasher_close(struct hasher *h)
 {
-	waiters_fail(&h->asked);
-	waiters_fail(&h->answered);
+	fail_all(&h->in_flight);
+	fail_all(&h->rejected);
 	event_free(h->readable);
-	event_free(h->soon);
+	event_free(h->end_of_pass);
 	event_free(h->tick);
 	close(h->fd);
 	free(h);
 }
 
-/* Puts the question into the socket; HASHER_OK once it is there. */
-static enum hasher_result question_send(struct hasher *h, const struct question *q)
+/* HASHER_OK once the packet is in the socket. */
+static enum hasher_result packet_send(struct hasher *h, const struct request *packet)
 {
-	size_t size = offsetof(struct question, password) + q->len;
+	size_t size = offsetof(struct request, password) + packet->len;
 
-	if (h->n_asked == HASHER_IN_FLIGHT)
+	if (h->n_in_flight == HASHER_IN_FLIGHT)
 		return HASHER_BUSY;
-	FAULT("hasher.ask");
-	return send(h->fd, q, size, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? HASHER_BUSY : HASHER_OK;
+	FAULT("hasher.request");
+	return send(h->fd, packet, size, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? HASHER_BUSY : HASHER_OK;
 }
 
-static void ask(struct hasher *h, struct question *q, const char *password, size_t len,
-	const uint64_t *limit_keys, unsigned n_keys, hasher_cb *cb, void *arg)
+/* Completes the packet and sends it. */
+static void submit(struct hasher *h, const struct hasher_request *r, struct request *packet)
 {
 	static const struct timeval second = { 1, 0 };
-	struct waiter *w = malloc(sizeof(*w));
+	struct pending *p = xmalloc(sizeof(*p));
 
-	assert(len >= 1 && len <= HASHER_PASSWORD_MAX && n_keys <= KEYS_MAX);
-	if (!w)
-		log_fatal("out of memory");
-	q->id = ++h->last_id;
-	q->incarnation = h->incarnation;
-	q->deadline_ms = clock_mono_ms() + HASHER_TIMEOUT_MS;
-	q->n_keys = n_keys;
-	for (unsigned i = 0; i < n_keys; i++)
-		q->keys[i] = limit_keys[i];
-	q->len = (uint32_t)len;
-	memcpy(q->password, password, len);
-	*w = (struct waiter){ .id = q->id, .deadline_ms = q->deadline_ms, .cb = cb, .arg = arg };
-	w->result = question_send(h, q);
-	OPENSSL_cleanse(q->password, len);
-	if (w->result != HASHER_OK) {
-		STAILQ_INSERT_TAIL(&h->answered, w, next);
-		event_active(h->soon, EV_TIMEOUT, 0);
+	assert(r->password.len >= 1 && r->password.len <= HASHER_PASSWORD_MAX);
+	assert(r->n_keys <= HASHER_KEYS_MAX);
+	packet->id = ++h->last_id;
+	packet->incarnation = h->incarnation;
+	packet->deadline_ms = clock_mono_ms() + HASHER_TIMEOUT_MS;
+	packet->n_keys = r->n_keys;
+	memcpy(packet->keys, r->keys, sizeof(r->keys));
+	packet->len = (uint32_t)r->password.len;
+	memcpy(packet->password, r->password.data, r->password.len);
+	*p = (struct pending){
+		.id = packet->id, .deadline_ms = packet->deadline_ms, .cb = r->cb, .arg = r->arg
+	};
+	p->result = packet_send(h, packet);
+	OPENSSL_cleanse(packet->password, packet->len);
+	if (p->result != HASHER_OK) {
+		STAILQ_INSERT_TAIL(&h->rejected, p, next);
+		event_active(h->end_of_pass, EV_TIMEOUT, 0);
 		return;
 	}
-	STAILQ_INSERT_TAIL(&h->asked, w, next);
-	if (h->n_asked++ == 0)
+	STAILQ_INSERT_TAIL(&h->in_flight, p, next);
+	if (h->n_in_flight++ == 0)
 		event_add(h->tick, &second);
 }
 
-void hasher_hash(struct hasher *h, const char *password, size_t len, const uint64_t *limit_keys,
-	unsigned n_keys, hasher_cb *cb, void *arg)
+void hasher_hash(struct hasher *h, const struct hasher_request *r)
 {
-	struct question q = { .verify = 0 };
+	struct request packet = { .verify = 0 };
 
-	ask(h, &q, password, len, limit_keys, n_keys, cb, arg);
+	submit(h, r, &packet);
 }
 
-void hasher_verify(struct hasher *h, const char *password, size_t len, const char *stored,
-	const uint64_t *limit_keys, unsigned n_keys, hasher_cb *cb, void *arg)
+void hasher_verify(struct hasher *h, const struct hasher_request *r, const char *stored)
 {
-	struct question q = { .verify = 1, .known = stored != NULL };
+	struct request packet = { .verify = 1, .has_stored = stored != NULL };
 
-	/* A text that is too long stays the empty one, which is as broken. */
+	/* A text that is too long is sent as an empty one, which is malformed as well. */
 	if (stored && strlen(stored) < HASHER_STORED_MAX)
-		strcpy(q.stored, stored);
-	ask(h, &q, password, len, limit_keys, n_keys, cb, arg);
+		strcpy(packet.stored, stored);
+	submit(h, r, &packet);
 }

@@ -1,16 +1,16 @@
 /*
- * hasher: password hashing in a process of its own, off every event loop.
+ * hasher: password hashing in a process of its own, outside every event loop.
  *
- * Owns: the workers' questions in flight, the table of who tried how often.
+ * Owns: the requests of a worker in flight, the table of tries.
  * Knows nothing of: users, tokens, the database.
  *
- *	worker --question--> SOCK_SEQPACKET pair (one a slot) --> hasher: one by one, in turn
- *	       <--answer----
+ *	worker --request--> SOCK_SEQPACKET pair (one per slot) --> hasher: one at a time, slots in turn
+ *	       <--reply----
  *
- * The queue is what the socket pairs hold, at most HASHER_IN_FLIGHT a worker; beyond it the asker
- * is told HASHER_BUSY at once (503). A question leaves its socket when it has been answered, so
- * that a hasher that is killed costs time and nothing else. It names its asker's incarnation, so
- * that none is hashed for a dead worker and no answer to one is taken by its successor.
+ * The queue is the content of the socket pairs, at most HASHER_IN_FLIGHT requests per worker; beyond it a request fails
+ * at once with HASHER_BUSY. A request leaves its socket only when it has been answered, so that a killed hasher costs
+ * time and nothing else. It has the incarnation of its worker: none is hashed for a dead worker, and a worker ignores
+ * replies to its predecessor.
  */
 #ifndef PARLEY_HASHER_H
 #define PARLEY_HASHER_H
@@ -21,56 +21,68 @@
 #include <stdint.h>
 
 #include "common/password.h"
+#include "common/proto.h"
+#include "common/ratelimit.h"
 #include "heritage.h"
 
 #define HASHER_PASSWORD_MAX PASSWORD_MAX
 #define HASHER_STORED_MAX PASSWORD_STORED_MAX
 #define HASHER_IN_FLIGHT 64
 #define HASHER_TIMEOUT_MS 30000
+#define HASHER_KEYS_MAX 2
 
-/* Tries of one key: so many at once, then one in so long. */
+/* Tries per key: a burst, then one each HASHER_REFILL_MS. */
 #define HASHER_BURST 10
 #define HASHER_REFILL_MS 6000
 
 enum hasher_result {
-	HASHER_OK, /* hashed: stored is set; verified: the password is right */
+	HASHER_OK, /* hashed, or verified: the password is right */
 	HASHER_WRONG,
-	HASHER_BUSY, /* queue full: try again */
-	HASHER_LIMITED, /* a key has tried too often: try again later */
-	HASHER_FAILED /* no answer within HASHER_TIMEOUT_MS, or the stored text is broken */
+	HASHER_BUSY, /* the queue is full: try again */
+	HASHER_LIMITED, /* a key has no try left: try again later */
+	HASHER_FAILED /* no reply within HASHER_TIMEOUT_MS, or the stored text is malformed */
 };
 
-/* stored: the text to keep after hasher_hash with HASHER_OK, valid during the call; else NULL. */
+/*
+ *   stored  the text to keep after hasher_hash with HASHER_OK, valid during the call; else NULL
+ */
 typedef void hasher_cb(void *arg, enum hasher_result result, const char *stored);
 
 /*
- * The hasher process: serves all slots until the master is gone or SIGTERM comes, answers what has
- * been asked by then, and returns the exit code. Lowers its priority and begins a session of its
- * own. SIGHUP: opens the log anew.
+ * The hasher process: serves all slots until the master is gone or SIGTERM comes, then answers the requests that are
+ * queued, and returns the exit code. Lowers its priority and starts a session of its own. SIGHUP reopens the log.
  */
 int hasher_run(const struct heritage *h);
 
-/* A worker's side: its end of the pair is h->hasher_fds[h->slot]. */
+/* The worker's side; its end of the pair is h->hasher_fds[h->slot]. */
 struct hasher;
 struct hasher *hasher_open(struct event_base *base, const struct heritage *h);
 
-/* Answers what is in flight with HASHER_FAILED, which must not ask anew. Closes the worker's end.
- * */
+/* Answers what is in flight with HASHER_FAILED; those callbacks must make no new request. Closes the worker's end. */
 void hasher_close(struct hasher *h);
 
 /*
- * Each asks, and cb is called once, never from inside these; it must not call hasher_close.
- * password: 1..HASHER_PASSWORD_MAX bytes, copied and wiped after use.
- * hasher_hash gives a new text to store.
- * hasher_verify: stored is what hasher_hash once gave, copied; NULL: there is no such user; takes
- * as long as a wrong password and is HASHER_WRONG.
- * limit_keys: n_keys (0..2) numbers that stand for who tries (address, username); if one has no try
- * left the answer is HASHER_LIMITED and the other loses none; 0 keys: no limit. The table is the
- * hasher's, one for all workers, and starts afresh with it.
+ * A password, and who tries it. All is copied; the copy of the password is wiped after use.
+ *   password  1..HASHER_PASSWORD_MAX bytes
+ *   keys      n_keys of them. If one has no try left the result is HASHER_LIMITED, and the others lose none. The table
+ *             of tries is shared by all workers and lives as long as the hasher process. n_keys 0: no limit
+ *   cb        called once, never from inside the functions below; it must not call hasher_close
  */
-void hasher_hash(struct hasher *h, const char *password, size_t len, const uint64_t *limit_keys,
-	unsigned n_keys, hasher_cb *cb, void *arg);
-void hasher_verify(struct hasher *h, const char *password, size_t len, const char *stored,
-	const uint64_t *limit_keys, unsigned n_keys, hasher_cb *cb, void *arg);
+struct hasher_request {
+	struct text password;
+	struct ratelimit_key keys[HASHER_KEYS_MAX];
+	unsigned n_keys;
+	hasher_cb *cb;
+	void *arg;
+};
+
+/* Hashes the password to a new text to store. */
+void hasher_hash(struct hasher *h, const struct hasher_request *r);
+
+/*
+ * Compares the password with a stored one.
+ *   stored  a text that hasher_hash returned; NULL if there is no such user: takes as long, and is HASHER_WRONG
+ */
+void hasher_verify(struct hasher *h, const struct hasher_request *r, const char *stored);
 
 #endif

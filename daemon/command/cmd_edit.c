@@ -65,8 +65,8 @@ static void changed(void *arg, enum error error, const struct change *c)
 	free(p);
 }
 
-static void change(const struct cmd_env *env, struct session *s, const struct params *a,
-	enum store_op op, struct text content)
+static struct pending *pending_new(const struct cmd_env *env, struct session *s,
+	const struct params *a, enum record_event event)
 {
 	struct pending *p = malloc(sizeof(*p));
 	const struct param *id = &a->at[ID];
@@ -76,7 +76,7 @@ static void change(const struct cmd_env *env, struct session *s, const struct pa
 	*p = (struct pending){
 		.env = env,
 		.session = session_id(s),
-		.event = op == STORE_EDIT ? RECORD_EDITED : RECORD_DELETED,
+		.event = event,
 		.has_id = id->present,
 		.id_len = id->text.len,
 	};
@@ -84,18 +84,19 @@ static void change(const struct cmd_env *env, struct session *s, const struct pa
 		memcpy(p->id, id->text.data, id->text.len);
 	session_in_flight(s, 1);
 	FAULT("edit.queued");
-	store_change(
-		env->store, op, session_user_id(s), a->at[MESSAGE].number, 0, content, changed, p);
+	return p;
 }
 
 static void run_edit(const struct cmd_env *env, struct session *s, const struct params *a)
 {
-	change(env, s, a, STORE_EDIT, a->at[CONTENT].text);
+	store_edit_message(env->store, session_user_id(s), a->at[MESSAGE].number,
+		a->at[CONTENT].text, changed, pending_new(env, s, a, RECORD_EDITED));
 }
 
 static void run_delete(const struct cmd_env *env, struct session *s, const struct params *a)
 {
-	change(env, s, a, STORE_DELETE, (struct text){ NULL, 0 });
+	store_delete_message(env->store, session_user_id(s), a->at[MESSAGE].number, changed,
+		pending_new(env, s, a, RECORD_DELETED));
 }
 
 const struct command cmd_edit = {

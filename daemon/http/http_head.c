@@ -1,23 +1,31 @@
 #include "http/http_head.h"
 
+#include <string.h>
+
 /* Far more than a body may have. */
 #define CHUNK_MAX (UINT64_C(1) << 40)
 
-/* Of a line; after the head, of a chunked body. */
 enum {
+	/* lines of the head */
 	LINE_START,
-	LINE_LENGTH, /* is like "content-length" so far */
-	LINE_ENCODING, /* is like "transfer-encoding" so far */
-	LINE_BLANK, /* the encoding's value: blanks before it */
-	LINE_VALUE, /* is like "chunked" so far */
-	LINE_CHUNKED, /* is it; only blanks may follow */
-	LINE_OTHER,
+	LINE_NAME,
+	LINE_LENGTH_NAME, /* a prefix of "content-length:" so far */
+	LINE_ENCODING_NAME, /* a prefix of "transfer-encoding:" so far */
+	LINE_SPACE, /* before a value */
+	LINE_VALUE, /* or the request line */
+	LINE_ENCODING_SPACE, /* before the value of Transfer-Encoding */
+	LINE_ENCODING_VALUE, /* a prefix of "chunked" so far */
+	LINE_CHUNKED, /* only white space may follow */
+	/* a chunked body */
 	CHUNK_START, /* of the line with its size */
 	CHUNK_SIZE,
 	CHUNK_EXTENSION,
 	CHUNK_DATA,
-	CHUNK_END, /* the rest of the data's last line, which is empty */
-	CHUNK_LAST /* the end: no trailers are taken, which evhttp would put among the headers */
+	CHUNK_END, /* the empty rest of the line after the data */
+	/* lines of the trailer section */
+	TRAILER_START,
+	TRAILER_NAME,
+	TRAILER_VALUE
 };
 
 static const char length_name[] = "content-length:";
@@ -29,10 +37,19 @@ static char lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-static void saw(struct http_head *h, bool *what)
+bool http_is_token_char(char c)
 {
-	h->ambiguous |= h->length || h->chunked;
-	*what = true;
+	return c != '\0' &&
+		strchr("!#$%&'*+-.^_`|~"
+		       "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
+			c) != NULL;
+}
+
+/* Sets one of the two fields that frame a body. */
+static void set_framing(struct http_head *h, bool *field)
+{
+	h->is_malformed |= h->has_length || h->is_chunked;
+	*field = true;
 }
 
 /* RFC 9112 2.3 */
@@ -45,45 +62,57 @@ static bool is_version(uint64_t bytes)
 static void end_head_line(struct http_head *h)
 {
 	if (!h->started)
-		h->ambiguous |= !is_version(h->newest);
+		h->is_malformed |= !is_version(h->last_8);
 	if (h->state == LINE_CHUNKED)
-		saw(h, &h->chunked);
-	else if (h->state == LINE_BLANK || h->state == LINE_VALUE)
-		h->ambiguous = true;
+		set_framing(h, &h->is_chunked);
+	else if (h->state == LINE_ENCODING_SPACE || h->state == LINE_ENCODING_VALUE)
+		h->is_malformed = true;
 	h->ended = h->state == LINE_START && h->started;
-	h->whole = h->ended && !h->chunked;
+	h->complete = h->ended && !h->is_chunked;
+	h->n_fields += h->started && !h->ended;
 	h->started = true;
 	h->state = h->ended ? CHUNK_START : LINE_START;
 }
 
-static void end_chunk_line(struct http_head *h)
+static void end_body_line(struct http_head *h)
 {
 	switch (h->state) {
 	case CHUNK_SIZE:
 	case CHUNK_EXTENSION:
-		h->state = h->chunk != 0 ? CHUNK_DATA : CHUNK_LAST;
+		h->in_trailers = h->chunk == 0;
+		h->state = h->in_trailers ? TRAILER_START : CHUNK_DATA;
 		break;
 	case CHUNK_END:
 		h->state = CHUNK_START;
 		break;
-	case CHUNK_LAST:
-		h->whole = true;
+	case TRAILER_VALUE:
+		h->state = TRAILER_START;
+		break;
+	case TRAILER_START:
+		h->complete = true;
 		break;
 	default:
-		h->ambiguous = true;
+		h->is_malformed = true;
 		break;
 	}
 }
 
-/* One more byte of a word; at its end the state is `whole`. */
-static void compare(struct http_head *h, const char *word, char c, uint8_t whole)
+/* The next character of a field's name. */
+static void feed_name(struct http_head *h, char c)
 {
-	if (lower(c) != word[h->at])
-		h->state = LINE_OTHER;
-	/* `at` begins anew with each word, and the word's end is a state of its own. */
+	h->state = c == ':' ? LINE_SPACE : LINE_NAME;
+}
+
+/* Compares the next character with a word; at the word's end the state becomes `whole`. False if they differ. */
+static bool compare(struct http_head *h, const char *word, char c, uint8_t whole)
+{
+	if (lower(c) != word[h->matched])
+		return false;
+	/* `matched` is 0 at the start of each word, and the end of a word has its own state. */
 	/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
-	else if (word[++h->at] == '\0')
+	if (word[++h->matched] == '\0')
 		h->state = whole;
+	return true;
 }
 
 static int hex(char c)
@@ -94,7 +123,7 @@ static int hex(char c)
 }
 
 /* RFC 9112 7.1 */
-static void feed_chunk_line(struct http_head *h, char c)
+static void feed_body_line(struct http_head *h, char c)
 {
 	if ((h->state == CHUNK_START || h->state == CHUNK_SIZE) && hex(c) >= 0) {
 		if (h->chunk < CHUNK_MAX)
@@ -102,47 +131,73 @@ static void feed_chunk_line(struct http_head *h, char c)
 		h->state = CHUNK_SIZE;
 	} else if (h->state == CHUNK_SIZE && c == ';') {
 		h->state = CHUNK_EXTENSION;
-	} else if (h->state != CHUNK_EXTENSION) {
-		h->ambiguous = true;
+	} else if ((h->state == TRAILER_START || h->state == TRAILER_NAME) &&
+		http_is_token_char(c)) {
+		h->state = TRAILER_NAME;
+	} else if (h->state == TRAILER_NAME && c == ':') {
+		h->state = TRAILER_VALUE;
+	} else if (h->state != CHUNK_EXTENSION && h->state != TRAILER_VALUE) {
+		h->is_malformed = true;
 	}
 }
 
-static void feed_head_line(struct http_head *h, char c)
+static void feed_line_start(struct http_head *h, char c)
 {
-	bool blank = c == ' ' || c == '\t';
+	h->state = LINE_VALUE;
+	if (!h->started)
+		return;
+	h->is_malformed |= c == ' ' || c == '\t'; /* a folded line (RFC 9112 5.2) */
+	h->matched = 0;
+	h->state = lower(c) == length_name[0] ? LINE_LENGTH_NAME : LINE_ENCODING_NAME;
+	if (!compare(h, h->state == LINE_LENGTH_NAME ? length_name : encoding_name, c, LINE_VALUE))
+		feed_name(h, c);
+}
+
+static void feed_head_line(struct http_head *h, char *c)
+{
+	bool is_space = *c == ' ' || *c == '\t';
 
 	switch (h->state) {
 	case LINE_START:
-		h->at = 0;
-		h->state = LINE_OTHER;
-		if (!h->started)
+		feed_line_start(h, *c);
+		break;
+	case LINE_NAME:
+		feed_name(h, *c);
+		break;
+	case LINE_LENGTH_NAME:
+		if (!compare(h, length_name, *c, LINE_SPACE))
+			feed_name(h, *c);
+		else if (h->state == LINE_SPACE)
+			set_framing(h, &h->has_length);
+		break;
+	case LINE_ENCODING_NAME:
+		if (!compare(h, encoding_name, *c, LINE_ENCODING_SPACE))
+			feed_name(h, *c);
+		break;
+	case LINE_SPACE:
+		if (is_space)
+			*c = ' ';
+		else
+			h->state = LINE_VALUE;
+		break;
+	case LINE_ENCODING_SPACE:
+		if (is_space) {
+			*c = ' ';
 			break;
-		h->ambiguous |= blank; /* it would belong to the line before (RFC 9112 5.2) */
-		h->state = lower(c) == length_name[0] ? LINE_LENGTH : LINE_ENCODING;
-		compare(h, h->state == LINE_LENGTH ? length_name : encoding_name, c, LINE_OTHER);
-		break;
-	case LINE_LENGTH:
-		compare(h, length_name, c, LINE_OTHER);
-		if (h->at == sizeof(length_name) - 1)
-			saw(h, &h->length);
-		break;
-	case LINE_ENCODING:
-		compare(h, encoding_name, c, LINE_BLANK);
-		break;
-	case LINE_BLANK:
-		if (blank)
-			break;
-		h->at = 0;
-		h->state = LINE_VALUE;
+		}
+		h->matched = 0;
+		h->state = LINE_ENCODING_VALUE;
 		/* fall through */
-	case LINE_VALUE:
-		compare(h, chunked_name, c, LINE_CHUNKED);
-		h->ambiguous |= h->state == LINE_OTHER;
+	case LINE_ENCODING_VALUE:
+		if (!compare(h, chunked_name, *c, LINE_CHUNKED)) {
+			h->is_malformed = true;
+			h->state = LINE_VALUE;
+		}
 		break;
 	case LINE_CHUNKED:
-		if (!blank) {
-			h->ambiguous = true;
-			h->state = LINE_OTHER;
+		if (!is_space) {
+			h->is_malformed = true;
+			h->state = LINE_VALUE;
 		}
 		break;
 	default:
@@ -150,35 +205,35 @@ static void feed_head_line(struct http_head *h, char c)
 	}
 }
 
-/* One byte of a line. A CR belongs to its end (RFC 9112 2.2), and a NUL to none. */
-static void feed(struct http_head *h, char c)
+/* One byte of a line. A CR may only be part of its end (RFC 9112 2.2). */
+static void feed(struct http_head *h, char *c)
 {
 	bool in_head = !h->ended;
 
-	h->bytes += in_head;
-	h->ambiguous |= c == '\0' || (h->after_cr && c != '\n');
-	h->after_cr = c == '\r';
-	if (!h->started && c != '\r' && c != '\n')
-		h->newest = h->newest << 8 | (unsigned char)c;
+	h->bytes += in_head || h->in_trailers;
+	h->is_malformed |= *c == '\0' || (h->after_cr && *c != '\n');
+	h->after_cr = *c == '\r';
+	if (!h->started && *c != '\r' && *c != '\n')
+		h->last_8 = h->last_8 << 8 | (unsigned char)*c;
 	if (!h->started && h->bytes == 5)
-		h->no_body = h->newest == UINT64_C(0x4845414420); /* HEAD and a blank */
-	if (c == '\n' && in_head)
+		h->is_head = h->last_8 == UINT64_C(0x4845414420); /* "HEAD " */
+	if (*c == '\n' && in_head)
 		end_head_line(h);
-	else if (c == '\n')
-		end_chunk_line(h);
-	else if (c != '\r' && in_head)
+	else if (*c == '\n')
+		end_body_line(h);
+	else if (*c != '\r' && in_head)
 		feed_head_line(h, c);
-	else if (c != '\r')
-		feed_chunk_line(h, c);
+	else if (*c != '\r')
+		feed_body_line(h, *c);
 }
 
-void http_head_feed(struct http_head *h, const char *bytes, size_t len)
+void http_head_feed(struct http_head *h, char *bytes, size_t len)
 {
-	for (size_t i = 0; i < len && !h->whole;) {
+	for (size_t i = 0; i < len && !h->complete;) {
 		size_t n = len - i < h->chunk ? len - i : (size_t)h->chunk;
 
 		if (h->state != CHUNK_DATA) {
-			feed(h, bytes[i++]);
+			feed(h, &bytes[i++]);
 			continue;
 		}
 		i += n;
@@ -186,4 +241,17 @@ void http_head_feed(struct http_head *h, const char *bytes, size_t len)
 		if (h->chunk == 0)
 			h->state = CHUNK_END;
 	}
+}
+
+const char *http_head_problem(const struct http_head *h)
+{
+	if (!h->is_malformed)
+		return NULL;
+	if (h->in_trailers)
+		return "A trailer field is not well-formed.";
+	if (h->ended && h->is_chunked)
+		return "The head or a chunk of the request is not well-formed.";
+	return "The head is not well-formed, or does not tell where the request ends: at most one "
+	       "Content-Length, or one "
+	       "Transfer-Encoding that is chunked.";
 }

@@ -10,17 +10,17 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/xalloc.h"
 #include "net/hijack.h"
 
 #define LINGER_S 3
-#define LINGER_MAX (16u << 20) /* bytes of a refused request that are read to no end */
+#define LINGER_MAX (16u << 20) /* bytes that are read and discarded */
 #define CONTINUE "HTTP/1.1 100 Continue\r\n\r\n"
 #define STATUS_AT (sizeof("HTTP/1.1 ") - 1)
 
 /*
- * A connection that has been answered for the last time. Were it closed now, with bytes of the peer
- * unread, the peer would be told so by a reset, which may take the answer with it (RFC 9112 9.6):
- * so our side ends first, and what still comes is read for a while.
+ * A connection after its last answer. A close(2) with unread bytes of the peer resets the connection, and the peer may
+ * lose the answer (RFC 9112 9.6). So our side of the stream ends first, and for a while the peer's bytes are discarded.
  */
 struct http_linger {
 	struct http *http;
@@ -57,16 +57,14 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
 static void linger_new(struct http *http, int fd)
 {
-	static const struct timeval patience = { LINGER_S, 0 };
-	struct http_linger *l = calloc(1, sizeof(*l));
+	static const struct timeval timeout = { LINGER_S, 0 };
+	struct http_linger *l = xcalloc(1, sizeof(*l));
 
-	if (l == NULL)
-		log_fatal("out_of_memory for a connection");
 	l->http = http;
 	l->until_ms = clock_mono_ms() + LINGER_S * 1000;
 	l->event = event_new(http->base, fd, EV_READ | EV_PERSIST, on_readable, l);
-	if (l->event == NULL || event_add(l->event, &patience) != 0)
-		log_fatal("out_of_memory for a connection");
+	if (l->event == NULL || event_add(l->event, &timeout) != 0)
+		log_fatal("out_of_memory what=linger");
 	LIST_INSERT_HEAD(&http->lingering, l, link);
 }
 
@@ -96,28 +94,26 @@ static void put_answer(struct buf *answer, enum error error, const char *detail,
 	buf_fini(&body);
 }
 
-/* Out of evhttp, which would close at once and without a word. False where there is no descriptor
- * left for it. */
-static bool refuse(struct http_conn *c, enum error error, const char *detail)
+/* Takes the connection out of evhttp, which would close it at once, and answers. Returns false if no descriptor is left. */
+static bool reject(struct http_conn *c, enum error error, const char *detail)
 {
 	struct http *http = c->http;
 	struct buf rest = BUF_EMPTY, answer = BUF_EMPTY;
-	bool no_body = c->head.no_body; /* c goes with its evhttp connection */
+	bool no_body = c->head.is_head; /* before c is freed with its evhttp connection */
 	int fd;
 
-	c->taken = true;
+	c->hijacked = true;
 	fd = hijack_fd(c->evcon, http->placeholder_fd, &rest);
 	if (fd < 0) {
-		c->taken = false;
+		c->hijacked = false;
 		return false;
 	}
 	buf_fini(&rest);
 	STATS_ADD(http->stats, http_requests, 1);
 	put_answer(&answer, error, detail, no_body);
-	/* All earlier answers are out, so there is room for this one; a peer that has closed
-	 * already needs none. */
+	/* Earlier answers are sent, so the socket has room. A peer that has closed needs no answer. */
 	if (send(fd, answer.data, answer.len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-		log_debug("refusal_not_sent code=%s error=\"%m\"", error_code(error));
+		log_debug("rejection_not_sent code=%s error=\"%m\"", error_code(error));
 	buf_fini(&answer);
 	shutdown(fd, SHUT_WR);
 	linger_new(http, fd);
@@ -133,32 +129,36 @@ void http_reject(struct http_conn *c)
 	if (c->state != HTTP_READING)
 		return;
 	evbuffer_unfreeze(
-		output, 1); /* or a bufferevent that has written before lets nobody look */
+		output, 1); /* a bufferevent freezes it after a write; then copyout fails */
 	evbuffer_copyout(output, page, sizeof(page) - 1);
 	evbuffer_freeze(output, 1);
 	if (strncmp(page, CONTINUE, sizeof(CONTINUE) - 1) == 0)
 		status = page + sizeof(CONTINUE) - 1;
 	if (strlen(status) < STATUS_AT + 3) { /* nothing, or 100 Continue alone */
-		if (c->head.ended && c->head.ambiguous)
-			refuse(c, ERROR_bad_request,
-				"It is not beyond doubt where the request ends: there may be one "
-				"Content-Length, or one Transfer-Encoding that is chunked.");
+		if (c->head.ended && c->head.is_malformed)
+			reject(c, ERROR_bad_request, http_head_problem(&c->head));
 		return;
 	}
 	switch (atoi(status + STATUS_AT)) {
 	case 413:
-		refuse(c, ERROR_too_large,
-			"The body is larger than 1 MiB, or its chunks are broken.");
+		/* evhttp answers 413 to malformed trailer fields too. */
+		if (c->head.in_trailers && c->head.bytes > HTTP_HEADERS_MAX)
+			reject(c, ERROR_headers_too_large, NULL);
+		else if (c->head.in_trailers)
+			reject(c, ERROR_bad_request, http_head_problem(&c->head));
+		else
+			reject(c, ERROR_too_large,
+				"The body is larger than 1 MiB, or its chunks are malformed.");
 		break;
 	case 417:
-		refuse(c, ERROR_expectation_failed, NULL);
+		reject(c, ERROR_expectation_failed, NULL);
 		break;
 	case 501:
-		refuse(c, ERROR_not_implemented, NULL);
+		reject(c, ERROR_not_implemented, NULL);
 		break;
 	default:
-		/* evhttp says so to a head that is too long as to one that is broken. */
-		refuse(c,
+		/* evhttp answers 400 to a head that is too long and to one that is malformed. */
+		reject(c,
 			c->head.bytes > HTTP_HEADERS_MAX ? ERROR_headers_too_large
 							 : ERROR_bad_request,
 			NULL);
@@ -168,6 +168,6 @@ void http_reject(struct http_conn *c)
 
 void http_reject_with(struct http_conn *c, enum error error, const char *detail)
 {
-	if (!refuse(c, error, detail))
+	if (!reject(c, error, detail))
 		evhttp_connection_free(c->evcon);
 }

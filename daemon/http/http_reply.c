@@ -66,7 +66,7 @@ void http_add_header(struct http_call *call, const char *name, const char *value
 	if (call->http == NULL)
 		return;
 	if (evhttp_add_header(evhttp_request_get_output_headers(call->req), name, value) != 0)
-		log_fatal("header_refused name=%s", name);
+		log_fatal("header_invalid name=%s", name);
 }
 
 static struct evbuffer *body_new(const char *bytes, size_t len)
@@ -86,13 +86,13 @@ static void add_length(struct http_call *call, size_t len)
 	http_add_header(call, "Content-Length", text);
 }
 
-/* Where the answer says close, evhttp would say keep-alive besides to an HTTP/1.0 that asked for it. */
-static void say_one_thing(struct http_call *call)
+/* If the answer says close, evhttp would add keep-alive for an HTTP/1.0 client that requested it. */
+static void drop_keep_alive(struct http_call *call)
 {
-	const char *said =
+	const char *connection =
 		evhttp_find_header(evhttp_request_get_output_headers(call->req), "Connection");
 
-	if (said == NULL || strcasecmp(said, "close") != 0)
+	if (connection == NULL || strcasecmp(connection, "close") != 0)
 		return;
 	while (evhttp_remove_header(evhttp_request_get_input_headers(call->req), "Connection") == 0)
 		;
@@ -108,23 +108,23 @@ void http_send(struct http_call *call, int status, struct evbuffer *body)
 			STATS_ADD(http->stats, http_5xx, 1);
 		if (http->stopped)
 			http_add_header(call, "Connection", "close");
-		say_one_thing(call);
+		drop_keep_alive(call);
 		if (call->conn != NULL) {
-			/* evhttp gives none with the answer to a HEAD, and none to HTTP/1.0, whose
-			 * client could not tell a cut answer from a whole one. */
+			/* evhttp adds none for HEAD, and none for HTTP/1.0, whose client could not
+			 * detect an incomplete answer. */
 			if (status != 204 && status != 304)
 				add_length(call, evbuffer_get_length(body));
 			if (http_is_head(call))
 				evbuffer_drain(body, evbuffer_get_length(body));
 			http_conn_write(call->conn);
 		}
-		/* Where the client has gone this frees the request alone. */
+		/* If the client has closed the connection this only frees the request. */
 		evhttp_send_reply(call->req, status, http_reason(status), body);
 	}
 	http_call_free(call);
 }
 
-/* What every answer that is no file has in common. */
+/* An answer that is no file. */
 static void send_json(
 	struct http_call *call, int status, const char *type, const char *json, size_t len)
 {

@@ -10,126 +10,92 @@
 #include "common/clock.h"
 #include "common/json.h"
 
-/* Headers. */
-
-const char *http_header(const struct http_call *call, const char *name)
-{
-	return evhttp_find_header(evhttp_request_get_input_headers(call->req), name);
-}
-
-bool http_header_has(const struct http_call *call, const char *name, const char *token)
-{
-	const struct evkeyval *h;
-	size_t token_len = strlen(token);
-
-	TAILQ_FOREACH(h, evhttp_request_get_input_headers(call->req), next)
-	{
-		const char *p = h->value;
-
-		if (strcasecmp(h->key, name) != 0)
-			continue;
-		while (*(p += strspn(p, ", \t")) != '\0') {
-			size_t len = strcspn(p, ", \t;");
-
-			if (len == token_len && strncasecmp(p, token, len) == 0)
-				return true;
-			p += strcspn(p, ",");
-		}
-	}
-	return false;
-}
+static void step_route(struct http_call *call);
+static void step_token(struct http_call *call);
+static void step_body(struct http_call *call);
 
 bool http_is_head(const struct http_call *call)
 {
 	return evhttp_request_get_command(call->req) == EVHTTP_REQ_HEAD;
 }
 
-/* RFC 9110 5.6.2. A blank before the colon is the one that matters: it hides a header from some and
- * not from others. */
-static bool is_token(const char *s)
-{
-	size_t len = strspn(
-		s, "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
-
-	return len > 0 && s[len] == '\0';
-}
-
-/*
- * What evhttp lets pass and RFC 9112 does not: anything by which two servers could disagree where a
- * request ends (6.3), or whom it is for (3.2). NULL where the head is good.
- */
-static const char *head_problem(const struct http_call *call)
-{
-	const struct evhttp_request *req = call->req;
-	const struct evkeyval *h;
-	unsigned hosts = 0, lengths = 0, encodings = 0;
-
-	if (strchr(evhttp_request_get_uri(call->req), ' ') != NULL)
-		return "There is a blank too many in the request line.";
-	TAILQ_FOREACH(h, evhttp_request_get_input_headers(call->req), next)
-	{
-		if (!is_token(h->key))
-			return "A header's name is not a token.";
-		if (strcasecmp(h->key, "Host") == 0) {
-			hosts++;
-		} else if (strcasecmp(h->key, "Content-Length") == 0) {
-			lengths++;
-			if (h->value[0] == '\0' || h->value[strspn(h->value, "0123456789")] != '\0')
-				return "Content-Length is not a number.";
-		} else if (strcasecmp(h->key, "Transfer-Encoding") == 0) {
-			encodings++;
-			if (strcasecmp(h->value, "chunked") != 0)
-				return "The only transfer encoding that is understood is chunked.";
-		}
-	}
-	if (req->major != 1)
-		return "This is not HTTP/1.1.";
-	if (hosts > 1 || (hosts == 0 && req->minor >= 1))
-		return "There must be one Host header.";
-	if (lengths + encodings > 1)
-		return "There may be one Content-Length or one Transfer-Encoding.";
-	if (encodings != 0 && req->minor == 0)
-		return "HTTP/1.0 has no transfer encodings.";
-	if (http_is_head(call) &&
-		(encodings != 0 ||
-			(lengths != 0 &&
-				strspn(http_header(call, "Content-Length"), "0") !=
-					strlen(http_header(call, "Content-Length")))))
-		return "A HEAD has no body.";
-	if (call->conn->head.ambiguous || !call->conn->head.whole)
-		return "The head or a chunk of the request is not well-formed.";
-	return NULL;
-}
-
-/* Who asks, as far as it can be known. */
+/* The client's address and scheme. */
 static void find_client(struct http_call *call)
 {
-	const struct conf *conf = call->http->conf;
-	const char *forwarded = NULL, *proto;
-	const struct evkeyval *h;
+	const struct conf_list *trusted = &call->http->conf->trusted_proxies;
+	struct buf forwarded = BUF_EMPTY, protos = BUF_EMPTY;
+	unsigned hops;
 	char *peer;
 	uint16_t port;
 
 	evhttp_connection_get_peer(call->conn->evcon, &peer, &port);
 	snprintf(call->address, sizeof(call->address), "%s", peer);
-	if (!http_proxy_trusted(call->address, &conf->trusted_proxies))
+	if (!http_proxy_trusted(call->address, trusted))
 		return;
-	/* The last of that name: the nearest proxy's. */
-	TAILQ_FOREACH(h, evhttp_request_get_input_headers(call->req), next)
-	if (strcasecmp(h->key, "X-Forwarded-For") == 0)
-		forwarded = h->value;
-	http_proxy_client(call->address, forwarded, &conf->trusted_proxies);
-	proto = http_header(call, "X-Forwarded-Proto");
-	call->https = proto != NULL && strcasecmp(proto, "https") == 0;
+	http_field_join(call, "X-Forwarded-For", &forwarded);
+	http_field_join(call, "X-Forwarded-Proto", &protos);
+	hops = http_proxy_client(call->address, buf_cstr(&forwarded), trusted);
+	call->https = http_proxy_https(buf_cstr(&protos), hops);
+	buf_fini(&forwarded);
+	buf_fini(&protos);
 }
 
-/* The route, and whose it is. */
+/* RFC 9110 10.1.1 */
+static bool expects_other(const struct http_call *call)
+{
+	struct http_list list = { .call = call, .name = "Expect" };
+	struct text e;
+
+	while (http_list_next(&list, &e))
+		if (e.len != strlen("100-continue") ||
+			strncasecmp(e.data, "100-continue", e.len) != 0)
+			return true;
+	return false;
+}
+
+/* Reads the target into call->target. */
+static void read_target(struct http_call *call)
+{
+	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(call->req);
+	const char *path = evhttp_uri_get_path(uri);
+
+	/* Without this evhttp takes an absolute target (RFC 9112 3.2.2) for a proxy request and
+	 * closes the connection without an answer. */
+	call->req->flags &= ~EVHTTP_PROXY_REQUEST;
+	/* evhttp reads "//name/path" as a host and its path. Here it is a path, and no route starts with it. */
+	if (strncmp(evhttp_request_get_uri(call->req), "//", 2) == 0)
+		path = NULL;
+	http_target_init(&call->target, path, evhttp_uri_get_query(uri));
+}
+
+void http_request(struct http_call *call)
+{
+	const char *problem;
+
+	http_drop_trailers(call);
+	problem = http_fields_problem(call);
+	find_client(call);
+	read_target(call);
+	/* evhttp recognises "close" only if it is alone. */
+	if (http_field_has(call, "Connection", "close"))
+		http_add_header(call, "Connection", "close");
+	if (call->req->major != 1 || call->req->minor != 0)
+		call->req->major = call->req->minor = 1; /* of the answer */
+	if (problem != NULL)
+		http_reply_close(call, ERROR_bad_request, problem);
+	else if (expects_other(call))
+		http_reply_error(call, ERROR_expectation_failed);
+	else
+		step_route(call);
+}
+
+/* The route. */
 
 static bool find_method(const struct http_call *call, enum http_method *method)
 {
 	switch (evhttp_request_get_command(call->req)) {
 	case EVHTTP_REQ_GET:
-	case EVHTTP_REQ_HEAD: /* GET, but evhttp leaves the body out */
+	case EVHTTP_REQ_HEAD: /* as GET; evhttp omits the body */
 		*method = HTTP_GET;
 		return true;
 	case EVHTTP_REQ_POST:
@@ -163,14 +129,12 @@ static void reply_not_allowed(struct http_call *call, unsigned allowed)
 	http_reply_error(call, ERROR_method_not_allowed);
 }
 
-/* What has a segment of its own here but no entry in the table. */
+/* True if the path has this one segment; for paths without an entry in the table. */
 static bool is_path(const struct http_target *t, const char *only_segment)
 {
 	return t->n_segments == 1 && strcmp(t->segments[0].at, only_segment) == 0 &&
 		t->segments[0].len == strlen(only_segment);
 }
-
-static void step_token(struct http_call *call);
 
 static void step_route(struct http_call *call)
 {
@@ -195,37 +159,7 @@ static void step_route(struct http_call *call)
 	}
 }
 
-void http_request(struct http_call *call)
-{
-	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(call->req);
-	const char *problem = head_problem(call), *path = evhttp_uri_get_path(uri), *expect;
-
-	find_client(call);
-	/* evhttp takes an absolute target (RFC 9112 3.2.2) for a proxy's and would end the
-	 * connection without a word. */
-	call->req->flags &= ~EVHTTP_PROXY_REQUEST;
-	/* "//name/path" is a path here, of which no route begins so, and not a host and its path.
-	 * */
-	if (strncmp(evhttp_request_get_uri(call->req), "//", 2) == 0)
-		path = NULL;
-	http_target_init(&call->target, path, evhttp_uri_get_query(uri));
-	/* evhttp knows "close" only where it stands alone. */
-	if (http_header_has(call, "Connection", "close"))
-		http_add_header(call, "Connection", "close");
-	expect = http_header(call, "Expect");
-	if (call->req->major != 1 || call->req->minor != 0)
-		call->req->major = call->req->minor = 1; /* of the answer */
-	if (problem != NULL)
-		http_reply_close(call, ERROR_bad_request, problem);
-	else if (expect != NULL && strcasecmp(expect, "100-continue") != 0)
-		http_reply_error(call, ERROR_expectation_failed);
-	else
-		step_route(call);
-}
-
 /* The token. */
-
-static void step_body(struct http_call *call);
 
 static void on_token(void *arg, enum error error, const struct token *t)
 {
@@ -236,7 +170,7 @@ static void on_token(void *arg, enum error error, const struct token *t)
 		return;
 	}
 	call->token = *t;
-	/* Nobody waits for an answer; and what would be asked for is not known to be wanted. */
+	/* The client has closed the connection and may have given up the request. */
 	if (call->conn == NULL)
 		http_reply_error(call, ERROR_unavailable);
 	else
@@ -245,20 +179,17 @@ static void on_token(void *arg, enum error error, const struct token *t)
 
 static void step_token(struct http_call *call)
 {
-	const char *authorization = http_header(call, "Authorization"),
-		   *cookie = http_header(call, "Cookie");
-	struct text token = { NULL, 0 };
+	struct text token;
 	uint8_t hash[STORE_HASH_SIZE];
 
 	if (call->route->open) {
 		step_body(call);
 		return;
 	}
-	if (authorization != NULL) {
-		token = auth_bearer(authorization);
-	} else if (cookie != NULL) {
-		token = auth_cookie(cookie);
-		call->by_cookie = true;
+	token = http_bearer(call);
+	if (token.data == NULL) {
+		token = http_cookie(call);
+		call->by_cookie = token.data != NULL;
 	}
 	if (token.data != NULL && auth_hash(hash, token.data, token.len))
 		store_authenticate(call->http->store, hash, on_token, call);
@@ -277,13 +208,13 @@ static bool is_json(const char *type)
 		(type[len] == '\0' || strchr("; \t", type[len]) != NULL);
 }
 
-/* Reads call->body, which stays NULL where the route takes none or none came and none is needed.
- * False: it is answered. */
+/* Parses call->body, which stays NULL if the route takes no body, or needs none and none came. Returns false if it has
+ * answered. */
 static bool read_body(struct http_call *call)
 {
 	const struct http_route *r = call->route;
 	struct evbuffer *in = evhttp_request_get_input_buffer(call->req);
-	const char *type = http_header(call, "Content-Type"), *why = NULL;
+	const char *type = http_field(call, "Content-Type"), *why = NULL;
 	size_t len = evbuffer_get_length(in);
 	bool takes = false, needs = false;
 
@@ -309,9 +240,10 @@ static bool read_body(struct http_call *call)
 	return true;
 }
 
-/* Arguments. */
+/* Parameters. */
 
-/* An id in the path that is none, or a name that nobody can have. False: it is answered. */
+/* Reads the parameters of the path. Returns false if it has answered: an id that is no number, a username that cannot
+ * exist. */
 static bool read_path(struct http_call *call)
 {
 	const struct http_route *r = call->route;
@@ -350,24 +282,20 @@ static void read_query(struct http_call *call, struct buf *problems)
 	}
 }
 
-/* A page elsewhere could have the browser send its cookie along, but not lie about the origin. */
+/* A page of another origin can make the browser send the cookie, but cannot forge Origin. */
 static bool origin_good(const struct http_call *call)
 {
-	const char *origin = http_header(call, "Origin");
-
-	return !call->by_cookie || call->route->method == HTTP_GET ||
-		(origin != NULL &&
-			http_origin_good(origin, http_header(call, "Host"), call->https,
-				&call->http->conf->allowed_origins));
+	return !call->by_cookie || call->route->method == HTTP_GET || http_origin_allowed(call);
 }
 
 static bool within_rate(const struct http_call *call)
 {
-	uint64_t key = call->token.user_id != 0 ? ratelimit_key_user(call->token.user_id)
-						: ratelimit_key_address(call->address);
+	struct ratelimit_key key = call->token.user_id != 0
+		? ratelimit_key_user(call->token.user_id)
+		: ratelimit_key_address(call->address);
 
 	return !call->http->conf->rate_limits ||
-		ratelimit_take(call->http->limit, key, 1, clock_mono_ms());
+		ratelimit_take(call->http->ratelimit, &key, 1, clock_mono_ms());
 }
 
 static void step_body(struct http_call *call)
@@ -392,7 +320,7 @@ static void step_body(struct http_call *call)
 	buf_fini(&problems);
 }
 
-/* What a handler can ask. */
+/* For the handler. */
 
 const struct params *http_params(const struct http_call *call)
 {

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/log.h"
 #include "common/secret.h"
+#include "common/xalloc.h"
 
 static int hex(char c)
 {
@@ -16,9 +16,8 @@ static int hex(char c)
 }
 
 /*
- * Decodes len bytes from `at` in place, and ends them with NUL: there is always room, for what is
- * decoded is not longer and a separator or the text's end follows. A percent sign without two
- * digits stands for itself.
+ * Decodes len bytes in place and terminates them by NUL, which replaces a separator or the end of the text at the
+ * latest. A percent sign without two hexadecimal digits is kept.
  */
 static struct http_piece decode(char *at, size_t len, bool plus_is_blank)
 {
@@ -30,7 +29,7 @@ static struct http_piece decode(char *at, size_t len, bool plus_is_blank)
 		if (c == '+' && plus_is_blank) {
 			c = ' ';
 		} else if (c == '%' && i + 2 < len && hex(at[i + 1]) >= 0 && hex(at[i + 2]) >= 0) {
-			/* Both were looked at, and what is written is before them. */
+			/* Both are digits, and bytes are only written before them. */
 			/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
 			c = (char)(hex(at[i + 1]) << 4 | hex(at[i + 2]));
 			i += 2;
@@ -70,7 +69,7 @@ static void split_query(struct http_target *t, char *query)
 		if (len > 0) {
 			size_t value = name_len < len ? name_len + 1 : len;
 
-			/* The value first: the name's NUL takes the place of the equals sign. */
+			/* The value first: the NUL of the name overwrites the equals sign. */
 			t->values[t->n_query] = decode(query + value, len - value, true);
 			t->names[t->n_query++] = decode(query, name_len, true);
 		}
@@ -91,9 +90,7 @@ void http_target_init(struct http_target *t, const char *path, const char *query
 	path_len = strlen(path) + 1;
 	query_len = strlen(query) + 1;
 	t->n_segments = t->n_query = 0;
-	t->memory = malloc(path_len + query_len);
-	if (t->memory == NULL)
-		log_fatal("out_of_memory bytes=%zu", path_len + query_len);
+	t->memory = xmalloc(path_len + query_len);
 	memcpy(t->memory, path, path_len);
 	memcpy(t->memory + path_len, query, query_len);
 	split_path(t, t->memory);
@@ -102,7 +99,7 @@ void http_target_init(struct http_target *t, const char *path, const char *query
 
 void http_target_fini(struct http_target *t)
 {
-	/* Some put a password or a token where it is not looked for. */
+	/* A client may have put a password or a token into it by mistake. */
 	secret_free(t->memory);
 	t->memory = NULL;
 }

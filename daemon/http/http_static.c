@@ -10,9 +10,9 @@
 #include "common/log.h"
 
 #define INDEX "index.html"
-#define ASSETS "assets" /* whose names change with their content */
+#define ASSETS "assets" /* a directory of files with a digest in their names */
 
-/* Images may be anybody's, for profile pictures are addresses; all else comes from here. */
+/* Profile pictures are URLs of any host. Everything else comes from this server. */
 static const char *const page_headers[][2] = {
 	{ "Content-Security-Policy",
 		"default-src 'self'; img-src 'self' https: http: data:; object-src 'none'; "
@@ -68,7 +68,7 @@ int http_static_open(const char *root, const struct http_piece *segments, size_t
 {
 	int fd;
 
-	/* Anew for each file: a rebuilt page is another directory of the same name. */
+	/* Opened for each file: a new build of the page replaces the directory. */
 	fd = n == 0 ? -1 : open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	for (size_t i = 0; i < n && fd >= 0; i++) {
 		int kind = i + 1 < n ? O_PATH | O_DIRECTORY : O_RDONLY | O_NONBLOCK;
@@ -86,16 +86,24 @@ int http_static_open(const char *root, const struct http_piece *segments, size_t
 	return fd;
 }
 
-/* RFC 9110 13.1.2: a list of tags, compared weakly. Ours holds nothing that a list could be cut at.
- * */
+/* RFC 9110 13.1.2: a list of tags, compared weakly. */
 static bool client_has(const struct http_call *call, const char *etag)
 {
-	const char *tags = http_header(call, "If-None-Match");
+	struct http_list list = { .call = call, .name = "If-None-Match" };
+	struct text e;
 
-	return tags != NULL && (strcmp(tags, "*") == 0 || strstr(tags, etag) != NULL);
+	while (http_list_next(&list, &e)) {
+		if (e.len == 1 && *e.data == '*')
+			return true;
+		if (e.len > 2 && memcmp(e.data, "W/", 2) == 0)
+			e = (struct text){ e.data + 2, e.len - 2 };
+		if (e.len == strlen(etag) && memcmp(e.data, etag, e.len) == 0)
+			return true;
+	}
+	return false;
 }
 
-/* Takes the fd. */
+/* Closes fd. */
 static void send_file(
 	struct http_call *call, int fd, const struct stat *st, const char *name, bool hashed)
 {
@@ -103,7 +111,7 @@ static void send_file(
 	char etag[64];
 
 	if (body == NULL)
-		log_fatal("out_of_memory for a file");
+		log_fatal("out_of_memory what=file");
 	snprintf(etag, sizeof(etag), "\"%llx-%llx\"",
 		(unsigned long long)st->st_mtim.tv_sec * 1000000000ULL +
 			(unsigned long long)st->st_mtim.tv_nsec,
@@ -125,19 +133,19 @@ static void send_file(
 	evbuffer_free(body);
 }
 
-/* "/" is the page for whoever takes anything; other paths are its own only for who asks for a page,
- * not for a program. */
+/* True if the answer to an unknown path is the page, which has paths of its own: the client accepts HTML, not only
+ * anything. For "/" anything is enough. */
 static bool wants_page(const struct http_call *call)
 {
 	const struct http_piece *last = &call->target.segments[call->target.n_segments - 1];
 
 	if (memchr(last->at, '.', last->len) != NULL)
 		return false;
-	if (http_header_has(call, "Accept", "text/html"))
+	if (http_accepts(call, "text/html"))
 		return true;
 	return call->target.n_segments == 1 && last->len == 0 &&
-		(http_header(call, "Accept") == NULL || http_header_has(call, "Accept", "*/*") ||
-			http_header_has(call, "Accept", "text/*"));
+		(http_field(call, "Accept") == NULL || http_accepts(call, "*/*") ||
+			http_accepts(call, "text/*"));
 }
 
 void http_static_request(struct http_call *call)

@@ -1,60 +1,68 @@
 #include "http/http_private.h"
 
 #include <event2/http_struct.h>
-#include <event2/keyvalq_struct.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 
 #include "auth/auth.h"
 #include "common/log.h"
+#include "common/xalloc.h"
 #include "net/hijack.h"
 #include "net/ws.h"
 
 #define SUBPROTOCOL "parley.v1"
 #define BEARER "bearer."
 
-/* The token's four ways but the first frame, in the contract's order; data NULL: none came. */
-static struct text find_token(const struct http_call *call, struct text by_subprotocol)
-{
-	const char *authorization = http_header(call, "Authorization"),
-		   *cookie = http_header(call, "Cookie");
-
-	if (authorization != NULL)
-		return auth_bearer(authorization);
-	if (by_subprotocol.data != NULL)
-		return by_subprotocol;
-	return cookie != NULL ? auth_cookie(cookie) : (struct text){ NULL, 0 };
-}
-
-/* What is offered: ours is to be answered, and a token may be hidden there (browsers can set no
- * other header). */
+/* Chooses ours of the subprotocols that are offered, which are compared exactly (RFC 6455 4.2.2). Returns the token
+ * among them, data NULL if there is none: browsers can set no other field. */
 static struct text read_subprotocols(struct http_call *call)
 {
-	struct text token = { NULL, 0 };
-	const struct evkeyval *h;
+	struct http_list list = { .call = call, .name = "Sec-WebSocket-Protocol" };
+	const size_t prefix_len = sizeof(BEARER) - 1;
+	struct text e, token = { NULL, 0 };
 
-	if (http_header_has(call, "Sec-WebSocket-Protocol", SUBPROTOCOL))
-		call->handshake.subprotocol = SUBPROTOCOL;
-	TAILQ_FOREACH(h, evhttp_request_get_input_headers(call->req), next)
-	{
-		const char *p = h->value;
-
-		if (strcasecmp(h->key, "Sec-WebSocket-Protocol") != 0)
-			continue;
-		while (*(p += strspn(p, ", \t")) != '\0') {
-			size_t len = strcspn(p, ", \t");
-
-			if (token.data == NULL && strncmp(p, BEARER, sizeof(BEARER) - 1) == 0)
-				token = (struct text){ p + sizeof(BEARER) - 1,
-					len - (sizeof(BEARER) - 1) };
-			p += len;
-		}
+	while (http_list_next(&list, &e)) {
+		if (e.len == sizeof(SUBPROTOCOL) - 1 && memcmp(e.data, SUBPROTOCOL, e.len) == 0)
+			call->handshake.subprotocol = SUBPROTOCOL;
+		else if (token.data == NULL && e.len >= prefix_len &&
+			memcmp(e.data, BEARER, prefix_len) == 0)
+			token = (struct text){ e.data + prefix_len, e.len - prefix_len };
 	}
 	return token;
+}
+
+/* The token in the order of docs/api.md, "Opening"; data NULL if the first frame has it. */
+static struct text find_token(struct http_call *call)
+{
+	struct text by_subprotocol = read_subprotocols(call), token = http_bearer(call);
+
+	if (token.data == NULL)
+		token = by_subprotocol;
+	return token.data != NULL ? token : http_cookie(call);
+}
+
+/* Hands the socket to the layer above. */
+static void hand_over(struct http_call *call, int fd, const struct buf *rest, const char *key)
+{
+	struct http *http = call->http;
+	struct http_upgrade u = {
+		.handshake = { .fd = fd,
+			.key = key,
+			.subprotocol = call->handshake.subprotocol,
+			.bytes = rest->data,
+			.len = rest->len },
+		.token = call->token,
+		.address = call->address,
+	};
+	int on = 1;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	STATS_ADD(http->stats, http_requests, 1);
+	http->events->upgraded(http->arg, &u);
+	http_call_free(call);
 }
 
 static void upgrade(struct http_call *call)
@@ -63,7 +71,7 @@ static void upgrade(struct http_call *call)
 	struct http_conn *c = call->conn;
 	struct buf rest = BUF_EMPTY;
 	char *key;
-	int on = 1, fd;
+	int fd;
 
 	if (c == NULL || http->stopped) {
 		http_reply_error(call, ERROR_unavailable);
@@ -74,23 +82,15 @@ static void upgrade(struct http_call *call)
 		http_reply_error(call, ERROR_too_many_sockets);
 		return;
 	}
-	key = strdup(call->handshake.key); /* the request goes with its connection */
-	if (key == NULL)
-		log_fatal("out_of_memory for a handshake");
-	c->taken = true;
+	key = xstrdup(call->handshake.key); /* the request is freed with its connection */
+	c->hijacked = true;
 	fd = hijack_fd(c->evcon, http->placeholder_fd, &rest);
-	if (fd < 0) {
-		c->taken = false;
-		log_warn("takeover_failed error=\"%m\"");
-		http_reply_error(call, ERROR_unavailable);
+	if (fd >= 0) {
+		hand_over(call, fd, &rest, key);
 	} else {
-		struct http_upgrade u = { fd, key, call->handshake.subprotocol, rest.data, rest.len,
-			call->token, call->address };
-
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-		STATS_ADD(http->stats, http_requests, 1);
-		http->events->upgraded(http->arg, &u);
-		http_call_free(call);
+		c->hijacked = false;
+		log_warn("hijack_failed error=\"%m\"");
+		http_reply_error(call, ERROR_unavailable);
 	}
 	buf_fini(&rest);
 	free(key);
@@ -111,20 +111,20 @@ static void on_token(void *arg, enum error error, const struct token *t)
 /* RFC 6455 4.2.1 */
 static bool is_handshake(const struct http_call *call)
 {
-	const char *version = http_header(call, "Sec-WebSocket-Version");
+	struct http_list versions = { .call = call, .name = "Sec-WebSocket-Version" };
+	struct text version, other;
 
-	return call->req->minor >= 1 && http_header_has(call, "Upgrade", "websocket") &&
-		http_header_has(call, "Connection", "upgrade") && version != NULL &&
-		strcmp(version, "13") == 0;
+	return call->req->minor >= 1 && http_field_has(call, "Upgrade", "websocket") &&
+		http_field_has(call, "Connection", "upgrade") &&
+		http_list_next(&versions, &version) && version.len == 2 &&
+		memcmp(version.data, "13", 2) == 0 && !http_list_next(&versions, &other);
 }
 
 void http_ws_request(struct http_call *call)
 {
-	const char *origin = http_header(call, "Origin");
 	struct text token;
 	uint8_t hash[STORE_HASH_SIZE];
 
-	call->handshake.key = http_header(call, "Sec-WebSocket-Key");
 	if (!is_handshake(call)) {
 		http_add_header(call, "Connection", "Upgrade");
 		http_add_header(call, "Upgrade", "websocket");
@@ -132,18 +132,18 @@ void http_ws_request(struct http_call *call)
 		http_reply_error(call, ERROR_upgrade_required);
 		return;
 	}
-	if (call->handshake.key == NULL || !ws_key_valid(call->handshake.key)) {
+	call->handshake.key = http_field(call, "Sec-WebSocket-Key");
+	if (http_field_lines(call, "Sec-WebSocket-Key") != 1 ||
+		!ws_key_valid(call->handshake.key)) {
 		http_reply_detail(
 			call, ERROR_bad_request, "Sec-WebSocket-Key must be 16 bytes in base64.");
 		return;
 	}
-	if (origin != NULL &&
-		!http_origin_good(origin, http_header(call, "Host"), call->https,
-			&call->http->conf->allowed_origins)) {
+	if (http_field_lines(call, "Origin") != 0 && !http_origin_allowed(call)) {
 		http_reply_error(call, ERROR_bad_origin);
 		return;
 	}
-	token = find_token(call, read_subprotocols(call));
+	token = find_token(call);
 	if (token.data == NULL)
 		upgrade(call);
 	else if (auth_hash(hash, token.data, token.len))

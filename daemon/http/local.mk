@@ -3,11 +3,14 @@
 libparley_a_SOURCES += \
 	daemon/http/http.c \
 	daemon/http/http.h \
+	daemon/http/http_fields.c \
 	daemon/http/http_head.c \
 	daemon/http/http_head.h \
 	daemon/http/http_origin.c \
 	daemon/http/http_origin.h \
 	daemon/http/http_private.h \
+	daemon/http/http_proxy.c \
+	daemon/http/http_proxy.h \
 	daemon/http/http_reject.c \
 	daemon/http/http_reply.c \
 	daemon/http/http_request.c \

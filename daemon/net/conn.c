@@ -9,18 +9,19 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/xalloc.h"
 
-#define SCRATCH_SIZE (160u << 10) /* a frame of 64 KiB with its header, and as much behind it */
+#define SCRATCH_SIZE (160u << 10) /* more than two frames of 64 KiB with their headers */
 #define IOV_MAX_PIECES 64
-#define WHEEL_SLOTS 128 /* seconds; a timer further away goes round */
+#define WHEEL_SLOTS 128 /* of a second; a later timer stays for another round */
 
 struct conn_loop {
 	struct event_base *base;
 	const struct conn_events *events;
 	struct stats_slot *stats;
-	struct event *flush; /* active: some connection is dirty */
+	struct event *flush; /* active while to_flush is not empty */
 	struct event *tick;
-	struct conn *dirty;
+	struct conn *to_flush; /* linked by flush_next */
 	struct conn *wheel[WHEEL_SLOTS];
 	uint32_t now_s;
 	char scratch[SCRATCH_SIZE];
@@ -29,7 +30,7 @@ struct conn_loop {
 static void conn_ready(evutil_socket_t fd, short what, void *arg);
 static void conn_kill(struct conn *c);
 
-/* The wheel. */
+/* The timer wheel. */
 
 static void wheel_remove(struct conn *c)
 {
@@ -42,12 +43,12 @@ static void wheel_remove(struct conn *c)
 	c->wheel_next = NULL;
 }
 
-static void wheel_insert(struct conn *c, uint32_t due_s)
+static void wheel_insert(struct conn *c, uint32_t expires_s)
 {
-	struct conn **slot = &c->loop->wheel[due_s % WHEEL_SLOTS];
+	struct conn **slot = &c->loop->wheel[expires_s % WHEEL_SLOTS];
 
 	wheel_remove(c);
-	c->due_s = due_s;
+	c->expires_s = expires_s;
 	c->wheel_next = *slot;
 	if (c->wheel_next != NULL)
 		c->wheel_next->wheel_prev = &c->wheel_next;
@@ -55,7 +56,7 @@ static void wheel_insert(struct conn *c, uint32_t due_s)
 	*slot = c;
 }
 
-static void conn_due(struct conn *c)
+static void conn_expired(struct conn *c)
 {
 	uint32_t now = c->loop->now_s;
 
@@ -73,23 +74,22 @@ static void conn_due(struct conn *c)
 
 static void wheel_turn(struct conn_loop *l, uint32_t second)
 {
-	struct conn *todo = l->wheel[second % WHEEL_SLOTS];
+	struct conn *list = l->wheel[second % WHEEL_SLOTS];
 
-	/* The slot's list is taken off first: a timer set again meanwhile may land in the same
-	 * slot. It hangs on a local head, so that a callback that removes any of its connections
-	 * finds its links in order. */
+	/* The list is moved to a local head first: a callback may set a timer in the same slot, or
+	 * remove any connection of the list. */
 	l->wheel[second % WHEEL_SLOTS] = NULL;
-	if (todo != NULL)
-		todo->wheel_prev = &todo;
-	while (todo != NULL) {
-		struct conn *c = todo;
-		uint32_t due = c->due_s;
+	if (list != NULL)
+		list->wheel_prev = &list;
+	while (list != NULL) {
+		struct conn *c = list;
+		uint32_t expires_s = c->expires_s;
 
 		wheel_remove(c);
-		if (due > second)
-			wheel_insert(c, due);
+		if (expires_s > second)
+			wheel_insert(c, expires_s);
 		else
-			conn_due(c);
+			conn_expired(c);
 	}
 }
 
@@ -100,7 +100,7 @@ static void loop_tick(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	/* After a long stop (SIGSTOP, a suspended machine) one round meets every timer. */
+	/* After a long stop (SIGSTOP, a suspended machine) one round of the wheel runs every timer. */
 	if (now - l->now_s > WHEEL_SLOTS)
 		l->now_s = now - WHEEL_SLOTS;
 	while (l->now_s < now)
@@ -111,10 +111,10 @@ static void loop_tick(evutil_socket_t fd, short what, void *arg)
 
 static void conn_set_events(struct conn *c)
 {
-	bool reads = c->reads && !c->congested;
+	bool reading = c->reading && !c->congested;
 	short what = EV_PERSIST;
 
-	if (reads)
+	if (reading)
 		what |= EV_READ;
 	if (c->wants_write)
 		what |= EV_WRITE;
@@ -123,19 +123,18 @@ static void conn_set_events(struct conn *c)
 		return;
 	event_assign(&c->event, c->loop->base, c->fd, what, conn_ready, c);
 	event_add(&c->event, NULL);
-	/* No edge of the socket tells of bytes that are here already; and what was active a moment
-	 * ago no longer is. */
-	if (reads && c->in.len > 0)
+	/* Bytes in `in` cause no event of the socket, and event_del has cancelled one that was active. */
+	if (reading && c->in.len > 0)
 		event_active(&c->event, EV_READ, 0);
 }
 
-static void conn_mark_dirty(struct conn *c)
+static void conn_flush_later(struct conn *c)
 {
-	if (c->dirty)
+	if (c->to_flush)
 		return;
-	c->dirty = true;
-	c->next_dirty = c->loop->dirty;
-	c->loop->dirty = c;
+	c->to_flush = true;
+	c->flush_next = c->loop->to_flush;
+	c->loop->to_flush = c;
 	event_active(c->loop->flush, EV_TIMEOUT, 0);
 }
 
@@ -163,11 +162,8 @@ static void queue_push(struct conn *c, struct frame *f)
 {
 	if (c->queue_n == c->queue_cap) {
 		uint32_t cap = c->queue_cap == 0 ? 4 : c->queue_cap * 2;
-		/* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers are what it holds */
-		struct frame **queue = malloc(cap * sizeof(*queue));
+		struct frame **queue = xcalloc(cap, sizeof(struct frame *));
 
-		if (queue == NULL)
-			log_fatal("out of memory for a queue of %u frames", cap);
 		for (uint32_t i = 0; i < c->queue_n; i++)
 			queue[i] = c->queue[(c->queue_head + i) % c->queue_cap];
 		free(c->queue);
@@ -179,7 +175,7 @@ static void queue_push(struct conn *c, struct frame *f)
 	c->queue_bytes += f->len;
 }
 
-/* Takes n written bytes off the queue. */
+/* Removes n written bytes from the queue. */
 static void queue_written(struct conn *c, size_t n)
 {
 	while (c->queue_n > 0) {
@@ -195,12 +191,12 @@ static void queue_written(struct conn *c, size_t n)
 	}
 }
 
-/* One sendmsg; false where the socket takes no more now or is dead. */
+/* One system call. Returns false if the socket takes no more now, or is dead. */
 static bool conn_write_once(struct conn *c)
 {
 	struct iovec iov[IOV_MAX_PIECES];
 	struct msghdr msg = { .msg_iov = iov };
-	size_t asked = 0;
+	size_t total = 0;
 	ssize_t n;
 
 	for (uint32_t i = 0; i < c->queue_n && i < IOV_MAX_PIECES; i++) {
@@ -208,10 +204,10 @@ static bool conn_write_once(struct conn *c)
 		size_t skip = i == 0 ? c->head_written : 0;
 
 		iov[i] = (struct iovec){ f->bytes + skip, f->len - skip };
-		asked += iov[i].iov_len;
+		total += iov[i].iov_len;
 		msg.msg_iovlen++;
 	}
-	/* The usual one frame goes without the kernel's copying of a message header. */
+	/* For the usual single frame send(2) saves the copy of a message header. */
 	do {
 		n = msg.msg_iovlen == 1
 			? send(c->fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT)
@@ -227,10 +223,10 @@ static bool conn_write_once(struct conn *c)
 		queue_written(c, (size_t)n);
 		c->stalled_s = 0;
 	}
-	return n > 0 && (size_t)n == asked;
+	return n > 0 && (size_t)n == total;
 }
 
-/* All that the socket takes; what follows from an empty or shorter queue. */
+/* Writes what the socket takes, and updates what depends on the length of the queue. */
 static void conn_flush(struct conn *c)
 {
 	bool wants_write;
@@ -255,13 +251,13 @@ static void conn_flush(struct conn *c)
 		conn_set_events(c);
 		c->loop->events->on_drained(c);
 	}
-	/* The peer sees our close frame and then the end of the stream, and ends its side; closing
-	 * at once could reset the connection and take the frame back. */
+	/* The peer reads the close frame and then the end of the stream, and ends its side. A close(2)
+	 * now could reset the connection before the peer has read the frame. */
 	if (c->state == CONN_CLOSING && c->queue_n == 0)
 		shutdown(c->fd, SHUT_WR);
 }
 
-static void conn_die(struct conn *c)
+static void conn_destroy(struct conn *c)
 {
 	event_del(&c->event);
 	wheel_remove(c);
@@ -274,19 +270,19 @@ static void conn_die(struct conn *c)
 static void loop_flush(evutil_socket_t fd, short what, void *arg)
 {
 	struct conn_loop *l = arg;
-	struct conn *todo = l->dirty;
+	struct conn *list = l->to_flush;
 
 	(void)fd;
 	(void)what;
-	/* What becomes dirty while we write is the next pass's work. */
-	l->dirty = NULL;
-	while (todo != NULL) {
-		struct conn *c = todo;
+	/* Connections that are added meanwhile are flushed in the next pass. */
+	l->to_flush = NULL;
+	while (list != NULL) {
+		struct conn *c = list;
 
-		todo = c->next_dirty;
-		c->dirty = false;
+		list = c->flush_next;
+		c->to_flush = false;
 		if (c->state == CONN_DEAD)
-			conn_die(c);
+			conn_destroy(c);
 		else
 			conn_flush(c);
 	}
@@ -294,7 +290,7 @@ static void loop_flush(evutil_socket_t fd, short what, void *arg)
 
 void conn_loop_flush(struct conn_loop *l)
 {
-	while (l->dirty != NULL)
+	while (l->to_flush != NULL)
 		loop_flush(-1, 0, l);
 }
 
@@ -303,7 +299,7 @@ void conn_send(struct conn *c, struct frame *f)
 	if (c->state != CONN_OPEN)
 		return;
 	queue_push(c, f);
-	conn_mark_dirty(c);
+	conn_flush_later(c);
 	if (c->queue_bytes > CONN_SOFT_LIMIT && !c->congested) {
 		c->congested = true;
 		conn_set_events(c);
@@ -322,11 +318,11 @@ static void conn_kill(struct conn *c)
 	if (c->state == CONN_DEAD)
 		return;
 	c->state = CONN_DEAD;
-	conn_mark_dirty(c);
+	conn_flush_later(c);
 }
 
-/* Hands len bytes of the scratch buffer up and keeps what was not taken. */
-static void conn_take(struct conn *c, char *bytes, size_t len)
+/* Passes len bytes of the scratch buffer up, and keeps what was not consumed. */
+static void conn_deliver(struct conn *c, char *bytes, size_t len)
 {
 	size_t used = c->loop->events->on_bytes(c, bytes, len);
 
@@ -337,9 +333,9 @@ static void conn_take(struct conn *c, char *bytes, size_t len)
 		buf_add(&c->in, bytes + used, len - used);
 }
 
-/* More was fed than the scratch buffer holds: a part of it now (a whole frame is in it), the rest
- * when it is our turn again. */
-static void conn_take_part(struct conn *c)
+/* If conn_feed got more than the scratch buffer holds: passes a part up, which has at least one complete frame, and the
+ * rest in the next pass. */
+static void conn_deliver_part(struct conn *c)
 {
 	size_t used;
 
@@ -358,7 +354,7 @@ static void conn_readable(struct conn *c)
 	ssize_t n;
 
 	if (kept >= SCRATCH_SIZE) {
-		conn_take_part(c);
+		conn_deliver_part(c);
 		return;
 	}
 	if (kept > 0)
@@ -371,11 +367,11 @@ static void conn_readable(struct conn *c)
 		conn_kill(c);
 		return;
 	}
-	/* A closed connection is only read to see its end. */
+	/* A closed connection is read only to find the end of the stream. */
 	if (c->state != CONN_OPEN)
 		return;
 	if (n > 0 || kept > 0)
-		conn_take(c, scratch, kept + (n > 0 ? (size_t)n : 0));
+		conn_deliver(c, scratch, kept + (n > 0 ? (size_t)n : 0));
 }
 
 static void conn_ready(evutil_socket_t fd, short what, void *arg)
@@ -386,8 +382,8 @@ static void conn_ready(evutil_socket_t fd, short what, void *arg)
 	if (c->state == CONN_DEAD)
 		return;
 	if (what & EV_WRITE)
-		conn_mark_dirty(c);
-	if ((what & EV_READ) && c->reads && !c->congested)
+		conn_flush_later(c);
+	if ((what & EV_READ) && c->reading && !c->congested)
 		conn_readable(c);
 }
 
@@ -401,30 +397,30 @@ void conn_feed(struct conn *c, const char *bytes, size_t len)
 
 void conn_read(struct conn *c, bool on)
 {
-	if (c->state != CONN_OPEN || c->reads == on)
+	if (c->state != CONN_OPEN || c->reading == on)
 		return;
-	c->reads = on;
+	c->reading = on;
 	conn_set_events(c);
 }
 
-/* Life. */
+/* Opening and closing. */
 
 void conn_init(struct conn *c, struct conn_loop *l, int fd)
 {
-	*c = (struct conn){ .loop = l, .fd = fd, .state = CONN_OPEN, .reads = true };
+	*c = (struct conn){ .loop = l, .fd = fd, .state = CONN_OPEN, .reading = true };
 	event_assign(&c->event, l->base, fd, EV_READ | EV_PERSIST, conn_ready, c);
 	event_add(&c->event, NULL);
 }
 
 void conn_timer(struct conn *c, unsigned seconds)
 {
-	uint32_t due = c->loop->now_s + (seconds > 0 ? seconds : 1);
+	uint32_t expires_s = c->loop->now_s + (seconds > 0 ? seconds : 1);
 
-	if (c->wheel_prev == NULL || due < c->due_s)
-		wheel_insert(c, due);
+	if (c->wheel_prev == NULL || expires_s < c->expires_s)
+		wheel_insert(c, expires_s);
 }
 
-/* What waits behind a frame that is half out may be dropped; the half frame may not. */
+/* Drops the queue, but not a frame that is partly written. */
 static void queue_cut(struct conn *c)
 {
 	uint32_t keep = c->head_written > 0 ? 1 : 0;
@@ -454,12 +450,12 @@ void conn_close(struct conn *c, enum close_reason reason)
 	}
 	c->state = CONN_CLOSING;
 	c->congested = false;
-	c->reads = true;
+	c->reading = true;
 	buf_fini(&c->in);
 	conn_set_events(c);
 	wheel_remove(c);
 	conn_timer(c, CONN_LINGER_S);
-	conn_mark_dirty(c);
+	conn_flush_later(c);
 }
 
 void conn_drop(struct conn *c)
@@ -471,11 +467,9 @@ void conn_drop(struct conn *c)
 struct conn_loop *conn_loop_new(
 	struct event_base *base, const struct conn_events *events, struct stats_slot *stats)
 {
-	struct conn_loop *l = calloc(1, sizeof(*l));
+	struct conn_loop *l = xcalloc(1, sizeof(*l));
 	const struct timeval second = { 1, 0 };
 
-	if (l == NULL)
-		log_fatal("out of memory for a connection loop");
 	l->base = base;
 	l->events = events;
 	l->stats = stats;
@@ -483,7 +477,7 @@ struct conn_loop *conn_loop_new(
 	l->flush = event_new(base, -1, 0, loop_flush, l);
 	l->tick = event_new(base, -1, EV_PERSIST, loop_tick, l);
 	if (l->flush == NULL || l->tick == NULL || event_add(l->tick, &second) != 0)
-		log_fatal("cannot make the events of a connection loop");
+		log_fatal("out_of_memory what=conn_loop");
 	return l;
 }
 

@@ -3,14 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/log.h"
+#include "common/xalloc.h"
 
 static struct frame *frame_alloc(size_t len)
 {
-	struct frame *f = malloc(sizeof(*f) + len);
+	struct frame *f = xmalloc(sizeof(*f) + len);
 
-	if (f == NULL)
-		log_fatal("out of memory for a frame of %zu bytes", len);
 	f->refs = 1;
 	f->len = (uint32_t)len;
 	return f;

@@ -1,5 +1,5 @@
 /*
- * frame: bytes to be written to many sockets, encoded once and shared by counted references.
+ * frame: bytes to write to many sockets, encoded once and shared by counted references.
  *
  * Owns: its bytes. Knows nothing of: sockets, queues.
  */
@@ -14,20 +14,28 @@
 struct frame {
 	uint32_t refs;
 	uint32_t len;
-	char bytes[]; /* header and payload, as they go out */
+	char bytes[]; /* header and payload, as they are written */
 };
 
-/* A whole, final server frame around the payload (RFC 6455 5.2), with one reference, the caller's.
- * */
+/*
+ * A complete, final frame of a server (RFC 6455 5.2). Each of these three returns one reference, the caller's.
+ *   payload  len bytes, copied; NULL if len is 0
+ */
 struct frame *frame_new(enum wsframe_opcode opcode, const char *payload, size_t len);
 
-/* Bytes as they are (the answer to the upgrade). */
+/* The bytes alone, without a header: the answer to the upgrade. */
 struct frame *frame_raw(const char *bytes, size_t len);
 
-/* A close frame: code and reason (<= 123 bytes). */
+/*
+ * A close frame.
+ *   reason  cut to 123 bytes
+ */
 struct frame *frame_close(uint16_t code, const char *reason);
 
+/* Adds a reference and returns f. */
 struct frame *frame_ref(struct frame *f);
-void frame_unref(struct frame *f); /* NULL is fine */
+
+/* Drops a reference, and frees f with the last one. f: may be NULL */
+void frame_unref(struct frame *f);
 
 #endif

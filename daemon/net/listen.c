@@ -16,30 +16,31 @@
 #include "common/fault.h"
 #include "common/log.h"
 #include "common/stats.h"
+#include "common/xalloc.h"
 
-#define BACKLOG 4096 /* what the kernel's somaxconn allows by default */
+#define BACKLOG 4096 /* the kernel's default of somaxconn */
 #define BIND_RETRY_MS 50
-#define SLACK 2 /* connections above the average that do not count as "more" */
-#define BATCH \
-	32 /* accepts in one go, so that a rush of new ones does not keep the others waiting */
-#define AID \
-	8 /* accepts beyond the share after WAIT_MS, so that a worker that is only late keeps its part */
+#define SLACK 2 /* connections above the average that are still within the share */
+/* Accepts per loop pass, so that many new connections do not delay the others. */
+#define BATCH 32
+/* Accepts beyond the share after WAIT_MS. Few, so that a worker that was only late keeps its share. */
+#define EXTRA 8
 #define WAIT_MS 3
 #define PAUSE_MS 100
 
 /*
- *               more than its share                 somebody waits            for WAIT_MS
- *   WATCHING ──────────────────────────► DEFERRED ─────────────────► WAITING ─────────────► AIDING
- *      ▲                                    ▲                                                 │
- *      └────────────────────────────────────┴─────────────── WAIT_MS later, by its share ◄────┘
+ *               beyond the share                  one is pending                 for WAIT_MS
+ *   ACCEPTING ──────────────────────► DEFERRING ──────────────────► WAITING ──────────────────► EXTRA
+ *      ▲                                  ▲                                                       │
+ *      └──────────────────────────────────┴─────────── after WAIT_MS, by the share ◄──────────────┘
  */
 enum listen_state {
-	LISTEN_WATCHING, /* accepts */
-	LISTEN_RESTING, /* for the rest of this loop pass, after a batch */
-	LISTEN_DEFERRED, /* has its share: leaves the next ones to the others */
-	LISTEN_WAITING, /* one has come: gives them WAIT_MS to take it */
-	LISTEN_AIDING, /* accepts a few beyond its share, for it was left waiting */
-	LISTEN_FULL, /* until a connection is gone */
+	LISTEN_ACCEPTING,
+	LISTEN_YIELDING, /* for the rest of this loop pass, after a batch */
+	LISTEN_DEFERRING, /* beyond the share: leaves the next connections to the others */
+	LISTEN_WAITING, /* one is pending: gives the others WAIT_MS to accept it */
+	LISTEN_EXTRA, /* accepts a few beyond the share, since the others did not */
+	LISTEN_FULL, /* until a connection ends */
 	LISTEN_PAUSED, /* out of descriptors or memory, for PAUSE_MS */
 	LISTEN_STOPPED
 };
@@ -48,25 +49,25 @@ struct listen {
 	const struct heritage *h;
 	struct stats_slot *slot;
 	struct event *timer;
-	struct event **waiting; /* one-shot, one a listener: somebody is waiting there */
-	struct evconnlistener **listeners; /* freed by who uses them */
-	uint64_t others_accepted; /* when it began to wait */
+	struct event **readable; /* one-shot, one per listener: a connection is pending */
+	struct evconnlistener **listeners; /* freed by the module that uses them */
+	uint64_t others_accepted; /* at the start of WAITING */
 	unsigned max_connections;
-	unsigned batch; /* accepts left in this go */
-	unsigned aid; /* accepts left beyond the share */
+	unsigned batch; /* accepts left in this loop pass */
+	unsigned extra; /* accepts left beyond the share */
 	enum listen_state state;
-	bool starved; /* said so on the log */
+	bool pause_logged;
 };
 
 /*
- * The one of this process: evconnlistener hands the accept callback's argument to its error
- * callback too, and that is somebody else's.
+ * The one of this process. evconnlistener passes the argument of the accept callback to the error callback too, and that
+ * argument is another module's.
  */
 static struct listen *the_listen;
 
 /* --- the master's part --- */
 
-/* Cuts "ADDRESS:PORT" or "[ADDRESS]:PORT" in two. */
+/* Splits "ADDRESS:PORT" or "[ADDRESS]:PORT". */
 static bool address_split(const char *address, char *host, size_t cap, const char **port)
 {
 	const char *colon = strrchr(address, ':');
@@ -90,7 +91,7 @@ static bool address_split(const char *address, char *host, size_t cap, const cha
 	return true;
 }
 
-/* getaddrinfo takes larger numbers too, modulo 65536. */
+/* getaddrinfo accepts larger numbers, modulo 65536. */
 static bool is_port(const char *port)
 {
 	size_t len = strlen(port);
@@ -119,7 +120,7 @@ static int bind_once(const struct addrinfo *ai)
 
 	if (fd < 0)
 		return -1;
-	/* TCP_NODELAY is inherited by what is accepted, which saves a system call a connection. */
+	/* Accepted sockets inherit TCP_NODELAY, which saves a system call per connection. */
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0 &&
 		(ai->ai_family != AF_INET6 ||
@@ -157,7 +158,7 @@ static unsigned timer_ms(enum listen_state state)
 {
 	switch (state) {
 	case LISTEN_WAITING:
-	case LISTEN_AIDING:
+	case LISTEN_EXTRA:
 		return WAIT_MS;
 	case LISTEN_PAUSED:
 		return PAUSE_MS;
@@ -168,10 +169,10 @@ static unsigned timer_ms(enum listen_state state)
 
 static bool accepts_in(enum listen_state state)
 {
-	return state == LISTEN_WATCHING || state == LISTEN_AIDING;
+	return state == LISTEN_ACCEPTING || state == LISTEN_EXTRA;
 }
 
-/* Which events are pending is a fact of the state alone. An idle worker has no timer running. */
+/* Adds and deletes the events as the state requires. An idle worker has no timer. */
 static void state_set(struct listen *l, enum listen_state state)
 {
 	struct timeval after = { 0, timer_ms(state) * 1000 };
@@ -183,18 +184,18 @@ static void state_set(struct listen *l, enum listen_state state)
 			evconnlistener_enable(l->listeners[i]);
 		else
 			evconnlistener_disable(l->listeners[i]);
-		if (state == LISTEN_DEFERRED)
-			event_add(l->waiting[i], NULL);
+		if (state == LISTEN_DEFERRING)
+			event_add(l->readable[i], NULL);
 		else
-			event_del(l->waiting[i]);
+			event_del(l->readable[i]);
 	}
-	if (state == LISTEN_RESTING || after.tv_usec != 0)
+	if (state == LISTEN_YIELDING || after.tv_usec != 0)
 		event_add(l->timer, &after);
 	else
 		event_del(l->timer);
 }
 
-/* Somebody always may: not all have more than the average. */
+/* At least one worker is within its share: not all have more than the average. */
 static bool within_share(const struct listen *l)
 {
 	uint64_t own = l->slot->connections, total = 0, live = 0;
@@ -220,47 +221,47 @@ static uint64_t others_accepted(const struct listen *l)
 	return sum;
 }
 
-/* To accept, or to leave it to the others? */
-static void choose(struct listen *l)
+/* Accepts within the share, otherwise defers to the others. */
+static void resume(struct listen *l)
 {
-	l->aid = 0;
+	l->extra = 0;
 	if (l->slot->connections >= l->max_connections)
 		state_set(l, LISTEN_FULL);
 	else
-		state_set(l, within_share(l) ? LISTEN_WATCHING : LISTEN_DEFERRED);
+		state_set(l, within_share(l) ? LISTEN_ACCEPTING : LISTEN_DEFERRING);
 }
 
 void listen_accepted(struct listen *l)
 {
-	FAULT("accept.taken");
-	if (l->starved)
+	FAULT("accept.accepted");
+	if (l->pause_logged)
 		log_info("accept_resumed connections=%u", l->slot->connections);
-	l->starved = false;
+	l->pause_logged = false;
 	STATS_ADD(l->slot, accepted, 1);
 	STATS_ADD(l->slot, connections, 1);
 	if (l->slot->connections >= l->max_connections)
 		state_set(l, LISTEN_FULL);
-	else if (l->aid > 0 ? --l->aid == 0 : !within_share(l))
-		state_set(l, LISTEN_DEFERRED);
+	else if (l->extra > 0 ? --l->extra == 0 : !within_share(l))
+		state_set(l, LISTEN_DEFERRING);
 	else if (--l->batch == 0)
-		state_set(l, LISTEN_RESTING);
+		state_set(l, LISTEN_YIELDING);
 }
 
-static void on_waiting(evutil_socket_t fd, short what, void *arg)
+static void on_pending(evutil_socket_t fd, short what, void *arg)
 {
 	struct listen *l = arg;
 
 	(void)fd;
 	(void)what;
-	if (l->state != LISTEN_DEFERRED) /* not since another listener's turn in this pass */
+	if (l->state != LISTEN_DEFERRING) /* another listener was first in this pass */
 		return;
 	l->others_accepted = others_accepted(l);
 	state_set(l, LISTEN_WAITING);
 }
 
 /*
- * After WAITING: if none of the others has accepted meanwhile they may be stopped, and several are
- * taken; else one, as an aid that does not upset the balance.
+ * After WAITING: if no other worker has accepted meanwhile they may be stopped, and several are accepted; otherwise one,
+ * which leaves the shares nearly equal.
  */
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
@@ -269,20 +270,20 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	if (l->state == LISTEN_WAITING && !within_share(l)) {
-		l->aid = others_accepted(l) == l->others_accepted ? AID : 1;
-		state_set(l, LISTEN_AIDING);
+		l->extra = others_accepted(l) == l->others_accepted ? EXTRA : 1;
+		state_set(l, LISTEN_EXTRA);
 		return;
 	}
-	choose(l);
+	resume(l);
 }
 
-/* Errors that accept(2) passes on from the one connection, which is gone. */
-static bool is_of_one_connection(int error)
+/* Errors of a single connection that accept(2) reports. */
+static bool is_of_connection(int error)
 {
 	switch (error) {
 	case EINTR:
 	case ECONNABORTED:
-	case EPERM: /* a firewall's */
+	case EPERM: /* by a firewall */
 	case ENETDOWN:
 	case EPROTO:
 	case ENOPROTOOPT:
@@ -297,46 +298,44 @@ static bool is_of_one_connection(int error)
 	}
 }
 
-static void on_error(struct evconnlistener *listener, void *others)
+static void on_error(struct evconnlistener *listener, void *arg)
 {
 	struct listen *l = the_listen;
 
 	(void)listener;
-	(void)others;
-	if (is_of_one_connection(errno))
+	(void)arg;
+	if (is_of_connection(errno))
 		return;
-	if (!l->starved)
+	if (!l->pause_logged)
 		log_error("accept_paused connections=%u error=\"%m\"", l->slot->connections);
-	l->starved = true;
+	l->pause_logged = true;
 	state_set(l, LISTEN_PAUSED);
 }
 
 struct listen *listen_open(
 	struct event_base *base, const struct heritage *h, unsigned max_connections)
 {
-	struct listen *l = calloc(1, sizeof(*l));
+	struct listen *l = xcalloc(1, sizeof(*l));
 
 	assert(!the_listen);
-	if (!l)
-		log_fatal("out of memory");
 	l->h = h;
 	l->slot = &h->stats->slots[h->slot];
 	l->max_connections = max_connections;
 	l->timer = evtimer_new(base, on_timer, l);
-	l->waiting = calloc(h->n_listen + 1, sizeof(struct event *));
-	l->listeners = calloc(h->n_listen + 1, sizeof(struct evconnlistener *));
-	if (!l->timer || !l->waiting || !l->listeners)
-		log_fatal("out of memory");
+	l->readable = xcalloc(h->n_listen, sizeof(struct event *));
+	l->listeners = xcalloc(h->n_listen, sizeof(struct evconnlistener *));
+	if (!l->timer)
+		log_fatal("out_of_memory what=listen");
 	for (size_t i = 0; i < h->n_listen; i++) {
-		l->waiting[i] = event_new(base, h->listen_fds[i], EV_READ, on_waiting, l);
+		l->readable[i] = event_new(base, h->listen_fds[i], EV_READ, on_pending, l);
 		l->listeners[i] = evconnlistener_new(
 			base, NULL, NULL, LEV_OPT_CLOSE_ON_EXEC, 0, h->listen_fds[i]);
-		if (!l->waiting[i] || !l->listeners[i])
-			log_fatal("out of memory");
+		if (!l->readable[i] || !l->listeners[i])
+			log_fatal("out_of_memory what=listen");
 		evconnlistener_set_error_cb(l->listeners[i], on_error);
 	}
 	the_listen = l;
-	state_set(l, LISTEN_WATCHING);
+	state_set(l, LISTEN_ACCEPTING);
 	return l;
 }
 
@@ -349,8 +348,8 @@ void listen_connection_closed(struct listen *l)
 {
 	assert(l->slot->connections > 0);
 	STATS_ADD(l->slot, connections, -1u);
-	if (l->state == LISTEN_FULL || (l->state == LISTEN_DEFERRED && within_share(l)))
-		choose(l);
+	if (l->state == LISTEN_FULL || (l->state == LISTEN_DEFERRING && within_share(l)))
+		resume(l);
 }
 
 void listen_stop(struct listen *l)
@@ -366,9 +365,9 @@ void listen_close(struct listen *l)
 {
 	assert(l->state == LISTEN_STOPPED);
 	for (size_t i = 0; i < l->h->n_listen; i++)
-		event_free(l->waiting[i]);
+		event_free(l->readable[i]);
 	event_free(l->timer);
-	free(l->waiting);
+	free(l->readable);
 	free(l->listeners);
 	free(l);
 	the_listen = NULL;

@@ -9,7 +9,5 @@ libparley_a_SOURCES += \
 	daemon/net/hijack.h \
 	daemon/net/listen.c \
 	daemon/net/listen.h \
-	daemon/net/ratelimit.c \
-	daemon/net/ratelimit.h \
 	daemon/net/ws.c \
 	daemon/net/ws.h

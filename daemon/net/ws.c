@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/xalloc.h"
 
 #define WS_GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" /* RFC 6455 1.3 */
 
@@ -13,7 +14,7 @@ struct ws_loop {
 	struct conn_loop *conns;
 	const struct ws_events *events;
 	struct stats_slot *stats;
-	struct frame *ping; /* the same for everybody */
+	struct frame *ping; /* shared by all sockets */
 	unsigned ping_interval_s;
 };
 
@@ -59,8 +60,7 @@ static void ws_frame(struct ws *w, const struct wsframe *f)
 		w->pings_unanswered = 0;
 		break;
 	case WSFRAME_CLOSE:
-		/* Answered with the peer's own code (RFC 6455 5.5.1), without one where it gave
-		 * none. */
+		/* The answer has the peer's code, if there is one (RFC 6455 5.5.1). */
 		ws_reply(w, WSFRAME_CLOSE, f->payload, f->len >= 2 ? 2 : 0);
 		conn_close(&w->conn, CLOSE_peer_closed);
 		break;
@@ -75,9 +75,8 @@ static size_t ws_on_bytes(struct conn *c, char *bytes, size_t len)
 	struct ws *w = ws_of(c);
 	size_t used = 0;
 
-	/* A peer that is owed much, or with much in hand, is not listened to further: its bytes
-	 * wait. */
-	while (c->state == CONN_OPEN && c->reads && !conn_congested(c)) {
+	/* Reading stops within the bytes too, while the queue is long or too many requests are in flight. */
+	while (c->state == CONN_OPEN && c->reading && !conn_congested(c)) {
 		struct wsframe f;
 		enum wsframe_result r = wsframe_parse(&w->parser, bytes + used, len - used, &f);
 
@@ -105,21 +104,20 @@ static void ws_on_timer(struct conn *c)
 	struct ws_loop *l = w->loop;
 	uint32_t now = conn_now_s(l->conns);
 
-	/* Whose queue is full is not read, so their pongs wait: conn sees to those who take
-	 * nothing. */
-	if (now >= w->ping_due_s && conn_congested(c)) {
+	/* A congested socket is not read, so its pongs are not seen. CONN_STALL_S ends it if the peer is gone. */
+	if (now >= w->next_ping_s && conn_congested(c)) {
 		w->pings_unanswered = 0;
-		w->ping_due_s = now + l->ping_interval_s;
-	} else if (now >= w->ping_due_s) {
+		w->next_ping_s = now + l->ping_interval_s;
+	} else if (now >= w->next_ping_s) {
 		if (w->pings_unanswered == 2) {
 			conn_close(c, CLOSE_ping_timeout);
 			return;
 		}
 		w->pings_unanswered++;
 		conn_send(c, l->ping);
-		w->ping_due_s = now + l->ping_interval_s;
+		w->next_ping_s = now + l->ping_interval_s;
 	}
-	conn_timer(c, w->ping_due_s - now);
+	conn_timer(c, w->next_ping_s - now);
 	l->events->on_timer(w);
 }
 
@@ -147,10 +145,8 @@ static const struct conn_events ws_conn_events = {
 struct ws_loop *ws_loop_new(struct event_base *base, const struct ws_events *events,
 	struct stats_slot *stats, unsigned ping_interval_s)
 {
-	struct ws_loop *l = calloc(1, sizeof(*l));
+	struct ws_loop *l = xcalloc(1, sizeof(*l));
 
-	if (l == NULL)
-		log_fatal("out of memory for the WebSocket loop");
 	l->conns = conn_loop_new(base, &ws_conn_events, stats);
 	l->events = events;
 	l->stats = stats;
@@ -190,7 +186,7 @@ bool ws_key_valid(const char *key)
 {
 	unsigned char raw[18];
 
-	/* 16 bytes are 24 characters of base64, the last two of them padding. */
+	/* 16 bytes are 24 characters of base64, of which the last two are padding. */
 	return strlen(key) == 24 && key[21] != '=' && strcmp(key + 22, "==") == 0 &&
 		EVP_DecodeBlock(raw, (const unsigned char *)key, 24) == 18;
 }
@@ -204,36 +200,39 @@ void ws_accept(char out[WS_ACCEPT_SIZE], const char *key)
 	memcpy(text, key, len);
 	memcpy(text + len, WS_GUID, sizeof(WS_GUID));
 	if (EVP_Digest(text, len + sizeof(WS_GUID) - 1, digest, NULL, EVP_sha1(), NULL) != 1)
-		log_fatal("SHA-1 is not to be had from OpenSSL");
+		log_fatal("sha1_failed");
 	EVP_EncodeBlock((unsigned char *)out, digest, sizeof(digest));
 }
 
-void ws_open(struct ws *w, struct ws_loop *l, int fd, const char *key, const char *subprotocol,
-	const char *bytes, size_t len)
+static void queue_answer(struct ws *w, const struct ws_handshake *h)
 {
 	char accept[WS_ACCEPT_SIZE];
 	struct buf answer = BUF_EMPTY;
 	struct frame *f;
 
-	conn_init(&w->conn, l->conns, fd);
-	w->loop = l;
-	w->fragments = (struct buf)BUF_EMPTY;
-	w->pings_unanswered = 0;
-	wsframe_parser_init(&w->parser, WSFRAME_SERVER, WS_MESSAGE_MAX, true);
-	w->ping_due_s = conn_now_s(l->conns) + l->ping_interval_s;
-	conn_timer(&w->conn, l->ping_interval_s);
-
-	ws_accept(accept, key);
+	ws_accept(accept, h->key);
 	buf_addf(&answer,
 		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 		"Sec-WebSocket-Accept: %s\r\n",
 		accept);
-	if (subprotocol != NULL)
-		buf_addf(&answer, "Sec-WebSocket-Protocol: %s\r\n", subprotocol);
+	if (h->subprotocol != NULL)
+		buf_addf(&answer, "Sec-WebSocket-Protocol: %s\r\n", h->subprotocol);
 	buf_add_str(&answer, "\r\n");
 	f = frame_raw(answer.data, answer.len);
 	conn_send(&w->conn, f);
 	frame_unref(f);
 	buf_fini(&answer);
-	conn_feed(&w->conn, bytes, len);
+}
+
+void ws_open(struct ws *w, struct ws_loop *l, const struct ws_handshake *h)
+{
+	conn_init(&w->conn, l->conns, h->fd);
+	w->loop = l;
+	w->fragments = (struct buf)BUF_EMPTY;
+	w->pings_unanswered = 0;
+	wsframe_parser_init(&w->parser, WSFRAME_SERVER, WS_MESSAGE_MAX, true);
+	w->next_ping_s = conn_now_s(l->conns) + l->ping_interval_s;
+	conn_timer(&w->conn, l->ping_interval_s);
+	queue_answer(w, h);
+	conn_feed(&w->conn, h->bytes, h->len);
 }

@@ -1,21 +1,20 @@
 /*
- * memory: what the libraries allocate. Where there is none the process ends, as it does where our
- * own small allocations fail, and the master starts another.
+ * alloc: the allocators of the libraries. If memory is exhausted, the process exits, as with our own small
+ * allocations (common/xalloc), and the master starts another.
  *
- * Owns: nothing. Knows nothing of: who allocates.
+ * Owns: nothing. Knows nothing of: what is allocated.
  *
- * libevent goes on without: it drops a header or the rest of a body, leaves an event out, or answers
- * 400 to a good request. cJSON cannot tell want of memory from bad JSON. OpenSSL 3.0 may go by a
- * NULL. In each case somebody is told what is not so, or waits for ever. libpq takes no allocator
- * and needs none: it fails the statement or the connection, and db looks at that.
+ * The libraries do not all report a failed allocation: libevent drops a header, the rest of a body or an event, or
+ * answers 400 to a valid request; cJSON does not distinguish it from invalid JSON; OpenSSL 3.0 may dereference NULL.
+ * libpq needs no hook: it fails the statement or the connection, which store/db handles.
  *
- * Tokens and passwords come in through libevent's buffers and cJSON's texts: what these two free is
- * overwritten first (secret.h). OpenSSL does so by itself where it matters.
+ * Tokens and passwords pass through the buffers of libevent and the texts of cJSON, so what these free is overwritten
+ * first (common/secret). OpenSSL overwrites its own secrets.
  */
 #ifndef PARLEY_ALLOC_H
 #define PARLEY_ALLOC_H
 
-/* Gives libevent, cJSON and OpenSSL their allocator: before anything of theirs is used, once. */
+/* Sets the allocators of libevent, cJSON and OpenSSL. Call once, before any other function of theirs. */
 void alloc_install_hooks(void);
 
 #endif

@@ -32,12 +32,12 @@ int daemonize_begin(int *exit_code)
 
 	*exit_code = 1;
 	if (pipe2(ends, O_CLOEXEC) != 0) {
-		log_error("cannot_detach error=\"%m\"");
+		log_error("daemonize_failed error=\"%m\"");
 		return -1;
 	}
 	child = fork();
 	if (child < 0)
-		log_error("cannot_detach error=\"%m\"");
+		log_error("daemonize_failed error=\"%m\"");
 	if (child == 0) {
 		close(ends[0]);
 		setsid();
@@ -63,6 +63,6 @@ void daemonize_finish(int fd, bool keep_stderr)
 			close(null);
 	}
 	if (write(fd, "", 1) != 1)
-		log_warn("starter_gone error=\"%m\"");
+		log_warn("starter_exited error=\"%m\"");
 	close(fd);
 }

@@ -1,4 +1,4 @@
-# The processes: who lives when; signals, fork, reload, stop.
+# The processes: fork, signals, reload, stop.
 
 libparley_a_SOURCES += \
 	daemon/process/alloc.c \
@@ -7,5 +7,12 @@ libparley_a_SOURCES += \
 	daemon/process/daemonize.h \
 	daemon/process/master.c \
 	daemon/process/master.h \
+	daemon/process/master_children.c \
+	daemon/process/master_open.c \
+	daemon/process/master_private.h \
+	daemon/process/migrator.c \
+	daemon/process/migrator.h \
+	daemon/process/notify.c \
+	daemon/process/notify.h \
 	daemon/process/worker.c \
 	daemon/process/worker.h

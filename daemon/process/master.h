@@ -1,11 +1,14 @@
 /*
- * master: opens what is shared, forks, reaps, passes signals on. Serves nobody, knows no database.
+ * master: opens what the processes share, forks the children, reaps and replaces them, forwards signals.
  *
- * Owns: pid file, status file, listeners, ring, tables, children. Knows nothing of: HTTP, SQL.
+ * Owns: pid file, status file, listeners, shared memory, children. Knows nothing of: HTTP, SQL.
  *
- * SIGTERM, SIGINT: stop; the children have 15 s to finish what is in flight. SIGHUP: open the log
- * anew and read the config anew: one with an error, or with another value for a setting that needs
- * a restart, is refused as a whole and the old one stays.
+ * SIGTERM, SIGINT: stop; children that have not exited after 15 s are killed.
+ * SIGHUP: reopen the log and read the configuration again. It is rejected as a whole if it has an error or changes a
+ * setting that needs a restart. The status file has the outcome (common/stats).
+ *
+ * If $NOTIFY_SOCKET is set, the service manager is notified: READY=1 when the first worker accepts connections,
+ * RELOADING=1, STOPPING=1 (sd_notify(3)).
  */
 #ifndef PARLEY_MASTER_H
 #define PARLEY_MASTER_H
@@ -15,11 +18,14 @@
 #include "common/conf.h"
 
 /*
- * Runs until it is told to stop. conf_path: what conf was read from, read again at SIGHUP; conf:
- * handed over. foreground false: the caller's process only waits until another, which leaves the
- * terminal, has opened all it needs; errors up to then are said on stderr, which stays open where
- * it is log_target. Returns the exit code: 0 stopped (or, not in the foreground, started), 1 could
- * not start or the database is not for this program (said on the log).
+ * Runs the daemon until it is stopped. main() blocks SIGHUP before it reads the configuration, so that a reload does
+ * not end a daemon that is starting.
+ *   conf_path   file that conf was read from; read again at SIGHUP
+ *   conf        settings in force; freed here
+ *   foreground  false to continue in a background process: the caller's process returns when that has opened
+ *               everything, or has failed; errors until then go to stderr
+ * Returns the exit code: 0 if it was stopped or now runs in the background, 1 if it could not start or the database
+ * cannot be used.
  */
 int master_run(const char *conf_path, struct conf *conf, bool foreground);
 

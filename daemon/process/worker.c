@@ -16,16 +16,16 @@
 #include "common/log.h"
 #include "common/stats.h"
 
-#define SERVE_WAIT_MS 2000 /* for the database, before a new worker answers without it */
-#define STOP_LOOK_MS 20
-#define STOP_FINISH_MS 2000 /* for what is in flight */
-#define STOP_CLOSE_MS 1500 /* for the peers' close frames */
+#define SERVE_WAIT_MS 2000 /* for the database; then a new worker accepts connections without it */
+#define STOP_POLL_MS 20
+#define DRAIN_MAX_MS 2000 /* for what is in flight */
+#define CLOSE_MAX_MS 1500 /* for the peers' close frames */
 
-enum worker_stage { WORKER_RUNS, WORKER_FINISHES, WORKER_CLOSES };
+enum worker_stage { WORKER_RUNNING, WORKER_DRAINING, WORKER_CLOSING };
 
 struct worker {
 	const struct heritage *heritage;
-	struct conf *conf; /* of the last reload; NULL: the inherited one */
+	struct conf *conf; /* of the last reload; NULL if the inherited one is in force */
 	struct event_base *base;
 	struct store *store;
 	struct bus *bus;
@@ -33,26 +33,26 @@ struct worker {
 	struct watch *watch;
 	struct sessions *sessions;
 	struct hasher *hasher;
-	struct http *http; /* NULL until this worker serves */
+	struct http *http; /* NULL until this worker accepts connections */
 	struct api api;
 	struct cmd_env commands;
-	struct event *signals[4];
+	struct event *signals[3];
 	struct event *master_gone;
 	struct event *serve_timer;
 	struct event *stop_timer;
 	enum worker_stage stage;
-	int64_t stage_ms;
+	int64_t stage_ms; /* when the stage began */
 };
 
-/* From the database. */
+/* --- events of the store --- */
 
-static void worker_check(struct worker *w)
+static void worker_reconcile(struct worker *w)
 {
 	rooms_reconcile(w->rooms, true);
 	watch_look_all(w->watch);
 }
 
-static void on_check(void *arg, rooms_done_cb *done, void *done_arg)
+static void on_reconcile(void *arg, rooms_done_cb *done, void *done_arg)
 {
 	sessions_reconcile_tokens(((struct worker *)arg)->sessions, done, done_arg);
 }
@@ -64,11 +64,10 @@ static void on_store_state(void *arg, bool ready, bool after_loss)
 	struct worker *w = arg;
 	const struct record r = { .type = RECORD_RECONCILE };
 
-	log_info("store %s", ready ? "ready" : "away");
+	log_info(ready ? "store_ready" : "store_unavailable");
 	if (ready)
 		worker_serve(w);
-	/* What was under way when the connection went may be committed, and nobody has published
-	 * it. */
+	/* A statement that was in flight when the connection failed may be committed, but was not published. */
 	if (ready && after_loss)
 		bus_publish(w->bus, &r);
 }
@@ -88,7 +87,7 @@ static void on_read_moved(
 	bus_publish(w->bus, &r);
 }
 
-/* From the ring. */
+/* --- events of the ring --- */
 
 static void on_record(void *arg, const struct record *r)
 {
@@ -102,7 +101,7 @@ static void on_record(void *arg, const struct record *r)
 		sessions_token_revoked(w->sessions, r->token_id, r->user_id);
 		break;
 	case RECORD_RECONCILE:
-		worker_check(w);
+		worker_reconcile(w);
 		break;
 	default:
 		rooms_apply(w->rooms, r);
@@ -110,14 +109,16 @@ static void on_record(void *arg, const struct record *r)
 	}
 }
 
-/* Nobody need have died, but behind that question, on the connection for reading, all have answered
- * that were asked before the lap: a token that was good then is known here by now. */
+/*
+ * The reconcile is a query on the connection for reads. When it returns, so have all look-ups of tokens that were
+ * queued before the overrun.
+ */
 static void on_overrun(void *arg)
 {
-	worker_check(arg);
+	worker_reconcile(arg);
 }
 
-/* From rooms and watched users to sockets. */
+/* --- events of rooms and of watched users, for sockets --- */
 
 static void on_push(
 	void *arg, struct room_user *u, struct frame *f, uint64_t origin, enum room_push kind)
@@ -147,7 +148,7 @@ static void on_presence(void *arg, void *owner, int64_t user_id, bool online, in
 	buf_fini(&b);
 }
 
-/* From sockets. */
+/* --- events of sockets --- */
 
 static void on_message(void *arg, struct session *s, char *text, size_t len)
 {
@@ -165,7 +166,7 @@ static void on_closed(void *arg, struct session *s)
 	watch_clear(((struct worker *)arg)->watch, session_watcher(s));
 }
 
-/* From HTTP. */
+/* --- events of HTTP --- */
 
 static void on_upgraded(void *arg, const struct http_upgrade *u)
 {
@@ -177,13 +178,12 @@ static bool on_may_upgrade(void *arg, int64_t user_id)
 	return sessions_may_open(((struct worker *)arg)->sessions, user_id);
 }
 
-/* All parts and how they hang together: calls go down by name, answers come up by these callbacks.
- * */
+/* Creates and connects all parts: calls go down by name, events come up through the callbacks above. */
 static void worker_wire(struct worker *w)
 {
 	static const struct store_events store_events = { on_store_state, on_read_moved };
 	static const struct bus_events bus_events = { on_record, on_overrun };
-	static const struct room_events room_events = { on_push, on_resync, on_check };
+	static const struct room_events room_events = { on_push, on_resync, on_reconcile };
 	static const struct sessions_events sessions_events = { on_message, on_drained, on_closed };
 	const struct heritage *h = w->heritage;
 
@@ -197,22 +197,33 @@ static void worker_wire(struct worker *w)
 	w->commands = (struct cmd_env){ w->sessions, w->store, w->rooms, w->bus, w->watch };
 }
 
-/* Begins to accept: once the database is there, so that the connections meanwhile go to workers
- * that have it; but without it too, after a while, to say so. */
+/*
+ * Starts to accept connections: when the database is ready, so that until then other workers accept them, or after
+ * SERVE_WAIT_MS, to answer 503.
+ */
 static void worker_serve(struct worker *w)
 {
 	static const struct http_events http_events = { on_upgraded, on_may_upgrade };
 	const struct http_route *routes;
 	size_t n_routes;
 
-	if (w->http != NULL || w->stage != WORKER_RUNS)
+	if (w->http != NULL || w->stage != WORKER_RUNNING)
 		return;
 	event_del(w->serve_timer);
 	routes = api_routes(&n_routes);
-	w->http = http_open(
-		w->base, w->heritage, w->store, routes, n_routes, &w->api, &http_events, w);
+	w->http = http_open(&(struct http_options){
+		.base = w->base,
+		.heritage = w->heritage,
+		.store = w->store,
+		.routes = routes,
+		.n_routes = n_routes,
+		.env = &w->api,
+		.events = &http_events,
+		.arg = w,
+	});
 	http_set_conf(w->http, w->api.conf);
 	sessions_set_rooms(w->sessions, w->rooms, w->http);
+	w->heritage->stats->slots[w->heritage->slot].serving = 1;
 }
 
 static void on_serve_timer(evutil_socket_t fd, short what, void *arg)
@@ -224,7 +235,7 @@ static void on_serve_timer(evutil_socket_t fd, short what, void *arg)
 
 static void worker_unwire(struct worker *w)
 {
-	/* Answers that are still owed end in a request that is only freed now. */
+	/* First: pending answers refer to requests, which are freed here. */
 	if (w->http != NULL)
 		http_close(w->http);
 	hasher_close(w->hasher);
@@ -235,8 +246,7 @@ static void worker_unwire(struct worker *w)
 	bus_close(w->bus);
 }
 
-/* Stopping: no new connections and nothing more read; what is in flight is answered; then everybody
- * is told to go. */
+/* --- stopping --- */
 
 static void stage_begin(struct worker *w, enum worker_stage stage)
 {
@@ -244,35 +254,36 @@ static void stage_begin(struct worker *w, enum worker_stage stage)
 	w->stage_ms = clock_mono_ms();
 }
 
-static void stop_look(evutil_socket_t fd, short what, void *arg)
+static void on_stop_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct worker *w = arg;
 	int64_t age = clock_mono_ms() - w->stage_ms;
 
 	(void)fd;
 	(void)what;
-	if (w->stage == WORKER_FINISHES &&
+	if (w->stage == WORKER_DRAINING &&
 		((store_idle(w->store) && bus_idle(w->bus) &&
 			 (w->http == NULL || http_idle(w->http))) ||
-			age > STOP_FINISH_MS)) {
-		stage_begin(w, WORKER_CLOSES);
+			age > DRAIN_MAX_MS)) {
+		stage_begin(w, WORKER_CLOSING);
 		sessions_close_all(w->sessions, CLOSE_server_stops);
-	} else if (w->stage == WORKER_CLOSES &&
-		(sessions_n(w->sessions) == 0 || age > STOP_CLOSE_MS)) {
+	} else if (w->stage == WORKER_CLOSING &&
+		(sessions_n(w->sessions) == 0 || age > CLOSE_MAX_MS)) {
 		event_base_loopbreak(w->base);
 	}
 }
 
+/* Accepts and reads nothing more. on_stop_timer waits until what is in flight is answered, then closes all sockets. */
 static void worker_stop(struct worker *w, const char *why)
 {
-	if (w->stage != WORKER_RUNS)
+	if (w->stage != WORKER_RUNNING)
 		return;
 	log_info("stopping reason=%s sockets=%zu", why, sessions_n(w->sessions));
 	if (w->http != NULL)
 		http_stop(w->http);
 	sessions_pause(w->sessions);
-	stage_begin(w, WORKER_FINISHES);
-	event_add(w->stop_timer, &(const struct timeval){ 0, STOP_LOOK_MS * 1000 });
+	stage_begin(w, WORKER_DRAINING);
+	event_add(w->stop_timer, &(const struct timeval){ 0, STOP_POLL_MS * 1000 });
 }
 
 static void on_master_gone(evutil_socket_t fd, short what, void *arg)
@@ -285,7 +296,7 @@ static void on_master_gone(evutil_socket_t fd, short what, void *arg)
 	worker_stop(w, "master_gone");
 }
 
-/* Reloading: the master has checked the text and put it where all can read it. */
+/* The master has checked the settings and written them to conf_fd. */
 static void worker_reload(struct worker *w)
 {
 	struct buf error = BUF_EMPTY, text = BUF_EMPTY;
@@ -293,7 +304,7 @@ static void worker_reload(struct worker *w)
 	struct conf *conf = NULL;
 
 	log_reopen();
-	if (fstat(w->heritage->conf_fd, &st) == 0 && st.st_size >= 0) {
+	if (fstat(w->heritage->conf_fd, &st) == 0) {
 		char *to = buf_reserve(&text, (size_t)st.st_size + 1);
 		ssize_t n = pread(w->heritage->conf_fd, to, (size_t)st.st_size, 0);
 
@@ -309,8 +320,8 @@ static void worker_reload(struct worker *w)
 		w->conf = conf;
 		log_info("reloaded");
 	} else {
-		log_error("reload failed why=%s",
-			error.len > 0 ? buf_cstr(&error) : "cannot read it");
+		log_error("reload_failed why=\"%s\"",
+			error.len > 0 ? buf_cstr(&error) : "read error");
 	}
 	buf_fini(&text);
 	buf_fini(&error);
@@ -327,7 +338,7 @@ static void on_signal(evutil_socket_t signal, short what, void *arg)
 		break;
 	case SIGUSR1:
 		bus_poke(w->bus);
-		worker_check(w);
+		worker_reconcile(w);
 		break;
 	default:
 		worker_stop(w, "signal");
@@ -335,23 +346,31 @@ static void on_signal(evutil_socket_t signal, short what, void *arg)
 	}
 }
 
+static void watch_signals(struct worker *w)
+{
+	static const int numbers[] = { SIGTERM, SIGHUP, SIGUSR1 };
+	sigset_t none;
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		w->signals[i] = evsignal_new(w->base, numbers[i], on_signal, w);
+		if (w->signals[i] == NULL || event_add(w->signals[i], NULL) != 0)
+			log_fatal("event_failed event=signal");
+	}
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 static void worker_events(struct worker *w)
 {
-	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1 };
-
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
-		w->signals[i] = evsignal_new(w->base, signals[i], on_signal, w);
-		if (w->signals[i] == NULL || event_add(w->signals[i], NULL) != 0)
-			log_fatal("cannot watch signals");
-	}
+	watch_signals(w);
 	w->master_gone = event_new(w->base, w->heritage->master_fd, EV_READ, on_master_gone, w);
-	w->stop_timer = event_new(w->base, -1, EV_PERSIST, stop_look, w);
+	w->stop_timer = event_new(w->base, -1, EV_PERSIST, on_stop_timer, w);
 	w->serve_timer = evtimer_new(w->base, on_serve_timer, w);
-	if (w->serve_timer == NULL ||
+	if (w->master_gone == NULL || w->stop_timer == NULL || w->serve_timer == NULL ||
+		event_add(w->master_gone, NULL) != 0 ||
 		event_add(w->serve_timer, &(const struct timeval){ SERVE_WAIT_MS / 1000, 0 }) != 0)
-		log_fatal("cannot make a timer");
-	if (w->master_gone == NULL || w->stop_timer == NULL || event_add(w->master_gone, NULL) != 0)
-		log_fatal("cannot watch the master");
+		log_fatal("event_failed event=timer");
 }
 
 static void worker_events_free(struct worker *w)
@@ -370,12 +389,9 @@ int worker_run(const struct heritage *h)
 
 	snprintf(context, sizeof(context), "worker=%u", h->slot);
 	log_set_context(context);
-	signal(SIGPIPE, SIG_IGN);
 	w.base = event_base_new();
 	if (w.base == NULL)
-		log_fatal("cannot make an event loop");
-	/* Signals first: the parent's reload or news of a death must not meet a process that
-	 * ignores them. */
+		log_fatal("event_failed event=base");
 	worker_events(&w);
 	worker_wire(&w);
 	log_info("started pid=%d incarnation=%u", (int)getpid(), h->incarnation);

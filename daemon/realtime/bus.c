@@ -62,7 +62,7 @@ static void bus_read(struct bus *b)
 				record_refused(b, len);
 			break;
 		case RING_OVERRUN:
-			STATS_ADD(b->stats, ring_laps, 1);
+			STATS_ADD(b->stats, ring_overruns, 1);
 			FAULT("bus.overrun");
 			log_warn("overrun by the ring");
 			b->events->overrun(b->arg);

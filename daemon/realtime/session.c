@@ -11,9 +11,9 @@
 #include "common/clock.h"
 #include "common/fault.h"
 #include "common/log.h"
+#include "common/ratelimit.h"
 #include "common/secret.h"
 #include "common/stats.h"
-#include "net/ratelimit.h"
 #include "realtime/presence.h"
 #include "realtime/session_private.h"
 
@@ -279,7 +279,7 @@ void sessions_upgraded(struct sessions *ss, const struct http_upgrade *u)
 	bucket = &ss->by_id[s->id & (ss->n_buckets - 1)];
 	s->next_by_id = *bucket;
 	*bucket = s;
-	ws_open(&s->ws, ss->loop, u->fd, u->key, u->subprotocol, u->bytes, u->len);
+	ws_open(&s->ws, ss->loop, &u->handshake);
 	s->opened_s = ws_now_s(ss->loop);
 	log_info("conn=%s connected address=%s user=%" PRId64, session_id_text(id, s->id),
 		u->address, u->token.user_id);
@@ -402,10 +402,10 @@ bool session_charge(struct session *s, unsigned cost)
 {
 	struct sessions *ss = s->all;
 	/* One who has not said who they are has this socket's allowance alone; no address is it. */
-	uint64_t key = s->user != NULL ? ratelimit_key_user(s->user->user_id)
-				       : ratelimit_key_socket(s->id);
+	struct ratelimit_key key = s->user != NULL ? ratelimit_key_user(s->user->user_id)
+						   : ratelimit_key_socket(s->id);
 
-	if (!ss->conf->rate_limits || ratelimit_take(ss->frames, key, cost, clock_mono_ms()))
+	if (!ss->conf->rate_limits || ratelimit_take(ss->frames, &key, cost, clock_mono_ms()))
 		return true;
 	session_close(s, CLOSE_too_many_frames);
 	return false;

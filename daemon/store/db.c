@@ -7,6 +7,7 @@
 
 #include "common/fault.h"
 #include "common/log.h"
+#include "common/xalloc.h"
 
 #define RETRY_MIN_MS 50
 #define RETRY_MAX_MS 250
@@ -24,6 +25,11 @@ struct job {
 
 enum db_state { DB_AWAY, DB_CONNECTING, DB_SETTING_UP, DB_READY };
 
+struct prepared {
+	const struct db_statement *statement;
+	struct db_columns columns;
+};
+
 struct db {
 	struct event_base *base;
 	const struct db_events *events;
@@ -32,19 +38,20 @@ struct db {
 	char *conninfo;
 	char *name;
 	PGconn *pg;
-	struct event *io; /* on the socket; read always, write while libpq has something to flush */
-	struct event
-		*retry; /* AWAY: the next try; before READY: how long it may take; READY: lost */
-	struct job *first, **last; /* first is in flight where sent */
+	/* Of the socket: always EV_READ, and EV_WRITE while libpq has something to flush. */
+	struct event *io;
+	/* AWAY: the next try. CONNECTING, SETTING_UP: the time limit. READY: a loss found inside a call. */
+	struct event *retry;
+	struct job *first, **last;
 	size_t n_jobs;
-	PGresult *result; /* of the statement in flight, once it has come */
-	const struct db_statement *prepared[STATEMENTS_MAX];
+	PGresult *result; /* of the statement in flight, once it has arrived */
+	struct prepared prepared[STATEMENTS_MAX]; /* on this connection */
 	size_t n_prepared;
 	unsigned retry_ms;
 	enum db_state state;
-	bool sent; /* the first job was sent */
-	bool preparing; /* and what is in flight is its preparation */
-	bool said_away; /* one log line a change of state */
+	bool sent; /* True if the first job is in flight. */
+	bool preparing; /* True if what is in flight is its preparation. */
+	bool loss_logged; /* one log line per change of state */
 };
 
 /* Arguments. */
@@ -52,7 +59,7 @@ struct db {
 static void arg_begin(struct db_args *a)
 {
 	if (a->n == DB_ARGS_MAX)
-		log_fatal("a statement has more than %d arguments", DB_ARGS_MAX);
+		log_fatal("arguments_too_many max=%d", DB_ARGS_MAX);
 	a->at[a->n].offset = a->bytes.len;
 }
 
@@ -100,7 +107,7 @@ void db_arg_bytes(struct db_args *a, const void *bytes, size_t len)
 		a->at[a->n - 1].len = -1;
 }
 
-/* array_send() of PostgreSQL: dimensions, a flag for nulls, the element type, then for each
+/* As PostgreSQL's array_send(): the number of dimensions, a flag for nulls, the type of the elements, and for each
  * dimension its size and lower bound. */
 void db_arg_array(struct db_args *a, enum db_element type, size_t n)
 {
@@ -115,7 +122,7 @@ void db_arg_array(struct db_args *a, enum db_element type, size_t n)
 	arg_end(a);
 }
 
-/* The elements follow their array's head: the argument grows. */
+/* The elements belong to the last argument. */
 static void element_added(struct db_args *a)
 {
 	a->at[a->n - 1].len = (int)(a->bytes.len - a->at[a->n - 1].offset);
@@ -136,52 +143,115 @@ void db_element_bytes(struct db_args *a, const void *bytes, size_t len)
 	element_added(a);
 }
 
+void db_arg_i64s(struct db_args *a, const int64_t *numbers, size_t n)
+{
+	db_arg_array(a, DB_INT8, n);
+	for (size_t i = 0; i < n; i++)
+		db_element_i64(a, numbers[i]);
+}
+
 /* Columns. */
 
-int64_t db_i64(const PGresult *r, int row, int column)
+static int find_column(const struct db_result *r, const char *name)
+{
+	int number = PQfnumber(r->pg, name);
+
+	if (number < 0)
+		log_fatal("column_missing statement=%s column=%s", r->statement->name, name);
+	return number;
+}
+
+static int column_number(const struct db_result *r, const char *name)
+{
+	struct db_columns *c = r->columns;
+	size_t i = ((uintptr_t)name >> 2) % DB_COLUMNS_MAX;
+
+	while (c->name[i] != name) {
+		if (c->name[i] == NULL) {
+			/* One place stays free, so that a search ends. */
+			if (c->n == DB_COLUMNS_MAX - 1)
+				return find_column(r, name);
+			c->number[i] = find_column(r, name);
+			c->name[i] = name;
+			c->n++;
+			break;
+		}
+		i = (i + 1) % DB_COLUMNS_MAX;
+	}
+	return c->number[i];
+}
+
+/* The bytes of a value; NULL if it is null. */
+static const char *value_of(const struct db_result *r, int row, const char *column, size_t *len)
+{
+	int number = column_number(r, column);
+
+	*len = 0;
+	if (PQgetisnull(r->pg, row, number))
+		return NULL;
+	*len = (size_t)PQgetlength(r->pg, row, number);
+	return PQgetvalue(r->pg, row, number);
+}
+
+int64_t db_i64(const struct db_result *r, int row, const char *column)
 {
 	uint64_t wire;
+	size_t len;
+	const char *value = value_of(r, row, column, &len);
 
-	if (PQgetisnull(r, row, column) || PQgetlength(r, row, column) != sizeof(wire))
+	if (len != sizeof(wire))
 		return 0;
-	memcpy(&wire, PQgetvalue(r, row, column), sizeof(wire));
+	memcpy(&wire, value, sizeof(wire));
 	return (int64_t)be64toh(wire);
 }
 
-int32_t db_i32(const PGresult *r, int row, int column)
+int32_t db_i32(const struct db_result *r, int row, const char *column)
 {
 	uint32_t wire;
+	size_t len;
+	const char *value = value_of(r, row, column, &len);
 
-	if (PQgetisnull(r, row, column) || PQgetlength(r, row, column) != sizeof(wire))
+	if (len != sizeof(wire))
 		return 0;
-	memcpy(&wire, PQgetvalue(r, row, column), sizeof(wire));
+	memcpy(&wire, value, sizeof(wire));
 	return (int32_t)be32toh(wire);
 }
 
-bool db_bool(const PGresult *r, int row, int column)
+bool db_bool(const struct db_result *r, int row, const char *column)
 {
 	return db_char(r, row, column) != 0;
 }
 
-char db_char(const PGresult *r, int row, int column)
+char db_char(const struct db_result *r, int row, const char *column)
 {
-	return PQgetisnull(r, row, column) ? 0 : PQgetvalue(r, row, column)[0];
+	size_t len;
+	const char *value = value_of(r, row, column, &len);
+
+	return len > 0 ? value[0] : 0;
 }
 
-int64_t db_time_ms(const PGresult *r, int row, int column)
+int64_t db_time_ms(const struct db_result *r, int row, const char *column)
 {
-	if (PQgetisnull(r, row, column))
+	uint64_t wire;
+	size_t len;
+	const char *value = value_of(r, row, column, &len);
+
+	if (len != sizeof(wire))
 		return 0;
-	return (db_i64(r, row, column) + POSTGRES_EPOCH_US) / 1000;
+	memcpy(&wire, value, sizeof(wire));
+	return ((int64_t)be64toh(wire) + POSTGRES_EPOCH_US) / 1000;
 }
 
-const char *db_text(const PGresult *r, int row, int column, size_t *len)
+const char *db_text(const struct db_result *r, int row, const char *column, size_t *len)
 {
-	*len = 0;
-	if (PQgetisnull(r, row, column))
-		return NULL;
-	*len = (size_t)PQgetlength(r, row, column);
-	return PQgetvalue(r, row, column);
+	return value_of(r, row, column, len);
+}
+
+bool db_is_null(const struct db_result *r, int row, const char *column)
+{
+	size_t len;
+
+	return value_of(r, row, column, &len) == NULL;
 }
 
 /* The connection. */
@@ -220,7 +290,7 @@ static void db_retry_in(struct db *db, unsigned ms)
 	event_add(db->retry, &tv);
 }
 
-/* The first line of libpq's message, for the log. */
+/* The first line of libpq's message, quoted for the log. */
 static const char *db_why(struct db *db, char out[256])
 {
 	const char *why = PQerrorMessage(db->pg);
@@ -234,9 +304,9 @@ static void db_lost(struct db *db)
 	struct job *jobs = db->first;
 	char why[256];
 
-	if (!db->said_away)
-		log_warn("database away connection=%s why=%s", db->name, db_why(db, why));
-	db->said_away = true;
+	if (!db->loss_logged)
+		log_warn("database_lost connection=\"%s\" why=%s", db->name, db_why(db, why));
+	db->loss_logged = true;
 	event_del(db->io);
 	PQclear(db->result);
 	PQfinish(db->pg);
@@ -263,15 +333,14 @@ static void db_lost(struct db *db)
 	}
 }
 
-/* For where a caller may be asking: the loss is met from the loop, so that no answer comes from
- * inside a question. */
+/* Handles a loss from the loop, since db_query may be running: no callback is called inside it. */
 static void db_lose_later(struct db *db)
 {
 	event_active(db->retry, EV_TIMEOUT, 0);
 }
 
-/* Sends what libpq has buffered. While it has more, both directions must be watched: the server may
- * be waiting for us to read before it takes more (libpq manual, PQflush). */
+/* Sends what libpq has buffered. While more is left, both directions are watched: the server may not read more before
+ * we read (libpq manual, PQflush). */
 static void db_flush(struct db *db)
 {
 	int rest = PQflush(db->pg);
@@ -282,12 +351,12 @@ static void db_flush(struct db *db)
 		db_watch(db, rest == 1 ? EV_READ | EV_WRITE : EV_READ);
 }
 
-static bool db_is_prepared(const struct db *db, const struct db_statement *s)
+static struct prepared *prepared_find(struct db *db, const struct db_statement *s)
 {
 	for (size_t i = 0; i < db->n_prepared; i++)
-		if (db->prepared[i] == s)
-			return true;
-	return false;
+		if (db->prepared[i].statement == s)
+			return &db->prepared[i];
+	return NULL;
 }
 
 static int job_send(struct db *db, struct job *j)
@@ -296,17 +365,17 @@ static int job_send(struct db *db, struct job *j)
 	int lengths[DB_ARGS_MAX];
 	int formats[DB_ARGS_MAX];
 
-	if (!db_is_prepared(db, j->statement)) {
+	if (prepared_find(db, j->statement) == NULL) {
 		db->preparing = true;
 		return PQsendPrepare(db->pg, j->statement->name, j->statement->sql, 0, NULL);
 	}
-	/* An empty text has no bytes, but must not be a null pointer, which is null. */
+	/* libpq takes a NULL pointer for null, so an empty value needs another one. */
 	for (int i = 0; i < j->args.n; i++) {
 		bool null = j->args.at[i].len < 0;
 
-		values[i] = null                  ? NULL
+		values[i] = null                ? NULL
 			: j->args.bytes.len > 0 ? j->args.bytes.data + j->args.at[i].offset
-						  : "";
+						: "";
 		lengths[i] = null ? 0 : j->args.at[i].len;
 		formats[i] = 1;
 	}
@@ -329,9 +398,8 @@ static void db_next(struct db *db)
 }
 
 /*
- * An error that libpq made itself, for want of memory or because it did not understand the server:
- * it has no SQLSTATE. What was asked may have been done all the same, even committed, so its fate
- * is as unknown as when the connection is lost.
+ * True for an error that libpq raised itself, when it was out of memory or did not understand the server: it has no
+ * SQLSTATE. The statement may have been executed, and even committed, as when the connection is lost.
  */
 static bool is_of_libpq(const PGresult *r)
 {
@@ -339,29 +407,35 @@ static bool is_of_libpq(const PGresult *r)
 		PQresultErrorField(r, PG_DIAG_SQLSTATE) == NULL;
 }
 
-/* The command in flight is over: its result has come. */
+static void db_prepared(struct db *db)
+{
+	if (db->n_prepared == STATEMENTS_MAX)
+		log_fatal("statements_too_many max=%d", STATEMENTS_MAX);
+	db->prepared[db->n_prepared++] = (struct prepared){ .statement = db->first->statement };
+}
+
+/* The command in flight has ended: its result has arrived. */
 static void db_command_done(struct db *db)
 {
-	PGresult *result = db->result;
-	struct job *j;
+	PGresult *pg = db->result;
+	struct prepared *prepared = prepared_find(db, db->first->statement);
+	const struct db_result result = { .pg = pg,
+		.statement = db->first->statement,
+		.columns = prepared != NULL ? &prepared->columns : NULL };
+	bool is_preparation = db->preparing && PQresultStatus(pg) == PGRES_COMMAND_OK;
 
 	db->result = NULL;
-	db->sent = false;
-	if (db->preparing && PQresultStatus(result) == PGRES_COMMAND_OK) {
-		db->preparing = false;
-		if (db->n_prepared == STATEMENTS_MAX)
-			log_fatal("more than %d statements on one connection", STATEMENTS_MAX);
-		db->prepared[db->n_prepared++] = db->first->statement;
-		PQclear(result);
-		db_next(db);
-		return;
+	db->sent = db->preparing = false;
+	if (is_preparation) {
+		db_prepared(db);
+	} else {
+		struct job *j = job_take(db);
+
+		FAULT("db.result");
+		j->cb(j->arg, &result);
+		job_free(j);
 	}
-	db->preparing = false;
-	FAULT("db.result");
-	j = job_take(db);
-	j->cb(j->arg, result);
-	job_free(j);
-	PQclear(result);
+	PQclear(pg);
 	db_next(db);
 }
 
@@ -380,8 +454,8 @@ static void db_setup_done(struct db *db)
 	db->state = DB_READY;
 	db->retry_ms = RETRY_MIN_MS;
 	event_del(db->retry);
-	log_info("database ready connection=%s backend=%d", db->name, PQbackendPID(db->pg));
-	db->said_away = false;
+	log_info("database_ready connection=\"%s\" backend=%d", db->name, PQbackendPID(db->pg));
+	db->loss_logged = false;
 	db->events->state(db->arg, true);
 	db_next(db);
 }
@@ -394,13 +468,12 @@ static void db_read(struct db *db)
 		db_lost(db);
 		return;
 	}
-	/* A callback may lose the connection or queue more; look at the state afresh each time. */
+	/* A callback may lose the connection or queue more. */
 	while (db->pg == pg && !PQisBusy(pg)) {
 		PGresult *r = PQgetResult(pg);
 
 		if (r != NULL) {
-			/* The last result of the set-up's several statements counts; but an error
-			 * is never overwritten. */
+			/* Of the results of the set-up the last one counts, but an error is kept. */
 			if (db->result != NULL && PQresultStatus(db->result) == PGRES_FATAL_ERROR) {
 				PQclear(r);
 			} else {
@@ -471,7 +544,7 @@ static void db_io(evutil_socket_t fd, short what, void *arg)
 		db_flush(db);
 }
 
-/* A server error is told in the server's own words; notices are not our log's business. */
+/* Notices are not logged; errors are, by those who queued the statement. */
 static void db_notice(void *arg, const PGresult *r)
 {
 	(void)arg;
@@ -486,7 +559,7 @@ static void db_connect(struct db *db)
 
 	db->pg = PQconnectStartParams(keys, values, 1);
 	if (db->pg == NULL)
-		log_fatal("out of memory for a database connection");
+		log_fatal("out_of_memory");
 	PQsetNoticeReceiver(db->pg, db_notice, NULL);
 	db->state = DB_CONNECTING;
 	if (PQstatus(db->pg) == CONNECTION_BAD) {
@@ -512,11 +585,10 @@ static void db_retry(evutil_socket_t fd, short what, void *arg)
 struct db *db_open(struct event_base *base, const char *conninfo, const char *name,
 	const struct db_events *events, void *arg, struct stats_slot *stats)
 {
-	struct db *db = calloc(1, sizeof(*db));
+	struct db *db = xcalloc(1, sizeof(*db));
 
-	if (db == NULL || (db->conninfo = strdup(conninfo)) == NULL ||
-		(db->name = strdup(name)) == NULL)
-		log_fatal("out of memory for a database connection");
+	db->conninfo = xstrdup(conninfo);
+	db->name = xstrdup(name);
 	db->base = base;
 	db->events = events;
 	db->arg = arg;
@@ -526,7 +598,7 @@ struct db *db_open(struct event_base *base, const char *conninfo, const char *na
 	db->io = event_new(base, -1, 0, db_io, db);
 	db->retry = evtimer_new(base, db_retry, db);
 	if (db->io == NULL || db->retry == NULL)
-		log_fatal("cannot make the events of a database connection");
+		log_fatal("out_of_memory");
 	db_connect(db);
 	return db;
 }
@@ -575,9 +647,7 @@ bool db_query(
 		buf_fini(&args->bytes);
 		return false;
 	}
-	j = malloc(sizeof(*j));
-	if (j == NULL)
-		log_fatal("out of memory for a statement");
+	j = xmalloc(sizeof(*j));
 	*j = (struct job){ .statement = s, .args = *args, .cb = cb, .arg = arg };
 	*args = (struct db_args)DB_ARGS_EMPTY;
 	*db->last = j;

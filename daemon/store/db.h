@@ -1,14 +1,14 @@
 /*
- * db: one connection to PostgreSQL on the event loop: queue of statements, reconnecting.
+ * db: one connection to PostgreSQL on the event loop: a queue of statements, and reconnection.
  *
- * Owns: the PGconn and the statements that wait. Knows nothing of: which SQL, what rows mean.
+ * Owns: the PGconn and the queued statements. Knows nothing of: which SQL, what rows mean.
  *
- * One statement is in flight at a time; each is its own transaction; all are prepared, at first use
- * on each connection, and speak binary both ways. While the database is away nothing is queued: the
- * asker is told at once.
+ * One statement is in flight at a time. Each is a transaction of its own, prepared at its first use on a connection, and
+ * binary in both directions. While the connection is away nothing is queued: db_query returns false.
  *
- *   AWAY ──connect, set-up──► READY ──connection lost──► AWAY   (a try after 50 ms, doubling to 1
- * s)
+ *   AWAY ──connect, set-up──► READY ──connection lost──► AWAY   (the next try after 50 ms, doubling up to 250 ms)
+ *
+ * Source: libpq's asynchronous command processing (PostgreSQL 15 manual, 34.4).
  */
 #ifndef PARLEY_DB_H
 #define PARLEY_DB_H
@@ -24,13 +24,19 @@
 
 struct db;
 
-/* A statement, known by its address; sql with $1… */
+/* A statement with $1…; identified by its address. */
 struct db_statement {
 	const char *name;
 	const char *sql;
 };
 
-/* Arguments of one execution, in order; binary. Filled by db_arg_*, taken over by db_query. */
+/* The statements of queries.sql, made by common/embed; ended by NULL. */
+extern const struct db_statement *const queries[];
+
+/* Declares the statement of the block "-- name: X" of queries.sql as query_X. A missing block is a link error. */
+#define DECLARE_QUERY(name) extern const struct db_statement query_##name
+
+/* Arguments of one execution, in order, in binary. Filled by db_arg_*, taken over by db_query. */
 #define DB_ARGS_MAX 8
 struct db_args {
 	struct buf bytes;
@@ -47,60 +53,84 @@ struct db_args {
 
 void db_arg_i64(struct db_args *a, int64_t n);
 void db_arg_bool(struct db_args *a, bool b);
-void db_arg_bytes(
-	struct db_args *a, const void *bytes, size_t len); /* text and bytea alike; NULL is null */
+/* text or bytea; bytes NULL is null */
+void db_arg_bytes(struct db_args *a, const void *bytes, size_t len);
 
-/* An array argument: begin with the number of elements, then so many elements. */
-enum db_element { DB_INT8 = 20, DB_BYTEA = 17, DB_TEXT = 25 }; /* pg_type.dat's OIDs */
+/* An array argument: its head with the number n of elements, then n times db_element_*. */
+enum db_element { DB_INT8 = 20, DB_TEXT = 25, DB_BYTEA = 17 }; /* PostgreSQL's type oids */
 void db_arg_array(struct db_args *a, enum db_element type, size_t n);
 void db_element_i64(struct db_args *a, int64_t n);
-void db_element_bytes(struct db_args *a, const void *bytes, size_t len); /* NULL is null */
+void db_element_bytes(struct db_args *a, const void *bytes, size_t len);
+/* A whole array of int8. */
+void db_arg_i64s(struct db_args *a, const int64_t *numbers, size_t n);
 
-/*
- * What became of a statement. result: PGRES_TUPLES_OK, PGRES_COMMAND_OK, or an error whose SQLSTATE
- * says why nothing was done; NULL where the connection was lost and nobody knows whether it was
- * done. Freed by db after the call.
- */
-typedef void db_cb(void *arg, PGresult *result);
-
-struct db_events {
-	void (*setup)(void *arg,
-		struct buf *
-			sql); /* appends what to run first on a new connection; its last row's first
-							 * column must be true, else the connection
-							 * is not used */
-	void (*state)(void *arg, bool ready); /* READY or AWAY again */
+/* The columns that were read of a prepared statement. Each name is looked up once; the key is its address, which is
+ * always the same, since a reader names a column by a literal. All zero: none. */
+#define DB_COLUMNS_MAX 64 /* a power of 2 */
+struct db_columns {
+	const char *name[DB_COLUMNS_MAX];
+	int number[DB_COLUMNS_MAX];
+	unsigned n;
 };
 
-/* conninfo: libpq's; application_name is set to name. Connecting begins at once. */
+struct db_result {
+	const PGresult *
+		pg; /* PGRES_TUPLES_OK, PGRES_COMMAND_OK, or an error, whose SQLSTATE says why nothing was done */
+	const struct db_statement *statement;
+	struct db_columns *columns; /* NULL for an error of the preparation */
+};
+
+/* The end of a statement. result: valid during the call; NULL if the connection was lost, and it is unknown whether the
+ * statement was executed. */
+typedef void db_cb(void *arg, const struct db_result *result);
+
+struct db_events {
+	/* Appends the statements that a new connection executes first. It is used only if the first column of their
+	 * last row is true. */
+	void (*setup)(void *arg, struct buf *sql);
+	/* The connection has become READY or AWAY. */
+	void (*state)(void *arg, bool ready);
+};
+
+/*
+ * Begins to connect.
+ *   conninfo  a connection string of libpq
+ *   name      its application_name
+ *   events    called with arg; must outlive the connection
+ *   stats     where losses are counted
+ */
 struct db *db_open(struct event_base *base, const char *conninfo, const char *name,
 	const struct db_events *events, void *arg, struct stats_slot *stats);
 
-/* Statements that wait get NULL; from now on it is away, and stays so. */
+/* Queued statements end with NULL. From now on the connection is away and does not connect again. */
 void db_stop(struct db *db);
 
-/* Ends the connection; db_stop comes first where it was not called. */
+/* Closes the connection and frees everything; calls db_stop. */
 void db_close(struct db *db);
 
 bool db_ready(const struct db *db);
 
-/* Statements queued or in flight. */
+/* The number of statements queued or in flight. */
 size_t db_pending(const struct db *db);
 
 /*
- * Runs a statement after those before it; cb is called once, later. False (and args freed, cb not
- * called) while away. Source: libpq's asynchronous command processing (PostgreSQL 15 manual, 34.4).
+ * Queues a statement; cb is called once, later. Returns false while the connection is away: then args is freed, and cb
+ * is not called.
  */
 bool db_query(
 	struct db *db, const struct db_statement *s, struct db_args *args, db_cb *cb, void *arg);
 
-/* Columns of a binary result. Null reads as 0, false, or a NULL text. */
-int64_t db_i64(const PGresult *r, int row, int column);
-int32_t db_i32(const PGresult *r, int row, int column);
-bool db_bool(const PGresult *r, int row, int column);
-char db_char(const PGresult *r, int row, int column);
-int64_t db_time_ms(const PGresult *r, int row,
-	int column); /* timestamptz as ms since the Unix epoch, 0 for null */
-const char *db_text(const PGresult *r, int row, int column, size_t *len);
+/*
+ * A value of a binary result. Null reads as 0, false, or a NULL text.
+ *   column  its name, always the same literal for one reader; a name that the statement lacks ends the process
+ */
+int64_t db_i64(const struct db_result *r, int row, const char *column);
+int32_t db_i32(const struct db_result *r, int row, const char *column);
+bool db_bool(const struct db_result *r, int row, const char *column);
+char db_char(const struct db_result *r, int row, const char *column);
+/* A timestamptz as ms since the Unix epoch, 0 for null. */
+int64_t db_time_ms(const struct db_result *r, int row, const char *column);
+const char *db_text(const struct db_result *r, int row, const char *column, size_t *len);
+bool db_is_null(const struct db_result *r, int row, const char *column);
 
 #endif

@@ -1,12 +1,23 @@
 # PostgreSQL. Nothing outside this room knows SQL.
 
 libparley_a_SOURCES += \
+	daemon/store/batcher.c \
+	daemon/store/batcher.h \
 	daemon/store/db.c \
 	daemon/store/db.h \
 	daemon/store/store.c \
 	daemon/store/store.h \
 	daemon/store/store_batch.c \
+	daemon/store/store_fence.c \
 	daemon/store/store_private.h \
 	daemon/store/store_query.c \
 	daemon/store/store_rows.c \
+	daemon/store/store_rows.h \
 	daemon/store/store_send.c
+nodist_libparley_a_SOURCES += queries.c
+
+queries.c: daemon/store/queries.sql common/embed
+	$(AM_V_GEN)$(SHELL) $(srcdir)/common/embed queries $(srcdir)/daemon/store/queries.sql > $@.tmp
+	$(AM_V_at)mv $@.tmp $@
+CLEANFILES += queries.c
+EXTRA_DIST += daemon/store/queries.sql

@@ -1,216 +1,215 @@
 /*
- * store_batch: the other gathered questions: watermarks, tokens, and the conversations of users who
- * connect.
+ * store_batch: the other batched queries: read marks, tokens, and the conversations of users who connect.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
-#include "common/log.h"
+#include "common/xalloc.h"
 #include "store/store_private.h"
 
-/* Watermarks. What moves is told by an event; nobody waits for an answer. */
+/* Read marks. The event read_moved reports those that move; there is no other answer. */
+
+DECLARE_QUERY(mark_read);
 
 struct read_item {
-	struct batch_item lane;
+	struct batch_item item;
 	struct conv conv;
 	int64_t user_id;
 	int64_t seq;
 	uint64_t origin;
 };
 
-static const struct db_statement reads_statement = { "mark_read",
-	"select conv_id, user_id, read_seq from mark_read($1::int8[], $2::int8[], $3::int8[])" };
-
 static struct read_item *read_of(struct batch_item *item)
 {
 	return (struct read_item *)item;
 }
 
-static void read_refuse(struct batcher *l, struct batch_item *item)
+static void read_reject(struct batcher *b, struct batch_item *item)
 {
-	(void)l;
+	(void)b;
 	free(read_of(item));
-}
-
-static void reads_tell(struct batcher *l, const PGresult *r, int row)
-{
-	int64_t conv_id = db_i64(r, row, 0), user_id = db_i64(r, row, 1);
-	const struct read_item *asked = NULL;
-	uint64_t origin = 0;
-
-	/* Where several sockets of the user have asked in one batch, all are told. */
-	for (struct batch_item *i = l->batch; i != NULL; i = i->next) {
-		const struct read_item *item = read_of(i);
-
-		if (item->conv.id != conv_id || item->user_id != user_id)
-			continue;
-		origin = asked == NULL || origin == item->origin ? item->origin : 0;
-		asked = item;
-	}
-	if (asked != NULL)
-		l->store->events->read_moved(
-			l->store->arg, &asked->conv, user_id, db_i64(r, row, 2), origin);
-}
-
-static void reads_answered(void *arg, PGresult *r)
-{
-	struct batcher *l = arg;
-
-	if (store_result_error(&reads_statement, r) == ERROR_NONE)
-		for (int row = 0; row < PQntuples(r); row++)
-			reads_tell(l, r, row);
-	while (l->batch != NULL) {
-		struct batch_item *item = l->batch;
-
-		l->batch = item->next;
-		free(read_of(item));
-	}
-	batcher_done(l);
-}
-
-static bool reads_ask(struct batcher *l)
-{
-	struct db_args args = DB_ARGS_EMPTY;
-
-	db_arg_array(&args, DB_INT8, l->n_batch);
-	for (struct batch_item *i = l->batch; i != NULL; i = i->next)
-		db_element_i64(&args, read_of(i)->user_id);
-	db_arg_array(&args, DB_INT8, l->n_batch);
-	for (struct batch_item *i = l->batch; i != NULL; i = i->next)
-		db_element_i64(&args, read_of(i)->conv.id);
-	db_arg_array(&args, DB_INT8, l->n_batch);
-	for (struct batch_item *i = l->batch; i != NULL; i = i->next)
-		db_element_i64(&args, read_of(i)->seq);
-	return db_query(l->store->writer, &reads_statement, &args, reads_answered, l);
 }
 
 void store_mark_read(
 	struct store *s, const struct conv *conv, int64_t user_id, int64_t seq, uint64_t origin)
 {
-	struct read_item *item = malloc(sizeof(*item));
+	struct read_item *read = xmalloc(sizeof(*read));
 
-	if (item == NULL)
-		log_fatal("out of memory for a watermark");
-	*item = (struct read_item){
+	*read = (struct read_item){
 		.conv = *conv, .user_id = user_id, .seq = seq, .origin = origin
 	};
-	batcher_add(&s->reads, &item->lane, sizeof(*item));
+	batcher_add(&s->reads, &read->item, sizeof(*read));
+}
+
+/* If several sockets of the user marked the conversation in this batch, the origin is 0: all of them are notified. */
+static void read_report(struct batcher *b, const store_rows *rows, int row)
+{
+	struct store *s = b->owner;
+	int64_t conv_id = db_i64(rows, row, "conv_id"), user_id = db_i64(rows, row, "user_id");
+	const struct read_item *found = NULL;
+	uint64_t origin = 0;
+
+	for (struct batch_item *i = b->batch; i != NULL; i = i->next) {
+		const struct read_item *read = read_of(i);
+
+		if (read->conv.id != conv_id || read->user_id != user_id)
+			continue;
+		origin = found == NULL || origin == read->origin ? read->origin : 0;
+		found = read;
+	}
+	if (found != NULL)
+		s->events->read_moved(
+			s->arg, &found->conv, user_id, db_i64(rows, row, "read_seq"), origin);
+}
+
+static void reads_done(void *arg, const struct db_result *r)
+{
+	struct batcher *b = arg;
+
+	if (store_result_error(r) == ERROR_NONE)
+		for (int row = 0; row < store_n(r); row++)
+			read_report(b, r, row);
+	while (b->batch != NULL) {
+		struct batch_item *item = b->batch;
+
+		b->batch = item->next;
+		free(read_of(item));
+	}
+	batcher_done(b);
+}
+
+static bool reads_flush(struct batcher *b)
+{
+	struct store *s = b->owner;
+	struct db_args args = DB_ARGS_EMPTY;
+
+	db_arg_array(&args, DB_INT8, b->n_batch);
+	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
+		db_element_i64(&args, read_of(i)->user_id);
+	db_arg_array(&args, DB_INT8, b->n_batch);
+	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
+		db_element_i64(&args, read_of(i)->conv.id);
+	db_arg_array(&args, DB_INT8, b->n_batch);
+	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
+		db_element_i64(&args, read_of(i)->seq);
+	return db_query(s->writer, &query_mark_read, &args, reads_done, b);
 }
 
 /* Tokens. */
 
+DECLARE_QUERY(authenticate);
+
 struct token_item {
-	struct batch_item lane;
+	struct batch_item item;
 	uint8_t hash[STORE_HASH_SIZE];
 	store_token_cb *cb;
 	void *arg;
 };
-
-static const struct db_statement tokens_statement = { "authenticate",
-	"select i.n, t.token_id, t.user_id, t.expires_at, "
-	"(extract(epoch from t.expires_at - now()) * 1000)::int8 "
-	"from unnest($1::bytea[]) with ordinality as i (hash, n) "
-	"join tokens t on t.hash = i.hash where t.expires_at > now()" };
 
 static struct token_item *token_of(struct batch_item *item)
 {
 	return (struct token_item *)item;
 }
 
-static void token_answer(struct token_item *item, enum error error, const struct token *t)
+static void token_end(struct token_item *token, enum error error, const struct token *t)
 {
-	item->cb(item->arg, error, t);
-	free(item);
+	token->cb(token->arg, error, t);
+	free(token);
 }
 
-static void token_refuse(struct batcher *l, struct batch_item *item)
+static void token_reject(struct batcher *b, struct batch_item *item)
 {
-	(void)l;
-	token_answer(token_of(item), ERROR_unavailable, NULL);
-}
-
-static void tokens_answered(void *arg, PGresult *r)
-{
-	struct batcher *l = arg;
-	struct token found[BATCHER_BATCH_MAX] = { { .token_id = 0 } };
-	int64_t asked_ms = l->store->tokens_asked_ms;
-	enum error error = store_result_error(&tokens_statement, r);
-	size_t n = 0;
-
-	for (int row = 0; error == ERROR_NONE && row < PQntuples(r); row++) {
-		int64_t i = db_i64(r, row, 0) - 1;
-
-		if (i >= 0 && i < BATCHER_BATCH_MAX)
-			found[i] = (struct token){ db_i64(r, row, 1), db_i64(r, row, 2),
-				db_time_ms(r, row, 3), asked_ms + db_i64(r, row, 4) };
-	}
-	while (l->batch != NULL) {
-		struct token_item *item = token_of(l->batch);
-		const struct token *t = &found[n++];
-
-		l->batch = l->batch->next;
-		if (error != ERROR_NONE)
-			token_answer(item, error, NULL);
-		else if (t->token_id == 0)
-			token_answer(item, ERROR_bad_token, NULL);
-		else
-			token_answer(item, ERROR_NONE, t);
-	}
-	batcher_done(l);
-}
-
-static bool tokens_ask(struct batcher *l)
-{
-	struct db_args args = DB_ARGS_EMPTY;
-
-	l->store->tokens_asked_ms = clock_mono_ms();
-	db_arg_array(&args, DB_BYTEA, l->n_batch);
-	for (struct batch_item *i = l->batch; i != NULL; i = i->next)
-		db_element_bytes(&args, token_of(i)->hash, STORE_HASH_SIZE);
-	return db_query(l->store->reader, &tokens_statement, &args, tokens_answered, l);
+	(void)b;
+	token_end(token_of(item), ERROR_unavailable, NULL);
 }
 
 void store_authenticate(
 	struct store *s, const uint8_t hash[STORE_HASH_SIZE], store_token_cb *cb, void *arg)
 {
-	struct token_item *item = malloc(sizeof(*item));
+	struct token_item *token = xmalloc(sizeof(*token));
 
-	if (item == NULL)
-		log_fatal("out of memory for a token");
-	*item = (struct token_item){ .cb = cb, .arg = arg };
-	memcpy(item->hash, hash, STORE_HASH_SIZE);
-	batcher_add(&s->tokens, &item->lane, sizeof(*item));
+	*token = (struct token_item){ .cb = cb, .arg = arg };
+	memcpy(token->hash, hash, STORE_HASH_SIZE);
+	batcher_add(&s->tokens, &token->item, sizeof(*token));
+}
+
+static void tokens_done(void *arg, const struct db_result *r)
+{
+	struct batcher *b = arg;
+	const struct store *s = b->owner;
+	struct token found[BATCHER_BATCH_MAX] = { { .token_id = 0 } };
+	int64_t sent_ms = s->tokens_sent_ms;
+	enum error error = store_result_error(r);
+	size_t n = 0;
+
+	for (int row = 0; error == ERROR_NONE && row < store_n(r); row++) {
+		int64_t i = db_i64(r, row, "n") - 1;
+
+		if (i < 0 || i >= BATCHER_BATCH_MAX)
+			continue;
+		store_token_at(r, row, &found[i]);
+		found[i].ends_ms = sent_ms + db_i64(r, row, "expires_in_ms");
+	}
+	while (b->batch != NULL) {
+		struct token_item *token = token_of(b->batch);
+		const struct token *t = &found[n++];
+
+		b->batch = b->batch->next;
+		if (error != ERROR_NONE)
+			token_end(token, error, NULL);
+		else if (t->token_id == 0)
+			token_end(token, ERROR_bad_token, NULL);
+		else
+			token_end(token, ERROR_NONE, t);
+	}
+	batcher_done(b);
+}
+
+static bool tokens_flush(struct batcher *b)
+{
+	struct store *s = b->owner;
+	struct db_args args = DB_ARGS_EMPTY;
+
+	s->tokens_sent_ms = clock_mono_ms();
+	db_arg_array(&args, DB_BYTEA, b->n_batch);
+	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
+		db_element_bytes(&args, token_of(i)->hash, STORE_HASH_SIZE);
+	return db_query(s->reader, &query_authenticate, &args, tokens_done, b);
 }
 
 /* Loads. */
 
+DECLARE_QUERY(load_users);
+
 struct load_item {
-	struct batch_item lane;
+	struct batch_item item;
 	int64_t user_id;
 	store_load_cb *cb;
 	void *arg;
 };
-
-static const struct db_statement loads_statement = { "load",
-	"select m.user_id, c.conv_id, c.kind, c.user_lo, c.user_hi, c.last_seq, c.last_mod, "
-	"m.read_seq, m.join_seq "
-	"from members m join conversations c using (conv_id) where m.user_id = any ($1::int8[]) "
-	"order by m.user_id" };
 
 static struct load_item *load_of(struct batch_item *item)
 {
 	return (struct load_item *)item;
 }
 
-static void load_refuse(struct batcher *l, struct batch_item *item)
+static void load_reject(struct batcher *b, struct batch_item *item)
 {
-	(void)l;
+	(void)b;
 	load_of(item)->cb(load_of(item)->arg, ERROR_unavailable, NULL, 0);
 	free(load_of(item));
 }
 
-/* Index of the first row of this user or a later one; the rows are in the order of users. */
+void store_load(struct store *s, int64_t user_id, store_load_cb *cb, void *arg)
+{
+	struct load_item *load = xmalloc(sizeof(*load));
+
+	*load = (struct load_item){ .user_id = user_id, .cb = cb, .arg = arg };
+	batcher_add(&s->loads, &load->item, sizeof(*load));
+}
+
+/* Returns the index of the first head of this user or a later one; the heads are in the order of users. */
 static size_t heads_from(const struct head *heads, size_t n, int64_t user_id)
 {
 	size_t low = 0;
@@ -226,61 +225,52 @@ static size_t heads_from(const struct head *heads, size_t n, int64_t user_id)
 	return low;
 }
 
-static void loads_answered(void *arg, PGresult *r)
+static void loads_done(void *arg, const struct db_result *r)
 {
-	struct batcher *l = arg;
-	enum error error = store_result_error(&loads_statement, r);
-	size_t n = error == ERROR_NONE ? (size_t)PQntuples(r) : 0;
-	struct head *heads = calloc(n + 1, sizeof(*heads));
+	struct batcher *b = arg;
+	enum error error = store_result_error(r);
+	size_t n = error == ERROR_NONE ? (size_t)store_n(r) : 0;
+	struct head *heads = xcalloc(n + 1, sizeof(*heads));
 
-	if (heads == NULL)
-		log_fatal("out of memory for the conversations of users");
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++)
 		store_head_at(r, (int)i, &heads[i]);
-		heads[i].join_seq = db_i64(r, (int)i, 8);
-	}
-	while (l->batch != NULL) {
-		struct load_item *item = load_of(l->batch);
-		size_t first = heads_from(heads, n, item->user_id);
+	while (b->batch != NULL) {
+		struct load_item *load = load_of(b->batch);
+		size_t first = heads_from(heads, n, load->user_id);
 
-		l->batch = l->batch->next;
-		item->cb(item->arg, error, heads + first,
-			heads_from(heads, n, item->user_id + 1) - first);
-		free(item);
+		b->batch = b->batch->next;
+		load->cb(load->arg, error, heads + first,
+			heads_from(heads, n, load->user_id + 1) - first);
+		free(load);
 	}
 	free(heads);
-	batcher_done(l);
+	batcher_done(b);
 }
 
-static bool loads_ask(struct batcher *l)
+static bool loads_flush(struct batcher *b)
 {
+	struct store *s = b->owner;
 	struct db_args args = DB_ARGS_EMPTY;
 
-	/* Until the writing connection is there too, a dead worker may still be committing: what is
-	 * read now could miss it. */
-	if (!store_ready(l->store))
+	/* Until the writing connection has passed the fence, a dead worker may still commit, and these rows would miss
+	 * it. */
+	if (!store_ready(s))
 		return false;
-	db_arg_array(&args, DB_INT8, l->n_batch);
-	for (struct batch_item *i = l->batch; i != NULL; i = i->next)
+	db_arg_array(&args, DB_INT8, b->n_batch);
+	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
 		db_element_i64(&args, load_of(i)->user_id);
-	return db_query(l->store->reader, &loads_statement, &args, loads_answered, l);
-}
-
-void store_load(struct store *s, int64_t user_id, store_load_cb *cb, void *arg)
-{
-	struct load_item *item = malloc(sizeof(*item));
-
-	if (item == NULL)
-		log_fatal("out of memory for a load");
-	*item = (struct load_item){ .user_id = user_id, .cb = cb, .arg = arg };
-	batcher_add(&s->loads, &item->lane, sizeof(*item));
+	return db_query(s->reader, &query_load_users, &args, loads_done, b);
 }
 
 void store_batches_init(struct store *s)
 {
-	batcher_init(&s->reads, s, reads_ask, read_refuse);
-	batcher_init(&s->tokens, s, tokens_ask, token_refuse);
-	batcher_init(&s->loads, s, loads_ask, load_refuse);
-	/* A check asks for every user here at once; their sockets bound how many that are. */
+	static const struct batcher_events reads = { reads_flush, read_reject, NULL };
+	static const struct batcher_events tokens = { tokens_flush, token_reject, NULL };
+	static const struct batcher_events loads = { loads_flush, load_reject, NULL };
+
+	batcher_init(&s->reads, s->base, &reads, s);
+	batcher_init(&s->tokens, s->base, &tokens, s);
+	batcher_init(&s->loads, s->base, &loads, s);
+	/* A reconcile loads all users of the worker at once; the limit on sockets bounds them. */
 	s->loads.waiting_max = SIZE_MAX;
 }

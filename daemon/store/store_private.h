@@ -6,36 +6,9 @@
 #ifndef PARLEY_STORE_PRIVATE_H
 #define PARLEY_STORE_PRIVATE_H
 
+#include "store/batcher.h"
 #include "store/db.h"
 #include "store/store.h"
-
-#define BATCHER_BATCH_MAX 128 /* items of one statement */
-#define BATCHER_BATCH_BYTES (256u << 10)
-#define BATCHER_WAITING_MAX 16384 /* items; beyond it the answer is unavailable */
-
-/* Something that waits to be asked together with others of its kind. The head of each lane's own
- * item. */
-struct batch_item {
-	struct batch_item *next;
-	size_t bytes;
-};
-
-/* Questions of one kind: while one batch is in flight, the next one gathers. */
-struct batcher {
-	struct store *store;
-	struct batch_item *waiting, **waiting_end;
-	size_t n_waiting;
-	struct batch_item *batch; /* in flight */
-	size_t n_batch;
-	size_t batch_max, waiting_max;
-	struct batch_item *refused; /* to be answered from the loop */
-	/* Asks for the batch; false where the database is away. */
-	bool (*ask)(struct batcher *l);
-	/* Answers and frees one item that is not asked; called from the loop. */
-	void (*refuse)(struct batcher *l, struct batch_item *item);
-	/* May the item stand in one batch with those from first on? NULL: always. */
-	bool (*joins)(const struct batch_item *first, const struct batch_item *item);
-};
 
 struct store {
 	struct event_base *base;
@@ -44,47 +17,42 @@ struct store {
 	void *arg;
 	struct stats_slot *stats;
 	struct db *writer, *reader;
-	struct event *deferred; /* refusals are answered from the loop */
-	struct refusal *refusals;
-	struct event *post_deadline; /* how long posts with an unknown fate wait for the database */
 	bool writer_ready, reader_ready, was_lost;
-	unsigned post_tries; /* of the batch in flight */
-	size_t posts_alone; /* sends that go one by one, after a batch failed again and again */
-	struct batcher posts, reads, tokens, loads;
-	int64_t tokens_asked_ms; /* clock_mono_ms, of the batch in flight */
+	struct rejection *rejections; /* queries to end from the loop */
+	struct event *rejecting;
+	struct batcher sends, reads, tokens, loads;
+	/* Of the sends in flight. */
+	struct event *send_deadline; /* of a batch whose outcome is unknown */
+	unsigned send_tries;
+	size_t n_sends_alone; /* to be sent one by one, after repeated failures of their batch */
+	int64_t tokens_sent_ms; /* clock_mono_ms, of the batch in flight */
 };
 
-void batcher_init(struct batcher *l, struct store *s, bool (*ask)(struct batcher *),
-	void (*refuse)(struct batcher *, struct batch_item *));
-/* Adds the item, or refuses it where too many wait or the database is away. */
-void batcher_add(struct batcher *l, struct batch_item *item, size_t bytes);
-/* Answers the item from the loop, by l->refuse. */
-void batcher_refuse(struct batcher *l, struct batch_item *item);
-/* The same for the whole batch in flight, and for all that wait behind it. */
-void batcher_refuse_all(struct batcher *l);
-/* The batch was answered (its items are gone): asks for what gathered. */
-void batcher_done(struct batcher *l);
-/* Refuses all that wait; a batch in flight is its own lane's affair. */
-void batcher_refuse_waiting(struct batcher *l);
-/* Called from the loop: calls l->refuse for what was refused. */
-void batcher_answer_refused(struct batcher *l);
-
+/* The parts of store_open and of writer_state that belong to store_send.c; the latter when the connection is ready. */
 void store_sends_init(struct store *s);
-void store_sends_writer_state(struct store *s, bool ready);
+void store_sends_retry(struct store *s);
+/* The part of store_open that belongs to store_batch.c. */
 void store_batches_init(struct store *s);
 
-/* Runs a statement that answers with rows; args are taken over. */
+/* Appends the first statements of a writing session: it waits for the fence of dead workers and takes its own lock. */
+void store_fence_put_setup(const struct heritage *h, struct buf *sql);
+
+/*
+ * Executes a statement.
+ *   db    s->reader or s->writer
+ *   args  taken over
+ *   cb    called once, from the loop, with the rows; ERROR_unavailable on any error
+ */
 void store_query(struct store *s, struct db *db, const struct db_statement *statement,
 	struct db_args *args, store_cb *cb, void *arg);
 
-/* Calls cb(arg, ERROR_unavailable, NULL) from the loop. */
-void store_reject(struct store *s, store_cb *cb, void *arg);
+/* Returns ERROR_NONE, or ERROR_unavailable if the connection was lost (NULL) or for an error, which is logged. */
+enum error store_result_error(const struct db_result *r);
 
-/* What a result says: ERROR_NONE for rows; an unexpected error is logged and is ERROR_internal;
- * NULL is ERROR_unavailable. */
-enum error store_result_error(const struct db_statement *statement, const PGresult *r);
-
-/* Columns status … deleted of the SQL type change, from column on. Returns what status says. */
-enum error store_change_at(const PGresult *r, int row, int column, struct change *c);
+/* Reads a row of a change. Returns the error that its status says. */
+enum error store_change_at(const store_rows *rows, int i, struct change *c);
+void store_head_at(const store_rows *rows, int i, struct head *h);
+/* All but ends_ms. */
+void store_token_at(const store_rows *rows, int i, struct token *t);
 
 #endif

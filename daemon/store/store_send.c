@@ -1,27 +1,27 @@
 /*
- * store_send: messages into the database, in batches of one commit each.
+ * store_send: stores messages, in batches of one commit each.
  *
- *   waiting ─gather─► asked ─rows──────────────────────► answered
- *                      │  ├─deadlock, a client_id taken just now─► asked again, at last one by one
- *                      │  └─any other error────────────► unavailable (nothing was stored)
- *                      └─connection lost: nobody knows ─► asked again when the database is back,
- *                                                         which client_id makes safe; a send
- *                                                         without one is answered unavailable
+ *   waiting ─gather─► in flight ─rows────────────────────────► answered
+ *                      │  ├─deadlock, client_id just stored──► retried, in the end one by one
+ *                      │  └─any other error──────────────────► unavailable: nothing was stored
+ *                      └─connection lost: outcome unknown────► retried when the database is back; the client_id prevents
+ *                                                              a second copy, so a send without one is rejected
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/clock.h"
 #include "common/fault.h"
 #include "common/log.h"
+#include "common/xalloc.h"
 #include "store/store_private.h"
 
-#define TRIES_TOGETHER 3 /* then each send of the batch goes alone: alone nothing can deadlock */
-#define UNKNOWN_FATE_MAX_S \
-	10 /* how long a send waits for a database that went away in the middle of it */
+#define TRIES_TOGETHER 3 /* then each send of the batch goes alone: a single send cannot deadlock */
+#define UNKNOWN_OUTCOME_MAX_S 10 /* how long a send in flight waits for a lost database */
 
-struct post_item {
-	struct batch_item lane;
+DECLARE_QUERY(send_messages);
+
+struct send_item {
+	struct batch_item item;
 	int64_t sender;
 	int64_t receiver;
 	struct text content;
@@ -31,38 +31,30 @@ struct post_item {
 	char bytes[]; /* content, client_id */
 };
 
-static const struct db_statement statement = { "post_messages",
-	"select status, conv_id, conv_kind, user_lo, user_hi, message_id, seq, mod, sender_id, "
-	"kind, content, target_id, client_id, "
-	"sent_at, edited_at, deleted, n from post_messages($1::int8[], $2::int8[], $3::text[], "
-	"$4::text[])" };
-#define COLUMN_N 16
-
-static struct post_item *post_of(struct batch_item *item)
+static struct send_item *send_of(struct batch_item *item)
 {
-	return (struct post_item *)item;
+	return (struct send_item *)item;
 }
 
-static void post_answer(struct post_item *p, enum error error, const struct change *c)
+static void send_end(struct send_item *send, enum error error, const struct change *c)
 {
-	p->cb(p->arg, error, c);
-	free(p);
+	send->cb(send->arg, error, c);
+	free(send);
 }
 
-static void post_refuse(struct batcher *l, struct batch_item *item)
+static void send_reject(struct batcher *b, struct batch_item *item)
 {
-	(void)l;
-	post_answer(post_of(item), ERROR_unavailable, NULL);
+	(void)b;
+	send_end(send_of(item), ERROR_unavailable, NULL);
 }
 
-/* A client_id stands once in a batch: its second send waits for the next one, and is then found to
- * be a repeat. */
-static bool post_joins(const struct batch_item *first, const struct batch_item *item)
+/* A batch holds a client_id once per sender: a second send with it waits for the next batch, which finds a duplicate. */
+static bool send_joins(const struct batch_item *first, const struct batch_item *item)
 {
-	const struct post_item *p = (const struct post_item *)item;
+	const struct send_item *p = (const struct send_item *)item;
 
 	for (; p->client_id.data != NULL && first != NULL; first = first->next) {
-		const struct post_item *q = (const struct post_item *)first;
+		const struct send_item *q = (const struct send_item *)first;
 
 		if (q->sender == p->sender && q->client_id.len == p->client_id.len &&
 			q->client_id.data != NULL &&
@@ -72,203 +64,198 @@ static bool post_joins(const struct batch_item *first, const struct batch_item *
 	return true;
 }
 
-/* The rows of a batch answer its items by number. An item without a row would wait for ever, so it
- * is refused. */
-static void posts_answer(struct batcher *l, const PGresult *r)
+static bool sends_flush(struct batcher *b);
+
+void store_send(struct store *s, const struct send *p, store_change_cb *cb, void *arg)
 {
-	struct post_item *items[BATCHER_BATCH_MAX];
-	size_t n = 0;
+	struct send_item *send = xmalloc(sizeof(*send) + p->content.len + p->client_id.len);
+	char *bytes = send->bytes;
 
-	for (struct batch_item *i = l->batch; i != NULL; i = i->next)
-		items[n++] = post_of(i);
-	for (int row = 0; row < PQntuples(r); row++) {
-		int64_t i = db_i64(r, row, COLUMN_N) - 1;
-		struct change c;
-		enum error error = store_change_at(r, row, 0, &c);
-
-		if (i < 0 || i >= (int64_t)n || items[i] == NULL)
-			continue;
-		post_answer(items[i], error, error == ERROR_NONE ? &c : NULL);
-		items[i] = NULL;
+	*send = (struct send_item){
+		.sender = p->sender, .receiver = p->receiver, .cb = cb, .arg = arg
+	};
+	memcpy(bytes, p->content.data, p->content.len);
+	send->content = (struct text){ bytes, p->content.len };
+	if (p->client_id.data != NULL) {
+		bytes += p->content.len;
+		memcpy(bytes, p->client_id.data, p->client_id.len);
+		send->client_id = (struct text){ bytes, p->client_id.len };
 	}
-	for (size_t i = 0; i < n; i++)
-		if (items[i] != NULL)
-			post_answer(items[i], ERROR_unavailable, NULL);
+	if (db_ready(s->writer))
+		batcher_add(&s->sends, &send->item, p->content.len + p->client_id.len);
+	else
+		batcher_reject(&s->sends, &send->item);
 }
 
-/* All of the batch but its first go back to the front of those that wait, in their order. */
-static void posts_go_alone(struct batcher *l)
+static void sends_split(struct batcher *b)
 {
-	struct batch_item *rest = l->batch->next, *last = rest;
+	struct store *s = b->owner;
 
-	l->store->posts_alone = l->n_batch;
-	l->batch_max = 1;
-	l->batch->next = NULL;
-	if (rest != NULL) {
-		while (last->next != NULL)
-			last = last->next;
-		last->next = l->waiting;
-		if (l->waiting == NULL)
-			l->waiting_end = &last->next;
-		l->waiting = rest;
-		l->n_waiting += l->n_batch - 1;
-	}
-	l->n_batch = 1;
+	s->n_sends_alone = b->n_batch;
+	batcher_split(b);
 }
 
-/* Keeps of the batch what can be asked again without harm. */
-static void posts_keep_repeatable(struct batcher *l)
+/* Rejects those sends of the batch in flight that have no client_id. */
+static void sends_keep_retriable(struct batcher *b)
 {
-	struct batch_item **at = &l->batch;
+	struct batch_item **at = &b->batch;
 
 	while (*at != NULL) {
 		struct batch_item *item = *at;
 
-		if (post_of(item)->client_id.data != NULL) {
+		if (send_of(item)->client_id.data != NULL) {
 			at = &item->next;
 			continue;
 		}
 		*at = item->next;
-		l->n_batch--;
-		batcher_refuse(l, item);
+		b->n_batch--;
+		batcher_reject(b, item);
 	}
 }
 
-static void posts_fate_unknown(struct batcher *l)
+static void sends_lost(struct batcher *b)
 {
-	const struct timeval tv = { UNKNOWN_FATE_MAX_S, 0 };
+	const struct timeval tv = { UNKNOWN_OUTCOME_MAX_S, 0 };
+	struct store *s = b->owner;
 
-	posts_keep_repeatable(l);
-	batcher_refuse_waiting(l);
-	if (l->batch == NULL)
-		batcher_done(l);
+	sends_keep_retriable(b);
+	batcher_reject_waiting(b);
+	if (b->batch == NULL)
+		batcher_done(b);
 	else
-		event_add(l->store->post_deadline, &tv);
+		event_add(s->send_deadline, &tv);
 }
 
-static void posts_ask_again(struct batcher *l)
+static void sends_try_again(struct batcher *b)
 {
-	if (++l->store->post_tries == TRIES_TOGETHER && l->n_batch > 1)
-		posts_go_alone(l);
-	if (!l->ask(l))
-		posts_fate_unknown(l);
+	struct store *s = b->owner;
+
+	if (++s->send_tries == TRIES_TOGETHER && b->n_batch > 1)
+		sends_split(b);
+	if (!sends_flush(b))
+		sends_lost(b);
 }
 
 static bool may_succeed_again(const PGresult *r)
 {
 	const char *sqlstate = PQresultErrorField(r, PG_DIAG_SQLSTATE);
 
-	/* serialization_failure, deadlock_detected, unique_violation (PostgreSQL manual, appendix
-	 * A) */
+	/* serialization_failure, deadlock_detected, unique_violation (PostgreSQL manual, appendix A) */
 	return sqlstate != NULL &&
 		(strcmp(sqlstate, "40001") == 0 || strcmp(sqlstate, "40P01") == 0 ||
 			strcmp(sqlstate, "23505") == 0);
 }
 
-static void posts_answered(void *arg, PGresult *r)
+/* Ends each send by the row with its number; one without a row, which should not be, is unavailable. */
+static void sends_answer(struct batcher *b, const store_rows *rows)
 {
-	struct batcher *l = arg;
-	struct store *s = l->store;
+	struct send_item *sends[BATCHER_BATCH_MAX];
+	size_t n = 0;
 
-	if (r == NULL) {
-		posts_fate_unknown(l);
-		return;
-	}
-	if (PQresultStatus(r) != PGRES_TUPLES_OK && may_succeed_again(r) &&
-		s->post_tries < 2 * TRIES_TOGETHER) {
-		posts_ask_again(l);
-		return;
-	}
-	s->post_tries = 0;
-	FAULT("batch.stored");
-	if (store_result_error(&statement, r) == ERROR_NONE) {
-		STATS_ADD(s->stats, posts, l->n_batch);
-		STATS_ADD(s->stats, post_batches, 1);
-		posts_answer(l, r);
-	} else {
-		while (l->batch != NULL) {
-			struct batch_item *item = l->batch;
+	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
+		sends[n++] = send_of(i);
+	for (int row = 0; row < store_n(rows); row++) {
+		int64_t i = db_i64(rows, row, "n") - 1;
+		struct change c;
+		enum error error = store_change_at(rows, row, &c);
 
-			l->batch = item->next;
-			post_answer(post_of(item), ERROR_unavailable, NULL);
-		}
+		if (i < 0 || i >= (int64_t)n || sends[i] == NULL)
+			continue;
+		send_end(sends[i], error, error == ERROR_NONE ? &c : NULL);
+		sends[i] = NULL;
 	}
-	if (s->posts_alone > 0 && --s->posts_alone == 0)
-		l->batch_max = BATCHER_BATCH_MAX;
-	batcher_done(l);
+	for (size_t i = 0; i < n; i++)
+		if (sends[i] != NULL)
+			send_end(sends[i], ERROR_unavailable, NULL);
 }
 
-static bool posts_ask(struct batcher *l)
+static void sends_fail(struct batcher *b)
 {
+	while (b->batch != NULL) {
+		struct batch_item *item = b->batch;
+
+		b->batch = item->next;
+		send_end(send_of(item), ERROR_unavailable, NULL);
+	}
+}
+
+static void sends_done(void *arg, const struct db_result *r)
+{
+	struct batcher *b = arg;
+	struct store *s = b->owner;
+
+	if (r == NULL) {
+		sends_lost(b);
+		return;
+	}
+	if (PQresultStatus(r->pg) != PGRES_TUPLES_OK && may_succeed_again(r->pg) &&
+		s->send_tries < 2 * TRIES_TOGETHER) {
+		sends_try_again(b);
+		return;
+	}
+	s->send_tries = 0;
+	FAULT("batch.stored");
+	if (store_result_error(r) == ERROR_NONE) {
+		STATS_ADD(s->stats, messages_stored, b->n_batch);
+		STATS_ADD(s->stats, send_batches, 1);
+		sends_answer(b, r);
+	} else {
+		sends_fail(b);
+	}
+	if (s->n_sends_alone > 0 && --s->n_sends_alone == 0)
+		b->batch_max = BATCHER_BATCH_MAX;
+	batcher_done(b);
+}
+
+static bool sends_flush(struct batcher *b)
+{
+	struct store *s = b->owner;
 	struct db_args args = DB_ARGS_EMPTY;
 
 	FAULT("batch.gathered");
-	db_arg_array(&args, DB_INT8, l->n_batch);
-	for (struct batch_item *i = l->batch; i != NULL; i = i->next)
-		db_element_i64(&args, post_of(i)->sender);
-	db_arg_array(&args, DB_INT8, l->n_batch);
-	for (struct batch_item *i = l->batch; i != NULL; i = i->next)
-		db_element_i64(&args, post_of(i)->receiver);
-	db_arg_array(&args, DB_TEXT, l->n_batch);
-	for (struct batch_item *i = l->batch; i != NULL; i = i->next)
-		db_element_bytes(&args, post_of(i)->content.data, post_of(i)->content.len);
-	db_arg_array(&args, DB_TEXT, l->n_batch);
-	for (struct batch_item *i = l->batch; i != NULL; i = i->next)
-		db_element_bytes(&args, post_of(i)->client_id.data, post_of(i)->client_id.len);
-	return db_query(l->store->writer, &statement, &args, posts_answered, l);
+	db_arg_array(&args, DB_INT8, b->n_batch);
+	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
+		db_element_i64(&args, send_of(i)->sender);
+	db_arg_array(&args, DB_INT8, b->n_batch);
+	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
+		db_element_i64(&args, send_of(i)->receiver);
+	db_arg_array(&args, DB_TEXT, b->n_batch);
+	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
+		db_element_bytes(&args, send_of(i)->content.data, send_of(i)->content.len);
+	db_arg_array(&args, DB_TEXT, b->n_batch);
+	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
+		db_element_bytes(&args, send_of(i)->client_id.data, send_of(i)->client_id.len);
+	return db_query(s->writer, &query_send_messages, &args, sends_done, b);
 }
 
-void store_sends_writer_state(struct store *s, bool ready)
+void store_sends_retry(struct store *s)
 {
-	struct batcher *l = &s->posts;
+	struct batcher *b = &s->sends;
 
-	if (!ready || l->n_batch == 0)
+	if (b->n_batch == 0)
 		return;
-	event_del(s->post_deadline);
-	log_info("asking again for sends=%zu whose fate is unknown", l->n_batch);
-	if (!l->ask(l))
-		posts_fate_unknown(l);
+	event_del(s->send_deadline);
+	log_info("sends_retried n=%zu", b->n_batch);
+	if (!sends_flush(b))
+		sends_lost(b);
 }
 
-static void posts_deadline(evutil_socket_t fd, short what, void *arg)
+static void on_send_deadline(evutil_socket_t fd, short what, void *arg)
 {
 	struct store *s = arg;
 
 	(void)fd;
 	(void)what;
-	s->post_tries = 0;
-	batcher_refuse_all(&s->posts);
+	s->send_tries = 0;
+	batcher_reject_all(&s->sends);
 }
 
 void store_sends_init(struct store *s)
 {
-	batcher_init(&s->posts, s, posts_ask, post_refuse);
-	s->posts.joins = post_joins;
-	s->post_deadline = evtimer_new(s->base, posts_deadline, s);
-	if (s->post_deadline == NULL)
-		log_fatal("cannot make the events of the store");
-}
+	static const struct batcher_events events = { sends_flush, send_reject, send_joins };
 
-void store_send(struct store *s, const struct send *p, store_change_cb *cb, void *arg)
-{
-	struct post_item *item = malloc(sizeof(*item) + p->content.len + p->client_id.len);
-	char *bytes;
-
-	if (item == NULL)
-		log_fatal("out of memory for a message");
-	bytes = item->bytes;
-	*item = (struct post_item){
-		.sender = p->sender, .receiver = p->receiver, .cb = cb, .arg = arg
-	};
-	memcpy(bytes, p->content.data, p->content.len);
-	item->content = (struct text){ bytes, p->content.len };
-	if (p->client_id.data != NULL) {
-		bytes += p->content.len;
-		memcpy(bytes, p->client_id.data, p->client_id.len);
-		item->client_id = (struct text){ bytes, p->client_id.len };
-	}
-	if (db_ready(s->writer))
-		batcher_add(&s->posts, &item->lane, p->content.len + p->client_id.len);
-	else
-		batcher_refuse(&s->posts, &item->lane);
+	batcher_init(&s->sends, s->base, &events, s);
+	s->send_deadline = evtimer_new(s->base, on_send_deadline, s);
+	if (s->send_deadline == NULL)
+		log_fatal("out_of_memory");
 }

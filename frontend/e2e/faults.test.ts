@@ -1,4 +1,4 @@
-// What was written is shown once and in order, whatever breaks in between.
+// After any fault, every message is shown once and in order.
 
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -8,63 +8,63 @@ import {
   field,
   mine,
   openChat,
-  say,
+  send,
   storedTexts,
   theirs,
-  type Person,
-} from './people'
-import { world } from './world'
+  type TestUser,
+} from './browsers'
+import { useFixture } from './fixture'
 
-const here = world()
+const fixture = useFixture()
 
-/** Two people who have begun to talk, with the chat open in front of both. */
-async function pair(): Promise<[Person, Person]> {
-  const ada = await here.people.person('Ada Lovelace')
-  const ben = await here.people.person('Ben Okri')
+/** Two users with one message between them, each with the chat open. */
+async function openPair(): Promise<[TestUser, TestUser]> {
+  const ada = await fixture.browsers.newUser('Ada Lovelace')
+  const ben = await fixture.browsers.newUser('Ben Okri')
   await openChat(ada.page, ben.id)
-  await say(ada.page, 'first')
+  await send(ada.page, 'first')
   await openChat(ben.page, ada.id)
   await theirs(ben.page, 'first').waitFor()
   return [ada, ben]
 }
 
-async function part(...all: Person[]): Promise<void> {
-  for (const { page } of all) await page.context().close()
+async function close(...users: TestUser[]): Promise<void> {
+  for (const { page } of users) await page.context().close()
 }
 
-async function expectStored(ada: Person, ben: Person, texts: readonly string[]): Promise<void> {
+async function expectStored(ada: TestUser, ben: TestUser, texts: readonly string[]): Promise<void> {
   expect(await storedTexts(ada.page, ben.id)).toEqual(texts)
   expect(await storedTexts(ben.page, ada.id)).toEqual(texts)
 }
 
-describe('one goes offline with two tabs open', () => {
-  let ada: Person
-  let ben: Person
-  let cem: Person
+describe('a user with two open tabs goes offline', () => {
+  let ada: TestUser
+  let ben: TestUser
+  let cem: TestUser
   let tab: Page
 
   beforeAll(async () => {
-    ;[ada, ben] = await pair()
-    cem = await here.people.person('Cem Yılmaz')
+    ;[ada, ben] = await openPair()
+    cem = await fixture.browsers.newUser('Cem Yılmaz')
     tab = await ada.page.context().newPage()
     await openChat(tab, ben.id)
-    await say(ben.page, 'second')
+    await send(ben.page, 'second')
     for (const page of [ada.page, tab]) await theirs(page, 'second').waitFor()
   })
-  afterAll(() => part(ada, ben, cem))
+  afterAll(() => close(ada, ben, cem))
 
-  test('the page says so, and shows what is written as waiting, in both tabs', async () => {
+  test('both tabs show that, and the new messages as waiting', async () => {
     await ada.page.context().setOffline(true)
     for (const page of [ada.page, tab]) {
       await page.getByText('You are offline.').waitFor()
-      // No longer "online": the page has noticed that the server is away.
+      // The username in place of "online": the page has noticed the lost connection.
       await page.locator('.conversation-head').getByText(`@${ben.username}`).waitFor()
     }
-    await say(ada.page, 'tab one')
+    await send(ada.page, 'tab one')
     await mine(tab, 'tab one').waitFor()
-    await say(tab, 'tab two')
+    await send(tab, 'tab two')
     await mine(ada.page, 'tab two').waitFor()
-    await say(ada.page, 'tab one again')
+    await send(ada.page, 'tab one again')
     for (const page of [ada.page, tab]) {
       await page.getByText('3 messages are waiting.').waitFor()
       for (const text of ['tab one', 'tab two', 'tab one again'])
@@ -72,22 +72,22 @@ describe('one goes offline with two tabs open', () => {
     }
   })
 
-  test('meanwhile the others talk and change what they said, and nothing of it is here', async () => {
+  test('what others write and edit meanwhile is not shown', async () => {
     await field(ben.page).press('ArrowUp')
     await field(ben.page).fill('second, changed')
     await field(ben.page).press('Enter')
     await mine(ben.page, 'second, changed').waitFor()
-    await say(ben.page, 'while you were away')
+    await send(ben.page, 'while you were away')
     await mine(ben.page, 'while you were away').getByLabel('Sent', { exact: true }).waitFor()
     await openChat(cem.page, ada.id)
-    await say(cem.page, 'Hello from Cem')
+    await send(cem.page, 'Hello from Cem')
     await mine(cem.page, 'Hello from Cem').getByLabel('Sent', { exact: true }).waitFor()
     for (const page of [ada.page, tab])
       await expectShown(page, ['first', 'second', 'tab one', 'tab two', 'tab one again'])
     await expectShown(ben.page, ['first', 'second, changed', 'while you were away'])
   })
 
-  test('back again, all of it is there in every window, each once and in order', async () => {
+  test('online again, every tab shows all messages once and in order', async () => {
     await ada.page.context().setOffline(false)
     const all = ['first', 'second, changed', 'while you were away', 'tab one', 'tab two', 'tab one again']
     for (const page of [ada.page, tab, ben.page]) await expectShown(page, all)
@@ -100,20 +100,20 @@ describe('one goes offline with two tabs open', () => {
   })
 })
 
-test('workers are killed under a conversation, and nothing is lost, doubled or out of order', async () => {
-  const [ada, ben] = await pair()
+test('killed workers lose, double or reorder no message', async () => {
+  const [ada, ben] = await openPair()
   const all = ['first']
   let n = 0
-  const burst = async (person: Person) => {
+  const burst = async (user: TestUser) => {
     for (let i = 0; i < 3; i++) {
-      all.push(`${person.username} ${++n}`)
-      await say(person.page, all.at(-1)!)
+      all.push(`${user.username} ${++n}`)
+      await send(user.page, all.at(-1)!)
     }
   }
-  // Both of them: each person's own socket is on one of the two.
+  // Kill both workers: each user's socket is on one of them.
   for (const slot of [0, 1] as const) {
     await burst(ada)
-    const killed = here.server.killWorker(slot)
+    const killed = fixture.server.killWorker(slot)
     await burst(ada)
     await killed
     await theirs(ben.page, all.at(-1)!).waitFor()
@@ -123,27 +123,27 @@ test('workers are killed under a conversation, and nothing is lost, doubled or o
   await expectShown(ada.page, all)
   await expectShown(ben.page, all)
   await expectStored(ada, ben, all)
-  await part(ada, ben)
+  await close(ada, ben)
 })
 
-test('the database goes away: what is written waits, over a reload too, and is sent when it is back', async () => {
-  const [ada, ben] = await pair()
-  await here.server.stopDatabase()
-  await say(ada.page, 'no database 1')
-  await say(ada.page, 'no database 2')
+test('messages written while the database is down wait, also over a reload, and are sent later', async () => {
+  const [ada, ben] = await openPair()
+  await fixture.server.stopDatabase()
+  await send(ada.page, 'no database 1')
+  await send(ada.page, 'no database 2')
   await mine(ada.page, 'no database 2').getByLabel('Waiting to be sent').waitFor()
   await ada.page.reload()
-  await here.server.startDatabase()
+  await fixture.server.startDatabase()
   const all = ['first', 'no database 1', 'no database 2']
   await expectShown(ada.page, all)
   await expectShown(ben.page, all)
   await mine(ada.page, 'no database 2').getByLabel('Read', { exact: true }).waitFor()
-  await say(ben.page, 'and back')
+  await send(ben.page, 'and back')
   await theirs(ada.page, 'and back').waitFor()
   await expectStored(ada, ben, [...all, 'and back'])
-  await part(ada, ben)
+  await close(ada, ben)
 })
 
-test('no page broke its content security policy, or had an error of its own', () => {
-  expect(here.people.complaints).toEqual([])
+test('no page had a script error or a violation of its content security policy', () => {
+  expect(fixture.browsers.violations).toEqual([])
 })

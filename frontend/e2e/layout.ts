@@ -1,32 +1,32 @@
-// What is wrong with how a page is laid out, as lists of sentences: an empty list is as it should be.
+// Checks of the layout of a page. Each returns its findings as sentences; an empty list is good.
 
 import type { Page } from 'playwright-core'
 
-/** What reaches out of the window sideways, or makes it scroll sideways. */
+/** Finds elements that overflow the window, or scroll, horizontally. */
 export function overflow(page: Page): Promise<string[]> {
   return page.evaluate(() => {
-    const wrong: string[] = []
+    const findings: string[] = []
     const width = document.documentElement.clientWidth
     const root = document.documentElement
-    if (root.scrollWidth > width) wrong.push(`the page is ${root.scrollWidth} px wide, in ${width}`)
+    if (root.scrollWidth > width) findings.push(`the page is ${root.scrollWidth} px wide, in ${width}`)
     for (const element of document.querySelectorAll('body *')) {
       const { left, right, width: own } = element.getBoundingClientRect()
       const scrolls = /auto|scroll/.test(getComputedStyle(element).overflowX)
       const name = `${element.tagName.toLowerCase()}.${element.getAttribute('class')}`
       if (scrolls && element.scrollWidth > element.clientWidth && element.tagName !== 'TEXTAREA')
-        wrong.push(`${name} scrolls sideways: ${element.scrollWidth} px in ${element.clientWidth}`)
+        findings.push(`${name} scrolls horizontally: ${element.scrollWidth} px in ${element.clientWidth}`)
       if (own > 0 && (left < -1 || right > width + 1) && !clipped(element))
-        wrong.push(`${name} reaches from ${Math.round(left)} to ${Math.round(right)}, of ${width}`)
+        findings.push(`${name} reaches from ${Math.round(left)} to ${Math.round(right)}, of ${width}`)
     }
-    return wrong
+    return findings
 
-    /** Cut off by something around it, or meant for screen readers alone. */
+    /** True if an ancestor clips it, or if it is for screen readers only. */
     function clipped(element: Element): boolean {
-      for (let at: Element | null = element; at !== null; at = at.parentElement) {
-        const style = getComputedStyle(at)
+      for (let node: Element | null = element; node !== null; node = node.parentElement) {
+        const style = getComputedStyle(node)
         if (style.visibility === 'hidden' || style.clipPath !== 'none') return true
-        if (at !== element && /hidden|clip/.test(style.overflowX)) return true
-        if (at.classList.contains('skip-link')) return true
+        if (node !== element && /hidden|clip/.test(style.overflowX)) return true
+        if (node.classList.contains('skip-link')) return true
       }
       return false
     }
@@ -34,12 +34,15 @@ export function overflow(page: Page): Promise<string[]> {
 }
 
 /**
- * The controls that nobody could press: too far out, too small, or under something else. Looks at what can be
- * used now: all of the page, or what is modal.
+ * Finds controls that cannot be pressed: outside of the window, too small, or covered. Checks the open
+ * modal dialog or menu, else the whole page.
  */
-export function unreachable(page: Page): Promise<string[]> {
+export async function unreachable(page: Page): Promise<string[]> {
+  // virtua ignores pointer events while a list scrolls.
+  const scrolling = ':is(.messages, .sidebar-body) > [style*="pointer-events: none"]'
+  await page.waitForFunction((selector) => document.querySelector(selector) === null, scrolling)
   return page.evaluate(() => {
-    const wrong: string[] = []
+    const findings: string[] = []
     const modal = [...document.querySelectorAll('dialog[open], [role=menu]')].at(-1)
     const root = modal ?? document.body
     const controls = 'button, a[href], input, textarea, select, [role=menuitem]'
@@ -48,16 +51,16 @@ export function unreachable(page: Page): Promise<string[]> {
       if (!control.checkVisibility({ visibilityProperty: true, opacityProperty: true })) continue
       if ((control as HTMLButtonElement).disabled) continue
       control.scrollIntoView({ block: 'nearest', inline: 'nearest' })
-      const [box = new DOMRect()] = control.getClientRects() // a link may have several lines
+      const [box = new DOMRect()] = control.getClientRects() // a link may have a box per line
       const hit = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2)
       const name = control.getAttribute('aria-label') || control.textContent || control.outerHTML.slice(0, 80)
       const label = control.closest('label')
       if (hit === null || !(control.contains(hit) || (label !== null && label.contains(hit))))
-        wrong.push(`"${name}" is under ${hit?.outerHTML.slice(0, 80) ?? 'nothing: it is outside'}`)
+        findings.push(`"${name}" is covered by ${hit?.outerHTML.slice(0, 80) ?? 'the edge of the window'}`)
       const target = (label ?? control).getBoundingClientRect()
       if (getComputedStyle(control).display !== 'inline' && Math.min(target.width, target.height) < 24)
-        wrong.push(`"${name}" is only ${Math.round(target.width)} × ${Math.round(target.height)} px`)
+        findings.push(`"${name}" is only ${Math.round(target.width)} × ${Math.round(target.height)} px`)
     }
-    return wrong
+    return findings
   })
 }

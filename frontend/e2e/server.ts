@@ -1,54 +1,54 @@
-// A parleyd with two workers and a PostgreSQL of its own, which end with the test file.
+// A parleyd with two workers and its own PostgreSQL, for one test file.
 
 import { spawn, type ChildProcess } from 'node:child_process'
 import { createInterface } from 'node:readline'
 
-const here = (path: string) => new URL(path, import.meta.url).pathname
+const resolvePath = (path: string) => new URL(path, import.meta.url).pathname
 
 export class Server {
   readonly base: string
   private constructor(
     private readonly process: ChildProcess,
-    private readonly answers: AsyncIterator<string>,
+    private readonly responses: AsyncIterator<string>,
     port: number,
   ) {
     this.base = `http://127.0.0.1:${port}`
   }
 
-  /** What is started is that of the build directory in PARLEY_BUILD, with the page as it is in dist/. */
+  /** Starts the daemon of the build directory PARLEY_BUILD, with the page in dist/. */
   static async start(): Promise<Server> {
     const python = process.env.PYTHON || '/usr/bin/python3'
-    const child = spawn(python, [here('../../tests/integration/e2e_server.py'), here('../dist')], {
+    const child = spawn(python, [resolvePath('../../tests/integration/e2e_server.py'), resolvePath('../dist')], {
       stdio: ['pipe', 'pipe', 'inherit'],
       env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
     })
-    const answers = createInterface(child.stdout)[Symbol.asyncIterator]()
-    const { port } = await nextAnswer(answers)
-    return new Server(child, answers, port as number)
+    const responses = createInterface(child.stdout)[Symbol.asyncIterator]()
+    const { port } = await nextResponse(responses)
+    return new Server(child, responses, port as number)
   }
 
-  /** Kills the worker in this slot; resolves when there is another one. */
-  killWorker = (slot: 0 | 1) => this.ask(`kill_worker ${slot}`)
-  stopDatabase = () => this.ask('pg_stop')
-  startDatabase = () => this.ask('pg_start')
+  /** Kills the worker in this slot; resolves when its successor runs. */
+  killWorker = (slot: 0 | 1) => this.command(`kill_worker ${slot}`)
+  stopDatabase = () => this.command('pg_stop')
+  startDatabase = () => this.command('pg_start')
 
-  /** Ends all; rejects where the daemon's log has something to complain of. */
+  /** Stops all; rejects if the daemon failed or its log has complaints. */
   async stop(): Promise<void> {
-    const { status, complaints } = await this.ask('stop')
+    const { status, complaints } = await this.command('stop')
     this.process.stdin!.end()
     await new Promise((ended) => this.process.once('exit', ended))
     if (status !== 0 || (complaints as string[]).length > 0)
-      throw new Error(`parleyd left with ${status}: ${(complaints as string[]).join('\n')}`)
+      throw new Error(`parleyd exited with status ${status}: ${(complaints as string[]).join('\n')}`)
   }
 
-  private ask(command: string): Promise<Record<string, unknown>> {
+  private command(command: string): Promise<Record<string, unknown>> {
     this.process.stdin!.write(`${command}\n`)
-    return nextAnswer(this.answers)
+    return nextResponse(this.responses)
   }
 }
 
-async function nextAnswer(answers: AsyncIterator<string>): Promise<Record<string, unknown>> {
-  const { value, done } = await answers.next()
-  if (done) throw new Error('the server ended by itself')
+async function nextResponse(responses: AsyncIterator<string>): Promise<Record<string, unknown>> {
+  const { value, done } = await responses.next()
+  if (done) throw new Error('the server exited unexpectedly')
   return JSON.parse(value) as Record<string, unknown>
 }

@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config'
 
-// Real browsers against a real daemon; each file has both for itself, and much of what it does is waiting.
+// Each file starts its own browser and daemon, and mostly waits: two of them run at a time.
 export default defineConfig({
   cacheDir: '../node_modules/.vite-e2e',
   test: {

@@ -1,8 +1,8 @@
-// What was begun in each chat and not sent. Kept in this browser, by user.
+// Drafts: the unsent text of each chat. Kept in this browser, by user.
 
 import { createStore } from 'zustand/vanilla'
 
-const keyOf = (userId: number) => `parley.drafts.${userId}`
+const storageKey = (userId: number) => `parley.drafts.${userId}`
 
 interface Drafts {
   userId: number
@@ -11,16 +11,16 @@ interface Drafts {
 
 export const drafts = createStore<Drafts>(() => ({ userId: 0, texts: {} }))
 
-function stored(userId: number): Record<string, string> {
+function load(userId: number): Record<string, string> {
   try {
-    return JSON.parse(localStorage.getItem(keyOf(userId)) ?? '{}') as Record<string, string>
+    return JSON.parse(localStorage.getItem(storageKey(userId)) ?? '{}') as Record<string, string>
   } catch {
     return {}
   }
 }
 
 export function openDrafts(userId: number): void {
-  drafts.setState({ userId, texts: stored(userId) })
+  drafts.setState({ userId, texts: load(userId) })
 }
 
 export function setDraft(chatId: number, text: string): void {
@@ -30,18 +30,19 @@ export function setDraft(chatId: number, text: string): void {
   const next = text === '' ? rest : { ...rest, [chatId]: text }
   drafts.setState({ texts: next })
   try {
-    localStorage.setItem(keyOf(userId), JSON.stringify(next))
+    localStorage.setItem(storageKey(userId), JSON.stringify(next))
   } catch {
-    // No room: it lives as long as the page.
+    // Storage is full or disabled: the draft is kept until the page is closed.
   }
 }
 
-export function forgetDrafts(userId: number): void {
+export function eraseDrafts(userId: number): void {
   drafts.setState({ userId: 0, texts: {} })
-  localStorage.removeItem(keyOf(userId))
+  localStorage.removeItem(storageKey(userId))
 }
 
+// Another tab changed the drafts.
 addEventListener('storage', (event) => {
   const { userId } = drafts.getState()
-  if (event.key === keyOf(userId)) drafts.setState({ texts: stored(userId) })
+  if (event.key === storageKey(userId)) drafts.setState({ texts: load(userId) })
 })

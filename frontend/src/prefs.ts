@@ -1,4 +1,4 @@
-// What this browser remembers of how its user likes the page. Not the server's business.
+// Preferences. Kept in this browser, not on the server.
 
 import { createStore } from 'zustand/vanilla'
 
@@ -7,9 +7,9 @@ export type Theme = 'system' | 'light' | 'dark'
 export interface Prefs {
   theme: Theme
   sound: boolean
-  /** Wanted; the browser's permission is another matter. */
+  /** True if wanted. The browser's permission is needed as well. */
   notifications: boolean
-  /** The question has been answered or put away. */
+  /** True if the offer of notifications was answered or dismissed. */
   asked: boolean
 }
 
@@ -24,25 +24,26 @@ function load(): Prefs {
   }
 }
 
-function show({ theme }: Prefs): void {
-  if (theme === 'system') delete document.documentElement.dataset.theme
-  else document.documentElement.dataset.theme = theme
+function applyTheme({ theme }: Prefs): void {
+  const media = { system: '(prefers-color-scheme: dark)', light: 'not all', dark: 'all' }[theme]
+  document.querySelector<HTMLLinkElement>('#dark-theme')!.media = media
 }
 
 export const prefs = createStore<Prefs>(load)
 
-show(prefs.getState())
-prefs.subscribe(show)
+applyTheme(prefs.getState())
+prefs.subscribe(applyTheme)
 
 export function setPrefs(change: Partial<Prefs>): void {
   prefs.setState(change)
   try {
     localStorage.setItem(KEY, JSON.stringify(prefs.getState()))
   } catch {
-    // Not kept, then.
+    // Storage is full or disabled: the preferences are kept until the page is closed.
   }
 }
 
+// Another tab changed the preferences.
 addEventListener('storage', (event) => {
   if (event.key === KEY) prefs.setState(load())
 })

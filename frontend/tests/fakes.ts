@@ -1,20 +1,21 @@
-// Stand-ins for the browser and the server, held in the tests' hands.
+// Fakes of the clock, the browser and the server, controlled by the tests.
 
 import { Api, ApiError } from '../src/core/api'
 import type { Clock } from '../src/core/clock'
-import { Messenger, type Surroundings, type TabNote } from '../src/core/messenger'
-import { MemoryStore } from '../src/core/outbox_store'
-import type { RawSocket } from '../src/core/socket'
+import type { Environment, TabMessage } from '../src/core/environment'
+import { Messenger } from '../src/core/messenger'
+import { MemoryOutboxStore } from '../src/core/outbox_store'
+import type { WebSocketLike } from '../src/core/socket'
 import { createAppStore } from '../src/core/state'
 import type { Chat, ClientFrame, Message, ServerFrame, User } from '../src/core/types'
 
 export class FakeClock implements Clock {
   time = Date.parse('2026-11-22T10:00:00Z')
-  chance = 0.5
+  randomValue = 0.5
   private timers: { at: number; run: () => void }[] = []
 
   now = () => this.time
-  random = () => this.chance
+  random = () => this.randomValue
 
   after(ms: number, run: () => void): () => void {
     const timer = { at: this.time + ms, run }
@@ -24,28 +25,28 @@ export class FakeClock implements Clock {
     }
   }
 
-  /** Lets time pass; what falls due runs in its order. */
-  async pass(ms: number): Promise<void> {
-    await settle()
+  /** Advances the time, and runs the timers that expire in the order of their times. */
+  async advance(ms: number): Promise<void> {
+    await flushMicrotasks()
     const end = this.time + ms
     for (;;) {
-      const due = this.timers.filter((t) => t.at <= end).sort((a, b) => a.at - b.at)[0]
-      if (due === undefined) break
-      this.timers = this.timers.filter((t) => t !== due)
-      this.time = Math.max(this.time, due.at)
-      due.run()
-      await settle()
+      const next = this.timers.filter((t) => t.at <= end).sort((a, b) => a.at - b.at)[0]
+      if (next === undefined) break
+      this.timers = this.timers.filter((t) => t !== next)
+      this.time = Math.max(this.time, next.at)
+      next.run()
+      await flushMicrotasks()
     }
     this.time = end
   }
 }
 
-/** Lets everything that is ready to run do so. */
-export async function settle(): Promise<void> {
+/** Runs all pending microtasks. */
+export async function flushMicrotasks(): Promise<void> {
   for (let i = 0; i < 30; i++) await Promise.resolve()
 }
 
-export class FakeSocket implements RawSocket {
+export class FakeSocket implements WebSocketLike {
   onmessage: ((event: { data: unknown }) => void) | null = null
   onclose: ((event: { code: number }) => void) | null = null
   sent: ClientFrame[] = []
@@ -63,8 +64,8 @@ export class FakeSocket implements RawSocket {
   ready(): void {
     this.receive({ type: 'ready', user_id: 1, session_id: 's', server_time: '' })
   }
-  /** The server's end closes, or the network breaks (1006). */
-  shut(code: number): void {
+  /** The server closes the connection, or it breaks (1006). */
+  closeFromServer(code: number): void {
     this.onclose?.({ code })
   }
   ofType<T extends ClientFrame['type']>(type: T): Extract<ClientFrame, { type: T }>[] {
@@ -109,23 +110,23 @@ export function chat(fields: Partial<Chat> = {}): Chat {
   }
 }
 
-/** Answers requests by hand-written rules; what has no rule fails as the network does. */
+/** Answers a request by the handler of its method and path. Without one it fails as without a network. */
 export class FakeApi extends Api {
-  rules = new Map<string, (body: unknown, path: string) => unknown>()
+  handlers = new Map<string, (body: unknown, path: string) => unknown>()
   calls: string[] = []
 
   constructor() {
     super(async (path, init) => {
       const name = `${init?.method} ${path.split('?')[0]}`
       this.calls.push(`${init?.method} ${path}`)
-      const rule = this.rules.get(name)
-      if (rule === undefined) throw new TypeError('network')
+      const handler = this.handlers.get(name)
+      if (handler === undefined) throw new TypeError('network')
       const body = typeof init?.body === 'string' ? JSON.parse(init.body) : undefined
       try {
-        const answer = rule(body, path)
-        return answer === undefined
+        const response = handler(body, path)
+        return response === undefined
           ? new Response(null, { status: 204 })
-          : new Response(JSON.stringify(answer), { status: 200 })
+          : new Response(JSON.stringify(response), { status: 200 })
       } catch (error) {
         if (!(error instanceof ApiError)) throw error
         return new Response(JSON.stringify({ code: error.code, errors: error.fields }), {
@@ -136,21 +137,22 @@ export class FakeApi extends Api {
   }
 }
 
-export class World {
+/** A page with a fake browser and a fake server, which knows the chat with Bo. */
+export class Harness {
   clock = new FakeClock()
   api = new FakeApi()
   sockets: FakeSocket[] = []
-  outboxes = new Map<number, MemoryStore>()
-  told: TabNote[] = []
-  arrived: Message[] = []
-  forgotten: number[] = []
+  outboxes = new Map<number, MemoryOutboxStore>()
+  broadcasts: TabMessage[] = []
+  notified: Message[] = []
+  erasedDrafts: number[] = []
   chats: Chat[] = []
   messages: Message[] = []
 
   constructor() {
-    this.api.rules.set('GET /users/me', () => ME)
-    this.api.rules.set('GET /chats', () => ({ chats: this.chats }))
-    this.api.rules.set('GET /messages/2', (_, path) => {
+    this.api.handlers.set('GET /users/me', () => ME)
+    this.api.handlers.set('GET /chats', () => ({ chats: this.chats }))
+    this.api.handlers.set('GET /messages/2', (_, path) => {
       const query = new URLSearchParams(path.split('?')[1])
       const limit = Number(query.get('limit') ?? 50)
       const before = Number(query.get('before') ?? Infinity)
@@ -163,7 +165,7 @@ export class World {
     })
   }
 
-  around(): Surroundings {
+  environment(): Environment {
     return {
       api: this.api,
       clock: this.clock,
@@ -173,14 +175,14 @@ export class World {
         return socket
       },
       openOutbox: async (userId) => {
-        const store = this.outboxes.get(userId) ?? new MemoryStore()
+        const store = this.outboxes.get(userId) ?? new MemoryOutboxStore()
         this.outboxes.set(userId, store)
         return store
       },
       lock: (_, work) => work(),
-      tell: (note) => this.told.push(note),
-      arrived: (m) => this.arrived.push(m),
-      forget: (userId) => this.forgotten.push(userId),
+      broadcast: (tabMessage) => this.broadcasts.push(tabMessage),
+      notify: (m) => this.notified.push(m),
+      eraseDrafts: (userId) => this.erasedDrafts.push(userId),
     }
   }
 
@@ -188,13 +190,13 @@ export class World {
     return this.sockets.at(-1)!
   }
 
-  /** A page that has started, with its socket ready and its first sync answered. */
-  async page(): Promise<Messenger> {
-    const messenger = new Messenger(createAppStore(), this.around())
-    await messenger.start()
-    await settle()
+  /** Starts a page, until its first sync is complete. */
+  async start(): Promise<Messenger> {
+    const messenger = new Messenger(createAppStore(), this.environment())
+    await messenger.session.start()
+    await flushMicrotasks()
     this.socket.ready()
-    await settle()
+    await flushMicrotasks()
     this.socket.receive({ type: 'synced' })
     return messenger
   }

@@ -1,23 +1,24 @@
 import 'fake-indexeddb/auto'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { Outbox, type Outgoing, type OutboxStore, type Sent } from '../src/core/outbox'
+import { Outbox, type Outgoing, type OutboxStore, type SendResult } from '../src/core/outbox'
 import { openOutboxStore } from '../src/core/outbox_store'
 import { FakeClock } from './fakes'
 
 let user = 0
 let store: OutboxStore
 let clock: FakeClock
-let wire: Outgoing[]
-/** What the server answers to the next sends; an ack where the list is empty. */
-let answers: Sent[]
+/** What was sent. */
+let sent: Outgoing[]
+/** The results of the next sends; an ack if empty. */
+let results: SendResult[]
 
-const ack = (entry: Outgoing): Sent => ({
+const ack = (entry: Outgoing): SendResult => ({
   kind: 'acked',
   ack: { type: 'ack', id: entry.client_id, message_id: 1, chat_id: entry.chat_id, seq: 1, mod: 1 },
 })
-const gone: Sent = { kind: 'later', retryMs: null }
+const deferred: SendResult = { kind: 'deferred', retryMs: null }
 
-/** One lock that all tabs of a test share, as Web Locks are. */
+/** A lock that all tabs of a test share, like a Web Lock. */
 function newLock() {
   let last: Promise<unknown> = Promise.resolve()
   return (work: () => Promise<void>) => {
@@ -34,13 +35,13 @@ function tab(lock = newLock(), others: (() => void)[] = []) {
     store,
     {
       send: async (entry) => {
-        wire.push(entry)
+        sent.push(entry)
         await new Promise((resolve) => setTimeout(resolve, 1))
-        return answers.shift() ?? ack(entry)
+        return results.shift() ?? ack(entry)
       },
       acked: (entry) => acked.push(entry.content),
       changed: (entries) => shown.push(entries.map((e) => e.content)),
-      announce: () => others.forEach((tell) => tell()),
+      broadcast: () => others.forEach((changed) => changed()),
       lock,
     },
     clock,
@@ -53,42 +54,42 @@ const contents = (entries: readonly Outgoing[]) => entries.map((e) => e.content)
 beforeEach(async () => {
   store = await openOutboxStore(++user)
   clock = new FakeClock()
-  wire = []
-  answers = []
+  sent = []
+  results = []
 })
 
 describe('the outbox', () => {
-  it('shows a message before anything else happens', () => {
+  it('shows a message at once', () => {
     const { outbox, shown } = tab()
     void outbox.add(2, 'hello')
     expect(shown).toEqual([['hello']])
   })
 
-  it('sends in the order of writing and forgets what is acknowledged', async () => {
+  it('sends in the order of writing, and removes what is acknowledged', async () => {
     const { outbox, acked } = tab()
     await Promise.all([outbox.add(2, 'a'), outbox.add(3, 'b'), outbox.add(2, 'c')])
     await outbox.flush()
     expect(acked).toEqual(['a', 'b', 'c'])
-    expect(contents(wire)).toEqual(['a', 'b', 'c'])
+    expect(contents(sent)).toEqual(['a', 'b', 'c'])
     expect(outbox.entries).toEqual([])
     expect(await store.all()).toEqual([])
   })
 
-  it('keeps what it cannot send, and sends it on return under the same client_id', async () => {
+  it('keeps what it cannot send, and sends it later with the same client_id', async () => {
     const { outbox } = tab()
-    answers = [gone]
+    results = [deferred]
     await outbox.add(2, 'a')
-    answers = [gone]
+    results = [deferred]
     await outbox.add(2, 'b')
     expect(contents(outbox.entries)).toEqual(['a', 'b'])
     await outbox.flush()
-    expect(contents(wire)).toEqual(['a', 'a', 'a', 'b'])
-    expect(new Set(wire.slice(0, 3).map((e) => e.client_id)).size).toBe(1)
+    expect(contents(sent)).toEqual(['a', 'a', 'a', 'b'])
+    expect(new Set(sent.slice(0, 3).map((e) => e.client_id)).size).toBe(1)
     expect(outbox.entries).toEqual([])
   })
 
   it('survives a reload', async () => {
-    answers = [gone]
+    results = [deferred]
     await tab().outbox.add(2, 'a')
     store = await openOutboxStore(user)
     const { outbox, acked } = tab()
@@ -96,84 +97,84 @@ describe('the outbox', () => {
     expect(contents(outbox.entries)).toEqual(['a'])
     await outbox.flush()
     expect(acked).toEqual(['a'])
-    expect(wire[1]!.client_id).toBe(wire[0]!.client_id)
+    expect(sent[1]!.client_id).toBe(sent[0]!.client_id)
   })
 
-  it('waits as long as the server asks', async () => {
+  it('waits for the delay that the server gave', async () => {
     const { outbox, acked } = tab()
-    answers = [{ kind: 'later', retryMs: 2_000 }]
+    results = [{ kind: 'deferred', retryMs: 2_000 }]
     await outbox.add(2, 'a')
-    await clock.pass(1_900)
-    expect(wire).toHaveLength(1)
-    await clock.pass(100)
+    await clock.advance(1_900)
+    expect(sent).toHaveLength(1)
+    await clock.advance(100)
     await outbox.flush()
     expect(acked).toEqual(['a'])
   })
 
-  it('keeps what was refused, does not let it hold back the rest, and retries when told', async () => {
+  it('keeps a refused message, sends the others, and retries on request', async () => {
     const { outbox, acked } = tab()
-    answers = [{ kind: 'refused', code: 'not_a_member' }]
+    results = [{ kind: 'refused', code: 'not_a_member' }]
     await Promise.all([outbox.add(7, 'no'), outbox.add(2, 'yes')])
     await outbox.flush()
     expect(acked).toEqual(['yes'])
     expect(outbox.entries).toMatchObject([{ content: 'no', refused: 'not_a_member' }])
     await outbox.flush()
-    expect(wire).toHaveLength(2)
+    expect(sent).toHaveLength(2)
     await outbox.retry(outbox.entries[0]!.client_id)
     expect(acked).toEqual(['yes', 'no'])
     expect(outbox.entries).toEqual([])
   })
 
-  it('discards what was refused', async () => {
+  it('discards a refused message on request', async () => {
     const { outbox } = tab()
-    answers = [{ kind: 'refused', code: 'not_a_member' }]
+    results = [{ kind: 'refused', code: 'not_a_member' }]
     await outbox.add(7, 'no')
     await outbox.discard(outbox.entries[0]!.client_id)
     expect(outbox.entries).toEqual([])
     expect(await store.all()).toEqual([])
   })
 
-  it('does not send twice from two tabs, nor out of order', async () => {
+  it('sends once and in order from two tabs', async () => {
     const lock = newLock()
-    answers = [gone, gone, gone]
+    results = [deferred, deferred, deferred]
     const one = tab(lock)
     for (const text of ['a', 'b', 'c']) await one.outbox.add(2, text)
-    wire = []
-    answers = []
+    sent = []
+    results = []
     const two = tab(lock)
     await two.outbox.load()
     await Promise.all([one.outbox.flush(), two.outbox.flush(), one.outbox.flush()])
-    expect(contents(wire)).toEqual(['a', 'b', 'c'])
+    expect(contents(sent)).toEqual(['a', 'b', 'c'])
   })
 
-  it('shows in one tab what another tab wrote, until either hears that it was stored', async () => {
+  it('shows the message of another tab until it is confirmed', async () => {
     const lock = newLock()
     const loads: Promise<void>[] = []
     const two = tab(lock)
     const one = tab(lock, [() => loads.push(two.outbox.load())])
-    answers = [gone]
+    results = [deferred]
     await one.outbox.add(2, 'a')
     await Promise.all(loads)
     expect(contents(two.outbox.entries)).toEqual(['a'])
-    await two.outbox.seen(two.outbox.entries[0]!.client_id)
+    await two.outbox.confirm(two.outbox.entries[0]!.client_id)
     expect(two.outbox.entries).toEqual([])
     await one.outbox.flush()
-    expect(wire).toHaveLength(1)
+    expect(sent).toHaveLength(1)
   })
 
-  it('does not show in one tab what the other had acknowledged before the first heard of it', async () => {
+  it('does not show the message of another tab that was confirmed before it was loaded', async () => {
     const lock = newLock()
     const two = tab(lock)
     const one = tab(lock)
-    answers = [gone]
+    results = [deferred]
     await one.outbox.add(2, 'a')
-    await two.outbox.seen(one.outbox.entries[0]!.client_id)
+    await two.outbox.confirm(one.outbox.entries[0]!.client_id)
     await two.outbox.load()
     expect(two.outbox.entries).toEqual([])
     expect(two.shown.flat()).toEqual([])
   })
 
-  it('does not bring back by a late reload what was just acknowledged', async () => {
+  it('does not show an acknowledged message again after a concurrent load', async () => {
     const { outbox } = tab()
     const adding = outbox.add(2, 'a')
     const loading = outbox.load()

@@ -1,4 +1,4 @@
-// What browsers have and Node 18 lacks.
+// Node 18 has no global crypto.
 import { webcrypto } from 'node:crypto'
 
 globalThis.crypto ??= webcrypto as Crypto

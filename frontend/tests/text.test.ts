@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { byteLength, cleanText, cutLinks, initials, isBigEmoji, isBlank } from '../src/core/text'
+import { byteLength, cleanText, splitLinks, initials, isEmojiOnly, isBlank } from '../src/core/text'
 
 const links = (text: string) =>
-  cutLinks(text).flatMap((piece) => (piece.kind === 'link' ? [piece.href] : []))
+  splitLinks(text).flatMap((part) => (part.kind === 'link' ? [part.href] : []))
 
 describe('links', () => {
-  it('finds what says that it is one', () => {
+  it('finds http, https, www and mail addresses', () => {
     expect(links('see https://example.org/a?b=c#d, and http://x.test.')).toEqual([
       'https://example.org/a?b=c#d',
       'http://x.test/',
@@ -14,7 +14,7 @@ describe('links', () => {
     expect(links('write to ada@example.org')).toEqual(['mailto:ada@example.org'])
   })
 
-  it('leaves file names, scripts and odd schemes alone', () => {
+  it('ignores file names and other schemes', () => {
     for (const text of [
       'main.rs notes.md example.com',
       'javascript:alert(1)',
@@ -27,50 +27,90 @@ describe('links', () => {
       expect(links(text)).toEqual([])
   })
 
-  it('loses nothing of the text', () => {
+  it('keep all of the text', () => {
     const text = '(https://a.test) <b>https://b.test/?q="1"</b> www.c.test/ü \u202ehttps://d.test'
-    expect(cutLinks(text).map((piece) => piece.text).join('')).toBe(text)
+    expect(splitLinks(text).map((part) => part.text).join('')).toBe(text)
   })
 
-  it('is quick with one word of 16 KB', () => {
+  it('are found within bounded time in a word of 16 KB', () => {
     const start = performance.now()
-    cutLinks('https://' + 'a'.repeat(16_000))
-    cutLinks('a@'.repeat(8_000))
-    cutLinks('www.'.repeat(4_000))
+    splitLinks('https://' + 'a'.repeat(16_000))
+    splitLinks('a@'.repeat(8_000))
+    splitLinks('www.'.repeat(4_000))
     expect(performance.now() - start).toBeLessThan(2_000)
   })
 })
 
 describe('text that is sent', () => {
-  it('has no control characters, no halves of pairs, no blank ends', () => {
+  it('has no control characters, lone surrogates, leading blank lines or trailing white space', () => {
     expect(cleanText('\n \n  a\u0000b\r\nc\td\ud83d \n\n')).toBe('  ab\nc\td\ufffd')
     expect(cleanText('👩‍👩‍👧')).toBe('👩‍👩‍👧')
   })
 
-  it('is blank where nothing can be seen', () => {
-    expect(isBlank(' \n\u200b\u202e\u2066')).toBe(true)
-    expect(isBlank('\u200ba')).toBe(false)
-  })
-
-  it('is measured in bytes', () => {
+  it('is measured in bytes of UTF-8', () => {
     expect(byteLength('aé€😀')).toBe(10)
   })
 })
 
+describe('blank text', () => {
+  const INVISIBLE = {
+    'nothing at all': '',
+    'U+0020 SPACE and U+000A': ' \n',
+    'U+0085 NEXT LINE': '\u0085',
+    'U+00AD SOFT HYPHEN': '\u00ad',
+    'U+034F COMBINING GRAPHEME JOINER': '\u034f',
+    'U+061C ARABIC LETTER MARK': '\u061c',
+    'U+115F HANGUL CHOSEONG FILLER': '\u115f',
+    'U+1680 OGHAM SPACE MARK': '\u1680',
+    'U+17B4 KHMER VOWEL INHERENT AQ': '\u17b4',
+    'U+180E MONGOLIAN VOWEL SEPARATOR': '\u180e',
+    'U+200B ZERO WIDTH SPACE': '\u200b',
+    'U+202E RIGHT-TO-LEFT OVERRIDE': '\u202e',
+    'U+2065, unassigned and default ignorable': '\u2065',
+    'U+2800 BRAILLE PATTERN BLANK': '\u2800',
+    'U+3000 IDEOGRAPHIC SPACE': '\u3000',
+    'U+3164 HANGUL FILLER': '\u3164',
+    'U+D83D, a lone surrogate': '\ud83d',
+    'U+FE0F VARIATION SELECTOR-16': '\ufe0f',
+    'U+FEFF ZERO WIDTH NO-BREAK SPACE': '\ufeff',
+    'U+FFA0 HALFWIDTH HANGUL FILLER': '\uffa0',
+    'U+1D159 MUSICAL SYMBOL NULL NOTEHEAD': '\u{1d159}',
+    'U+E0001 LANGUAGE TAG': '\u{e0001}',
+    'U+E0FFF, the last default ignorable': '\u{e0fff}',
+    'several of them': '\u3164 \u2800\u200b',
+  }
+  for (const [name, text] of Object.entries(INVISIBLE))
+    it(`is ${name}`, () => expect(isBlank(text)).toBe(true))
+
+  const VISIBLE = {
+    'a letter': 'a',
+    'a letter after a zero width space': '\u200ba',
+    'U+2801 BRAILLE PATTERN DOTS-1': '\u2801',
+    'U+1100 HANGUL CHOSEONG KIYEOK': '\u1100',
+    'U+0301 COMBINING ACUTE ACCENT': '\u0301',
+    'an emoji with a variation selector': '❤️',
+    'U+E000, private use': '\ue000',
+    'U+1FAFF, unassigned in Unicode 15': '\u{1faff}',
+  }
+  for (const [name, text] of Object.entries(VISIBLE))
+    it(`is not ${name}`, () => expect(isBlank(text)).toBe(false))
+})
+
 describe('emoji', () => {
-  it('are shown big when alone', () => {
-    for (const text of ['🎉', '👍🏽', '👩‍👩‍👧', '🇳🇱', '❤️', '😀😀😀']) expect(isBigEmoji(text)).toBe(true)
-    for (const text of ['😀😀😀😀', '1', '#', 'a😀', '', '😀 😀']) expect(isBigEmoji(text)).toBe(false)
+  it('are recognised if a text has one to three of them and nothing else', () => {
+    for (const text of ['🎉', '👍🏽', '👩‍👩‍👧', '🇳🇱', '❤️', '😀😀😀']) expect(isEmojiOnly(text)).toBe(true)
+    for (const text of ['😀😀😀😀', '1', '#', 'a😀', '', '😀 😀']) expect(isEmojiOnly(text)).toBe(false)
   })
 })
 
 describe('initials', () => {
-  it('are of the first and the last word', () => {
+  it('are the first letters of the first and the last word', () => {
     expect(initials('Ada King Lovelace')).toBe('AL')
     expect(initials('ada')).toBe('A')
     expect(initials('  ')).toBe('?')
     expect(initials('李小龙')).toBe('李')
     expect(initials('\u202eAda (the) Bo')).toBe('AB')
+    expect(initials('\u3164 \u2800')).toBe('?')
     expect(initials('a' + '\u0301'.repeat(90)).length).toBeLessThan(4)
   })
 })

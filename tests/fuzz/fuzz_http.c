@@ -1,11 +1,11 @@
 /*
- * Fuzz target: any bytes from a client, to a whole worker (worker_harness.h). The first byte of the input is the size
- * of the pieces they come in (0: all at once).
+ * Fuzz target: any bytes of a client, sent to a complete worker (worker_harness.h). The first byte of the input is the size of the
+ * pieces in which the others are sent (0: all at once).
  *
- * The answers are judged by http_reference.h: each is well-formed, one is given to each request that is
- * beyond doubt, in order, and no request is seen where there is none. What is in doubt may be refused, and
- * that is the end. Errors are problems (RFC 9457) of the contract's codes with the headers they need. Where
- * the client ends, so does the worker's side, and nothing of it stays.
+ * http_reference.h checks the answers: each is well-formed, each unambiguous request has one, in order, and nothing else
+ * has any. An ambiguous request may be rejected, which ends the connection. Errors are problems (RFC 9457) with codes of
+ * docs/api.md and the headers that they need. When the client closes the connection the worker closes it too, and frees
+ * everything.
  */
 #include <string.h>
 
@@ -16,7 +16,7 @@
 #include "tests/fuzz/http_reference.h"
 #include "tests/fuzz/worker_harness.h"
 
-#define PIECES_MAX 64 /* then all the rest at once */
+#define PIECES_MAX 64 /* then the rest at once */
 
 static void check_problem(const struct reference_answer *a)
 {
@@ -55,7 +55,7 @@ static void check_answer(const struct reference_answer *a, bool no_body)
 	}
 }
 
-/* What a WebSocket says: whole frames of a server. */
+/* The output of a WebSocket: complete frames of a server. */
 static void check_frames(char *bytes, size_t len)
 {
 	struct wsframe_parser parser;
@@ -68,37 +68,37 @@ static void check_frames(char *bytes, size_t len)
 	MUST(got == WSFRAME_MORE && len == 0);
 }
 
-/* All answers to all requests. */
-static void check_stream(const char *said, size_t said_len, char *heard, size_t heard_len)
+/* Checks all answers to all requests. */
+static void check_stream(const char *sent, size_t sent_len, char *received, size_t received_len)
 {
 	struct reference_request request;
 	struct reference_answer a;
 
 	for (;;) {
-		bool known = reference_request(said, said_len, &request);
+		bool known = reference_request(sent, sent_len, &request);
 
-		if (heard_len == 0) {
+		if (received_len == 0) {
 			MUST(!known);
 			return;
 		}
-		MUST(reference_answer(heard, heard_len, request.head, &a));
-		heard += a.used;
-		heard_len -= a.used;
-		if (a.status == 100) /* more may follow of this one */
+		MUST(reference_answer(received, received_len, request.head, &a));
+		received += a.used;
+		received_len -= a.used;
+		if (a.status == 100) /* the final answer follows */
 			continue;
 		check_answer(&a, request.head);
 		if (a.status == 101) {
 			MUST(known && request.get && request.upgrades);
-			check_frames(heard, heard_len);
+			check_frames(received, received_len);
 			return;
 		}
 		if (a.closes || (known && request.closes)) {
-			MUST(heard_len == 0);
+			MUST(received_len == 0);
 			return;
 		}
-		MUST(known); /* it has answered something that is none, and goes on */
-		said += request.used;
-		said_len -= request.used;
+		MUST(known); /* it has answered what is no request, and continued */
+		sent += request.used;
+		sent_len -= request.used;
 	}
 }
 
@@ -117,7 +117,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
-	struct buf heard = BUF_EMPTY;
+	struct buf received = BUF_EMPTY;
 	const char *at = (const char *)bytes + 1;
 	size_t left = len - 1, piece;
 	unsigned pieces = 0;
@@ -134,15 +134,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 		harness_send(fd, at, n);
 		at += n;
 		left -= n;
-		open = harness_receive(fd, &heard);
+		open = harness_receive(fd, &received);
 	}
 	if (open) {
 		harness_shutdown(fd);
-		MUST(!harness_receive(fd, &heard));
+		MUST(!harness_receive(fd, &received));
 	}
-	buf_cstr(&heard);
-	check_stream((const char *)bytes + 1, len - 1 - left, heard.data, heard.len);
-	buf_fini(&heard);
+	buf_cstr(&received);
+	check_stream((const char *)bytes + 1, len - 1 - left, received.data, received.len);
+	buf_fini(&received);
 	harness_close(fd);
 	harness_reset();
 	return 0;

@@ -164,15 +164,15 @@ static enum ring_read read_one(struct ring_reader *reader)
 /* Nobody writes meanwhile: so the end is near, and one lap leads to it. */
 static void read_all(struct ring_reader *reader)
 {
-	uint64_t laps = reader->laps;
+	uint64_t laps = reader->overruns;
 	enum ring_read got = RING_RECORD;
 
 	for (size_t n = 0; got != RING_EMPTY; n++) {
 		MUST(n < READS_MAX);
 		got = read_one(reader);
-		MUST(reader->laps == laps || got != RING_RECORD);
+		MUST(reader->overruns == laps || got != RING_RECORD);
 	}
-	MUST(reader->laps - laps <= 1);
+	MUST(reader->overruns - laps <= 1);
 	MUST(ring_sleep(reader)); /* EMPTY is the truth */
 	ring_awake(reader);
 }

@@ -16,8 +16,7 @@ struct line {
 	size_t len; /* without its end */
 };
 
-/* The next line, ended by CRLF or (RFC 9112 2.2) LF alone. False where there is none, or a CR or NUL in
- * it. */
+/* Reads the next line, ended by CRLF or LF (RFC 9112 2.2). Returns false if there is none, or if it contains CR or NUL. */
 static bool next_line(struct cursor *c, struct line *l)
 {
 	const char *end = memchr(c->at, '\n', c->left);
@@ -46,7 +45,7 @@ static bool equals(struct line l, const char *word)
 	return l.len == strlen(word) && strncasecmp(l.at, word, l.len) == 0;
 }
 
-/* "name: value" in two. A folded line (it begins with a blank) has no name. */
+/* Splits "name: value". A folded line starts with a blank, so it has no name. */
 static bool split(struct line l, struct line *name, struct line *value)
 {
 	size_t n = span(l.at, l.len, TOKEN);
@@ -81,7 +80,7 @@ static bool has_word(struct line list, const char *word)
 	return false;
 }
 
-/* RFC 9112 3; *minor: of HTTP/1.x. */
+/* RFC 9112 3. *minor: x of HTTP/1.x */
 static bool request_line(struct line l, struct reference_request *r, char *minor)
 {
 	static const char version[] = " HTTP/1.";
@@ -148,14 +147,14 @@ static bool length_body(struct cursor *c, struct line value)
 	return true;
 }
 
-/* What decides where the request ends. */
+/* The fields that frame a request. */
 struct framing {
 	unsigned hosts, lengths, chunked;
 	bool keeps; /* Connection: keep-alive */
 	struct line length;
 };
 
-/* One header line; false where it leaves a doubt. */
+/* Reads one header line; returns false if it is ambiguous. */
 static bool header(struct line l, struct reference_request *r, struct framing *f)
 {
 	struct line name, value;
@@ -240,7 +239,7 @@ bool reference_answer(const char *bytes, size_t len, bool no_body, struct refere
 			a->has_length = true;
 			length = value;
 		} else if (equals(name, "Transfer-Encoding")) {
-			return false; /* the daemon always knows the length */
+			return false; /* the daemon always sends a length */
 		} else if (equals(name, "Content-Type") && value.len < sizeof(a->type)) {
 			memcpy(a->type, value.at, value.len);
 		}

@@ -23,8 +23,10 @@ replay_sources = tests/fuzz/fuzz.h tests/fuzz/replay.c
 # A worker whose calls to database and hasher the linker redirects to worker_harness_store.c.
 worker_sources = tests/fuzz/worker_harness.c tests/fuzz/worker_harness.h tests/fuzz/worker_harness_private.h tests/fuzz/worker_harness_store.c \
 	tests/fuzz/peer.c tests/fuzz/peer.h
-worker_ldflags = -Wl,--wrap=event_base_dispatch,--wrap=hasher_hash,--wrap=store_authenticate,--wrap=store_change \
-	-Wl,--wrap=store_load,--wrap=store_mark_read,--wrap=store_open,--wrap=store_send
+worker_ldflags = -Wl,--wrap=event_base_dispatch,--wrap=hasher_hash,--wrap=store_add_member,--wrap=store_authenticate \
+	-Wl,--wrap=store_create_group,--wrap=store_delete_message,--wrap=store_edit_message,--wrap=store_load \
+	-Wl,--wrap=store_mark_read,--wrap=store_open,--wrap=store_remove_member,--wrap=store_rename_group \
+	-Wl,--wrap=store_send
 
 tests_fuzz_fuzz_command_SOURCES = tests/fuzz/fuzz_command.c $(worker_sources) tests/fuzz/fuzz.h
 tests_fuzz_fuzz_command_LDFLAGS = $(libfuzzer) $(worker_ldflags)

@@ -211,30 +211,78 @@ void __wrap_store_send(struct store *s, const struct send *p, store_change_cb *c
 	a->change.message.sender_id = p->sender;
 }
 
-void __wrap_store_change(struct store *s, enum store_op op, int64_t actor, int64_t object,
-	int64_t user, struct text text, store_change_cb *cb, void *arg)
+static void change_message(int64_t actor, int64_t message_id, struct text content, bool deleted,
+	store_change_cb *cb, void *arg)
 {
-	bool edits = op == STORE_EDIT || op == STORE_DELETE;
-	struct answer *a = answer_later(give_change, arg,
-		!edits                         ? ERROR_unavailable
-			: object <= n_messages ? ERROR_NONE
-					       : ERROR_no_such_message);
+	struct answer *a = answer_later(
+		give_change, arg, message_id <= n_messages ? ERROR_NONE : ERROR_no_such_message);
 
-	(void)s;
-	(void)user;
+	must_be_id(message_id);
 	a->cb.change = cb;
-	if (op != STORE_CREATE_GROUP)
-		must_be_id(object);
-	if (op == STORE_EDIT)
-		must_be_content(text);
-	else if (op == STORE_CREATE_GROUP || op == STORE_RENAME)
-		MUST(utf8_valid(text.data, text.len) && text.len >= 1 &&
-			utf8_count(text.data, text.len) <= 100);
 	if (a->error != ERROR_NONE)
 		return;
-	change(a, object, text, (struct text){ NULL, 0 });
+	change(a, message_id, content, (struct text){ NULL, 0 });
 	a->change.message.sender_id = actor;
-	a->change.message.deleted = op == STORE_DELETE;
+	a->change.message.deleted = deleted;
+}
+
+void __wrap_store_edit_message(struct store *s, int64_t actor, int64_t message_id,
+	struct text content, store_change_cb *cb, void *arg)
+{
+	(void)s;
+	must_be_content(content);
+	change_message(actor, message_id, content, false, cb, arg);
+}
+
+void __wrap_store_delete_message(
+	struct store *s, int64_t actor, int64_t message_id, store_change_cb *cb, void *arg)
+{
+	(void)s;
+	change_message(actor, message_id, (struct text){ NULL, 0 }, true, cb, arg);
+}
+
+static void must_be_name(struct text t)
+{
+	MUST(utf8_valid(t.data, t.len) && t.len >= 1 && utf8_count(t.data, t.len) <= 100);
+}
+
+void __wrap_store_create_group(
+	struct store *s, int64_t owner, struct text name, store_change_cb *cb, void *arg)
+{
+	(void)s;
+	(void)owner;
+	must_be_name(name);
+	answer_later(give_change, arg, ERROR_unavailable)->cb.change = cb;
+}
+
+void __wrap_store_rename_group(struct store *s, int64_t actor, int64_t group_id, struct text name,
+	store_change_cb *cb, void *arg)
+{
+	(void)s;
+	(void)actor;
+	must_be_id(group_id);
+	must_be_name(name);
+	answer_later(give_change, arg, ERROR_unavailable)->cb.change = cb;
+}
+
+void __wrap_store_add_member(struct store *s, int64_t actor, int64_t group_id, int64_t user_id,
+	store_change_cb *cb, void *arg)
+{
+	(void)s;
+	(void)actor;
+	(void)user_id;
+	must_be_id(group_id);
+	answer_later(give_change, arg, ERROR_unavailable)->cb.change = cb;
+}
+
+void __wrap_store_remove_member(struct store *s, int64_t actor, int64_t group_id, int64_t user_id,
+	store_change_cb *cb, void *arg)
+{
+	(void)s;
+	(void)actor;
+	(void)user_id;
+	must_be_id(group_id);
+	answer_later(give_change, arg, ERROR_unavailable)->cb.change = cb;
 }
 
 static void give_read(struct answer *a)
@@ -263,11 +311,12 @@ static void give_hash(struct answer *a)
 	a->cb.hash(a->arg, HASHER_OK, "$stored$");
 }
 
-void __wrap_hasher_hash(struct hasher *h, const char *password, size_t len,
-	const uint64_t *limit_keys, unsigned n_keys, hasher_cb *cb, void *arg)
+void __wrap_hasher_hash(struct hasher *h, const struct hasher_request *r)
 {
+	struct text password = r->password;
+
 	(void)h;
-	(void)limit_keys;
-	MUST(n_keys <= 2 && len >= 8 && len <= 1024 && utf8_valid(password, len));
-	answer_later(give_hash, arg, ERROR_NONE)->cb.hash = cb;
+	MUST(r->n_keys <= HASHER_KEYS_MAX);
+	MUST(password.len >= 8 && password.len <= 1024 && utf8_valid(password.data, password.len));
+	answer_later(give_hash, r->arg, ERROR_NONE)->cb.hash = r->cb;
 }

@@ -82,12 +82,12 @@ class Scenario:
     def _call(self, function, *args):
         """Calls a function of the schema; returns message_id and conv_id of its change."""
         marks = ", ".join(["%s"] * len(args))
-        rows = self.daemon.sql(f"select message_id, conv_id from {function}({marks})", *args)
+        rows = self.daemon.sql(f"select (message).message_id, (conv).conv_id from {function}({marks})", *args)
         return rows[0]
 
     def _post(self, one, receiver_id):
         return self.daemon.sql(
-            "select message_id, conv_id from post_messages(array[%s::bigint], array[%s::bigint], "
+            "select (message).message_id, (conv).conv_id from send_messages(array[%s::bigint], array[%s::bigint], "
             "array[%s], array[null])",
             one.id,
             receiver_id,

@@ -30,7 +30,7 @@ STOP_S = 30 * SLOWNESS
 
 CONNECTED = re.compile(r"worker=\S+ .*?\bconn=(\S+) connected\b")
 CLOSED = re.compile(r"worker=\S+ .*?\bconn=(\S+) closed\b")
-SERVES = re.compile(r" worker=(\d+) store ready")
+SERVES = re.compile(r" worker=(\d+) store_ready")
 STARTED = re.compile(r"Z info started pid=")  # the master; connection ids start again
 DIED = re.compile(r" (worker|hasher)_died slot=")
 # Never acceptable in a log: a failed assertion, the report of a sanitizer.

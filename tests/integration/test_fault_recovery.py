@@ -156,7 +156,7 @@ def test_a_user_whom_a_dead_worker_added_is_notified(harness, pair):
 
 @pytest.mark.parametrize("of_age", [min, max], ids=["oldest", "newest"])
 def test_a_message_committed_after_its_workers_death_is_delivered(harness, pair, of_age):
-    """wait_for_dead_sessions: rooms are reconciled once the dead worker cannot commit any more.
+    """fence_dead_workers: rooms are reconciled once the dead worker cannot commit any more.
     The newest worker counts as dead although no living worker has a higher incarnation."""
     writer, _ = pair
     slot = of_age(harness.daemon.workers(), key=lambda worker: worker["incarnation"])["slot"]
@@ -223,7 +223,7 @@ def is_fencing(harness):
     """True if a worker waits for the sessions of dead workers."""
     return harness.daemon.sql(
         "select 1 from pg_stat_activity where state = 'active'"
-        " and query like '%%wait_for_dead_sessions($%%'"
+        " and query like '%%fence_dead_workers($%%'"
     )
 
 

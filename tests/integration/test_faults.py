@@ -215,7 +215,7 @@ def test_a_send_committed_by_a_lost_session_is_acknowledged_and_pushed_once(
 ):
     """Promise 2: the daemon retries the send and finds the stored message."""
     hers, his = pair
-    with answers_lost(daemon, own_cluster, "post_messages") as waits:
+    with answers_lost(daemon, own_cluster, "send_messages") as waits:
 
         last = send_until_one_waits(
             waits,
@@ -234,7 +234,7 @@ def test_a_send_committed_by_a_lost_session_is_acknowledged_and_pushed_once(
 def test_a_commit_that_lands_after_its_workers_death_is_pushed(daemon, own_cluster, bob, pair):
     """Promise 4: the worker dies while its commit is in flight, and nothing is written after it."""
     hers, his = pair
-    with answers_lost(daemon, own_cluster, "post_messages") as waits:
+    with answers_lost(daemon, own_cluster, "send_messages") as waits:
         last = send_until_one_waits(
             waits,
             lambda n: hers.send(
@@ -260,7 +260,7 @@ def test_an_acknowledged_send_survives_an_immediate_crash_of_postgresql(
         own_cluster.restart(immediate=True)
         found = daemon.sql("select seq from messages where message_id = %s", ack["message_id"])
         assert found == [(ack["seq"],)]
-        wait_for(lambda: daemon.log().count("store ready") >= SETTINGS["workers"] * (i + 2))
+        wait_for(lambda: daemon.log().count("store_ready") >= SETTINGS["workers"] * (i + 2))
 
 
 def test_a_crash_of_postgresql_during_traffic_loses_no_message(daemon, own_cluster, traffic):

@@ -158,7 +158,7 @@ def test_a_sync_to_a_client_that_does_not_read_costs_little_memory_and_continues
     count = 1500
     for _ in range(count // 100):
         unlimited.sql(
-            "select count(*) from post_messages(array_fill(%s::bigint, array[100]), "
+            "select count(*) from send_messages(array_fill(%s::bigint, array[100]), "
             "array_fill(%s::bigint, array[100]), array_fill(repeat('x', 16000), array[100]), "
             "array_fill(null::text, array[100]))",
             talker.id,

@@ -104,14 +104,30 @@ def test_a_get_needs_no_origin_and_allows_no_other_site_to_read_it(http, alice):
     assert not [name for name in answer.headers if name.lower().startswith("access-control-")]
 
 
-def test_an_authorization_header_needs_no_origin_and_overrides_the_cookie(http, alice, bob):
+def test_a_bearer_token_needs_no_origin_and_overrides_the_cookie(http, alice, bob):
     """Another site cannot set the header. A bad token in it is not replaced by the cookie's."""
     evil = {"Origin": "https://evil.example"}
     both = cookie(bob, Authorization=f"Bearer {alice.token}", **evil)
     assert http.patch("/users/me", {"full_name": "A"}, headers=both).json()["user_id"] == alice.id
-    for bad in ("", "Bearer ", "Bearer " + "A" * 43, "Basic eDp5"):
+    for bad in ("Bearer ", "Bearer " + "A" * 43):
         headers = cookie(alice, Authorization=bad, Origin=f"{http.base}")
         expect.problem(http.patch("/users/me", {"full_name": "A"}, headers=headers), 401)
+
+
+def test_schemes_other_than_bearer_do_not_override_the_cookie(daemon, http, alice):
+    """A proxy in front may use Basic. The cookie still needs an allowed origin."""
+    for other in ("", "Basic eDp5", "Digest username=x", "Bearerx"):
+        headers = cookie(alice, Authorization=other, Origin=own_origin(daemon))
+        answer = http.patch("/users/me", {"full_name": "A"}, headers=headers)
+        assert answer.status_code == 200, other
+        headers = cookie(alice, Authorization=other, Origin="https://evil.example")
+        answer = http.patch("/users/me", {"full_name": "B"}, headers=headers)
+        expect.problem(answer, 403, "bad_origin")
+        basic = [("Authorization", other)]
+        for how in ("cookie", "subprotocol"):
+            ws = alice.ws(headers=basic, how=how)
+            assert ws.ready["user_id"] == alice.id, (other, how)
+            ws.close()
 
 
 @pytest.mark.parametrize(

@@ -187,7 +187,7 @@ def check_deaths(daemon):
     signals = [death for death in deaths if death[2:] != ("exit", "1")]
     assert not signals, f"not a clean exit: {signals}\n" + "\n".join(log[-60:])
     # A worker that ignored an error of libpq would keep a partly prepared connection.
-    failed = [line for line in log if " statement failed " in line]
+    failed = [line for line in log if " statement_failed " in line]
     assert not failed, failed[:5]
     explained = sum(1 for line in log if OUT_OF_MEMORY.search(line))
     assert explained >= len(deaths), f"{len(deaths)} deaths, {explained} explained in the log"

@@ -40,7 +40,7 @@ def overrun(daemon, person):
 
 
 def overrun_count(daemon, slot):
-    return {worker["slot"]: worker["ring_laps"] for worker in daemon.workers()}[slot]
+    return {worker["slot"]: worker["ring_overruns"] for worker in daemon.workers()}[slot]
 
 
 def new_connection(daemon, token):

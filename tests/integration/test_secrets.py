@@ -169,7 +169,7 @@ class Session:
             "select pg_terminate_backend(pid) from pg_stat_activity "
             "where starts_with(application_name, 'parleyd worker=')"
         )
-        self.daemon.wait_for_log(r"database away ")
+        self.daemon.wait_for_log(r"database_lost ")
         wait_for(self.daemon.healthy)
 
     def close(self):
@@ -207,7 +207,7 @@ def check_absent(where, text, *kinds):
 
 def test_no_secret_is_in_the_log(session):
     log = session.daemon.log()
-    for line in (" connected ", "statement failed", "database away"):
+    for line in (" connected ", "statement_failed", "database_lost"):
         assert line in log, "the log lines that could contain a secret are missing"
     check_absent("log", log, session.secrets, session.texts, {"database": DATABASE_PASSWORD})
 

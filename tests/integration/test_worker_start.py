@@ -61,7 +61,7 @@ def test_a_commit_that_lands_after_a_death_during_a_workers_start_is_delivered(d
             daemon.kill_worker(his_slot)
             wait_for(lambda: n_waiting(daemon, "schema_migrations") == 2)  # its successor
             hers.send({"type": "send", "id": "late", "receiver_id": bob.id, "content": "late"})
-            wait_for(lambda: n_waiting(daemon, "post_messages") == 1)
+            wait_for(lambda: n_waiting(daemon, "send_messages") == 1)
             daemon.kill_worker(hers.slot)
             daemon.wait_for_log(f"worker_died slot={hers.slot}")
         # The successor of the second dead worker waits for its session. The other new worker serves

@@ -1,4 +1,4 @@
-"""layers SOURCE-DIR LIST: see the script beside it, which calls this."""
+"""layers.py SOURCE-DIR LIST: the implementation of tests/lint/layers, which has the rules."""
 
 import glob
 import os
@@ -10,7 +10,7 @@ MAIN = "daemon/main.c"  # above every room
 
 
 def read_list(path):
-    """The layer of each room, and the rooms that each program may include."""
+    """Returns the layer of each room, and the rooms that each program may include."""
     layers, programs = {}, {}
     with open(path, encoding="utf-8") as file:
         for number, line in enumerate(file):
@@ -20,12 +20,12 @@ def read_list(path):
             else:
                 layers.update(dict.fromkeys(program.split(), number))
     if not layers:
-        sys.exit(f"layers: {path} names no room")
+        sys.exit(f"layers: {path} lists no room")
     return layers, programs
 
 
 def sources(top, rooms):
-    """Every C file below a room, as a path relative to top, whether its own folder is a room or not."""
+    """Yields the C files below the rooms, as paths relative to top, also those in a folder that is not a room."""
     tops = sorted({room.split("/")[0] for room in rooms})
     for directory in tops:
         for path in sorted(glob.glob(f"{top}/{directory}/**/*.[ch]", recursive=True)):
@@ -33,7 +33,7 @@ def sources(top, rooms):
 
 
 def resolve(top, included):
-    """The path of an included file relative to top: includes are relative to it or to daemon/."""
+    """Returns the path of an included file relative to top. Includes are relative to top or to daemon/."""
     for path in (included, f"daemon/{included}"):
         if os.path.isfile(os.path.join(top, path)):
             return path
@@ -50,7 +50,7 @@ def module_of(path, families):
 
 
 def find_circle(edges):
-    """A list of modules that include each other in a circle, or None."""
+    """Returns a list of modules that include each other in a circle, or None."""
     done, path = set(), []
 
     def visit(module):
@@ -88,14 +88,14 @@ def main():
     for path in files:
         room = os.path.dirname(path)
         if room not in layers and room not in programs:
-            complaints.append(f"{path}: {room} is no room of {list_path}")
+            complaints.append(f"{path}: {room} is not in {list_path}")
             continue
         with open(os.path.join(top, path), encoding="utf-8") as file:
             includes = INCLUDE.findall(file.read())
         for included in includes:
             other = resolve(top, included)
             if other is None:
-                continue  # a generated file, or a test's own: the compiler finds it or fails
+                continue  # a generated file
             other_room = os.path.dirname(other)
             if other_room == room:
                 edges.setdefault(module_of(path, families), set()).add(module_of(other, families))

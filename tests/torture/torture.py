@@ -109,7 +109,7 @@ class World:
     def _create_group(self, n):
         members = self.rng.sample(self.users, self.rng.randint(*GROUP_SIZE))
         owner, others = members[0], members[1:]
-        group = self.daemon.sql("select (create_group(%s, %s)).conv_id", owner.id, f"Group {n}")[0][
+        group = self.daemon.sql("select ((create_group(%s, %s)).conv).conv_id", owner.id, f"Group {n}")[0][
             0
         ]
         for other in others:

@@ -29,9 +29,9 @@ static int listen_fd = -1;
 static pid_t child;
 static struct event_base *base;
 
-/* The stand-in for the database. */
+/* A database for authentication only. */
 
-struct asked {
+struct lookup {
 	store_token_cb *cb;
 	void *arg;
 	char kind;
@@ -39,7 +39,7 @@ struct asked {
 
 static void answer_token(evutil_socket_t fd, short what, void *arg)
 {
-	struct asked *a = arg;
+	struct lookup *a = arg;
 	struct token t = { .token_id = 70, .user_id = a->kind == 'f' ? 9 : 7 };
 	enum error error = strchr("asf", a->kind) != NULL ? ERROR_NONE
 		: a->kind == 'd'                          ? ERROR_unavailable
@@ -55,11 +55,11 @@ void store_authenticate(
 	struct store *s, const uint8_t hash[STORE_HASH_SIZE], store_token_cb *cb, void *arg)
 {
 	static const char *const known[] = { GOOD_TOKEN, SLOW_TOKEN, AWAY_TOKEN, FULL_TOKEN };
-	struct asked *a = malloc(sizeof(*a));
+	struct lookup *a = malloc(sizeof(*a));
 	struct timeval after = { 0, 0 };
 
 	(void)s;
-	*a = (struct asked){ cb, arg, 'b' };
+	*a = (struct lookup){ cb, arg, 'b' };
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
 		uint8_t digest[TOKEN_DIGEST_SIZE];
 
@@ -162,21 +162,22 @@ static const struct http_route routes[] = {
 	{ HTTP_POST, "/open", .open = true, .run = run_echo, ARGS(optional_args) },
 };
 
-/* An upgraded socket is told what the handshake gave, and closed. */
+/* Sends what the handshake yielded, and closes the socket. */
 static void upgraded(void *arg, const struct http_upgrade *u)
 {
+	const struct ws_handshake *w = &u->handshake;
 	struct buf b = BUF_EMPTY;
 
 	buf_addf(&b,
 		"upgraded key=%s subprotocol=%s token=%" PRId64 " user=%" PRId64
 		" address=%s bytes=",
-		u->key, u->subprotocol != NULL ? u->subprotocol : "none", u->token.token_id,
+		w->key, w->subprotocol != NULL ? w->subprotocol : "none", u->token.token_id,
 		u->token.user_id, u->address);
-	buf_add(&b, u->bytes, u->len);
-	if (send(u->fd, b.data, b.len, MSG_NOSIGNAL) != (ssize_t)b.len)
+	buf_add(&b, w->bytes, w->len);
+	if (send(w->fd, b.data, b.len, MSG_NOSIGNAL) != (ssize_t)b.len)
 		log_debug("gone");
 	buf_fini(&b);
-	close(u->fd);
+	close(w->fd);
 	http_socket_closed(*(struct http **)arg);
 }
 
@@ -222,8 +223,14 @@ static int serve(const char *text)
 	if (conf == NULL)
 		log_fatal("%s", buf_cstr(&why));
 	base = the_base;
-	s.http = http_open(
-		base, &h, NULL, routes, sizeof(routes) / sizeof(routes[0]), NULL, &events, &s.http);
+	s.http = http_open(&(struct http_options){
+		.base = base,
+		.heritage = &h,
+		.routes = routes,
+		.n_routes = sizeof(routes) / sizeof(routes[0]),
+		.events = &events,
+		.arg = &s.http,
+	});
 	s.http->request_ms = PEER_REQUEST_MS;
 	term = evsignal_new(base, SIGTERM, on_term, NULL);
 	usr1 = evsignal_new(base, SIGUSR1, on_usr1, &s);
@@ -231,7 +238,7 @@ static int serve(const char *text)
 	event_add(usr1, NULL);
 	event_base_dispatch(base);
 	http_close(s.http);
-	/* What was in hand is answered in vain; and bufferevents are freed by the loop. */
+	/* Requests in flight are answered without effect, and the loop frees bufferevents. */
 	event_base_loopexit(base, &(struct timeval){ 0, 300000 });
 	event_base_dispatch(base);
 	event_free(term);
@@ -307,7 +314,7 @@ void peer_send(int fd, const char *bytes, size_t len)
 	while (len > 0) {
 		ssize_t n = send(fd, bytes, len, MSG_NOSIGNAL);
 
-		if (n < 0) /* the other side has had enough */
+		if (n < 0) /* the server has closed it */
 			return;
 		bytes += n;
 		len -= (size_t)n;
@@ -343,15 +350,7 @@ const char *peer_read_all(int fd)
 	return buf_cstr(&in);
 }
 
-const char *peer_read_until(int fd, const char *text)
-{
-	buf_reset(&in, 0);
-	while (strstr(buf_cstr(&in), text) == NULL)
-		ck_assert_msg(read_more(fd), "closed after: %s", buf_cstr(&in));
-	return buf_cstr(&in);
-}
-
-/* Byte by byte, so that nothing of the next answer is lost. */
+/* Byte by byte, so that the next answer stays in the socket. */
 const char *peer_read_answer(int fd)
 {
 	const char *length;

@@ -38,7 +38,7 @@ static const struct passwd *account(void)
 	return p != NULL ? p : getpwnam("nobody");
 }
 
-/* Debian's directory of the newest version. */
+/* Finds the newest version in Debian's directory. */
 static void find_bindir(void)
 {
 	glob_t found;
@@ -56,8 +56,7 @@ static void find_bindir(void)
 	globfree(&found);
 }
 
-/* In a child that does not outlive us: runs a program of PostgreSQL's with its output in the log.
- * */
+/* Runs a program of PostgreSQL's in a child that ends with us, with its output in the log. Returns its pid. */
 static pid_t run(const char *program, char *argv[])
 {
 	char path[512], log[512];
@@ -74,13 +73,13 @@ static pid_t run(const char *program, char *argv[])
 		if (p == NULL || setgid(p->pw_gid) != 0 || setuid(p->pw_uid) != 0)
 			_exit(126);
 	}
-	/* After the account: a change of it takes this back (prctl(2)). */
+	/* After setuid, which resets it (prctl(2)). */
 	prctl(PR_SET_PDEATHSIG, SIGQUIT);
 	setsid();
 	if (getppid() != parent || chdir("/") != 0 || freopen("/dev/null", "r", stdin) == NULL ||
 		freopen(log, "a", stdout) == NULL || freopen(log, "a", stderr) == NULL)
 		_exit(126);
-	argv[0] = path; /* PostgreSQL's programs find each other by it */
+	argv[0] = path; /* by which PostgreSQL's programs find each other */
 	execv(path, argv);
 	_exit(127);
 }

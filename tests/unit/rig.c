@@ -196,12 +196,39 @@ struct rig_change rig_post(struct store *s, int64_t sender, int64_t receiver, co
 	return answer;
 }
 
+void rig_change_begin(struct store *s, struct rig_change *to, enum store_op op, int64_t actor,
+	int64_t object, int64_t user, const char *text)
+{
+	*to = (struct rig_change){ .done = false };
+	switch (op) {
+	case STORE_EDIT:
+		store_edit_message(s, actor, object, text_of(text), rig_changed, to);
+		break;
+	case STORE_DELETE:
+		store_delete_message(s, actor, object, rig_changed, to);
+		break;
+	case STORE_CREATE_GROUP:
+		store_create_group(s, actor, text_of(text), rig_changed, to);
+		break;
+	case STORE_ADD:
+		store_add_member(s, actor, object, user, rig_changed, to);
+		break;
+	case STORE_REMOVE:
+		store_remove_member(s, actor, object, user, rig_changed, to);
+		break;
+	case STORE_RENAME:
+		store_rename_group(s, actor, object, text_of(text), rig_changed, to);
+		break;
+	}
+	ck_assert_msg(!to->done, "called back inside the call");
+}
+
 struct rig_change rig_change(struct store *s, enum store_op op, int64_t actor, int64_t object,
 	int64_t user, const char *text)
 {
-	struct rig_change answer = { .done = false };
+	struct rig_change answer;
 
-	store_change(s, op, actor, object, user, text_of(text), rig_changed, &answer);
+	rig_change_begin(s, &answer, op, actor, object, user, text);
 	rig_until(&answer.done);
 	return answer;
 }

@@ -44,8 +44,20 @@ void rig_changed(void *arg, enum error error,
 /* Asks and waits. */
 struct rig_change rig_post(struct store *s, int64_t sender, int64_t receiver, const char *content,
 	const char *client_id);
+/* The operations of the store that answer with a change, but for store_send. */
+enum store_op {
+	STORE_EDIT, /* actor, message, -, content */
+	STORE_DELETE, /* actor, message */
+	STORE_CREATE_GROUP, /* owner, -, -, name */
+	STORE_ADD, /* actor, group, user */
+	STORE_REMOVE, /* actor, group, user */
+	STORE_RENAME, /* actor, group, -, name */
+};
 struct rig_change rig_change(struct store *s, enum store_op op, int64_t actor, int64_t object,
 	int64_t user, const char *text);
+/* As rig_change, without waiting: the answer comes to *to. */
+void rig_change_begin(struct store *s, struct rig_change *to, enum store_op op, int64_t actor,
+	int64_t object, int64_t user, const char *text);
 int64_t rig_user(struct store *s, const char *username);
 
 /* As rig_post, without waiting: the answer comes to *to. */

@@ -1,9 +1,10 @@
 /* Tests of common/buf. */
 #include "common/buf.h"
 
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "suite.h"
 
 static struct buf b;
 
@@ -172,8 +173,6 @@ int main(void)
 {
 	Suite *suite = suite_create("buf");
 	TCase *tc = tcase_create("buf");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, appends_stand_one_after_the_other);
@@ -189,8 +188,5 @@ int main(void)
 	tcase_add_test(tc, fini_leaves_an_empty_usable_buffer);
 	tcase_add_exit_test(tc, impossible_size_ends_the_process, 1);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

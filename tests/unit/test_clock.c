@@ -1,10 +1,11 @@
 /* Tests of common/clock. */
 #include "common/clock.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+
+#include "suite.h"
 
 static const char *text(int64_t wall_ms)
 {
@@ -82,8 +83,6 @@ int main(void)
 {
 	Suite *suite = suite_create("clock");
 	TCase *tc = tcase_create("clock");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_test(tc, known_times_are_written_as_rfc_3339);
 	tcase_add_test(tc, time_before_the_epoch_rounds_down);
@@ -92,8 +91,5 @@ int main(void)
 	tcase_add_test(tc, steady_clock_advances_in_milliseconds);
 	tcase_add_test(tc, wall_clock_is_the_time_of_day);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

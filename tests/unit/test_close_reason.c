@@ -4,11 +4,11 @@
  */
 #include "common/close_reason.h"
 
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/wsframe.h"
+#include "suite.h"
 
 START_TEST(every_reason_has_a_word_of_its_own)
 {
@@ -71,11 +71,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *runner = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite());
 }

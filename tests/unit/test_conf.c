@@ -1,10 +1,11 @@
 #include "common/conf.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "suite.h"
 
 static struct buf error;
 
@@ -222,6 +223,21 @@ START_TEST(comments_stand_anywhere_and_do_not_move_the_lines)
 }
 END_TEST
 
+START_TEST(a_byte_order_mark_at_the_start_is_skipped)
+{
+	struct conf *c = parse("\xef\xbb\xbfworkers = 2\n");
+
+	ck_assert_msg(c != NULL, "%s", buf_cstr(&error));
+	ck_assert_int_eq(c->workers, 2);
+	conf_free(c);
+	accept("\xef\xbb\xbf");
+	accept("\xef\xbb\xbf# a comment\n");
+	refuse("\xef\xbb\xbfworkers = 2\nx = 1\n", "f.conf:2: no such setting 'x'");
+	ck_assert_ptr_null(parse("workers = 2\n\xef\xbb\xbfworkers = 3\n"));
+	ck_assert_ptr_null(parse("\xef\xbb\xbf\xef\xbb\xbfworkers = 2\n"));
+}
+END_TEST
+
 START_TEST(the_first_error_is_the_one_told)
 {
 	refuse("workers = 99\nworkers = 98\nx = 1\n",
@@ -362,8 +378,6 @@ int main(void)
 {
 	Suite *suite = suite_create("conf");
 	TCase *tc = tcase_create("conf");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, an_empty_file_gives_every_default);
@@ -377,6 +391,7 @@ int main(void)
 	tcase_add_test(tc, an_origin_is_a_scheme_and_a_host);
 	tcase_add_test(tc, proxies_levels_and_targets_are_checked);
 	tcase_add_test(tc, comments_stand_anywhere_and_do_not_move_the_lines);
+	tcase_add_test(tc, a_byte_order_mark_at_the_start_is_skipped);
 	tcase_add_test(tc, the_first_error_is_the_one_told);
 	tcase_add_test(tc, a_dump_reads_back_as_the_same);
 	tcase_add_test(tc, only_settings_that_are_not_live_need_a_restart);
@@ -384,9 +399,5 @@ int main(void)
 	tcase_add_test(tc, the_manual_names_every_setting);
 	tcase_add_test(tc, a_file_is_read_and_named_in_its_errors);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return suite_run(suite);
 }

@@ -1,6 +1,5 @@
 /*
- * A connection on a real loop and socket: what is queued arrives whole and in order, who does not
- * read is bounded and ended, and after the end nothing is called.
+ * A connection on a real loop and socket.
  */
 #include "net/conn.h"
 
@@ -26,8 +25,8 @@ static int peer;
 static unsigned n_drained, n_timer, n_closed, n_freed, n_bytes;
 static enum close_reason reason;
 static struct buf got; /* by on_bytes */
-static size_t take; /* on_bytes takes at most so many, */
-static size_t least; /* and only when there are so many */
+static size_t take; /* on_bytes consumes at most this many, */
+static size_t least; /* and none of fewer than this many */
 static void (*when_bytes)(void);
 
 static size_t on_bytes(struct conn *at, char *bytes, size_t len)
@@ -139,7 +138,7 @@ static void push(char letter, size_t n)
 	free(text);
 }
 
-/* What the peer has so far; false at the end of the stream. */
+/* Reads what has arrived at the peer; returns false at the end of the stream. */
 static bool peer_reads(struct buf *to)
 {
 	for (;;) {
@@ -172,7 +171,7 @@ static void peer_writes(const void *bytes, size_t len)
 	ck_assert_int_eq(send(peer, bytes, len, 0), (ssize_t)len);
 }
 
-START_TEST(what_a_peer_sends_comes_up_and_what_is_not_taken_comes_again)
+START_TEST(bytes_that_are_not_consumed_are_passed_up_again)
 {
 	least = 6;
 	peer_writes("abc", 3);
@@ -185,7 +184,7 @@ START_TEST(what_a_peer_sends_comes_up_and_what_is_not_taken_comes_again)
 }
 END_TEST
 
-START_TEST(bytes_that_were_read_before_come_first)
+START_TEST(fed_bytes_come_first)
 {
 	peer_writes("def", 3);
 	conn_feed(c, "abc", 3);
@@ -196,7 +195,7 @@ START_TEST(bytes_that_were_read_before_come_first)
 }
 END_TEST
 
-START_TEST(more_than_the_scratch_buffer_holds_may_be_fed)
+START_TEST(more_than_the_scratch_buffer_may_be_fed)
 {
 	enum { N = 1 << 20 };
 	char *bytes = malloc(N);
@@ -209,8 +208,7 @@ START_TEST(more_than_the_scratch_buffer_holds_may_be_fed)
 		ck_assert_msg(clock_mono_ms() < until && n_closed == 0, "%zu of %d bytes came up",
 			got.len, N);
 		turn();
-		/* Who takes a part asks for no more: what is left comes with the peer's next byte.
-		 * */
+		/* The rest is passed up with the next bytes of the peer. */
 		peer_writes("", 1);
 	}
 	ck_assert_mem_eq(got.data, bytes, N);
@@ -223,7 +221,7 @@ static void stop_reading(void)
 	conn_read(c, false);
 }
 
-START_TEST(bytes_that_wait_go_on_when_reading_does_whatever_is_written_meanwhile)
+START_TEST(kept_bytes_are_passed_up_when_reading_resumes)
 {
 	struct buf to = BUF_EMPTY;
 
@@ -233,8 +231,7 @@ START_TEST(bytes_that_wait_go_on_when_reading_does_whatever_is_written_meanwhile
 	turn_until(&n_bytes, 1);
 	turn();
 	ck_assert_uint_eq(n_bytes, 1);
-	/* The flush comes after the resumption and finds the socket full: that changes what is
-	 * watched. */
+	/* The flush is after conn_read, finds the socket full, and sets the events again. */
 	push('x', 60000);
 	when_bytes = NULL;
 	conn_read(c, true);
@@ -246,7 +243,7 @@ START_TEST(bytes_that_wait_go_on_when_reading_does_whatever_is_written_meanwhile
 }
 END_TEST
 
-START_TEST(what_is_queued_goes_out_with_one_call_at_the_end_of_the_pass)
+START_TEST(the_queue_is_written_with_one_call_at_the_end_of_the_pass)
 {
 	struct buf to = BUF_EMPTY;
 
@@ -264,7 +261,7 @@ START_TEST(what_is_queued_goes_out_with_one_call_at_the_end_of_the_pass)
 }
 END_TEST
 
-START_TEST(a_frame_that_goes_out_in_pieces_arrives_whole_and_in_order)
+START_TEST(partial_writes_keep_the_order_of_frames)
 {
 	struct buf to = BUF_EMPTY;
 	size_t len = 0;
@@ -283,7 +280,7 @@ START_TEST(a_frame_that_goes_out_in_pieces_arrives_whole_and_in_order)
 }
 END_TEST
 
-START_TEST(a_frame_that_takes_many_writes_is_resumed_each_time_where_it_stopped)
+START_TEST(a_partial_write_is_resumed_at_its_offset)
 {
 	enum { LEN = 60000 };
 	static char text[LEN];
@@ -303,7 +300,7 @@ START_TEST(a_frame_that_takes_many_writes_is_resumed_each_time_where_it_stopped)
 }
 END_TEST
 
-START_TEST(past_the_soft_limit_it_is_congested_and_is_not_read_until_it_has_drained)
+START_TEST(a_congested_connection_is_not_read_until_it_has_drained)
 {
 	struct buf to = BUF_EMPTY;
 
@@ -325,7 +322,7 @@ START_TEST(past_the_soft_limit_it_is_congested_and_is_not_read_until_it_has_drai
 }
 END_TEST
 
-START_TEST(a_timer_comes_at_its_second_or_sooner_and_once)
+START_TEST(a_timer_runs_once_within_its_second)
 {
 	int64_t began = clock_mono_ms();
 
@@ -345,7 +342,7 @@ static void close_with_token_ended(void)
 	conn_close(c, CLOSE_protocol_error);
 }
 
-START_TEST(closing_sends_what_is_queued_then_the_close_frame_then_the_end)
+START_TEST(a_close_writes_the_queue_then_the_close_frame_then_ends_the_stream)
 {
 	struct buf to = BUF_EMPTY;
 	int64_t began = clock_mono_ms();
@@ -362,7 +359,7 @@ START_TEST(closing_sends_what_is_queued_then_the_close_frame_then_the_end)
 	}
 	ck_assert_uint_eq(to.len, 20000 + 2 + 2 + strlen("the token has ended"));
 	ck_assert_mem_eq(to.data + 20000, "\x88\x15\x11\x95the token has ended", 23);
-	/* It waits for the peer's end. */
+	/* It waits for the end of the peer's stream. */
 	ck_assert_uint_eq(n_freed, 0);
 	shutdown(peer, SHUT_WR);
 	turn_until(&n_freed, 1);
@@ -372,7 +369,7 @@ START_TEST(closing_sends_what_is_queued_then_the_close_frame_then_the_end)
 }
 END_TEST
 
-START_TEST(who_does_not_end_their_side_is_waited_for_a_few_seconds)
+START_TEST(a_closed_connection_waits_a_few_seconds_for_the_peer)
 {
 	int64_t began = clock_mono_ms();
 
@@ -385,7 +382,7 @@ START_TEST(who_does_not_end_their_side_is_waited_for_a_few_seconds)
 }
 END_TEST
 
-START_TEST(closing_a_congested_one_finishes_the_half_frame_and_forgets_the_rest)
+START_TEST(a_close_while_congested_completes_the_partial_frame_and_drops_the_rest)
 {
 	struct buf to = BUF_EMPTY;
 	size_t half;
@@ -407,7 +404,7 @@ START_TEST(closing_a_congested_one_finishes_the_half_frame_and_forgets_the_rest)
 }
 END_TEST
 
-START_TEST(the_peers_end_closes_it)
+START_TEST(the_end_of_the_peers_stream_closes_it)
 {
 	close(peer);
 	turn_until(&n_freed, 1);
@@ -417,18 +414,18 @@ START_TEST(the_peers_end_closes_it)
 }
 END_TEST
 
-START_TEST(writing_to_one_who_is_gone_closes_it_once)
+START_TEST(a_failed_write_closes_it_once)
 {
 	close(peer);
 	peer = dup(STDERR_FILENO);
-	conn_read(c, false); /* so that only the write can tell */
+	conn_read(c, false); /* so that only the write fails */
 	push('x', 10);
 	turn_until(&n_freed, 1);
 	ck_assert_int_eq(reason, CLOSE_peer_gone);
 }
 END_TEST
 
-START_TEST(one_may_be_closed_from_inside_its_own_bytes)
+START_TEST(it_may_be_closed_in_on_bytes)
 {
 	when_bytes = close_with_token_ended;
 	take = 1;
@@ -441,16 +438,15 @@ START_TEST(one_may_be_closed_from_inside_its_own_bytes)
 }
 END_TEST
 
-/* The clock of the wheel is the loop's own: so the tick can be tried without waiting half a minute.
- * */
-START_TEST(who_takes_nothing_for_long_is_ended)
+/* The test sets stalled_s back instead of waiting CONN_STALL_S. */
+START_TEST(a_stalled_peer_is_closed)
 {
 	push('x', CONN_SOFT_LIMIT);
 	push('y', CONN_SOFT_LIMIT);
 	turn();
 	ck_assert(conn_congested(c));
 	ck_assert_uint_ne(c->stalled_s, 0);
-	/* As if it had begun long ago. */
+	/* As if it had stalled long ago. */
 	c->stalled_s = conn_now_s(loop) - CONN_STALL_S - 1;
 	conn_timer(c, 1);
 	turn_until(&n_closed, 1);
@@ -459,7 +455,7 @@ START_TEST(who_takes_nothing_for_long_is_ended)
 }
 END_TEST
 
-START_TEST(memory_queued_for_one_who_does_not_read_is_what_was_pushed_and_no_more)
+START_TEST(the_queue_of_a_peer_that_does_not_read_holds_what_was_sent)
 {
 	for (int i = 0; i < 100 && !conn_congested(c); i++)
 		push('x', 1000);
@@ -475,24 +471,23 @@ static Suite *suite(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 30);
-	tcase_add_test(tc, what_a_peer_sends_comes_up_and_what_is_not_taken_comes_again);
-	tcase_add_test(tc, bytes_that_were_read_before_come_first);
-	tcase_add_test(tc, more_than_the_scratch_buffer_holds_may_be_fed);
-	tcase_add_test(tc, bytes_that_wait_go_on_when_reading_does_whatever_is_written_meanwhile);
-	tcase_add_test(tc, what_is_queued_goes_out_with_one_call_at_the_end_of_the_pass);
-	tcase_add_test(tc, a_frame_that_goes_out_in_pieces_arrives_whole_and_in_order);
-	tcase_add_test(tc, a_frame_that_takes_many_writes_is_resumed_each_time_where_it_stopped);
-	tcase_add_test(
-		tc, past_the_soft_limit_it_is_congested_and_is_not_read_until_it_has_drained);
-	tcase_add_test(tc, a_timer_comes_at_its_second_or_sooner_and_once);
-	tcase_add_test(tc, closing_sends_what_is_queued_then_the_close_frame_then_the_end);
-	tcase_add_test(tc, who_does_not_end_their_side_is_waited_for_a_few_seconds);
-	tcase_add_test(tc, closing_a_congested_one_finishes_the_half_frame_and_forgets_the_rest);
-	tcase_add_test(tc, the_peers_end_closes_it);
-	tcase_add_test(tc, writing_to_one_who_is_gone_closes_it_once);
-	tcase_add_test(tc, one_may_be_closed_from_inside_its_own_bytes);
-	tcase_add_test(tc, who_takes_nothing_for_long_is_ended);
-	tcase_add_test(tc, memory_queued_for_one_who_does_not_read_is_what_was_pushed_and_no_more);
+	tcase_add_test(tc, bytes_that_are_not_consumed_are_passed_up_again);
+	tcase_add_test(tc, fed_bytes_come_first);
+	tcase_add_test(tc, more_than_the_scratch_buffer_may_be_fed);
+	tcase_add_test(tc, kept_bytes_are_passed_up_when_reading_resumes);
+	tcase_add_test(tc, the_queue_is_written_with_one_call_at_the_end_of_the_pass);
+	tcase_add_test(tc, partial_writes_keep_the_order_of_frames);
+	tcase_add_test(tc, a_partial_write_is_resumed_at_its_offset);
+	tcase_add_test(tc, a_congested_connection_is_not_read_until_it_has_drained);
+	tcase_add_test(tc, a_timer_runs_once_within_its_second);
+	tcase_add_test(tc, a_close_writes_the_queue_then_the_close_frame_then_ends_the_stream);
+	tcase_add_test(tc, a_closed_connection_waits_a_few_seconds_for_the_peer);
+	tcase_add_test(tc, a_close_while_congested_completes_the_partial_frame_and_drops_the_rest);
+	tcase_add_test(tc, the_end_of_the_peers_stream_closes_it);
+	tcase_add_test(tc, a_failed_write_closes_it_once);
+	tcase_add_test(tc, it_may_be_closed_in_on_bytes);
+	tcase_add_test(tc, a_stalled_peer_is_closed);
+	tcase_add_test(tc, the_queue_of_a_peer_that_does_not_read_holds_what_was_sent);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -1,12 +1,14 @@
 /*
- * One connection to a real PostgreSQL: arguments and columns, order, errors, and what happens when
- * it breaks.
+ * A connection to a real PostgreSQL: arguments and columns, order, errors, loss and return.
  */
 #include "store/db.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "tests/unit/pg.h"
@@ -60,8 +62,8 @@ struct answer {
 
 static unsigned n_answers;
 
-/* Column 0: a number; column 1, if there is one, a text. */
-static void on_answer(void *arg, PGresult *r)
+/* Column number; column text, if there is one. */
+static void on_answer(void *arg, const struct db_result *r)
 {
 	struct answer *a = arg;
 	const char *text;
@@ -72,15 +74,16 @@ static void on_answer(void *arg, PGresult *r)
 	a->lost = r == NULL;
 	if (r == NULL)
 		return;
-	if (PQresultStatus(r) != PGRES_TUPLES_OK) {
-		strncpy(a->sqlstate, PQresultErrorField(r, PG_DIAG_SQLSTATE), 5);
+	if (PQresultStatus(r->pg) != PGRES_TUPLES_OK) {
+		strncpy(a->sqlstate, PQresultErrorField(r->pg, PG_DIAG_SQLSTATE), 5);
 		return;
 	}
-	a->number = db_i64(r, 0, 0);
-	if (PQnfields(r) < 2)
+	a->number = db_i64(r, 0, "number");
+	if (PQnfields(r->pg) < 2)
 		return;
-	text = db_text(r, 0, 1, &a->text_len);
-	a->null = text == NULL;
+	text = db_text(r, 0, "text", &a->text_len);
+	a->null = db_is_null(r, 0, "text");
+	ck_assert(a->null == (text == NULL));
 	if (text != NULL)
 		memcpy(a->text, text,
 			a->text_len < sizeof(a->text) ? a->text_len : sizeof(a->text));
@@ -90,12 +93,12 @@ static void ask(const struct db_statement *st, struct db_args *args, struct answ
 {
 	*a = (struct answer){ .done = false };
 	ck_assert(db_query(db, st, args, on_answer, a));
-	ck_assert_msg(!a->done, "answered from inside the question");
+	ck_assert_msg(!a->done, "called back inside the call");
 }
 
-static const struct db_statement plus = { "plus", "select $1::int8 + 1" };
+static const struct db_statement plus = { "plus", "select $1::int8 + 1 as number" };
 static const struct db_statement wait_a_little = { "wait_a_little",
-	"select 1::int8 from pg_sleep($1::int8 / 1000.0)" };
+	"select 1::int8 as number from pg_sleep($1::int8 / 1000.0)" };
 
 static void ask_plus(int64_t n, struct answer *a)
 {
@@ -113,7 +116,7 @@ static void ask_wait(int64_t ms, struct answer *a)
 	ask(&wait_a_little, &args, a);
 }
 
-START_TEST(statements_are_answered_in_the_order_of_asking)
+START_TEST(statements_end_in_the_order_of_the_queue)
 {
 	enum { N = 200 };
 	static struct answer a[N];
@@ -131,12 +134,12 @@ START_TEST(statements_are_answered_in_the_order_of_asking)
 }
 END_TEST
 
-START_TEST(null_empty_and_any_bytes_go_there_and_come_back)
+START_TEST(null_empty_and_arbitrary_bytes_are_transmitted)
 {
 	static const struct db_statement echo = { "echo",
-		"select octet_length($1::text)::int8, $1::text" };
+		"select octet_length($1::text)::int8 as number, $1::text as text" };
 	static const struct db_statement bytes = { "bytes",
-		"select octet_length($1::bytea)::int8, $1::bytea" };
+		"select octet_length($1::bytea)::int8 as number, $1::bytea as text" };
 	struct db_args args = DB_ARGS_EMPTY;
 	struct answer a;
 
@@ -162,12 +165,12 @@ START_TEST(null_empty_and_any_bytes_go_there_and_come_back)
 }
 END_TEST
 
-START_TEST(arrays_are_what_the_server_reads)
+START_TEST(arrays_are_read_by_the_server)
 {
 	static const struct db_statement sum = { "sum",
 		"select coalesce((select sum(n) from unnest($1::int8[]) n), 0)::int8 + 1000 * "
-		"coalesce(array_length($2::text[], 1), 0), "
-		"array_to_string($2::text[], '|', '(null)')" };
+		"coalesce(array_length($2::text[], 1), 0) as number, "
+		"array_to_string($2::text[], '|', '(null)') as text" };
 	struct db_args args = DB_ARGS_EMPTY;
 	struct answer a;
 
@@ -191,26 +194,28 @@ START_TEST(arrays_are_what_the_server_reads)
 }
 END_TEST
 
-static void on_types(void *arg, PGresult *r)
+static void on_types(void *arg, const struct db_result *r)
 {
-	ck_assert_int_eq(PQresultStatus(r), PGRES_TUPLES_OK);
-	ck_assert_int_eq(db_i32(r, 0, 0), -7);
-	ck_assert(db_bool(r, 0, 1));
-	ck_assert(!db_bool(r, 0, 2));
-	ck_assert_int_eq(db_char(r, 0, 3), 'g');
-	ck_assert_int_eq(db_time_ms(r, 0, 4), INT64_C(1795515300123));
-	ck_assert_int_eq(db_time_ms(r, 0, 5), 0);
-	ck_assert_int_eq(db_i64(r, 0, 5), 0);
-	ck_assert_int_eq(db_char(r, 0, 5), 0);
-	ck_assert_int_eq(db_i64(r, 0, 0), 0); /* another width is no number of ours */
+	ck_assert_int_eq(PQresultStatus(r->pg), PGRES_TUPLES_OK);
+	ck_assert_int_eq(db_i32(r, 0, "int"), -7);
+	ck_assert(db_bool(r, 0, "yes"));
+	ck_assert(!db_bool(r, 0, "no"));
+	ck_assert_int_eq(db_char(r, 0, "char"), 'g');
+	ck_assert_int_eq(db_time_ms(r, 0, "time"), INT64_C(1795515300123));
+	ck_assert(db_is_null(r, 0, "null"));
+	ck_assert(!db_is_null(r, 0, "int"));
+	ck_assert_int_eq(db_time_ms(r, 0, "null"), 0);
+	ck_assert_int_eq(db_i64(r, 0, "null"), 0);
+	ck_assert_int_eq(db_char(r, 0, "null"), 0);
+	ck_assert_int_eq(db_i64(r, 0, "int"), 0); /* another width */
 	*(bool *)arg = true;
 }
 
-START_TEST(columns_are_read_by_their_types_and_null_is_nothing)
+START_TEST(columns_are_read_by_name_and_type_and_null_is_nothing)
 {
 	static const struct db_statement types = { "types",
-		"select -7, true, $1::bool, 'g'::\"char\", timestamptz '2026-11-24T10:15:00.123Z', "
-		"null::timestamptz" };
+		"select -7 as int, true as yes, $1::bool as no, 'g'::\"char\" as char, "
+		"timestamptz '2026-11-24T10:15:00.123Z' as time, null::timestamptz as \"null\"" };
 	struct db_args args = DB_ARGS_EMPTY;
 	bool done = false;
 
@@ -220,7 +225,89 @@ START_TEST(columns_are_read_by_their_types_and_null_is_nothing)
 }
 END_TEST
 
-START_TEST(an_error_is_an_answer_and_the_next_statement_runs)
+enum { MANY_COLUMNS = 2 * DB_COLUMNS_MAX };
+static char many_names[MANY_COLUMNS][8];
+
+static void on_many(void *arg, const struct db_result *r)
+{
+	/* Twice: looked up, then remembered. */
+	for (int i = 0; i < 2 * MANY_COLUMNS; i++)
+		ck_assert_int_eq(db_i64(r, 0, many_names[i % MANY_COLUMNS]), i % MANY_COLUMNS);
+	*(unsigned *)arg += 1;
+}
+
+START_TEST(a_result_may_have_more_columns_than_are_remembered)
+{
+	static const struct db_statement many = { "many", NULL };
+	struct db_statement statement = many;
+	struct buf sql = BUF_EMPTY;
+	unsigned n = 0;
+
+	for (int i = 0; i < MANY_COLUMNS; i++) {
+		snprintf(many_names[i], sizeof(many_names[i]), "c%d", i);
+		buf_addf(&sql, "%s%d::int8 as %s", i == 0 ? "select " : ", ", i, many_names[i]);
+	}
+	statement.sql = buf_cstr(&sql);
+	for (int i = 0; i < 2; i++) {
+		struct db_args args = DB_ARGS_EMPTY;
+
+		ck_assert(db_query(db, &statement, &args, on_many, &n));
+	}
+	rig_until_n(&n, 2);
+	buf_fini(&sql);
+}
+END_TEST
+
+static void on_renamed(void *arg, const struct db_result *r)
+{
+	(void)db_i64(r, 0, "no_such_column");
+	*(bool *)arg = true;
+}
+
+/* A column that a statement lacks is an error of the program: it does not read as null. */
+START_TEST(a_column_that_the_statement_lacks_ends_the_process)
+{
+	pid_t child = fork();
+	int status;
+
+	ck_assert_int_ge(child, 0);
+	if (child == 0) {
+		struct db_args args = DB_ARGS_EMPTY;
+		bool done = false;
+
+		/* A connection of its own. */
+		event_reinit(rig_base());
+		n_ready = 0;
+		db = db_open(rig_base(), pg_conninfo(), "test", &events, &stats, &stats);
+		rig_until_n(&n_ready, 1);
+		db_arg_i64(&args, 1);
+		db_query(db, &plus, &args, on_renamed, &done);
+		rig_until(&done);
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) != 0);
+}
+END_TEST
+
+START_TEST(every_query_of_the_program_can_be_prepared)
+{
+	PGconn *pg = PQconnectdb(pg_conninfo());
+	unsigned n = 0;
+
+	for (const struct db_statement *const *q = queries; *q != NULL; q++, n++) {
+		PGresult *r = PQprepare(pg, (*q)->name, (*q)->sql, 0, NULL);
+
+		ck_assert_msg(PQresultStatus(r) == PGRES_COMMAND_OK, "%s: %s", (*q)->name,
+			PQerrorMessage(pg));
+		PQclear(r);
+	}
+	ck_assert_uint_gt(n, 30);
+	PQfinish(pg);
+}
+END_TEST
+
+START_TEST(an_error_is_a_result_and_the_next_statement_runs)
 {
 	static const struct db_statement bad = { "bad", "select no_such_column" };
 	static const struct db_statement fails = { "fails", "select 1 / $1::int8" };
@@ -239,12 +326,12 @@ START_TEST(an_error_is_an_answer_and_the_next_statement_runs)
 }
 END_TEST
 
-/* libpq's rule for PQflush: both directions at once, or both sides wait for the other for ever. */
-START_TEST(large_statements_and_large_answers_pass_each_other)
+/* Both sides must read while they write (libpq manual, PQflush). */
+START_TEST(large_statements_and_large_results_do_not_deadlock)
 {
 	enum { LEN = 8 << 20 };
 	static const struct db_statement both = { "both",
-		"select octet_length($1::text)::int8, repeat($1::text, 2)" };
+		"select octet_length($1::text)::int8 as number, repeat($1::text, 2) as text" };
 	char *text = malloc(LEN);
 	struct answer a[3];
 
@@ -264,7 +351,7 @@ START_TEST(large_statements_and_large_answers_pass_each_other)
 }
 END_TEST
 
-START_TEST(when_the_backend_is_ended_all_are_told_that_nobody_knows_and_it_comes_back)
+START_TEST(a_lost_connection_ends_all_statements_with_an_unknown_outcome_and_returns)
 {
 	struct answer a, b;
 	struct db_args args = DB_ARGS_EMPTY;
@@ -279,25 +366,25 @@ START_TEST(when_the_backend_is_ended_all_are_told_that_nobody_knows_and_it_comes
 	ck_assert(a.done && a.lost && b.lost);
 	ck_assert_uint_eq(n_away, 1);
 	ck_assert_uint_eq(db_pending(db), 0);
-	/* While it is away nothing is taken, and the arguments are freed. */
+	/* While it is away db_query returns false and frees the arguments. */
 	db_arg_i64(&args, 1);
 	ck_assert(!db_query(db, &plus, &args, on_answer, &a));
 	rig_until_n(&n_ready, 2);
-	/* Statements are prepared anew on the new connection. */
+	/* The statements are prepared again on the new connection. */
 	ask_plus(1, &a);
 	rig_until(&a.done);
 	ck_assert_int_eq(a.number, 2);
 }
 END_TEST
 
-START_TEST(a_question_to_a_dead_server_is_answered_later_and_not_from_inside)
+START_TEST(a_query_to_a_crashed_server_calls_back_later_and_not_inside_the_call)
 {
 	struct answer a[3];
 
 	ask_plus(1, &a[0]);
 	rig_until(&a[0].done);
 	pg_crash();
-	/* The loop has not seen the end of the connection yet. */
+	/* The loop has not noticed the loss yet. */
 	for (int i = 0; i < 3; i++)
 		ask_plus(1, &a[i]);
 	for (int i = 0; i < 3; i++) {
@@ -310,7 +397,7 @@ START_TEST(a_question_to_a_dead_server_is_answered_later_and_not_from_inside)
 }
 END_TEST
 
-START_TEST(a_connection_whose_set_up_says_no_is_not_used)
+START_TEST(a_connection_whose_setup_is_false_is_not_used)
 {
 	int64_t ready;
 
@@ -331,7 +418,7 @@ START_TEST(a_connection_whose_set_up_says_no_is_not_used)
 }
 END_TEST
 
-static void ask_again(void *arg, PGresult *r)
+static void ask_again(void *arg, const struct db_result *r)
 {
 	struct db_args args = DB_ARGS_EMPTY;
 
@@ -342,7 +429,7 @@ static void ask_again(void *arg, PGresult *r)
 	on_answer(arg, r);
 }
 
-START_TEST(stopping_answers_all_and_takes_no_more)
+START_TEST(stopping_ends_all_statements_and_queues_no_more)
 {
 	struct answer a = { .done = false }, b;
 	struct db_args args = DB_ARGS_EMPTY;
@@ -367,17 +454,20 @@ static Suite *suite(void)
 	tcase_add_unchecked_fixture(tc, pg_start, pg_stop);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 30);
-	tcase_add_test(tc, statements_are_answered_in_the_order_of_asking);
-	tcase_add_test(tc, null_empty_and_any_bytes_go_there_and_come_back);
-	tcase_add_test(tc, arrays_are_what_the_server_reads);
-	tcase_add_test(tc, columns_are_read_by_their_types_and_null_is_nothing);
-	tcase_add_test(tc, an_error_is_an_answer_and_the_next_statement_runs);
-	tcase_add_test(tc, large_statements_and_large_answers_pass_each_other);
+	tcase_add_test(tc, statements_end_in_the_order_of_the_queue);
+	tcase_add_test(tc, null_empty_and_arbitrary_bytes_are_transmitted);
+	tcase_add_test(tc, arrays_are_read_by_the_server);
+	tcase_add_test(tc, columns_are_read_by_name_and_type_and_null_is_nothing);
+	tcase_add_test(tc, a_result_may_have_more_columns_than_are_remembered);
+	tcase_add_test(tc, a_column_that_the_statement_lacks_ends_the_process);
+	tcase_add_test(tc, every_query_of_the_program_can_be_prepared);
+	tcase_add_test(tc, an_error_is_a_result_and_the_next_statement_runs);
+	tcase_add_test(tc, large_statements_and_large_results_do_not_deadlock);
 	tcase_add_test(
-		tc, when_the_backend_is_ended_all_are_told_that_nobody_knows_and_it_comes_back);
-	tcase_add_test(tc, a_question_to_a_dead_server_is_answered_later_and_not_from_inside);
-	tcase_add_test(tc, a_connection_whose_set_up_says_no_is_not_used);
-	tcase_add_test(tc, stopping_answers_all_and_takes_no_more);
+		tc, a_lost_connection_ends_all_statements_with_an_unknown_outcome_and_returns);
+	tcase_add_test(tc, a_query_to_a_crashed_server_calls_back_later_and_not_inside_the_call);
+	tcase_add_test(tc, a_connection_whose_setup_is_false_is_not_used);
+	tcase_add_test(tc, stopping_ends_all_statements_and_queues_no_more);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
@@ -387,7 +477,7 @@ int main(void)
 	SRunner *runner = srunner_create(suite());
 	int failed;
 
-	/* One process: the server it started is its child, also when a test starts it anew. */
+	/* One process: the server is its child, also when a test restarts it. */
 	srunner_set_fork_status(runner, CK_NOFORK);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

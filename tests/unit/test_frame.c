@@ -1,5 +1,5 @@
 /*
- * Frames: the bytes of RFC 6455 5.2 around a payload, and their counted life.
+ * Frames: their bytes (RFC 6455 5.2), and their references.
  */
 #include "net/frame.h"
 
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-START_TEST(a_frame_is_header_and_payload_as_they_go_out)
+START_TEST(a_frame_is_a_header_and_a_payload)
 {
 	struct frame *f = frame_new(WSFRAME_TEXT, "Hello", 5);
 
@@ -21,7 +21,7 @@ START_TEST(a_frame_is_header_and_payload_as_they_go_out)
 }
 END_TEST
 
-START_TEST(the_length_takes_the_least_room)
+START_TEST(the_length_is_encoded_minimally)
 {
 	static const struct {
 		size_t len, header;
@@ -43,7 +43,7 @@ START_TEST(the_length_takes_the_least_room)
 }
 END_TEST
 
-START_TEST(a_close_frame_has_code_and_reason_and_is_cut_where_it_would_not_fit)
+START_TEST(a_close_frame_has_a_code_and_a_reason_cut_to_fit)
 {
 	char reason[200];
 	struct frame *f = frame_close(4501, "bad token");
@@ -62,7 +62,7 @@ START_TEST(a_close_frame_has_code_and_reason_and_is_cut_where_it_would_not_fit)
 }
 END_TEST
 
-START_TEST(raw_bytes_stay_as_they_are)
+START_TEST(raw_bytes_are_unchanged)
 {
 	struct frame *f = frame_raw("HTTP/1.1 101", 12);
 
@@ -72,7 +72,7 @@ START_TEST(raw_bytes_stay_as_they_are)
 }
 END_TEST
 
-START_TEST(a_frame_lives_until_its_last_holder_lets_go)
+START_TEST(a_frame_is_freed_with_its_last_reference)
 {
 	struct frame *f = frame_raw("x", 1);
 
@@ -91,11 +91,11 @@ static Suite *suite(void)
 	TCase *tc = tcase_create("frame");
 
 	tcase_set_timeout(tc, 30);
-	tcase_add_test(tc, a_frame_is_header_and_payload_as_they_go_out);
-	tcase_add_test(tc, the_length_takes_the_least_room);
-	tcase_add_test(tc, a_close_frame_has_code_and_reason_and_is_cut_where_it_would_not_fit);
-	tcase_add_test(tc, raw_bytes_stay_as_they_are);
-	tcase_add_test(tc, a_frame_lives_until_its_last_holder_lets_go);
+	tcase_add_test(tc, a_frame_is_a_header_and_a_payload);
+	tcase_add_test(tc, the_length_is_encoded_minimally);
+	tcase_add_test(tc, a_close_frame_has_a_code_and_a_reason_cut_to_fit);
+	tcase_add_test(tc, raw_bytes_are_unchanged);
+	tcase_add_test(tc, a_frame_is_freed_with_its_last_reference);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -1,10 +1,10 @@
 /* Tests of common/hash and common/xalloc. */
 #include "common/hash.h"
 
-#include <check.h>
 #include <stdlib.h>
 
 #include "common/xalloc.h"
+#include "suite.h"
 
 struct item {
 	int value;
@@ -125,8 +125,6 @@ int main(void)
 {
 	Suite *suite = suite_create("hash");
 	TCase *tc = tcase_create("hash");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tc, what_was_inserted_is_found_by_its_key_and_nothing_else);
 	tcase_add_test(tc, objects_with_one_key_are_all_found);
@@ -135,9 +133,5 @@ int main(void)
 	tcase_add_test(tc, a_copy_has_the_bytes_and_its_own_memory);
 	tcase_add_exit_test(tc, without_memory_the_process_ends, EXIT_FAILURE);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

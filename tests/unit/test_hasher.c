@@ -1,5 +1,5 @@
 /*
- * The hasher: a process of its own, asked by workers, which are played by this one.
+ * The hasher in a process of its own. This process acts as all its workers.
  */
 #define _GNU_SOURCE 1
 #include "auth/hasher.h"
@@ -30,9 +30,9 @@ static struct event_base *base;
 static struct hasher *hashers[SLOTS];
 static pid_t hasher_pid;
 
-/* What came back, in order. */
+/* The callbacks in their order. */
 static struct reply {
-	int asked; /* arg of the question */
+	int tag; /* arg of the request */
 	enum hasher_result result;
 	char stored[HASHER_STORED_MAX];
 } replies[1000];
@@ -42,7 +42,7 @@ static void on_reply(void *arg, enum hasher_result result, const char *stored)
 {
 	struct reply *reply = &replies[n_replies++];
 
-	reply->asked = (int)(intptr_t)arg;
+	reply->tag = (int)(intptr_t)arg;
 	reply->result = result;
 	strcpy(reply->stored, stored ? stored : "");
 }
@@ -117,7 +117,7 @@ static void wait_for_replies(int n)
 
 	while (n_replies < n) {
 		ck_assert_int_lt(clock_mono_ms(), deadline_ms);
-		event_base_loop(base, EVLOOP_ONCE); /* a hasher that waits looks up each second */
+		event_base_loop(base, EVLOOP_ONCE); /* its tick ends a wait each second */
 	}
 }
 
@@ -131,7 +131,13 @@ static void loop_for(int ms)
 
 static void verify(unsigned slot, const char *password, const char *stored, int n)
 {
-	hasher_verify(hashers[slot], password, strlen(password), stored, NULL, 0, on_reply, tag(n));
+	hasher_verify(hashers[slot],
+		&(struct hasher_request){
+			.password = { password, strlen(password) },
+			.cb = on_reply,
+			.arg = tag(n),
+		},
+		stored);
 }
 
 static enum hasher_result verify_now(const char *password, const char *stored)
@@ -144,12 +150,29 @@ static enum hasher_result verify_now(const char *password, const char *stored)
 	return replies[n].result;
 }
 
-static enum hasher_result try_as(unsigned slot, uint64_t address, uint64_t user)
+static void hash(struct hasher *h, int n)
 {
-	uint64_t keys[2] = { address, user };
+	hasher_hash(h,
+		&(struct hasher_request){
+			.password = { CORRECT, strlen(CORRECT) },
+			.cb = on_reply,
+			.arg = tag(n),
+		});
+}
+
+/* Two keys of different kinds. */
+static enum hasher_result try_as(unsigned slot, uint64_t socket, int64_t user)
+{
 	int n = n_replies;
 
-	hasher_verify(hashers[slot], "x", 1, STORED_CHEAP, keys, 2, on_reply, NULL);
+	hasher_verify(hashers[slot],
+		&(struct hasher_request){
+			.password = { "x", 1 },
+			.keys = { ratelimit_key_socket(socket), ratelimit_key_user(user) },
+			.n_keys = 2,
+			.cb = on_reply,
+		},
+		STORED_CHEAP);
 	wait_for_replies(n + 1);
 	return replies[n].result;
 }
@@ -158,10 +181,10 @@ START_TEST(a_hashed_password_is_verified_and_another_is_not)
 {
 	char stored[HASHER_STORED_MAX];
 
-	hasher_hash(hashers[0], CORRECT, strlen(CORRECT), NULL, 0, on_reply, tag(5));
+	hash(hashers[0], 5);
 	ck_assert_int_eq(n_replies, 0);
 	wait_for_replies(1);
-	ck_assert_int_eq(replies[0].asked, 5);
+	ck_assert_int_eq(replies[0].tag, 5);
 	ck_assert_int_eq(replies[0].result, HASHER_OK);
 	strcpy(stored, replies[0].stored);
 	ck_assert_int_eq(strncmp(stored, "scrypt$32768$8$3$", 17), 0);
@@ -172,7 +195,7 @@ START_TEST(a_hashed_password_is_verified_and_another_is_not)
 }
 END_TEST
 
-START_TEST(a_broken_row_is_an_answer_and_not_the_end)
+START_TEST(a_malformed_stored_text_fails_and_the_hasher_goes_on)
 {
 	char longer[2 * HASHER_STORED_MAX];
 
@@ -189,19 +212,20 @@ END_TEST
 START_TEST(the_longest_password_fits)
 {
 	char password[HASHER_PASSWORD_MAX];
+	struct hasher_request longest = { .password = { password, sizeof(password) },
+		.cb = on_reply };
 
 	memset(password, 'p', sizeof(password));
-	hasher_hash(hashers[1], password, sizeof(password), NULL, 0, on_reply, NULL);
+	hasher_hash(hashers[1], &longest);
 	wait_for_replies(1);
 	ck_assert_int_eq(replies[0].result, HASHER_OK);
-	hasher_verify(
-		hashers[1], password, sizeof(password), replies[0].stored, NULL, 0, on_reply, NULL);
+	hasher_verify(hashers[1], &longest, replies[0].stored);
 	wait_for_replies(2);
 	ck_assert_int_eq(replies[1].result, HASHER_OK);
 }
 END_TEST
 
-START_TEST(beyond_its_questions_in_flight_a_worker_is_told_busy_at_once)
+START_TEST(requests_beyond_the_queue_are_busy_at_once)
 {
 	ck_assert_int_eq(kill(hasher_pid, SIGSTOP), 0);
 	for (int i = 0; i < HASHER_IN_FLIGHT + 6; i++)
@@ -211,19 +235,19 @@ START_TEST(beyond_its_questions_in_flight_a_worker_is_told_busy_at_once)
 	ck_assert_int_eq(n_replies, 6);
 	for (int i = 0; i < 6; i++) {
 		ck_assert_int_eq(replies[i].result, HASHER_BUSY);
-		ck_assert_int_eq(replies[i].asked, HASHER_IN_FLIGHT + i);
+		ck_assert_int_eq(replies[i].tag, HASHER_IN_FLIGHT + i);
 	}
 	ck_assert_int_eq(kill(hasher_pid, SIGCONT), 0);
 	wait_for_replies(HASHER_IN_FLIGHT + 6);
 	for (int i = 0; i < HASHER_IN_FLIGHT; i++) {
 		ck_assert_int_eq(replies[6 + i].result, HASHER_OK);
-		ck_assert_int_eq(replies[6 + i].asked, i);
+		ck_assert_int_eq(replies[6 + i].tag, i);
 	}
 	ck_assert_int_eq(verify_now(CORRECT, STORED_CHEAP), HASHER_OK);
 }
 END_TEST
 
-START_TEST(slots_have_their_turns_however_much_one_asks)
+START_TEST(slots_are_served_in_turn)
 {
 	ck_assert_int_eq(kill(hasher_pid, SIGSTOP), 0);
 	for (int i = 0; i < 20; i++)
@@ -233,18 +257,18 @@ START_TEST(slots_have_their_turns_however_much_one_asks)
 	ck_assert_int_eq(kill(hasher_pid, SIGCONT), 0);
 	wait_for_replies(22);
 	for (int i = 6; i < 22; i++)
-		ck_assert_int_eq(replies[i].asked, 0); /* the two others had theirs early */
+		ck_assert_int_eq(replies[i].tag, 0); /* the two others had their turns before */
 }
 END_TEST
 
-START_TEST(a_key_has_ten_tries_at_once_and_then_few)
+START_TEST(a_key_has_ten_tries_at_once_and_then_one_each_six_seconds)
 {
 	for (int i = 0; i < HASHER_BURST; i++)
-		ck_assert_int_eq(try_as((unsigned)i % SLOTS, 1, (uint64_t)(100 + i)), HASHER_WRONG);
-	/* One table for all workers. */
+		ck_assert_int_eq(try_as((unsigned)i % SLOTS, 1, 100 + i), HASHER_WRONG);
+	/* The table is shared by all workers. */
 	ck_assert_int_eq(try_as(0, 1, 200), HASHER_LIMITED);
 	ck_assert_int_eq(try_as(1, 1, 200), HASHER_LIMITED);
-	/* What is limited takes nothing from the other key. */
+	/* A limited try takes nothing from the other key. */
 	for (int i = 0; i < HASHER_BURST; i++)
 		ck_assert_int_eq(try_as(0, (uint64_t)(2 + i), 200), HASHER_WRONG);
 	ck_assert_int_eq(try_as(0, 99, 200), HASHER_LIMITED);
@@ -255,29 +279,28 @@ START_TEST(a_key_has_ten_tries_at_once_and_then_few)
 }
 END_TEST
 
-START_TEST(many_other_keys_do_not_wear_out_the_limit_of_one_in_use)
+START_TEST(many_other_keys_do_not_displace_a_key_in_use)
 {
 	for (int i = 0; i < HASHER_BURST; i++)
-		ck_assert_int_eq(try_as(0, 1, (uint64_t)(100 + i)), HASHER_WRONG);
-	for (uint64_t i = 0; i < 500; i++)
+		ck_assert_int_eq(try_as(0, 1, 100 + i), HASHER_WRONG);
+	for (int i = 0; i < 500; i++)
 		ck_assert_int_eq(try_as(0, 1, 10000 + i), HASHER_LIMITED);
 	ck_assert_int_eq(try_as(0, 2, 3), HASHER_WRONG);
 }
 END_TEST
 
-START_TEST(a_killed_hasher_loses_no_question)
+START_TEST(a_killed_hasher_loses_no_request)
 {
 	for (int round = 0; round < 5; round++) {
 		int n = n_replies;
 
 		for (int i = 0; i < 3; i++)
-			hasher_hash(
-				hashers[i], CORRECT, strlen(CORRECT), NULL, 0, on_reply, tag(i));
+			hash(hashers[i], i);
 		usleep((useconds_t)round * 40000);
 		hasher_end(SIGKILL);
 		hasher_start();
 		wait_for_replies(n + 3);
-		loop_for(20); /* a second answer would come now */
+		loop_for(20); /* a second reply would come now */
 		ck_assert_int_eq(n_replies, n + 3);
 		for (; n < n_replies; n++)
 			ck_assert_int_eq(replies[n].result, HASHER_OK);
@@ -286,18 +309,18 @@ START_TEST(a_killed_hasher_loses_no_question)
 END_TEST
 
 /*
- * Slot 0's worker dies with questions asked and others answered but not read; its successor asks.
+ * The worker of slot 0 dies with requests in the queue and a reply that it has not read. Its successor sends a request.
  */
-START_TEST(a_successor_gets_its_own_answers_only)
+START_TEST(a_successor_gets_only_its_own_replies)
 {
 	struct hasher *dead = hashers[0];
 	int spare = dup(fds[0]);
 
 	verify(0, CORRECT, STORED_CHEAP, 1);
-	usleep(200000); /* answered by now, and not read */
+	usleep(200000); /* the reply has come and is not read */
 	ck_assert_int_eq(kill(hasher_pid, SIGSTOP), 0);
 	for (int i = 0; i < 30; i++)
-		hasher_hash(dead, CORRECT, strlen(CORRECT), NULL, 0, on_reply, tag(2));
+		hash(dead, 2);
 	hasher_close(dead);
 	ck_assert_int_eq(n_replies, 31);
 	for (int i = 0; i < n_replies; i++)
@@ -313,28 +336,28 @@ START_TEST(a_successor_gets_its_own_answers_only)
 	wait_for_replies(1);
 	loop_for(50);
 	ck_assert_int_eq(n_replies, 1);
-	ck_assert_int_eq(replies[0].asked, 3);
+	ck_assert_int_eq(replies[0].tag, 3);
 	ck_assert_int_eq(replies[0].result, HASHER_WRONG);
 }
 END_TEST
 
-/* A daemon that stops in the middle of a storm of log-ins need not wait for their hashes. */
-START_TEST(what_a_dead_worker_asked_is_not_hashed)
+/* A daemon that stops during many log-ins does not wait for their hashes. */
+START_TEST(requests_of_a_dead_worker_are_not_hashed)
 {
 	ck_assert_int_eq(kill(hasher_pid, SIGSTOP), 0);
 	for (int i = 0; i < 30; i++)
-		verify(0, CORRECT, NULL, 1); /* as dear as a hash of today */
+		verify(0, CORRECT, NULL, 1); /* as expensive as a new hash */
 	verify(1, CORRECT, STORED_CHEAP, 2);
 	heritage.stats->slots[0].alive = 0;
 	ck_assert_int_eq(kill(hasher_pid, SIGCONT), 0);
 	wait_for_replies(1);
 	loop_for(300);
 	ck_assert_int_eq(n_replies, 1);
-	ck_assert_int_eq(replies[0].asked, 2);
+	ck_assert_int_eq(replies[0].tag, 2);
 }
 END_TEST
 
-START_TEST(nonsense_in_the_socket_harms_nobody)
+START_TEST(malformed_packets_are_ignored)
 {
 	char nonsense[4096];
 
@@ -350,7 +373,7 @@ START_TEST(nonsense_in_the_socket_harms_nobody)
 }
 END_TEST
 
-static void ck_leaves_with_all_answered(void)
+static void ck_exits_with_all_answered(void)
 {
 	int status;
 
@@ -363,7 +386,7 @@ static void ck_leaves_with_all_answered(void)
 	ck_assert_int_eq(WEXITSTATUS(status), 0);
 }
 
-static void ask_six(void)
+static void send_six(void)
 {
 	ck_assert_int_eq(verify_now(CORRECT, STORED_CHEAP), HASHER_OK); /* it is up */
 	n_replies = 0;
@@ -371,23 +394,23 @@ static void ask_six(void)
 		verify(i % SLOTS, CORRECT, STORED_CHEAP, 0);
 }
 
-START_TEST(at_sigterm_what_was_asked_is_answered_first)
+START_TEST(queued_requests_are_answered_after_sigterm)
 {
-	ask_six();
+	send_six();
 	ck_assert_int_eq(kill(hasher_pid, SIGTERM), 0);
-	ck_leaves_with_all_answered();
+	ck_exits_with_all_answered();
 }
 END_TEST
 
-START_TEST(when_the_master_is_gone_what_was_asked_is_answered_first)
+START_TEST(queued_requests_are_answered_after_the_master_is_gone)
 {
-	ask_six();
+	send_six();
 	close(life_fd);
-	ck_leaves_with_all_answered();
+	ck_exits_with_all_answered();
 }
 END_TEST
 
-START_TEST(once_it_is_gone_for_good_nobody_waits_for_it)
+START_TEST(requests_fail_at_once_when_the_hasher_is_gone)
 {
 	ck_assert_int_eq(kill(hasher_pid, SIGSTOP), 0);
 	verify(0, CORRECT, STORED_CHEAP, 1);
@@ -402,11 +425,11 @@ START_TEST(once_it_is_gone_for_good_nobody_waits_for_it)
 }
 END_TEST
 
-START_TEST(it_runs_behind_the_workers)
+START_TEST(it_runs_at_a_lower_priority_than_the_workers)
 {
 	ck_assert_int_eq(verify_now(CORRECT, STORED_CHEAP), HASHER_OK);
 	ck_assert_int_gt(getpriority(PRIO_PROCESS, (id_t)hasher_pid), getpriority(PRIO_PROCESS, 0));
-	/* In a session of its own, or its niceness would count among the workers alone (sched(7)). */
+	/* In a session of its own: a nice value counts only within a session (sched(7)). */
 	ck_assert_int_eq(getsid(hasher_pid), hasher_pid);
 }
 END_TEST
@@ -419,20 +442,20 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, a_hashed_password_is_verified_and_another_is_not);
-	tcase_add_test(tc, a_broken_row_is_an_answer_and_not_the_end);
+	tcase_add_test(tc, a_malformed_stored_text_fails_and_the_hasher_goes_on);
 	tcase_add_test(tc, the_longest_password_fits);
-	tcase_add_test(tc, beyond_its_questions_in_flight_a_worker_is_told_busy_at_once);
-	tcase_add_test(tc, slots_have_their_turns_however_much_one_asks);
-	tcase_add_test(tc, a_key_has_ten_tries_at_once_and_then_few);
-	tcase_add_test(tc, many_other_keys_do_not_wear_out_the_limit_of_one_in_use);
-	tcase_add_test(tc, a_killed_hasher_loses_no_question);
-	tcase_add_test(tc, a_successor_gets_its_own_answers_only);
-	tcase_add_test(tc, what_a_dead_worker_asked_is_not_hashed);
-	tcase_add_test(tc, nonsense_in_the_socket_harms_nobody);
-	tcase_add_test(tc, at_sigterm_what_was_asked_is_answered_first);
-	tcase_add_test(tc, when_the_master_is_gone_what_was_asked_is_answered_first);
-	tcase_add_test(tc, once_it_is_gone_for_good_nobody_waits_for_it);
-	tcase_add_test(tc, it_runs_behind_the_workers);
+	tcase_add_test(tc, requests_beyond_the_queue_are_busy_at_once);
+	tcase_add_test(tc, slots_are_served_in_turn);
+	tcase_add_test(tc, a_key_has_ten_tries_at_once_and_then_one_each_six_seconds);
+	tcase_add_test(tc, many_other_keys_do_not_displace_a_key_in_use);
+	tcase_add_test(tc, a_killed_hasher_loses_no_request);
+	tcase_add_test(tc, a_successor_gets_only_its_own_replies);
+	tcase_add_test(tc, requests_of_a_dead_worker_are_not_hashed);
+	tcase_add_test(tc, malformed_packets_are_ignored);
+	tcase_add_test(tc, queued_requests_are_answered_after_sigterm);
+	tcase_add_test(tc, queued_requests_are_answered_after_the_master_is_gone);
+	tcase_add_test(tc, requests_fail_at_once_when_the_hasher_is_gone);
+	tcase_add_test(tc, it_runs_at_a_lower_priority_than_the_workers);
 	suite_add_tcase(s, tc);
 	return s;
 }

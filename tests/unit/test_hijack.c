@@ -1,6 +1,5 @@
 /*
- * A socket out of evhttp, in one process: a server with one handler, and a client that is read
- * between loop passes.
+ * In one process: an evhttp server with one handler, and a client that is read between loop passes.
  */
 #include "net/hijack.h"
 
@@ -24,8 +23,8 @@ static struct evhttp *evhttp;
 static struct sockaddr_in address;
 static struct evhttp_request *in_flight;
 static struct buf rest = BUF_EMPTY;
-static int client, dummy, taken = -1, closed;
-static bool at_once;
+static int client, placeholder, hijacked = -1, closed;
+static bool in_callback;
 
 static void on_closed(struct evhttp_connection *evcon, void *arg)
 {
@@ -40,8 +39,8 @@ static void on_request(struct evhttp_request *req, void *arg)
 
 	(void)arg;
 	evhttp_connection_set_closecb(evcon, on_closed, NULL);
-	if (at_once)
-		taken = hijack_fd(evcon, dummy, &rest);
+	if (in_callback)
+		hijacked = hijack_fd(evcon, placeholder, &rest);
 	else
 		in_flight = req;
 }
@@ -67,7 +66,7 @@ static void setup(void)
 		getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&address, &len),
 		0);
 	evhttp_set_gencb(evhttp, on_request, NULL);
-	dummy = eventfd(0, EFD_CLOEXEC);
+	placeholder = eventfd(0, EFD_CLOEXEC);
 	client = socket(AF_INET, SOCK_STREAM, 0);
 	ck_assert_int_eq(connect(client, (struct sockaddr *)&address, sizeof(address)), 0);
 }
@@ -78,97 +77,99 @@ static void teardown(void)
 	turn();
 	event_base_free(base);
 	close(client);
-	close(dummy);
-	if (taken >= 0)
-		close(taken);
+	close(placeholder);
+	if (hijacked >= 0)
+		close(hijacked);
 	buf_fini(&rest);
 }
 
-static void ask(const char *bytes)
+static void client_send(const char *bytes)
 {
 	ck_assert_int_eq(send(client, bytes, strlen(bytes), 0), (ssize_t)strlen(bytes));
 	turn();
 }
 
-/* What the client has got; -1 for nothing yet, 0 for the end of the stream. */
+/* Reads at the client; -1: nothing has arrived, 0: the end of the stream. */
 static ssize_t client_got(char *bytes, size_t size)
 {
 	return recv(client, bytes, size, MSG_DONTWAIT);
 }
 
-static void is_alive(void)
+static void check_open(void)
 {
 	char bytes[64];
 
-	ck_assert_int_ge(taken, 0);
+	ck_assert_int_ge(hijacked, 0);
 	ck_assert_int_eq(closed, 1);
-	ck_assert_int_eq(fcntl(taken, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
-	ck_assert_int_eq(fcntl(taken, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+	ck_assert_int_eq(fcntl(hijacked, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+	ck_assert_int_eq(fcntl(hijacked, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
 	turn();
 	ck_assert_int_eq(client_got(bytes, sizeof(bytes)), -1);
-	ck_assert_int_eq(send(taken, "to you", 6, 0), 6);
+	ck_assert_int_eq(send(hijacked, "to you", 6, 0), 6);
 	usleep(1000);
 	ck_assert_int_eq(client_got(bytes, sizeof(bytes)), 6);
-	/* What comes now is not read by evhttp any more, and it does not spin on it. */
-	ask("to me");
-	ck_assert_int_eq(recv(taken, bytes, sizeof(bytes), MSG_DONTWAIT), 5);
+	/* evhttp no longer reads from the socket. */
+	client_send("to me");
+	ck_assert_int_eq(recv(hijacked, bytes, sizeof(bytes), MSG_DONTWAIT), 5);
 	ck_assert_mem_eq(bytes, "to me", 5);
 }
 
-START_TEST(a_socket_taken_out_of_a_callback_lives_on)
+START_TEST(a_socket_hijacked_in_the_callback_stays_open)
 {
-	at_once = true;
-	ask(REQUEST);
-	is_alive();
+	in_callback = true;
+	client_send(REQUEST);
+	check_open();
 	ck_assert_uint_eq(rest.len, 0);
 }
 END_TEST
 
-START_TEST(a_socket_taken_later_lives_on)
+START_TEST(a_socket_hijacked_later_stays_open)
 {
-	ask(REQUEST);
+	client_send(REQUEST);
 	ck_assert_ptr_nonnull(in_flight);
-	taken = hijack_fd(evhttp_request_get_connection(in_flight), dummy, &rest);
-	is_alive();
+	hijacked = hijack_fd(evhttp_request_get_connection(in_flight), placeholder, &rest);
+	check_open();
 }
 END_TEST
 
-START_TEST(what_came_behind_the_request_comes_along)
+START_TEST(bytes_behind_the_request_are_passed_on)
 {
-	at_once = true;
-	ask(REQUEST "and these \x81\x05 bytes");
-	is_alive();
+	in_callback = true;
+	client_send(REQUEST "and these \x81\x05 bytes");
+	check_open();
 	ck_assert_uint_eq(rest.len, strlen("and these \x81\x05 bytes"));
 	ck_assert_mem_eq(rest.data, "and these \x81\x05 bytes", rest.len);
 }
 END_TEST
 
-START_TEST(what_the_kernel_still_has_is_left_there)
+START_TEST(bytes_in_the_kernel_are_left_there)
 {
 	char bytes[64];
 
-	ask(REQUEST);
-	ask("not read yet"); /* evhttp does not read with a request in hand */
-	taken = hijack_fd(evhttp_request_get_connection(in_flight), dummy, &rest);
-	ck_assert_int_ge(taken, 0);
-	ck_assert_int_eq(recv(taken, bytes, sizeof(bytes), MSG_DONTWAIT) + (ssize_t)rest.len, 12);
+	client_send(REQUEST);
+	client_send("not read yet"); /* evhttp does not read while a request is in flight */
+	hijacked = hijack_fd(evhttp_request_get_connection(in_flight), placeholder, &rest);
+	ck_assert_int_ge(hijacked, 0);
+	ck_assert_int_eq(
+		recv(hijacked, bytes, sizeof(bytes), MSG_DONTWAIT) + (ssize_t)rest.len, 12);
 }
 END_TEST
 
-START_TEST(without_a_descriptor_nothing_changes)
+START_TEST(without_a_free_descriptor_nothing_changes)
 {
 	struct rlimit was, none;
 	char bytes[256];
 	int lowest;
 
-	ask(REQUEST);
-	lowest = dup(dummy);
+	client_send(REQUEST);
+	lowest = dup(placeholder);
 	close(lowest);
 	getrlimit(RLIMIT_NOFILE, &was);
 	none = (struct rlimit){ (rlim_t)lowest, was.rlim_max };
 	setrlimit(RLIMIT_NOFILE, &none);
 	errno = 0;
-	ck_assert_int_eq(hijack_fd(evhttp_request_get_connection(in_flight), dummy, &rest), -1);
+	ck_assert_int_eq(
+		hijack_fd(evhttp_request_get_connection(in_flight), placeholder, &rest), -1);
 	ck_assert_int_eq(errno, EMFILE);
 	setrlimit(RLIMIT_NOFILE, &was);
 	ck_assert_int_eq(closed, 0);
@@ -187,11 +188,11 @@ int main(void)
 	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, a_socket_taken_out_of_a_callback_lives_on);
-	tcase_add_test(tc, a_socket_taken_later_lives_on);
-	tcase_add_test(tc, what_came_behind_the_request_comes_along);
-	tcase_add_test(tc, what_the_kernel_still_has_is_left_there);
-	tcase_add_test(tc, without_a_descriptor_nothing_changes);
+	tcase_add_test(tc, a_socket_hijacked_in_the_callback_stays_open);
+	tcase_add_test(tc, a_socket_hijacked_later_stays_open);
+	tcase_add_test(tc, bytes_behind_the_request_are_passed_on);
+	tcase_add_test(tc, bytes_in_the_kernel_are_left_there);
+	tcase_add_test(tc, without_a_free_descriptor_nothing_changes);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

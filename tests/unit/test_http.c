@@ -1,6 +1,5 @@
 /*
- * The HTTP side over real sockets, with routes of its own and a stand-in for the database
- * (http_peer.c).
+ * HTTP over real sockets, with the routes of http_peer.c.
  */
 #include "tests/unit/http_peer.h"
 
@@ -31,12 +30,12 @@ static void teardown(void)
 	peer_stop();
 }
 
-/* The answer's status line, and that a refusal is a problem of this code (RFC 9457). */
+/* Checks the status, and if code is not NULL that the answer is a problem with it (RFC 9457). */
 static void check_answer(const char *answer, int status, const char *code)
 {
 	char start[32], member[80];
 
-	/* evhttp answers with the version that it was asked with. */
+	/* evhttp answers with the version of the request. */
 	snprintf(
 		start, sizeof(start), "HTTP/1.%c %d ", answer[0] != '\0' ? answer[7] : '1', status);
 	ck_assert_msg(strncmp(answer, start, strlen(start)) == 0, "not %d %s: %.500s", status, code,
@@ -58,12 +57,12 @@ static void check_has(const char *answer, const char *text)
 	ck_assert_msg(strstr(answer, text) != NULL, "no %s in: %.600s", text, answer);
 }
 
-/* Each request breaks one rule and, where it can, those behind it too. */
+/* Each request fails in one step and, if possible, in the later ones too. */
 static const struct {
 	const char *request;
 	int status;
 	const char *code;
-} ladder[] = {
+} steps[] = {
 	{ "POST /nowhere HTTP/1.1\r\n" HOST CLOSE
 	  "Content-Type: text/plain\r\nContent-Length: 1\r\n\r\n{",
 		404, "no_such_route" },
@@ -116,19 +115,18 @@ static const struct {
 		"expectation_failed" },
 };
 
-START_TEST(the_first_rule_broken_is_the_answer)
+START_TEST(the_first_failed_step_determines_the_answer)
 {
-	check_answer(peer_talk(ladder[_i].request), ladder[_i].status, ladder[_i].code);
+	check_answer(peer_talk(steps[_i].request), steps[_i].status, steps[_i].code);
 }
 END_TEST
 
-/* What evhttp refuses by itself is answered by us all the same, and what it lets pass, RFC 9112 may
- * not. */
+/* Requests that evhttp rejects by itself, and others that it accepts against RFC 9112. */
 static const struct {
 	const char *request;
 	int status;
 	const char *code;
-} broken[] = {
+} malformed[] = {
 	{ "NONSENSE\r\n\r\n", 400, "bad_request" },
 	{ "GET\r\n\r\n", 400, "bad_request" },
 	{ "\x16\x03\x01\x02 and so on and so on\r\n", 400, "bad_request" },
@@ -187,19 +185,20 @@ static const struct {
 	{ "GET /open HTTP/1.1\r\n" HOST HOST "\r\n", 400, "bad_request" },
 };
 
-START_TEST(what_is_not_http_is_a_problem_and_the_end_of_the_connection)
+START_TEST(a_malformed_request_gets_a_problem_and_the_connection_ends)
 {
-	const char *answer = peer_talk(broken[_i].request); /* so it is closed */
+	const char *answer =
+		peer_talk(malformed[_i].request); /* reads up to the end of the stream */
 
-	/* The answer to a HEAD has no body to look at. */
-	ck_assert_ptr_null(strstr(answer, "in time")); /* it is not the clock that found it */
-	check_answer(answer, broken[_i].status,
-		strncmp(broken[_i].request, "HEAD", 4) != 0 ? broken[_i].code : NULL);
+	ck_assert_ptr_null(strstr(answer, "in time")); /* not by the time limit */
+	/* The answer to a HEAD has no body. */
+	check_answer(answer, malformed[_i].status,
+		strncmp(malformed[_i].request, "HEAD", 4) != 0 ? malformed[_i].code : NULL);
 	check_has(answer, "\r\nConnection: close\r\n");
 }
 END_TEST
 
-START_TEST(a_405_says_what_is_allowed_and_a_401_how_to_ask)
+START_TEST(a_405_has_allow_and_a_401_has_www_authenticate)
 {
 	check_has(peer_talk("DELETE /things/1 HTTP/1.1\r\n" HOST CLOSE "\r\n"),
 		"\r\nAllow: GET, HEAD, PUT\r\n");
@@ -213,7 +212,7 @@ START_TEST(a_405_says_what_is_allowed_and_a_401_how_to_ask)
 }
 END_TEST
 
-START_TEST(a_422_names_each_field)
+START_TEST(a_422_lists_each_bad_field)
 {
 	check_has(peer_talk("GET /search?limit=51 HTTP/1.1\r\n" HOST CLOSE BEARER "\r\n"),
 		"\"errors\":[{\"field\":\"limit\",\"detail\":\"must be a whole number from 1 to "
@@ -251,7 +250,7 @@ START_TEST(path_query_and_body_reach_the_handler)
 }
 END_TEST
 
-START_TEST(a_head_has_the_length_and_no_body)
+START_TEST(a_head_is_answered_with_the_length_and_no_body)
 {
 	const char *a = peer_talk("HEAD /open HTTP/1.1\r\n" HOST CLOSE "\r\n");
 
@@ -261,7 +260,7 @@ START_TEST(a_head_has_the_length_and_no_body)
 }
 END_TEST
 
-/* So many bytes of x behind a head, and "{}" before them. */
+/* Sends a head and a JSON body of len bytes. */
 static const char *talk_with_body(const char *head, size_t len)
 {
 	struct buf b = BUF_EMPTY;
@@ -285,7 +284,7 @@ START_TEST(a_body_may_have_1_mib)
 	check_answer(talk_with_body("POST /open HTTP/1.1\r\n" HOST CLOSE JSON, 1 << 20), 200, NULL);
 	check_answer(talk_with_body("POST /open HTTP/1.1\r\n" HOST CLOSE JSON, (1 << 20) + 1), 413,
 		"too_large");
-	/* Just above it, what comes before 413 in the contract's order still does. */
+	/* Just above the limit the earlier steps still come first. */
 	check_answer(talk_with_body("POST /open HTTP/1.1\r\n" HOST CLOSE, (1 << 20) + 1), 415,
 		"not_json");
 	check_answer(talk_with_body("POST /nowhere HTTP/1.1\r\n" HOST CLOSE JSON, (1 << 20) + 1),
@@ -295,7 +294,7 @@ START_TEST(a_body_may_have_1_mib)
 }
 END_TEST
 
-START_TEST(a_chunked_body_without_end_is_413)
+START_TEST(an_endless_chunked_body_is_413)
 {
 	static char chunk[65536 + 9];
 	int fd = peer_connect();
@@ -338,13 +337,13 @@ START_TEST(a_head_may_have_16_kib)
 	check_answer(talk_with_head("GET /open HTTP/1.1\r\n" HOST,
 			     "X-Pad: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n", 1000),
 		431, "headers_too_large");
-	/* A broken head is a broken head, however much comes behind it. */
+	/* A malformed head is 400, however much follows. */
 	check_answer(
 		talk_with_head("GET /open HTTP/1.1\r\nno colon\r\n", line, 40), 400, "bad_request");
 }
 END_TEST
 
-START_TEST(a_request_that_does_not_end_is_told_so_and_an_idle_connection_stays)
+START_TEST(an_incomplete_request_times_out_and_an_idle_connection_stays)
 {
 	int idle = peer_connect(), used = peer_connect(), slow = peer_connect(),
 	    body = peer_connect(), after = peer_connect();
@@ -354,7 +353,7 @@ START_TEST(a_request_that_does_not_end_is_told_so_and_an_idle_connection_stays)
 	peer_send_str(body, "POST /open HTTP/1.1\r\n" HOST JSON "Content-Length: 10\r\n\r\n{");
 	peer_send_str(after, "GET /open HTTP/1.1\r\n" HOST "\r\nGET /op");
 	check_answer(peer_read_answer(after), 200, NULL);
-	/* Byte by byte, each well within any patience between two bytes. */
+	/* Byte by byte; each byte comes within the time limit. */
 	for (int i = 0; i < 12; i++) {
 		peer_send(slow, &"GET /open HTTP/1.1\r\n"[i], 1);
 		usleep(PEER_REQUEST_MS * 1000 / 10);
@@ -375,7 +374,7 @@ START_TEST(a_request_that_does_not_end_is_told_so_and_an_idle_connection_stays)
 }
 END_TEST
 
-START_TEST(an_answer_that_takes_longer_than_a_request_may_is_no_slow_request)
+START_TEST(the_time_limit_of_a_request_does_not_cover_its_answer)
 {
 	int fd = peer_connect();
 
@@ -387,7 +386,7 @@ START_TEST(an_answer_that_takes_longer_than_a_request_may_is_no_slow_request)
 }
 END_TEST
 
-START_TEST(requests_in_one_burst_are_answered_in_order)
+START_TEST(pipelined_requests_are_answered_in_order)
 {
 	int fd = peer_connect();
 
@@ -403,12 +402,13 @@ START_TEST(requests_in_one_burst_are_answered_in_order)
 	check_has(peer_read_answer(fd), "\"number\":0,");
 	check_answer(peer_read_answer(fd), 404, "no_such_route");
 	check_has(peer_read_answer(fd), "\"number\":2,");
-	ck_assert_str_eq(peer_read_all(fd), ""); /* nothing behind the close that was asked for */
+	ck_assert_str_eq(
+		peer_read_all(fd), ""); /* nothing after the close that the client requested */
 	close(fd);
 }
 END_TEST
 
-START_TEST(close_is_found_among_others_and_http_1_0_closes_unless_asked)
+START_TEST(close_is_found_in_a_list_and_http_1_0_closes_by_default)
 {
 	check_answer(peer_talk("GET /open HTTP/1.1\r\n" HOST "Connection: TE, close\r\n\r\n"), 200,
 		NULL);
@@ -417,7 +417,7 @@ START_TEST(close_is_found_among_others_and_http_1_0_closes_unless_asked)
 END_TEST
 
 /* RFC 9110 10.1.1 */
-START_TEST(a_client_that_asks_is_told_to_continue)
+START_TEST(an_expectation_is_answered_with_100_continue)
 {
 	int fd = peer_connect();
 
@@ -437,7 +437,7 @@ START_TEST(a_client_that_asks_is_told_to_continue)
 }
 END_TEST
 
-START_TEST(clients_that_leave_at_any_moment_hurt_nobody_and_are_counted_off)
+START_TEST(clients_may_disconnect_in_any_state_and_are_counted_correctly)
 {
 	static const char *const pieces[] = { "", "G", "GET /open HTTP/1.1\r\n",
 		"GET /late HTTP/1.1\r\n" HOST "\r\n",
@@ -468,7 +468,7 @@ START_TEST(clients_that_leave_at_any_moment_hurt_nobody_and_are_counted_off)
 }
 END_TEST
 
-START_TEST(a_large_answer_arrives_whole_at_a_slow_reader)
+START_TEST(a_large_answer_reaches_a_slow_reader_completely)
 {
 	int fd = peer_connect();
 	const char *a;
@@ -484,7 +484,7 @@ START_TEST(a_large_answer_arrives_whole_at_a_slow_reader)
 }
 END_TEST
 
-START_TEST(a_cookie_serves_in_place_of_the_header_but_changes_nothing_from_elsewhere)
+START_TEST(a_change_by_the_cookie_requires_an_allowed_origin)
 {
 #define COOKIE "Cookie: a=b; parley_session=" GOOD_TOKEN "; c=d\r\n"
 #define NOTHING "POST /nothing HTTP/1.1\r\n" HOST CLOSE COOKIE
@@ -500,7 +500,7 @@ START_TEST(a_cookie_serves_in_place_of_the_header_but_changes_nothing_from_elsew
 	check_answer(peer_talk(NOTHING
 			     "Origin: https://chat.example\r\nX-Forwarded-Proto: https\r\n\r\n"),
 		204, NULL);
-	/* With the header the origin does not matter: no page elsewhere can send it. */
+	/* With the header the origin does not matter: no page of another origin can send it. */
 	check_answer(peer_talk("POST /nothing HTTP/1.1\r\n" HOST CLOSE BEARER
 			       "Origin: https://evil.example\r\n\r\n"),
 		204, NULL);
@@ -510,16 +510,169 @@ START_TEST(a_cookie_serves_in_place_of_the_header_but_changes_nothing_from_elsew
 	check_answer(peer_talk("GET /things/1 HTTP/1.1\r\n" HOST CLOSE COOKIE
 			       "Authorization: Bearer " BAD_TOKEN "\r\n\r\n"),
 		401, "bad_token");
+	check_answer(peer_talk("GET /things/1 HTTP/1.1\r\n" HOST CLOSE COOKIE
+			       "Authorization: Bearer\r\n\r\n"),
+		401, "bad_token");
 }
 END_TEST
 
-START_TEST(a_trusted_proxy_is_believed)
+#define BASIC "Authorization: Basic eDp5\r\n"
+
+START_TEST(other_schemes_than_bearer_are_ignored)
+{
+	check_has(peer_talk("GET /things/1 HTTP/1.1\r\n" HOST CLOSE BASIC COOKIE "\r\n"),
+		"\"user\":7,");
+	check_has(peer_talk("GET /things/1 HTTP/1.1\r\n" HOST CLOSE "Authorization:\r\n" COOKIE
+			    "\r\n"),
+		"\"user\":7,");
+	check_has(peer_talk("GET /things/1 HTTP/1.1\r\n" HOST CLOSE BASIC BEARER "\r\n"),
+		"\"user\":7,");
+	check_answer(
+		peer_talk("GET /things/1 HTTP/1.1\r\n" HOST CLOSE BASIC "\r\n"), 401, "bad_token");
+	/* The cookie is used, so the origin must be allowed. */
+	check_answer(peer_talk(NOTHING BASIC "\r\n"), 403, "bad_origin");
+	check_answer(
+		peer_talk(NOTHING BASIC "Origin: https://evil.example\r\n\r\n"), 403, "bad_origin");
+	check_answer(peer_talk(NOTHING BASIC "Origin: http://chat.example\r\n\r\n"), 204, NULL);
+}
+END_TEST
+
+START_TEST(several_cookie_lines_are_read_and_two_origins_are_rejected)
+{
+	check_has(
+		peer_talk("GET /things/1 HTTP/1.1\r\n" HOST CLOSE "Cookie: a=b\r\n" COOKIE "\r\n"),
+		"\"user\":7,");
+	check_answer(peer_talk(NOTHING
+			     "Origin: http://chat.example\r\nOrigin: https://evil.example\r\n\r\n"),
+		403, "bad_origin");
+}
+END_TEST
+
+/* RFC 9112 5 */
+START_TEST(white_space_around_a_value_is_no_part_of_it)
+{
+	int fd = peer_connect();
+
+	check_has(
+		peer_talk(
+			"POST /open HTTP/1.1\r\nHost:\t chat.example \t\r\nConnection:\tclose\t\r\n"
+			"Content-Type: \tapplication/json\t \r\nCONTENT-length:\t12 "
+			"\r\n\r\n{\"number\":3}"),
+		"\"number\":3,");
+	check_has(peer_talk("GET /things/1 HTTP/1.1\r\n" HOST CLOSE
+			    "Authorization:\tBearer " GOOD_TOKEN "\t\r\n\r\n"),
+		"\"user\":7,");
+	check_answer(peer_talk(NOTHING "Origin:\thttp://chat.example\r\n\r\n"), 204, NULL);
+	/* evhttp must see the same end of the request. */
+	peer_send_str(fd,
+		"POST /open HTTP/1.1\r\n" HOST JSON
+		"Transfer-Encoding:\t chunked \t\r\n\r\nc\r\n{\"number\":4}\r\n0\r\n\r\n"
+		"GET /things/2 HTTP/1.1\r\n" HOST BEARER "\r\n");
+	check_has(peer_read_answer(fd), "\"number\":4,");
+	check_has(peer_read_answer(fd), "\"number\":2,");
+	close(fd);
+}
+END_TEST
+
+#define CHUNKS JSON "Transfer-Encoding: chunked\r\n\r\nc\r\n{\"number\":4}\r\n0\r\n"
+
+/* RFC 9112 7.1.2: they are not merged into the header fields. */
+START_TEST(trailer_fields_are_ignored)
+{
+	static const char *const parts[] = { "POST /open HTTP/1.1\r\n" HOST CHUNKS,
+		"X-Forwarded-For: 192", ".0.2.66\r\nX-Forwarded-Proto: https\r",
+		"\nConnection: close\r\n", "\r\n" };
+	int fd = peer_connect();
+	const char *a;
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		peer_send_str(fd, parts[i]);
+		usleep(20000);
+	}
+	a = peer_read_answer(fd);
+	check_answer(a, 200, NULL);
+	check_has(a, "\"address\":\"127.0.0.1\",\"https\":false,\"number\":4,");
+	peer_send_str(fd, "POST /things/special HTTP/1.1\r\n" HOST CHUNKS BEARER "\r\n");
+	check_answer(peer_read_answer(fd), 401, "bad_token");
+	peer_send_str(fd,
+		"POST /open HTTP/1.1\r\n" HOST CHUNKS "Transfer-Encoding: gzip\r\nHost: x\r\n\r\n");
+	check_has(peer_read_answer(fd), "\"number\":4,");
+	peer_send_str(fd, "GET /open HTTP/1.1\r\n" HOST CLOSE "\r\n");
+	check_answer(peer_read_all(fd), 200, NULL);
+	close(fd);
+}
+END_TEST
+
+static const char *const bad_trailers[] = { "no colon\r\n\r\n", "X : y\r\n\r\n", " X: y\r\n\r\n",
+	"X: y\r\n z\r\n\r\n", ": y\r\n\r\n", "X: y\rz\r\n\r\n" };
+
+START_TEST(a_trailer_field_that_is_not_well_formed_is_400)
+{
+	int fd = peer_connect();
+	const char *a;
+
+	peer_send_str(fd, "POST /open HTTP/1.1\r\n" HOST CHUNKS);
+	if (_i % 2 == 1)
+		usleep(20000);
+	peer_send_str(fd, bad_trailers[_i / 2]);
+	a = peer_read_all(fd);
+	check_answer(a, 400, "bad_request");
+	check_has(a, "trailer");
+	close(fd);
+}
+END_TEST
+
+START_TEST(trailer_fields_may_have_16_kib_with_the_head)
+{
+	struct buf b = BUF_EMPTY;
+	int fd = peer_connect();
+
+	buf_add_str(&b, "POST /open HTTP/1.1\r\n" HOST CHUNKS);
+	for (int i = 0; i < 1000; i++)
+		buf_add_str(&b, "X-Pad: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n");
+	peer_send(fd, b.data, b.len);
+	check_answer(peer_read_all(fd), 431, "headers_too_large");
+	buf_fini(&b);
+	close(fd);
+}
+END_TEST
+
+START_TEST(the_client_behind_a_trusted_proxy_is_found)
 {
 	const char *a = peer_talk(
 		"GET /open HTTP/1.1\r\n" HOST CLOSE
 		"X-Forwarded-For: 192.0.2.66, 203.0.113.9\r\nX-Forwarded-Proto: https\r\n\r\n");
 
 	check_has(a, "\"address\":\"203.0.113.9\",\"https\":true,");
+}
+END_TEST
+
+/* RFC 9110 5.3; haproxy adds a line of its own to X-Forwarded-For. */
+START_TEST(several_lines_of_a_field_are_one_list)
+{
+	check_has(peer_talk("GET /open HTTP/1.1\r\n" HOST CLOSE "X-Forwarded-For: 192.0.2.66,\r\n"
+			    "X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: http\r\n"
+			    "x-forwarded-for: 127.0.0.1\r\nX-Forwarded-Proto: https, http\r\n\r\n"),
+		"\"address\":\"203.0.113.9\",\"https\":true,");
+	check_has(peer_talk("GET /open HTTP/1.1\r\n" HOST CLOSE "X-Forwarded-For: 203.0.113.9\r\n"
+			    "X-Forwarded-For: unknown\r\n\r\n"),
+		"\"address\":\"127.0.0.1\",");
+	check_answer(peer_talk("GET /open HTTP/1.1\r\n" HOST
+			       "Connection: TE\r\nConnection: x, Close\r\n\r\n"),
+		200, NULL);
+	check_answer(peer_talk("GET /open HTTP/1.1\r\n" HOST CLOSE
+			       "Expect: 100-continue\r\nExpect: the impossible\r\n\r\n"),
+		417, "expectation_failed");
+}
+END_TEST
+
+/* Traefik reports wss for an upgrade. */
+START_TEST(wss_from_a_trusted_proxy_is_https)
+{
+	check_has(peer_talk("GET /open HTTP/1.1\r\n" HOST CLOSE "X-Forwarded-Proto: wss\r\n\r\n"),
+		"\"https\":true,");
+	check_has(peer_talk("GET /open HTTP/1.1\r\n" HOST CLOSE "X-Forwarded-Proto: ws\r\n\r\n"),
+		"\"https\":false,");
 }
 END_TEST
 
@@ -544,6 +697,18 @@ static const struct {
 	  "\r\n",
 		426, "upgrade_required" },
 	{ WS_HEAD CLOSE "Sec-WebSocket-Version: 8\r\n" WS_KEY "\r\n", 426, "upgrade_required" },
+	/* RFC 6455 11.3.1, 11.3.5: these two occur once. */
+	{ WS CLOSE "Sec-WebSocket-Version: 8\r\n\r\n", 426, "upgrade_required" },
+	{ WS CLOSE WS_KEY "\r\n", 400, "bad_request" },
+	{ "GET /ws HTTP/1.1\r\n" HOST CLOSE
+	  "Upgrade: websocket;q=1\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n" WS_KEY
+	  "\r\n",
+		426, "upgrade_required" },
+	{ WS CLOSE "X-Forwarded-Proto: wss\r\nOrigin: http://chat.example\r\n\r\n", 403,
+		"bad_origin" },
+	{ WS CLOSE "Origin: http://chat.example\r\nOrigin: http://evil.example\r\n\r\n", 403,
+		"bad_origin" },
+	{ WS CLOSE BASIC "Sec-WebSocket-Protocol: bearer." BAD_TOKEN "\r\n\r\n", 401, "bad_token" },
 	{ WS_HEAD CLOSE "Sec-WebSocket-Version: 13\r\n\r\n", 400, "bad_request" },
 	{ WS_HEAD CLOSE "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: c2hvcnQ=\r\n\r\n", 400,
 		"bad_request" },
@@ -559,7 +724,7 @@ static const struct {
 	{ WS CLOSE "Authorization: Bearer " FULL_TOKEN "\r\n\r\n", 429, "too_many_sockets" },
 };
 
-START_TEST(a_handshake_that_is_not_right_is_refused)
+START_TEST(a_bad_handshake_is_rejected)
 {
 	const char *a = peer_talk(handshakes[_i].request);
 
@@ -573,7 +738,7 @@ END_TEST
 
 static const struct {
 	const char *request;
-	const char *told;
+	const char *upgraded;
 } upgrades[] = {
 	{ WS "\r\n", "subprotocol=none token=0 user=0 address=127.0.0.1 bytes=" },
 	{ WS "\r\nthese came behind",
@@ -589,21 +754,36 @@ static const struct {
 		"subprotocol=parley.v1 token=70 user=7 address=127.0.0.1 bytes=" },
 	{ WS "Cookie: parley_session=" GOOD_TOKEN "\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n",
 		"subprotocol=none token=70 user=7 address=203.0.113.9 bytes=" },
+	{ WS "X-Forwarded-Proto: wss\r\nOrigin: https://chat.example\r\n\r\n",
+		"subprotocol=none token=0 user=0 address=127.0.0.1 bytes=" },
+	{ "GET /ws HTTP/1.1\r\n" HOST "Upgrade: h2c\r\nUpgrade:\tWebSocket\r\nConnection: TE\r\n"
+	  "Connection: x,Upgrade\r\nSec-WebSocket-Version:\t13\r\n" WS_KEY "\r\n",
+		"subprotocol=none token=0 user=0 address=127.0.0.1 bytes=" },
+	/* RFC 6455 4.2.2: compared exactly. */
+	{ WS "Sec-WebSocket-Protocol: PARLEY.V1, bearer." GOOD_TOKEN "\r\n\r\n",
+		"subprotocol=none token=70 user=7 address=127.0.0.1 bytes=" },
+	{ WS "Sec-WebSocket-Protocol: parley.v1;x, parley.v1 x, parley.v10, Bearer." GOOD_TOKEN
+	     "\r\n\r\n",
+		"subprotocol=none token=0 user=0 address=127.0.0.1 bytes=" },
+	{ WS BASIC "Sec-WebSocket-Protocol: parley.v1, bearer." GOOD_TOKEN "\r\n\r\n",
+		"subprotocol=parley.v1 token=70 user=7 address=127.0.0.1 bytes=" },
+	{ WS BASIC COOKIE "Origin: http://chat.example\r\n\r\n",
+		"subprotocol=none token=70 user=7 address=127.0.0.1 bytes=" },
 	{ WS "Authorization: Bearer " SLOW_TOKEN "\r\n\r\nlate",
 		"subprotocol=none token=70 user=7 address=127.0.0.1 bytes=late" },
 };
 
-START_TEST(a_handshake_hands_the_socket_on_with_all_that_came_behind_it)
+START_TEST(an_upgrade_passes_on_the_socket_and_the_bytes_behind_the_request)
 {
 	const char *a = peer_talk(upgrades[_i].request);
 
 	check_has(a, "upgraded key=dGhlIHNhbXBsZSBub25jZQ== ");
-	ck_assert_str_eq(strstr(a, "subprotocol="), upgrades[_i].told);
+	ck_assert_str_eq(strstr(a, "subprotocol="), upgrades[_i].upgraded);
 	ck_assert(peer_has_connections(0));
 }
 END_TEST
 
-START_TEST(an_upgrade_follows_other_requests_on_its_connection)
+START_TEST(an_upgrade_may_follow_other_requests_on_its_connection)
 {
 	int fd = peer_connect();
 
@@ -614,14 +794,14 @@ START_TEST(an_upgrade_follows_other_requests_on_its_connection)
 }
 END_TEST
 
-/* Limits, and the end. */
+/* Limits and stopping. */
 
-START_TEST(too_many_requests_of_one_user_or_address_are_429)
+START_TEST(too_many_requests_of_a_user_or_address_are_429)
 {
 	int fd = peer_connect();
 	int good = 0;
 
-	/* The bucket fills again meanwhile, the slower the machine the more. */
+	/* The bucket refills meanwhile, the more the slower the machine is. */
 	while (good < 10000) {
 		const char *a;
 
@@ -638,12 +818,12 @@ START_TEST(too_many_requests_of_one_user_or_address_are_429)
 	ck_assert_int_ge(good, 200);
 	ck_assert_int_lt(good, 10000);
 	check_answer(peer_talk("GET /open HTTP/1.1\r\n" HOST CLOSE "\r\n"), 200,
-		NULL); /* another's bucket */
+		NULL); /* the bucket of the address */
 	close(fd);
 }
 END_TEST
 
-START_TEST(who_stops_still_answers_what_is_in_hand)
+START_TEST(requests_in_flight_are_answered_after_http_stop)
 {
 	int fd = peer_connect();
 
@@ -656,7 +836,7 @@ START_TEST(who_stops_still_answers_what_is_in_hand)
 }
 END_TEST
 
-START_TEST(an_end_with_requests_in_every_state_is_clean)
+START_TEST(http_close_with_requests_in_every_state_is_clean)
 {
 	static const char *const pieces[] = { "", "GET", "GET /late HTTP/1.1\r\n" HOST "\r\n",
 		"GET /large HTTP/1.1\r\n" HOST "\r\n", "NONSENSE\r\n\r\n" };
@@ -680,38 +860,46 @@ int main(void)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_loop_test(
-		tc, the_first_rule_broken_is_the_answer, 0, sizeof(ladder) / sizeof(ladder[0]));
-	tcase_add_loop_test(tc, what_is_not_http_is_a_problem_and_the_end_of_the_connection, 0,
-		sizeof(broken) / sizeof(broken[0]));
-	tcase_add_test(tc, a_405_says_what_is_allowed_and_a_401_how_to_ask);
-	tcase_add_test(tc, a_422_names_each_field);
+	tcase_add_loop_test(tc, the_first_failed_step_determines_the_answer, 0,
+		sizeof(steps) / sizeof(steps[0]));
+	tcase_add_loop_test(tc, a_malformed_request_gets_a_problem_and_the_connection_ends, 0,
+		sizeof(malformed) / sizeof(malformed[0]));
+	tcase_add_test(tc, a_405_has_allow_and_a_401_has_www_authenticate);
+	tcase_add_test(tc, a_422_lists_each_bad_field);
 	tcase_add_test(tc, path_query_and_body_reach_the_handler);
-	tcase_add_test(tc, a_head_has_the_length_and_no_body);
+	tcase_add_test(tc, a_head_is_answered_with_the_length_and_no_body);
 	tcase_add_test(tc, a_body_may_have_1_mib);
-	tcase_add_test(tc, a_chunked_body_without_end_is_413);
+	tcase_add_test(tc, an_endless_chunked_body_is_413);
 	tcase_add_test(tc, a_head_may_have_16_kib);
-	tcase_add_test(tc, a_request_that_does_not_end_is_told_so_and_an_idle_connection_stays);
-	tcase_add_test(tc, an_answer_that_takes_longer_than_a_request_may_is_no_slow_request);
-	tcase_add_test(tc, requests_in_one_burst_are_answered_in_order);
-	tcase_add_test(tc, close_is_found_among_others_and_http_1_0_closes_unless_asked);
-	tcase_add_test(tc, a_client_that_asks_is_told_to_continue);
-	tcase_add_test(tc, clients_that_leave_at_any_moment_hurt_nobody_and_are_counted_off);
-	tcase_add_test(tc, a_large_answer_arrives_whole_at_a_slow_reader);
-	tcase_add_test(
-		tc, a_cookie_serves_in_place_of_the_header_but_changes_nothing_from_elsewhere);
-	tcase_add_test(tc, a_trusted_proxy_is_believed);
-	tcase_add_loop_test(tc, a_handshake_that_is_not_right_is_refused, 0,
-		sizeof(handshakes) / sizeof(handshakes[0]));
-	tcase_add_loop_test(tc, a_handshake_hands_the_socket_on_with_all_that_came_behind_it, 0,
+	tcase_add_test(tc, an_incomplete_request_times_out_and_an_idle_connection_stays);
+	tcase_add_test(tc, the_time_limit_of_a_request_does_not_cover_its_answer);
+	tcase_add_test(tc, pipelined_requests_are_answered_in_order);
+	tcase_add_test(tc, close_is_found_in_a_list_and_http_1_0_closes_by_default);
+	tcase_add_test(tc, an_expectation_is_answered_with_100_continue);
+	tcase_add_test(tc, clients_may_disconnect_in_any_state_and_are_counted_correctly);
+	tcase_add_test(tc, a_large_answer_reaches_a_slow_reader_completely);
+	tcase_add_test(tc, a_change_by_the_cookie_requires_an_allowed_origin);
+	tcase_add_test(tc, other_schemes_than_bearer_are_ignored);
+	tcase_add_test(tc, several_cookie_lines_are_read_and_two_origins_are_rejected);
+	tcase_add_test(tc, white_space_around_a_value_is_no_part_of_it);
+	tcase_add_test(tc, trailer_fields_are_ignored);
+	tcase_add_loop_test(tc, a_trailer_field_that_is_not_well_formed_is_400, 0,
+		2 * sizeof(bad_trailers) / sizeof(bad_trailers[0]));
+	tcase_add_test(tc, trailer_fields_may_have_16_kib_with_the_head);
+	tcase_add_test(tc, the_client_behind_a_trusted_proxy_is_found);
+	tcase_add_test(tc, several_lines_of_a_field_are_one_list);
+	tcase_add_test(tc, wss_from_a_trusted_proxy_is_https);
+	tcase_add_loop_test(
+		tc, a_bad_handshake_is_rejected, 0, sizeof(handshakes) / sizeof(handshakes[0]));
+	tcase_add_loop_test(tc, an_upgrade_passes_on_the_socket_and_the_bytes_behind_the_request, 0,
 		sizeof(upgrades) / sizeof(upgrades[0]));
-	tcase_add_test(tc, an_upgrade_follows_other_requests_on_its_connection);
-	tcase_add_test(tc, who_stops_still_answers_what_is_in_hand);
-	tcase_add_test(tc, an_end_with_requests_in_every_state_is_clean);
+	tcase_add_test(tc, an_upgrade_may_follow_other_requests_on_its_connection);
+	tcase_add_test(tc, requests_in_flight_are_answered_after_http_stop);
+	tcase_add_test(tc, http_close_with_requests_in_every_state_is_clean);
 	suite_add_tcase(suite, tc);
 	tcase_set_timeout(limited, 60);
 	tcase_add_checked_fixture(limited, setup_limited, teardown);
-	tcase_add_test(limited, too_many_requests_of_one_user_or_address_are_429);
+	tcase_add_test(limited, too_many_requests_of_a_user_or_address_are_429);
 	suite_add_tcase(suite, limited);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -14,7 +14,7 @@ static const struct http_route routes[] = {
 static const struct http http = { .routes = routes,
 	.n_routes = sizeof(routes) / sizeof(routes[0]) };
 
-/* The route's index, -1 for none. */
+/* The index of the route, -1: none. */
 static int find(const char *path, enum http_method method, unsigned *allowed)
 {
 	struct http_target t;
@@ -26,7 +26,7 @@ static int find(const char *path, enum http_method method, unsigned *allowed)
 	return r != NULL ? (int)(r - routes) : -1;
 }
 
-START_TEST(a_path_and_a_method_are_a_route)
+START_TEST(a_route_is_found_by_path_and_method)
 {
 	unsigned allowed;
 
@@ -40,7 +40,7 @@ START_TEST(a_path_and_a_method_are_a_route)
 }
 END_TEST
 
-START_TEST(a_path_that_a_route_spells_out_is_its_alone)
+START_TEST(a_literal_segment_wins_over_a_name_for_all_methods)
 {
 	unsigned allowed;
 
@@ -50,7 +50,7 @@ START_TEST(a_path_that_a_route_spells_out_is_its_alone)
 }
 END_TEST
 
-START_TEST(what_is_near_a_route_is_none)
+START_TEST(similar_paths_are_no_route)
 {
 	static const char *const paths[] = { "", "/", "a/1", "/a", "/a/", "/a/1/", "//a/1", "/a//1",
 		"/c/", "/C", "/a%2f1", "/c%00", "/a/b/1", "/a/b//c", "/a/b/1/c/d",
@@ -75,7 +75,7 @@ static void piece_is(const struct http_piece *p, const char *bytes, size_t len)
 	ck_assert_int_eq(p->at[len], '\0');
 }
 
-START_TEST(names_in_a_path_have_their_values_decoded)
+START_TEST(values_in_a_path_are_decoded)
 {
 	struct http_target t;
 
@@ -90,7 +90,7 @@ START_TEST(names_in_a_path_have_their_values_decoded)
 }
 END_TEST
 
-START_TEST(a_query_is_pairs_and_the_first_of_a_name_counts)
+START_TEST(the_first_parameter_of_a_name_counts)
 {
 	struct http_target t;
 
@@ -108,7 +108,7 @@ START_TEST(a_query_is_pairs_and_the_first_of_a_name_counts)
 }
 END_TEST
 
-START_TEST(a_query_without_end_is_read_to_its_limit)
+START_TEST(parameters_beyond_the_limit_are_ignored)
 {
 	char query[4096] = "";
 	struct http_target t;
@@ -130,12 +130,12 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
-	tcase_add_test(tc, a_path_and_a_method_are_a_route);
-	tcase_add_test(tc, a_path_that_a_route_spells_out_is_its_alone);
-	tcase_add_test(tc, what_is_near_a_route_is_none);
-	tcase_add_test(tc, names_in_a_path_have_their_values_decoded);
-	tcase_add_test(tc, a_query_is_pairs_and_the_first_of_a_name_counts);
-	tcase_add_test(tc, a_query_without_end_is_read_to_its_limit);
+	tcase_add_test(tc, a_route_is_found_by_path_and_method);
+	tcase_add_test(tc, a_literal_segment_wins_over_a_name_for_all_methods);
+	tcase_add_test(tc, similar_paths_are_no_route);
+	tcase_add_test(tc, values_in_a_path_are_decoded);
+	tcase_add_test(tc, the_first_parameter_of_a_name_counts);
+	tcase_add_test(tc, parameters_beyond_the_limit_are_ignored);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -1,6 +1,5 @@
 /*
- * The page's files: what is found below the root, and how it is answered (over real sockets,
- * http_peer.c).
+ * Files of the page over real sockets (http_peer.c).
  */
 #include "tests/unit/http_peer.h"
 
@@ -104,7 +103,7 @@ static void check_is_404(const char *answer)
 	check_has(answer, "\"code\":\"no_such_route\"");
 }
 
-START_TEST(the_page_is_there_for_who_wants_one)
+START_TEST(unknown_paths_are_the_page_for_clients_that_accept_html)
 {
 	check_is_page(get("/", HTML));
 	check_is_page(get("/", "Accept: */*\r\n"));
@@ -120,7 +119,7 @@ START_TEST(the_page_is_there_for_who_wants_one)
 }
 END_TEST
 
-START_TEST(every_file_has_its_type_and_its_time_to_live)
+START_TEST(each_file_has_a_type_and_a_cache_lifetime)
 {
 	const char *a = get("/assets/app-1f.js", "");
 
@@ -139,7 +138,7 @@ START_TEST(every_file_has_its_type_and_its_time_to_live)
 }
 END_TEST
 
-START_TEST(the_page_is_guarded)
+START_TEST(the_page_has_security_headers)
 {
 	static const char *const headers[] = { "\r\nContent-Security-Policy: default-src 'self'; ",
 		"object-src 'none'; ", "frame-ancestors 'none'\r\n",
@@ -154,7 +153,7 @@ START_TEST(the_page_is_guarded)
 }
 END_TEST
 
-START_TEST(what_has_not_changed_is_not_sent_again)
+START_TEST(an_unchanged_file_is_304)
 {
 	const char *a = get("/index.html", "");
 	char etag[80], headers[200];
@@ -166,12 +165,15 @@ START_TEST(what_has_not_changed_is_not_sent_again)
 	check_has(a, etag);
 	ck_assert_str_eq(strstr(a, "\r\n\r\n"), "\r\n\r\n");
 	check_is_page(get("/index.html", "If-None-Match: \"other\"\r\n"));
+	snprintf(headers, sizeof(headers), "If-None-Match: \"other\"\r\nIf-None-Match:\t%s\r\n",
+		etag);
+	ck_assert(strncmp(get("/index.html", headers), "HTTP/1.1 304 ", 13) == 0);
 	ck_assert_int_eq(truncate(path_of("root/index.html"), 5), 0);
 	ck_assert(strncmp(get("/index.html", headers), "HTTP/1.1 200 ", 13) == 0);
 }
 END_TEST
 
-START_TEST(a_head_is_as_a_get_without_the_body)
+START_TEST(a_head_of_a_file_has_no_body)
 {
 	const char *a = peer_talk("HEAD /index.html HTTP/1.1\r\n" HOST CLOSE "\r\n");
 
@@ -191,7 +193,7 @@ static const char *const outside[] = { "/../outside.html", "/%2e%2e/outside.html
 	"/assets", "/dir.js", "/fifo", "/index.html/", "/index.html/x", "/assets%2fapp-1f.js",
 	"/a/b/c/d/e/f/g/h/i/j/k", "/%", "/%zz", "/%2" };
 
-START_TEST(nothing_else_is_served)
+START_TEST(no_other_file_is_served)
 {
 	const char *a = get(outside[_i], "Accept: */*\r\n");
 
@@ -201,7 +203,7 @@ START_TEST(nothing_else_is_served)
 }
 END_TEST
 
-START_TEST(other_methods_have_no_page)
+START_TEST(only_get_and_head_serve_files)
 {
 	check_has(peer_talk("POST / HTTP/1.1\r\n" HOST CLOSE "\r\n"), "HTTP/1.1 405 ");
 	check_is_404(peer_talk("POST /index.html HTTP/1.1\r\n" HOST CLOSE "\r\n"));
@@ -218,13 +220,13 @@ int main(void)
 
 	tcase_set_timeout(tc, 30);
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, the_page_is_there_for_who_wants_one);
-	tcase_add_test(tc, every_file_has_its_type_and_its_time_to_live);
-	tcase_add_test(tc, the_page_is_guarded);
-	tcase_add_test(tc, what_has_not_changed_is_not_sent_again);
-	tcase_add_test(tc, a_head_is_as_a_get_without_the_body);
-	tcase_add_loop_test(tc, nothing_else_is_served, 0, sizeof(outside) / sizeof(outside[0]));
-	tcase_add_test(tc, other_methods_have_no_page);
+	tcase_add_test(tc, unknown_paths_are_the_page_for_clients_that_accept_html);
+	tcase_add_test(tc, each_file_has_a_type_and_a_cache_lifetime);
+	tcase_add_test(tc, the_page_has_security_headers);
+	tcase_add_test(tc, an_unchanged_file_is_304);
+	tcase_add_test(tc, a_head_of_a_file_has_no_body);
+	tcase_add_loop_test(tc, no_other_file_is_served, 0, sizeof(outside) / sizeof(outside[0]));
+	tcase_add_test(tc, only_get_and_head_serve_files);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -1,10 +1,11 @@
 /* Tests of common/json against RFC 8259 and the contract's limits. */
 #include "common/json.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "suite.h"
 
 #define N(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -206,7 +207,7 @@ START_TEST(reason_names_what_is_wrong)
 	for (int i = 0; i < JSON_DEPTH_MAX + 1; i++)
 		buf_add_char(&deep, '[');
 	ck_assert_ptr_null(json_parse(deep.data, deep.len, &why));
-	ck_assert_str_eq(why, "This JSON is nested too deep.");
+	ck_assert_str_eq(why, "This JSON is nested too deeply.");
 	buf_fini(&deep);
 }
 END_TEST
@@ -581,8 +582,6 @@ int main(void)
 {
 	Suite *suite = suite_create("json");
 	TCase *tc = tcase_create("json");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_set_timeout(tc, 30);
 	tcase_add_test(tc, grammar_of_rfc_8259_is_accepted);
@@ -608,8 +607,5 @@ int main(void)
 	tcase_add_test(tc, bytes_beyond_ascii_hide_no_neighbour);
 	tcase_add_test(tc, cstr_writes_null_for_no_string);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

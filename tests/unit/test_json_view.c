@@ -3,7 +3,10 @@
 #include <check.h>
 #include <endian.h>
 #include <libpq-fe.h>
+#include <stdio.h>
 #include <string.h>
+
+#include "store/db.h"
 
 #define CREATED_MS INT64_C(1795342500123) /* 2026-11-22T10:15:00.123Z */
 #define CREATED "\"2026-11-22T10:15:00.123Z\""
@@ -31,17 +34,18 @@ static void check_text(struct buf *b, const char *expected)
 	buf_fini(b);
 }
 
-/* Rows as a server would send them in binary; n columns. */
+/* Rows as a server sends them in binary. */
 
-static PGresult *rows_new(int n)
+static PGresult *rows_new(const char *const *names, int n)
 {
 	PGresult *r = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
 	PGresAttDesc columns[16];
-	static char name[] = "c";
+	char copies[16][32];
 
 	memset(columns, 0, sizeof(columns));
 	for (int i = 0; i < n; i++) {
-		columns[i].name = name;
+		snprintf(copies[i], sizeof(copies[i]), "%s", names[i]);
+		columns[i].name = copies[i];
 		columns[i].format = 1;
 	}
 	ck_assert(r != NULL && PQsetResultAttrs(r, n, columns));
@@ -50,56 +54,84 @@ static PGresult *rows_new(int n)
 	return r;
 }
 
-static void set_bytes(PGresult *r, int row, int column, const char *bytes, size_t len)
+/* The rows as the store hands them out; valid until the next call. */
+static const store_rows *rows_of(const PGresult *r)
+{
+	static const struct db_statement statement = { "test", "" };
+	static struct db_columns columns;
+	static store_rows rows;
+
+	columns = (struct db_columns){ .n = 0 };
+	rows = (store_rows){ r, &statement, &columns };
+	return &rows;
+}
+
+static void set_bytes(PGresult *r, int row, const char *column, const char *bytes, size_t len)
 {
 	char copy[64];
 
 	ck_assert_uint_le(len, sizeof(copy));
 	memcpy(copy, bytes, len);
-	ck_assert(PQsetvalue(r, row, column, copy, (int)len));
+	ck_assert(PQsetvalue(r, row, PQfnumber(r, column), copy, (int)len));
 }
 
-static void set_number(PGresult *r, int row, int column, int64_t n)
+static void set_number(PGresult *r, int row, const char *column, int64_t n)
 {
 	const uint64_t wire = htobe64((uint64_t)n);
 
 	set_bytes(r, row, column, (const char *)&wire, sizeof(wire));
 }
 
-static void set_text(PGresult *r, int row, int column, const char *s)
+static void set_text(PGresult *r, int row, const char *column, const char *s)
 {
 	set_bytes(r, row, column, s, strlen(s));
 }
 
-static void set_time(PGresult *r, int row, int column, int64_t wall_ms)
+static void set_time(PGresult *r, int row, const char *column, int64_t wall_ms)
 {
 	set_number(r, row, column, (wall_ms - POSTGRES_EPOCH_MS) * 1000);
 }
 
+static PGresult *members_new(void)
+{
+	static const char *const names[] = { "user_id", "username", "full_name", "joined_at",
+		"read_seq", "group_name", "owner_id", "group_created_at" };
+
+	return rows_new(names, 8);
+}
+
 static void set_member(PGresult *r, int row, int64_t user_id, const char *name, int64_t read_seq)
 {
-	set_number(r, row, 0, user_id);
-	set_text(r, row, 1, name);
-	set_text(r, row, 2, name);
-	set_time(r, row, 3, CREATED_MS);
-	set_number(r, row, 4, read_seq);
-	set_text(r, row, 5, "The \"Club\"");
-	set_number(r, row, 6, 8);
-	set_time(r, row, 7, CREATED_MS);
+	set_number(r, row, "user_id", user_id);
+	set_text(r, row, "username", name);
+	set_text(r, row, "full_name", name);
+	set_time(r, row, "joined_at", CREATED_MS);
+	set_number(r, row, "read_seq", read_seq);
+	set_text(r, row, "group_name", "The \"Club\"");
+	set_number(r, row, "owner_id", 8);
+	set_time(r, row, "group_created_at", CREATED_MS);
+}
+
+static PGresult *messages_new(void)
+{
+	static const char *const names[] = { "message_id", "seq", "mod", "sender_id", "kind",
+		"content", "target_id", "client_id", "sent_at", "edited_at", "deleted" };
+
+	return rows_new(names, 11);
 }
 
 /* A text message of user 8. */
 static void set_message(PGresult *r, int row, int64_t seq)
 {
-	set_number(r, row, 0, 100 + seq);
-	set_number(r, row, 1, seq);
-	set_number(r, row, 2, seq);
-	set_number(r, row, 3, 8);
-	set_bytes(r, row, 4, "t", 1);
-	set_text(r, row, 5, "hi");
-	set_text(r, row, 7, "k");
-	set_time(r, row, 8, CREATED_MS);
-	set_bytes(r, row, 10, "\0", 1);
+	set_number(r, row, "message_id", 100 + seq);
+	set_number(r, row, "seq", seq);
+	set_number(r, row, "mod", seq);
+	set_number(r, row, "sender_id", 8);
+	set_bytes(r, row, "kind", "t", 1);
+	set_text(r, row, "content", "hi");
+	set_text(r, row, "client_id", "k");
+	set_time(r, row, "sent_at", CREATED_MS);
+	set_bytes(r, row, "deleted", "\0", 1);
 }
 
 START_TEST(a_user_has_every_member_and_what_is_not_known_is_null)
@@ -212,11 +244,11 @@ END_TEST
 START_TEST(a_group_lists_its_members_in_the_order_of_the_rows)
 {
 	struct buf b = BUF_EMPTY;
-	PGresult *r = rows_new(8);
+	PGresult *r = members_new();
 
 	set_member(r, 0, 8, "bob", 3);
 	set_member(r, 1, 7, "alice", 0);
-	json_view_put_group(&b, 50, r);
+	json_view_put_group(&b, 50, rows_of(r));
 	check_text(&b,
 		"{\"group_id\":50,\"name\":\"The "
 		"\\\"Club\\\"\",\"owner_id\":8,\"created_at\":" CREATED ",\"members\":["
@@ -238,12 +270,12 @@ START_TEST(each_side_sees_a_page_as_its_own_chat)
 {
 	const struct conv c = { 50, 7, 8, CONV_DIRECT };
 	struct buf b = BUF_EMPTY;
-	PGresult *r = rows_new(11);
+	PGresult *r = messages_new();
 
 	set_message(r, 0, 1);
-	ck_assert(!json_view_put_messages(&b, r, 1, &c, 7));
+	ck_assert(!json_view_put_messages(&b, rows_of(r), 1, &c, 7));
 	check_text(&b, "\"messages\":[" MESSAGE("1", "8", "") "]");
-	ck_assert(!json_view_put_messages(&b, r, 1, &c, 8));
+	ck_assert(!json_view_put_messages(&b, rows_of(r), 1, &c, 8));
 	check_text(&b, "\"messages\":[" MESSAGE("1", "7", ",\"client_id\":\"k\"") "]");
 	PQclear(r);
 }
@@ -253,13 +285,13 @@ START_TEST(a_page_has_at_most_limit_messages_and_says_whether_there_are_more)
 {
 	const struct conv c = { 50, 7, 8, CONV_DIRECT };
 	struct buf b = BUF_EMPTY;
-	PGresult *r = rows_new(11);
+	PGresult *r = messages_new();
 
 	for (int i = 0; i < 3; i++)
 		set_message(r, i, i + 1);
-	ck_assert(json_view_put_messages(&b, r, 2, &c, 7));
+	ck_assert(json_view_put_messages(&b, rows_of(r), 2, &c, 7));
 	check_text(&b, "\"messages\":[" MESSAGE("1", "8", "") "," MESSAGE("2", "8", "") "]");
-	ck_assert(!json_view_put_messages(&b, r, 3, &c, 7));
+	ck_assert(!json_view_put_messages(&b, rows_of(r), 3, &c, 7));
 	check_text(&b,
 		"\"messages\":[" MESSAGE("1", "8", "") "," MESSAGE("2", "8", "") "," MESSAGE(
 			"3", "8", "") "]");
@@ -273,7 +305,7 @@ START_TEST(a_page_without_rows_is_an_empty_array)
 	struct buf b = BUF_EMPTY;
 	PGresult *r = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
 
-	ck_assert(!json_view_put_messages(&b, r, 50, &c, 7));
+	ck_assert(!json_view_put_messages(&b, rows_of(r), 50, &c, 7));
 	check_text(&b, "\"messages\":[]");
 	PQclear(r);
 }

@@ -1,5 +1,5 @@
 /*
- * Listeners: what is bound, and how workers (child processes with a loop each) share what comes in.
+ * Listeners: binding, and how workers (child processes with a loop each) share connections.
  */
 #define _GNU_SOURCE 1
 #include "net/listen.h"
@@ -57,7 +57,7 @@ static void teardown(void)
 	}
 }
 
-/* --- a worker: greets each connection with its slot, and keeps it until the peer leaves --- */
+/* --- a worker: sends its slot on each connection, and closes it after the peer --- */
 
 static struct event_base *base;
 static struct listen *listening;
@@ -132,8 +132,8 @@ static int client_connect(void)
 	return fd;
 }
 
-/* What the connection was greeted with, or 0 within wait_ms. */
-static char client_greeting(int fd, int wait_ms)
+/* The slot that accepted the connection; 0: none within wait_ms. */
+static char client_slot(int fd, int wait_ms)
 {
 	struct pollfd readable = { .fd = fd, .events = POLLIN };
 	char slot;
@@ -172,7 +172,7 @@ static void ck_bind_fails(const char *where, int error)
 	ck_assert_msg(errno == error, "%s: %s", where, strerror(errno));
 }
 
-START_TEST(only_numeric_addresses_with_a_port_are_bound)
+START_TEST(an_address_is_numeric_and_has_a_port)
 {
 	static const char *const broken[] = { "", ":", ":80", "127.0.0.1",
 		"127.0.0.1:", "127.0.0.1:x", "127.0.0.1:70000", "localhost:0", "::1:0", "[::1]",
@@ -201,7 +201,7 @@ START_TEST(both_families_may_have_the_same_port)
 }
 END_TEST
 
-START_TEST(a_port_in_use_is_waited_for_as_long_as_asked)
+START_TEST(binding_retries_a_port_in_use_up_to_the_limit)
 {
 	int64_t start_ms = clock_mono_ms();
 	char where[32];
@@ -225,14 +225,14 @@ START_TEST(a_port_in_use_is_waited_for_as_long_as_asked)
 }
 END_TEST
 
-/* The accepted descriptor is looked at by the worker, see on_accepted. */
-START_TEST(what_is_accepted_does_not_block_or_delay_and_is_counted)
+/* on_accepted checks the descriptor. */
+START_TEST(an_accepted_socket_is_non_blocking_and_counted)
 {
 	int fd;
 
 	worker_fork(2, 100, 0);
 	fd = client_connect();
-	ck_assert_int_eq(client_greeting(fd, SOON_MS), '2');
+	ck_assert_int_eq(client_slot(fd, SOON_MS), '2');
 	ck_assert_uint_eq(heritage.stats->slots[2].connections, 1);
 	ck_assert_uint_eq(heritage.stats->slots[2].accepted, 1);
 	close(fd);
@@ -253,7 +253,7 @@ START_TEST(workers_get_equal_shares)
 	for (int i = 0; i < CLIENTS; i++)
 		fds[i] = client_connect();
 	for (int i = 0; i < CLIENTS; i++)
-		ck_assert_int_ne(client_greeting(fds[i], SOON_MS), 0);
+		ck_assert_int_ne(client_slot(fds[i], SOON_MS), 0);
 	for (unsigned slot = 0; slot < WORKERS; slot++) {
 		ck_assert_uint_ge(
 			heritage.stats->slots[slot].connections, CLIENTS / WORKERS * 3 / 4);
@@ -263,7 +263,7 @@ START_TEST(workers_get_equal_shares)
 }
 END_TEST
 
-START_TEST(a_stopped_worker_strands_nobody)
+START_TEST(clients_of_a_stopped_worker_are_accepted_by_others)
 {
 	int fds[CLIENTS];
 	int64_t start_ms;
@@ -271,19 +271,19 @@ START_TEST(a_stopped_worker_strands_nobody)
 	for (unsigned slot = 0; slot < WORKERS; slot++)
 		worker_fork(slot, CLIENTS, 0);
 	for (int i = 0; i < WORKERS; i++) /* each is up */
-		ck_assert_int_ne(client_greeting(client_connect(), SOON_MS), 0);
+		ck_assert_int_ne(client_slot(client_connect(), SOON_MS), 0);
 	kill(workers[1], SIGSTOP);
 	start_ms = clock_mono_ms();
 	for (int i = 0; i < CLIENTS; i++)
 		fds[i] = client_connect();
 	for (int i = 0; i < CLIENTS; i++)
-		ck_assert_int_ne(client_greeting(fds[i], SOON_MS), 0);
+		ck_assert_int_ne(client_slot(fds[i], SOON_MS), 0);
 	ck_assert_int_lt(clock_mono_ms() - start_ms, SOON_MS);
 	kill(workers[1], SIGCONT);
 }
 END_TEST
 
-START_TEST(a_dead_workers_count_does_not_weigh)
+START_TEST(a_dead_worker_is_not_in_the_average)
 {
 	worker_fork(0, CLIENTS, 0);
 	heritage.stats->slots[1].connections = 0;
@@ -291,30 +291,30 @@ START_TEST(a_dead_workers_count_does_not_weigh)
 	for (int i = 0; i < 50; i++) {
 		int64_t start_ms = clock_mono_ms();
 
-		ck_assert_int_eq(client_greeting(client_connect(), SOON_MS), '0');
+		ck_assert_int_eq(client_slot(client_connect(), SOON_MS), '0');
 		ck_assert_int_lt(clock_mono_ms() - start_ms, 1000);
 	}
 }
 END_TEST
 
-START_TEST(a_full_worker_leaves_the_rest_waiting_until_one_leaves)
+START_TEST(a_full_worker_accepts_again_when_a_connection_ends)
 {
 	int fds[3], waiting;
 
 	worker_fork(0, 3, 0);
 	for (int i = 0; i < 3; i++) {
 		fds[i] = client_connect();
-		ck_assert_int_eq(client_greeting(fds[i], SOON_MS), '0');
+		ck_assert_int_eq(client_slot(fds[i], SOON_MS), '0');
 	}
 	waiting = client_connect();
-	ck_assert_int_eq(client_greeting(waiting, 200), 0);
+	ck_assert_int_eq(client_slot(waiting, 200), 0);
 	close(fds[1]);
-	ck_assert_int_eq(client_greeting(waiting, SOON_MS), '0');
+	ck_assert_int_eq(client_slot(waiting, SOON_MS), '0');
 	ck_assert_uint_eq(heritage.stats->slots[0].connections, 3);
 }
 END_TEST
 
-START_TEST(a_worker_out_of_descriptors_goes_on_when_it_has_some)
+START_TEST(a_worker_out_of_descriptors_accepts_again_when_some_are_free)
 {
 	int fds[100];
 	int n = 0;
@@ -322,23 +322,23 @@ START_TEST(a_worker_out_of_descriptors_goes_on_when_it_has_some)
 	worker_fork(0, 1000, 32);
 	do
 		fds[n] = client_connect();
-	while (client_greeting(fds[n++], 500) == '0' && n < 100);
+	while (client_slot(fds[n++], 500) == '0' && n < 100);
 	ck_assert_int_gt(n, 3);
 	ck_assert_int_lt(n, 32);
 	close(fds[0]);
 	close(fds[1]);
-	ck_assert_int_eq(client_greeting(fds[n - 1], SOON_MS), '0');
+	ck_assert_int_eq(client_slot(fds[n - 1], SOON_MS), '0');
 }
 END_TEST
 
-START_TEST(a_worker_that_stops_listening_frees_the_port_and_keeps_its_connections)
+START_TEST(listen_stop_frees_the_port_and_keeps_the_connections)
 {
 	int64_t deadline_ms = clock_mono_ms() + SOON_MS;
 	int fd, probe, error;
 
 	worker_fork(0, 100, 0);
 	fd = client_connect();
-	ck_assert_int_eq(client_greeting(fd, SOON_MS), '0');
+	ck_assert_int_eq(client_slot(fd, SOON_MS), '0');
 	close(listener);
 	kill(workers[0], SIGUSR1);
 	do {
@@ -346,7 +346,7 @@ START_TEST(a_worker_that_stops_listening_frees_the_port_and_keeps_its_connection
 		probe = socket(AF_INET, SOCK_STREAM, 0);
 		error = connect(probe, (struct sockaddr *)&address, sizeof(address)) ? errno : 0;
 		close(probe);
-		/* Reset: it was waiting to be accepted when the socket was closed. */
+		/* Reset: it was in the backlog when the socket was closed. */
 	} while (error == 0 || error == ECONNRESET);
 	ck_assert_int_eq(error, ECONNREFUSED);
 	ck_assert_uint_ge(heritage.stats->slots[0].connections, 1);
@@ -362,16 +362,16 @@ static Suite *suite(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
-	tcase_add_test(tc, only_numeric_addresses_with_a_port_are_bound);
+	tcase_add_test(tc, an_address_is_numeric_and_has_a_port);
 	tcase_add_test(tc, both_families_may_have_the_same_port);
-	tcase_add_test(tc, a_port_in_use_is_waited_for_as_long_as_asked);
-	tcase_add_test(tc, what_is_accepted_does_not_block_or_delay_and_is_counted);
+	tcase_add_test(tc, binding_retries_a_port_in_use_up_to_the_limit);
+	tcase_add_test(tc, an_accepted_socket_is_non_blocking_and_counted);
 	tcase_add_test(tc, workers_get_equal_shares);
-	tcase_add_test(tc, a_stopped_worker_strands_nobody);
-	tcase_add_test(tc, a_dead_workers_count_does_not_weigh);
-	tcase_add_test(tc, a_full_worker_leaves_the_rest_waiting_until_one_leaves);
-	tcase_add_test(tc, a_worker_out_of_descriptors_goes_on_when_it_has_some);
-	tcase_add_test(tc, a_worker_that_stops_listening_frees_the_port_and_keeps_its_connections);
+	tcase_add_test(tc, clients_of_a_stopped_worker_are_accepted_by_others);
+	tcase_add_test(tc, a_dead_worker_is_not_in_the_average);
+	tcase_add_test(tc, a_full_worker_accepts_again_when_a_connection_ends);
+	tcase_add_test(tc, a_worker_out_of_descriptors_accepts_again_when_some_are_free);
+	tcase_add_test(tc, listen_stop_frees_the_port_and_keeps_the_connections);
 	suite_add_tcase(s, tc);
 	return s;
 }

@@ -1,7 +1,6 @@
 /* Tests of common/log. */
 #include "common/log.h"
 
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <regex.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/buf.h"
+#include "suite.h"
 
 #define LINE_MAX_BYTES 2048
 
@@ -360,8 +360,6 @@ int main(void)
 {
 	Suite *suite = suite_create("log");
 	TCase *tc = tcase_create("log"), *end = tcase_create("end");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 30);
@@ -387,8 +385,5 @@ int main(void)
 	/* By itself, because what exits leaves no chance to remove the fixture's files. */
 	tcase_add_exit_test(end, fatal_exits_with_one, 1);
 	suite_add_tcase(suite, end);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

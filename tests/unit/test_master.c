@@ -5,7 +5,6 @@
 #include "process/master.h"
 
 #include <arpa/inet.h>
-#include <check.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +19,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,6 +31,7 @@
 #include "migrations/migrate.h"
 #include "process/worker.h"
 #include "realtime/presence.h"
+#include "suite.h"
 
 #define WORKERS 3
 #define SOON_MS 10000
@@ -42,7 +43,8 @@ static struct board {
 	_Atomic int unreachable; /* of these, the first so many find no database */
 	_Atomic int migrate_last; /* what those after them return */
 	_Atomic int dies_young; /* worker 0 leaves at once */
-	_Atomic int deaf; /* workers take no SIGTERM */
+	_Atomic int deaf; /* workers ignore SIGTERM */
+	_Atomic int start_delay_ms; /* of a worker, before it has its handlers */
 	struct {
 		_Atomic int starts, reloads, deaths_told, pokes, sockets, uid;
 		_Atomic uint32_t incarnation;
@@ -115,9 +117,13 @@ int worker_run(const struct heritage *h)
 	static const int taken[] = { SIGTERM, SIGHUP, SIGUSR1 };
 	struct sigaction action = { .sa_handler = on_signal };
 	uint64_t count;
+	sigset_t none;
 
+	usleep((useconds_t)board->start_delay_ms * 1000);
 	for (int i = 0; i < 3; i++)
 		sigaction(taken[i], &action, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 	board->workers[h->slot].incarnation = h->incarnation;
 	board->workers[h->slot].sockets = count_sockets();
 	board->workers[h->slot].uid = (int)geteuid();
@@ -125,6 +131,7 @@ int worker_run(const struct heritage *h)
 		presence_look(h->presence, USER, clock_mono_ms(), NULL) != PRESENCE_OFFLINE;
 	if (h->slot == 1 && h->stats->slots[1].incarnation == h->incarnation)
 		presence_add(h->presence, 1, USER);
+	h->stats->slots[h->slot].serving = 1;
 	board->workers[h->slot].starts++;
 	if (board->dies_young && h->slot == 0)
 		return 7;
@@ -469,9 +476,137 @@ START_TEST(sighup_with_a_bad_or_fixed_setting_changes_nothing)
 	conf_write("ping_interval = 77\nnonsense = 1\n");
 	ck_refused("nonsense");
 	conf_write("ping_interval = 77\nmax_connections = 100\n");
-	ck_refused("needs_restart=max_connections");
+	ck_refused("max_connections needs a restart");
 	ck_assert_int_eq(unlink(conf_path), 0);
 	ck_refused("No such file");
+}
+END_TEST
+
+START_TEST(a_reload_while_the_workers_start_reaches_them)
+{
+	board->start_delay_ms = 200;
+	master_pid = master_fork(true);
+	WAIT_FOR(log_count("worker_started") == WORKERS);
+	conf_write("ping_interval = 77\n");
+	ck_assert_int_eq(kill(master_pid, SIGHUP), 0);
+	WAIT_FOR(log_count("reloaded") == 1);
+	ck_assert_int_eq(board->workers[0].starts, 0);
+	for (int i = 0; i < WORKERS; i++) {
+		WAIT_FOR(board->workers[i].reloads == 1);
+		ck_assert_ptr_nonnull(strstr(board->workers[i].text, "ping_interval = 77"));
+	}
+	ck_assert_int_eq(log_count("_died"), 0);
+}
+END_TEST
+
+static void ck_reload(uint32_t number, const char *error)
+{
+	const struct stats *stats = stats_open(status_path);
+
+	ck_assert_int_eq(kill(master_pid, SIGHUP), 0);
+	WAIT_FOR(stats->reloads_finished == number);
+	ck_assert_uint_eq(stats->reloads_started, number);
+	ck_assert_str_eq(stats->reload_error, error);
+}
+
+START_TEST(the_status_file_has_the_outcome_of_each_reload)
+{
+	char error[256];
+
+	daemon_start();
+	ck_reload(1, "");
+	conf_write("max_connections = 100\n");
+	snprintf(error, sizeof(error), "%s: max_connections needs a restart", conf_path);
+	ck_reload(2, error);
+	conf_write("nonsense = 1\n");
+	snprintf(error, sizeof(error), "%s:7: no such setting 'nonsense'", conf_path);
+	ck_reload(3, error);
+	conf_write("%s", "");
+	ck_reload(4, "");
+}
+END_TEST
+
+static int manager;
+
+static void manager_open(const char *name, socklen_t len)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	memcpy(address.sun_path, name, len);
+	manager = socket(AF_UNIX, SOCK_DGRAM, 0);
+	ck_assert_int_eq(bind(manager, (struct sockaddr *)&address,
+				 (socklen_t)offsetof(struct sockaddr_un, sun_path) + len),
+		0);
+}
+
+/* The next notification, from the master. Unlike recv, it fails the test after SOON_MS. */
+static const char *notification(void)
+{
+	static char text[128];
+	struct pollfd ready = { .fd = manager, .events = POLLIN };
+	ssize_t n;
+
+	ck_assert_int_eq(poll(&ready, 1, SOON_MS), 1);
+	n = recv(manager, text, sizeof(text) - 1, 0);
+	ck_assert_int_ge(n, 0);
+	text[n] = '\0';
+	return text;
+}
+
+START_TEST(the_service_manager_is_notified_of_start_reload_and_stop)
+{
+	char socket_path[128];
+	int64_t reloading_us;
+
+	snprintf(socket_path, sizeof(socket_path), "%s/notify", directory);
+	manager_open(socket_path, (socklen_t)strlen(socket_path));
+	setenv("NOTIFY_SOCKET", socket_path, 1);
+	board->start_delay_ms = 100;
+	master_pid = master_fork(true);
+	ck_assert_str_eq(notification(), "READY=1");
+	ck_assert_int_gt(
+		board->workers[0].starts + board->workers[1].starts + board->workers[2].starts, 0);
+	ck_assert_int_eq(kill(master_pid, SIGHUP), 0);
+	ck_assert_int_eq(
+		sscanf(notification(), "RELOADING=1\nMONOTONIC_USEC=%ld", &reloading_us), 1);
+	ck_assert_int_le(reloading_us / 1000, clock_mono_ms());
+	ck_assert_int_gt(reloading_us / 1000, clock_mono_ms() - SOON_MS);
+	ck_assert_str_eq(notification(), "READY=1");
+	conf_write("nonsense = 1\n");
+	ck_assert_int_eq(kill(master_pid, SIGHUP), 0);
+	ck_assert_ptr_nonnull(strstr(notification(), "RELOADING=1"));
+	ck_assert_str_eq(notification(), "READY=1"); /* with the former settings */
+	ck_assert_int_eq(daemon_stop(), 0);
+	ck_assert_str_eq(notification(), "STOPPING=1");
+	close(manager);
+	unlink(socket_path);
+}
+END_TEST
+
+START_TEST(a_notification_that_fails_is_logged_and_the_daemon_goes_on)
+{
+	setenv("NOTIFY_SOCKET", "/no/such/directory/notify", 1);
+	daemon_start();
+	WAIT_FOR(log_count("notify_failed") == 1);
+	setenv("NOTIFY_SOCKET", "vsock:2:1234", 1);
+	ck_assert_int_eq(daemon_stop(), 0);
+	ck_assert_int_eq(log_count("notify_failed"), 2);
+	daemon_start();
+	WAIT_FOR(log_count("notify_failed") == 3);
+}
+END_TEST
+
+START_TEST(a_notify_socket_may_be_abstract)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "@parley-test-%ld", (long)getpid());
+	setenv("NOTIFY_SOCKET", name, 1);
+	name[0] = '\0';
+	manager_open(name, (socklen_t)strlen(name + 1) + 1);
+	master_pid = master_fork(true);
+	ck_assert_str_eq(notification(), "READY=1");
+	close(manager);
 }
 END_TEST
 
@@ -479,7 +614,7 @@ START_TEST(a_database_from_a_newer_program_stops_everything)
 {
 	board->migrate_last = MIGRATE_NEWER;
 	ck_assert_int_eq(exit_code_of(master_fork(true)), 1);
-	ck_assert_int_eq(log_count("schema_refused why=\"because\""), 1);
+	ck_assert_int_eq(log_count("schema_rejected why=\"because\""), 1);
 	ck_assert_int_ne(access(pid_path, F_OK), 0);
 	ck_assert_int_eq(board->migrations, 1);
 }
@@ -601,6 +736,11 @@ static Suite *suite(void)
 	tcase_add_test(tc, a_port_in_use_is_an_error_on_stderr);
 	tcase_add_test(tc, sighup_puts_live_settings_in_force_and_opens_the_log_anew);
 	tcase_add_test(tc, sighup_with_a_bad_or_fixed_setting_changes_nothing);
+	tcase_add_test(tc, a_reload_while_the_workers_start_reaches_them);
+	tcase_add_test(tc, the_status_file_has_the_outcome_of_each_reload);
+	tcase_add_test(tc, the_service_manager_is_notified_of_start_reload_and_stop);
+	tcase_add_test(tc, a_notify_socket_may_be_abstract);
+	tcase_add_test(tc, a_notification_that_fails_is_logged_and_the_daemon_goes_on);
 	tcase_add_test(tc, a_database_from_a_newer_program_stops_everything);
 	tcase_add_test(tc, an_unreachable_database_is_asked_again_and_logged_once);
 	tcase_add_test(tc, in_the_background_it_returns_once_it_listens);
@@ -614,11 +754,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *runner = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite());
 }

@@ -1,6 +1,6 @@
 /*
- * Two workers' stores at the same moment on one PostgreSQL, each race brought about by a lock that
- * the test holds: who comes second must find what the first has done.
+ * Races between the stores of two workers on one PostgreSQL. A lock that the test holds brings about each race; the second
+ * operation must find what the first has done.
  */
 #include "store/store.h"
 
@@ -16,7 +16,7 @@
 #include "tests/unit/pg.h"
 #include "tests/unit/rig.h"
 
-#define DEAD_MOST_MS 2000 /* less than the time after which a dead session is ended */
+#define FENCE_MS 2000 /* less than the time after which the fence terminates a session */
 
 static struct store *s, *other;
 static int64_t alice, bob, carol;
@@ -30,7 +30,7 @@ static int64_t person(const char *name)
 	return rig_user(s, username);
 }
 
-/* A deadlock is not to be mended by PostgreSQL and a second try, which would hide it. */
+/* A deadlock lasts, so that PostgreSQL and a retry do not hide it. */
 static void setup(void)
 {
 	pg_number("alter role parley set deadlock_timeout = '60s'");
@@ -50,7 +50,7 @@ static void teardown(void)
 	rig_drop();
 }
 
-/* A session of the test's own that holds what sql (printf-like) locks, until release(). */
+/* Returns a session that holds the locks of sql (printf-like) until release(). */
 static PGconn *hold(const char *sql, ...) __attribute__((format(printf, 1, 2)));
 
 static PGconn *hold(const char *sql, ...)
@@ -81,7 +81,7 @@ static void release(PGconn *holder)
 	PQfinish(holder);
 }
 
-/* Turns the loop until so many of the stores' sessions wait for a lock, or *done. */
+/* Runs the loop until n sessions of the stores wait for a lock, or *done. */
 static void until_waiting(int n, const bool *done)
 {
 	int64_t until = clock_mono_ms() + RIG_MS;
@@ -89,29 +89,21 @@ static void until_waiting(int n, const bool *done)
 	while (pg_number("select count(*) from pg_stat_activity where wait_event_type = 'Lock' and "
 			 "application_name like 'parleyd worker=%%'") < n &&
 		(done == NULL || !*done)) {
-		ck_assert_msg(clock_mono_ms() < until, "nobody waits");
+		ck_assert_msg(clock_mono_ms() < until, "no session waits");
 		rig_for(5);
 	}
 }
 
-static void change_begin(struct store *of, struct rig_change *to, enum store_op op, int64_t actor,
-	int64_t object, const char *text)
-{
-	*to = (struct rig_change){ .done = false };
-	store_change(
-		of, op, actor, object, 0, (struct text){ text, strlen(text) }, rig_changed, to);
-}
-
-/* D2: what is decided about a message is decided under the lock of its conversation. */
+/* A change of a message reads it under the lock of its conversation. */
 START_TEST(an_edit_that_waited_for_a_deletion_does_not_undo_it)
 {
 	struct rig_change m = rig_post(s, alice, bob, "text", NULL), deletion, edit;
 	long long id = m.c.message.message_id;
 	PGconn *holder = hold_conversation(m.c.conv.id);
 
-	change_begin(s, &deletion, STORE_DELETE, alice, id, "");
+	rig_change_begin(s, &deletion, STORE_DELETE, alice, id, 0, NULL);
 	until_waiting(1, NULL);
-	change_begin(other, &edit, STORE_EDIT, alice, id, "edited");
+	rig_change_begin(other, &edit, STORE_EDIT, alice, id, 0, "edited");
 	until_waiting(2, NULL);
 	release(holder);
 	rig_until(&deletion.done);
@@ -125,7 +117,7 @@ START_TEST(an_edit_that_waited_for_a_deletion_does_not_undo_it)
 }
 END_TEST
 
-START_TEST(batches_that_name_two_chats_in_opposite_orders_do_not_wait_for_each_other)
+START_TEST(batches_to_two_chats_in_opposite_orders_do_not_deadlock)
 {
 	struct rig_change first, second, a[2], b[2];
 	PGconn *holders[3];
@@ -135,7 +127,7 @@ START_TEST(batches_that_name_two_chats_in_opposite_orders_do_not_wait_for_each_o
 		g[i] = rig_change(s, STORE_CREATE_GROUP, alice, 0, 0, "busy").c.conv.id;
 	for (int i = 0; i < 3; i++)
 		holders[i] = hold_conversation(g[i]);
-	/* Behind a send that waits the next two gather to one batch. */
+	/* Behind a send that waits, the next two gather to one batch. */
 	rig_post_begin(s, &first, alice, g[0], "x", NULL);
 	rig_post_begin(other, &second, alice, g[1], "x", NULL);
 	until_waiting(2, NULL);
@@ -159,16 +151,16 @@ START_TEST(batches_that_name_two_chats_in_opposite_orders_do_not_wait_for_each_o
 }
 END_TEST
 
-/* Promise 5 and D2: who is a member is asked under the lock that a removal holds. */
-START_TEST(a_send_that_waited_for_its_senders_removal_is_refused)
+/* Promise 5: a send reads the members under the lock that a removal holds. */
+START_TEST(a_send_that_waited_for_its_senders_removal_is_rejected)
 {
 	int64_t g = rig_change(s, STORE_CREATE_GROUP, alice, 0, 0, "friends").c.conv.id;
-	struct rig_change removal = { .done = false }, sent;
+	struct rig_change removal, sent;
 	PGconn *holder;
 
 	rig_change(s, STORE_ADD, alice, g, bob, NULL);
 	holder = hold_conversation(g);
-	store_change(s, STORE_REMOVE, alice, g, bob, (struct text){ "", 0 }, rig_changed, &removal);
+	rig_change_begin(s, &removal, STORE_REMOVE, alice, g, bob, NULL);
 	until_waiting(1, NULL);
 	rig_post_begin(other, &sent, bob, g, "late", NULL);
 	until_waiting(2, NULL);
@@ -180,8 +172,8 @@ START_TEST(a_send_that_waited_for_its_senders_removal_is_refused)
 }
 END_TEST
 
-/* D1: the first one's row is there but not committed when the second one looks for its name. */
-START_TEST(one_name_sent_to_two_chats_at_once_is_stored_once)
+/* The first row is inserted but not committed when the second send looks for its client_id. */
+START_TEST(one_client_id_sent_to_two_chats_at_once_is_stored_once)
 {
 	struct rig_change first, second;
 	PGconn *holder = hold("select pg_advisory_xact_lock(4711)");
@@ -210,7 +202,7 @@ START_TEST(one_name_sent_to_two_chats_at_once_is_stored_once)
 }
 END_TEST
 
-START_TEST(a_send_that_cannot_be_stored_holds_up_no_other_and_takes_no_number)
+START_TEST(a_send_that_cannot_be_stored_delays_no_other_and_takes_no_number)
 {
 	int64_t conv = rig_post(s, alice, bob, "first", NULL).c.conv.id;
 	PGconn *holder = hold_conversation(conv);
@@ -220,7 +212,7 @@ START_TEST(a_send_that_cannot_be_stored_holds_up_no_other_and_takes_no_number)
 		  "'begin raise unique_violation; end'");
 	pg_number("create trigger refuse_for_test before insert on messages for each row "
 		  "when (new.content = 'bad') execute function refuse_for_test()");
-	/* The first goes alone, the others gather behind it. */
+	/* The first is a batch of its own, the others gather behind it. */
 	rig_post_begin(s, &before, alice, bob, "before", "0");
 	rig_post_begin(s, &a, alice, bob, "a", "1");
 	rig_post_begin(s, &bad, alice, bob, "bad", "2");
@@ -269,9 +261,8 @@ static void no_state(void *arg, bool ready, bool after_loss)
 	(void)after_loss;
 }
 
-/* D3, D4: a head that is read before a dead worker's last commit has landed would be too low, and
- * nobody would tell. */
-START_TEST(while_a_dead_worker_may_commit_a_new_one_reads_no_heads)
+/* A head that is read before a dead worker's last commit is too low, and no record follows. */
+START_TEST(a_new_worker_loads_nothing_while_a_dead_one_may_commit)
 {
 	static const struct store_events events = { .state = no_state };
 	int64_t class = pg_number("select classid::bigint from pg_locks where locktype = "
@@ -279,17 +270,17 @@ START_TEST(while_a_dead_worker_may_commit_a_new_one_reads_no_heads)
 		object = pg_number("select objid::bigint from pg_locks where locktype = "
 				   "'advisory' and objsubid = 2 limit 1"),
 		began;
-	/* The lock of incarnation 0 of this boot, which is nobody's. */
+	/* The lock of incarnation 0 of this boot, which is not alive. */
 	PGconn *dead = hold("select pg_advisory_xact_lock(%d, %lld)", (int)class,
 		(long long)(object & ~INT64_C(0xfffff)));
 
 	store_close(other);
 	began = clock_mono_ms();
 	other = store_open(rig_base(), rig_heritage(1), &events, NULL);
-	while (clock_mono_ms() - began < DEAD_MOST_MS / 2) {
+	while (clock_mono_ms() - began < FENCE_MS / 2) {
 		enum error error = load();
 
-		if (clock_mono_ms() - began < DEAD_MOST_MS)
+		if (clock_mono_ms() - began < FENCE_MS)
 			ck_assert_int_eq(error, ERROR_unavailable);
 		rig_for(20);
 	}
@@ -309,9 +300,8 @@ static void on_done(void *arg, enum error error, const store_rows *rows)
 	*(bool *)arg = true;
 }
 
-/* D4: the dead one has the largest incarnation of all that are known; younger ones are waited for by
- * nobody. */
-START_TEST(the_youngest_worker_is_waited_for_when_it_is_dead)
+/* The dead worker has the largest known incarnation; the fence does not wait for larger ones. */
+START_TEST(the_fence_waits_for_the_newest_worker_if_it_is_dead)
 {
 	int64_t class = pg_number("select classid::bigint from pg_locks where locktype = "
 				  "'advisory' and objsubid = 2 limit 1"),
@@ -350,7 +340,7 @@ static void token_begin(struct store *of, struct token_answer *to, int64_t user_
 	store_add_token(of, user_id, (struct text){ "x", 1 }, hash, 100, on_token, to);
 }
 
-/* The password was right when it was checked, and is another one by now. */
+/* The password has changed since it was verified. */
 START_TEST(a_log_in_that_meets_a_change_of_the_password_gets_no_token)
 {
 	struct token_answer before, late;
@@ -373,7 +363,7 @@ START_TEST(a_log_in_that_meets_a_change_of_the_password_gets_no_token)
 }
 END_TEST
 
-/* Bob is being deleted: his row says so, but it is not committed. */
+/* Begins the deletion of Bob, which waits before its commit. */
 static PGconn *bob_is_being_deleted(bool *done)
 {
 	struct token_answer token;
@@ -388,7 +378,7 @@ static PGconn *bob_is_being_deleted(bool *done)
 	return holder;
 }
 
-START_TEST(no_chat_opens_with_one_who_is_being_deleted)
+START_TEST(no_chat_opens_with_a_user_who_is_being_deleted)
 {
 	bool deleted;
 	PGconn *holder = bob_is_being_deleted(&deleted);
@@ -405,14 +395,14 @@ START_TEST(no_chat_opens_with_one_who_is_being_deleted)
 }
 END_TEST
 
-START_TEST(nobody_is_added_to_a_group_who_is_being_deleted)
+START_TEST(a_user_who_is_being_deleted_is_not_added_to_a_group)
 {
 	int64_t g = rig_change(s, STORE_CREATE_GROUP, alice, 0, 0, "friends").c.conv.id;
 	bool deleted;
 	PGconn *holder = bob_is_being_deleted(&deleted);
-	struct rig_change added = { .done = false };
+	struct rig_change added;
 
-	store_change(other, STORE_ADD, alice, g, bob, (struct text){ "", 0 }, rig_changed, &added);
+	rig_change_begin(other, &added, STORE_ADD, alice, g, bob, NULL);
 	until_waiting(2, &added.done);
 	release(holder);
 	rig_until(&deleted);
@@ -436,8 +426,7 @@ static void on_tally(void *arg, enum error error, const struct change *c)
 	t->n_refused += error == ERROR_unavailable;
 }
 
-/* B1 */
-START_TEST(beyond_so_many_that_wait_sends_are_refused)
+START_TEST(sends_beyond_the_limit_of_the_queue_are_rejected)
 {
 	enum { MANY = 20000 };
 	int64_t conv = rig_post(s, alice, bob, "first", NULL).c.conv.id;
@@ -452,13 +441,13 @@ START_TEST(beyond_so_many_that_wait_sends_are_refused)
 	ck_assert_uint_gt(t.n, 0);
 	ck_assert_uint_lt(t.n, MANY / 2);
 	store_close(s);
-	ck_assert_uint_eq(t.n, MANY); /* each is answered */
+	ck_assert_uint_eq(t.n, MANY); /* each has ended */
 	release(holder);
 	s = rig_store(0, NULL, NULL);
 }
 END_TEST
 
-START_TEST(a_send_of_unknown_fate_does_not_wait_for_ever)
+START_TEST(a_send_with_an_unknown_outcome_is_rejected_after_10_s)
 {
 	int64_t conv = rig_post(s, alice, bob, "first", NULL).c.conv.id, began;
 	PGconn *holder = hold_conversation(conv);
@@ -488,18 +477,17 @@ static Suite *suite(void)
 	tcase_add_unchecked_fixture(tc, pg_start, pg_stop);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, an_edit_that_waited_for_a_deletion_does_not_undo_it);
-	tcase_add_test(
-		tc, batches_that_name_two_chats_in_opposite_orders_do_not_wait_for_each_other);
-	tcase_add_test(tc, a_send_that_waited_for_its_senders_removal_is_refused);
-	tcase_add_test(tc, one_name_sent_to_two_chats_at_once_is_stored_once);
-	tcase_add_test(tc, a_send_that_cannot_be_stored_holds_up_no_other_and_takes_no_number);
-	tcase_add_test(tc, while_a_dead_worker_may_commit_a_new_one_reads_no_heads);
-	tcase_add_test(tc, the_youngest_worker_is_waited_for_when_it_is_dead);
+	tcase_add_test(tc, batches_to_two_chats_in_opposite_orders_do_not_deadlock);
+	tcase_add_test(tc, a_send_that_waited_for_its_senders_removal_is_rejected);
+	tcase_add_test(tc, one_client_id_sent_to_two_chats_at_once_is_stored_once);
+	tcase_add_test(tc, a_send_that_cannot_be_stored_delays_no_other_and_takes_no_number);
+	tcase_add_test(tc, a_new_worker_loads_nothing_while_a_dead_one_may_commit);
+	tcase_add_test(tc, the_fence_waits_for_the_newest_worker_if_it_is_dead);
 	tcase_add_test(tc, a_log_in_that_meets_a_change_of_the_password_gets_no_token);
-	tcase_add_test(tc, no_chat_opens_with_one_who_is_being_deleted);
-	tcase_add_test(tc, nobody_is_added_to_a_group_who_is_being_deleted);
-	tcase_add_test(tc, beyond_so_many_that_wait_sends_are_refused);
-	tcase_add_test(tc, a_send_of_unknown_fate_does_not_wait_for_ever);
+	tcase_add_test(tc, no_chat_opens_with_a_user_who_is_being_deleted);
+	tcase_add_test(tc, a_user_who_is_being_deleted_is_not_added_to_a_group);
+	tcase_add_test(tc, sends_beyond_the_limit_of_the_queue_are_rejected);
+	tcase_add_test(tc, a_send_with_an_unknown_outcome_is_rejected_after_10_s);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
@@ -509,7 +497,7 @@ int main(void)
 	SRunner *runner = srunner_create(suite());
 	int failed;
 
-	/* One process: the server it started is its child, also when a test starts it anew. */
+	/* One process: the server is its child, also when a test restarts it. */
 	srunner_set_fork_status(runner, CK_NOFORK);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

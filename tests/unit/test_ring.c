@@ -5,7 +5,6 @@
 #define _GNU_SOURCE 1
 #include "common/ring.h"
 
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -16,6 +15,8 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+#include "suite.h"
 
 #define KIB ((size_t)1024)
 
@@ -67,7 +68,7 @@ static void ck_record(const struct ring_reader *reader, enum ring_read got, size
 	ck_assert_int_eq(got, RING_RECORD);
 	ck_assert_uint_eq(len, want_len);
 	ck_assert_mem_eq(buf, want, len);
-	ck_assert_uint_eq(reader->laps, 0);
+	ck_assert_uint_eq(reader->overruns, 0);
 }
 
 static bool fd_ready(unsigned slot)
@@ -317,7 +318,7 @@ START_TEST(a_reader_exactly_one_lap_behind_is_not_lapped_yet)
 		ck_assert_int_eq(ring_read(&reader, buf, sizeof(buf), &len), RING_RECORD);
 		ck_assert_mem_eq(buf, &n, sizeof(n));
 	}
-	ck_assert_uint_eq(reader.laps, 0);
+	ck_assert_uint_eq(reader.overruns, 0);
 }
 END_TEST
 
@@ -331,13 +332,13 @@ START_TEST(a_lapped_reader_is_told_and_resumes_at_the_tail)
 	for (unsigned n = 0; n < 1025; n++)
 		publish(from, sizeof(from));
 	ck_assert_int_eq(ring_read(&reader, buf, sizeof(buf), &len), RING_OVERRUN);
-	ck_assert_uint_eq(reader.laps, 1);
+	ck_assert_uint_eq(reader.overruns, 1);
 	ck_assert_int_eq(ring_read(&reader, buf, sizeof(buf), &len), RING_EMPTY);
 	publish("next", 4);
 	ck_assert_int_eq(ring_read(&reader, buf, sizeof(buf), &len), RING_RECORD);
 	ck_assert_uint_eq(len, 4);
 	ck_assert_mem_eq(buf, "next", 4);
-	ck_assert_uint_eq(reader.laps, 1);
+	ck_assert_uint_eq(reader.overruns, 1);
 }
 END_TEST
 
@@ -539,11 +540,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *runner = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite());
 }

@@ -7,7 +7,6 @@
 #include "tests/unit/fault_give.h"
 #include "tests/unit/ring_records.h"
 
-#include <check.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdatomic.h>
@@ -15,6 +14,8 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
+
+#include "suite.h"
 
 enum { SLOTS = 6, WRITERS = 3, READERS = 2 };
 enum { VICTIM = 5, SLEEPER = 4 }; /* slots, where one test has only one of each */
@@ -226,11 +227,11 @@ START_TEST(killed_at_any_point_of_a_publish_leaves_all_or_nothing_of_it)
 	ck_assert_uint_eq(stats().repairs, point->is_repaired);
 	ck_assert_uint_eq(number_read(&reader, 40), 8);
 	ck_assert_uint_eq(number_read(&reader, VICTIM_LEN), 9);
-	ck_assert_uint_eq(reader.laps, 0);
+	ck_assert_uint_eq(reader.overruns, 0);
 }
 END_TEST
 
-static const char *const repair_points[] = { "repair.begun", "repair.half", "repair.padded",
+static const char *const repair_points[] = { "repair.started", "repair.half", "repair.padded",
 	"repair.done", "publish.claimed", "publish.copied" };
 
 enum { REPAIR_POINTS = sizeof(repair_points) / sizeof(repair_points[0]) };
@@ -243,7 +244,7 @@ START_TEST(killed_inside_the_repair_is_repaired_by_the_next)
 	tail_move(rooms[_i % ROOMS]);
 	ring_reader_init(&reader, ring, SLEEPER);
 	victim_killed("publish.copied", 7, VICTIM_LEN);
-	victim_killed("repair.begun", 8, VICTIM_LEN);
+	victim_killed("repair.started", 8, VICTIM_LEN);
 	victim_killed("repair.half", 8, 40);
 	victim_killed(point, 8, VICTIM_LEN);
 	ck_assert_uint_eq(number_read(&reader, VICTIM_LEN), 0);
@@ -251,7 +252,7 @@ START_TEST(killed_inside_the_repair_is_repaired_by_the_next)
 	ck_assert_int_eq(number_publish(10, 24), RING_PUBLISHED);
 	ck_assert_uint_eq(number_read(&reader, VICTIM_LEN), 9);
 	ck_assert_uint_eq(number_read(&reader, 24), 10);
-	ck_assert_uint_eq(reader.laps, 0);
+	ck_assert_uint_eq(reader.overruns, 0);
 }
 END_TEST
 
@@ -286,7 +287,7 @@ START_TEST(what_a_dead_publisher_scribbled_on_is_never_accepted)
 	if (_i)
 		ck_assert_int_eq(number_publish(2, STEP - 8), RING_PUBLISHED);
 	ck_assert_uint_eq(number_read(&reader, STEP - 8), 0);
-	ck_assert_uint_eq(reader.laps, 1);
+	ck_assert_uint_eq(reader.overruns, 1);
 	ck_assert_int_eq(number_publish(3, STEP - 8), RING_PUBLISHED);
 	ck_assert_uint_eq(number_read(&reader, STEP - 8), 3);
 }
@@ -561,11 +562,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *runner = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite());
 }

@@ -7,7 +7,6 @@
 #include "common/ring.h"
 #include "tests/unit/ring_records.h"
 
-#include <check.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdatomic.h>
@@ -17,6 +16,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "suite.h"
 
 enum { SLOTS = 3, WORKERS = 2, SLEEPER = 2 };
 
@@ -323,11 +324,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *runner = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite());
 }

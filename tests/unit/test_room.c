@@ -504,8 +504,8 @@ static void database_works(void)
 /* Bob is removed behind our back; the record of it. */
 static struct record bob_is_removed(int64_t g)
 {
-	int64_t mod = pg_number("select (remove_member(%lld, %lld, %lld)).mod", (long long)alice,
-		(long long)g, (long long)bob);
+	int64_t mod = pg_number("select ((remove_member(%lld, %lld, %lld)).message).mod",
+		(long long)alice, (long long)g, (long long)bob);
 
 	return (struct record){ .type = RECORD_CHANGE,
 		.event = RECORD_NEW,
@@ -613,7 +613,7 @@ START_TEST(records_that_come_during_a_load_are_not_lost)
 	comes(carol);
 	rooms_load(rs, rooms_user(rs, bob, true), on_loaded, &done);
 	database_works();
-	ck_assert_int_eq(pg_number("select mod from post_messages(array[%lld]::bigint[], "
+	ck_assert_int_eq(pg_number("select (message).mod from send_messages(array[%lld]::bigint[], "
 				   "array[%lld]::bigint[], array['during'], "
 				   "array['d'])",
 				 (long long)chat, (long long)bob),
@@ -647,7 +647,8 @@ START_TEST(records_that_are_too_many_to_be_kept_during_a_load_are_asked_for)
 	comes(carol);
 	rooms_load(rs, rooms_user(rs, bob, true), on_loaded, &done);
 	database_works();
-	pg_number("select mod from post_messages(array[%lld]::bigint[], array[%lld]::bigint[], "
+	pg_number("select (message).mod from send_messages(array[%lld]::bigint[], "
+		  "array[%lld]::bigint[], "
 		  "array['during'], array['d'])",
 		(long long)alice, (long long)bob);
 	/* Its record would be one of these. */
@@ -667,7 +668,8 @@ START_TEST(a_check_asked_for_during_another_reads_the_heads_afresh)
 	comes(bob);
 	rooms_reconcile(rs, false);
 	database_works();
-	pg_number("select mod from post_messages(array[%lld]::bigint[], array[%lld]::bigint[], "
+	pg_number("select (message).mod from send_messages(array[%lld]::bigint[], "
+		  "array[%lld]::bigint[], "
 		  "array['unpublished'], array['u'])",
 		(long long)alice, (long long)bob);
 	rooms_reconcile(rs, false);
@@ -818,28 +820,28 @@ START_TEST(the_last_member_is_told_that_the_group_is_gone)
 }
 END_TEST
 
-struct erased {
+struct erasure {
 	bool done;
 	struct record r;
 };
 
 static void on_erased(void *arg, enum error error, const store_rows *rows)
 {
-	struct erased *e = arg;
-	struct head h;
+	struct erasure *e = arg;
+	struct erased row;
 
 	ck_assert_int_eq(error, ERROR_NONE);
 	ck_assert_int_eq(store_n(rows), 1);
-	store_head_at(rows, 0, &h);
+	store_erased_at(rows, 0, &row);
 	e->r = (struct record){ .type = RECORD_RESYNC,
-		.conv = h.conv,
-		.message = { .message_id = h.read_seq, .seq = h.seq, .mod = h.mod } };
+		.conv = row.conv,
+		.message = { .message_id = row.from_mod, .seq = row.seq, .mod = row.mod } };
 	e->done = true;
 }
 
 START_TEST(an_erased_person_means_resync_and_not_a_push_for_each_message)
 {
-	struct erased e = { .done = false };
+	struct erasure e = { .done = false };
 	struct rig_change c;
 	int64_t g = group_of_alice();
 
@@ -865,7 +867,7 @@ END_TEST
 
 START_TEST(an_erasure_behind_a_gap_is_read_like_any_gap)
 {
-	struct erased e = { .done = false };
+	struct erasure e = { .done = false };
 	struct rig_change c;
 
 	post(alice, bob, "one");

@@ -3,12 +3,13 @@
  */
 #include "common/secret.h"
 
-#include <check.h>
 #include <malloc.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "suite.h"
 
 #define WORD "correct horse battery staple"
 #define SIZE 4096
@@ -107,8 +108,6 @@ int main(void)
 {
 	Suite *suite = suite_create("secret");
 	TCase *tc = tcase_create("secret");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_test(tc, wipe_overwrites_all_of_it_and_nothing_beside_it);
 	tcase_add_test(tc, free_overwrites_first_down_to_the_last_byte_that_could_be_used);
@@ -116,8 +115,5 @@ int main(void)
 	tcase_add_test(tc, realloc_of_nothing_is_malloc);
 	tcase_add_test(tc, realloc_that_finds_no_room_leaves_all_as_it_was);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

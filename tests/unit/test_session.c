@@ -141,13 +141,15 @@ static void opens(struct token t)
 {
 	int ends[2], size = 4096;
 	struct http_upgrade u = {
-		.key = "AAAAAAAAAAAAAAAAAAAAAA==", .bytes = "", .token = t, .address = "127.0.0.1"
+		.handshake = { .key = "AAAAAAAAAAAAAAAAAAAAAA==", .bytes = "" },
+		.token = t,
+		.address = "127.0.0.1",
 	};
 
 	ck_assert_int_eq(
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
 	setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	u.fd = ends[0];
+	u.handshake.fd = ends[0];
 	peer = ends[1];
 	sessions_upgraded(ss, &u);
 }

@@ -4,7 +4,6 @@
 #define _GNU_SOURCE 1
 #include "common/shlock.h"
 
-#include <check.h>
 #include <linux/futex.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -12,6 +11,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "suite.h"
 
 #define TICKETS 20000
 #define FEW_MS 2
@@ -300,11 +301,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *runner = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite());
 }

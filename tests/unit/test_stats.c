@@ -3,7 +3,6 @@
  */
 #include "common/stats.h"
 
-#include <check.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/json.h"
+#include "suite.h"
 
 static char directory[] = "/tmp/parley-stats-XXXXXX", path[64];
 
@@ -54,13 +54,13 @@ START_TEST(a_reader_sees_what_is_counted)
 	ck_assert_ptr_nonnull(s);
 	ck_assert_ptr_nonnull(seen);
 	ck_assert_uint_eq(seen->master_pid, (unsigned)getpid());
-	STATS_ADD(&s->slots[2], posts, 41);
-	STATS_ADD(&s->slots[2], posts, 1);
+	STATS_ADD(&s->slots[2], messages_stored, 41);
+	STATS_ADD(&s->slots[2], messages_stored, 1);
 	STATS_ADD(&s->slots[2], connections, 5);
 	STATS_ADD(&s->slots[2], connections, -1u);
-	ck_assert_uint_eq(seen->slots[2].posts, 42);
+	ck_assert_uint_eq(seen->slots[2].messages_stored, 42);
 	ck_assert_uint_eq(seen->slots[2].connections, 4);
-	ck_assert_uint_eq(seen->slots[1].posts, 0);
+	ck_assert_uint_eq(seen->slots[1].messages_stored, 0);
 }
 END_TEST
 
@@ -184,11 +184,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *runner = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite());
 }

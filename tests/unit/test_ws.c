@@ -1,5 +1,5 @@
 /*
- * The server's side of a WebSocket, against a peer that speaks in raw frames (RFC 6455).
+ * The server's side of a WebSocket, with a peer that sends and reads raw frames (RFC 6455).
  */
 #define _GNU_SOURCE 1
 #include "net/ws.h"
@@ -19,11 +19,11 @@
 struct end {
 	struct ws ws;
 	int peer;
-	struct buf in; /* what the peer has got */
+	struct buf in; /* what the peer has read */
 	unsigned n_frames, n_messages, n_timer, n_closed, n_freed;
 	enum close_reason reason;
 	struct buf message; /* the last one */
-	bool close_at_message, refuse_frames;
+	bool close_at_message, reject_frames;
 };
 
 static struct event_base *base;
@@ -42,9 +42,9 @@ static bool on_frame(struct ws *w)
 
 	ck_assert_uint_eq(at->n_closed, 0);
 	at->n_frames++;
-	if (at->refuse_frames)
+	if (at->reject_frames)
 		conn_close(&w->conn, CLOSE_too_many_frames);
-	return !at->refuse_frames;
+	return !at->reject_frames;
 }
 
 static void on_message(struct ws *w, char *text, size_t len)
@@ -90,7 +90,14 @@ static struct end *end_open(const char *subprotocol, const char *bytes, size_t l
 	ck_assert_int_eq(
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
 	at->peer = fds[1];
-	ws_open(&at->ws, loop, fds[0], KEY, subprotocol, bytes, len);
+	ws_open(&at->ws, loop,
+		&(struct ws_handshake){
+			.fd = fds[0],
+			.key = KEY,
+			.subprotocol = subprotocol,
+			.bytes = bytes,
+			.len = len,
+		});
 	return at;
 }
 
@@ -148,8 +155,8 @@ static void turn_until(const unsigned *n, unsigned least)
 	}
 }
 
-/* A client's frame. */
-static void says(
+/* Sends a frame as the client. */
+static void send_frame(
 	struct end *at, enum wsframe_opcode opcode, bool fin, const char *payload, size_t len)
 {
 	uint8_t header[WSFRAME_CLIENT_HEADER_MAX];
@@ -164,8 +171,8 @@ static void says(
 	buf_fini(&b);
 }
 
-/* Turns until the peer has got so many bytes. */
-static void hears(struct end *at, size_t len)
+/* Runs the loop until the peer has read this many bytes. */
+static void receive(struct end *at, size_t len)
 {
 	int64_t until = clock_mono_ms() + MS;
 
@@ -178,31 +185,31 @@ static void hears(struct end *at, size_t len)
 	}
 }
 
-/* The answer to the upgrade, taken away. */
-static void hears_upgrade(struct end *at)
+/* Reads and drops the answer to the upgrade. */
+static void receive_upgrade(struct end *at)
 {
 	char *end;
 
-	hears(at, 129);
+	receive(at, 129);
 	end = memmem(at->in.data, at->in.len, "\r\n\r\n", 4);
 	ck_assert_ptr_nonnull(end);
 	buf_drain(&at->in, (size_t)(end + 4 - at->in.data));
 }
 
-static void ck_hears(struct end *at, const char *bytes, size_t len)
+static void ck_received(struct end *at, const char *bytes, size_t len)
 {
-	hears(at, len);
+	receive(at, len);
 	ck_assert_mem_eq(at->in.data, bytes, len);
 	buf_drain(&at->in, len);
 }
 
-START_TEST(the_accept_value_is_that_of_the_standard)
+START_TEST(the_accept_value_is_that_of_rfc_6455)
 {
 	char out[WS_ACCEPT_SIZE];
 
 	ws_accept(out, KEY);
 	ck_assert_str_eq(out, ACCEPT);
-	ws_accept(out, "x3JJHMbDL1EzLkh9GBhXDw=="); /* the example of many a manual */
+	ws_accept(out, "x3JJHMbDL1EzLkh9GBhXDw=="); /* a common example */
 	ck_assert_str_eq(out, "HSmrc0sMlYUkAGmm5OPpG2HaGWk=");
 }
 END_TEST
@@ -224,7 +231,7 @@ START_TEST(a_key_is_16_bytes_in_base64)
 }
 END_TEST
 
-START_TEST(the_upgrade_is_answered_with_accept_and_the_chosen_subprotocol)
+START_TEST(the_answer_has_accept_and_the_chosen_subprotocol)
 {
 	static const char answer[] =
 		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -234,13 +241,13 @@ START_TEST(the_upgrade_is_answered_with_accept_and_the_chosen_subprotocol)
 		"Sec-WebSocket-Accept: " ACCEPT "\r\n\r\n";
 	struct end *other = end_open(NULL, "", 0);
 
-	ck_hears(e, answer, sizeof(answer) - 1);
-	ck_hears(other, plain, sizeof(plain) - 1);
+	ck_received(e, answer, sizeof(answer) - 1);
+	ck_received(other, plain, sizeof(plain) - 1);
 	end_free(other);
 }
 END_TEST
 
-START_TEST(a_frame_that_came_with_the_upgrade_is_read)
+START_TEST(a_frame_behind_the_handshake_is_read)
 {
 	/* "Hello" masked, RFC 6455 5.7 */
 	struct end *other = end_open(NULL, "\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58", 11);
@@ -252,55 +259,55 @@ START_TEST(a_frame_that_came_with_the_upgrade_is_read)
 }
 END_TEST
 
-START_TEST(fragments_become_one_message_and_control_frames_may_stand_between)
+START_TEST(fragments_are_one_message_with_control_frames_in_between)
 {
-	hears_upgrade(e);
-	says(e, WSFRAME_TEXT, false, "", 0);
-	says(e, WSFRAME_CONTINUATION, false, "one \xc3", 5);
-	says(e, WSFRAME_PING, true, "?", 1);
-	ck_hears(e, "\x8a\x01?", 3);
+	receive_upgrade(e);
+	send_frame(e, WSFRAME_TEXT, false, "", 0);
+	send_frame(e, WSFRAME_CONTINUATION, false, "one \xc3", 5);
+	send_frame(e, WSFRAME_PING, true, "?", 1);
+	ck_received(e, "\x8a\x01?", 3);
 	ck_assert_uint_eq(e->n_messages, 0);
-	says(e, WSFRAME_CONTINUATION, false, "\xa4 two", 5);
-	says(e, WSFRAME_CONTINUATION, true, " three", 6);
+	send_frame(e, WSFRAME_CONTINUATION, false, "\xa4 two", 5);
+	send_frame(e, WSFRAME_CONTINUATION, true, " three", 6);
 	turn_until(&e->n_messages, 1);
 	ck_assert_uint_eq(e->message.len, 16);
 	ck_assert_mem_eq(e->message.data, "one \xc3\xa4 two three", 16);
 	ck_assert_uint_eq(e->n_frames, 5);
-	/* Nothing of it is left for the next one. */
-	says(e, WSFRAME_TEXT, true, "next", 4);
+	/* The next message is not affected. */
+	send_frame(e, WSFRAME_TEXT, true, "next", 4);
 	turn_until(&e->n_messages, 2);
 	ck_assert_uint_eq(e->message.len, 4);
-	says(e, WSFRAME_TEXT, true, "", 0);
+	send_frame(e, WSFRAME_TEXT, true, "", 0);
 	turn_until(&e->n_messages, 3);
 	ck_assert_uint_eq(e->message.len, 0);
 }
 END_TEST
 
-START_TEST(a_message_may_be_64_KiB_in_all_its_fragments_and_not_a_byte_more)
+START_TEST(a_message_has_at_most_64_KiB_over_all_fragments)
 {
 	char *text = calloc(1, WS_MESSAGE_MAX);
 
-	hears_upgrade(e);
+	receive_upgrade(e);
 	memset(text, 'x', WS_MESSAGE_MAX);
-	says(e, WSFRAME_TEXT, false, text, WS_MESSAGE_MAX - 10);
+	send_frame(e, WSFRAME_TEXT, false, text, WS_MESSAGE_MAX - 10);
 	turn_until(&e->n_frames, 1);
-	says(e, WSFRAME_CONTINUATION, true, text, 10);
+	send_frame(e, WSFRAME_CONTINUATION, true, text, 10);
 	turn_until(&e->n_messages, 1);
 	ck_assert_uint_eq(e->message.len, WS_MESSAGE_MAX);
-	says(e, WSFRAME_TEXT, true, text, WS_MESSAGE_MAX);
+	send_frame(e, WSFRAME_TEXT, true, text, WS_MESSAGE_MAX);
 	turn_until(&e->n_messages, 2);
-	says(e, WSFRAME_TEXT, false, text, WS_MESSAGE_MAX - 10);
+	send_frame(e, WSFRAME_TEXT, false, text, WS_MESSAGE_MAX - 10);
 	turn_until(&e->n_frames, 4);
-	says(e, WSFRAME_CONTINUATION, true, text, 11);
+	send_frame(e, WSFRAME_CONTINUATION, true, text, 11);
 	turn_until(&e->n_closed, 1);
 	ck_assert_int_eq(e->reason, CLOSE_too_big);
-	ck_hears(e, "\x88\x1d\x03\xf1", 4);
+	ck_received(e, "\x88\x1d\x03\xf1", 4);
 	ck_assert_uint_eq(e->n_messages, 2);
 	free(text);
 }
 END_TEST
 
-START_TEST(each_offence_is_answered_with_its_code)
+START_TEST(each_protocol_error_has_its_close_code)
 {
 	static const struct {
 		const char *bytes;
@@ -321,12 +328,12 @@ START_TEST(each_offence_is_answered_with_its_code)
 	for (size_t i = 0; i < sizeof(offences) / sizeof(offences[0]); i++) {
 		struct end *other = end_open(NULL, "", 0);
 
-		hears_upgrade(other);
+		receive_upgrade(other);
 		ck_assert_int_eq(send(other->peer, offences[i].bytes, offences[i].len, 0),
 			(ssize_t)offences[i].len);
 		turn_until(&other->n_closed, 1);
 		ck_assert_int_eq(other->reason, offences[i].reason);
-		hears(other, 4);
+		receive(other, 4);
 		ck_assert_int_eq((uint8_t)other->in.data[0], 0x88);
 		ck_assert_int_eq((uint8_t)other->in.data[2] << 8 | (uint8_t)other->in.data[3],
 			offences[i].code);
@@ -336,67 +343,67 @@ START_TEST(each_offence_is_answered_with_its_code)
 }
 END_TEST
 
-START_TEST(a_ping_is_answered_with_its_own_bytes)
+START_TEST(a_pong_has_the_bytes_of_the_ping)
 {
 	char bytes[125];
 
-	hears_upgrade(e);
+	receive_upgrade(e);
 	memset(bytes, 0xfe, sizeof(bytes));
-	says(e, WSFRAME_PING, true, bytes, sizeof(bytes));
-	hears(e, 127);
+	send_frame(e, WSFRAME_PING, true, bytes, sizeof(bytes));
+	receive(e, 127);
 	ck_assert_mem_eq(e->in.data, "\x8a\x7d", 2);
 	ck_assert_mem_eq(e->in.data + 2, bytes, sizeof(bytes));
-	says(e, WSFRAME_PONG, true, "unasked", 7);
-	says(e, WSFRAME_TEXT, true, "x", 1);
+	send_frame(e, WSFRAME_PONG, true, "unasked", 7);
+	send_frame(e, WSFRAME_TEXT, true, "x", 1);
 	turn_until(&e->n_messages, 1);
 	ck_assert_uint_eq(e->n_closed, 0);
 }
 END_TEST
 
-START_TEST(a_close_is_answered_with_the_peers_own_code)
+START_TEST(a_close_is_answered_with_the_code_of_the_peer)
 {
 	struct end *other = end_open(NULL, "", 0);
 
-	hears_upgrade(e);
-	says(e, WSFRAME_CLOSE, true,
+	receive_upgrade(e);
+	send_frame(e, WSFRAME_CLOSE, true,
 		"\x0f\xa1"
 		"bye",
 		5); /* 4001 */
-	says(e, WSFRAME_TEXT, true, "too late", 8);
-	ck_hears(e, "\x88\x02\x0f\xa1", 4);
+	send_frame(e, WSFRAME_TEXT, true, "too late", 8);
+	ck_received(e, "\x88\x02\x0f\xa1", 4);
 	ck_assert_int_eq(e->reason, CLOSE_peer_closed);
 	ck_assert_uint_eq(e->n_closed, 1);
 	shutdown(e->peer, SHUT_WR);
 	turn_until(&e->n_freed, 1);
 	ck_assert_uint_eq(e->n_messages, 0);
 	ck_assert_int_eq(recv(e->peer, &(char){ 0 }, 1, 0), 0);
-	hears_upgrade(other);
-	says(other, WSFRAME_CLOSE, true, "", 0);
-	ck_hears(other, "\x88\x00", 2);
+	receive_upgrade(other);
+	send_frame(other, WSFRAME_CLOSE, true, "", 0);
+	ck_received(other, "\x88\x00", 2);
 	end_free(other);
 }
 END_TEST
 
-START_TEST(what_follows_in_the_same_bytes_is_not_read_once_it_is_closed)
+START_TEST(bytes_behind_a_close_are_ignored)
 {
 	e->close_at_message = true;
-	hears_upgrade(e);
-	says(e, WSFRAME_TEXT, true, "a", 1);
-	says(e, WSFRAME_TEXT, true, "b", 1);
-	says(e, WSFRAME_CLOSE, true, "", 0);
+	receive_upgrade(e);
+	send_frame(e, WSFRAME_TEXT, true, "a", 1);
+	send_frame(e, WSFRAME_TEXT, true, "b", 1);
+	send_frame(e, WSFRAME_CLOSE, true, "", 0);
 	turn_until(&e->n_closed, 1);
-	ck_hears(e, "\x88\x15\x11\x95", 4);
+	ck_received(e, "\x88\x15\x11\x95", 4);
 	ck_assert_uint_eq(e->n_messages, 1);
 	ck_assert_int_eq(e->reason, CLOSE_token_ended);
 }
 END_TEST
 
-START_TEST(a_frame_that_is_refused_is_not_looked_at)
+START_TEST(a_rejected_frame_is_ignored)
 {
-	e->refuse_frames = true;
-	hears_upgrade(e);
-	says(e, WSFRAME_PING, true, "?", 1);
-	ck_hears(e,
+	e->reject_frames = true;
+	receive_upgrade(e);
+	send_frame(e, WSFRAME_PING, true, "?", 1);
+	ck_received(e,
 		"\x88\x11\x0f\xbd"
 		"too many frames",
 		19);
@@ -404,13 +411,13 @@ START_TEST(a_frame_that_is_refused_is_not_looked_at)
 }
 END_TEST
 
-START_TEST(one_who_is_owed_much_is_not_listened_to_until_they_have_read)
+START_TEST(a_congested_peer_is_not_read_until_it_reads)
 {
 	char *text = calloc(1, 120);
 	unsigned sent = 0;
 
-	hears_upgrade(e);
-	/* Pings without end, and their answers are never read. */
+	receive_upgrade(e);
+	/* It sends pings and never reads the pongs. */
 	for (int i = 0, tries = 0; i < 3000 && tries < 10; i++) {
 		uint8_t header[WSFRAME_CLIENT_HEADER_MAX];
 		size_t n = wsframe_client_header(
@@ -437,7 +444,7 @@ START_TEST(one_who_is_owed_much_is_not_listened_to_until_they_have_read)
 }
 END_TEST
 
-START_TEST(who_answers_no_ping_is_closed_after_two_and_who_answers_is_not)
+START_TEST(two_unanswered_pings_close_the_socket)
 {
 	struct end *good;
 	int64_t began = clock_mono_ms();
@@ -446,19 +453,19 @@ START_TEST(who_answers_no_ping_is_closed_after_two_and_who_answers_is_not)
 	teardown();
 	setup_with(1);
 	good = end_open(NULL, "", 0);
-	hears_upgrade(good);
+	receive_upgrade(good);
 	while (e->n_closed == 0) {
 		ck_assert_int_lt(clock_mono_ms() - began, MS);
 		if (recv(good->peer, &(char[2]){ 0 }, 2, 0) == 2) {
-			says(good, WSFRAME_PONG, true, "", 0);
+			send_frame(good, WSFRAME_PONG, true, "", 0);
 			pongs++;
 		}
 		turn();
 	}
 	ck_assert_int_eq(e->reason, CLOSE_ping_timeout);
 	ck_assert_int_ge(clock_mono_ms() - began, 2500);
-	hears_upgrade(e);
-	ck_hears(e, "\x89\x00\x89\x00\x88\x18\x0f\xa0", 8);
+	receive_upgrade(e);
+	ck_received(e, "\x89\x00\x89\x00\x88\x18\x0f\xa0", 8);
 	ck_assert_uint_ge(pongs, 2);
 	ck_assert_uint_ge(good->n_timer, 2);
 	ck_assert_uint_eq(good->n_closed, 0);
@@ -466,7 +473,7 @@ START_TEST(who_answers_no_ping_is_closed_after_two_and_who_answers_is_not)
 }
 END_TEST
 
-START_TEST(a_deadline_wakes_the_timer_before_the_next_ping)
+START_TEST(a_deadline_runs_the_timer_before_the_next_ping)
 {
 	int64_t began = clock_mono_ms();
 
@@ -484,20 +491,20 @@ static Suite *suite(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 30);
-	tcase_add_test(tc, the_accept_value_is_that_of_the_standard);
+	tcase_add_test(tc, the_accept_value_is_that_of_rfc_6455);
 	tcase_add_test(tc, a_key_is_16_bytes_in_base64);
-	tcase_add_test(tc, the_upgrade_is_answered_with_accept_and_the_chosen_subprotocol);
-	tcase_add_test(tc, a_frame_that_came_with_the_upgrade_is_read);
-	tcase_add_test(tc, fragments_become_one_message_and_control_frames_may_stand_between);
-	tcase_add_test(tc, a_message_may_be_64_KiB_in_all_its_fragments_and_not_a_byte_more);
-	tcase_add_test(tc, each_offence_is_answered_with_its_code);
-	tcase_add_test(tc, a_ping_is_answered_with_its_own_bytes);
-	tcase_add_test(tc, a_close_is_answered_with_the_peers_own_code);
-	tcase_add_test(tc, what_follows_in_the_same_bytes_is_not_read_once_it_is_closed);
-	tcase_add_test(tc, a_frame_that_is_refused_is_not_looked_at);
-	tcase_add_test(tc, one_who_is_owed_much_is_not_listened_to_until_they_have_read);
-	tcase_add_test(tc, who_answers_no_ping_is_closed_after_two_and_who_answers_is_not);
-	tcase_add_test(tc, a_deadline_wakes_the_timer_before_the_next_ping);
+	tcase_add_test(tc, the_answer_has_accept_and_the_chosen_subprotocol);
+	tcase_add_test(tc, a_frame_behind_the_handshake_is_read);
+	tcase_add_test(tc, fragments_are_one_message_with_control_frames_in_between);
+	tcase_add_test(tc, a_message_has_at_most_64_KiB_over_all_fragments);
+	tcase_add_test(tc, each_protocol_error_has_its_close_code);
+	tcase_add_test(tc, a_pong_has_the_bytes_of_the_ping);
+	tcase_add_test(tc, a_close_is_answered_with_the_code_of_the_peer);
+	tcase_add_test(tc, bytes_behind_a_close_are_ignored);
+	tcase_add_test(tc, a_rejected_frame_is_ignored);
+	tcase_add_test(tc, a_congested_peer_is_not_read_until_it_reads);
+	tcase_add_test(tc, two_unanswered_pings_close_the_socket);
+	tcase_add_test(tc, a_deadline_runs_the_timer_before_the_next_ping);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

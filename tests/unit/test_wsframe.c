@@ -1,11 +1,11 @@
 /* Tests of common/wsframe against RFC 6455. */
 #include "common/wsframe.h"
 
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/buf.h"
+#include "suite.h"
 
 #define N(array) (sizeof(array) / sizeof((array)[0]))
 #define MESSAGE_MAX 65536
@@ -390,8 +390,6 @@ int main(void)
 {
 	Suite *suite = suite_create("wsframe");
 	TCase *tc = tcase_create("wsframe");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, examples_of_the_rfc_are_understood);
@@ -417,8 +415,5 @@ int main(void)
 	tcase_add_test(tc, masking_in_pieces_is_masking_at_once);
 	tcase_add_test(tc, headers_are_as_short_as_can_be);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

@@ -1,10 +1,10 @@
 /* wsframe against wslay: random streams of frames, good and damaged, must mean the same to both. */
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 #include <wslay/wslay.h>
 
 #include "common/buf.h"
+#include "suite.h"
 #include "tests/unit/wslay_oracle.h"
 
 #define STREAMS 30000
@@ -322,8 +322,6 @@ int main(void)
 {
 	Suite *suite = suite_create("wsframe_wslay");
 	TCase *tc = tcase_create("wsframe_wslay");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, whole_streams_mean_the_same_to_both, 0, 2);
@@ -331,8 +329,5 @@ int main(void)
 	tcase_add_loop_test(tc, every_pair_of_first_bytes_means_the_same_to_both, 0, 2);
 	tcase_add_loop_test(tc, frames_are_written_as_wslay_writes_them, 0, 2);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

@@ -1,4 +1,4 @@
-// The HTTP side of the wire contract, typed. Knows nothing of the page.
+// The HTTP requests of the API, typed. Every failure is an ApiError.
 
 import type { Chat, Group, Message, User } from './types'
 
@@ -8,8 +8,8 @@ export interface FieldError {
 }
 
 /**
- * What a request ends with when it fails. `code` is the server's stable word, or one of ours:
- * `unreachable` (no answer at all), `timeout`, `http_<status>` (an answer without a code).
+ * A failed request. `code` is the server's error code, or one of: `unreachable` (no response),
+ * `timeout`, `http_<status>` (a response without a code). `status` is 0 without a response.
  */
 export class ApiError extends Error {
   constructor(
@@ -22,7 +22,7 @@ export class ApiError extends Error {
     this.name = 'ApiError'
   }
 
-  /** Worth trying again by itself, later. */
+  /** True if the request may succeed later without a change. */
   get transient(): boolean {
     return this.status === 0 || this.status === 429 || this.status >= 500
   }
@@ -97,18 +97,18 @@ export class Api {
       const timedOut = error instanceof DOMException && error.name === 'TimeoutError'
       throw new ApiError(0, timedOut ? 'timeout' : 'unreachable')
     }
-    if (!response.ok) throw await problem(response)
+    if (!response.ok) throw await toApiError(response)
     if (response.status === 204) return undefined as T
     try {
       return (await response.json()) as T
     } catch {
-      // Cut off in the middle, or somebody else's page (a hotel's login): no answer of the server.
+      // Truncated, or the page of a captive portal: not a response of the server.
       throw new ApiError(0, 'unreachable')
     }
   }
 }
 
-async function problem(response: Response): Promise<ApiError> {
+async function toApiError(response: Response): Promise<ApiError> {
   const body: unknown = await response.json().catch(() => null)
   const record = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>
   const code = typeof record.code === 'string' ? record.code : `http_${response.status}`

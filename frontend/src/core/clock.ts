@@ -1,7 +1,9 @@
-/** Time and chance, so that tests can hold both in their hands. */
+/** Time and randomness. Injected, so that the tests control both. */
 export interface Clock {
   now(): number
+  /** Runs `run` once after `ms`. Returns a function that cancels it. */
   after(ms: number, run: () => void): () => void
+  /** A number from 0 to 1. */
   random(): number
 }
 

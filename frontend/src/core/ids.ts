@@ -1,6 +1,6 @@
 /**
- * A new client_id: 128 random bits in hex. crypto.randomUUID is not used because it exists on https
- * pages only, and a chat on a home network is often plain http.
+ * Returns a new client_id: 128 random bits in hex. crypto.randomUUID exists on https pages only, and a
+ * server on a home network often has plain http.
  */
 export function newClientId(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16))

@@ -1,60 +1,60 @@
-// What has been written and is not yet acknowledged. Survives a reload; is sent in order, one after
-// the other, each under its own client_id until the server has it.
+// Messages that are not acknowledged yet. The outbox survives a reload. It is sent in the order of
+// writing, one message at a time, each under the same client_id until it is acknowledged.
 //
-// All tabs of a user share one outbox in IndexedDB. A tab that wants to send takes the lock, reads
-// the outbox anew and sends over its own socket, so two tabs never send the same message at once.
-// Where the browser has no locks (plain http on another host) the client_id still keeps a message
-// from being stored twice.
+// All tabs of a user share one outbox in IndexedDB. A tab that sends takes the lock, reads the outbox
+// again and sends over its own socket, so that two tabs never send the same message at once. Without
+// Web Locks (plain http on another host) the client_id still prevents a message from being stored twice.
 
 import type { Clock } from './clock'
 import { newClientId } from './ids'
 import type { Ack } from './types'
 
 export interface Outgoing {
-  /** The order of writing, over all tabs. 0 until it is saved. */
+  /** Orders the messages of all tabs. 0 until it is saved. */
   n: number
   client_id: string
   chat_id: number
   content: string
   created_at: string
-  /** Set where the server refused it for good: its reason. */
+  /** The error code, if the server refused the message for good. */
   refused?: string
 }
 
-/** Where the outbox is kept. */
+/** The storage of the outbox. */
 export interface OutboxStore {
-  /** In the order of writing. */
+  /** Returns all entries in the order of writing. */
   all(): Promise<Outgoing[]>
-  /** Returns its n. */
+  /** Returns the new entry's n. */
   add(entry: Omit<Outgoing, 'n'>): Promise<number>
   put(entry: Outgoing): Promise<void>
   remove(clientId: string): Promise<void>
   clear(): Promise<void>
 }
 
-export type Sent =
+export type SendResult =
   | { kind: 'acked'; ack: Ack }
-  /** Not now. `retryMs` null: when the connection is back. */
-  | { kind: 'later'; retryMs: number | null }
+  /** To be sent again after `retryMs`; null: at the next flush(). */
+  | { kind: 'deferred'; retryMs: number | null }
   | { kind: 'refused'; code: string }
 
 export interface OutboxHooks {
-  send(entry: Outgoing): Promise<Sent>
+  send(entry: Outgoing): Promise<SendResult>
   acked(entry: Outgoing, ack: Ack): void
   changed(entries: readonly Outgoing[]): void
-  /** Tells the other tabs to look again. */
-  announce(): void
-  /** Runs `work` while no other tab does. */
+  /** Makes the other tabs load the outbox. */
+  broadcast(): void
+  /** Runs `work` while no other tab of the user holds the lock. */
   lock(work: () => Promise<void>): Promise<void>
 }
 
 export class Outbox {
   entries: readonly Outgoing[] = []
-  private readonly settled = new Set<string>()
+  /** client_ids that left the outbox: a load() that is under way may still return them. */
+  private readonly removed = new Set<string>()
   private saves = 0
   private flushing: Promise<void> | null = null
-  private again = false
-  private stopTimer: () => void = () => {}
+  private flushAgain = false
+  private cancelTimer: () => void = () => {}
 
   constructor(
     private readonly store: OutboxStore,
@@ -62,17 +62,17 @@ export class Outbox {
     private readonly clock: Clock,
   ) {}
 
-  /** Reads what is stored, at the start and whenever another tab says so. */
+  /** Reads the stored entries: at the start, and after another tab changed them. */
   async load(): Promise<void> {
     const saves = this.saves
     const stored = await this.store.all()
     if (saves !== this.saves) return this.load()
-    // Just written here and not saved yet: keep it, at the end.
+    // Entries of this tab that are not saved yet are kept, at the end.
     const unsaved = this.entries.filter((entry) => entry.n === 0)
-    this.show([...stored.filter((entry) => !this.settled.has(entry.client_id)), ...unsaved])
+    this.setEntries([...stored.filter((entry) => !this.removed.has(entry.client_id)), ...unsaved])
   }
 
-  /** Shows it at once, then saves it, then sends it. */
+  /** Shows a new message, then saves it, then sends it. */
   async add(chatId: number, content: string): Promise<void> {
     const entry: Outgoing = {
       n: 0,
@@ -81,12 +81,12 @@ export class Outbox {
       content,
       created_at: new Date(this.clock.now()).toISOString(),
     }
-    this.show([...this.entries, entry])
+    this.setEntries([...this.entries, entry])
     const { n: _, ...fields } = entry
     const n = await this.store.add(fields)
     this.saves++
-    this.show(this.entries.map((e) => (e.client_id === entry.client_id ? { ...e, n } : e)))
-    this.hooks.announce()
+    this.setEntries(this.entries.map((e) => (e.client_id === entry.client_id ? { ...e, n } : e)))
+    this.hooks.broadcast()
     await this.flush()
   }
 
@@ -96,82 +96,78 @@ export class Outbox {
     const { refused: _, ...fresh } = entry
     await this.store.put(fresh)
     await this.load()
-    this.hooks.announce()
+    this.hooks.broadcast()
     await this.flush()
   }
 
   async discard(clientId: string): Promise<void> {
-    this.settle(clientId)
+    this.removed.add(clientId)
+    this.setEntries(this.entries.filter((entry) => entry.client_id !== clientId))
     await this.store.remove(clientId)
-    this.hooks.announce()
+    this.hooks.broadcast()
   }
 
   /**
-   * The server has it: a push of our own message, or a page with it. The news may overtake another
-   * tab's word that it wrote this, so it is remembered.
+   * The server has this message: it came in a push, a page or a sync. That may be known here before
+   * the other tab that wrote it has broadcast its entry, so the client_id is remembered.
    */
-  async seen(clientId: string): Promise<void> {
+  async confirm(clientId: string): Promise<void> {
     if (this.entries.some((entry) => entry.client_id === clientId)) await this.discard(clientId)
-    else this.settled.add(clientId)
+    else this.removed.add(clientId)
   }
 
   async clear(): Promise<void> {
-    this.stopTimer()
-    this.show([])
+    this.cancelTimer()
+    this.setEntries([])
     await this.store.clear()
-    this.hooks.announce()
+    this.hooks.broadcast()
   }
 
-  /** Sends what waits. Safe to call at any time, as often as one likes. */
+  /** Sends all entries that were not refused. May be called at any time, also while it runs. */
   flush(): Promise<void> {
     if (this.flushing !== null) {
-      this.again = true
+      this.flushAgain = true
       return this.flushing
     }
-    this.stopTimer()
-    this.flushing = this.sendInTurn().finally(() => {
+    this.cancelTimer()
+    this.flushing = this.sendLocked().finally(() => {
       this.flushing = null
     })
     return this.flushing
   }
 
-  private async sendInTurn(): Promise<void> {
+  private async sendLocked(): Promise<void> {
     do {
-      this.again = false
+      this.flushAgain = false
       await this.hooks.lock(() => this.sendAll())
-    } while (this.again)
+    } while (this.flushAgain)
   }
 
   private async sendAll(): Promise<void> {
     for (;;) {
       const next = (await this.store.all()).find(
-        (entry) => entry.refused === undefined && !this.settled.has(entry.client_id),
+        (entry) => entry.refused === undefined && !this.removed.has(entry.client_id),
       )
       if (next === undefined) return
-      const sent = await this.hooks.send(next)
-      if (sent.kind === 'later') {
-        this.again = false
-        if (sent.retryMs !== null)
-          this.stopTimer = this.clock.after(sent.retryMs, () => void this.flush())
+      const result = await this.hooks.send(next)
+      if (result.kind === 'deferred') {
+        this.flushAgain = false
+        if (result.retryMs !== null)
+          this.cancelTimer = this.clock.after(result.retryMs, () => void this.flush())
         return
       }
-      if (sent.kind === 'acked') {
-        this.hooks.acked(next, sent.ack)
+      if (result.kind === 'acked') {
+        this.hooks.acked(next, result.ack)
         await this.discard(next.client_id)
       } else {
-        await this.store.put({ ...next, refused: sent.code })
+        await this.store.put({ ...next, refused: result.code })
         await this.load()
-        this.hooks.announce()
+        this.hooks.broadcast()
       }
     }
   }
 
-  private settle(clientId: string): void {
-    this.settled.add(clientId)
-    this.show(this.entries.filter((entry) => entry.client_id !== clientId))
-  }
-
-  private show(entries: readonly Outgoing[]): void {
+  private setEntries(entries: readonly Outgoing[]): void {
     this.entries = entries
     this.hooks.changed(entries)
   }

@@ -1,3 +1,5 @@
+// The storage of the outbox: IndexedDB, or memory if the browser has none.
+
 import { openDB, type DBSchema, type IDBPDatabase } from 'idb'
 import type { Outgoing, OutboxStore } from './outbox'
 
@@ -5,10 +7,10 @@ interface Schema extends DBSchema {
   outbox: { key: number; value: Outgoing; indexes: { client_id: string } }
 }
 
-const nameOf = (userId: number) => `parley-${userId}`
+const databaseName = (userId: number) => `parley-${userId}`
 
-/** Where the browser keeps nothing (some private windows): as good as it gets, until the reload. */
-export class MemoryStore implements OutboxStore {
+/** For browsers that store nothing, such as some private windows. Lost at a reload. */
+export class MemoryOutboxStore implements OutboxStore {
   private rows: Outgoing[] = []
   private last = 0
 
@@ -28,10 +30,9 @@ export class MemoryStore implements OutboxStore {
   }
 }
 
-/** The outbox of one user in this browser. */
-class IdbStore implements OutboxStore {
-  /** What the database would not take: a full disk must not keep a message from being sent. */
-  private readonly unsaved = new MemoryStore()
+class IndexedDbOutboxStore implements OutboxStore {
+  /** Entries that the database refused. A full disk must not prevent sending. */
+  private readonly unsaved = new MemoryOutboxStore()
 
   constructor(private readonly db: IDBPDatabase<Schema>) {}
 
@@ -42,7 +43,7 @@ class IdbStore implements OutboxStore {
 
   async add(entry: Omit<Outgoing, 'n'>): Promise<number> {
     try {
-      // The database gives n, and writes it into the row.
+      // The database assigns n and stores it in the row.
       return await this.db.add('outbox', entry as Outgoing)
     } catch {
       return this.unsaved.add(entry)
@@ -52,7 +53,7 @@ class IdbStore implements OutboxStore {
   async put(entry: Outgoing): Promise<void> {
     await this.unsaved.put(entry)
     const tx = this.db.transaction('outbox', 'readwrite')
-    // Another tab may have had it acknowledged meanwhile: what is gone stays gone.
+    // An entry that another tab removed meanwhile is not added again.
     const key = await tx.store.index('client_id').getKey(entry.client_id)
     if (key !== undefined) await tx.store.put({ ...entry, n: key })
     await tx.done
@@ -72,16 +73,17 @@ class IdbStore implements OutboxStore {
   }
 }
 
+/** Opens the outbox of one user in this browser. */
 export async function openOutboxStore(userId: number): Promise<OutboxStore> {
   try {
-    const db = await openDB<Schema>(nameOf(userId), 1, {
+    const db = await openDB<Schema>(databaseName(userId), 1, {
       upgrade(fresh) {
         const outbox = fresh.createObjectStore('outbox', { keyPath: 'n', autoIncrement: true })
         outbox.createIndex('client_id', 'client_id', { unique: true })
       },
     })
-    return new IdbStore(db)
+    return new IndexedDbOutboxStore(db)
   } catch {
-    return new MemoryStore()
+    return new MemoryOutboxStore()
   }
 }

@@ -1,9 +1,10 @@
-// The WebSocket's life: connect, be ready, lose it, come back. Knows frames' outer form only.
+// The life cycle of the WebSocket: connect, wait for `ready`, reconnect. Of a frame it looks at the
+// type only.
 //
 //   idle ──start──▶ connecting ──ready──▶ ready
 //                     ▲   │ close           │ close
 //                     │   ▼                 ▼
-//                     └─ waiting ◀──────────┘      (1000–1006, 4000–4499: random part of a doubling delay)
+//                     └─ waiting ◀──────────┘      (codes up to 4499: reconnect after a random delay)
 //                            4500–4999 ──▶ ended   (log in again)
 
 import { backoffMs } from './backoff'
@@ -13,39 +14,40 @@ import type { ClientFrame, ServerFrame } from './types'
 export type SocketState = 'idle' | 'connecting' | 'ready' | 'waiting' | 'ended'
 
 /** The part of the browser's WebSocket that is used. */
-export interface RawSocket {
+export interface WebSocketLike {
   onmessage: ((event: { data: unknown }) => void) | null
   onclose: ((event: { code: number }) => void) | null
   send(text: string): void
   close(code?: number): void
 }
 
-export interface SocketEvents {
-  state(state: SocketState): void
+export interface SocketHandlers {
+  stateChanged(state: SocketState): void
+  /** Every frame except `pong`. */
   frame(frame: ServerFrame): void
-  /** Closed before it was ready: the browser does not say why, it may have been a 401. */
-  refused(): void
+  /** Closed before it was ready. Browsers do not give the reason; it may be a 401. */
+  handshakeFailed(): void
 }
 
-/** After this long without a frame the server is asked for a sign of life, */
+/** A ping is sent after this long without a frame. */
 export const QUIET_MS = 25_000
-/** and after this long without an answer the connection is taken for dead. */
+/** The connection counts as dead if no frame follows a ping within this time. */
 export const PONG_MS = 10_000
-/** How long the upgrade and `ready` may take. */
+/** How long the handshake may take, until `ready`. */
 export const READY_MS = 15_000
-/** A connection that held this long was a good one: the delay starts small again. */
-export const STEADY_MS = 10_000
+/** A connection that lasted this long resets the reconnection delay. */
+export const STABLE_MS = 10_000
 
 export class Socket {
   state: SocketState = 'idle'
-  private raw: RawSocket | null = null
+  private raw: WebSocketLike | null = null
   private attempt = 0
-  private stopTimer: () => void = () => {}
-  private stopSteady: () => void = () => {}
+  private cancelTimer: () => void = () => {}
+  private cancelStable: () => void = () => {}
 
   constructor(
-    private readonly open: () => RawSocket,
-    private readonly events: SocketEvents,
+    private readonly open: () => WebSocketLike,
+    private readonly handlers: SocketHandlers,
     private readonly clock: Clock,
   ) {}
 
@@ -57,42 +59,42 @@ export class Socket {
   }
 
   stop(): void {
-    this.drop(1000)
-    this.enter('idle')
+    this.detach(1000)
+    this.setState('idle')
   }
 
-  /** The network is back, or somebody looks at the page again: do not wait any longer. */
-  hurry(): void {
+  /** Reconnects without delay if waiting; if ready, verifies the connection by a ping. */
+  probe(): void {
     if (this.state === 'waiting') this.connect()
-    else if (this.state === 'ready') this.ask()
+    else if (this.state === 'ready') this.ping()
   }
 
-  /** The connection is useless although it is open. */
-  renew(): void {
-    if (this.state === 'ready' || this.state === 'connecting') this.lost()
+  /** Closes a connection that is open but does not work, and reconnects. */
+  reset(): void {
+    if (this.state === 'ready' || this.state === 'connecting') this.abandon()
   }
 
-  /** False where there is no connection that would carry it. */
+  /** Returns false if there is no connection; the frame is then dropped. */
   send(frame: ClientFrame): boolean {
     if (this.state !== 'ready' || this.raw === null) return false
     this.raw.send(JSON.stringify(frame))
     return true
   }
 
-  private enter(state: SocketState): void {
+  private setState(state: SocketState): void {
     if (this.state === state) return
     this.state = state
-    this.events.state(state)
+    this.handlers.stateChanged(state)
   }
 
   private connect(): void {
-    this.stopTimer()
-    this.enter('connecting')
-    let raw: RawSocket
+    this.cancelTimer()
+    this.setState('connecting')
+    let raw: WebSocketLike
     try {
       raw = this.open()
     } catch {
-      this.lost()
+      this.abandon()
       return
     }
     this.raw = raw
@@ -102,7 +104,7 @@ export class Socket {
     raw.onclose = (event) => {
       if (this.raw === raw) this.closed(event.code)
     }
-    this.stopTimer = this.clock.after(READY_MS, () => this.lost())
+    this.cancelTimer = this.clock.after(READY_MS, () => this.abandon())
   }
 
   private received(data: unknown): void {
@@ -112,56 +114,56 @@ export class Socket {
     } catch {
       return
     }
-    this.listen()
+    this.restartQuietTimer()
     if (frame.type === 'ready') {
-      this.stopSteady()
-      this.stopSteady = this.clock.after(STEADY_MS, () => {
+      this.cancelStable()
+      this.cancelStable = this.clock.after(STABLE_MS, () => {
         this.attempt = 0
       })
-      this.events.frame(frame)
-      this.enter('ready')
+      this.handlers.frame(frame)
+      this.setState('ready')
       return
     }
-    if (frame.type !== 'pong') this.events.frame(frame)
+    if (frame.type !== 'pong') this.handlers.frame(frame)
   }
 
-  /** Starts the wait for the next sign of life anew. */
-  private listen(): void {
-    this.stopTimer()
-    this.stopTimer = this.clock.after(QUIET_MS, () => this.ask())
+  private restartQuietTimer(): void {
+    this.cancelTimer()
+    this.cancelTimer = this.clock.after(QUIET_MS, () => this.ping())
   }
 
-  private ask(): void {
-    this.stopTimer()
+  private ping(): void {
+    this.cancelTimer()
     this.send({ type: 'ping' })
-    this.stopTimer = this.clock.after(PONG_MS, () => this.lost())
+    this.cancelTimer = this.clock.after(PONG_MS, () => this.abandon())
   }
 
   private closed(code: number): void {
     const wasReady = this.state === 'ready'
-    this.drop()
+    this.detach()
     if (code >= 4500 && code <= 4999) {
-      this.enter('ended')
+      this.setState('ended')
       return
     }
-    this.wait()
-    if (!wasReady) this.events.refused()
+    this.reconnectLater()
+    if (!wasReady) this.handlers.handshakeFailed()
   }
 
-  private lost(): void {
-    this.drop(4000)
-    this.wait()
+  private abandon(): void {
+    this.detach(4000)
+    this.reconnectLater()
   }
 
-  private wait(): void {
+  private reconnectLater(): void {
     const delay = backoffMs(this.attempt++, this.clock)
-    this.stopTimer = this.clock.after(delay, () => this.connect())
-    this.enter('waiting')
+    this.cancelTimer = this.clock.after(delay, () => this.connect())
+    this.setState('waiting')
   }
 
-  private drop(code?: number): void {
-    this.stopTimer()
-    this.stopSteady()
+  /** Stops using the WebSocket, and closes it if a code is given. */
+  private detach(code?: number): void {
+    this.cancelTimer()
+    this.cancelStable()
     const raw = this.raw
     this.raw = null
     if (raw === null) return

@@ -1,4 +1,5 @@
-// Everything the page shows, in one immutable value. Changed by Messenger alone.
+// Everything that the page shows, in one immutable value. Each field is written by one file, named
+// above it; session.ts also resets all fields at log-in and log-out.
 
 import { createStore, type StoreApi } from 'zustand/vanilla'
 import type { History } from './history'
@@ -6,18 +7,18 @@ import type { Outgoing } from './outbox'
 import type { SocketState } from './socket'
 import type { Chat, Group, Presence, User } from './types'
 
-/** What is known of somebody; full_name and picture may be unknown to us. */
+/** The profile of a user as far as it is known. */
 export interface Person {
   user_id: number
-  /** Empty where the account is gone. */
+  /** Empty if the account was deleted. */
   username: string
   full_name: string | null
   profile_picture: string | null
 }
 
-export const isGone = (person: Person) => person.username === ''
+export const isDeletedAccount = (person: Person) => person.username === ''
 
-/** A sentence of the catalogue for the corner of the page: its key, or an API error's code. */
+/** A short message in the corner of the page. `text` is shown as it is. */
 export interface Notice {
   id: number
   kind: 'info' | 'error'
@@ -25,7 +26,7 @@ export interface Notice {
 }
 
 export type Phase =
-  /** Finding out who we are. */
+  /** The session cookie is being checked. */
   | 'starting'
   /** The server does not answer. */
   | 'unreachable'
@@ -33,37 +34,60 @@ export type Phase =
   | 'signed_in'
 
 export interface AppState {
+  // session.ts
   phase: Phase
-  /** Signed out without having asked for it. */
+  /** True if the server ended the session. */
   expired: boolean
   me: User | null
+
+  // connection.ts
   socket: SocketState
-  /** Since when there has been no connection, in ms; null while there is one. */
-  lostAt: number | null
+  /** When the connection was lost, in ms; null while connected. */
+  disconnectedAt: number | null
+
+  // sync.ts
   catchingUp: boolean
-  /** The chat list has been read. */
-  listed: boolean
+  /** True if the chat list was loaded since log-in. */
+  chatListLoaded: boolean
+
+  // chat_list.ts
   chats: ReadonlyMap<number, Chat>
+
+  // timeline.ts
   histories: ReadonlyMap<number, History>
+  /** The chat on the screen; null if none. */
+  openChatId: number | null
+
+  // operations.ts
   outbox: readonly Outgoing[]
-  /** chat → user → until when, in ms. */
+
+  // typing.ts: chat → user → expiry time in ms
   typing: ReadonlyMap<number, ReadonlyMap<number, number>>
+
+  // presence.ts
   presence: ReadonlyMap<number, Presence>
+
+  // people.ts
   people: ReadonlyMap<number, Person>
+
+  // groups.ts
   groups: ReadonlyMap<number, Group>
+
+  // notices.ts
   notices: readonly Notice[]
 }
 
-export const nothing: AppState = {
+export const initialState: AppState = {
   phase: 'starting',
   expired: false,
   me: null,
   socket: 'idle',
-  lostAt: null,
+  disconnectedAt: null,
   catchingUp: false,
-  listed: false,
+  chatListLoaded: false,
   chats: new Map(),
   histories: new Map(),
+  openChatId: null,
   outbox: [],
   typing: new Map(),
   presence: new Map(),
@@ -75,7 +99,12 @@ export const nothing: AppState = {
 export type AppStore = StoreApi<AppState>
 
 export function createAppStore(): AppStore {
-  return createStore<AppState>(() => nothing)
+  return createStore<AppState>(() => initialState)
+}
+
+/** The id of the user who is signed in; 0 if none. */
+export function myId(store: AppStore): number {
+  return store.getState().me?.user_id ?? 0
 }
 
 export function withEntry<K, V>(map: ReadonlyMap<K, V>, key: K, value: V): ReadonlyMap<K, V> {

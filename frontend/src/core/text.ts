@@ -1,4 +1,4 @@
-// What may be sent as a message, and what a message's text is made of.
+// The text of messages and names: what may be sent, and what it consists of.
 
 import { LinkifyIt } from 'linkify-it'
 
@@ -11,8 +11,9 @@ export function byteLength(text: string): number {
 }
 
 /**
- * The text as it is sent: without what no one can see or type and the server refuses or JSON would
- * blow up (control characters, halves of a pair), and without blank lines around it.
+ * Returns the text as it is sent: without control characters, leading blank lines and trailing white
+ * space, and with lone surrogates replaced. The server refuses NUL and lone surrogates; JSON escapes
+ * the other controls to six times their size.
  */
 export function cleanText(text: string): string {
   return text
@@ -22,33 +23,44 @@ export function cleanText(text: string): string {
     .replace(/^\s*\n|\s+$/g, '')
 }
 
-/** Nothing to be seen in it: white space and zero-width characters only. */
+// The rule of visible text, which the server applies to names: a text is visible if at least one of
+// its code points is not in the following class.
+//   - White_Space, Default_Ignorable_Code_Point (Unicode properties)
+//   - Cc, Cf, Cs: controls, format characters, lone surrogates (general categories)
+//   - U+2800 BRAILLE PATTERN BLANK, U+1D159 MUSICAL SYMBOL NULL NOTEHEAD: symbols with a blank glyph
+// Unassigned code points (Cn) are visible, apart from the default ignorable ones: they are the emoji
+// of a Unicode version that is newer than the browser's.
+const INVISIBLE = String.raw`[\p{White_Space}\p{Default_Ignorable_Code_Point}\p{Cc}\p{Cf}\p{Cs}\u2800\u{1d159}]`
+const ALL_INVISIBLE = new RegExp(`^${INVISIBLE}*$`, 'u')
+const EACH_INVISIBLE = new RegExp(INVISIBLE, 'gu')
+
+/** True if no code point of the text is visible. */
 export function isBlank(text: string): boolean {
-  return /^[\s\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]*$/.test(text)
+  return ALL_INVISIBLE.test(text)
 }
 
-export type Piece = { kind: 'text'; text: string } | { kind: 'link'; text: string; href: string }
+export type TextPart = { kind: 'text'; text: string } | { kind: 'link'; text: string; href: string }
 
-// Links are those that say so (http://, https://, www.) and addresses of mail: a chat among people
-// who write `notes.md` and `main.rs` would otherwise be full of wrong ones.
+// Only http://, https://, www. and mail addresses make a link: `notes.md` and `main.rs` are also valid
+// host names.
 const linkify = new LinkifyIt({ fuzzyLink: true, fuzzyEmail: true }).add('ftp:', null).add('//', null)
 
-/** Cuts a text into plain pieces and links. A link is http, https or mailto, whatever the text says. */
-export function cutLinks(text: string): Piece[] {
+/** Splits a text into plain parts and links. The scheme of a link is http, https or mailto. */
+export function splitLinks(text: string): TextPart[] {
   const matches = linkify.match(text)
   if (matches === null) return [{ kind: 'text', text }]
-  const pieces: Piece[] = []
+  const parts: TextPart[] = []
   let at = 0
   for (const match of matches) {
     if (match.schema === '' && !/^www\./i.test(match.raw)) continue
     const href = safeHref(match.schema === '' ? `https://${match.raw}` : match.url)
     if (href === null) continue
-    if (match.index > at) pieces.push({ kind: 'text', text: text.slice(at, match.index) })
-    pieces.push({ kind: 'link', text: text.slice(match.index, match.lastIndex), href })
+    if (match.index > at) parts.push({ kind: 'text', text: text.slice(at, match.index) })
+    parts.push({ kind: 'link', text: text.slice(match.index, match.lastIndex), href })
     at = match.lastIndex
   }
-  if (at < text.length) pieces.push({ kind: 'text', text: text.slice(at) })
-  return pieces
+  if (at < text.length) parts.push({ kind: 'text', text: text.slice(at) })
+  return parts
 }
 
 function safeHref(url: string): string | null {
@@ -62,24 +74,24 @@ function safeHref(url: string): string | null {
 
 const EMOJI = /^(?:\p{RI}\p{RI}|\p{Emoji}(?:\p{EMod}|\ufe0f\u20e3?)?(?:\u200d\p{Emoji}(?:\p{EMod}|\ufe0f)?)*)+$/u
 
-/** One to three emoji and nothing else. */
-export function isBigEmoji(text: string): boolean {
+/** True if the text consists of one to three emoji. */
+export function isEmojiOnly(text: string): boolean {
   if (text.length > 60 || /[\d#*\s]/.test(text) || !EMOJI.test(text)) return false
   const segments = [...new Intl.Segmenter(undefined, { granularity: 'grapheme' }).segment(text)]
   return segments.length <= 3
 }
 
-/** One or two letters to stand for a name without a picture. */
+/** Returns one or two letters, shown in place of a profile picture. */
 export function initials(name: string): string {
   const words = name
-    .replace(/[\p{Cc}\p{Cf}]/gu, '')
     .split(/\s+/)
+    .map((word) => word.replace(EACH_INVISIBLE, ''))
     .filter((word) => /[\p{L}\p{N}\p{Emoji_Presentation}]/u.test(word))
   const first = (word: string) =>
     [...new Intl.Segmenter(undefined, { granularity: 'grapheme' }).segment(word)].find((s) =>
       /[\p{L}\p{N}\p{Emoji_Presentation}]/u.test(s.segment),
     )?.segment ?? ''
   const picked = words.length > 1 ? [words[0]!, words.at(-1)!] : words
-  // A letter under fifty accents is one letter.
+  // NFC and the limit of two code points drop stacked combining marks.
   return picked.map((word) => [...first(word).normalize('NFC')].slice(0, 2).join('')).join('').toUpperCase() || '?'
 }

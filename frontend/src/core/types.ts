@@ -1,4 +1,5 @@
-// The wire contract, as types. Nothing here but shapes.
+// The objects and frames of the API, as types. tests/contract.test.ts compares them with the server's
+// description.
 
 export interface User {
   user_id: number
@@ -16,19 +17,19 @@ export interface Message {
   chat_id: number
   seq: number
   mod: number
-  /** The actor; null once that user is deleted. */
+  /** The user who acted; null after that account was deleted. */
   sender_id: number | null
   kind: MessageKind
   content?: string | null
-  /** Who joined or left. */
+  /** Of a join or leave: the member. */
   user_id?: number | null
-  /** The new name, of a rename. */
+  /** Of a rename: the new name. */
   name?: string
   sent_at: string
   edited_at?: string | null
   deleted?: boolean
   client_id?: string
-  /** Ours, never on the wire: known from a `deleted` frame alone, so the sender is not known. */
+  /** Page only. True if known from a `deleted` frame alone: the sender is not known. */
   partial?: true
 }
 

@@ -1,5 +1,5 @@
-// Every word of the page, in English. Another language is a copy of this file with its own words,
-// added to the list in index.ts. Functions are given values, and say how they are put together.
+// All texts of the page in English. For another language copy this file, translate it, and add it to the
+// list in index.ts. A function inserts values into a text.
 
 const rules = new Intl.PluralRules('en')
 const plural = (n: number, one: string, other: string) =>
@@ -281,7 +281,7 @@ export const en = {
     longAgo: 'a while ago',
   },
 
-  /** By the server's code first, then by `http_<status>`. */
+  /** By the error code of the server, else by `http_<status>`. */
   errors: {
     unreachable: 'The server cannot be reached. Check your connection and try again.',
     timeout: 'The server took too long to answer. Try again.',
@@ -323,7 +323,7 @@ export const en = {
     unknown: 'That did not work. Try again.',
   } as Record<string, string>,
 
-  /** What is wrong with a field, by its name. */
+  /** Errors of a form field, by its name. */
   fields: {
     username: 'Use 3–32 of a–z, 0–9, dot, dash and underscore.',
     full_name: 'Use 1–100 characters.',

@@ -1,6 +1,6 @@
 import { en, type Catalogue } from './en'
 
-/** The languages there are. */
+/** By language tag. */
 const catalogues: Record<string, Catalogue> = { en }
 
 function choose(): Catalogue {
@@ -11,5 +11,5 @@ function choose(): Catalogue {
   return en
 }
 
-/** The words, in the reader's language where there is one of theirs. */
+/** The texts in the first language of the browser that has a catalogue, else in English. */
 export const t: Catalogue = choose()

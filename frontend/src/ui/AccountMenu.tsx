@@ -3,37 +3,37 @@ import { useLocation } from 'wouter'
 import { t } from '../i18n'
 import { messenger } from '../platform'
 import { Avatar } from './Avatar'
-import { ask, openDialog } from './dialog_state'
+import { openConfirmation, openDialog } from './dialog_state'
 import { errorText } from './format'
-import { useApp, useMe } from './hooks'
+import { useAppState, useMe } from './hooks'
 import { Bookmark, Keyboard, LogOut, Settings, Users } from './icons'
-import { LazyMenu } from './LazyMenu'
-import type { MenuAction } from './PopMenu'
+import { LazyPopupMenu } from './LazyPopupMenu'
+import type { MenuAction } from './PopupMenu'
 
 export function AccountMenu() {
   const me = useMe()
   const [, navigate] = useLocation()
-  const unsent = useApp((state) => state.outbox.length)
+  const unsent = useAppState((state) => state.outbox.length)
   const button = useRef<HTMLButtonElement>(null)
   const [rect, setRect] = useState<DOMRect | null>(null)
 
   const logout = () => {
     if (unsent > 0)
-      ask({
+      openConfirmation({
         title: t.logout.title,
-        more: t.logout.more(unsent),
-        yes: t.logout.go,
-        act: () => messenger.logout(),
+        message: t.logout.more(unsent),
+        confirmLabel: t.logout.go,
+        onConfirm: () => messenger.session.logout(),
       })
-    else messenger.logout().catch((error) => messenger.notice('error', errorText(error)))
+    else messenger.session.logout().catch((error) => messenger.notices.show('error', errorText(error)))
   }
 
   const actions: readonly MenuAction[] = [
-    { icon: <Settings aria-hidden />, text: t.menu.settings, act: () => openDialog({ kind: 'settings' }) },
-    { icon: <Bookmark aria-hidden />, text: t.menu.notes, act: () => navigate(`/c/${me.user_id}`) },
-    { icon: <Users aria-hidden />, text: t.menu.newGroup, act: () => openDialog({ kind: 'new_group' }) },
-    { icon: <Keyboard aria-hidden />, text: t.menu.shortcuts, act: () => openDialog({ kind: 'shortcuts' }) },
-    { icon: <LogOut aria-hidden />, text: t.menu.logout, apart: true, act: logout },
+    { icon: <Settings aria-hidden />, text: t.menu.settings, onSelect: () => openDialog({ kind: 'settings' }) },
+    { icon: <Bookmark aria-hidden />, text: t.menu.notes, onSelect: () => navigate(`/c/${me.user_id}`) },
+    { icon: <Users aria-hidden />, text: t.menu.newGroup, onSelect: () => openDialog({ kind: 'new_group' }) },
+    { icon: <Keyboard aria-hidden />, text: t.menu.shortcuts, onSelect: () => openDialog({ kind: 'shortcuts' }) },
+    { icon: <LogOut aria-hidden />, text: t.menu.logout, separated: true, onSelect: logout },
   ]
 
   return (
@@ -50,11 +50,11 @@ export function AccountMenu() {
         <Avatar id={me.user_id} name={me.full_name} picture={me.profile_picture} size="s" />
       </button>
       {rect !== null && (
-        <LazyMenu
+        <LazyPopupMenu
           label={t.chats.menu}
           rect={rect}
-          back={button.current}
-          head={
+          returnFocus={button.current}
+          header={
             <div className="menu-head" role="presentation">
               <bdi className="menu-name">{me.full_name}</bdi>
               <span>@{me.username}</span>

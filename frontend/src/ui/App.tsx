@@ -2,32 +2,32 @@ import { useEffect } from 'react'
 import { useLocation } from 'wouter'
 import { t } from '../i18n'
 import { messenger } from '../platform'
-import { useApp } from './hooks'
+import { useAppState } from './hooks'
 import { Logo } from './Logo'
 import { Notices } from './Notices'
 import { Shell } from './Shell'
 import { SignIn } from './SignIn'
 
 export function App() {
-  const phase = useApp((state) => state.phase)
+  const phase = useAppState((state) => state.phase)
   const [path, navigate] = useLocation()
-  const door = path === '/login' || path === '/register'
+  const isSignInPath = path === '/login' || path === '/register'
 
   useEffect(() => {
-    if (phase === 'signed_in' && door) navigate('/', { replace: true })
-  }, [phase, door, navigate])
+    if (phase === 'signed_in' && isSignInPath) navigate('/', { replace: true })
+  }, [phase, isSignInPath, navigate])
 
   return (
     <>
-      {phase === 'signed_in' ? <Shell /> : phase === 'signed_out' ? <SignIn /> : <Waiting />}
+      {phase === 'signed_in' ? <Shell /> : phase === 'signed_out' ? <SignIn /> : <StartScreen />}
       <Notices />
     </>
   )
 }
 
-/** Before we know who is here. */
-function Waiting() {
-  const unreachable = useApp((state) => state.phase === 'unreachable')
+/** Shown while the session is checked. */
+function StartScreen() {
+  const unreachable = useAppState((state) => state.phase === 'unreachable')
   return (
     <main className="waiting" aria-busy={!unreachable}>
       <Logo />
@@ -35,7 +35,7 @@ function Waiting() {
         <div role="alert">
           <h1>{t.signIn.unreachable}</h1>
           <p>{t.signIn.unreachableMore}</p>
-          <button className="button" onClick={() => messenger.hurry()}>
+          <button className="button" onClick={() => messenger.reconnect()}>
             {t.common.retry}
           </button>
         </div>

@@ -1,10 +1,10 @@
-import { Bookmark } from './icons'
 import { useState } from 'react'
 import { initials } from '../core/text'
 import { t } from '../i18n'
+import { Bookmark } from './icons'
 
 interface Props {
-  /** Gives the colour. */
+  /** Selects the colour. */
   id: number | null
   name: string
   picture?: string | null | undefined
@@ -16,10 +16,13 @@ interface Props {
 
 const HUES = 8
 
-/** A face, or the initials where there is none or its address fails. Says nothing to screen readers: the name is beside it. */
+/**
+ * A profile picture, or the initials if there is none or it cannot be loaded. Hidden from screen
+ * readers, because the name is beside it.
+ */
 export function Avatar({ id, name, picture, size = 'm', group, notes, online }: Props) {
-  const [failed, setFailed] = useState<string | null>(null)
-  const shown = picture && picture !== failed ? picture : null
+  const [failedUrl, setFailedUrl] = useState<string | null>(null)
+  const shown = picture && picture !== failedUrl ? picture : null
   return (
     <span className={`avatar avatar-${size} hue-${(id ?? 0) % HUES} ${group ? 'avatar-group' : ''}`}>
       {notes ? (
@@ -32,7 +35,7 @@ export function Avatar({ id, name, picture, size = 'm', group, notes, online }: 
           decoding="async"
           referrerPolicy="no-referrer"
           draggable={false}
-          onError={() => setFailed(shown)}
+          onError={() => setFailedUrl(shown)}
         />
       ) : (
         <span className="avatar-initials" data-initials={initials(name)} aria-hidden />

@@ -1,27 +1,28 @@
-import { CloudOff } from './icons'
 import { useEffect, useState } from 'react'
 import { t } from '../i18n'
 import { messenger } from '../platform'
-import { useApp, useOnline } from './hooks'
+import { useAppState, useOnline } from './hooks'
+import { CloudOff } from './icons'
 
-/** A blink of the network is nobody's business. */
-const PATIENCE_MS = 2_500
+/** Shorter interruptions are not shown. */
+const GRACE_MS = 2_500
 
+/** Shown while there is no connection. */
 export function Banner() {
-  const lostAt = useApp((state) => state.lostAt)
-  const connecting = useApp((state) => state.socket === 'connecting')
-  const waiting = useApp((state) => state.outbox.filter((entry) => !entry.refused).length)
+  const disconnectedAt = useAppState((state) => state.disconnectedAt)
+  const connecting = useAppState((state) => state.socket === 'connecting')
+  const waiting = useAppState((state) => state.outbox.filter((entry) => !entry.refused).length)
   const online = useOnline()
-  const [patient, setPatient] = useState(true)
+  const [inGrace, setInGrace] = useState(true)
 
   useEffect(() => {
-    setPatient(true)
-    if (lostAt === null) return
-    const timer = setTimeout(() => setPatient(false), lostAt + PATIENCE_MS - Date.now())
+    setInGrace(true)
+    if (disconnectedAt === null) return
+    const timer = setTimeout(() => setInGrace(false), disconnectedAt + GRACE_MS - Date.now())
     return () => clearTimeout(timer)
-  }, [lostAt])
+  }, [disconnectedAt])
 
-  const shown = !online || (lostAt !== null && !patient)
+  const shown = !online || (disconnectedAt !== null && !inGrace)
   return (
     <div role="status">
       {shown && (
@@ -32,7 +33,7 @@ export function Banner() {
             {waiting > 0 && <strong> {t.connection.waiting(waiting)}</strong>}
           </span>
           {online && (
-            <button className="button button-small" disabled={connecting} onClick={() => messenger.hurry()}>
+            <button className="button button-small" disabled={connecting} onClick={() => messenger.reconnect()}>
               {connecting ? t.connection.connecting : t.connection.now}
             </button>
           )}

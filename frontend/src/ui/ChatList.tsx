@@ -1,4 +1,3 @@
-import { Search, SquarePen, X } from './icons'
 import { useRef, useState, type KeyboardEvent } from 'react'
 import { useLocation } from 'wouter'
 import { Virtualizer } from 'virtua'
@@ -9,19 +8,20 @@ import { Avatar } from './Avatar'
 import { ChatRow } from './ChatRow'
 import { openDialog } from './dialog_state'
 import { chatName } from './format'
-import { useApp, useMe, usePeopleSearch } from './hooks'
-import { NotifyCard } from './NotifyCard'
-import { useSortedChats } from './Shell'
+import { useAppState, useMe, usePeopleSearch, useSortedChats } from './hooks'
+import { Search, SquarePen, X } from './icons'
+import { NotificationCard } from './NotificationCard'
 
+/** The sidebar: the chat list, and the search in it. */
 export function ChatList({ open }: { open: number | null }) {
   const [query, setQuery] = useState('')
-  const updating = useApp((state) => state.catchingUp && state.listed)
+  const updating = useAppState((state) => state.catchingUp && state.chatListLoaded)
   const input = useRef<HTMLInputElement>(null)
   const body = useRef<HTMLDivElement>(null)
   const searching = query.trim() !== ''
   const Title = open === null ? 'h1' : 'h2'
 
-  const keys = (event: KeyboardEvent<HTMLElement>) => {
+  const onKeyDown = (event: KeyboardEvent<HTMLElement>) => {
     if (event.key === 'Escape' && query !== '') {
       event.stopPropagation()
       setQuery('')
@@ -30,22 +30,22 @@ export function ChatList({ open }: { open: number | null }) {
       document.getElementById('composer')?.focus()
     } else if (event.key === 'ArrowDown' || event.key === 'ArrowUp') {
       if (event.altKey) return
-      step(event, event.key === 'ArrowDown' ? 1 : -1)
+      moveFocus(event, event.key === 'ArrowDown' ? 1 : -1)
     }
   }
 
-  /** The arrows walk through what is listed, the field above it first. */
-  const step = (event: KeyboardEvent, by: 1 | -1) => {
-    const stops = [...(body.current?.querySelectorAll<HTMLElement>('.row-link') ?? [])]
-    const at = stops.indexOf(document.activeElement as HTMLElement)
-    const next = at + by < 0 ? input.current : stops[at + by]
+  /** Moves the focus through the search field and the rows. */
+  const moveFocus = (event: KeyboardEvent, by: 1 | -1) => {
+    const rows = [...(body.current?.querySelectorAll<HTMLElement>('.row-link') ?? [])]
+    const at = rows.indexOf(document.activeElement as HTMLElement)
+    const next = at + by < 0 ? input.current : rows[at + by]
     event.preventDefault()
     next?.focus()
     next?.scrollIntoView({ block: 'nearest' })
   }
 
   return (
-    <nav className="sidebar" aria-label={t.chats.label} onKeyDown={keys}>
+    <nav className="sidebar" aria-label={t.chats.label} onKeyDown={onKeyDown}>
       <header className="sidebar-head">
         <AccountMenu />
         <Title className="sidebar-title">
@@ -93,20 +93,20 @@ export function ChatList({ open }: { open: number | null }) {
       </div>
       <div className="sidebar-body" ref={body}>
         {searching ? (
-          <Results query={query} open={open} done={() => setQuery('')} />
+          <Results query={query} open={open} onDone={() => setQuery('')} />
         ) : (
-          <Listed open={open} />
+          <AllChats open={open} />
         )}
       </div>
-      <NotifyCard />
+      <NotificationCard />
     </nav>
   )
 }
 
-function Listed({ open }: { open: number | null }) {
+function AllChats({ open }: { open: number | null }) {
   const chats = useSortedChats()
-  const listed = useApp((state) => state.listed)
-  if (!listed) return <Skeleton />
+  const loaded = useAppState((state) => state.chatListLoaded)
+  if (!loaded) return <Skeleton />
   if (chats.length === 0)
     return (
       <div className="list-empty">
@@ -137,21 +137,27 @@ function Skeleton() {
   )
 }
 
-/** What matches: one's own chats at once, people as the server finds them. */
-function Results({ query, open, done }: { query: string; open: number | null; done: () => void }) {
+interface ResultsProps {
+  query: string
+  open: number | null
+  onDone: () => void
+}
+
+/** The matching chats of the user at once, and users as the server finds them. */
+function Results({ query, open, onDone }: ResultsProps) {
   const me = useMe()
   const chats = useSortedChats()
   const [, navigate] = useLocation()
   const { users, failed } = usePeopleSearch(query)
-  const wanted = query.trim().toLocaleLowerCase()
+  const needle = query.trim().toLocaleLowerCase()
   const mine = chats.filter(
     (chat) =>
-      chatName(chat, me.user_id).toLocaleLowerCase().includes(wanted) ||
-      chat.peer?.username.includes(wanted),
+      chatName(chat, me.user_id).toLocaleLowerCase().includes(needle) ||
+      chat.peer?.username.includes(needle),
   )
-  const notes = t.chats.notes.toLocaleLowerCase().includes(wanted)
-  const known = new Set(mine.map((chat) => chat.chat_id))
-  const others = (users ?? []).filter((user) => !known.has(user.user_id))
+  const notesMatch = t.chats.notes.toLocaleLowerCase().includes(needle)
+  const mineIds = new Set(mine.map((chat) => chat.chat_id))
+  const others = (users ?? []).filter((user) => !mineIds.has(user.user_id))
   const total = mine.length + others.length
 
   return (
@@ -165,21 +171,21 @@ function Results({ query, open, done }: { query: string; open: number | null; do
           <ul>
             {mine.slice(0, 30).map((chat) => (
               <li key={chat.chat_id}>
-                <ChatRow chat={chat} open={chat.chat_id === open} onOpen={done} />
+                <ChatRow chat={chat} open={chat.chat_id === open} onOpen={onDone} />
               </li>
             ))}
           </ul>
         </section>
       )}
-      {notes && !known.has(me.user_id) && (
+      {notesMatch && !mineIds.has(me.user_id) && (
         <PersonRow
           id={me.user_id}
           name={t.chats.notes}
           more={t.chats.notesMore}
           notes
-          choose={() => {
+          onSelect={() => {
             navigate(`/c/${me.user_id}`)
-            done()
+            onDone()
           }}
         />
       )}
@@ -194,10 +200,10 @@ function Results({ query, open, done }: { query: string; open: number | null; do
                   name={user.full_name || user.username}
                   more={`@${user.username}`}
                   picture={user.profile_picture}
-                  choose={() => {
-                    messenger.know(user)
+                  onSelect={() => {
+                    messenger.people.add(user)
                     navigate(`/c/${user.user_id}`)
-                    done()
+                    onDone()
                   }}
                 />
               </li>
@@ -210,7 +216,7 @@ function Results({ query, open, done }: { query: string; open: number | null; do
       ) : users === null ? (
         <p className="list-note">{t.chats.searching}</p>
       ) : (
-        total === 0 && !notes && <p className="list-note">{t.chats.nobody(query.trim())}</p>
+        total === 0 && !notesMatch && <p className="list-note">{t.chats.nobody(query.trim())}</p>
       )}
     </>
   )
@@ -222,12 +228,12 @@ interface PersonRowProps {
   more: string
   picture?: string | null
   notes?: boolean
-  choose: () => void
+  onSelect: () => void
 }
 
-function PersonRow({ id, name, more, picture, notes, choose }: PersonRowProps) {
+function PersonRow({ id, name, more, picture, notes, onSelect }: PersonRowProps) {
   return (
-    <button className="chat-row row-link" onClick={choose}>
+    <button className="chat-row row-link" onClick={onSelect}>
       <Avatar id={id} name={name} picture={picture} notes={notes ?? false} />
       <span className="chat-row-body">
         <bdi className="chat-row-name">{name}</bdi>

@@ -1,13 +1,13 @@
-import { CircleAlert, Clock3 } from './icons'
 import { memo, useEffect } from 'react'
 import { Link } from 'wouter'
 import type { Chat } from '../core/types'
 import { t } from '../i18n'
 import { messenger } from '../platform'
 import { Avatar } from './Avatar'
+import { DeliveryIcon } from './DeliveryIcon'
 import { chatName, eventText, fullTime, messageText, nameOf, senderName, shortWhen } from './format'
-import { useApp, useDraft, useMe } from './hooks'
-import { Ticks } from './Ticks'
+import { useAppState, useDraft, useMe } from './hooks'
+import { CircleAlert, Clock3 } from './icons'
 
 interface Props {
   chat: Chat
@@ -17,7 +17,7 @@ interface Props {
 
 export const ChatRow = memo(function ChatRow({ chat, open, onOpen }: Props) {
   const me = useMe()
-  const online = useApp((state) => state.presence.get(chat.chat_id)?.online)
+  const online = useAppState((state) => state.presence.get(chat.chat_id)?.online)
   const name = chatName(chat, me.user_id)
   const notes = chat.chat_id === me.user_id
   const last = chat.last_message
@@ -59,18 +59,18 @@ export const ChatRow = memo(function ChatRow({ chat, open, onOpen }: Props) {
   )
 })
 
-/** The second line: who types, else the draft, else what waits to be sent, else the last message. */
+/** The second line: typing, else the draft, else the last message in the outbox, else the last message. */
 function Preview({ chat, open }: { chat: Chat; open: boolean }) {
   const me = useMe()
-  const typing = useApp((state) => state.typing.get(chat.chat_id))
-  const people = useApp((state) => state.people)
-  const pending = useApp((state) => state.outbox.findLast((e) => e.chat_id === chat.chat_id))
+  const typing = useAppState((state) => state.typing.get(chat.chat_id))
+  const people = useAppState((state) => state.people)
+  const queued = useAppState((state) => state.outbox.findLast((e) => e.chat_id === chat.chat_id))
   const draft = useDraft(chat.chat_id)
   const last = chat.last_message
 
   const sender = last?.sender_id
   useEffect(() => {
-    if (sender != null) void messenger.lookUp(sender)
+    if (sender != null) void messenger.people.lookUp(sender)
   }, [sender])
 
   if (typing !== undefined) {
@@ -87,16 +87,16 @@ function Preview({ chat, open }: { chat: Chat; open: boolean }) {
         <span className="chat-row-draft">{t.chats.draft}</span> <bdi>{draft.slice(0, 200)}</bdi>
       </span>
     )
-  const news = last === null || pending === undefined || pending.created_at > last.sent_at
-  if (pending !== undefined && (!pending.refused || news))
+  const isLatest = last === null || queued === undefined || queued.created_at > last.sent_at
+  if (queued !== undefined && (!queued.refused || isLatest))
     return (
       <span className="chat-row-last">
-        {pending.refused ? (
+        {queued.refused ? (
           <CircleAlert className="status-failed" role="img" aria-label={t.chats.failed} />
         ) : (
           <Clock3 role="img" aria-label={t.chats.sending} />
         )}{' '}
-        <bdi>{pending.content.slice(0, 200)}</bdi>
+        <bdi>{queued.content.slice(0, 200)}</bdi>
       </span>
     )
   if (last === null) return <span className="chat-row-last">{t.chats.noMessages}</span>
@@ -107,7 +107,7 @@ function Preview({ chat, open }: { chat: Chat; open: boolean }) {
   return (
     <span className={`chat-row-last ${last.deleted ? 'chat-row-deleted' : ''}`}>
       {mine && !notes && chat.kind === 'direct' && !last.deleted && (
-        <Ticks state={(chat.peer_read_seq ?? 0) >= last.seq ? 'read' : 'sent'} />
+        <DeliveryIcon delivery={(chat.peer_read_seq ?? 0) >= last.seq ? 'read' : 'sent'} />
       )}
       {chat.kind === 'group' && (
         <span className="chat-row-sender">

@@ -1,4 +1,3 @@
-import { Check, Pencil, SendHorizontal, X } from './icons'
 import { useEffect, useLayoutEffect, useRef, useState, type FormEvent, type KeyboardEvent } from 'react'
 import { CONTENT_MAX_BYTES, byteLength, cleanText, isBlank } from '../core/text'
 import type { Message } from '../core/types'
@@ -7,48 +6,48 @@ import { t } from '../i18n'
 import { messenger } from '../platform'
 import { errorText, messageText } from './format'
 import { useDraft } from './hooks'
+import { Check, Pencil, SendHorizontal, X } from './icons'
+import { useTyping } from './useTyping'
 
 interface Props {
   chatId: number
-  notes: boolean
+  /** True in the chat of a user with themselves. */
+  isNotes: boolean
+  /** The message that is edited; null to write a new one. */
   editing: Message | null
   onEditLast: () => void
   onDone: () => void
   onSent: () => void
 }
 
-/** The server passes on one `true` each 2 s and shows it for 6. */
-const TYPING_AGAIN_MS = 3_000
-const TYPING_IDLE_MS = 5_000
-
-export function Composer({ chatId, notes, editing, onEditLast, onDone, onSent }: Props) {
+export function Composer({ chatId, isNotes, editing, onEditLast, onDone, onSent }: Props) {
   const draft = useDraft(chatId)
-  const [change, setChange] = useState('')
+  const [editText, setEditText] = useState('')
   const [saving, setSaving] = useState(false)
   const field = useRef<HTMLTextAreaElement>(null)
-  const typing = useTyping(chatId, notes)
-  const text = editing === null ? draft : change
-  const over = byteLength(cleanText(text)) - CONTENT_MAX_BYTES
-  const ready = !isBlank(text) && over <= 0 && !saving
+  const typing = useTyping(chatId, !isNotes)
+  const text = editing === null ? draft : editText
+  const excess = byteLength(cleanText(text)) - CONTENT_MAX_BYTES
+  const ready = !isBlank(text) && excess <= 0 && !saving
 
-  const [edited, setEdited] = useState<Message | null>(null)
-  if (editing !== edited) {
-    setEdited(editing)
-    setChange(editing?.content ?? '')
+  const [lastEditing, setLastEditing] = useState<Message | null>(null)
+  if (editing !== lastEditing) {
+    setLastEditing(editing)
+    setEditText(editing?.content ?? '')
   }
 
-  // On a phone the keyboard would jump up and cover what one came to read.
+  // On a touch screen the focus would open the keyboard, which covers the messages.
   useEffect(() => {
     if (matchMedia('(pointer: fine)').matches) field.current?.focus()
   }, [])
 
   useLayoutEffect(() => fitHeight(field.current!), [text])
 
-  const put = (value: string) => {
-    if (editing !== null) setChange(value)
+  const setText = (value: string) => {
+    if (editing !== null) setEditText(value)
     else {
       setDraft(chatId, value)
-      typing(!isBlank(value))
+      typing.update(!isBlank(value))
     }
   }
 
@@ -58,7 +57,7 @@ export function Composer({ chatId, notes, editing, onEditLast, onDone, onSent }:
     const content = cleanText(text)
     if (editing === null) {
       typing.sent()
-      messenger.send(chatId, content)
+      messenger.operations.send(chatId, content)
       setDraft(chatId, '')
       onSent()
       field.current?.focus()
@@ -66,16 +65,16 @@ export function Composer({ chatId, notes, editing, onEditLast, onDone, onSent }:
     }
     setSaving(true)
     try {
-      if (content !== editing.content) await messenger.edit(editing, content)
+      if (content !== editing.content) await messenger.operations.edit(editing, content)
       onDone()
     } catch (error) {
-      messenger.notice('error', errorText(error))
+      messenger.notices.show('error', errorText(error))
     } finally {
       setSaving(false)
     }
   }
 
-  const keys = (event: KeyboardEvent<HTMLTextAreaElement>) => {
+  const onKeyDown = (event: KeyboardEvent<HTMLTextAreaElement>) => {
     if (event.nativeEvent.isComposing) return
     const plain = !event.shiftKey && !event.altKey && !event.ctrlKey && !event.metaKey
     if (event.key === 'Enter' && !event.shiftKey && !event.altKey) {
@@ -112,12 +111,12 @@ export function Composer({ chatId, notes, editing, onEditLast, onDone, onSent }:
           dir="auto"
           enterKeyHint="send"
           aria-label={editing === null ? t.composer.label : t.composer.editing}
-          aria-describedby={over > 0 ? 'composer-over' : undefined}
-          aria-invalid={over > 0 || undefined}
-          placeholder={notes ? t.composer.placeholderNotes : t.composer.placeholder}
+          aria-describedby={excess > 0 ? 'composer-over' : undefined}
+          aria-invalid={excess > 0 || undefined}
+          placeholder={isNotes ? t.composer.placeholderNotes : t.composer.placeholder}
           value={text}
-          onChange={(event) => put(event.target.value)}
-          onKeyDown={keys}
+          onChange={(event) => setText(event.target.value)}
+          onKeyDown={onKeyDown}
         />
         <button
           className="send"
@@ -128,9 +127,9 @@ export function Composer({ chatId, notes, editing, onEditLast, onDone, onSent }:
           {editing === null ? <SendHorizontal aria-hidden className="mirrored" /> : <Check aria-hidden />}
         </button>
       </div>
-      {over > 0 && (
+      {excess > 0 && (
         <p id="composer-over" className="composer-over" role="alert">
-          {t.composer.tooLong(over)}
+          {t.composer.tooLong(excess)}
         </p>
       )}
     </form>
@@ -138,8 +137,8 @@ export function Composer({ chatId, notes, editing, onEditLast, onDone, onSent }:
 }
 
 /**
- * As high as its text, up to what the style allows. Where the style can do that alone it does; else
- * it is measured, with the frame held so that the list above does not jump meanwhile.
+ * Makes a text area as high as its text, up to its max-height. A fallback for browsers without
+ * `field-sizing`; the frame keeps its height during the measurement, so that the list does not move.
  */
 function fitHeight(area: HTMLTextAreaElement): void {
   if (CSS.supports('field-sizing', 'content')) return
@@ -148,34 +147,4 @@ function fitHeight(area: HTMLTextAreaElement): void {
   area.style.height = 'auto'
   area.style.height = `${area.scrollHeight}px`
   frame.style.minHeight = ''
-}
-
-/** Tells the others that one types: at once, again while it goes on, and when it ends. */
-function useTyping(chatId: number, notes: boolean) {
-  const told = useRef(0)
-  const idle = useRef<ReturnType<typeof setTimeout>>(undefined)
-
-  const tell = (on: boolean) => {
-    clearTimeout(idle.current)
-    if (notes) return
-    if (on) {
-      idle.current = setTimeout(() => tell(false), TYPING_IDLE_MS)
-      if (Date.now() - told.current < TYPING_AGAIN_MS) return
-      told.current = Date.now()
-    } else if (told.current === 0) return
-    else told.current = 0
-    messenger.typingNow(chatId, on)
-  }
-  /** A message ends it by itself. */
-  tell.sent = () => {
-    clearTimeout(idle.current)
-    told.current = 0
-  }
-
-  const last = useRef(tell)
-  useEffect(() => {
-    last.current = tell
-  })
-  useEffect(() => () => last.current(false), [])
-  return tell
 }

@@ -1,7 +1,6 @@
-import { ArrowLeft, Info } from './icons'
 import { useCallback, useEffect, useRef, useState, type KeyboardEvent } from 'react'
 import { Link, useLocation } from 'wouter'
-import { isGone } from '../core/state'
+import { isDeletedAccount } from '../core/state'
 import type { Chat, Message, User } from '../core/types'
 import { t } from '../i18n'
 import { messenger } from '../platform'
@@ -9,33 +8,34 @@ import { Avatar } from './Avatar'
 import { Composer } from './Composer'
 import { openDialog } from './dialog_state'
 import { chatName, lastSeen, messageText, nameOf, senderName } from './format'
-import { useApp, useMe, useTick } from './hooks'
+import { useAppState, useMe, useRerenderEvery } from './hooks'
+import { ArrowLeft, Info } from './icons'
 import { Logo } from './Logo'
-import { MessageList, type MessageListHandle } from './MessageList'
+import { MessageList, type MessageListHandle } from './messages/MessageList'
 
-/** A chat as it is, or as it would be once something is said in it. */
-function useChat(id: number): { chat: Chat | null; state: 'there' | 'loading' | 'missing' } {
+/** Returns a chat. A direct chat without messages is not in the chat list: it is constructed here. */
+function useChat(id: number): { chat: Chat | null; state: 'found' | 'loading' | 'missing' } {
   const me = useMe()
-  const listed = useApp((state) => state.listed)
-  const known = useApp((state) => state.chats.get(id))
-  const person = useApp((state) => state.people.get(id))
-  const waiting = useApp((state) => state.outbox.some((entry) => entry.chat_id === id))
+  const listLoaded = useAppState((state) => state.chatListLoaded)
+  const known = useAppState((state) => state.chats.get(id))
+  const person = useAppState((state) => state.people.get(id))
+  const hasQueued = useAppState((state) => state.outbox.some((entry) => entry.chat_id === id))
   const [missing, setMissing] = useState(false)
 
   useEffect(() => {
-    if (!listed || known !== undefined || person !== undefined) return
+    if (!listLoaded || known !== undefined || person !== undefined) return
     let stale = false
-    void messenger.lookUp(id).then((exists) => {
-      if (!stale) setMissing(!exists && !waiting)
+    void messenger.people.lookUp(id).then((exists) => {
+      if (!stale) setMissing(!exists && !hasQueued)
     })
     return () => {
       stale = true
     }
-  }, [id, listed, known, person, waiting])
+  }, [id, listLoaded, known, person, hasQueued])
 
-  if (known !== undefined) return { chat: known, state: 'there' }
-  if (!listed) return { chat: null, state: 'loading' }
-  if (person === undefined || isGone(person))
+  if (known !== undefined) return { chat: known, state: 'found' }
+  if (!listLoaded) return { chat: null, state: 'loading' }
+  if (person === undefined || isDeletedAccount(person))
     return { chat: null, state: missing || person !== undefined ? 'missing' : 'loading' }
   const peer: User = { ...person, full_name: person.full_name ?? person.username }
   const chat: Chat = {
@@ -52,21 +52,21 @@ function useChat(id: number): { chat: Chat | null; state: 'there' | 'loading' | 
     owner_id: null,
     member_count: 2,
   }
-  return { chat, state: 'there' }
+  return { chat, state: 'found' }
 }
 
 export function Conversation({ id }: { id: number }) {
   const { chat, state } = useChat(id)
   const [, navigate] = useLocation()
-  const was = useRef<Chat | null>(null)
+  const lastChat = useRef<Chat | null>(null)
 
   useEffect(() => {
-    // A group we were in and are not in any more, not one that never was.
-    if (chat === null && was.current?.kind === 'group') {
-      messenger.notice('info', t.conversation.gone)
+    // The user is no longer a member; a group that never existed shows `missing`.
+    if (chat === null && lastChat.current?.kind === 'group') {
+      messenger.notices.show('info', t.conversation.gone)
       navigate('/', { replace: true })
     }
-    was.current = chat
+    lastChat.current = chat
   }, [chat, navigate])
 
   if (chat === null)
@@ -93,7 +93,7 @@ function OpenChat({ chat }: { chat: Chat }) {
   const [editing, setEditing] = useState<Message | null>(null)
   const list = useRef<MessageListHandle>(null)
   const name = chatName(chat, me.user_id)
-  const closed = chat.kind === 'direct' && chat.peer === null && id !== me.user_id
+  const isClosed = chat.kind === 'direct' && chat.peer === null && id !== me.user_id
 
   const edit = useCallback((message: Message | null) => {
     setEditing(message)
@@ -108,27 +108,27 @@ function OpenChat({ chat }: { chat: Chat }) {
     if (mine !== undefined) edit(mine)
   }, [id, me.user_id, edit])
 
-  const keys = (event: KeyboardEvent) => {
+  const onKeyDown = (event: KeyboardEvent) => {
     if (event.key !== 'Escape' || event.defaultPrevented) return
     if (editing !== null) edit(null)
     else document.getElementById('composer')?.focus()
   }
 
   return (
-    <main className="conversation" aria-label={t.conversation.label(name)} onKeyDown={keys}>
+    <main className="conversation" aria-label={t.conversation.label(name)} onKeyDown={onKeyDown}>
       <Header chat={chat} name={name} />
       <MessageList key={id} ref={list} chat={chat} onEdit={edit} />
       <Announcer chatId={id} />
-      {closed ? (
+      {isClosed ? (
         <p className="composer-closed">{t.composer.deletedPeer}</p>
       ) : (
         <Composer
           chatId={id}
-          notes={id === me.user_id}
+          isNotes={id === me.user_id}
           editing={editing}
           onEditLast={editLast}
           onDone={() => edit(null)}
-          onSent={() => list.current?.jump()}
+          onSent={() => list.current?.jumpToEnd()}
         />
       )}
     </main>
@@ -138,15 +138,15 @@ function OpenChat({ chat }: { chat: Chat }) {
 function Header({ chat, name }: { chat: Chat; name: string }) {
   const me = useMe()
   const notes = chat.chat_id === me.user_id
-  const online = useApp((state) => state.presence.get(chat.chat_id)?.online)
-  const about = () =>
+  const online = useAppState((state) => state.presence.get(chat.chat_id)?.online)
+  const openDetails = () =>
     openDialog(
       chat.kind === 'group'
         ? { kind: 'group', id: chat.chat_id }
         : { kind: 'contact', id: chat.chat_id },
     )
-  const known = notes || (chat.kind === 'direct' && chat.peer === null)
-  const face = (
+  const hasNoDetails = notes || (chat.kind === 'direct' && chat.peer === null)
+  const title = (
     <>
       <Avatar
         id={chat.chat_id}
@@ -169,16 +169,16 @@ function Header({ chat, name }: { chat: Chat; name: string }) {
         <ArrowLeft aria-hidden className="mirrored" />
       </Link>
       <h1 className="conversation-title">
-        {known ? (
-          <span className="conversation-face">{face}</span>
+        {hasNoDetails ? (
+          <span className="conversation-face">{title}</span>
         ) : (
-          <button className="conversation-face" onClick={about}>
-            {face}
+          <button className="conversation-face" onClick={openDetails}>
+            {title}
           </button>
         )}
       </h1>
-      {!known && (
-        <button className="icon-button" aria-label={t.conversation.info} title={t.conversation.info} onClick={about}>
+      {!hasNoDetails && (
+        <button className="icon-button" aria-label={t.conversation.info} title={t.conversation.info} onClick={openDetails}>
           <Info aria-hidden />
         </button>
       )}
@@ -186,14 +186,14 @@ function Header({ chat, name }: { chat: Chat; name: string }) {
   )
 }
 
-/** Under the name: who types, else who is there. */
+/** Below the name: typing, else presence, else the number of members. */
 function Subtitle({ chat }: { chat: Chat }) {
   const me = useMe()
-  const typing = useApp((state) => state.typing.get(chat.chat_id))
-  const people = useApp((state) => state.people)
-  const presence = useApp((state) => state.presence.get(chat.chat_id))
-  const connected = useApp((state) => state.socket === 'ready')
-  useTick(60_000)
+  const typing = useAppState((state) => state.typing.get(chat.chat_id))
+  const people = useAppState((state) => state.people)
+  const presence = useAppState((state) => state.presence.get(chat.chat_id))
+  const connected = useAppState((state) => state.socket === 'ready')
+  useRerenderEvery(60_000)
 
   if (typing !== undefined) {
     const names = [...typing.keys()].map((id) => nameOf(people.get(id)))
@@ -231,29 +231,29 @@ function Subtitle({ chat }: { chat: Chat }) {
   )
 }
 
-/** Reads new messages of others out; the list itself also moves when one scrolls back. */
+/** A live region for new messages: the list itself also changes when earlier messages are loaded. */
 function Announcer({ chatId }: { chatId: number }) {
   const me = useMe()
-  const last = useApp((state) => state.histories.get(chatId)?.messages.at(-1))
-  const loaded = useApp((state) => state.histories.get(chatId)?.loaded ?? false)
-  const people = useApp((state) => state.people)
-  const heard = useRef<number | null>(null)
-  const [words, setWords] = useState('')
+  const last = useAppState((state) => state.histories.get(chatId)?.messages.at(-1))
+  const loaded = useAppState((state) => state.histories.get(chatId)?.loaded ?? false)
+  const people = useAppState((state) => state.people)
+  const announcedSeq = useRef<number | null>(null)
+  const [text, setText] = useState('')
 
   useEffect(() => {
     if (!loaded) return
     const seq = last?.seq ?? 0
-    if (heard.current !== null && last !== undefined && seq > heard.current) {
+    if (announcedSeq.current !== null && last !== undefined && seq > announcedSeq.current) {
       if (last.sender_id !== me.user_id && last.kind === 'text')
-        setWords(t.conversation.announced(senderName(people, last.sender_id), messageText(last)))
+        setText(t.conversation.announced(senderName(people, last.sender_id), messageText(last)))
     }
-    if (last?.deleted && last.seq === heard.current) setWords('')
-    heard.current = Math.max(seq, heard.current ?? 0)
+    if (last?.deleted && last.seq === announcedSeq.current) setText('')
+    announcedSeq.current = Math.max(seq, announcedSeq.current ?? 0)
   }, [last, loaded, me.user_id, people])
 
   return (
     <p className="sr-only" aria-live="polite">
-      {words}
+      {text}
     </p>
   )
 }

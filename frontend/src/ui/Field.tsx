@@ -1,6 +1,6 @@
-import { Eye, EyeOff } from './icons'
 import { useId, useState, type ComponentProps } from 'react'
 import { t } from '../i18n'
+import { Eye, EyeOff } from './icons'
 
 interface Props extends ComponentProps<'input'> {
   label: string
@@ -9,11 +9,11 @@ interface Props extends ComponentProps<'input'> {
   'data-autofocus'?: boolean
 }
 
-/** A labelled line of input with its hint and its error. */
+/** An input with its label, hint and error message. */
 export function Field({ label, hint, error, type, ...input }: Props) {
   const id = useId()
   const [shown, setShown] = useState(false)
-  const secret = type === 'password'
+  const isPassword = type === 'password'
   return (
     <div className={`field ${error ? 'field-bad' : ''}`}>
       <label htmlFor={id}>{label}</label>
@@ -21,11 +21,11 @@ export function Field({ label, hint, error, type, ...input }: Props) {
         <input
           {...input}
           id={id}
-          type={secret && shown ? 'text' : type}
+          type={isPassword && shown ? 'text' : type}
           aria-invalid={error ? true : undefined}
           aria-describedby={hint || error ? `${id}-note` : undefined}
         />
-        {secret && (
+        {isPassword && (
           <button
             type="button"
             className="icon-button"
@@ -46,7 +46,22 @@ export function Field({ label, hint, error, type, ...input }: Props) {
   )
 }
 
-/** What went wrong with a whole form. */
+/** An input for a new password, with the limits of the server. */
+export function NewPasswordField(props: Omit<Props, 'hint' | 'type'>) {
+  return (
+    <Field
+      {...props}
+      hint={t.signIn.passwordHint}
+      type="password"
+      autoComplete="new-password"
+      required
+      minLength={8}
+      maxLength={1024}
+    />
+  )
+}
+
+/** The error message of a form. */
 export function FormError({ text }: { text: string | null }) {
   return (
     <div role="alert" className="form-error-slot">

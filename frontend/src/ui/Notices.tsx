@@ -1,11 +1,11 @@
-import { CircleAlert, CircleCheck, X } from './icons'
 import { t } from '../i18n'
 import { messenger } from '../platform'
-import { useApp } from './hooks'
+import { useAppState } from './hooks'
+import { CircleAlert, CircleCheck, X } from './icons'
 
-/** Short words in the corner, read out by screen readers. */
+/** Short messages in the corner, as a live region. */
 export function Notices() {
-  const notices = useApp((state) => state.notices)
+  const notices = useAppState((state) => state.notices)
   return (
     <div className="notices" role="status" aria-label={t.notices.label}>
       {notices.map((notice) => (
@@ -15,7 +15,7 @@ export function Notices() {
           <button
             className="icon-button"
             aria-label={t.notices.dismiss}
-            onClick={() => messenger.dismiss(notice.id)}
+            onClick={() => messenger.notices.dismiss(notice.id)}
           >
             <X aria-hidden />
           </button>

@@ -2,8 +2,8 @@ import { useState, type FormEvent } from 'react'
 import { Link, useLocation } from 'wouter'
 import { t } from '../i18n'
 import { messenger } from '../platform'
-import { Field, FormError } from './Field'
-import { useAct, useApp } from './hooks'
+import { Field, FormError, NewPasswordField } from './Field'
+import { useAction, useAppState } from './hooks'
 import { Logo } from './Logo'
 
 export function SignIn() {
@@ -22,14 +22,14 @@ export function SignIn() {
 }
 
 function LoginForm() {
-  const expired = useApp((state) => state.expired)
-  const { busy, error, run } = useAct()
+  const expired = useAppState((state) => state.expired)
+  const { busy, error, run } = useAction()
   const [username, setUsername] = useState('')
   const [password, setPassword] = useState('')
 
   const submit = (event: FormEvent) => {
     event.preventDefault()
-    void run(() => messenger.login(username.trim(), password))
+    void run(() => messenger.session.login(username.trim(), password))
   }
 
   return (
@@ -66,7 +66,7 @@ function LoginForm() {
 }
 
 function RegisterForm() {
-  const { busy, error, fields, run } = useAct()
+  const { busy, error, fields, run } = useAction()
   const [full_name, setName] = useState('')
   const [username, setUsername] = useState('')
   const [password, setPassword] = useState('')
@@ -74,7 +74,7 @@ function RegisterForm() {
   const submit = (event: FormEvent) => {
     event.preventDefault()
     void run(() =>
-      messenger.register({
+      messenger.session.register({
         username: username.trim().toLowerCase(),
         full_name: full_name.trim(),
         password,
@@ -113,16 +113,10 @@ function RegisterForm() {
         value={username}
         onChange={(e) => setUsername(e.target.value)}
       />
-      <Field
+      <NewPasswordField
         label={t.signIn.password}
-        hint={t.signIn.passwordHint}
         error={fields.password}
         name="password"
-        type="password"
-        autoComplete="new-password"
-        required
-        minLength={8}
-        maxLength={1024}
         value={password}
         onChange={(e) => setPassword(e.target.value)}
       />

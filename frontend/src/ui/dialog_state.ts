@@ -1,7 +1,8 @@
+// Which dialog is open, and the confirmation above it.
+
 import { createStore } from 'zustand/vanilla'
 import type { Message } from '../core/types'
 
-/** The dialog that is open; at most one, above it at most a question. */
 export type DialogName =
   | { kind: 'settings' }
   | { kind: 'shortcuts' }
@@ -10,22 +11,23 @@ export type DialogName =
   | { kind: 'contact'; id: number }
   | { kind: 'read_by'; message: Message }
 
-export interface Question {
+/** A question to confirm an action. */
+export interface Confirmation {
   title: string
-  more: string
-  yes: string
-  /** Throws where it failed; the question then stays, with the reason. */
-  act: () => Promise<void>
+  message: string
+  confirmLabel: string
+  /** If it throws, the dialog stays open and shows the error. */
+  onConfirm: () => Promise<void>
 }
 
 interface Dialogs {
   dialog: DialogName | null
-  question: Question | null
+  confirmation: Confirmation | null
 }
 
-export const dialogs = createStore<Dialogs>(() => ({ dialog: null, question: null }))
+export const dialogs = createStore<Dialogs>(() => ({ dialog: null, confirmation: null }))
 
 export const openDialog = (dialog: DialogName) => dialogs.setState({ dialog })
 export const closeDialog = () => dialogs.setState({ dialog: null })
-export const ask = (question: Question) => dialogs.setState({ question })
-export const closeQuestion = () => dialogs.setState({ question: null })
+export const openConfirmation = (confirmation: Confirmation) => dialogs.setState({ confirmation })
+export const closeConfirmation = () => dialogs.setState({ confirmation: null })

@@ -1,11 +1,12 @@
-// Dates, times and names as people say them.
+// Dates, times, names, events and errors as text.
 
 import { ApiError } from '../core/api'
-import { isGone, type AppState, type Person } from '../core/state'
+import { isDeletedAccount, type AppState, type Person } from '../core/state'
 import type { Chat, Message } from '../core/types'
 import { t } from '../i18n'
+import { daysAgo } from './days'
 
-// The words are the catalogue's; the order of day and month, and 24 or 12 hours, are the reader's.
+// Words come from the catalogue; the order of day and month and the hour cycle from the browser's locale.
 const region = navigator.languages.find((l) => l.split('-')[0] === t.locale) ?? t.locale
 const timeFormat = new Intl.DateTimeFormat(region, { hour: 'numeric', minute: '2-digit' })
 const weekdayFormat = new Intl.DateTimeFormat(region, { weekday: 'long' })
@@ -16,22 +17,11 @@ const shortDayFormat = new Intl.DateTimeFormat(region, { day: 'numeric', month: 
 const shortYearFormat = new Intl.DateTimeFormat(region, { dateStyle: 'short' })
 const fullFormat = new Intl.DateTimeFormat(region, { dateStyle: 'full', timeStyle: 'short' })
 
-const midnight = (date: Date) => new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime()
-
-/** How many midnights ago. */
-function daysAgo(date: Date): number {
-  return Math.round((midnight(new Date()) - midnight(date)) / 86_400_000)
-}
-
 export const time = (iso: string) => timeFormat.format(new Date(iso))
 export const fullTime = (iso: string) => fullFormat.format(new Date(iso))
 export const longDate = (iso: string) => yearFormat.format(new Date(iso))
 
-export function sameDay(a: string, b: string): boolean {
-  return midnight(new Date(a)) === midnight(new Date(b))
-}
-
-/** The separator's words. */
+/** The text of the separator between two days. */
 export function dayName(iso: string): string {
   const date = new Date(iso)
   const ago = daysAgo(date)
@@ -43,7 +33,7 @@ export function dayName(iso: string): string {
     : yearFormat.format(date)
 }
 
-/** As short as it gets, for the list. */
+/** A short date or time, for the chat list. */
 export function shortWhen(iso: string): string {
   const date = new Date(iso)
   const ago = daysAgo(date)
@@ -68,10 +58,10 @@ export function lastSeen(iso: string | null): string {
 
 export function nameOf(person: Person | undefined): string {
   if (person === undefined) return t.common.someone
-  return isGone(person) ? t.common.deletedAccount : person.full_name || person.username
+  return isDeletedAccount(person) ? t.common.deletedAccount : person.full_name || person.username
 }
 
-/** A sender's name; null is somebody whose account is gone. */
+/** The name of a sender; null is a deleted account. */
 export function senderName(people: AppState['people'], id: number | null | undefined): string {
   return id == null ? t.common.deletedAccount : nameOf(people.get(id))
 }
@@ -82,23 +72,23 @@ export function chatName(chat: Chat, me: number): string {
   return chat.peer === null ? t.common.deletedAccount : chat.name || chat.peer.username
 }
 
-/** A name within a sentence, whose direction must not turn the rest of it around. */
+/** Isolates the text direction of a name from the sentence around it. */
 const isolate = (name: string) => `\u2068${name}\u2069`
 
-/** A join, a leave or a rename, in words. */
+/** A join, leave or rename as a sentence. */
 export function eventText(message: Message, people: AppState['people'], me: number): string {
   const name = (id: number | null | undefined) => isolate(senderName(people, id))
   const actor = message.sender_id === me ? t.common.you : name(message.sender_id)
-  const whom = message.user_id === me ? t.conversation.youLower : name(message.user_id)
-  // Whose account is gone did it themselves, as far as anybody can tell.
-  const self = message.sender_id === message.user_id || message.sender_id === null
+  const object = message.user_id === me ? t.conversation.youLower : name(message.user_id)
+  // The actor is null after that account was deleted; the event then counts as the member's own.
+  const bySelf = message.sender_id === message.user_id || message.sender_id === null
   const subject = message.user_id === me ? t.common.you : name(message.user_id)
   switch (message.kind) {
     case 'join':
       if (message.seq === 1) return t.conversation.created(actor)
-      return self ? t.conversation.joined(subject) : t.conversation.added(actor, whom)
+      return bySelf ? t.conversation.joined(subject) : t.conversation.added(actor, object)
     case 'leave':
-      return self ? t.conversation.left(subject) : t.conversation.removed(actor, whom)
+      return bySelf ? t.conversation.left(subject) : t.conversation.removed(actor, object)
     case 'rename':
       return t.conversation.renamed(actor, isolate(message.name ?? ''))
     case 'text':
@@ -106,14 +96,14 @@ export function eventText(message: Message, people: AppState['people'], me: numb
   }
 }
 
-/** A message in one line, without who said it. */
+/** The text of a message in one line. */
 export function messageText(message: Message): string {
   return message.deleted || message.content == null
     ? t.conversation.deleted
     : message.content.slice(0, 300).replace(/\s+/g, ' ')
 }
 
-/** One human sentence for whatever went wrong. */
+/** The message of an error. */
 export function errorText(error: unknown): string {
   if (!(error instanceof ApiError)) return t.errors.unknown!
   return codeText(error.code, error.status)
@@ -123,7 +113,7 @@ export function codeText(code: string, status?: number): string {
   return t.errors[code] ?? t.errors[`http_${status}`] ?? t.errors.unknown!
 }
 
-/** By field, what is wrong with it. */
+/** The messages of an error by field. */
 export function fieldErrors(error: unknown): Record<string, string> {
   if (!(error instanceof ApiError)) return {}
   return Object.fromEntries(

@@ -1,19 +1,20 @@
-import { useEffect, useRef, useState } from 'react'
+import { useEffect, useMemo, useRef, useState } from 'react'
 import { useStore } from 'zustand'
+import { sortChats } from '../core/chat'
 import type { AppState } from '../core/state'
-import type { User } from '../core/types'
+import type { Chat, User } from '../core/types'
 import { drafts } from '../drafts'
 import { messenger } from '../platform'
 import { prefs, type Prefs } from '../prefs'
 import { errorText, fieldErrors } from './format'
 
-export function useApp<T>(select: (state: AppState) => T): T {
+export function useAppState<T>(select: (state: AppState) => T): T {
   return useStore(messenger.store, select)
 }
 
-/** Who reads this page. Only for what is shown to somebody signed in. */
+/** The user. Only for components that are shown while signed in. */
 export function useMe(): User {
-  return useApp((state) => state.me)!
+  return useAppState((state) => state.me)!
 }
 
 export function usePrefs(): Prefs {
@@ -24,34 +25,48 @@ export function useDraft(chatId: number): string {
   return useStore(drafts, (state) => state.texts[chatId] ?? '')
 }
 
-/** The value as it was `ms` ago, once it stopped changing. */
-export function useSettled<T>(value: T, ms: number): T {
-  const [settled, setSettled] = useState(value)
-  useEffect(() => {
-    const timer = setTimeout(() => setSettled(value), ms)
-    return () => clearTimeout(timer)
-  }, [value, ms])
-  return settled
+/** Returns all chats, the one with the latest activity first. */
+export function useSortedChats(): Chat[] {
+  const chats = useAppState((state) => state.chats)
+  const outbox = useAppState((state) => state.outbox)
+  return useMemo(() => {
+    const queued = new Map<number, number>()
+    for (const entry of outbox) queued.set(entry.chat_id, Date.parse(entry.created_at))
+    return sortChats(chats.values(), queued)
+  }, [chats, outbox])
 }
 
-/** A form's or a button's one act at the server: is it running, what went wrong. */
-export function useAct() {
+/** Returns the latest value that did not change for `ms`. */
+export function useDebounced<T>(value: T, ms: number): T {
+  const [debounced, setDebounced] = useState(value)
+  useEffect(() => {
+    const timer = setTimeout(() => setDebounced(value), ms)
+    return () => clearTimeout(timer)
+  }, [value, ms])
+  return debounced
+}
+
+/**
+ * Runs an asynchronous action of a form or button, one at a time. Returns whether it runs, the error
+ * message of the last run, and the messages by field. `run` returns true if the action succeeded.
+ */
+export function useAction() {
   const [busy, setBusy] = useState(false)
   const [error, setError] = useState<string | null>(null)
   const [fields, setFields] = useState<Record<string, string>>({})
   const running = useRef(false)
-  const run = async (act: () => Promise<void>): Promise<boolean> => {
+  const run = async (action: () => Promise<void>): Promise<boolean> => {
     if (running.current) return false
     running.current = true
     setBusy(true)
     setError(null)
     setFields({})
     try {
-      await act()
+      await action()
       return true
-    } catch (problem) {
-      setError(errorText(problem))
-      setFields(fieldErrors(problem))
+    } catch (failure) {
+      setError(errorText(failure))
+      setFields(fieldErrors(failure))
       return false
     } finally {
       running.current = false
@@ -61,47 +76,48 @@ export function useAct() {
   return { busy, error, fields, run }
 }
 
-/** People the server finds; null while it looks. */
+/** Searches users. `users` is null while the search runs; `failed` is the error message, or null. */
 export function usePeopleSearch(query: string): { users: readonly User[] | null; failed: string | null } {
-  const settled = useSettled(query.trim(), 220)
+  const debounced = useDebounced(query.trim(), 220)
   const [found, setFound] = useState<{ q: string; users: readonly User[]; failed: string | null }>({
     q: '',
     users: [],
     failed: null,
   })
   useEffect(() => {
-    if (settled === '') return
+    if (debounced === '') return
     let stale = false
-    messenger
-      .search(settled)
-      .then((users) => !stale && setFound({ q: settled, users, failed: null }))
-      .catch((error) => !stale && setFound({ q: settled, users: [], failed: errorText(error) }))
+    messenger.people
+      .search(debounced)
+      .then((users) => !stale && setFound({ q: debounced, users, failed: null }))
+      .catch((error) => !stale && setFound({ q: debounced, users: [], failed: errorText(error) }))
     return () => {
       stale = true
     }
-  }, [settled])
+  }, [debounced])
   const current = found.q === query.trim()
   return { users: current ? found.users : null, failed: current ? found.failed : null }
 }
 
-/** A moment that passes: renders again every `ms`. */
-export function useTick(ms: number): void {
-  const [, tick] = useState(0)
+/** Renders the component again every `ms`, for texts that depend on the time. */
+export function useRerenderEvery(ms: number): void {
+  const [, setCount] = useState(0)
   useEffect(() => {
-    const timer = setInterval(() => tick((n) => n + 1), ms)
+    const timer = setInterval(() => setCount((n) => n + 1), ms)
     return () => clearInterval(timer)
   }, [ms])
 }
 
+/** True unless the browser reports that it is offline. */
 export function useOnline(): boolean {
   const [online, setOnline] = useState(navigator.onLine)
   useEffect(() => {
-    const look = () => setOnline(navigator.onLine)
-    addEventListener('online', look)
-    addEventListener('offline', look)
+    const update = () => setOnline(navigator.onLine)
+    addEventListener('online', update)
+    addEventListener('offline', update)
     return () => {
-      removeEventListener('online', look)
-      removeEventListener('offline', look)
+      removeEventListener('online', update)
+      removeEventListener('offline', update)
     }
   }, [])
   return online

@@ -1,4 +1,4 @@
-// The icons in use, each from its own file: the package's front door opens two thousand of them.
+// The icons in use, each imported from its own file: the entry point of the package imports all of them.
 
 export { default as ArrowLeft } from 'lucide-react/icons/arrow-left'
 export { default as Bell } from 'lucide-react/icons/bell'

@@ -1,13 +1,13 @@
 import { t } from '../../i18n'
 import { Avatar } from '../Avatar'
 import { lastSeen, longDate, nameOf } from '../format'
-import { useApp } from '../hooks'
+import { useAppState } from '../hooks'
 import { Dialog } from './Dialog'
 
 export function Contact({ id, onClose }: { id: number; onClose: () => void }) {
-  const person = useApp((state) => state.people.get(id))
-  const peer = useApp((state) => state.chats.get(id)?.peer)
-  const presence = useApp((state) => state.presence.get(id))
+  const person = useAppState((state) => state.people.get(id))
+  const peer = useAppState((state) => state.chats.get(id)?.peer)
+  const presence = useAppState((state) => state.presence.get(id))
   return (
     <Dialog title={t.contact.title} onClose={onClose} small>
       <div className="dialog-body contact">

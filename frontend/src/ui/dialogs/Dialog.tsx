@@ -1,18 +1,18 @@
-import { X } from '../icons'
 import { useEffect, useId, useRef, type ReactNode } from 'react'
 import { t } from '../../i18n'
+import { X } from '../icons'
 
 interface Props {
   title: string
   onClose: () => void
   children: ReactNode
-  /** A short question rather than a form. */
+  /** True for a narrow dialog. */
   small?: boolean
 }
 
 /**
- * The browser's own modal dialog: it traps the focus, makes the rest of the page inert, closes on
- * Escape (and on Back, on Android) and gives the focus back to where it was.
+ * A modal <dialog>. The browser traps the focus, makes the rest of the page inert, and closes the dialog
+ * on Escape and on Android's Back. The focus returns to the element that had it before.
  */
 export function Dialog({ title, onClose, children, small }: Props) {
   const id = useId()
@@ -20,13 +20,13 @@ export function Dialog({ title, onClose, children, small }: Props) {
 
   useEffect(() => {
     const dialog = ref.current!
-    const before = document.activeElement
+    const focusedBefore = document.activeElement
     if (!dialog.open) dialog.showModal()
-    // React's autoFocus comes too early: the dialog is not open yet.
+    // React applies autoFocus before the dialog is open.
     dialog.querySelector<HTMLElement>('[data-autofocus]')?.focus()
     return () => {
       dialog.close()
-      if (before instanceof HTMLElement && before.isConnected) before.focus()
+      if (focusedBefore instanceof HTMLElement && focusedBefore.isConnected) focusedBefore.focus()
     }
   }, [])
 
@@ -41,7 +41,7 @@ export function Dialog({ title, onClose, children, small }: Props) {
       }}
       onKeyDown={(event) => event.stopPropagation()}
       onMouseDown={(event) => {
-        // Beside it: the dialog itself has no padding, so this is its backdrop.
+        // The dialog has no padding, so an event on the element itself is one on the backdrop.
         if (event.target === ref.current) onClose()
       }}
     >

@@ -1,17 +1,17 @@
-// All dialogs, in a file of their own that is loaded when the first one opens.
+// All dialogs, in one chunk that is not part of the first screen.
 
 import { useStore } from 'zustand'
-import { closeDialog, closeQuestion, dialogs } from '../dialog_state'
+import { closeConfirmation, closeDialog, dialogs } from '../dialog_state'
+import { ConfirmDialog } from './ConfirmDialog'
 import { Contact } from './Contact'
 import { GroupInfo } from './GroupInfo'
 import { NewGroup } from './NewGroup'
-import { QuestionDialog } from './QuestionDialog'
 import { ReadBy } from './ReadBy'
 import { Settings } from './Settings'
 import { Shortcuts } from './Shortcuts'
 
 export default function Dialogs() {
-  const { dialog, question } = useStore(dialogs)
+  const { dialog, confirmation } = useStore(dialogs)
   return (
     <>
       {dialog?.kind === 'settings' && <Settings onClose={closeDialog} />}
@@ -20,7 +20,9 @@ export default function Dialogs() {
       {dialog?.kind === 'group' && <GroupInfo id={dialog.id} onClose={closeDialog} />}
       {dialog?.kind === 'contact' && <Contact id={dialog.id} onClose={closeDialog} />}
       {dialog?.kind === 'read_by' && <ReadBy message={dialog.message} onClose={closeDialog} />}
-      {question !== null && <QuestionDialog question={question} onClose={closeQuestion} />}
+      {confirmation !== null && (
+        <ConfirmDialog confirmation={confirmation} onClose={closeConfirmation} />
+      )}
     </>
   )
 }

@@ -1,29 +1,30 @@
-import { LogOut, Pencil, UserMinus, UserPlus } from '../icons'
 import { useEffect, useState, type FormEvent } from 'react'
 import { useLocation } from 'wouter'
 import type { Person } from '../../core/state'
+import { isBlank } from '../../core/text'
 import type { Group, Member } from '../../core/types'
 import { t } from '../../i18n'
 import { messenger } from '../../platform'
 import { Avatar } from '../Avatar'
-import { ask } from '../dialog_state'
+import { openConfirmation } from '../dialog_state'
 import { Field, FormError } from '../Field'
 import { longDate } from '../format'
-import { useAct, useApp, useMe } from '../hooks'
+import { useAction, useAppState, useMe } from '../hooks'
+import { LogOut, Pencil, UserMinus, UserPlus } from '../icons'
 import { Dialog } from './Dialog'
 import { PeoplePicker } from './PeoplePicker'
 
 export function GroupInfo({ id, onClose }: { id: number; onClose: () => void }) {
-  const group = useApp((state) => state.groups.get(id))
-  const there = useApp((state) => state.chats.has(id))
+  const group = useAppState((state) => state.groups.get(id))
+  const isMember = useAppState((state) => state.chats.has(id))
   const [adding, setAdding] = useState(false)
 
   useEffect(() => {
-    void messenger.loadGroup(id)
+    void messenger.groups.load(id)
   }, [id])
   useEffect(() => {
-    if (!there) onClose()
-  }, [there, onClose])
+    if (!isMember) onClose()
+  }, [isMember, onClose])
 
   return (
     <Dialog title={adding ? t.group.addPeople : t.group.info} onClose={onClose}>
@@ -43,23 +44,23 @@ export function GroupInfo({ id, onClose }: { id: number; onClose: () => void }) 
 function About({ group, onAdd, onClose }: { group: Group; onAdd: () => void; onClose: () => void }) {
   const me = useMe()
   const [, navigate] = useLocation()
-  const owner = group.owner_id === me.user_id
+  const isOwner = group.owner_id === me.user_id
   const id = group.group_id
   const alone = group.members.length === 1
 
   const leave = () =>
-    ask({
+    openConfirmation({
       title: t.group.leaveTitle,
-      more: alone
+      message: alone
         ? t.group.leaveLast
-        : owner
+        : isOwner
           ? `${t.group.leaveMore} ${t.group.leaveOwner}`
           : t.group.leaveMore,
-      yes: t.group.leave,
-      act: async () => {
+      confirmLabel: t.group.leave,
+      onConfirm: async () => {
         onClose()
         navigate('/', { replace: true })
-        await messenger.leaveGroup(id)
+        await messenger.groups.leave(id)
       },
     })
 
@@ -67,7 +68,7 @@ function About({ group, onAdd, onClose }: { group: Group; onAdd: () => void; onC
     <div className="dialog-body">
       <div className="contact">
         <Avatar id={id} name={group.name} size="l" group />
-        <GroupName group={group} owner={owner} />
+        <GroupName group={group} isOwner={isOwner} />
         <p className="contact-presence">
           {t.group.created} {longDate(group.created_at)}
         </p>
@@ -84,7 +85,7 @@ function About({ group, onAdd, onClose }: { group: Group; onAdd: () => void; onC
             </button>
           </li>
           {group.members.map((member) => (
-            <MemberRow key={member.user_id} group={group} member={member} owner={owner} />
+            <MemberRow key={member.user_id} group={group} member={member} isOwner={isOwner} />
           ))}
         </ul>
       </section>
@@ -95,21 +96,21 @@ function About({ group, onAdd, onClose }: { group: Group; onAdd: () => void; onC
   )
 }
 
-function GroupName({ group, owner }: { group: Group; owner: boolean }) {
+function GroupName({ group, isOwner }: { group: Group; isOwner: boolean }) {
   const [name, setName] = useState<string | null>(null)
-  const { busy, error, fields, run } = useAct()
+  const { busy, error, fields, run } = useAction()
 
   const submit = async (event: FormEvent) => {
     event.preventDefault()
     if (name === null) return
-    if (await run(() => messenger.renameGroup(group.group_id, name.trim()))) setName(null)
+    if (await run(() => messenger.groups.rename(group.group_id, name.trim()))) setName(null)
   }
 
   if (name === null)
     return (
       <p className="contact-name">
         <bdi>{group.name}</bdi>
-        {owner && (
+        {isOwner && (
           <button
             className="icon-button"
             aria-label={t.group.rename}
@@ -146,7 +147,7 @@ function GroupName({ group, owner }: { group: Group; owner: boolean }) {
         <button type="button" className="button button-small" onClick={() => setName(null)}>
           {t.common.cancel}
         </button>
-        <button className="button button-small button-main" disabled={busy || name.trim() === ''}>
+        <button className="button button-small button-main" disabled={busy || isBlank(name)}>
           {busy ? t.common.saving : t.common.save}
         </button>
       </div>
@@ -154,19 +155,26 @@ function GroupName({ group, owner }: { group: Group; owner: boolean }) {
   )
 }
 
-function MemberRow({ group, member, owner }: { group: Group; member: Member; owner: boolean }) {
+interface MemberRowProps {
+  group: Group
+  member: Member
+  /** True if the user owns the group. */
+  isOwner: boolean
+}
+
+function MemberRow({ group, member, isOwner }: MemberRowProps) {
   const me = useMe()
-  const person = useApp((state) => state.people.get(member.user_id))
-  const online = useApp((state) => state.presence.get(member.user_id)?.online)
-  const self = member.user_id === me.user_id
+  const person = useAppState((state) => state.people.get(member.user_id))
+  const online = useAppState((state) => state.presence.get(member.user_id)?.online)
+  const isSelf = member.user_id === me.user_id
   const name = member.full_name || member.username
 
   const remove = () =>
-    ask({
+    openConfirmation({
       title: t.group.removeTitle(name),
-      more: t.group.removeMore,
-      yes: t.common.remove,
-      act: () => messenger.removeMember(group.group_id, member.user_id),
+      message: t.group.removeMore,
+      confirmLabel: t.common.remove,
+      onConfirm: () => messenger.groups.removeMember(group.group_id, member.user_id),
     })
 
   return (
@@ -176,19 +184,19 @@ function MemberRow({ group, member, owner }: { group: Group; member: Member; own
         name={name}
         picture={person?.profile_picture}
         size="s"
-        online={!self && online}
+        online={!isSelf && online}
       />
       <span className="person-text">
         <span className="person-name">
           <bdi>{name}</bdi>
-          {self && <span className="person-tag">{t.common.you}</span>}
+          {isSelf && <span className="person-tag">{t.common.you}</span>}
           {group.owner_id === member.user_id && (
             <span className="person-tag person-tag-owner">{t.group.owner}</span>
           )}
         </span>
         <span className="person-more">@{member.username}</span>
       </span>
-      {owner && !self && (
+      {isOwner && !isSelf && (
         <button
           className="icon-button"
           aria-label={t.group.removeLabel(name)}
@@ -204,13 +212,13 @@ function MemberRow({ group, member, owner }: { group: Group; member: Member; own
 
 function AddPeople({ group, onDone }: { group: Group; onDone: () => void }) {
   const [chosen, setChosen] = useState<readonly Person[]>([])
-  const { busy, error, run } = useAct()
+  const { busy, error, run } = useAction()
 
   const submit = async (event: FormEvent) => {
     event.preventDefault()
     const ids = chosen.map((person) => person.user_id)
-    if (await run(() => messenger.addMembers(group.group_id, ids))) {
-      messenger.notice('info', t.group.added(ids.length))
+    if (await run(() => messenger.groups.addMembers(group.group_id, ids))) {
+      messenger.notices.show('info', t.group.added(ids.length))
       onDone()
     }
   }
@@ -222,7 +230,7 @@ function AddPeople({ group, onDone }: { group: Group; onDone: () => void }) {
         <PeoplePicker
           chosen={chosen}
           onChange={setChosen}
-          taken={new Set(group.members.map((member) => member.user_id))}
+          members={new Set(group.members.map((member) => member.user_id))}
           autoFocus
         />
       </div>

@@ -1,23 +1,24 @@
 import { useState, type FormEvent } from 'react'
 import { useLocation } from 'wouter'
 import type { Person } from '../../core/state'
+import { isBlank } from '../../core/text'
 import { t } from '../../i18n'
 import { messenger } from '../../platform'
 import { Field, FormError } from '../Field'
-import { useAct } from '../hooks'
+import { useAction } from '../hooks'
 import { Dialog } from './Dialog'
 import { PeoplePicker } from './PeoplePicker'
 
 export function NewGroup({ onClose }: { onClose: () => void }) {
   const [name, setName] = useState('')
   const [chosen, setChosen] = useState<readonly Person[]>([])
-  const { busy, error, fields, run } = useAct()
+  const { busy, error, fields, run } = useAction()
   const [, navigate] = useLocation()
 
   const submit = async (event: FormEvent) => {
     event.preventDefault()
     await run(async () => {
-      const id = await messenger.createGroup(
+      const id = await messenger.groups.create(
         name.trim(),
         chosen.map((person) => person.user_id),
       )
@@ -49,7 +50,7 @@ export function NewGroup({ onClose }: { onClose: () => void }) {
           <button type="button" className="button" onClick={onClose}>
             {t.common.cancel}
           </button>
-          <button className="button button-main" disabled={busy || name.trim() === ''}>
+          <button className="button button-main" disabled={busy || isBlank(name)}>
             {busy ? t.group.creating : t.group.create}
           </button>
         </footer>

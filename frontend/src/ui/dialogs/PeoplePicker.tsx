@@ -1,32 +1,32 @@
-import { Check, Search, X } from '../icons'
 import { useState } from 'react'
 import type { Person } from '../../core/state'
 import type { User } from '../../core/types'
 import { t } from '../../i18n'
 import { Avatar } from '../Avatar'
 import { nameOf } from '../format'
-import { useApp, useMe, usePeopleSearch } from '../hooks'
+import { useAppState, useMe, usePeopleSearch } from '../hooks'
+import { Check, Search, X } from '../icons'
 
 interface Props {
   chosen: readonly Person[]
   onChange: (chosen: readonly Person[]) => void
-  /** Those who cannot be chosen because they are in already. */
-  taken?: ReadonlySet<number>
+  /** Users who cannot be chosen, because they are members already. */
+  members?: ReadonlySet<number>
   autoFocus?: boolean
 }
 
-/** Finds people and lets one choose any number of them. */
-export function PeoplePicker({ chosen, onChange, taken, autoFocus }: Props) {
+/** A search for users, of whom any number can be chosen. */
+export function PeoplePicker({ chosen, onChange, members, autoFocus }: Props) {
   const me = useMe()
   const [query, setQuery] = useState('')
   const { users, failed } = usePeopleSearch(query)
-  const chats = useApp((state) => state.chats)
+  const chats = useAppState((state) => state.chats)
   const searching = query.trim() !== ''
 
-  const known: User[] = []
+  const contacts: User[] = []
   for (const chat of chats.values())
-    if (chat.peer !== null && chat.peer.user_id !== me.user_id) known.push(chat.peer)
-  const shown: readonly User[] = searching ? (users ?? []) : known
+    if (chat.peer !== null && chat.peer.user_id !== me.user_id) contacts.push(chat.peer)
+  const shown: readonly User[] = searching ? (users ?? []) : contacts
   const ids = new Set(chosen.map((person) => person.user_id))
 
   const toggle = (person: Person) =>
@@ -64,9 +64,9 @@ export function PeoplePicker({ chosen, onChange, taken, autoFocus }: Props) {
           onChange={(e) => setQuery(e.target.value)}
           onKeyDown={(e) => {
             if (e.key !== 'Enter') return
-            // Not the form's: the first one found is meant.
+            // Enter chooses the first result instead of submitting the form.
             e.preventDefault()
-            const first = shown.find((user) => !taken?.has(user.user_id))
+            const first = shown.find((user) => !members?.has(user.user_id))
             if (searching && first !== undefined) {
               toggle(first)
               setQuery('')
@@ -76,15 +76,15 @@ export function PeoplePicker({ chosen, onChange, taken, autoFocus }: Props) {
       </div>
       <ul className="picker-list">
         {shown.map((user) => {
-          const inAlready = taken?.has(user.user_id) ?? false
-          const on = ids.has(user.user_id)
+          const isMember = members?.has(user.user_id) ?? false
+          const isChosen = ids.has(user.user_id)
           return (
             <li key={user.user_id}>
               <button
                 type="button"
                 role="checkbox"
-                aria-checked={on || inAlready}
-                disabled={inAlready}
+                aria-checked={isChosen || isMember}
+                disabled={isMember}
                 className="person person-choice"
                 onClick={() => toggle(user)}
               >
@@ -92,10 +92,10 @@ export function PeoplePicker({ chosen, onChange, taken, autoFocus }: Props) {
                 <span className="person-text">
                   <bdi className="person-name">{nameOf(user)}</bdi>
                   <span className="person-more">
-                    {inAlready ? t.group.alreadyIn : `@${user.username}`}
+                    {isMember ? t.group.alreadyIn : `@${user.username}`}
                   </span>
                 </span>
-                <span className="person-check">{(on || inAlready) && <Check aria-hidden />}</span>
+                <span className="person-check">{(isChosen || isMember) && <Check aria-hidden />}</span>
               </button>
             </li>
           )

@@ -3,14 +3,14 @@ import type { Member, Message } from '../../core/types'
 import { t } from '../../i18n'
 import { messenger } from '../../platform'
 import { Avatar } from '../Avatar'
-import { useApp, useMe } from '../hooks'
+import { useAppState, useMe } from '../hooks'
 import { Dialog } from './Dialog'
 
 export function ReadBy({ message, onClose }: { message: Message; onClose: () => void }) {
   const me = useMe()
-  const group = useApp((state) => state.groups.get(message.chat_id))
+  const group = useAppState((state) => state.groups.get(message.chat_id))
   useEffect(() => {
-    void messenger.loadGroup(message.chat_id)
+    void messenger.groups.load(message.chat_id)
   }, [message.chat_id])
 
   const others = group?.members.filter((member) => member.user_id !== me.user_id) ?? []
@@ -28,7 +28,7 @@ export function ReadBy({ message, onClose }: { message: Message; onClose: () => 
 }
 
 function People({ title, members }: { title: string; members: readonly Member[] }) {
-  const people = useApp((state) => state.people)
+  const people = useAppState((state) => state.people)
   if (members.length === 0) return null
   return (
     <section className="people">

@@ -1,10 +1,11 @@
 import { useEffect, useState, type FormEvent } from 'react'
+import { isBlank } from '../../core/text'
 import { t } from '../../i18n'
-import { canNotify, messenger, play } from '../../platform'
+import { canNotify, messenger, playSound } from '../../platform'
 import { setPrefs, type Theme } from '../../prefs'
 import { Avatar } from '../Avatar'
-import { Field, FormError } from '../Field'
-import { useAct, useMe, usePrefs, useSettled } from '../hooks'
+import { Field, FormError, NewPasswordField } from '../Field'
+import { useAction, useMe, usePrefs, useDebounced } from '../hooks'
 import { Dialog } from './Dialog'
 
 export function Settings({ onClose }: { onClose: () => void }) {
@@ -25,17 +26,17 @@ function Profile() {
   const me = useMe()
   const [name, setName] = useState(me.full_name)
   const [picture, setPicture] = useState(me.profile_picture ?? '')
-  const { busy, error, fields, run } = useAct()
-  const [done, setDone] = useState(false)
-  const preview = useSettled(picture.trim(), 400)
-  const failed = useImageFails(preview)
+  const { busy, error, fields, run } = useAction()
+  const [saved, setSaved] = useState(false)
+  const preview = useDebounced(picture.trim(), 400)
+  const failed = useImageError(preview)
   const changed = name.trim() !== me.full_name || picture.trim() !== (me.profile_picture ?? '')
 
   const submit = async (event: FormEvent) => {
     event.preventDefault()
-    setDone(
+    setSaved(
       await run(() =>
-        messenger.updateMe({
+        messenger.session.updateProfile({
           full_name: name.trim(),
           profile_picture: picture.trim() === '' ? null : picture.trim(),
         }),
@@ -60,7 +61,7 @@ function Profile() {
               value={name}
               onChange={(e) => {
                 setName(e.target.value)
-                setDone(false)
+                setSaved(false)
               }}
             />
             <p className="field-hint">@{me.username}</p>
@@ -76,18 +77,19 @@ function Profile() {
           value={picture}
           onChange={(e) => {
             setPicture(e.target.value)
-            setDone(false)
+            setSaved(false)
           }}
         />
-        <button className="button button-main" disabled={busy || !changed || name.trim() === ''}>
-          {busy ? t.common.saving : done && !changed ? t.common.saved : t.common.save}
+        <button className="button button-main" disabled={busy || !changed || isBlank(name)}>
+          {busy ? t.common.saving : saved && !changed ? t.common.saved : t.common.save}
         </button>
       </form>
     </section>
   )
 }
 
-function useImageFails(address: string): boolean {
+/** True if there is no image at the address. */
+function useImageError(address: string): boolean {
   const [failed, setFailed] = useState<string | null>(null)
   useEffect(() => {
     if (!/^https?:\/\//.test(address)) return
@@ -157,7 +159,7 @@ function Notifications() {
         more={t.settings.soundMore}
         on={sound}
         onChange={() => {
-          if (!sound) play()
+          if (!sound) playSound()
           setPrefs({ sound: !sound })
         }}
       />
@@ -189,14 +191,14 @@ function Password() {
   const me = useMe()
   const [old, setOld] = useState('')
   const [next, setNext] = useState('')
-  const { busy, error, fields, run } = useAct()
+  const { busy, error, fields, run } = useAction()
 
   const submit = async (event: FormEvent) => {
     event.preventDefault()
-    if (!(await run(() => messenger.changePassword(old, next)))) return
+    if (!(await run(() => messenger.session.changePassword(old, next)))) return
     setOld('')
     setNext('')
-    messenger.notice('info', t.settings.passwordChanged)
+    messenger.notices.show('info', t.settings.passwordChanged)
   }
 
   return (
@@ -204,7 +206,7 @@ function Password() {
       <h3>{t.settings.password}</h3>
       <form onSubmit={(event) => void submit(event)}>
         <FormError text={error} />
-        {/* For password keepers: whose password this is. */}
+        {/* The account of the password, for password managers. */}
         <input hidden readOnly autoComplete="username" value={me.username} />
         <Field
           label={t.settings.oldPassword}
@@ -215,15 +217,9 @@ function Password() {
           value={old}
           onChange={(e) => setOld(e.target.value)}
         />
-        <Field
+        <NewPasswordField
           label={t.settings.newPassword}
-          hint={t.signIn.passwordHint}
           error={fields.new_password}
-          type="password"
-          autoComplete="new-password"
-          required
-          minLength={8}
-          maxLength={1024}
           value={next}
           onChange={(e) => setNext(e.target.value)}
         />
@@ -239,14 +235,14 @@ function DeleteAccount({ onClose }: { onClose: () => void }) {
   const me = useMe()
   const [open, setOpen] = useState(false)
   const [typed, setTyped] = useState('')
-  const { busy, error, run } = useAct()
+  const { busy, error, run } = useAction()
 
   const submit = async (event: FormEvent) => {
     event.preventDefault()
     if (typed !== me.username) return
     await run(async () => {
-      await messenger.deleteAccount()
-      messenger.notice('info', t.settings.dangerDone)
+      await messenger.session.deleteAccount()
+      messenger.notices.show('info', t.settings.dangerDone)
       onClose()
     })
   }

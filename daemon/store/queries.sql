@@ -1,0 +1,255 @@
+-- The statements of the store. A block "-- name: X" becomes the statement query_X (db.h); a block "-- fragment: X" is
+-- inserted where {X} stands (common/embed). store_rows.c reads the columns by their names.
+--
+-- Messages are selected with all columns of their table, so a new column of messages needs no change here. If a result
+-- has two columns of one name, the first is read.
+
+-- fragment: conv
+c.conv_id, c.kind as conv_kind, c.user_lo, c.user_hi
+
+-- fragment: user
+u.user_id, u.username, u.full_name, u.profile_picture, u.public_key, u.created_at
+
+-- The columns of the SQL type change.
+-- fragment: change
+status, (conv).conv_id, (conv).kind as conv_kind, (conv).user_lo, (conv).user_hi, (message).*
+
+-- Changes of conversations
+
+-- name: send_messages
+select n, {change}
+from send_messages($1::int8[], $2::int8[], $3::text[], $4::text[])
+
+-- name: edit_message
+select {change} from edit_message($1::int8, $2::int8, $3::text)
+
+-- name: delete_message
+select {change} from delete_message($1::int8, $2::int8)
+
+-- name: create_group
+select {change} from create_group($1::int8, $2::text)
+
+-- name: add_member
+select {change} from add_member($1::int8, $2::int8, $3::int8)
+
+-- name: remove_member
+select {change} from remove_member($1::int8, $2::int8, $3::int8)
+
+-- name: rename_group
+select {change} from rename_group($1::int8, $2::int8, $3::text)
+
+-- name: delete_user
+select {conv}, d.last_seq, d.last_mod, d.from_mod
+from delete_user($1::int8) d
+join conversations c using (conv_id)
+
+-- name: mark_read
+select conv_id, user_id, read_seq from mark_read($1::int8[], $2::int8[], $3::int8[])
+
+-- name: mark_messages_read
+with named as (
+	select m.conv_id, max(m.seq) as seq, count(*) as n
+	from messages m
+	join members a on a.conv_id = m.conv_id and a.user_id = $1::int8
+	where m.message_id = any ($2::int8[])
+	group by 1
+), moved as (
+	select * from mark_read((select array_agg($1::int8) from named), (select array_agg(conv_id) from named),
+		(select array_agg(seq) from named))
+)
+select {conv}, n.seq, n.n as n_messages, v.conv_id is not null as moved
+from named n
+join conversations c using (conv_id)
+left join moved v using (conv_id)
+
+-- Users
+
+-- name: insert_user
+insert into users as u (username, full_name, profile_picture, public_key, password)
+values ($1::text, $2::text, $3::text, $4::text, $5::text)
+on conflict (username) do nothing
+returning {user}
+
+-- name: user_by_id
+select {user}, u.password
+from users u
+where u.user_id = $1::int8 and u.deleted_at is null
+
+-- name: user_by_name
+select {user}, u.password
+from users u
+where u.username = $1::text and u.deleted_at is null
+
+-- name: update_profile
+update users u
+set full_name = case when $2::bool then $3::text else u.full_name end,
+	profile_picture = case when $4::bool then $5::text else u.profile_picture end,
+	public_key = case when $6::bool then $7::text else u.public_key end
+where u.user_id = $1::int8 and u.deleted_at is null
+returning {user}
+
+-- name: set_password
+select set_password($1::int8, $2::text, $3::int8)
+
+-- Each word of the search is the beginning of a word of the name. The first one finds the rows through the index, as a
+-- range that ends with the last code point (a "like" whose pattern is a parameter does not use the index). The others
+-- filter.
+-- name: search_users
+with words as (
+	select array_agg(word order by n) as w
+	from regexp_split_to_table(lower($2::text), '\s+') with ordinality as x (word, n)
+	where word <> ''
+)
+select {user}
+from words, lateral (
+	select distinct p.user_id from user_words p where p.word ~>=~ w[1] and p.word ~<~ (w[1] || chr(1114111))
+) f
+join users u using (user_id)
+where u.user_id <> $1::int8 and u.deleted_at is null
+	and not exists (select from unnest(w) x (word) where not exists
+		(select from user_words p where p.user_id = u.user_id and starts_with(p.word, x.word)))
+order by starts_with(u.username, w[1]) desc, u.username
+limit $3::int8
+
+-- Of these users, those in a common chat with the viewer.
+-- name: contacts
+select u.user_id as id, u.last_seen_at
+from users u
+where u.user_id = any ($2::int8[]) and u.deleted_at is null
+	and exists (select from members a join members b using (conv_id)
+		where a.user_id = $1::int8 and b.user_id = u.user_id)
+
+-- name: set_last_seen
+update users u
+set last_seen_at = now()
+from (select user_id from users where user_id = any ($1::int8[]) and deleted_at is null
+	order by user_id for no key update) i
+where u.user_id = i.user_id
+
+-- Tokens
+
+-- name: authenticate
+select i.n, t.token_id, t.user_id, t.expires_at,
+	(extract(epoch from t.expires_at - now()) * 1000)::int8 as expires_in_ms
+from unnest($1::bytea[]) with ordinality as i (hash, n)
+join tokens t on t.hash = i.hash
+where t.expires_at > now()
+
+-- A new token also deletes the expired ones of its user; nothing else does. The lock makes a change of the password wait
+-- for this statement, or the reverse.
+-- name: insert_token
+with expired as (
+	delete from tokens where user_id = $1::int8 and expires_at < now()
+), holder as (
+	select user_id from users where user_id = $1::int8 and password = $4::text for share
+)
+insert into tokens (hash, user_id, expires_at)
+select $2::bytea, user_id, now() + $3::int8 * interval '1 second' from holder
+returning token_id, user_id, expires_at
+
+-- name: delete_token
+delete from tokens where token_id = $1::int8
+
+-- Those of the tokens that are revoked or expired.
+-- name: invalid_tokens
+select i.id
+from unnest($1::int8[]) i (id)
+where not exists (select from tokens t where t.token_id = i.id and t.expires_at > now())
+
+-- Chats
+
+-- name: load_users
+select m.user_id, {conv}, c.last_seq, c.last_mod, m.read_seq, m.join_seq
+from members m
+join conversations c using (conv_id)
+where m.user_id = any ($1::int8[])
+order by m.user_id
+
+-- fragment: chats
+select m.user_id as viewer, {conv}, case when c.kind = 'g' then c.name else coalesce(u.full_name, '') end as name,
+	c.owner_id, c.last_seq, c.last_mod, m.read_seq,
+	c.last_seq - m.read_seq - (select count(*) from messages x
+		where x.conv_id = c.conv_id and x.seq > m.read_seq and (x.kind <> 't' or x.deleted)) as unread,
+	(select count(*) from members y where y.conv_id = c.conv_id) as member_count, p.read_seq as peer_read_seq,
+	{user}, l.*
+from members m
+join conversations c using (conv_id)
+left join messages l on l.conv_id = c.conv_id and l.seq = c.last_seq
+left join members p on c.kind = 'd' and p.conv_id = c.conv_id
+	and p.user_id = case when c.user_lo = m.user_id then c.user_hi else c.user_lo end
+left join users u on u.user_id = p.user_id and u.deleted_at is null
+
+-- name: chats_of_viewer
+{chats}
+where m.user_id = $1::int8
+order by l.sent_at desc nulls last, c.conv_id desc
+
+-- name: chat_of_viewers
+{chats}
+where m.conv_id = $1::int8 and m.user_id = any ($2::int8[])
+
+-- The conversation of a chat_id: a group, a direct chat, or a user without a direct chat yet, whose conv_id is null.
+-- name: resolve_chat
+select {conv}
+from conversations c
+join members m on m.conv_id = c.conv_id and m.user_id = $1::int8
+where c.conv_id = $2::int8 and c.kind = 'g'
+union all
+select {conv}
+from conversations c
+join members m on m.conv_id = c.conv_id and m.user_id = $1::int8
+where c.user_lo = least($1::int8, $2::int8) and c.user_hi = greatest($1::int8, $2::int8)
+union all
+select null, 'd'::"char", least($1::int8, $2::int8), greatest($1::int8, $2::int8)
+from users u
+where u.user_id = $2::int8 and u.deleted_at is null
+	and not exists (select from conversations c
+		where c.user_lo = least($1::int8, $2::int8) and c.user_hi = greatest($1::int8, $2::int8))
+
+-- name: group_members
+select m.user_id, u.username, u.full_name, m.joined_at, m.read_seq, c.name as group_name, c.owner_id,
+	c.created_at as group_created_at
+from conversations c
+join members m using (conv_id)
+join users u on u.user_id = m.user_id
+where c.conv_id = $2::int8 and c.kind = 'g' and is_member(c.conv_id, $1::int8)
+order by m.join_seq, m.user_id
+
+-- Messages
+
+-- In the snapshot of the rows: a user who leaves meanwhile gets no message from after that.
+-- fragment: seen_by_viewer
+($4::int8 = 0 or exists (select from members v where v.conv_id = $1::int8 and v.user_id = $4::int8))
+
+-- name: history_before
+select m.*
+from messages m
+where m.conv_id = $1::int8 and m.seq < $2::int8 and {seen_by_viewer}
+order by m.seq desc
+limit $3::int8
+
+-- name: history_after
+select m.*
+from messages m
+where m.conv_id = $1::int8 and m.seq > $2::int8 and {seen_by_viewer}
+order by m.seq
+limit $3::int8
+
+-- name: changes_after
+select m.*
+from messages m
+where m.conv_id = $1::int8 and m.mod > $2::int8 and {seen_by_viewer}
+order by m.mod
+limit $3::int8
+
+-- name: changes_of_last_50
+select m.*
+from (select * from messages x where x.conv_id = $1::int8 order by x.seq desc limit 50) m
+where m.mod > $2::int8 and {seen_by_viewer}
+order by m.mod
+limit $3::int8
+
+-- Workers
+
+-- name: fence_dead_workers
+select fence_dead_workers($1::int8::int, $2::int8[]::int[], $3::int8::int)

@@ -1,0 +1,101 @@
+/*
+ * store_rows: what the store hands out: rows, and the structs that they are read into.
+ *
+ * Owns: nothing; texts are those of the rows. Knows nothing of: queries, connections.
+ *
+ * Each store_*_at reads row i, from 0 to store_n - 1, of a result of the functions that name it in store.h.
+ */
+#ifndef PARLEY_STORE_ROWS_H
+#define PARLEY_STORE_ROWS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/proto.h"
+
+typedef struct db_result store_rows;
+int store_n(const store_rows *rows);
+
+/* Conversations and messages. */
+
+struct change {
+	struct conv conv;
+	struct message message; /* mod 0: the group is gone with its last member, target_id */
+	bool duplicate; /* True if it was done before: nothing changed. */
+};
+
+void store_conv_at(const store_rows *rows, int i, struct conv *c);
+void store_message_at(const store_rows *rows, int i, struct message *m);
+
+/* A conversation of a user, with its counters. */
+struct head {
+	int64_t user_id;
+	struct conv conv;
+	int64_t seq;
+	int64_t mod;
+	int64_t read_seq;
+	int64_t join_seq; /* seq of the join; 0 in a direct chat */
+};
+
+/* A conversation that store_delete_user has changed. */
+struct erased {
+	struct conv conv;
+	int64_t seq, mod; /* its last ones */
+	int64_t from_mod; /* its last mod before */
+};
+void store_erased_at(const store_rows *rows, int i, struct erased *e);
+
+struct read_mark {
+	struct conv conv;
+	int64_t seq;
+	int64_t n_messages; /* how many of those given are in it */
+	bool moved;
+};
+void store_read_at(const store_rows *rows, int i, struct read_mark *m);
+
+/* Users and their chats. */
+
+struct user {
+	int64_t user_id;
+	struct text username, full_name, profile_picture, public_key;
+	int64_t created_ms;
+};
+void store_user_at(const store_rows *rows, int i, struct user *u);
+/* The stored password; NULL data if there is none. */
+struct text store_password_at(const store_rows *rows, int i);
+
+struct token {
+	int64_t token_id;
+	int64_t user_id;
+	int64_t expires_ms; /* by the database's clock, since the Unix epoch */
+	/* The same by clock_mono_ms, so that a step of the wall clock ends no socket and keeps none; only of
+	 * store_authenticate. */
+	int64_t ends_ms;
+};
+
+struct chat {
+	int64_t viewer;
+	struct conv conv;
+	struct text name;
+	int64_t owner_id, last_seq, last_mod, read_seq, unread, member_count, peer_read_seq;
+	bool has_peer;
+	struct user peer;
+	bool has_last;
+	struct message last;
+};
+void store_chat_at(const store_rows *rows, int i, struct chat *c);
+
+struct member {
+	int64_t user_id;
+	struct text username, full_name;
+	int64_t joined_ms, read_seq;
+	struct text group_name;
+	int64_t owner_id, group_created_ms;
+};
+void store_member_at(const store_rows *rows, int i, struct member *m);
+
+/* An id, and when this user was last seen: ms since the Unix epoch, 0 for never. */
+int64_t store_id_at(const store_rows *rows, int i);
+int64_t store_last_seen_at(const store_rows *rows, int i);
+
+#endif

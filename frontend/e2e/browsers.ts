@@ -1,0 +1,130 @@
+// Test users and their pages. Each user has a browser context: their own cookies and storage.
+
+import { chromium, type Browser, type BrowserContextOptions, type Locator, type Page } from 'playwright-core'
+import { expect } from 'vitest'
+
+export const PASSWORD = 'correct-horse'
+/** Reached only if a test fails. */
+export const TIMEOUT_MS = 20_000
+export const PHONE: BrowserContextOptions = {
+  viewport: { width: 360, height: 780 },
+  hasTouch: true,
+  isMobile: true,
+}
+
+export interface TestUser {
+  id: number
+  username: string
+  name: string
+  page: Page
+}
+
+export class Browsers {
+  /** Script errors, and violations of the content security policy, of all pages. */
+  readonly violations: string[] = []
+  private userCount = 0
+
+  private constructor(
+    private readonly browser: Browser,
+    readonly base: string,
+  ) {}
+
+  static async launch(base: string): Promise<Browsers> {
+    const browser = await chromium.launch({
+      executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
+      args: ['--disable-gpu', '--disable-quic', '--disable-sync', '--no-first-run'],
+    })
+    return new Browsers(browser, base)
+  }
+
+  close = () => this.browser.close()
+
+  /** Saves a screenshot of each page. */
+  async screenshot(path: string): Promise<void> {
+    const pages = this.browser.contexts().flatMap((context) => context.pages())
+    for (const [i, page] of pages.entries()) await page.screenshot({ path: `${path}-${i}.png` })
+  }
+
+  /** Opens a page without a session. */
+  async newPage(options: BrowserContextOptions = {}): Promise<Page> {
+    const context = await this.browser.newContext({
+      baseURL: this.base,
+      viewport: { width: 1280, height: 800 },
+      locale: 'en-GB',
+      ...options,
+    })
+    context.setDefaultTimeout(TIMEOUT_MS)
+    context.on('weberror', (error) => this.violations.push(String(error.error())))
+    context.on('console', (message) => {
+      if (/content security policy/i.test(message.text())) this.violations.push(message.text())
+    })
+    return context.newPage()
+  }
+
+  /** Registers a user, logs in, and opens the chat list. */
+  async newUser(name: string, options: BrowserContextOptions = {}): Promise<TestUser> {
+    const page = await this.newPage(options)
+    const username = this.username(name)
+    const account = { username, full_name: name, password: PASSWORD }
+    const registered = await page.request.post('/users/register', { data: account })
+    expect(registered.status(), await registered.text()).toBe(201)
+    const login = { username, password: PASSWORD, cookie: true }
+    expect((await page.request.post('/users/login', { data: login })).status()).toBe(200)
+    const { user_id: id } = (await registered.json()) as { user_id: number }
+    await page.goto('/')
+    await page.locator('.sidebar').waitFor()
+    return { id, username, name, page }
+  }
+
+  private username(name: string): string {
+    return `${name.toLowerCase().replace(/[^a-z]/g, '').slice(0, 20)}${++this.userCount}`
+  }
+}
+
+/** Opens a chat, which may have no messages yet. */
+export async function openChat(page: Page, id: number): Promise<void> {
+  await page.goto(`/c/${id}`)
+  await field(page).waitFor()
+}
+
+export const field = (page: Page) => page.locator('#composer')
+export const mine = (page: Page, text: string) => bubble(page, 'mine', text)
+export const theirs = (page: Page, text: string) => bubble(page, 'theirs', text)
+export const chatRow = (page: Page, text: string) => page.locator('.chat-row', { hasText: text })
+/** An event such as "Ada added Ben". Bidi isolates surround the names. */
+export const event = (page: Page, text: string) =>
+  page.locator('.event', { hasText: new RegExp(text.split(' ').join('[ \\u2068\\u2069]+')) })
+export const button = (scope: Page | Locator, name: string) =>
+  scope.getByRole('button', { name, exact: true })
+
+const bubble = (page: Page, side: 'mine' | 'theirs', text: string) =>
+  page.locator(`.${side}`).filter({ has: page.getByText(text, { exact: true }) })
+
+/** Sends a message. */
+export async function send(page: Page, text: string): Promise<void> {
+  await field(page).fill(text)
+  await field(page).press('Enter')
+}
+
+/** The messages on the screen, from the top. */
+export const shownTexts = (page: Page) =>
+  page.locator('.message .message-text > span:first-child:not(.message-meta)').allTextContents()
+
+/** Waits until the messages on the screen are exactly these, in this order. */
+export async function expectShown(page: Page, texts: readonly string[]): Promise<void> {
+  await expect.poll(() => shownTexts(page), { timeout: TIMEOUT_MS }).toEqual(texts)
+}
+
+/** The texts that the server has stored, oldest first. */
+export async function storedTexts(page: Page, chatId: number): Promise<string[]> {
+  const response = await page.request.get(`/messages/${chatId}?limit=200`)
+  const { messages } = (await response.json()) as { messages: { kind: string; content: string }[] }
+  return messages.reverse().flatMap((message) => (message.kind === 'text' ? [message.content] : []))
+}
+
+/** Opens the menu of a message and chooses an entry. */
+export async function chooseFromMenu(page: Page, message: Locator, name: string): Promise<void> {
+  await message.hover()
+  await message.getByLabel('Message actions').click()
+  await page.getByRole('menuitem', { name }).click()
+}

@@ -1,0 +1,108 @@
+// What each event does to the summary of a chat. Pure functions.
+
+import { indexOfSeq } from './history'
+import type { Chat, Deleted, Message } from './types'
+
+/** A message, or a new version of one. `me` is the id of the user. */
+export function withMessage(chat: Chat, message: Message, me: number): Chat {
+  const next: Chat = { ...chat, last_mod: Math.max(chat.last_mod, message.mod) }
+  if (message.sender_id === me) next.read_seq = Math.max(next.read_seq, message.seq)
+  // A sender has read everything before the message.
+  if (chat.peer !== null && message.sender_id === chat.peer.user_id)
+    next.peer_read_seq = Math.max(chat.peer_read_seq ?? 0, message.seq)
+
+  if (message.seq > chat.last_seq) {
+    next.last_seq = message.seq
+    next.last_message = message
+    if (message.sender_id !== me && message.kind === 'text' && message.seq > next.read_seq)
+      next.unread = chat.unread + 1
+  } else if (message.seq === chat.last_message?.seq && message.mod >= chat.last_message.mod) {
+    next.last_message = message
+  }
+  if (next.read_seq >= next.last_seq) next.unread = 0
+  return next
+}
+
+/** A `deleted` push. */
+export function withDeleted(chat: Chat, deleted: Deleted): Chat {
+  const last = chat.last_message
+  return {
+    ...chat,
+    last_mod: Math.max(chat.last_mod, deleted.mod),
+    last_message:
+      last !== null && last.seq === deleted.seq && deleted.mod >= last.mod
+        ? { ...last, content: null, deleted: true, mod: deleted.mod }
+        : last,
+  }
+}
+
+/** Counts the texts of others after `seq`. An estimate if they are not all loaded. */
+function unreadAfter(chat: Chat, seq: number, messages: readonly Message[], me: number): number {
+  if (seq >= chat.last_seq) return 0
+  const first = messages[0]
+  if (first === undefined || first.seq > seq + 1)
+    return Math.min(chat.unread, chat.last_seq - seq)
+  let count = 0
+  for (let i = indexOfSeq(messages, seq + 1); i < messages.length; i++) {
+    const message = messages[i]!
+    if (message.kind === 'text' && message.sender_id !== me) count++
+  }
+  return count
+}
+
+/** A member has read up to `seq`. Watermarks never move back. */
+export function withRead(
+  chat: Chat,
+  userId: number,
+  seq: number,
+  me: number,
+  messages: readonly Message[],
+): Chat {
+  if (userId === me) {
+    if (seq <= chat.read_seq) return chat
+    const read = Math.min(seq, chat.last_seq)
+    return { ...chat, read_seq: read, unread: unreadAfter(chat, read, messages, me) }
+  }
+  if (chat.peer?.user_id !== userId || seq <= (chat.peer_read_seq ?? 0)) return chat
+  return { ...chat, peer_read_seq: seq }
+}
+
+/**
+ * Merges a summary from the server. It may be older than a push that overtook it, so the higher value
+ * of each watermark is kept.
+ */
+export function withSummary(known: Chat | undefined, fresh: Chat): Chat {
+  if (known === undefined) return fresh
+  const read_seq = Math.max(known.read_seq, fresh.read_seq)
+  const peer_read_seq =
+    fresh.peer_read_seq === null
+      ? null
+      : Math.max(known.peer_read_seq ?? 0, fresh.peer_read_seq)
+  const ahead = known.last_mod > fresh.last_mod
+  const next: Chat = {
+    ...fresh,
+    read_seq,
+    peer_read_seq,
+    last_mod: Math.max(known.last_mod, fresh.last_mod),
+    last_seq: ahead ? known.last_seq : fresh.last_seq,
+    last_message: ahead ? known.last_message : fresh.last_message,
+    unread: ahead || known.read_seq > fresh.read_seq ? known.unread : fresh.unread,
+  }
+  if (next.read_seq >= next.last_seq) next.unread = 0
+  return next
+}
+
+/** The time of the last message, sent or in the outbox, in ms; 0 if there is none. */
+export function lastActivity(chat: Chat, queuedAt: number | undefined): number {
+  const last = chat.last_message === null ? 0 : Date.parse(chat.last_message.sent_at)
+  return Math.max(last, queuedAt ?? 0)
+}
+
+/** Latest activity first. `queued`: by chat, when its last message in the outbox was written, in ms. */
+export function sortChats(chats: Iterable<Chat>, queued: ReadonlyMap<number, number>): Chat[] {
+  return [...chats]
+    .map((chat) => ({ chat, at: lastActivity(chat, queued.get(chat.chat_id)) }))
+    .sort((a, b) => b.at - a.at || b.chat.chat_id - a.chat.chat_id)
+    .map(({ chat }) => chat)
+}
+

@@ -1,0 +1,28 @@
+// What the core requires of the browser. Injected, so that the tests can replace all of it.
+
+import type { Api } from './api'
+import type { Clock } from './clock'
+import type { OutboxStore } from './outbox'
+import type { WebSocketLike } from './socket'
+import type { Message } from './types'
+
+/** A message from one tab of this browser to the others. */
+export type TabMessage =
+  | { kind: 'outbox'; userId: number }
+  | { kind: 'signed_out' }
+  | { kind: 'signed_in' }
+
+export interface Environment {
+  api: Api
+  clock: Clock
+  openSocket(): WebSocketLike
+  openOutbox(userId: number): Promise<OutboxStore>
+  /** Runs `work` while no other tab holds the lock `name`. */
+  lock(name: string, work: () => Promise<void>): Promise<void>
+  /** Sends to the other tabs. */
+  broadcast(message: TabMessage): void
+  /** Notifies the user of a new message from another user. */
+  notify(message: Message): void
+  /** Erases the drafts of a user who logged out. */
+  eraseDrafts(userId: number): void
+}

@@ -1,0 +1,123 @@
+// What each frame of the server does. Owns no state: it passes the frame to the owner of the state.
+
+import { withDeleted, withMessage, withRead } from './chat'
+import type { ChatList } from './chat_list'
+import { isTransientCode } from './connection'
+import type { Groups } from './groups'
+import { applyDeleted, applyPush } from './history'
+import type { People } from './people'
+import type { PresenceWatch } from './presence'
+import { myId, type AppStore } from './state'
+import type { Sync } from './sync'
+import type { Timeline } from './timeline'
+import type { Chat, Deleted, Message, ServerFrame } from './types'
+import type { Typing } from './typing'
+
+export interface FrameHandlerHooks {
+  /** Messages were received. */
+  received(messages: readonly Message[]): void
+  /** A new message was pushed. */
+  notify(message: Message): void
+  /** The user is no longer in this chat. */
+  removeChat(id: number): void
+}
+
+export interface FrameHandlerParts {
+  store: AppStore
+  chats: ChatList
+  timeline: Timeline
+  people: People
+  groups: Groups
+  typing: Typing
+  presence: PresenceWatch
+  sync: Sync
+  hooks: FrameHandlerHooks
+}
+
+export class FrameHandler {
+  constructor(private readonly parts: FrameHandlerParts) {}
+
+  handle(frame: ServerFrame): void {
+    switch (frame.type) {
+      case 'message': {
+        const { type: _, ...message } = frame
+        this.pushed(message)
+        if (message.sender_id !== myId(this.parts.store)) this.parts.hooks.notify(message)
+        return
+      }
+      case 'edited': {
+        const { type: _, ...message } = frame
+        this.pushed(message)
+        return
+      }
+      case 'deleted':
+        this.deleted(frame)
+        return
+      case 'error':
+        if (isTransientCode(frame.code)) this.parts.sync.failed(frame.retry_after_ms)
+        return
+      case 'typing':
+        this.parts.typing.set(frame.chat_id, frame.user_id, frame.is_typing)
+        return
+      case 'read':
+        this.read(frame.chat_id, frame.user_id, frame.seq)
+        return
+      case 'presence':
+        this.parts.presence.received(frame)
+        return
+      case 'chat': {
+        const { type: _, ...chat } = frame
+        this.chatChanged(chat)
+        return
+      }
+      case 'chat_removed':
+        this.parts.hooks.removeChat(frame.chat_id)
+        return
+      case 'messages':
+        this.parts.sync.received(frame)
+        return
+      case 'synced':
+        this.parts.sync.completed()
+        return
+      case 'resync':
+        void this.parts.sync.catchUp()
+        return
+    }
+  }
+
+  private pushed(message: Message): void {
+    const me = myId(this.parts.store)
+    const listed = this.parts.chats.update(message.chat_id, (chat) => withMessage(chat, message, me))
+    if (!listed) this.parts.sync.ensure()
+    this.parts.timeline.apply(message.chat_id, (history) => applyPush(history, message))
+    this.parts.hooks.received([message])
+    if (message.sender_id !== null) this.wrote(message.chat_id, message.sender_id, message.seq)
+    const { groups } = this.parts.store.getState()
+    if (message.kind !== 'text' && groups.has(message.chat_id)) void this.parts.groups.load(message.chat_id)
+  }
+
+  /** A message ends its sender's typing indicator, and marks everything before it as read. */
+  private wrote(chatId: number, senderId: number, seq: number): void {
+    this.parts.typing.set(chatId, senderId, false)
+    this.parts.groups.memberRead(chatId, senderId, seq)
+  }
+
+  private deleted(frame: Deleted): void {
+    this.parts.chats.update(frame.chat_id, (chat) => withDeleted(chat, frame))
+    this.parts.timeline.apply(frame.chat_id, (history) => applyDeleted(history, frame))
+  }
+
+  private read(chatId: number, userId: number, seq: number): void {
+    const messages = this.parts.timeline.get(chatId)?.messages ?? []
+    this.parts.chats.update(chatId, (chat) => withRead(chat, userId, seq, myId(this.parts.store), messages))
+    this.parts.groups.memberRead(chatId, userId, seq)
+  }
+
+  private chatChanged(chat: Chat): void {
+    // Its last_mod does not move the resume point: the pushes up to it may still be on their way.
+    this.parts.chats.put(chat)
+    if (chat.peer !== null) this.parts.people.add(chat.peer)
+    this.parts.groups.summaryChanged(chat)
+    this.parts.presence.update()
+  }
+}

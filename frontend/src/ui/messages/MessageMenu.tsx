@@ -1,0 +1,112 @@
+import type { Chat, Message } from '../../core/types'
+import { t } from '../../i18n'
+import { messenger } from '../../platform'
+import { openConfirmation, openDialog } from '../dialog_state'
+import { useMe } from '../hooks'
+import { CheckCheck, Copy, Pencil, RotateCcw, Trash2 } from '../icons'
+import { LazyPopupMenu } from '../LazyPopupMenu'
+import type { MenuAction } from '../PopupMenu'
+import { isStored, type Item } from './items'
+
+export interface MenuTarget {
+  item: Item
+  rect: DOMRect
+  row: HTMLElement | null
+}
+
+interface Props {
+  target: MenuTarget
+  chat: Chat
+  onEdit: (message: Message) => void
+  onClose: () => void
+}
+
+/** The menu of one message. */
+export function MessageMenu({ target, chat, onEdit, onClose }: Props) {
+  const me = useMe()
+  const actions = actionsOf(target.item, chat, me.user_id, onEdit)
+  return (
+    <LazyPopupMenu
+      key={`${target.rect.x},${target.rect.y}`}
+      label={t.conversation.actions}
+      rect={target.rect}
+      returnFocus={target.row}
+      actions={actions}
+      onClose={onClose}
+    />
+  )
+}
+
+function actionsOf(
+  item: Item,
+  chat: Chat,
+  me: number,
+  onEdit: (message: Message) => void,
+): readonly MenuAction[] {
+  const copyAction: MenuAction = {
+    icon: <Copy aria-hidden />,
+    text: t.message.copy,
+    onSelect: () => void copyText(item.content ?? ''),
+  }
+  if (!isStored(item))
+    return [
+      copyAction,
+      ...(item.refused
+        ? [
+            {
+              icon: <RotateCcw aria-hidden />,
+              text: t.message.retry,
+              onSelect: () => messenger.operations.retry(item.client_id),
+            },
+          ]
+        : []),
+      {
+        icon: <Trash2 aria-hidden />,
+        text: t.message.discard,
+        danger: true,
+        separated: true,
+        onSelect: () => messenger.operations.discard(item.client_id),
+      },
+    ]
+  if (item.sender_id !== me) return [copyAction]
+  return [
+    copyAction,
+    { icon: <Pencil aria-hidden />, text: t.message.edit, onSelect: () => onEdit(item) },
+    ...(chat.kind === 'group'
+      ? [
+          {
+            icon: <CheckCheck aria-hidden />,
+            text: t.message.readBy,
+            onSelect: () => openDialog({ kind: 'read_by', message: item }),
+          },
+        ]
+      : []),
+    {
+      icon: <Trash2 aria-hidden />,
+      text: t.message.delete,
+      danger: true,
+      separated: true,
+      onSelect: () =>
+        openConfirmation({
+          title: t.message.deleteTitle,
+          message: t.message.deleteMore,
+          confirmLabel: t.common.delete,
+          onConfirm: () => messenger.operations.delete(item),
+        }),
+    },
+  ]
+}
+
+async function copyText(text: string): Promise<void> {
+  if (navigator.clipboard !== undefined) await navigator.clipboard.writeText(text)
+  else {
+    // navigator.clipboard exists on https pages only.
+    const field = document.createElement('textarea')
+    field.value = text
+    document.body.append(field)
+    field.select()
+    document.execCommand('copy')
+    field.remove()
+  }
+  messenger.notices.show('info', t.message.copied)
+}

@@ -1,0 +1,155 @@
+import { memo } from 'react'
+import type { Outgoing } from '../../core/outbox'
+import { isEmojiOnly } from '../../core/text'
+import type { Message } from '../../core/types'
+import { t } from '../../i18n'
+import { messenger } from '../../platform'
+import { Avatar } from '../Avatar'
+import { DeliveryIcon, type Delivery } from '../DeliveryIcon'
+import { codeText, dayName, eventText, fullTime, senderName, time } from '../format'
+import { useAppState } from '../hooks'
+import { Ellipsis } from '../icons'
+import { hasActions, isStored, keyOf, timeOf, type Item } from './items'
+import { MessageText } from './MessageText'
+
+interface Props {
+  item: Item
+  me: number
+  /** The text above the first message of a conversation; null for other messages. */
+  intro: string | null
+  isGroup: boolean
+  /** True in the chat of a user with themselves. */
+  isNotes: boolean
+  isNewDay: boolean
+  isFirstUnread: boolean
+  /** True if this item and the previous one form a block. */
+  continuesBlock: boolean
+  /** True if this item and the next one form a block. */
+  blockContinues: boolean
+  /** True if all other members have read it. */
+  isRead: boolean
+  onMenu: (item: Item, rect: DOMRect, row: HTMLElement | null) => void
+}
+
+export const MessageRow = memo(function MessageRow(props: Props) {
+  const { item, intro, isNewDay, isFirstUnread } = props
+  return (
+    <div className="row">
+      {intro !== null && <p className="beginning">{intro}</p>}
+      {isNewDay && (
+        <p className="day">
+          <time dateTime={timeOf(item)}>{dayName(timeOf(item))}</time>
+        </p>
+      )}
+      {isFirstUnread && (
+        <p className="unread-line">
+          <span>{t.conversation.newMessages}</span>
+        </p>
+      )}
+      {isStored(item) && item.kind !== 'text' ? <Event message={item} me={props.me} /> : <Bubble {...props} />}
+    </div>
+  )
+})
+
+function Event({ message, me }: { message: Message; me: number }) {
+  const people = useAppState((state) => state.people)
+  return (
+    <p className="event message" data-key={keyOf(message)} tabIndex={-1}>
+      <bdi title={fullTime(message.sent_at)}>{eventText(message, people, me)}</bdi>
+    </p>
+  )
+}
+
+function Bubble(props: Props) {
+  const { item, me, isGroup, isNotes, continuesBlock, blockContinues, isRead, onMenu } = props
+  const stored = isStored(item)
+  const senderId = stored ? item.sender_id : me
+  const mine = senderId === me
+  const sender = useAppState((state) => (senderId === null ? undefined : state.people.get(senderId)))
+  const people = useAppState((state) => state.people)
+  const name = mine ? t.common.you : senderName(people, senderId)
+  const deleted = stored && (item.deleted || item.content == null)
+  const content = deleted ? '' : (item.content ?? '')
+  const emojiOnly = !deleted && isEmojiOnly(content)
+  const refused = stored ? undefined : item.refused
+  const delivery: Delivery = !stored ? (refused ? 'failed' : 'waiting') : isRead ? 'read' : 'sent'
+
+  const classes = [
+    'message',
+    mine ? 'mine' : 'theirs',
+    continuesBlock ? 'continues-block' : '',
+    blockContinues ? 'block-continues' : '',
+    refused ? 'refused' : '',
+  ].join(' ')
+
+  const open = (target: HTMLElement) =>
+    onMenu(item, target.getBoundingClientRect(), target.closest<HTMLElement>('.message'))
+
+  return (
+    <div
+      className={classes}
+      data-key={keyOf(item)}
+      role="article"
+      aria-label={`${name}, ${time(timeOf(item))}`}
+      tabIndex={-1}
+    >
+      {isGroup && !mine && (
+        <span className="message-face">
+          {!blockContinues && <Avatar id={senderId} name={name} picture={sender?.profile_picture} size="s" />}
+        </span>
+      )}
+      <div
+        className={`bubble ${emojiOnly ? 'bubble-big' : ''} ${deleted ? 'bubble-deleted' : ''}`}
+        onContextMenu={(event) => {
+          // Only a long press on a touch screen: a mouse keeps the menu of the browser.
+          if ((event.nativeEvent as PointerEvent).pointerType === 'mouse') return
+          event.preventDefault()
+          open(event.currentTarget)
+        }}
+      >
+        {isGroup && !mine && !continuesBlock && (
+          <bdi className={`message-sender hue-text-${(senderId ?? 0) % 8}`}>{name}</bdi>
+        )}
+        <div className="message-text" dir="auto">
+          {deleted ? t.conversation.deleted : <MessageText content={content} />}
+          <span className="message-meta">
+            {stored && item.edited_at != null && !deleted && (
+              <span title={fullTime(item.edited_at)}>{t.conversation.edited}</span>
+            )}
+            <time dir={t.dir} dateTime={timeOf(item)} title={fullTime(timeOf(item))}>
+              {time(timeOf(item))}
+            </time>
+            {mine && (isNotes ? !stored : !deleted) && <DeliveryIcon delivery={delivery} />}
+          </span>
+        </div>
+        {hasActions(item) && (
+          <button
+            className="message-more"
+            tabIndex={-1}
+            data-inner
+            aria-label={t.conversation.actions}
+            title={t.conversation.actions}
+            onClick={(event) => open(event.currentTarget)}
+          >
+            <Ellipsis aria-hidden />
+          </button>
+        )}
+        {refused && <Refused entry={item as Outgoing} code={refused} />}
+      </div>
+    </div>
+  )
+}
+
+function Refused({ entry, code }: { entry: Outgoing; code: string }) {
+  return (
+    <div className="refusal">
+      <p>{t.message.failed(codeText(code))}</p>
+      <button className="link-button" onClick={() => messenger.operations.retry(entry.client_id)}>
+        {t.message.retry}
+      </button>
+      <button className="link-button" onClick={() => messenger.operations.discard(entry.client_id)}>
+        {t.message.discard}
+      </button>
+    </div>
+  )
+}

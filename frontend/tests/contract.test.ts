@@ -1,0 +1,183 @@
+// Compares core/types.ts with the server's own description, so that a property or frame that is
+// added on one side only fails here. Properties that one side lacks on purpose are listed below.
+
+import { existsSync, readFileSync } from 'node:fs'
+import ts from 'typescript'
+import { describe, expect, it } from 'vitest'
+
+/** Properties that only the page has. */
+const PAGE_ONLY: Record<string, readonly string[]> = { Message: ['partial'] }
+/** Properties that the page does not use, and therefore does not declare. */
+const SERVER_ONLY: Record<string, readonly string[]> = {}
+/** Frames that the page ignores. */
+const IGNORED_FRAMES: readonly string[] = []
+
+// ---- The page: core/types.ts -------------------------------------------------------------------
+
+/** Property → true if it is optional. */
+type Properties = Map<string, boolean>
+
+const source = ts.createSourceFile(
+  'types.ts',
+  readFileSync(new URL('../src/core/types.ts', import.meta.url), 'utf8'),
+  ts.ScriptTarget.Latest,
+)
+
+function declaration(name: string): ts.InterfaceDeclaration | ts.TypeAliasDeclaration {
+  for (const statement of source.statements)
+    if (ts.isInterfaceDeclaration(statement) || ts.isTypeAliasDeclaration(statement))
+      if (statement.name.text === name) return statement
+  throw new Error(`types.ts does not declare ${name}`)
+}
+
+/** The members of an interface, an object type, or an intersection of such. */
+function membersOf(node: ts.TypeNode | ts.InterfaceDeclaration): ts.PropertySignature[] {
+  if (ts.isInterfaceDeclaration(node) || ts.isTypeLiteralNode(node))
+    return node.members.filter((member) => ts.isPropertySignature(member))
+  if (ts.isParenthesizedTypeNode(node)) return membersOf(node.type)
+  if (ts.isIntersectionTypeNode(node)) return node.types.flatMap(membersOf)
+  if (!ts.isTypeReferenceNode(node)) throw new Error(`unexpected ${ts.SyntaxKind[node.kind]}`)
+  const named = declaration(node.typeName.getText(source))
+  return membersOf(ts.isInterfaceDeclaration(named) ? named : named.type)
+}
+
+function propertiesOf(node: ts.TypeNode | ts.InterfaceDeclaration): Properties {
+  return new Map(
+    membersOf(node).map((member) => [
+      member.name.getText(source),
+      member.questionToken !== undefined,
+    ]),
+  )
+}
+
+/** The frames of the union ServerFrame, by their type. */
+function pageFrames(): Map<string, Properties> {
+  const union = (declaration('ServerFrame') as ts.TypeAliasDeclaration).type as ts.UnionTypeNode
+  return new Map(
+    union.types.map((node) => {
+      const type = membersOf(node).find((member) => member.name.getText(source) === 'type')!
+      const properties = propertiesOf(node)
+      properties.delete('type')
+      return [type.type!.getText(source).slice(1, -1), properties]
+    }),
+  )
+}
+
+// ---- The server: the OpenAPI schemas and docs/api.md --------------------------------------------
+
+interface Schema {
+  required?: string[]
+  properties?: Record<string, Schema>
+  items?: Schema
+  oneOf?: Schema[]
+}
+
+function readFirst(...paths: string[]): string {
+  const urls = paths.map((path) => new URL(`../../${path}`, import.meta.url))
+  const found = urls.find((url) => existsSync(url))
+  if (found === undefined) throw new Error(`there is no ${paths.join(', nor ')}`)
+  return readFileSync(found, 'utf8')
+}
+
+const schemas = JSON.parse(
+  readFirst('daemon/api/openapi_schemas.json', 'daemon/openapi_schemas.json'),
+) as Record<string, Schema>
+
+const SCHEMA_OF: Record<string, Schema> = {
+  User: schemas.user!,
+  Message: schemas.message!,
+  Chat: schemas.chat!,
+  Group: schemas.group!,
+  Member: schemas.group!.properties!.members!.items!,
+  Presence: schemas.presences!.properties!.presence!.items!,
+}
+
+/** All properties of a schema, with those of its alternatives. */
+function schemaProperties({ properties = {}, oneOf = [] }: Schema): string[] {
+  return [...new Set([...Object.keys(properties), ...oneOf.flatMap(schemaProperties)])]
+}
+
+/** True if every object of the schema has the property. */
+function isRequired({ required = [], oneOf = [] }: Schema, name: string): boolean {
+  return required.includes(name) || (oneOf.length > 0 && oneOf.every((one) => isRequired(one, name)))
+}
+
+interface DocumentedFrame {
+  /** The properties of the example. */
+  properties: string[]
+  /** All words that the text about the frame gives as code. */
+  words: Set<string>
+}
+
+/** The frames of the section "Server to client" and of the `ready` example, by their type. */
+function documentedFrames(): Map<string, DocumentedFrame> {
+  const text = readFirst('docs/api.md')
+  const section = /^#{2,4} server to client$([^]*?)(?=^#{1,4} |$(?![^]))/im.exec(text)
+  if (section === null) throw new Error('docs/api.md has no section "Server to client"')
+  const ready = /\{"type":"ready"[^\n]*\}/.exec(text)?.[0] ?? ''
+  const frames = new Map<string, DocumentedFrame>()
+  for (const block of [...section[1]!.split(/^#{5} /m), ready]) {
+    const code = block.match(/```[^]*?```|`[^`]+`/g) ?? []
+    const words = new Set(code.flatMap((piece) => piece.match(/\w+/g) ?? []))
+    for (const [, type, example] of block.matchAll(/\{"type":"(\w+)"([^`\n]*)\}/g))
+      frames.set(type!, { properties: exampleProperties(example!), words })
+  }
+  return frames
+}
+
+/** `…message` in an example stands for all properties of a message, and so on. */
+function exampleProperties(example: string): string[] {
+  const outer = example.replace(/\[[^\]]*\]/g, '')
+  const own = [...outer.matchAll(/"(\w+)":/g)].map(([, name]) => name!)
+  const spread = [...outer.matchAll(/…(\w+)/g)].flatMap(([, name]) =>
+    schemas[name!] === undefined ? [] : schemaProperties(schemas[name!]!),
+  )
+  return [...own, ...spread]
+}
+
+// ---- The tests -----------------------------------------------------------------------------------
+
+const without = (names: Iterable<string>, excluded: Iterable<string> = []) => {
+  const set = new Set(excluded)
+  return [...names].filter((name) => !set.has(name)).sort()
+}
+
+describe('objects', () => {
+  for (const [name, schema] of Object.entries(SCHEMA_OF)) {
+    const page = propertiesOf(declaration(name) as ts.InterfaceDeclaration)
+
+    it(`${name} has the properties of the server's schema`, () => {
+      expect(without(page.keys(), PAGE_ONLY[name])).toEqual(
+        without(schemaProperties(schema), SERVER_ONLY[name]),
+      )
+    })
+
+    it(`${name} requires only properties that the schema requires`, () => {
+      const required = [...page.keys()].filter((property) => page.get(property) === false)
+      expect(required.filter((property) => !isRequired(schema, property))).toEqual([])
+    })
+  }
+})
+
+describe('frames of the server', () => {
+  const page = pageFrames()
+  const documented = documentedFrames()
+
+  it('have the types of docs/api.md', () => {
+    expect(without(page.keys())).toEqual(without(documented.keys(), IGNORED_FRAMES))
+  })
+
+  for (const [type, { properties, words }] of documented) {
+    const known = page.get(type)
+    if (known === undefined) continue
+
+    it(`${type} has all properties of the example`, () => {
+      expect(without(properties, known.keys())).toEqual([])
+    })
+
+    it(`${type} has no property that docs/api.md does not name`, () => {
+      const named = [...properties, ...words, ...Object.values(PAGE_ONLY).flat()]
+      expect(without(known.keys(), named)).toEqual([])
+    })
+  }
+})

@@ -1,0 +1,430 @@
+-- The functions and the composite types of the schema. This file is edited in place. If it differs from the one that
+-- was applied last, the program drops what that one created and applies this one (migrate.h).
+--
+-- Each object is created by a line that begins with "create function NAME" or "create type NAME": these are dropped by
+-- name. The function of a trigger is replaced instead, since the trigger depends on it.
+--
+-- Two rules carry the promises to clients:
+--   * The row of a conversation is the lock of all that belongs to it. A transaction that assigns a seq or a mod, or
+--     changes the members, locks that row until its commit is flushed. So seq and mod have no gaps and follow the
+--     order of the commits.
+--   * Several conversations are locked in the order of conv_id, so that two writers do not deadlock.
+
+-- Keeps user_words: the username and each word of the full name, in lower case.
+create or replace function user_words_update() returns trigger language plpgsql as $$
+begin
+	delete from user_words w where w.user_id = new.user_id;
+	if new.deleted_at is null then
+		insert into user_words (word, user_id)
+		select word, new.user_id
+		from regexp_split_to_table(lower(new.full_name || ' ' || new.username), '\s+') word
+		where word <> ''
+		on conflict do nothing;
+	end if;
+	return null;
+end $$;
+
+-- The result of an operation that assigns a mod, with all that a push to the members needs. The status is 'ok',
+-- 'duplicate' (it was done before: nothing changed) or the code of an error. With an error the rest is null.
+create type change as (
+	status text,
+	conv conversations,
+	message messages
+);
+
+create function change_of(p_status text, c conversations, m messages) returns change language sql immutable as $$
+	select row(p_status, c, m)::change
+$$;
+
+create function change_rejected(p_status text) returns change language sql immutable as $$
+	select row(p_status, null, null)::change
+$$;
+
+-- Stores a batch of messages. Element n of each array belongs to send n, from 1; p_client may be null. In one batch, a
+-- client_id appears once per sender. Returns one row per send, in any order. Status: ok; duplicate (the client_id is
+-- stored: its message as it is now); no_such_chat (no such user or group, or the sender is not a member).
+-- A rejected send does not raise an error, so that the others of the batch are stored. The counters of a returned
+-- conversation are those before the batch.
+--
+-- The settings pin the only good plan, nested loops over indexes for at most some hundred rows, planned once per
+-- connection. The row of a new message is built once, in numbered, by position: the columns of messages in their order.
+create function send_messages(p_sender bigint[], p_receiver bigint[], p_content text[], p_client text[])
+returns table (n bigint, status text, conv conversations, message messages) language plpgsql
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+#variable_conflict use_column
+declare
+	v_conv bigint[];
+	v_now timestamptz;
+begin
+	v_conv := send_targets(p_sender, p_receiver);
+	if array_position(v_conv, null) is not null and send_open_direct(p_sender, p_receiver, p_client, v_conv) then
+		v_conv := send_targets(p_sender, p_receiver);
+	end if;
+
+	perform 1 from conversations where conv_id = any (v_conv) order by conv_id for no key update;
+	v_now := clock_timestamp();
+
+	return query
+	with sends as (
+		select i.n, i.sender, i.content, i.client, c as conv, c.conv_id, c.last_seq, c.last_mod,
+			m.message_id is null and a.user_id is not null and (c.kind = 'g'
+				or exists (select from members b where b.conv_id = c.conv_id and b.user_id = i.receiver)) as fresh,
+			m.message_id as stored_id, m as stored
+		from unnest(p_sender, p_receiver, p_content, p_client, v_conv)
+			with ordinality as i (sender, receiver, content, client, conv, n)
+		left join messages m on m.sender_id = i.sender and m.client_id = i.client
+		left join conversations c on c.conv_id = coalesce(m.conv_id, i.conv)
+		left join members a on a.conv_id = c.conv_id and a.user_id = i.sender
+	), placed as (
+		select *, row_number() over (partition by s.conv_id order by s.n) as nth
+		from sends s
+		where s.fresh
+	), numbered as (
+		select s.n, s.conv, s.conv_id, s.sender, s.last_seq + s.nth as seq,
+			row(nextval('message_ids'), s.conv_id, s.last_seq + s.nth, s.last_mod + s.nth, s.sender, 't', s.content, null,
+				s.client, v_now::timestamptz(3), null, false)::messages as message
+		from placed s
+	), inserted as (
+		insert into messages select (s.message).* from numbered s
+	), heads as (
+		update conversations c
+		set last_seq = c.last_seq + g.n_new, last_mod = c.last_mod + g.n_new
+		from (select s.conv_id, count(*) as n_new from numbered s group by 1) g
+		where c.conv_id = g.conv_id
+	), watermarks as (
+		update members r
+		set read_seq = g.seq
+		-- In the order of mark_read, which locks members without the conversation's lock.
+		from (select s.conv_id, s.sender, max(s.seq) as seq from numbered s group by 1, 2 order by 1, 2) g
+		where r.conv_id = g.conv_id and r.user_id = g.sender
+	)
+	select s.n, 'ok', s.conv, s.message
+	from numbered s
+	union all
+	select s.n, case when s.stored_id is null then 'no_such_chat' else 'duplicate' end, s.conv, s.stored
+	from sends s
+	where s.fresh is not true;
+end $$;
+
+-- The conversation of each send; null if it does not exist yet.
+create function send_targets(p_sender bigint[], p_receiver bigint[]) returns bigint[] language plpgsql stable
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+begin
+	return (
+	select array_agg(coalesce(g.conv_id, d.conv_id) order by i.n)
+	from unnest(p_sender, p_receiver) with ordinality as i (sender, receiver, n)
+	left join conversations g on g.conv_id = i.receiver and g.kind = 'g'
+	left join conversations d on d.user_lo = least(i.sender, i.receiver) and d.user_hi = greatest(i.sender, i.receiver)
+	);
+end $$;
+
+-- Opens the direct conversations that a batch needs, in the order of the pair. Returns true if one was opened. No
+-- conversation is locked yet: a transaction that waits here holds nothing that the other one can wait for.
+create function send_open_direct(p_sender bigint[], p_receiver bigint[], p_client text[], p_conv bigint[])
+returns boolean
+language plpgsql as $$
+declare
+	v_pair record;
+	v_conv bigint;
+	v_opened boolean := false;
+begin
+	for v_pair in
+		select distinct least(i.sender, i.receiver) as lo, greatest(i.sender, i.receiver) as hi
+		from unnest(p_sender, p_receiver, p_client, p_conv) as i (sender, receiver, client, conv)
+		join users a on a.user_id = i.sender and a.deleted_at is null
+		join users b on b.user_id = i.receiver and b.deleted_at is null
+		where i.conv is null and not exists (select from messages m
+			where m.sender_id = i.sender and m.client_id = i.client)	-- a duplicate opens nothing
+		order by 1, 2
+	loop
+		-- Shared locks on both users: neither is deleted before the conversation is committed.
+		perform 1 from users where user_id in (v_pair.lo, v_pair.hi) and deleted_at is null
+			order by user_id for key share;
+		continue when (select count(*) from users
+			where user_id in (v_pair.lo, v_pair.hi) and deleted_at is null)
+			< (case when v_pair.lo = v_pair.hi then 1 else 2 end);
+		insert into conversations (kind, user_lo, user_hi) values ('d', v_pair.lo, v_pair.hi)
+			on conflict (user_lo, user_hi) do nothing
+			returning conv_id into v_conv;
+		v_opened := true;
+		continue when v_conv is null;
+		insert into members (conv_id, user_id)
+		select distinct v_conv, u from unnest(array[v_pair.lo, v_pair.hi]) u;
+	end loop;
+	return v_opened;
+end $$;
+
+-- Locks a conversation and returns its row as it is under the lock; conv_id is null if it does not exist.
+create function conversation_lock(p_conv bigint) returns conversations language sql as $$
+	select c from conversations c where conv_id = p_conv for no key update
+$$;
+
+create function is_member(p_conv bigint, p_user bigint) returns boolean language sql stable as $$
+	select exists (select from members where conv_id = p_conv and user_id = p_user)
+$$;
+
+-- Appends a message about the conversation itself (kind j, l or r). The caller holds the lock.
+create function append_event(p_conv bigint, p_actor bigint, p_kind "char", p_target bigint, p_content text)
+returns change language plpgsql as $$
+declare
+	c conversations;
+	m messages;
+begin
+	update conversations set last_seq = last_seq + 1, last_mod = last_mod + 1 where conv_id = p_conv returning * into c;
+	insert into messages (conv_id, seq, mod, sender_id, kind, content, target_id, sent_at)
+		values (p_conv, c.last_seq, c.last_mod, p_actor, p_kind, p_content, p_target, clock_timestamp())
+		returning * into m;
+	update members set read_seq = c.last_seq where conv_id = p_conv and user_id = p_actor and read_seq < c.last_seq;
+	return change_of('ok', c, m);
+end $$;
+
+-- Status: ok; no_such_message (none, deleted, or in a chat that the user is not in); not_sender; not_text.
+create function edit_message(p_user bigint, p_message bigint, p_content text) returns change language plpgsql as $$
+declare
+	c conversations;
+	m messages;
+	v_status text;
+begin
+	select * into c from conversation_lock((select conv_id from messages where message_id = p_message));
+	select * into m from messages where message_id = p_message;
+	v_status := message_change_rejection(p_user, m);
+	if v_status is null and m.deleted then
+		v_status := 'no_such_message';
+	end if;
+	if v_status is not null then
+		return change_rejected(v_status);
+	end if;
+	update conversations set last_mod = last_mod + 1 where conv_id = c.conv_id returning * into c;
+	update messages set content = p_content, edited_at = clock_timestamp(), mod = c.last_mod
+		where message_id = p_message returning * into m;
+	return change_of('ok', c, m);
+end $$;
+
+-- Status: as edit_message; duplicate if it is deleted already: the row as it is, without a new mod.
+create function delete_message(p_user bigint, p_message bigint) returns change language plpgsql as $$
+declare
+	c conversations;
+	m messages;
+	v_status text;
+begin
+	select * into c from conversation_lock((select conv_id from messages where message_id = p_message));
+	select * into m from messages where message_id = p_message;
+	v_status := message_change_rejection(p_user, m);
+	if v_status is not null then
+		return change_rejected(v_status);
+	end if;
+	if m.deleted then
+		return change_of('duplicate', c, m);
+	end if;
+	update conversations set last_mod = last_mod + 1 where conv_id = c.conv_id returning * into c;
+	update messages set content = null, deleted = true, mod = c.last_mod
+		where message_id = p_message returning * into m;
+	return change_of('ok', c, m);
+end $$;
+
+-- Why a user may not change a message; null if they may.
+create function message_change_rejection(p_user bigint, m messages) returns text language sql stable as $$
+	select case
+		when m.message_id is null or not is_member(m.conv_id, p_user) then 'no_such_message'
+		when m.sender_id is distinct from p_user then 'not_sender'
+		when m.kind <> 't' then 'not_text'
+	end
+$$;
+
+-- Status: ok, no_such_user.
+create function create_group(p_owner bigint, p_name text) returns change language plpgsql as $$
+declare
+	c conversations;
+begin
+	perform 1 from users where user_id = p_owner and deleted_at is null for key share;
+	if not found then
+		return change_rejected('no_such_user');
+	end if;
+	insert into conversations (kind, name, owner_id) values ('g', p_name, p_owner) returning * into c;
+	insert into members (conv_id, user_id, join_seq) values (c.conv_id, p_owner, 1);
+	return append_event(c.conv_id, p_owner, 'j', p_owner, null);
+end $$;
+
+-- Status: ok; no_such_group (none, or the actor is not in it); no_such_user; duplicate (a member already).
+create function add_member(p_actor bigint, p_group bigint, p_user bigint) returns change language plpgsql as $$
+declare
+	c conversations;
+begin
+	select * into c from conversation_lock(p_group);
+	if c.kind is distinct from 'g' or not is_member(p_group, p_actor) then
+		return change_rejected('no_such_group');
+	end if;
+	if is_member(p_group, p_user) then
+		return change_rejected('duplicate');
+	end if;
+	perform 1 from users where user_id = p_user and deleted_at is null for key share;
+	if not found then
+		return change_rejected('no_such_user');
+	end if;
+	-- A new member can read the messages before the join, but they do not count as unread.
+	insert into members (conv_id, user_id, join_seq, read_seq)
+		values (p_group, p_user, c.last_seq + 1, c.last_seq + 1);
+	return append_event(p_group, p_actor, 'j', p_user, null);
+end $$;
+
+-- Removes p_user from the group; if it is p_actor, this is a leave. Status: ok, no_such_group, not_owner, no_such_member.
+create function remove_member(p_actor bigint, p_group bigint, p_user bigint) returns change language plpgsql as $$
+declare
+	c conversations;
+begin
+	select * into c from conversation_lock(p_group);
+	if c.kind is distinct from 'g' or not is_member(p_group, p_actor) then
+		return change_rejected('no_such_group');
+	elsif p_actor <> p_user and c.owner_id is distinct from p_actor then
+		return change_rejected('not_owner');
+	elsif not is_member(p_group, p_user) then
+		return change_rejected('no_such_member');
+	end if;
+	return drop_member(c, p_actor, p_user);
+end $$;
+
+-- Removes a member; the caller holds the lock. A group without members is emptied: its rows stay without their texts,
+-- so that their client_ids stay taken. The returned message then has no mod and is not stored.
+create function drop_member(c conversations, p_actor bigint, p_user bigint) returns change language plpgsql as $$
+declare
+	v_next bigint;
+	m messages;
+begin
+	perform 1 from members where conv_id = c.conv_id and user_id in (p_actor, p_user) order by user_id for update;
+	delete from members where conv_id = c.conv_id and user_id = p_user;
+	select user_id into v_next from members where conv_id = c.conv_id order by join_seq, user_id limit 1;
+	if v_next is null then
+		update messages set content = null, deleted = true where conv_id = c.conv_id and kind = 't';
+		update conversations set owner_id = null, name = '' where conv_id = c.conv_id returning * into c;
+		m.sender_id := p_actor;
+		m.kind := 'l';
+		m.target_id := p_user;
+		m.sent_at := now();
+		m.deleted := false;
+		return change_of('ok', c, m);
+	end if;
+	if c.owner_id = p_user then
+		update conversations set owner_id = v_next where conv_id = c.conv_id;
+	end if;
+	return append_event(c.conv_id, p_actor, 'l', p_user, null);
+end $$;
+
+-- Status: ok, no_such_group, not_owner.
+create function rename_group(p_actor bigint, p_group bigint, p_name text) returns change language plpgsql as $$
+declare
+	c conversations;
+begin
+	select * into c from conversation_lock(p_group);
+	if c.kind is distinct from 'g' or not is_member(p_group, p_actor) then
+		return change_rejected('no_such_group');
+	elsif c.owner_id is distinct from p_actor then
+		return change_rejected('not_owner');
+	end if;
+	update conversations set name = p_name where conv_id = p_group;
+	return append_event(p_group, p_actor, 'r', null, p_name);
+end $$;
+
+-- Moves watermarks forward, never back and never beyond last_seq. Returns those that moved. No seq and no mod is
+-- assigned, so the conversations are not locked; the members are, in one order.
+create function mark_read(p_user bigint[], p_conv bigint[], p_seq bigint[])
+returns table (conv_id bigint, user_id bigint, read_seq bigint) language plpgsql as $$
+#variable_conflict use_column
+begin
+	set local synchronous_commit = off;	-- a lost watermark is read again, unlike a message
+	perform 1
+	from members m
+	join (select distinct * from unnest(p_conv, p_user) as i (conv, usr)) i on i.conv = m.conv_id and i.usr = m.user_id
+	order by m.conv_id, m.user_id for no key update of m;
+	return query
+	update members m
+	set read_seq = least(i.seq, c.last_seq)
+	from (select conv, usr, max(seq) as seq from unnest(p_conv, p_user, p_seq) as i (conv, usr, seq) group by 1, 2) i
+	join conversations c on c.conv_id = i.conv
+	where m.conv_id = i.conv and m.user_id = i.usr and m.read_seq < least(i.seq, c.last_seq)
+	returning m.conv_id, m.user_id, m.read_seq;
+end $$;
+
+-- Sets the stored password and deletes all tokens of the user but one. The update locks the user's row first: a log-in
+-- with the old password has inserted its token by then, or finds the new password.
+create function set_password(p_user bigint, p_password text, p_keep_token bigint) returns void language plpgsql as $$
+begin
+	update users set password = p_password where user_id = p_user and deleted_at is null;
+	delete from tokens where user_id = p_user and token_id <> p_keep_token;
+end $$;
+
+-- Erases a user: profile, tokens, memberships and the contents of their messages. The username stays taken. Each erased
+-- message takes a mod; a group also gets a leave. Returns one row per conversation that has members left: its counters,
+-- and its last mod before. No row if the user does not exist.
+create function delete_user(p_user bigint)
+returns table (conv_id bigint, last_seq bigint, last_mod bigint, from_mod bigint) language plpgsql as $$
+#variable_conflict use_column
+declare
+	c conversations;
+	v_erased bigint;
+	v_from bigint;
+begin
+	perform 1 from users where user_id = p_user and deleted_at is null for update;
+	if not found then
+		return;
+	end if;
+	update users set full_name = '', password = null, profile_picture = null, public_key = null, last_seen_at = null,
+		deleted_at = now() where user_id = p_user;
+	delete from tokens where user_id = p_user;
+	for c in
+		select * from conversations
+		where conv_id in (select conv_id from members where user_id = p_user
+			union select conv_id from messages where sender_id = p_user)
+		order by conv_id for no key update
+	loop
+		v_from := c.last_mod;
+		update messages m
+		set sender_id = null, client_id = null, mod = c.last_mod + e.nth,
+			content = case when m.kind = 't' then null else m.content end,
+			deleted = m.deleted or m.kind = 't'
+		from (select message_id, row_number() over (order by seq) as nth from messages
+			where conv_id = c.conv_id and sender_id = p_user) e
+		where m.message_id = e.message_id;
+		get diagnostics v_erased = row_count;
+		update conversations set last_mod = last_mod + v_erased where conv_id = c.conv_id returning * into c;
+		if c.kind = 'g' and is_member(c.conv_id, p_user) then
+			perform drop_member(c, null, p_user);
+		else
+			delete from members where conv_id = c.conv_id and user_id = p_user;
+		end if;
+		return query select k.conv_id, k.last_seq, k.last_mod, v_from from conversations k
+			where k.conv_id = c.conv_id and exists (select from members m where m.conv_id = k.conv_id);
+	end loop;
+end $$;
+
+-- Waits until no writing session of a dead worker can still commit. Each writing session holds an advisory lock: p_class
+-- is its daemon, the object its boot and incarnation. The objects p_live are alive, and so is each larger one of the
+-- same boot, which was forked later. A session that still holds its lock after p_wait_ms is terminated.
+create function fence_dead_workers(p_class int, p_live int[], p_wait_ms int) returns void language plpgsql as $$
+declare
+	v_until timestamptz := clock_timestamp() + p_wait_ms * interval '1 ms';
+	v_newest bigint := (select max(o) from unnest(p_live) o);
+	v_pids int[];
+begin
+	loop
+		select array_agg(l.pid) into v_pids
+		from pg_locks l
+		where l.locktype = 'advisory' and l.granted and l.objsubid = 2
+			and l.database = (select oid from pg_database where datname = current_database())
+			and l.classid::bigint = p_class
+			and not l.objid::bigint = any (p_live::bigint[])
+			and not (l.objid::bigint > v_newest and l.objid::bigint >> 20 = v_newest >> 20);
+		exit when v_pids is null;
+		if clock_timestamp() > v_until then
+			perform pg_terminate_backend(p, 1000) from unnest(v_pids) p;
+		end if;
+		perform pg_sleep(0.005);
+	end loop;
+end $$;

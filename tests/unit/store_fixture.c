@@ -1,0 +1,111 @@
+#include "tests/unit/store_fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct store *s;
+int64_t alice, bob, carol;
+unsigned n_ready, n_away;
+struct moved moved;
+
+static void on_state(void *arg, bool ready, bool after_loss)
+{
+	(void)arg;
+	*(ready ? &n_ready : &n_away) += 1;
+	if (ready && after_loss)
+		ck_assert_uint_gt(n_away, 0);
+}
+
+static void on_read(
+	void *arg, const struct conv *conv, int64_t user_id, int64_t seq, uint64_t origin)
+{
+	(void)arg;
+	ck_assert_int_gt(conv->id, 0);
+	moved = (struct moved){ moved.n + 1, user_id, seq, origin };
+}
+
+const struct store_events store_fixture_events = { on_state, on_read };
+
+int64_t person(const char *name)
+{
+	static unsigned n;
+	char username[40];
+
+	snprintf(username, sizeof(username), "%s%u", name, ++n);
+	return rig_user(s, username);
+}
+
+static void setup(void)
+{
+	n_ready = n_away = moved.n = 0;
+	rig_make(pg_conninfo());
+	s = rig_store(0, &store_fixture_events, NULL);
+	alice = person("alice");
+	bob = person("bob");
+	carol = person("carol");
+}
+
+static void teardown(void)
+{
+	store_close(s);
+	rig_drop();
+}
+
+int64_t group(void)
+{
+	int64_t id = rig_change(s, STORE_CREATE_GROUP, alice, 0, 0, "friends").c.conv.id;
+
+	ck_assert_int_gt(id, 0);
+	ck_assert_int_eq(rig_change(s, STORE_ADD, alice, id, bob, NULL).error, ERROR_NONE);
+	ck_assert_int_eq(rig_change(s, STORE_ADD, bob, id, carol, NULL).error, ERROR_NONE);
+	return id;
+}
+
+void ck_gapless(int64_t conv_id)
+{
+	ck_assert_int_eq(pg_number("select count(*) from (select seq, row_number() over (order by "
+				   "seq) n from messages "
+				   "where conv_id = %lld) x where seq <> n",
+				 (long long)conv_id),
+		0);
+	ck_assert_int_eq(pg_number("select last_seq - (select coalesce(max(seq), 0) from messages "
+				   "m where m.conv_id = c.conv_id) "
+				   "+ last_mod - (select coalesce(max(mod), 0) from messages m "
+				   "where m.conv_id = c.conv_id) "
+				   "from conversations c where conv_id = %lld",
+				 (long long)conv_id),
+		0);
+}
+
+int64_t terminate(const char *pattern)
+{
+	return pg_number("select count(pg_terminate_backend(pid)) from pg_stat_activity "
+			 "where application_name like '%s'",
+		pattern);
+}
+
+void on_rows(void *arg, enum error error, const store_rows *rows)
+{
+	*(struct rows *)arg = (struct rows){ true, error, error == ERROR_NONE ? store_n(rows) : 0 };
+}
+
+int store_fixture_run(const char *name, void (*add_tests)(TCase *tc))
+{
+	Suite *suite = suite_create(name);
+	TCase *tc = tcase_create(name);
+	SRunner *runner;
+	int failed;
+
+	tcase_add_unchecked_fixture(tc, pg_start, pg_stop);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_set_timeout(tc, 60);
+	add_tests(tc);
+	suite_add_tcase(suite, tc);
+	runner = srunner_create(suite);
+	/* One process: the server is its child, also when a test restarts it. */
+	srunner_set_fork_status(runner, CK_NOFORK);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

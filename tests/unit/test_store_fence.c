@@ -1,0 +1,139 @@
+/*
+ * The fence of dead workers, and what a connection requires of the schema.
+ */
+#include "tests/unit/store_fixture.h"
+
+#include <libpq-fe.h>
+#include <stdio.h>
+
+#include "common/clock.h"
+#include "common/stats.h"
+
+/* A session that holds the lock of an incarnation that is not alive is that of a dead worker. */
+static int32_t lock_class(void)
+{
+	return (int32_t)pg_number("select classid::bigint from pg_locks where locktype = "
+				  "'advisory' and objsubid = 2 and granted "
+				  "order by objid::bigint limit 1");
+}
+
+START_TEST(the_fence_waits_for_the_sessions_of_dead_workers_only)
+{
+	struct rows r = { .done = false };
+	int64_t object = pg_number("select objid::bigint from pg_locks where locktype = 'advisory' "
+				   "and objsubid = 2"),
+		began;
+	PGconn *dead;
+	char sql[128];
+
+	/* No worker is dead. */
+	began = clock_mono_ms();
+	store_fence_dead_workers(s, on_rows, &r);
+	rig_until(&r.done);
+	ck_assert_int_eq(r.error, ERROR_NONE);
+	ck_assert_int_lt(clock_mono_ms() - began, 1000);
+	/* Incarnation 0 of this boot is dead; one that is newer than all known ones is alive. */
+	dead = PQconnectdb(pg_conninfo());
+	snprintf(sql, sizeof(sql), "select pg_advisory_lock(%d, %lld)", (int)lock_class(),
+		(long long)(object & ~0xfffffLL));
+	PQclear(PQexec(dead, sql));
+	snprintf(sql, sizeof(sql), "select pg_advisory_lock(%d, %lld)", (int)lock_class(),
+		(long long)(object + 90));
+	PQclear(PQexec(dead, sql));
+	r.done = false;
+	store_fence_dead_workers(s, on_rows, &r);
+	rig_for(300);
+	ck_assert_msg(!r.done, "it did not wait");
+	snprintf(sql, sizeof(sql), "select pg_advisory_unlock(%d, %lld)", (int)lock_class(),
+		(long long)(object & ~0xfffffLL));
+	PQclear(PQexec(dead, sql));
+	rig_until(&r.done);
+	ck_assert_int_eq(r.error, ERROR_NONE);
+	PQfinish(dead);
+}
+END_TEST
+
+START_TEST(the_fence_waits_for_the_newest_worker_if_it_is_dead)
+{
+	struct rows r = { .done = false };
+	struct stats_slot *slot = &rig_heritage(0)->stats->slots[RIG_SLOTS - 1];
+	uint32_t incarnation = slot->incarnation;
+	int64_t boot = pg_number("select objid::bigint from pg_locks where locktype = 'advisory' "
+				 "and objsubid = 2") &
+		~0xfffffLL;
+	PGconn *dead = PQconnectdb(pg_conninfo());
+	char sql[128];
+
+	slot->alive = 0;
+	slot->incarnation = 40;
+	snprintf(sql, sizeof(sql), "select pg_advisory_lock(%d, %lld)", (int)lock_class(),
+		(long long)boot + 40);
+	PQclear(PQexec(dead, sql));
+	store_fence_dead_workers(s, on_rows, &r);
+	rig_for(300);
+	ck_assert_msg(!r.done, "it did not wait");
+	PQfinish(dead);
+	rig_until(&r.done);
+	/* The next one to be forked is alive. */
+	dead = PQconnectdb(pg_conninfo());
+	snprintf(sql, sizeof(sql), "select pg_advisory_lock(%d, %lld)", (int)lock_class(),
+		(long long)boot + 41);
+	PQclear(PQexec(dead, sql));
+	r.done = false;
+	store_fence_dead_workers(s, on_rows, &r);
+	rig_until(&r.done);
+	ck_assert_int_eq(PQstatus(dead), CONNECTION_OK);
+	PQfinish(dead);
+	slot->alive = 1;
+	slot->incarnation = incarnation;
+}
+END_TEST
+
+START_TEST(the_fence_terminates_a_session_that_does_not_end)
+{
+	struct rows r = { .done = false };
+	int64_t object = pg_number(
+		"select objid::bigint from pg_locks where locktype = 'advisory' and objsubid = 2");
+	int64_t began = clock_mono_ms();
+	PGconn *dead = PQconnectdb(pg_conninfo());
+	char sql[128];
+
+	snprintf(sql, sizeof(sql), "select pg_advisory_lock(%d, %lld)", (int)lock_class(),
+		(long long)(object & ~0xfffffLL));
+	PQclear(PQexec(dead, sql));
+	store_fence_dead_workers(s, on_rows, &r);
+	rig_until(&r.done);
+	ck_assert_int_eq(r.error, ERROR_NONE);
+	ck_assert_int_ge(clock_mono_ms() - began, 2900);
+	PQclear(PQexec(dead, "select 1"));
+	ck_assert_int_eq(PQstatus(dead), CONNECTION_BAD);
+	PQfinish(dead);
+}
+END_TEST
+
+START_TEST(a_connection_to_a_schema_with_other_functions_is_not_used)
+{
+	pg_number("update schema_functions set digest = digest + 1");
+	terminate("parleyd worker=0 %");
+	rig_until_n(&n_away, 1);
+	rig_for(600);
+	ck_assert(!store_ready(s));
+	ck_assert_uint_eq(n_ready, 1);
+	pg_number("update schema_functions set digest = digest - 1");
+	rig_until_n(&n_ready, 2);
+	ck_assert(store_ready(s));
+}
+END_TEST
+
+static void add_tests(TCase *tc)
+{
+	tcase_add_test(tc, a_connection_to_a_schema_with_other_functions_is_not_used);
+	tcase_add_test(tc, the_fence_waits_for_the_sessions_of_dead_workers_only);
+	tcase_add_test(tc, the_fence_waits_for_the_newest_worker_if_it_is_dead);
+	tcase_add_test(tc, the_fence_terminates_a_session_that_does_not_end);
+}
+
+int main(void)
+{
+	return store_fixture_run("store_fence", add_tests);
+}
