@@ -135,7 +135,8 @@ class Ws:
         try:
             frame = self._arrived.get(timeout=timeout)
         except queue.Empty:
-            raise AssertionError(f"no frame in {timeout} s; last frames: {self.frames[-5:]}") from None
+            last = self.frames[-5:]
+            raise AssertionError(f"no frame in {timeout} s; last frames: {last}") from None
         if frame is CLOSED:
             self._arrived.put(CLOSED)
             self.close_code = self._ws.close_code

@@ -20,7 +20,7 @@ _numbers = itertools.count(1)
 
 def pytest_configure(config):
     config.addinivalue_line(
-        "markers", "no_valgrind(reason): not meaningful under valgrind, which is twenty times slower"
+        "markers", "no_valgrind(reason): not meaningful at the speed of valgrind"
     )
 
 

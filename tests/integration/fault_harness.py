@@ -57,7 +57,7 @@ lateness = Lateness()
 
 
 def bound(since, seconds=DELIVERY_S):
-    """The deadline for an effect due `seconds` after `since`, extended by the machine's lateness."""
+    """The deadline of an effect `seconds` after `since`, extended by the machine's lateness."""
     if not lateness.is_alive():
         lateness.start()
     return since + seconds + min(HOPS * lateness.worst(since), 3 * seconds)
@@ -81,7 +81,7 @@ class FaultInjector:
             file.flush()
 
     def arm(self, point, action, nth=1):
-        """action: kill or stop; nth: how many arrivals at the point are counted, the last is hit."""
+        """action: kill or stop. nth: the arrival at the point that is hit, counted from 1."""
         self.action = action
         self._write(f"{point} {action} {nth}\n")
 

@@ -6,7 +6,7 @@ Owns: nothing. Knows nothing of: the conditions.
 import os
 import time
 
-SLOWNESS = int(os.environ.get("PARLEY_SLOWNESS", "1"))  # factor by which all is slower, under valgrind
+SLOWNESS = int(os.environ.get("PARLEY_SLOWNESS", "1"))  # factor; 5 under valgrind
 DEADLINE_S = 20 * SLOWNESS  # only a failure takes this long
 
 

@@ -8,7 +8,7 @@ import resource
 
 
 def process_state(pid):
-    """The state letter of proc_pid_stat(5): T is stopped, Z is a zombie; X if there is no process."""
+    """The state of proc_pid_stat(5): T is stopped, Z is a zombie; X if there is no process."""
     try:
         return _stat(pid)[0]
     except (FileNotFoundError, ProcessLookupError):
