@@ -1,4 +1,4 @@
-# `make check` runs the lints and the unit tests, then the whole daemon, then the page's own tests.
+# `make check` runs the lints and the unit tests, then the integration tests, then the tests of the page.
 
 check_LIBRARIES = tests/unit/libfixtures.a
 tests_unit_libfixtures_a_SOURCES = \
@@ -169,7 +169,7 @@ analyze:
 	@srcdir='$(srcdir)' CC='$(CC)' $(SHELL) $(srcdir)/tests/lint/analyze --all
 .PHONY: torture models fuzz fuzz-corpus mutants mutants-table analyze
 .PHONY: check-units check-integration check-valgrind check-valgrind-short check-page check-e2e
-EXTRA_DIST += tests/count tests/run-e2e tests/run-integration tests/run-page tests/run-valgrind
+EXTRA_DIST += tests/README.md tests/count tests/run-e2e tests/run-integration tests/run-page tests/run-valgrind
 CLEANFILES += check-integration.xml check-valgrind.xml check-page.json check-e2e.json check-e2e-*.png
 
 EXTRA_DIST += \

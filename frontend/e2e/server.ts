@@ -18,7 +18,7 @@ export class Server {
   /** Starts the daemon of the build directory PARLEY_BUILD, with the page in dist/. */
   static async start(): Promise<Server> {
     const python = process.env.PYTHON || '/usr/bin/python3'
-    const child = spawn(python, [resolvePath('../../tests/integration/serve.py'), resolvePath('../dist')], {
+    const child = spawn(python, [resolvePath('../../tests/integration/e2e_server.py'), resolvePath('../dist')], {
       stdio: ['pipe', 'pipe', 'inherit'],
       env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
     })

@@ -3,15 +3,15 @@
     make fuzz                            each target for a minute, one after the other
     make fuzz MINUTES=10 JOBS=2
     make fuzz TARGETS="http ring"
-    make fuzz-corpus                     what the runs found, minimised into tests/fuzz/corpus
+    make fuzz-corpus                     minimises the inputs of the runs into tests/fuzz/corpus
 
-Owns: the directory fuzz/ of the build: programs, logs, dictionaries, `corpus`, to which runs add,
-and `crashes`, where an input that breaks something is kept as TARGET-crash-HASH. To see it again:
-`build/fuzz/tests/fuzz/fuzz_TARGET build/fuzz/crashes/TARGET-crash-HASH`. Knows nothing of: the
-targets.
+Owns: the directory fuzz/ of the build: programs, logs, dictionaries, `corpus` with the inputs that
+runs have added, and `crashes` with failing inputs, TARGET-crash-HASH.
+Knows nothing of: the targets.
 
-One line a target; fails if there is a crash. A run starts from the committed corpus and what
-earlier runs added.
+Prints one line a target, and fails if there is a crash. A run starts from the committed corpus and
+the inputs of earlier runs. To repeat a crash:
+`build/fuzz/tests/fuzz/fuzz_TARGET build/fuzz/crashes/TARGET-crash-HASH`.
 """
 
 import argparse
@@ -23,18 +23,18 @@ import shutil
 import subprocess
 import sys
 
-TARGETS = ("command", "conf", "http", "json", "ring", "wsframe")
 HERE = pathlib.Path(__file__).resolve().parent
+TARGETS = tuple(sorted(path.stem.removeprefix("fuzz_") for path in HERE.glob("fuzz_*.c")))
 SOURCE = HERE.parent.parent
 FUZZ = pathlib.Path(os.environ.get("PARLEY_BUILD", SOURCE / "build")) / "fuzz"
 CORPUS = HERE / "corpus"
 LEN_MAX = 4096  # bytes of an input
-INPUT_S = 10  # longer than any input may take
+INPUT_S = 10  # timeout of one input
 ENV = {**os.environ, "srcdir": str(SOURCE)}
 
 
 def build(targets):
-    """The programs, in a build directory beside the one of gcc."""
+    """Builds the programs in a directory of their own."""
     if shutil.which("clang") is None:
         sys.exit("make fuzz needs clang and its libFuzzer: apt install clang llvm")
     FUZZ.mkdir(parents=True, exist_ok=True)
@@ -49,7 +49,7 @@ def build(targets):
 
 
 def dictionary(target):
-    """The file of words for this target, or None where it has none."""
+    """The dictionary of this target, or None if it has no words."""
     path = FUZZ / f"{target}.dict"
     made = subprocess.run([FUZZ / "tests/fuzz/dictionary", target], capture_output=True, check=True)
     path.write_bytes(made.stdout)
@@ -57,7 +57,7 @@ def dictionary(target):
 
 
 def run(target, seconds):
-    """One target for so long; returns its line and whether all was well."""
+    """Runs one target; returns its line, and True if there was no crash."""
     working = FUZZ / "corpus" / target
     crashes = FUZZ / "crashes"
     working.mkdir(parents=True, exist_ok=True)
@@ -92,8 +92,8 @@ def run(target, seconds):
 
 
 def merge(target):
-    """Adds to the committed corpus the fewest inputs that reach what it does not reach yet. Those
-    whose name is a hash are chosen anew; those with a name of their own stay."""
+    """Adds a minimal set of inputs that reach new edges to the committed corpus. Files named by a
+    hash are selected again; files with other names stay."""
     committed = CORPUS / target
     working = FUZZ / "corpus" / target
     found = FUZZ / "found" / target
@@ -103,7 +103,7 @@ def merge(target):
         if re.fullmatch(r"[0-9a-f]{40}", path.name):
             path.rename(found / path.name)
     program = FUZZ / f"tests/fuzz/fuzz_{target}"
-    # By edges alone: how often each was passed makes three times as many files.
+    # Coverage by edges: counters would select three times as many files.
     options = ["-set_cover_merge=1", "-use_counters=0", f"-max_len={LEN_MAX}"]
     command = [program, *options, committed, found, working]
     log = FUZZ / f"{target}-merge.log"
@@ -132,9 +132,9 @@ def main():
         return 0
     good = True
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        for line, well in pool.map(lambda t: run(t, int(options.minutes * 60)), targets):
+        for line, passed in pool.map(lambda t: run(t, int(options.minutes * 60)), targets):
             print(line, flush=True)
-            good = good and well
+            good = good and passed
     return 0 if good else 1
 
 

@@ -1,6 +1,6 @@
 /*
- * dictionary: prints the words of a fuzz target in libFuzzer's syntax, from the tables that the daemon
- * itself works by. Nothing where the target has none.
+ * dictionary: prints the words of a fuzz target in libFuzzer's syntax, taken from the daemon's own
+ * tables. Prints nothing if the target has no words.
  */
 #include <inttypes.h>
 #include <string.h>

@@ -1,10 +1,10 @@
 /*
- * fuzz: what all targets share.
+ * fuzz: the interface of fuzz targets, and their assertion.
  *
  * Owns: nothing. Knows nothing of: any target.
  *
- * A target is one LLVMFuzzerTestOneInput. libFuzzer calls it in the build of `make fuzz`
- * (campaign.py), replay.c in `make check`.
+ * A target is one function LLVMFuzzerTestOneInput. It is called by libFuzzer in the build of
+ * `make fuzz` (campaign.py), and by replay.c in `make check`.
  */
 #ifndef PARLEY_FUZZ_H
 #define PARLEY_FUZZ_H
@@ -14,12 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Called once before the first input, where a target has it. */
+/* Optional: called once before the first input. Returns 0. */
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
-/* What must hold, in every build. */
+/* An assertion that is active in every build. */
 #define MUST(what)                                                                         \
 	do {                                                                               \
 		if (!(what)) {                                                             \

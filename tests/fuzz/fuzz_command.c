@@ -1,23 +1,23 @@
 /*
- * Fuzz target: what a client says over its WebSocket, a line of the input a frame, to a whole worker
- * (lone.h). User 1 speaks; user 2, who is in the same chats, listens.
+ * Fuzz target: WebSocket frames of a client, one a line, to a whole worker (worker_harness.h). User 1
+ * sends them; user 2 is in the same chats and receives.
  *
- * Whatever is said, each frame that comes back is one of the contract with all its members, each line gets
- * the number and kind of answers that the contract gives it, an id comes back as it was sent, and a text
- * that is acknowledged reaches the other one as it was. An input that begins with '-' is said by a socket
- * without a token: it is let in by a good `auth` or closed.
+ * Every frame from the worker is one of docs/api.md with all its members. Every line has the number and
+ * kind of answers that docs/api.md says. An id is returned unchanged, and an acknowledged text reaches
+ * user 2 unchanged. If the input begins with '-', the socket has no token: a valid `auth` authenticates
+ * it, anything else closes it.
  */
 #include <string.h>
 
 #include "common/json.h"
 #include "common/proto.h"
 #include "tests/fuzz/fuzz.h"
-#include "tests/fuzz/lone.h"
 #include "tests/fuzz/peer.h"
+#include "tests/fuzz/worker_harness.h"
 
-#define MESSAGE_MAX (64u << 10) /* of the contract */
+#define MESSAGE_MAX (64u << 10) /* docs/api.md */
 
-/* The id that an answer to this frame has; NULL: none. */
+/* Returns the id that the answer to this frame must have, or NULL if it has none. */
 static const char *id_of(const cJSON *frame)
 {
 	const char *id = peer_text(frame, "id");
@@ -32,8 +32,9 @@ static void check_id(const cJSON *frame, const cJSON *answer)
 	MUST((id == NULL) == (got == NULL) && (id == NULL || strcmp(id, got) == 0));
 }
 
-/* One line's answers, and what the other one heard of it. */
-static void check_answers(const cJSON *frame, const struct heard *mine, const struct heard *others)
+/* Checks the answers to one frame, and the pushes to the other user. frame is NULL if it is no JSON object. */
+static void check_answers(
+	const cJSON *frame, const struct received *mine, const struct received *others)
 {
 	bool sends = peer_is(frame, "send"),
 	     changes = peer_is(frame, "edit") || peer_is(frame, "delete");
@@ -64,7 +65,7 @@ static void check_answers(const cJSON *frame, const struct heard *mine, const st
 		MUST(peer_is(mine->last, "synced") || peer_is(mine->last, "error"));
 		MUST(mine->errors <= 1 && others->n == 0);
 	} else if (peer_is(frame, "presence")) {
-		MUST(mine->n == 1 && mine->errors == 1 && others->n == 0); /* needs the database */
+		MUST(mine->n == 1 && mine->errors == 1 && others->n == 0); /* needs a database */
 	} else {
 		MUST(mine->n == 1 && others->n == 0);
 		MUST(peer_is_error(mine->last,
@@ -73,10 +74,10 @@ static void check_answers(const cJSON *frame, const struct heard *mine, const st
 	}
 }
 
-/* Says the line and judges what comes of it; false: that was the end. */
-static bool converse(struct peer *speaker, struct peer *listener, const char *line, size_t len)
+/* Sends the line and checks the effects. Returns false if the socket was closed. */
+static bool exchange(struct peer *sender, struct peer *receiver, const char *line, size_t len)
 {
-	struct heard mine = { 0 }, others = { 0 };
+	struct received mine = { 0 }, others = { 0 };
 	const char *why;
 	cJSON *frame = json_parse(line, len, &why);
 
@@ -84,34 +85,34 @@ static bool converse(struct peer *speaker, struct peer *listener, const char *li
 		cJSON_Delete(frame);
 		frame = NULL;
 	}
-	peer_say(speaker, line, len);
-	peer_hear(speaker, &mine);
-	peer_hear(listener, &others);
-	MUST(!listener->ended);
+	peer_send(sender, line, len);
+	peer_receive(sender, &mine);
+	peer_receive(receiver, &others);
+	MUST(!receiver->ended);
 	if (!utf8_valid(line, len) || len > MESSAGE_MAX)
-		MUST(speaker->ended && mine.n == 0 &&
-			speaker->close_code == (len > MESSAGE_MAX ? 1009 : 1007));
+		MUST(sender->ended && mine.n == 0 &&
+			sender->close_code == (len > MESSAGE_MAX ? 1009 : 1007));
 	else
 		check_answers(frame, &mine, &others);
 	cJSON_Delete(frame);
 	cJSON_Delete(mine.last);
 	cJSON_Delete(others.last);
-	return !speaker->ended;
+	return !sender->ended;
 }
 
-/* The first line of a socket without a token; true where it is let in. */
-static bool introduce(struct peer *speaker, const char *line, size_t len)
+/* Sends the first line of a socket without a token. Returns true if it is authenticated. */
+static bool authenticate(struct peer *sender, const char *line, size_t len)
 {
-	struct heard h = { 0 };
+	struct received h = { 0 };
 	bool ready;
 
-	peer_say(speaker, line, len);
-	peer_hear(speaker, &h);
+	peer_send(sender, line, len);
+	peer_receive(sender, &h);
 	ready = h.n == 1 && peer_is(h.last, "ready");
 	if (!ready)
-		MUST(h.n == 0 && speaker->ended &&
-			(speaker->close_code == 4501 || speaker->close_code == 4030 ||
-				speaker->close_code == 1007));
+		MUST(h.n == 0 && sender->ended &&
+			(sender->close_code == 4501 || sender->close_code == 4030 ||
+				sender->close_code == 1007));
 	cJSON_Delete(h.last);
 	return ready;
 }
@@ -120,31 +121,31 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void)argc;
 	(void)argv;
-	lone_start("");
+	harness_start("");
 	return 0;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
-	bool stranger = len > 0 && bytes[0] == '-';
-	struct peer speaker = peer_begin(stranger ? NULL : LONE_TOKEN_1),
-		    listener = peer_begin(LONE_TOKEN_2);
-	const char *line = (const char *)bytes + stranger, *end_of_all = (const char *)bytes + len;
-	bool known = !stranger, goes_on = true;
+	bool unauthenticated = len > 0 && bytes[0] == '-';
+	struct peer sender = peer_connect(unauthenticated ? NULL : HARNESS_TOKEN_1),
+		    receiver = peer_connect(HARNESS_TOKEN_2);
+	const char *line = (const char *)bytes + unauthenticated, *end = (const char *)bytes + len;
+	bool authenticated = !unauthenticated, is_open = true;
 
-	while (goes_on && line < end_of_all) {
-		const char *newline = memchr(line, '\n', (size_t)(end_of_all - line));
-		const char *line_end = newline != NULL ? newline : end_of_all;
+	while (is_open && line < end) {
+		const char *newline = memchr(line, '\n', (size_t)(end - line));
+		const char *line_end = newline != NULL ? newline : end;
 		size_t line_len = (size_t)(line_end - line);
 
-		if (known)
-			goes_on = converse(&speaker, &listener, line, line_len);
+		if (authenticated)
+			is_open = exchange(&sender, &receiver, line, line_len);
 		else
-			goes_on = known = introduce(&speaker, line, line_len);
-		line = newline != NULL ? newline + 1 : end_of_all;
+			is_open = authenticated = authenticate(&sender, line, line_len);
+		line = newline != NULL ? newline + 1 : end;
 	}
-	peer_end(&speaker);
-	peer_end(&listener);
-	lone_forget();
+	peer_close(&sender);
+	peer_close(&receiver);
+	harness_reset();
 	return 0;
 }

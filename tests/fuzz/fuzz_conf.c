@@ -1,14 +1,14 @@
 /*
- * Fuzz target: any text as a config file. A refusal is one line that says why. What is accepted keeps
- * to the table of settings, and its dump, read again, is the same config with the same dump. And no
- * text, good or bad, changes what the next one means: a reload follows many others.
+ * Fuzz target: any text as a config file. A rejection is explained in one line. An accepted config is
+ * within the limits of conf.def, and its dump is parsed as an equal config with the same dump. No text
+ * affects the parsing of the next one, which a reload depends on.
  */
 #include <string.h>
 
 #include "common/conf.h"
 #include "tests/fuzz/fuzz.h"
 
-/* What the config says, as text. */
+/* Writes the config as text to out. */
 static void dump(const struct conf *c, struct buf *out)
 {
 	buf_reset(out, 0);
@@ -16,11 +16,11 @@ static void dump(const struct conf *c, struct buf *out)
 	buf_cstr(out);
 }
 
-/* The settings that a text gives, dumped to out. */
+/* Parses the text, which must be valid, and dumps its settings to out. */
 static void dump_of(const char *text, struct buf *out)
 {
 	struct buf why = BUF_EMPTY;
-	struct conf *c = conf_parse("again", text, &why);
+	struct conf *c = conf_parse("dump", text, &why);
 
 	if (c == NULL)
 		fprintf(stderr, "%s\n", buf_cstr(&why));
@@ -49,15 +49,15 @@ static void check_ranges(const struct conf *c)
 static void check_accepted(const struct conf *c, const char *text)
 {
 	struct buf first = BUF_EMPTY, second = BUF_EMPTY, spaced = BUF_EMPTY, why = BUF_EMPTY;
-	struct conf *again;
+	struct conf *parsed;
 
 	check_ranges(c);
 	dump(c, &first);
 	dump_of(first.data, &second);
 	MUST(strcmp(first.data, second.data) == 0);
-	again = conf_parse("dump", first.data, &why);
-	MUST(conf_needs_restart(c, again) == NULL);
-	conf_free(again);
+	parsed = conf_parse("dump", first.data, &why);
+	MUST(conf_needs_restart(c, parsed) == NULL);
+	conf_free(parsed);
 	/* White space and comments around the settings have no effect. A byte order mark is valid at the start only. */
 	if (strncmp(text, "\xef\xbb\xbf", 3) == 0)
 		text += 3;
@@ -70,7 +70,7 @@ static void check_accepted(const struct conf *c, const char *text)
 	buf_fini(&why);
 }
 
-/* The defaults are what they were before the first input. */
+/* The defaults are the same as before the first input. */
 static void check_next(void)
 {
 	static struct buf defaults;
@@ -89,7 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	struct conf *c;
 
 	check_next();
-	buf_add(&text, bytes, len); /* a NUL ends it: conf_load refuses a file with one */
+	buf_add(&text, bytes, len); /* a NUL ends it: conf_load rejects a file with one */
 	c = conf_parse("fuzz", buf_cstr(&text), &why);
 	if (c == NULL)
 		MUST(why.len > 0 && strchr(buf_cstr(&why), '\n') == NULL);

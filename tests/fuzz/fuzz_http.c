@@ -1,5 +1,5 @@
 /*
- * Fuzz target: any bytes of a client, sent to a complete worker (lone.h). The first byte of the input is the size of the
+ * Fuzz target: any bytes of a client, sent to a complete worker (worker_harness.h). The first byte of the input is the size of the
  * pieces in which the others are sent (0: all at once).
  *
  * http_reference.h checks the answers: each is well-formed, each unambiguous request has one, in order, and nothing else
@@ -14,7 +14,7 @@
 #include "common/wsframe.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/http_reference.h"
-#include "tests/fuzz/lone.h"
+#include "tests/fuzz/worker_harness.h"
 
 #define PIECES_MAX 64 /* then the rest at once */
 
@@ -110,7 +110,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argc;
 	(void)argv;
 	buf_addf(&settings, "web_root = \"%s/frontend\"\n", srcdir != NULL ? srcdir : ".");
-	lone_start(buf_cstr(&settings));
+	harness_start(buf_cstr(&settings));
 	buf_fini(&settings);
 	return 0;
 }
@@ -127,23 +127,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	if (len == 0)
 		return 0;
 	piece = bytes[0] != 0 ? bytes[0] : left;
-	fd = lone_connect();
+	fd = harness_connect();
 	while (open && left > 0) {
 		size_t n = ++pieces < PIECES_MAX && piece < left ? piece : left;
 
-		lone_send(fd, at, n);
+		harness_send(fd, at, n);
 		at += n;
 		left -= n;
-		open = lone_hear(fd, &received);
+		open = harness_receive(fd, &received);
 	}
 	if (open) {
-		lone_end(fd);
-		MUST(!lone_hear(fd, &received));
+		harness_shutdown(fd);
+		MUST(!harness_receive(fd, &received));
 	}
 	buf_cstr(&received);
 	check_stream((const char *)bytes + 1, len - 1 - left, received.data, received.len);
 	buf_fini(&received);
-	lone_close(fd);
-	lone_forget();
+	harness_close(fd);
+	harness_reset();
 	return 0;
 }

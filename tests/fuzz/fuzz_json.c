@@ -1,8 +1,9 @@
 /*
- * Fuzz target: json_parse on any bytes, and what must hold of a text that it takes:
- * white space around it changes nothing; with something behind it, or without its closing sign, it
- * is no JSON; no number is an integer that is out of range; each string in it, written and read
- * again, is the same.
+ * Fuzz target: json_parse with any bytes. For an accepted text:
+ *   - it is still accepted with white space around it;
+ *   - it is rejected with a character after it, or without its last bracket or quote;
+ *   - every integer is in range;
+ *   - every string is the same after it is written and read again.
  */
 #include <stdbool.h>
 #include <string.h>
@@ -41,7 +42,7 @@ static void check_string(const cJSON *holder, const char *name)
 	buf_fini(&text);
 }
 
-/* Every value at every depth, JSON_DEPTH_MAX at most. */
+/* Checks every value; depth is that of its container, at most JSON_DEPTH_MAX. */
 static void check_values(const cJSON *value, int depth)
 {
 	const cJSON *child;

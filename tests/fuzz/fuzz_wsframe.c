@@ -1,8 +1,8 @@
 /*
- * Fuzz target: any bytes mean the same to wsframe and to wslay (unit/wslay_oracle.h says how far).
+ * Fuzz target: wsframe and wslay interpret a stream in the same way (see unit/wslay_oracle.h).
  *
- * The first byte of the input chooses: bit 0 the role (0 server, 1 client), bit 1 the limit of a
- * message (0: 64 KiB, 1: 125 bytes). What follows is the stream.
+ * Bit 0 of the first byte is the role (0 server, 1 client), bit 1 the limit of a message (0: 64 KiB,
+ * 1: 125 bytes). The rest of the input is the stream.
  */
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/wslay_oracle.h"

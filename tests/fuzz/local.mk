@@ -1,5 +1,5 @@
-# Each fuzz target twice: with replay.c, which runs the committed corpus in `make check`, and with libFuzzer,
-# which is clang's: `make fuzz` builds those (tests/fuzz/campaign.py) in a build directory of their own.
+# Each fuzz target is built twice: with replay.c, which runs the committed corpus in `make check`, and with
+# clang's libFuzzer, which `make fuzz` builds in a separate directory (tests/fuzz/campaign.py).
 
 fuzz_replays = \
 	tests/fuzz/replay_command \
@@ -20,8 +20,8 @@ tests_fuzz_dictionary_SOURCES = tests/fuzz/dictionary.c
 
 libfuzzer = $(AM_LDFLAGS) -fsanitize=fuzzer
 replay_sources = tests/fuzz/fuzz.h tests/fuzz/replay.c
-# A whole worker, whose calls to the database and to the hasher the linker redirects to lone_store.c.
-worker_sources = tests/fuzz/lone.c tests/fuzz/lone.h tests/fuzz/lone_private.h tests/fuzz/lone_store.c \
+# A worker whose calls to database and hasher the linker redirects to worker_harness_store.c.
+worker_sources = tests/fuzz/worker_harness.c tests/fuzz/worker_harness.h tests/fuzz/worker_harness_private.h tests/fuzz/worker_harness_store.c \
 	tests/fuzz/peer.c tests/fuzz/peer.h
 worker_ldflags = -Wl,--wrap=event_base_dispatch,--wrap=hasher_hash,--wrap=store_add_member,--wrap=store_authenticate \
 	-Wl,--wrap=store_create_group,--wrap=store_delete_message,--wrap=store_edit_message,--wrap=store_load \

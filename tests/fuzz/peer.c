@@ -4,9 +4,9 @@
 
 #include "common/json.h"
 #include "tests/fuzz/fuzz.h"
-#include "tests/fuzz/lone.h"
+#include "tests/fuzz/worker_harness.h"
 
-/* What the server says, with the members that each of it has. */
+/* The server's frames and their required members. */
 static const struct {
 	const char *type;
 	const char *members[10];
@@ -68,7 +68,7 @@ static void check_frame(const cJSON *json)
 	}
 }
 
-static void keep(struct heard *h, cJSON *json)
+static void keep(struct received *h, cJSON *json)
 {
 	if (peer_is(json, "typing")) {
 		h->typing++;
@@ -82,14 +82,13 @@ static void keep(struct heard *h, cJSON *json)
 	h->last = json;
 }
 
-/* Takes in what has come to p. */
-void peer_hear(struct peer *p, struct heard *h)
+void peer_receive(struct peer *p, struct received *h)
 {
 	enum wsframe_result got;
 	struct wsframe f;
 
 	if (!p->ended)
-		p->ended = !lone_hear(p->fd, &p->in);
+		p->ended = !harness_receive(p->fd, &p->in);
 	while ((got = wsframe_parse(&p->parser, p->in.data, p->in.len, &f)) == WSFRAME_FRAME) {
 		if (f.opcode == WSFRAME_TEXT) {
 			const char *why;
@@ -109,24 +108,23 @@ void peer_hear(struct peer *p, struct heard *h)
 	MUST(got == WSFRAME_MORE);
 }
 
-void peer_say(struct peer *p, const char *text, size_t len)
+void peer_send(struct peer *p, const char *text, size_t len)
 {
-	static const uint8_t mask[4]; /* zeros: the text stays as it is */
+	static const uint8_t mask[4]; /* zeros leave the text unchanged */
 	struct buf frame = BUF_EMPTY;
 	char *header = buf_reserve(&frame, WSFRAME_CLIENT_HEADER_MAX);
 
 	frame.len = wsframe_client_header((uint8_t *)header, WSFRAME_TEXT, true, len, mask);
 	buf_add(&frame, text, len);
-	lone_send(p->fd, frame.data, frame.len);
+	harness_send(p->fd, frame.data, frame.len);
 	buf_fini(&frame);
 }
 
-/* Opens a WebSocket, with a token or without. */
-struct peer peer_begin(const char *token)
+struct peer peer_connect(const char *token)
 {
-	struct peer p = { .fd = lone_connect() };
+	struct peer p = { .fd = harness_connect() };
 	struct buf request = BUF_EMPTY;
-	struct heard h = { 0 };
+	struct received h = { 0 };
 	char *end;
 
 	buf_add_str(&request,
@@ -135,21 +133,21 @@ struct peer peer_begin(const char *token)
 	if (token != NULL)
 		buf_addf(&request, "Authorization: Bearer %s\r\n", token);
 	buf_add_str(&request, "\r\n");
-	lone_send(p.fd, request.data, request.len);
+	harness_send(p.fd, request.data, request.len);
 	buf_fini(&request);
-	MUST(lone_hear(p.fd, &p.in));
+	MUST(harness_receive(p.fd, &p.in));
 	end = strstr(buf_cstr(&p.in), "\r\n\r\n");
 	MUST(end != NULL && strncmp(p.in.data, "HTTP/1.1 101 ", 13) == 0);
 	buf_drain(&p.in, (size_t)(end + 4 - p.in.data));
 	wsframe_parser_init(&p.parser, WSFRAME_CLIENT, UINT32_MAX / 2, false);
-	peer_hear(&p, &h);
+	peer_receive(&p, &h);
 	MUST(!p.ended && (token == NULL ? h.n == 0 : h.n == 1 && peer_is(h.last, "ready")));
 	cJSON_Delete(h.last);
 	return p;
 }
 
-void peer_end(struct peer *p)
+void peer_close(struct peer *p)
 {
-	lone_close(p->fd);
+	harness_close(p->fd);
 	buf_fini(&p->in);
 }

@@ -1,7 +1,7 @@
 /*
- * peer: a WebSocket client of a lone worker, which takes nothing but frames of the contract.
+ * peer: a WebSocket client of the worker harness, which accepts only frames of docs/api.md.
  *
- * Owns: its socket, what has not come whole. Knows nothing of: why something is said.
+ * Owns: its socket, its input buffer. Knows nothing of: the target.
  */
 #ifndef PARLEY_FUZZ_PEER_H
 #define PARLEY_FUZZ_PEER_H
@@ -17,33 +17,38 @@ struct peer {
 	int fd;
 	struct buf in;
 	struct wsframe_parser parser;
-	bool ended; /* a close frame or the end of the stream */
+	bool ended; /* true after a close frame or the end of the stream */
 	unsigned close_code;
 };
 
-/* What a line brought. */
-struct heard {
-	unsigned typing; /* apart from the others: it ends by the clock, too */
+/* The frames received after a line. */
+struct received {
+	unsigned typing; /* counted separately, since a timer sends some */
 	unsigned n, errors, acks;
-	cJSON *last; /* the newest of these, an object; NULL: none */
+	cJSON *last; /* the newest of them, or NULL */
 };
 
-/* Opens a WebSocket with this token, and is ready; NULL: without one, and is to say one first. */
-struct peer peer_begin(const char *token);
+/* Opens a WebSocket and waits for `ready`. token: 43 characters; NULL: the first frame must be `auth`. */
+struct peer peer_connect(const char *token);
 
-void peer_say(struct peer *p, const char *text, size_t len);
+/* Sends a text frame. */
+void peer_send(struct peer *p, const char *text, size_t len);
 
-/* Lets the worker answer, sees that each frame is one of the contract with all its members, and adds them to
- * h, whose last is the caller's to delete. */
-void peer_hear(struct peer *p, struct heard *h);
+/*
+ * Runs the worker until it is idle, checks every frame received against docs/api.md, and adds it to h.
+ * The caller deletes h->last.
+ */
+void peer_receive(struct peer *p, struct received *h);
 
-void peer_end(struct peer *p);
+/* Closes the socket. */
+void peer_close(struct peer *p);
 
-/* A text member; NULL: none, or another type. */
+/* Returns a member that is a string, or NULL. */
 const char *peer_text(const cJSON *json, const char *name);
 
-/* Is it a frame of this type? */
+/* True if it is a frame of this type. */
 bool peer_is(const cJSON *json, const char *type);
+/* True if it is an `error` frame with this code. */
 bool peer_is_error(const cJSON *json, enum error error);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * Runs a fuzz target over every file of the directories it is given, without a fuzzer: what once
- * was found stays found in `make check`, whatever the compiler. Without arguments the directory is
- * FUZZ_CORPUS below $srcdir.
+ * replay: runs a fuzz target over every file of the directories given as arguments, without a fuzzer
+ * and with any compiler, so that `make check` repeats all inputs that were once found. The default
+ * directory is FUZZ_CORPUS below $srcdir.
  */
 #include <dirent.h>
 #include <string.h>
@@ -27,8 +27,8 @@ static void run_file(const char *path)
 		content.len += n;
 	} while (n > 0);
 	fclose(file);
-	fprintf(stderr, "%s\n", path); /* where it aborts, the last line names it */
-	exact = malloc(content.len); /* so that a sanitizer sees what is read beyond it */
+	fprintf(stderr, "%s\n", path); /* the last line before an abort */
+	exact = malloc(content.len); /* so that a sanitizer detects reads beyond it */
 	if (exact == NULL && content.len > 0)
 		abort();
 	if (content.len > 0)
@@ -38,7 +38,7 @@ static void run_file(const char *path)
 	buf_fini(&content);
 }
 
-/* Returns how many files there were. */
+/* Returns the number of files. */
 static int run_directory(const char *name)
 {
 	struct buf path = BUF_EMPTY;

@@ -1,11 +1,10 @@
-"""client: one person at the server, over HTTP (requests) and WebSocket (websockets).
+"""client: a user of the server, over HTTP (requests) and WebSocket (websockets).
 
 Owns: the connections it opens. Knows nothing of: how the daemon was started.
 
-The WebSocket library is asynchronous; one event loop in a thread serves all sockets, and Ws is
-the blocking face of one
-of them. What a socket received stays in its `frames`, in order, so that a test can say what must
-not have come.
+The WebSocket library is asynchronous: one event loop in a thread serves all sockets, and Ws is a
+blocking interface to one of them. Received frames stay in `frames`, in order, so that a test can
+also check what was not received.
 """
 
 import asyncio
@@ -18,13 +17,13 @@ import time
 import requests
 import websockets
 
-from waiting import DEADLINE_S
+from polling import DEADLINE_S
 
 CLOSED = object()
 
 
 class _Loop:
-    """The event loop of all sockets, in its own thread from the first use on."""
+    """The event loop of all sockets, in a thread that starts at the first use."""
 
     def __init__(self):
         self.loop = asyncio.new_event_loop()
@@ -45,7 +44,7 @@ def _run(coroutine, timeout=DEADLINE_S):
 
 
 class Refused(Exception):
-    """The upgrade was answered with another status than 101."""
+    """The upgrade was answered with a status other than 101."""
 
     def __init__(self, status, headers):
         super().__init__(f"upgrade refused with {status}")
@@ -54,8 +53,12 @@ class Refused(Exception):
 
 
 class Ws:
-    """One WebSocket. `how` says where the token goes: bearer, subprotocol, cookie, frame, or
-    none; `trust` is the SSL context of a wss:// one."""
+    """One WebSocket.
+
+    how: where the token is sent: bearer, subprotocol, cookie, frame or none.
+    ready: wait for the `ready` frame.
+    trust: the SSL context of a wss:// URL.
+    """
 
     def __init__(
         self,
@@ -111,16 +114,15 @@ class Ws:
 
     @property
     def slot(self):
-        """The worker that holds this socket."""
+        """The slot of the worker that serves this socket."""
         return int(self.ready["session_id"].split("-")[0])
 
     def send(self, frame):
-        """Sends a dict as JSON, a str as it is (text) or bytes (binary); a list of str goes out
-        in fragments."""
+        """Sends a dict as JSON, a str as text, bytes as binary, a list of str in fragments."""
         _run(self._ws.send(json.dumps(frame) if isinstance(frame, dict) else frame))
 
     def send_all(self, frames):
-        """Sends many frames without waiting for anything in between."""
+        """Sends many frames without waiting in between."""
 
         async def burst():
             for frame in frames:
@@ -129,37 +131,38 @@ class Ws:
         _run(burst())
 
     def next(self, timeout=DEADLINE_S):
-        """The next frame as a dict; fails where the socket closes or nothing comes."""
+        """The next frame as a dict; fails if the socket closes or the timeout expires."""
         try:
             frame = self._arrived.get(timeout=timeout)
         except queue.Empty:
-            raise AssertionError(f"no frame in {timeout} s; before: {self.frames[-5:]}") from None
+            last = self.frames[-5:]
+            raise AssertionError(f"no frame in {timeout} s; last frames: {last}") from None
         if frame is CLOSED:
             self._arrived.put(CLOSED)
             self.close_code = self._ws.close_code
-            raise ConnectionError(f"closed with {self.close_code}; before: {self.frames[-5:]}")
+            raise ConnectionError(f"closed with {self.close_code}; last frames: {self.frames[-5:]}")
         self.frames.append(frame)
         return frame
 
     def until(self, kind, /, timeout=DEADLINE_S, **fields):
-        """The first frame from now on of this type with these fields; others are passed over."""
+        """The next frame of this type with these fields; others are skipped."""
         deadline = time.monotonic() + timeout
-        passed_over = []
+        skipped = []
         while True:
             try:
                 frame = self.next(max(0.001, deadline - time.monotonic()))
             except AssertionError:
                 raise AssertionError(
-                    f"no {kind} {fields or ''} in {timeout} s; came: {passed_over}"
+                    f"no {kind} {fields or ''} in {timeout} s; skipped: {skipped}"
                 ) from None
             if frame["type"] == kind and all(
                 frame.get(key) == value for key, value in fields.items()
             ):
                 return frame
-            passed_over.append(frame)
+            skipped.append(frame)
 
     def got(self, kind, /, **fields):
-        """All frames received so far of this type with these fields."""
+        """The frames of this type with these fields that were read so far."""
         return [
             frame
             for frame in self.frames
@@ -168,16 +171,16 @@ class Ws:
         ]
 
     def ask(self, frame, kind, /, **fields):
-        """Sends, and waits for the answer of this type."""
+        """Sends a frame and returns the next frame of this type."""
         self.send(frame)
         return self.until(kind, **fields)
 
     def drain(self):
-        """Answers that were sent in reply to earlier frames have come when the pong has."""
+        """Reads the answers to all earlier frames: they precede the pong."""
         self.ask({"type": "ping"}, "pong")
 
     def until_closed(self, timeout=DEADLINE_S):
-        """Reads on until the server closes; returns the close code."""
+        """Reads until the server closes the socket; returns the close code."""
         deadline = time.monotonic() + timeout
         with contextlib.suppress(ConnectionError):
             while True:
@@ -188,7 +191,7 @@ class Ws:
         _run(self._ws.close())
 
     def abort(self):
-        """Drops the TCP connection without a word."""
+        """Drops the TCP connection without a close frame."""
 
         async def cut():
             self._ws.transport.abort()
@@ -197,7 +200,7 @@ class Ws:
 
 
 class Http:
-    """HTTP with a bearer token; answers are those of requests."""
+    """HTTP, with a bearer token if there is one. Answers are those of the library requests."""
 
     def __init__(self, base, token=None):
         self.base = base
@@ -206,7 +209,7 @@ class Http:
         self.requests.trust_env = False
 
     def request(self, method, path, body=None, headers=None, data=None, **options):
-        """body is sent as JSON; data as it is."""
+        """body is sent as JSON, data as it is."""
         headers = dict(headers or {})
         if self.token is not None:
             headers.setdefault("Authorization", f"Bearer {self.token}")
@@ -243,7 +246,7 @@ class Http:
 
 
 class Person(Http):
-    """A user with a valid token, and the few things that every test does with one."""
+    """A user with a valid token, and the operations that many tests need."""
 
     def __init__(self, daemon, user_id, username, full_name, token):
         super().__init__(daemon.url(""), token)
@@ -254,13 +257,13 @@ class Person(Http):
         self.sockets = []
 
     def ws(self, **options):
-        """A new socket of this person, ready unless options say otherwise."""
+        """A new socket of this user; options are those of Ws."""
         socket = Ws(self.daemon.ws_url(), options.pop("token", self.token), **options)
         self.sockets.append(socket)
         return socket
 
     def ws_elsewhere(self, *others):
-        """A new socket on a worker that holds none of the others."""
+        """A new socket on a worker that serves none of the others."""
         taken = {other.slot for other in others}
         tried = []
         while len(tried) < 40:
@@ -273,14 +276,14 @@ class Person(Http):
         raise AssertionError(f"40 sockets, all on the workers {taken}")
 
     def ws_on_each(self):
-        """Sockets of this person, one on every worker."""
+        """One socket of this user on every worker."""
         sockets = [self.ws()]
         while len(sockets) < self.daemon.settings["workers"]:
             sockets.append(self.ws_elsewhere(*sockets))
         return sockets
 
     def send(self, receiver_id, content, **more):
-        """Sends over HTTP and returns the stored message."""
+        """Sends over HTTP; returns the stored message."""
         answer = self.post(
             "/messages/send_message", {"receiver_id": receiver_id, "content": content, **more}
         )
@@ -288,7 +291,7 @@ class Person(Http):
         return answer.json()
 
     def group(self, name, *others):
-        """Makes a group with these members and returns its id."""
+        """Creates a group with these members; returns its id."""
         answer = self.post("/groups/create_group", {"name": name})
         assert answer.status_code == 201, answer.text
         group_id = answer.json()["group_id"]
@@ -306,7 +309,7 @@ class Person(Http):
         return answer.json()["messages"]
 
     def chats(self):
-        """The caller's chats by chat_id, in the order of the answer."""
+        """This user's chats by chat_id, in the order of the answer."""
         answer = self.get("/chats")
         assert answer.status_code == 200, answer.text
         return {chat["chat_id"]: chat for chat in answer.json()["chats"]}
@@ -315,10 +318,9 @@ class Person(Http):
         return self.chats()[chat_id]
 
     def fence(self, *sockets):
-        """Returns when these sockets of this person have received all that was published before
-        this call.
+        """Returns when these sockets of this user have received all that was published before.
 
-        A note to oneself reaches them through the same ring, behind it.
+        A note to oneself follows it through the same ring.
         """
         note = self.send(self.id, "fence")
         for socket in sockets:

@@ -1,9 +1,9 @@
-"""cluster: a private PostgreSQL 15 in a directory of its own, reached by a unix socket only.
+"""cluster: a private PostgreSQL in a temporary directory, reachable by a Unix socket only.
 
 Owns: the data directory and the server's processes. Knows nothing of: parleyd.
 
-PostgreSQL refuses to run as root; then it runs as an unprivileged user instead. There is no TCP
-port, so that any number of clusters live side by side.
+PostgreSQL does not run as root; as root it is started under an unprivileged account. There is no
+TCP port, so that any number of clusters can run at the same time.
 """
 
 import glob
@@ -21,7 +21,7 @@ START_S = 60
 
 
 def _bindir():
-    """Where initdb and postgres are: on PATH, or in Debian's directory of the newest version."""
+    """The directory of initdb and postgres: from PATH, or Debian's newest version."""
     found = shutil.which("initdb")
     if found:
         return os.path.dirname(found)
@@ -32,7 +32,7 @@ def _bindir():
 
 
 def _unprivileged():
-    """The account PostgreSQL runs as where we are root; None where we are not."""
+    """The account that PostgreSQL runs as if this process is root, else None."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):
@@ -128,7 +128,7 @@ class Cluster:
             return file.read()
 
     def stop(self, immediate=False):
-        """Ends the server; immediate is as good as a crash: recovery follows at the next start."""
+        """Stops the server; immediate is a crash, with recovery at the next start."""
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGQUIT if immediate else signal.SIGINT)
             self.process.wait(START_S)

@@ -1,11 +1,12 @@
-"""Fixtures: one PostgreSQL for the run, one parleyd for each test module, new people for each test.
+"""Fixtures: one PostgreSQL a run, one parleyd a test module, new users for each test.
 
-A module that needs other settings says so: SETTINGS = {"ping_interval": 1}.
+A module changes the settings of its parleyd by SETTINGS = {"ping_interval": 1}.
 """
 
 import base64
 import hashlib
 import itertools
+import os
 import secrets
 
 import pytest
@@ -17,6 +18,20 @@ from parleyd import Parleyd
 _numbers = itertools.count(1)
 
 
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers", "no_valgrind(reason): not meaningful at the speed of valgrind"
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    """Under valgrind (tests/run-valgrind) leaves out the tests that are marked no_valgrind."""
+    if os.environ.get("PARLEY_WRAPPER"):
+        left_out = [item for item in items if item.get_closest_marker("no_valgrind")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
 @pytest.fixture(scope="session")
 def cluster():
     cluster = Cluster()
@@ -24,9 +39,19 @@ def cluster():
     cluster.drop()
 
 
+@pytest.fixture(scope="module")
+def own_cluster():
+    """A PostgreSQL of the module's own, which its tests may stop, kill and restart."""
+    cluster = Cluster()
+    yield cluster
+    cluster.drop()
+
+
 def run_daemon(cluster, **settings):
-    """Starts a parleyd, hands it out, stops it and reads its log. To be delegated to with `yield
-    from`."""
+    """Starts a parleyd, yields it, stops it and checks its exit status and log.
+
+    A fixture delegates to it by `yield from`; a test uses it as a loop of one iteration.
+    """
     daemon = Parleyd(cluster, **settings)
     try:
         daemon.start()
@@ -35,7 +60,7 @@ def run_daemon(cluster, **settings):
         complaints = daemon.complaints()
         assert (
             status in (0, None) and not complaints
-        ), f"parleyd left with {status}: {complaints}\n{daemon.log()[-8000:]}"
+        ), f"parleyd exited with {status}: {complaints}\n{daemon.log()[-8000:]}"
     finally:
         daemon.drop()
 
@@ -46,7 +71,7 @@ def daemon(cluster, request):
 
 
 def new_token(daemon, user_id, lifetime="1 day"):
-    """A valid token for the user, without the cost of a password."""
+    """A valid token for the user, without the cost of hashing a password."""
     token = base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
     daemon.sql(
         "insert into tokens (hash, user_id, expires_at) values (%s, %s, now() + %s::interval)",
@@ -71,8 +96,8 @@ def new_person(daemon, full_name=None, username=None):
 
 @pytest.fixture
 def person(daemon):
-    """person(full_name=None, username=None): a new user with a token; their sockets end with the
-    test."""
+    """person(full_name=None, username=None): a new user with a token; their sockets are closed at
+    the end of the test."""
     people = []
 
     def make(full_name=None, username=None):
@@ -100,8 +125,18 @@ def carol(person):
 
 
 @pytest.fixture
+def pair(alice, bob):
+    """A socket of Alice and one of Bob on different workers, with a chat between them."""
+    alice.send(bob.id, "opens the chat")
+    hers = alice.ws()
+    his = bob.ws_elsewhere(hers)
+    assert hers.slot != his.slot
+    return hers, his
+
+
+@pytest.fixture
 def token_for(daemon):
-    """token_for(person, lifetime): another token of the same user."""
+    """token_for(person, lifetime): another token of this user."""
     return lambda one, lifetime="1 day": new_token(daemon, one.id, lifetime)
 
 
@@ -115,5 +150,5 @@ def http(daemon):
 
 @pytest.fixture
 def username():
-    """A username that nobody has."""
+    """An unused username."""
     return f"new{next(_numbers)}.{secrets.token_hex(3)}"

@@ -1,11 +1,11 @@
 /*
- * failing_malloc: an allocator that fails when a test says so. Loaded into the daemon by LD_PRELOAD;
- * allocations go through to glibc's own.
+ * failing_malloc: an allocator that fails on demand, loaded into the daemon by LD_PRELOAD. All other
+ * allocations are passed to glibc.
  *
- * FAILING_MALLOC names a file that all processes map: an array of struct order, written by the test.
- * A process whose pid stands in one counts its allocations down from `left`; the one at which that
- * becomes 0, and the `run` - 1 that follow, get NULL and ENOMEM. `failed` tells the test how many
- * did. An order for NEXT_CHILD goes to the process that is forked next.
+ * FAILING_MALLOC names a file that all processes map: an array of struct rule, written by the test.
+ * The process with the pid of a rule counts its allocations down from `left`. The one that reaches 0
+ * and the `run` - 1 after it return NULL with ENOMEM; `failed` counts them. The next process that is
+ * forked takes a rule for NEXT_CHILD.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,36 +16,36 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define ORDERS 32
+#define RULES 32
 #define NEXT_CHILD (-1)
 
-struct order {
-	_Atomic int64_t pid; /* written last; 0: none */
-	int64_t left; /* allocations until the first that fails */
-	int64_t run; /* how many fail in a row */
+struct rule {
+	_Atomic int64_t pid; /* written last; 0: unused */
+	int64_t left; /* allocations up to the first failure */
+	int64_t run; /* consecutive failures */
 	int64_t failed;
 };
 
-/* glibc's own names for its allocator. */
+/* glibc's allocator. */
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *p, size_t size);
 
-static struct order *orders;
+static struct rule *rules;
 static int64_t own_pid;
 
 static void after_fork(void)
 {
 	own_pid = getpid();
-	for (int i = 0; orders && i < ORDERS; i++) {
+	for (int i = 0; rules && i < RULES; i++) {
 		int64_t next = NEXT_CHILD;
 
-		if (atomic_compare_exchange_strong(&orders[i].pid, &next, own_pid))
+		if (atomic_compare_exchange_strong(&rules[i].pid, &next, own_pid))
 			return;
 	}
 }
 
-static void __attribute__((constructor)) orders_open(void)
+static void __attribute__((constructor)) rules_open(void)
 {
 	const char *path = getenv("FAILING_MALLOC");
 	int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
@@ -53,24 +53,24 @@ static void __attribute__((constructor)) orders_open(void)
 
 	if (fd < 0)
 		return;
-	at = mmap(NULL, ORDERS * sizeof(struct order), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	at = mmap(NULL, RULES * sizeof(struct rule), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	close(fd);
 	if (at == MAP_FAILED)
 		return;
 	after_fork();
 	pthread_atfork(NULL, NULL, after_fork);
-	orders = at;
+	rules = at;
 }
 
 static int fails(void)
 {
-	for (int i = 0; orders && i < ORDERS; i++) {
-		struct order *o = &orders[i];
+	for (int i = 0; rules && i < RULES; i++) {
+		struct rule *r = &rules[i];
 
-		if (o->pid != own_pid || o->run == 0 || --o->left > 0)
+		if (r->pid != own_pid || r->run == 0 || --r->left > 0)
 			continue;
-		o->run--;
-		o->failed++;
+		r->run--;
+		r->failed++;
 		errno = ENOMEM;
 		return 1;
 	}

@@ -1,11 +1,11 @@
-"""parleyd: one running daemon with its config file, its database and its log.
+"""parleyd: a running daemon with its config file, its database and its log.
 
 Owns: a temporary directory, the master process, the test's connection to the database.
-Knows nothing of: what is asked of the daemon.
+Knows nothing of: the requests of the tests.
 
-The programs are those at the top of the build directory that $PARLEY_BUILD names. They are run by
-$PARLEY_WRAPPER if there is one: valgrind, say. {directory} in it is the daemon's own, and what it
-leaves there in files named wrapper.* is a complaint.
+The programs are those at the top of the build directory $PARLEY_BUILD. If $PARLEY_WRAPPER is set
+(to valgrind, for example), they are run by it; {directory} in it is the daemon's directory, and
+the contents of files wrapper.* there are complaints.
 """
 
 import contextlib
@@ -19,12 +19,11 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 
 import psycopg
 import requests
 
-from waiting import DEADLINE_S, SLOWNESS, wait_for
+from polling import DEADLINE_S, SLOWNESS, wait_for
 
 START_S = 60 * SLOWNESS
 STOP_S = 30 * SLOWNESS
@@ -32,9 +31,9 @@ STOP_S = 30 * SLOWNESS
 CONNECTED = re.compile(r"worker=\S+ .*?\bconn=(\S+) connected\b")
 CLOSED = re.compile(r"worker=\S+ .*?\bconn=(\S+) closed\b")
 SERVES = re.compile(r" worker=(\d+) store_ready")
-STARTED = re.compile(r"Z info started pid=")  # the master: ids are counted anew
+STARTED = re.compile(r"Z info started pid=")  # the master; connection ids start again
 DIED = re.compile(r" (worker|hasher)_died slot=")
-# What no test run may leave in the log: an assert, and the reports of the sanitizers.
+# Never acceptable in a log: a failed assertion, the report of a sanitizer.
 BROKEN = re.compile(
     r"assert|\w+Sanitizer|runtime error:|stack smashing|double free|malloc\(\)|munmap_chunk",
     re.IGNORECASE,
@@ -50,8 +49,8 @@ def program(name):
 
 
 def hold_port():
-    """A socket bound to a port that nobody has. As long as it is open the kernel gives that port to
-    nobody who does not ask for it by number, as parleyd does (SO_REUSEADDR, socket(7))."""
+    """A socket bound to a free port. While it is open the kernel assigns the port to no one else;
+    parleyd binds it by number (SO_REUSEADDR, socket(7))."""
     holder = socket.socket()
     holder.bind(("127.0.0.1", 0))
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -59,8 +58,8 @@ def hold_port():
 
 
 def free_port():
-    with hold_port() as probe:
-        return probe.getsockname()[1]
+    with hold_port() as holder:
+        return holder.getsockname()[1]
 
 
 def _conf_value(value):
@@ -80,7 +79,7 @@ class Parleyd:
 
     def __init__(self, cluster, environment=None, **settings):
         self.cluster = cluster
-        self.environment = environment or {}  # beside what this process has
+        self.environment = environment or {}  # in addition to this process's
         self.directory = tempfile.mkdtemp(prefix="parley-")
         os.chmod(self.directory, 0o755)
         Parleyd._databases += 1
@@ -94,19 +93,19 @@ class Parleyd:
             "workers": 2,
             "database": cluster.conninfo(self.database),
             "rate_limits": False,
-            "core_dumps": True,  # tests look into /proc, which is root's alone without
+            "core_dumps": True,  # else only root may read /proc/PID of the children
             "pid_file": os.path.join(self.directory, "parleyd.pid"),
             "log_level": "info",
             "log_target": "stderr",
             **settings,
         }
-        self.killed = 0  # children that a test killed
+        self.killed = 0  # children killed by the test
         self.masters_killed = 0
         self.process = None
         self._db = None
         self.write_conf()
 
-    # --- its life ---
+    # --- start and stop ---
 
     def write_conf(self):
         with open(self.conf, "w", encoding="utf-8") as file:
@@ -132,14 +131,14 @@ class Parleyd:
 
     def _is_up(self):
         if self.process.poll() is not None:
-            raise AssertionError(f"parleyd left with {self.process.returncode}:\n{self.log()}")
+            raise AssertionError(f"parleyd exited with {self.process.returncode}:\n{self.log()}")
         return self.healthy() and self._all_serve()
 
     def _all_serve(self):
-        """Each worker accepts once its database is there; the first one answers before the last."""
+        """True if every worker is connected to the database: /healthz needs only one of them."""
         lines = self.log().splitlines()
         starts = [i for i, line in enumerate(lines) if STARTED.search(line)]
-        if not starts:  # it logs elsewhere
+        if not starts:  # log_target is a file
             return True
         ready = {m.group(1) for line in lines[starts[-1] :] for m in [SERVES.search(line)] if m}
         return len(ready) == self.settings["workers"]
@@ -151,7 +150,7 @@ class Parleyd:
             return False
 
     def stop(self):
-        """Asks the master to leave and returns its exit status."""
+        """Terminates the master and returns its exit status."""
         if self.process is None:
             return None
         if self.process.poll() is None:
@@ -161,12 +160,12 @@ class Parleyd:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-            raise AssertionError(f"parleyd did not leave in {STOP_S} s:\n{self.log()}") from None
+            raise AssertionError(f"parleyd did not exit within {STOP_S} s:\n{self.log()}") from None
         self.process = None
         return status
 
     def drop(self):
-        """Ends what is left and removes every trace, the database too."""
+        """Kills the daemon if it still runs, and removes its directory and database."""
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
@@ -178,7 +177,7 @@ class Parleyd:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def kill_worker(self, slot, sig=signal.SIGKILL):
-        """Kills the worker in this slot; returns the pid that it had."""
+        """Kills the worker in this slot; returns its pid."""
         pid = self.pid_of(slot)
         self.killed += 1
         os.kill(pid, sig)
@@ -190,7 +189,7 @@ class Parleyd:
         self.process.wait()
         self.process = None
 
-    # --- what it tells ---
+    # --- status, log and database ---
 
     def url(self, path):
         return f"http://127.0.0.1:{self.port}{path}"
@@ -214,34 +213,54 @@ class Parleyd:
         return self.status()["workers"]
 
     def pid_of(self, slot):
-        """Of the worker in this slot, which may have to be started anew first."""
+        """The pid of the worker in this slot; waits while it is being replaced."""
 
         def pid():
             return {worker["slot"]: worker["pid"] for worker in self.workers()}[slot]
 
-        return wait_for(pid, what=f"there is no worker in slot {slot}:\n", tell=self.log)
+        return wait_for(pid, what=f"no worker in slot {slot}:\n", details=self.log)
+
+    def wait_until_replaced(self, slot, pid):
+        """Waits until another process than pid is the worker in this slot."""
+
+        def replaced():
+            now = {worker["slot"]: worker["pid"] for worker in self.workers()}
+            return now.get(slot) not in (None, 0, pid)
+
+        wait_for(replaced, what=f"no new worker in slot {slot}:\n", details=self.log)
+
+    @contextlib.contextmanager
+    def locked(self, statement, *args):
+        """Executes the statement in another session, which holds its locks during the block."""
+        with self.cluster.connect(self.database) as session, session.transaction():
+            session.execute(statement, args)
+            yield
 
     def log(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as file:
             return file.read()
 
     def db(self):
-        """One connection to the daemon's database, opened when it is first needed."""
+        """A connection to the daemon's database, opened at the first use."""
         if self._db is None or self._db.closed:
             self._db = self.cluster.connect(self.database)
         return self._db
 
     def sql(self, query, *args):
-        """All rows of a query; an empty list for a statement without rows."""
+        """The rows of a query; an empty list for a statement without a result."""
         try:
             cursor = self.db().execute(query, args)
-        except psycopg.OperationalError:  # PostgreSQL was restarted meanwhile
+        except psycopg.OperationalError:  # PostgreSQL was restarted
             self._db.close()
             cursor = self.db().execute(query, args)
         return cursor.fetchall() if cursor.description else []
 
     def complaints(self):
-        """What is wrong with the log of a daemon that has been stopped, as a list of sentences."""
+        """What is wrong with the log of a stopped daemon, as a list of texts.
+
+        Assertions, sanitizer reports, children that died without being killed by the test, and
+        `connected` and `closed` lines that do not match.
+        """
         lines = self.log().splitlines()
         found = [line for line in lines if BROKEN.search(line)]
         for path in glob.glob(os.path.join(self.directory, "wrapper.*")):
@@ -252,15 +271,15 @@ class Parleyd:
             start += bool(STARTED.search(line))
             opened += [(start, m.group(1)) for m in [CONNECTED.search(line)] if m]
             ended += [(start, m.group(1)) for m in [CLOSED.search(line)] if m]
-        unasked = sum(1 for line in lines if DIED.search(line)) - self.killed
-        if unasked > 0:
-            found.append(f"{unasked} children died unasked")
-        # Workers whose master was killed log on beside those of the next one.
+        unexpected = sum(1 for line in lines if DIED.search(line)) - self.killed
+        if unexpected > 0:
+            found.append(f"{unexpected} children died unexpectedly")
+        # Workers of a killed master log at the same time as those of its successor.
         if not self.masters_killed and len(ended) != len(set(ended)):
             found.append("a connection was closed twice")
         if not self.masters_killed and set(ended) - set(opened):
             found.append(f"closed, never connected: {sorted(set(ended) - set(opened))[:5]}")
-        # A worker that was killed could not log the end of its connections.
+        # A killed worker does not log the end of its connections.
         if not self.killed and not self.masters_killed and set(opened) != set(ended):
             found.append(f"connected, never closed: {sorted(set(opened) - set(ended))[:5]}")
         return found

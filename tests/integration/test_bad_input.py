@@ -1,29 +1,31 @@
-"""Bad input: a clear error to that peer, nothing stored, nobody else disturbed, no worker lost.
-And content that is only
-strange comes back byte for byte."""
+"""Bad input: a clear error to its sender, nothing stored, no other client disturbed, no crash.
+
+Unusual but valid content comes back byte for byte.
+"""
 
 import json
 import time
 
 import pytest
 
-import checks
-from raw import Raw, exchange
-from waiting import wait_for
+import expect
+from polling import wait_for
+from raw_socket import RawSocket, exchange
+from routes import all_routes, check_each, description, resolve
 
 JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def no_worker_is_lost(daemon):
+def no_worker_dies(daemon):
     before = [(worker["slot"], worker["pid"]) for worker in daemon.workers()]
     yield
     assert [(worker["slot"], worker["pid"]) for worker in daemon.workers()] == before
 
 
 @pytest.fixture(autouse=True)
-def nobody_else_is_disturbed(person):
-    """Two others talk before and after each of the tests, on sockets that stay open."""
+def other_clients_are_served(person):
+    """Two other users exchange a message after each test, on sockets opened before it."""
     one, other = person("Bystander"), person("Bystander")
     sockets = one.ws_on_each()
     yield
@@ -38,7 +40,7 @@ def stored(who, other):
 
 
 def post_head(who):
-    """The head of a send, up to what is said of its length."""
+    """The head of a send without its length and the final empty line."""
     return (
         "POST /messages/send_message HTTP/1.1\r\nHost: x\r\n"
         f"Authorization: Bearer {who.token}\r\nContent-Type: application/json\r\n"
@@ -46,7 +48,7 @@ def post_head(who):
 
 
 def request(who, head, body=b"", method="POST", path="/messages/send_message"):
-    """One request, bytes as given behind its first lines."""
+    """One request; head and body are sent as they are."""
     start = f"{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {who.token}\r\n"
     return exchange(who.daemon.port, start.encode() + head + b"\r\n" + body)
 
@@ -90,7 +92,7 @@ def request(who, head, body=b"", method="POST", path="/messages/send_message"):
     ],
 )
 def test_malformed_json_is_400(alice, body):
-    checks.problem(alice.post("/messages/send_message", data=body, headers=JSON), 400, "bad_json")
+    expect.problem(alice.post("/messages/send_message", data=body, headers=JSON), 400, "bad_json")
 
 
 @pytest.mark.parametrize(
@@ -109,7 +111,7 @@ def test_malformed_json_is_400(alice, body):
 )
 def test_invalid_utf8_is_400(alice, bob, bytes_):
     body = b'{"receiver_id":%d,"content":"%s"}' % (bob.id, bytes_)
-    checks.problem(alice.post("/messages/send_message", data=body, headers=JSON), 400, "bad_json")
+    expect.problem(alice.post("/messages/send_message", data=body, headers=JSON), 400, "bad_json")
     assert stored(bob, alice) == []
 
 
@@ -124,9 +126,9 @@ def test_nesting_over_32_is_400_and_32_is_read(alice, bob):
         if depth < 32:  # the object itself is the first level
             assert answer.status_code == 201
         else:
-            checks.problem(answer, 400, "bad_json")
+            expect.problem(answer, 400, "bad_json")
     objects = '{"a":' * 40 + "1" + "}" * 40
-    checks.problem(
+    expect.problem(
         alice.post("/messages/send_message", data=objects.encode(), headers=JSON), 400, "bad_json"
     )
 
@@ -152,7 +154,7 @@ def test_nul_and_lone_surrogates_are_422(alice, bob, field, text):
         fields["content"],
         fields["client_id"],
     )
-    checks.problem(
+    expect.problem(
         alice.post("/messages/send_message", data=body.encode(), headers=JSON),
         422,
         "invalid",
@@ -161,56 +163,57 @@ def test_nul_and_lone_surrogates_are_422(alice, bob, field, text):
     assert stored(bob, alice) == []
 
 
-@pytest.mark.parametrize("text", ["\\u0000", "\\ud800"])
-def test_nul_and_lone_surrogates_are_422_in_any_text(alice, http, bob, text):
-    def post(who, method, path, body):
-        return who.request(method, path, data=body.replace("BAD", text).encode(), headers=JSON)
+def sample(described, schema):
+    """A value of this schema's type."""
+    kind = resolve(described, schema).get("type", "integer")
+    kinds = kind if isinstance(kind, list) else [kind]
+    if "string" in kinds:
+        return "http://x/" if schema.get("format") == "uri" else "long enough"
+    return {"integer": 1, "boolean": True, "array": [1], "object": {}}[kinds[0]]
 
-    sent = alice.send(bob.id, "x")["message_id"]
-    group = alice.group("x")
-    for who, method, path, body in (
-        (
-            http,
-            "POST",
-            "/users/register",
-            '{"username":"BAD","full_name":"x","password":"long enough"}',
-        ),
-        (
-            http,
-            "POST",
-            "/users/register",
-            '{"username":"goodname","full_name":"xBAD","password":"long enough"}',
-        ),
-        (
-            http,
-            "POST",
-            "/users/register",
-            '{"username":"goodname","full_name":"x","password":"long enoughBAD"}',
-        ),
-        (http, "POST", "/users/login", '{"username":"xBAD","password":"long enough"}'),
-        (http, "POST", "/users/login", '{"username":"goodname","password":"BADlong enough"}'),
-        (alice, "PATCH", "/users/me", '{"full_name":"xBAD"}'),
-        (alice, "PATCH", "/users/me", '{"public_key":"BAD"}'),
-        (alice, "PATCH", "/users/me", '{"profile_picture":"http://x/BAD"}'),
-        (alice, "POST", "/groups/create_group", '{"name":"BAD"}'),
-        (alice, "PATCH", f"/groups/{group}", '{"name":"xBAD"}'),
-        (alice, "PATCH", f"/messages/{sent}", '{"content":"BAD"}'),
-    ):
-        checks.problem(post(who, method, path, body), 422, "invalid")
+
+@pytest.mark.parametrize("text", ["\\u0000", "\\ud800"])
+def test_nul_and_lone_surrogates_are_422_in_any_text(daemon, alice, http, text):
+    """In every member of a request body that is a string, and the same body without it is valid."""
+    described = description(daemon)
+
+    def bad_fields(route, name, content):
+        fields = route.body["properties"]
+        body = {key: sample(described, fields[key]) for key in {*route.body["required"], name}}
+        body[name] = body[name] + "BAD"
+        data = json.dumps(body).replace("BAD", content).encode()
+        who = alice if route.needs_token else http
+        answer = who.request(route.method, route.path, data=data, headers=JSON)
+        if answer.status_code != 422:
+            return set()
+        return {error["field"] for error in expect.problem(answer, 422, "invalid")["errors"]}
+
+    def check(route):
+        names = [
+            name
+            for name, schema in route.body["properties"].items()
+            if isinstance(sample(described, schema), str)
+        ]
+        for name in names:
+            assert name in bad_fields(route, name, text), name
+            if name not in ("username", "client_id"):  # no space, which samples have
+                assert name not in bad_fields(route, name, "x"), name
+
+    check_each([route for route in all_routes(described) if route.body], check)
 
 
 def test_nul_and_lone_surrogates_are_errors_over_websocket(alice, bob):
     ws = alice.ws()
     for text in ("\\u0000", "\\ud800", "\\udc00x"):
         ws.send('{"type":"send","id":"s","receiver_id":%d,"content":"%s"}' % (bob.id, text))
-        checks.error_frame(ws.until("error"), "invalid", id="s")
+        expect.error_frame(ws.until("error"), "invalid", id="s")
     ws.drain()
     assert stored(bob, alice) == []
 
 
 @pytest.mark.parametrize("body", ["[]", "5", '"x"', "null", "true", "[{}]"])
 def test_json_that_is_no_object_is_400(alice, body):
-    checks.problem(
+    expect.problem(
         alice.post("/messages/send_message", data=body.encode(), headers=JSON), 400, "bad_json"
     )
 
@@ -230,18 +233,18 @@ def test_json_that_is_no_object_is_400(alice, body):
         "-0.1",
     ],
 )
-def test_huge_and_broken_numbers_are_422(alice, number):
+def test_numbers_out_of_range_and_fractions_are_422(alice, number):
     body = '{"receiver_id":%s,"content":"x"}' % number
-    checks.problem(
+    expect.problem(
         alice.post("/messages/send_message", data=body.encode(), headers=JSON),
         422,
         field="receiver_id",
     )
 
 
-# --- content is data ---
+# --- content is never interpreted ---
 
-STRANGE = {
+UNUSUAL = {
     "emoji": "👩‍👩‍👧‍👦 🏳️‍🌈 👍🏽 🇩🇪",
     "right to left": "שלום עולם مرحبا بالعالم \u202eabc\u202c",
     "zero width": "a\u200bb\u200cc\u200dd\u2060e\ufeff",
@@ -260,7 +263,7 @@ STRANGE = {
 }
 
 
-@pytest.mark.parametrize("content", STRANGE.values(), ids=STRANGE.keys())
+@pytest.mark.parametrize("content", UNUSUAL.values(), ids=UNUSUAL.keys())
 def test_content_comes_back_byte_for_byte(alice, bob, content):
     receiving = bob.ws_on_each()
     sent = alice.send(bob.id, content)
@@ -281,19 +284,19 @@ def test_content_comes_back_byte_for_byte(alice, bob, content):
     assert edited.json()["content"] == content + content
 
 
-def test_names_are_data_too(alice, bob):
+def test_names_come_back_byte_for_byte(alice, bob):
     for name in ("<b>Böb</b>", "'; drop table users; --", "😀 שלום", "a\"b\\c"):
         assert bob.patch("/users/me", {"full_name": name}).json()["full_name"] == name
         group = alice.group(name, bob)
         assert bob.chat(group)["name"] == name
 
 
-def test_search_and_look_ups_are_data_too(alice):
+def test_search_and_look_ups_are_not_interpreted(alice):
     for text in ("%27%3B%20drop%20table%20users%3B--", "%25", "a%27b", "%22", "%5C"):
         assert alice.get(f"/users/search?q={text}").json() == {"users": []}
-        checks.problem(alice.get(f"/users/user_id/{text}"), 404)
+        expect.problem(alice.get(f"/users/user_id/{text}"), 404)
     assert alice.get("/users/me").status_code == 200
-    for text in ("%00", "%ff", "%C3"):  # NUL and invalid UTF-8 behind percent signs
+    for text in ("%00", "%ff", "%C3"):  # percent-encoded NUL and invalid UTF-8
         assert alice.get(f"/users/search?q={text}").status_code in (400, 422)
         assert alice.get(f"/users/user_id/{text}").status_code in (400, 404, 422)
 
@@ -315,8 +318,8 @@ def test_search_and_look_ups_are_data_too(alice):
         b"get /users/me HTTP/1.1",
     ],
 )
-def test_a_broken_request_line_ends_that_connection_only(daemon, line):
-    raw = Raw(daemon.port)
+def test_a_malformed_request_line_closes_that_connection_only(daemon, line):
+    raw = RawSocket(daemon.port)
     raw.send(line + b"\r\nHost: x\r\n\r\n")
     assert raw.closed()
     if raw.received:
@@ -326,7 +329,7 @@ def test_a_broken_request_line_ends_that_connection_only(daemon, line):
     raw.close()
 
 
-def test_both_content_length_and_chunked_is_refused(alice, bob):
+def test_content_length_with_chunked_is_rejected(alice, bob):
     body = json.dumps({"receiver_id": bob.id, "content": "smuggled"}).encode()
     chunked = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
     for length in (len(body), len(chunked), 0):
@@ -334,7 +337,7 @@ def test_both_content_length_and_chunked_is_refused(alice, bob):
             b"Content-Type: application/json\r\n"
             b"Content-Length: %d\r\nTransfer-Encoding: chunked\r\n" % length
         )
-        checks.problem(request(alice, head, chunked), 400, "bad_request")
+        expect.problem(request(alice, head, chunked), 400, "bad_request")
     assert stored(bob, alice) == []
 
 
@@ -350,13 +353,13 @@ def test_both_content_length_and_chunked_is_refused(alice, bob):
         b"Transfer-Encoding: identity",
     ],
 )
-def test_a_broken_length_is_refused(alice, bob, head):
+def test_a_malformed_length_is_rejected(alice, bob, head):
     answer = request(alice, b"Content-Type: application/json\r\n" + head + b"\r\n", b"{}   ")
     assert answer.status_code in (400, 413, 501)
     assert stored(bob, alice) == []
 
 
-def test_a_chunked_body_is_taken(alice, bob):
+def test_a_chunked_body_is_accepted(alice, bob):
     body = json.dumps({"receiver_id": bob.id, "content": "in pieces"}).encode()
     chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
     assert (
@@ -368,32 +371,31 @@ def test_a_chunked_body_is_taken(alice, bob):
     assert stored(bob, alice) == ["in pieces"]
 
 
-def test_a_chunked_body_without_end_is_413(alice):
-    raw = Raw(alice.daemon.port)
+def test_an_endless_chunked_body_is_413(alice):
+    raw = RawSocket(alice.daemon.port)
     raw.send(f"{post_head(alice)}Transfer-Encoding: chunked\r\n\r\n".encode())
     for _ in range(64):
         if raw.received or not raw.send(b"10000\r\n" + b"x" * 65536 + b"\r\n"):
             break
-    checks.problem(raw.answer(), 413, "too_large")
+    expect.problem(raw.answer(), 413, "too_large")
     raw.close()
 
 
 @pytest.mark.parametrize(
     "chunk", [b"x\r\n", b"-1\r\n", b"ffffffffffffffffff\r\n", b"5\r\nabc", b"5;ext\r\nabcdeX"]
 )
-def test_a_broken_chunk_does_not_hurt(alice, chunk):
-    raw = Raw(alice.daemon.port)
+def test_a_malformed_chunk_does_no_harm(alice, chunk):
+    raw = RawSocket(alice.daemon.port)
     raw.send(f"{post_head(alice)}Transfer-Encoding: chunked\r\n\r\n".encode() + chunk)
     assert alice.get("/users/me").status_code == 200
     raw.close()
 
 
-def test_a_body_that_never_comes_hurts_nobody(alice, bob):
-    """Thirty requests stop in their body or their head; the others are served, and nothing of
-    these is stored."""
+def test_incomplete_requests_delay_no_other(alice, bob):
+    """Thirty requests stop within head or body. Others are served, and none of these is stored."""
     stuck = []
     for i in range(30):
-        raw = Raw(alice.daemon.port)
+        raw = RawSocket(alice.daemon.port)
         head = (
             f"{post_head(alice)}Content-Length: 1000\r\n\r\n"
             f'{{"receiver_id":{bob.id},"content":"never whole"'
@@ -408,8 +410,8 @@ def test_a_body_that_never_comes_hurts_nobody(alice, bob):
     assert stored(bob, alice) == ["whole"]
 
 
-def test_a_head_that_comes_byte_by_byte_is_read(alice):
-    raw = Raw(alice.daemon.port)
+def test_a_head_in_single_bytes_is_accepted(alice):
+    raw = RawSocket(alice.daemon.port)
     for (
         byte
     ) in (
@@ -421,17 +423,17 @@ def test_a_head_that_comes_byte_by_byte_is_read(alice):
 
 
 def test_an_endless_head_is_431(alice):
-    raw = Raw(alice.daemon.port)
+    raw = RawSocket(alice.daemon.port)
     raw.send(b"GET /users/me HTTP/1.1\r\nHost: x\r\n")
     for i in range(4000):
         if raw.received or not raw.send(b"X-Header-%d: %s\r\n" % (i, b"x" * 80)):
             break
-    checks.problem(raw.answer(), 431, "headers_too_large")
+    expect.problem(raw.answer(), 431, "headers_too_large")
     raw.close()
 
 
-def test_an_endless_request_line_is_refused(daemon):
-    raw = Raw(daemon.port)
+def test_an_endless_request_line_is_rejected(daemon):
+    raw = RawSocket(daemon.port)
     raw.send(b"GET /")
     for _ in range(64):
         if raw.received or not raw.send(b"x" * 8192):
@@ -440,9 +442,9 @@ def test_an_endless_request_line_is_refused(daemon):
     raw.close()
 
 
-def test_requests_in_one_burst_are_answered_in_order(alice, bob):
-    """Pipelining (RFC 9112 9.3.2)."""
-    raw = Raw(alice.daemon.port)
+def test_pipelined_requests_are_answered_in_order(alice, bob):
+    """RFC 9112 9.3.2."""
+    raw = RawSocket(alice.daemon.port)
     raw.send(
         b"".join(
             f"GET /users/username/{who} HTTP/1.1\r\nHost: x\r\n"
@@ -454,9 +456,9 @@ def test_requests_in_one_burst_are_answered_in_order(alice, bob):
     raw.close()
 
 
-def test_a_peer_that_leaves_before_the_answer_hurts_nobody(alice, bob):
+def test_clients_that_close_before_the_answer_do_no_harm(alice, bob):
     for i in range(50):
-        raw = Raw(alice.daemon.port)
+        raw = RawSocket(alice.daemon.port)
         body = json.dumps(
             {"receiver_id": bob.id, "content": "sent and gone", "client_id": f"gone-{i}"}
         ).encode()
@@ -464,7 +466,7 @@ def test_a_peer_that_leaves_before_the_answer_hurts_nobody(alice, bob):
         raw.close()
     alice.send(bob.id, "after them")
     wait_for(lambda: stored(bob, alice))
-    checks.gapless(bob.history(alice.id))
+    expect.gapless(bob.history(alice.id))
 
 
 # --- WebSocket frames ---
@@ -477,28 +479,28 @@ def test_a_peer_that_leaves_before_the_answer_hurts_nobody(alice, bob):
         ({"opcode": 3, "payload": b"{}"}, 1002),  # reserved opcodes
         ({"opcode": 0xB, "payload": b""}, 1002),
         ({"opcode": 0x41, "payload": b"{}"}, 1002),  # a reserved bit without an extension
-        ({"opcode": 0, "payload": b"{}"}, 1002),  # nothing to continue
-        ({"opcode": 9, "payload": b"x" * 126}, 1002),  # control frames are short
-        ({"opcode": 9, "payload": b"", "fin": False}, 1002),  # and whole
+        ({"opcode": 0, "payload": b"{}"}, 1002),  # no message to continue
+        ({"opcode": 9, "payload": b"x" * 126}, 1002),  # control frames have at most 125 bytes
+        ({"opcode": 9, "payload": b"", "fin": False}, 1002),  # and are never fragmented
         ({"opcode": 2, "payload": b"{}"}, 1003),
         ({"opcode": 1, "payload": b"\xff{}"}, 1007),
         ({"opcode": 1, "payload": b"\xed\xa0\x80"}, 1007),
-        ({"opcode": 1, "payload": b"", "length": 65537}, 1009),  # from the head alone
+        ({"opcode": 1, "payload": b"", "length": 65537}, 1009),  # rejected by its header
         ({"opcode": 1, "payload": b"", "length": 1 << 62}, 1009),
         ({"opcode": 8, "payload": b"\x03"}, 1002),  # half a close code
         ({"opcode": 8, "payload": b"\x03\xec"}, 1002),  # 1004 is reserved
     ],
 )
-def test_a_broken_frame_closes_with_the_code_of_rfc_6455(alice, what, code):
-    raw = Raw(alice.daemon.port)
+def test_an_invalid_frame_closes_with_the_code_of_rfc_6455(alice, what, code):
+    raw = RawSocket(alice.daemon.port)
     raw.upgrade(alice.token)
     raw.send_frame(**what)
     assert raw.until_close_code() == code
     raw.close()
 
 
-def test_a_message_in_fragments_for_ever_is_1009(alice):
-    raw = Raw(alice.daemon.port)
+def test_endless_fragments_close_1009(alice):
+    raw = RawSocket(alice.daemon.port)
     raw.upgrade(alice.token)
     raw.send_frame(1, b"x" * 1000, fin=False)
     for _ in range(100):
@@ -508,8 +510,8 @@ def test_a_message_in_fragments_for_ever_is_1009(alice):
     raw.close()
 
 
-def test_empty_fragments_for_ever_hurt_nobody(alice):
-    raw = Raw(alice.daemon.port)
+def test_thousands_of_empty_fragments_do_no_harm(alice):
+    raw = RawSocket(alice.daemon.port)
     raw.upgrade(alice.token)
     raw.send_frame(1, b"", fin=False)
     for _ in range(5000):
@@ -519,8 +521,8 @@ def test_empty_fragments_for_ever_hurt_nobody(alice):
     raw.close()
 
 
-def test_a_frame_that_comes_byte_by_byte_is_read(alice):
-    raw = Raw(alice.daemon.port)
+def test_a_frame_in_single_bytes_is_accepted(alice):
+    raw = RawSocket(alice.daemon.port)
     raw.upgrade(alice.token)
     payload = b'{"type":"ping"}'
     for byte in bytes([0x81, 0x80 | len(payload), 0, 0, 0, 0]) + payload:
@@ -530,16 +532,16 @@ def test_a_frame_that_comes_byte_by_byte_is_read(alice):
     raw.close()
 
 
-def test_half_a_frame_and_gone_hurts_nobody(alice):
+def test_a_connection_closed_within_a_frame_does_no_harm(alice):
     for cut in (1, 2, 5, 6, 10):
-        raw = Raw(alice.daemon.port)
+        raw = RawSocket(alice.daemon.port)
         raw.upgrade(alice.token)
         raw.send((bytes([0x81, 0x80 | 15, 0, 0, 0, 0]) + b'{"type":"ping"}')[:cut])
         raw.close()
     assert alice.get("/users/me").status_code == 200
 
 
-def test_huge_and_wrong_values_in_frames_are_errors(alice, bob):
+def test_values_out_of_range_in_frames_are_errors(alice, bob):
     ws = alice.ws()
     for text in (
         '{"type":"send","id":"h","receiver_id":1e400,"content":"x"}',
@@ -552,6 +554,6 @@ def test_huge_and_wrong_values_in_frames_are_errors(alice, bob):
         '{"type":{"a":1}}',
     ):
         ws.send(text)
-        checks.error_frame(ws.until("error"))
+        expect.error_frame(ws.until("error"))
     ws.drain()
     assert len(ws.got("error")) == 8

@@ -1,15 +1,15 @@
 """GET /chats: a conversation as one user sees it."""
 
-import checks
+import expect
 
 
-def test_a_direct_chat_as_each_side_sees_it(alice, bob):
+def test_each_side_sees_a_direct_chat_with_the_other(alice, bob):
     alice.send(bob.id, "one")
     last = alice.send(bob.id, "two")
 
     chat = alice.chat(bob.id)
-    checks.chat(chat)
-    checks.user(chat["peer"])
+    expect.chat(chat)
+    expect.user(chat["peer"])
     assert (chat["kind"], chat["name"], chat["peer"]["user_id"]) == (
         "direct",
         bob.full_name,
@@ -25,15 +25,15 @@ def test_a_direct_chat_as_each_side_sees_it(alice, bob):
     assert chat["last_message"] == {**last, "chat_id": alice.id}
 
 
-def test_nobody_else_sees_the_chat(alice, bob, carol):
+def test_no_other_user_sees_the_chat(alice, bob, carol):
     alice.send(bob.id, "one")
     assert carol.chats() == {}
 
 
-def test_a_group_chat(alice, bob):
+def test_a_group_chat_has_name_owner_and_member_count(alice, bob):
     group = alice.group("The Club", bob)
     chat = bob.chat(group)
-    checks.chat(chat)
+    expect.chat(chat)
     assert (chat["kind"], chat["name"], chat["owner_id"], chat["member_count"]) == (
         "group",
         "The Club",
@@ -50,13 +50,13 @@ def test_unread_counts_the_texts_of_others_after_read_seq(alice, bob, carol):
     ids = [alice.send(group, str(i))["message_id"] for i in range(3)]
     bob.put("/messages/read", {"message_ids": ids[:1]})
     assert bob.chat(group)["unread"] == 2
-    alice.add(group, carol)  # a join is no text
-    alice.patch(f"/groups/{group}", {"name": "still unread"})  # nor is a rename
+    alice.add(group, carol)  # a join is not a text
+    alice.patch(f"/groups/{group}", {"name": "still unread"})  # neither is a rename
     assert bob.chat(group)["unread"] == 2
-    assert alice.chat(group)["unread"] == 0, "one's own are read"
+    assert alice.chat(group)["unread"] == 0, "own messages are read"
 
 
-def test_sending_moves_ones_own_read_seq(alice, bob):
+def test_sending_moves_the_senders_read_seq(alice, bob):
     for i in range(3):
         alice.send(bob.id, str(i))
     assert bob.chat(alice.id)["unread"] == 3
@@ -66,7 +66,7 @@ def test_sending_moves_ones_own_read_seq(alice, bob):
     assert alice.chat(bob.id)["peer_read_seq"] == 4
 
 
-def test_the_latest_activity_comes_first(alice, bob, carol, person):
+def test_chats_are_sorted_by_latest_activity(alice, bob, carol, person):
     dave = person("Dave")
     alice.send(bob.id, "1")
     carol.send(alice.id, "2")
@@ -84,7 +84,7 @@ def test_the_name_of_a_direct_chat_follows_the_peer(alice, bob):
     assert alice.chat(bob.id)["peer"]["full_name"] == "Robert"
 
 
-def test_last_message_is_as_it_is_now(alice, bob):
+def test_last_message_shows_edits_and_deletions(alice, bob):
     sent = alice.send(bob.id, "first")
     alice.patch(f"/messages/{sent['message_id']}", {"content": "edited"})
     assert bob.chat(alice.id)["last_message"]["content"] == "edited"

@@ -1,8 +1,7 @@
-"""Errors over HTTP: every code, its shape, and the order in which a request is checked.
+"""Errors over HTTP: every code, its shape, and the order of checks (docs/api.md).
 
-Route 404, 405, 401, 415, 413, 400, 422, then 403, 404 and 409 of the thing itself: each request
-below breaks one rule and all
-that stand behind it, so that a check in the wrong place answers with another status.
+404 of the route, 405, 401, 415, 413, 400, 422, then 403, 404 and 409 of the object. Each request
+breaks one rule and all later ones, so that a check in the wrong order gives another status.
 """
 
 import json
@@ -11,57 +10,32 @@ import re
 
 import pytest
 
-import checks
-from raw import exchange
+import expect
+from expect import UNUSED_ID
+from raw_socket import exchange
+from routes import all_routes, check_each, description, shape
 
-NOBODY = 9007199254700000
 MIB = 1024 * 1024
 ERROR_DEF = pathlib.Path(__file__).parents[2] / "common" / "error.def"
 
-# Method, path, what the path takes.
-ROUTES = [
-    ("POST", "/users/register"),
-    ("POST", "/users/login"),
-    ("POST", "/users/logout"),
-    ("GET", "/users/me"),
-    ("PATCH", "/users/me"),
-    ("PUT", "/users/me/password"),
-    ("GET", "/users/search"),
-    ("GET", "/users/user_id/x"),
-    ("GET", "/users/username/1"),
-    ("DELETE", "/users/delete_user/1"),
-    ("POST", "/users/set_typing_status"),
-    ("GET", "/users/presence"),
-    ("POST", "/messages/send_message"),
-    ("PUT", "/messages/read"),
-    ("GET", "/messages/1"),
-    ("PATCH", "/messages/1"),
-    ("DELETE", "/messages/1"),
-    ("GET", "/chats"),
-    ("POST", "/groups/create_group"),
-    ("GET", "/groups/1"),
-    ("PATCH", "/groups/1"),
-    ("POST", "/groups/add_user_to_group"),
-    ("POST", "/groups/remove_user_from_group"),
-    ("POST", "/groups/leave_group"),
-    ("GET", "/healthz"),
-    ("GET", "/openapi.json"),
-]
-OPEN = {"/users/register", "/users/login", "/healthz", "/openapi.json"}
-WITH_BODY = [
-    (method, path)
-    for method, path in ROUTES
-    if method in ("POST", "PUT", "PATCH") and path != "/users/logout"
-]
+
+@pytest.fixture(scope="module")
+def routes(daemon):
+    return all_routes(description(daemon))
 
 
-def methods_of(path):
-    """All methods that a path takes; ids stand for any id."""
-    return {method for method, other in ROUTES if other == path}
+@pytest.fixture(scope="module")
+def routes_with_body(routes):
+    return [route for route in routes if route.body]
+
+
+def methods_of(routes, path):
+    """All methods of a path, whatever its parameters are called."""
+    return {route.method for route in routes if shape(route.template) == shape(path)}
 
 
 def raw_request(who, method, path, head="", body=b"", token=True):
-    """A request whose head is all ours; its answer is read while it is still being sent."""
+    """A request with a head of our own; the answer is read while the request is being sent."""
     lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", "Connection: close"]
     if token:
         lines.append(f"Authorization: Bearer {who.token}")
@@ -69,7 +43,7 @@ def raw_request(who, method, path, head="", body=b"", token=True):
     return exchange(who.daemon.port, text.encode() + body)
 
 
-# --- the first rule broken is the answer ---
+# --- the order of checks ---
 
 
 @pytest.mark.parametrize(
@@ -87,59 +61,69 @@ def raw_request(who, method, path, head="", body=b"", token=True):
 def test_an_unknown_path_is_404_before_all_else(alice, method, path):
     for token in (True, False):
         answer = raw_request(alice, method, path, "Content-Type: text/plain\r\n", b"{", token)
-        checks.problem(answer, 404, "no_such_route")
+        expect.problem(answer, 404, "no_such_route")
 
 
-@pytest.mark.parametrize("path", sorted({path for _, path in ROUTES}))
-def test_another_method_is_405_with_allow_before_401(alice, path):
-    for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - methods_of(path):
-        answer = raw_request(alice, method, path, "Content-Type: text/plain\r\n", b"{", token=False)
-        checks.problem(answer, 405, "method_not_allowed")
-        allowed = {one.strip() for one in answer.headers["Allow"].split(",")}
-        assert methods_of(path) <= allowed
-        assert method not in allowed
-        assert allowed - methods_of(path) <= {"HEAD", "OPTIONS"}
+def test_another_method_is_405_with_allow_before_401(alice, routes):
+    def check(route):
+        methods = methods_of(routes, route.template)
+        for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - methods:
+            answer = raw_request(
+                alice, method, route.path, "Content-Type: text/plain\r\n", b"{", token=False
+            )
+            expect.problem(answer, 405, "method_not_allowed")
+            allowed = {one.strip() for one in answer.headers["Allow"].split(",")}
+            assert methods <= allowed
+            assert method not in allowed
+            assert allowed - methods <= {"HEAD", "OPTIONS"}
+
+    check_each({route.path: route for route in routes}.values(), check)
 
 
-@pytest.mark.parametrize(
-    "method, path", [(method, path) for method, path in ROUTES if path not in OPEN]
-)
-def test_no_token_is_401_before_415_413_and_400(alice, method, path):
-    checks.problem(raw_request(alice, method, path, token=False), 401, "bad_token")
-    if (method, path) in WITH_BODY:
-        answer = raw_request(
-            alice, method, path, "Content-Type: text/plain\r\n", b"{" * (MIB + 1), token=False
-        )
-        checks.problem(answer, 401, "bad_token")
+def test_no_token_is_401_before_415_413_and_400(alice, routes):
+    def check(route):
+        expect.problem(raw_request(alice, route.method, route.path, token=False), 401, "bad_token")
+        if route.body:
+            head = "Content-Type: text/plain\r\n"
+            body = b"{" * (MIB + 1)
+            answer = raw_request(alice, route.method, route.path, head, body, token=False)
+            expect.problem(answer, 401, "bad_token")
+
+    check_each([route for route in routes if route.needs_token], check)
 
 
 @pytest.mark.parametrize("path", ["/messages/x", "/groups/x", "/users/username/x"])
 def test_no_token_is_401_before_a_bad_path(http, path):
-    checks.problem(http.get(path), 401)
+    expect.problem(http.get(path), 401)
 
 
-@pytest.mark.parametrize("method, path", WITH_BODY)
-def test_a_body_that_is_not_json_is_415_before_413_and_400(alice, method, path):
-    for kind in (
-        "Content-Type: text/plain\r\n",
-        "Content-Type: application/x-www-form-urlencoded\r\n",
-        "",
-        "Content-Type: application/jsonx\r\n",
-    ):
-        checks.problem(raw_request(alice, method, path, kind, b"{"), 415, "not_json")
-    answer = raw_request(alice, method, path, "Content-Type: text/plain\r\n", b"{" * (MIB + 1))
-    checks.problem(answer, 415, "not_json")
+def test_a_body_that_is_not_json_is_415_before_413_and_400(alice, routes_with_body):
+    def check(route):
+        for kind in (
+            "Content-Type: text/plain\r\n",
+            "Content-Type: application/x-www-form-urlencoded\r\n",
+            "",
+            "Content-Type: application/jsonx\r\n",
+        ):
+            answer = raw_request(alice, route.method, route.path, kind, b"{")
+            expect.problem(answer, 415, "not_json")
+        head, body = "Content-Type: text/plain\r\n", b"{" * (MIB + 1)
+        answer = raw_request(alice, route.method, route.path, head, body)
+        expect.problem(answer, 415, "not_json")
+
+    check_each(routes_with_body, check)
 
 
-@pytest.mark.parametrize("method, path", WITH_BODY)
-def test_a_body_over_1_mib_is_413_before_400(alice, method, path):
-    answer = raw_request(
-        alice, method, path, "Content-Type: application/json\r\n", b"{" * (MIB + 1)
-    )
-    checks.problem(answer, 413, "too_large")
+def test_a_body_over_1_mib_is_413_before_400(alice, routes_with_body):
+    def check(route):
+        head, body = "Content-Type: application/json\r\n", b"{" * (MIB + 1)
+        answer = raw_request(alice, route.method, route.path, head, body)
+        expect.problem(answer, 413, "too_large")
+
+    check_each(routes_with_body, check)
 
 
-def test_a_body_of_1_mib_is_taken(alice, bob):
+def test_a_body_of_1_mib_is_accepted(alice, bob):
     body = json.dumps({"receiver_id": bob.id, "content": "x", "pad": ""}).encode()
     body = body[:-2] + b"p" * (MIB - len(body)) + body[-2:]
     assert len(body) == MIB
@@ -149,26 +133,29 @@ def test_a_body_of_1_mib_is_taken(alice, bob):
     assert answer.status_code == 201
 
 
-@pytest.mark.parametrize("method, path", WITH_BODY)
-def test_broken_json_is_400_before_422(alice, method, path):
-    for body in (b"{", b"", b'{"content":1,}'):
-        checks.problem(
-            raw_request(alice, method, path, "Content-Type: application/json\r\n", body),
-            400,
-            "bad_json",
-        )
+def test_malformed_json_is_400_before_422(alice, routes_with_body):
+    def check(route):
+        for body in (b"{", b"", b'{"content":1,}'):
+            head = "Content-Type: application/json\r\n"
+            answer = raw_request(alice, route.method, route.path, head, body)
+            expect.problem(answer, 400, "bad_json")
+
+    check_each(routes_with_body, check)
 
 
-@pytest.mark.parametrize("method, path", [("PATCH", "/messages/x"), ("PATCH", "/groups/x")])
-def test_a_bad_path_is_400_before_422(alice, method, path):
-    checks.problem(alice.request(method, path, {}), 400, "bad_path")
+def test_an_id_that_is_no_number_is_400_before_422(alice, routes_with_body):
+    def check(route):
+        path = route.template.replace(f"{{{route.ids[0]}}}", "x")
+        expect.problem(alice.request(route.method, path, {}), 400, "bad_path")
+
+    check_each([route for route in routes_with_body if route.ids], check)
 
 
-@pytest.mark.parametrize(
-    "method, path", [(m, p) for m, p in WITH_BODY if (m, p) != ("PATCH", "/users/me")]
-)
-def test_a_missing_field_is_422_before_403_and_404(alice, method, path):
-    checks.problem(alice.request(method, path, {}), 422, "invalid")
+def test_a_missing_field_is_422_before_403_and_404(alice, routes_with_body):
+    def check(route):
+        expect.problem(alice.request(route.method, route.path, {}), 422, "invalid")
+
+    check_each([route for route in routes_with_body if route.body["required"]], check)
 
 
 def test_a_bad_field_is_422_before_403_404_and_409(alice, bob, username):
@@ -176,13 +163,13 @@ def test_a_bad_field_is_422_before_403_404_and_409(alice, bob, username):
     group = bob.group("bob's", alice)
     for method, path, body in (
         ("PATCH", f"/messages/{theirs}", {"content": ""}),
-        ("PATCH", f"/messages/{NOBODY}", {"content": ""}),
+        ("PATCH", f"/messages/{UNUSED_ID}", {"content": ""}),
         ("PATCH", f"/groups/{group}", {"name": ""}),
-        ("PATCH", f"/groups/{NOBODY}", {"name": ""}),
+        ("PATCH", f"/groups/{UNUSED_ID}", {"name": ""}),
         (
             "POST",
             "/messages/send_message",
-            {"sender_id": bob.id, "receiver_id": NOBODY, "content": ""},
+            {"sender_id": bob.id, "receiver_id": UNUSED_ID, "content": ""},
         ),
         ("PUT", "/messages/read", {"user_id": bob.id, "message_ids": []}),
         ("PUT", "/users/me/password", {"old_password": "wrong one", "new_password": "short"}),
@@ -192,20 +179,20 @@ def test_a_bad_field_is_422_before_403_404_and_409(alice, bob, username):
             {"username": alice.username, "full_name": "", "password": "long enough"},
         ),
     ):
-        checks.problem(alice.request(method, path, body), 422, "invalid")
-    checks.problem(alice.get(f"/messages/{NOBODY}?limit=0"), 422, "invalid")
+        expect.problem(alice.request(method, path, body), 422, "invalid")
+    expect.problem(alice.get(f"/messages/{UNUSED_ID}?limit=0"), 422, "invalid")
 
 
 def test_403_of_the_body_comes_before_404_of_the_thing(alice, bob):
-    checks.problem(
+    expect.problem(
         alice.post(
-            "/messages/send_message", {"sender_id": bob.id, "receiver_id": NOBODY, "content": "x"}
+            "/messages/send_message", {"sender_id": bob.id, "receiver_id": UNUSED_ID, "content": "x"}
         ),
         403,
     )
 
 
-# --- what is taken ---
+# --- accepted requests ---
 
 
 @pytest.mark.parametrize(
@@ -224,13 +211,13 @@ def test_a_request_without_a_body_needs_no_content_type(alice, bob):
 
 
 def test_a_head_over_16_kib_is_431(alice):
-    checks.problem(
+    expect.problem(
         raw_request(alice, "GET", "/users/me", f"X-Pad: {'x' * 17000}\r\n"),
         431,
         "headers_too_large",
     )
     many = "".join(f"X-Pad-{i}: {'x' * 100}\r\n" for i in range(170))
-    checks.problem(raw_request(alice, "GET", "/users/me", many), 431, "headers_too_large")
+    expect.problem(raw_request(alice, "GET", "/users/me", many), 431, "headers_too_large")
     assert raw_request(alice, "GET", "/users/me", f"X-Pad: {'x' * 15000}\r\n").status_code == 200
 
 
@@ -238,15 +225,14 @@ def test_a_head_over_16_kib_is_431(alice):
 
 
 def test_every_code_has_its_status(alice, bob, carol, http, daemon, username):
-    """Each entry of the error table, raised once on purpose; what only other tests can raise is
-    named."""
+    """Every entry of common/error.def is caused once, or names the test that causes it."""
     elsewhere = {
         "unavailable": "test_faults",
         "too_many_requests": "test_limits",
         "too_many_sockets": "test_limits",
-        "headers_too_large": "above",
-        "too_large": "above",
-        "internal": "nothing may raise it",
+        "headers_too_large": "this file",
+        "too_large": "this file",
+        "internal": "none: it is a bug of the daemon",
         "unknown_type": "test_ws_auth",
         "already_authenticated": "test_ws_auth",
     }
@@ -279,8 +265,8 @@ def test_every_code_has_its_status(alice, bob, carol, http, daemon, username):
         "not_sender": bob.patch(f"/messages/{sent}", {"content": "x"}),
         "not_text": alice.patch(f"/messages/{join}", {"content": "x"}),
         "no_such_route": http.post("/nope", {}),
-        "no_such_user": alice.get(f"/users/username/{NOBODY}"),
-        "no_such_chat": alice.get(f"/messages/{NOBODY}"),
+        "no_such_user": alice.get(f"/users/username/{UNUSED_ID}"),
+        "no_such_chat": alice.get(f"/messages/{UNUSED_ID}"),
         "no_such_group": carol.get(f"/groups/{group}"),
         "no_such_member": alice.post(
             "/groups/remove_user_from_group", {"group_id": group, "user_id": carol.id}
@@ -303,4 +289,4 @@ def test_every_code_has_its_status(alice, bob, carol, http, daemon, username):
     table = dict(re.findall(r"^ERROR\((\w+), (\d+),", ERROR_DEF.read_text(), re.MULTILINE))
     assert set(table) == set(raised) | set(elsewhere)
     for code, answer in raised.items():
-        checks.problem(answer, int(table[code]), code)
+        expect.problem(answer, int(table[code]), code)

@@ -1,7 +1,7 @@
-"""Each way back from a fault, alone: struck so that nothing else could mend it in time.
+"""Each recovery mechanism alone: the fault is arranged so that no other mechanism repairs it in time.
 
-Nobody writes after the fault, nobody connects again, and what is late comes late because this
-test holds it: taking the mechanism that a test names out of the daemon makes that test fail.
+After the fault nothing is written and no client reconnects; a late commit is late because the test
+holds a lock. Without the mechanism that a test names, that test fails.
 """
 
 import contextlib
@@ -10,10 +10,12 @@ import time
 import pytest
 
 from conftest import new_person
-from field import Field, bound
-from waiting import wait_for
+from fault_harness import FaultHarness, bound
+from polling import wait_for
 
-HELD_S = 0.6  # for one who would not wait to do the wrong thing; the others react in some 0.05 s
+pytestmark = pytest.mark.no_valgrind("bounds of time")
+
+HELD_S = 0.6  # a daemon that did not wait would act within 0.05 s
 
 LOCK_GROUP = "select from conversations where conv_id = %s for no key update"
 LOCK_TOKENS = "select from tokens where user_id = %s for update"
@@ -21,66 +23,48 @@ LOCK_TOKENS = "select from tokens where user_id = %s for update"
 
 @pytest.fixture(scope="module")
 def kept():
-    """The field that the last test left in good order."""
+    """The harness that the last test left intact, if any."""
     kept = []
     yield kept
-    for field in kept:
+    for harness in kept:
         try:
-            field.finish()
+            harness.finish()
         finally:
-            field.drop()
+            harness.drop()
 
 
 @pytest.fixture
-def field(cluster, kept):
-    field = kept.pop() if kept else Field(cluster, workers=4, watchers=0)
+def harness(cluster, kept):
+    harness = kept.pop() if kept else FaultHarness(cluster, workers=4, n_readers=0)
     try:
-        yield field
-        field.orders.withdraw()
-        for voice in field.voices:
-            voice.settle()
-        wait_for(field.whole, 60)
-        field.check()
+        yield harness
+        harness.injector.disarm()
+        for writer in harness.writers:
+            writer.settle()
+        wait_for(harness.all_workers_run, 60)
+        harness.check()
     except BaseException:
-        field.drop()
+        harness.drop()
         raise
-    kept.append(field)
+    kept.append(harness)
 
 
 @pytest.fixture
-def talk(field):
-    """A chat in which both have spoken, on two workers: (sender, receiver's socket)."""
-    field.get_ready()
-    sender = field.voices[0]
-    for voice in field.voices:
-        voice.say()
-        voice.settle()
-    receiver = field.owner.ws_elsewhere(*(voice.ws for voice in field.voices))
-    yield sender, receiver
+def pair(harness):
+    """A writer and a socket of another member, on different workers, in an active chat."""
+    harness.connect_writers()
+    writer = harness.writers[0]
+    for one in harness.writers:
+        one.send()
+        one.settle()
+    receiver = harness.owner.ws_elsewhere(*(one.ws for one in harness.writers))
+    yield writer, receiver
     receiver.close()
 
 
-def kill_at(field, point, act):
-    """Kills the process that gets to the point because of act; when."""
-    field.orders.give(point, "kill")
-    act()
-    field.orders.wait()
-    field.daemon.killed += 1
-    return time.monotonic()
-
-
-@contextlib.contextmanager
-def locked(field, query, *args):
-    """Holds the lock of a row: what would change it is committed only after this."""
-    with field.daemon.cluster.connect(field.daemon.database) as other:
-        with other.transaction():
-            other.execute(query, args)
-            yield
-
-
-def waiting_for_locks(field):
-    """The workers whose statements wait for one."""
-    rows = field.daemon.sql(
+def slots_waiting_for_locks(harness):
+    """The slots of the workers whose statement waits for a lock."""
+    rows = harness.daemon.sql(
         "select application_name from pg_stat_activity where datname = current_database()"
         " and wait_event_type = 'Lock' and application_name like 'parleyd worker=%% write'"
     )
@@ -88,20 +72,22 @@ def waiting_for_locks(field):
 
 
 @contextlib.contextmanager
-def held(field, act, query, *args):
-    """Kills the worker whose statement, asked for by act, waits for the lock; its slot."""
-    before = waiting_for_locks(field)
-    with locked(field, query, *args):
+def killed_while_waiting(harness, act, query, *args):
+    """Kills the worker whose statement, caused by act, waits for the row lock; yields its slot."""
+    before = slots_waiting_for_locks(harness)
+    with harness.daemon.locked(query, *args):
         act()
-        wait_for(lambda: waiting_for_locks(field) - before, what="nobody waits for the lock")
-        (slot,) = waiting_for_locks(field) - before
-        field.kill(field.daemon.pid_of(slot))
+        wait_for(
+            lambda: slots_waiting_for_locks(harness) - before, what="no statement waits for the lock"
+        )
+        (slot,) = slots_waiting_for_locks(harness) - before
+        harness.kill(harness.daemon.pid_of(slot))
         yield slot
 
 
-def committed_late(field, act, query, *args):
-    """Kills a worker whose statement is committed only later; when that is."""
-    with held(field, act, query, *args):
+def commit_after_death(harness, act, query, *args):
+    """Kills a worker whose statement commits only afterwards; returns the time of the commit."""
+    with killed_while_waiting(harness, act, query, *args):
         time.sleep(HELD_S)
     return time.monotonic()
 
@@ -110,53 +96,56 @@ def until(ws, since, kind, **fields):
     return ws.until(kind, timeout=max(0.1, bound(since) - time.monotonic()), **fields)
 
 
-# --- committed, and the worker dies before it could tell anybody ---
+def until_closed(ws, since):
+    ws.until_closed(max(0.1, bound(since) - time.monotonic()))
+
+
+# --- committed, and the worker dies before it publishes ---
 
 
 @pytest.mark.parametrize("point", ["batch.stored", "change.committed"])
-def test_what_a_dead_worker_committed_is_found_by_the_others(field, talk, point):
-    """rooms_check in worker_check: the heads of all rooms are looked at after a death."""
-    sender, receiver = talk
-    since = kill_at(field, point, sender.say)
-    (name,) = sender.open
+def test_other_workers_find_a_message_that_a_dead_worker_committed(harness, pair, point):
+    """rooms_check in worker_check: every room is reconciled after a death."""
+    writer, receiver = pair
+    since = harness.kill_at(point, writer.send)
+    (name,) = writer.unanswered
     message = until(receiver, since, "message", content=name)
-    assert field.rows()[message["message_id"]][3] == name
+    assert harness.rows()[message["message_id"]][3] == name
 
 
 @pytest.mark.parametrize("point", ["batch.stored", "change.committed", "change.published"])
-def test_a_send_whose_ack_was_lost_is_stored_once(field, talk, point):
-    """client_id: who repeats it is answered with the message that is there."""
-    sender, receiver = talk
-    kill_at(field, point, sender.say)
-    (name,) = sender.open
-    sender.settle()
-    assert sender.acks[name]["duplicate"] is True
-    receiver.until("message", message_id=sender.acks[name]["message_id"])
-    again = sender.repeat(name)
+def test_a_send_whose_ack_was_lost_is_stored_once(harness, pair, point):
+    """client_id: a repeat is answered with the stored message."""
+    writer, receiver = pair
+    harness.kill_at(point, writer.send)
+    (name,) = writer.unanswered
+    writer.settle()
+    assert writer.acks[name]["duplicate"] is True
+    receiver.until("message", message_id=writer.acks[name]["message_id"])
+    second = writer.repeat(name)
     for key in ("message_id", "seq", "sent_at"):
-        assert again[key] == sender.acks[name][key]
-    assert [row[3] for row in field.rows().values()].count(name) == 1
+        assert second[key] == writer.acks[name][key]
+    assert [row[3] for row in harness.rows().values()].count(name) == 1
 
 
-def test_an_edit_that_a_dead_worker_committed_is_found_by_the_others(field, talk):
-    sender, receiver = talk
-    name = sender.say()
-    sender.settle()
-    since = kill_at(field, "change.committed", lambda: sender.edit(name))
+def test_other_workers_find_an_edit_that_a_dead_worker_committed(harness, pair):
+    writer, receiver = pair
+    name = writer.send()
+    writer.settle()
+    since = harness.kill_at("change.committed", lambda: writer.edit(name))
     until(receiver, since, "edited", content=f"{name}-edit")
 
 
-def test_one_who_was_added_by_a_dead_worker_is_told(field, talk):
-    """The check of heads is one of memberships."""
-    guest = new_person(field.daemon)
-    ws = guest.ws_elsewhere(*(voice.ws for voice in field.voices))
-    since = kill_at(
-        field,
+def test_a_user_whom_a_dead_worker_added_is_notified(harness, pair):
+    """A reconcile compares memberships too."""
+    guest = new_person(harness.daemon)
+    ws = guest.ws_elsewhere(*(writer.ws for writer in harness.writers))
+    since = harness.kill_at(
         "change.committed",
-        lambda: field.later(lambda: field.owner.add(field.group, guest)),
+        lambda: harness.in_background(lambda: harness.owner.add(harness.group, guest)),
     )
-    field.join()
-    with contextlib.suppress(ConnectionError):  # it may have been on the worker that was asked
+    harness.join()
+    with contextlib.suppress(ConnectionError):  # the socket may be on the killed worker
         while ws.next(max(0.1, bound(since) - time.monotonic()))["type"] not in ("resync", "chat"):
             pass
     guest.close()
@@ -166,128 +155,129 @@ def test_one_who_was_added_by_a_dead_worker_is_told(field, talk):
 
 
 @pytest.mark.parametrize("of_age", [min, max], ids=["oldest", "newest"])
-def test_a_message_that_is_committed_after_its_workers_death_is_delivered(field, talk, of_age):
-    """fence_dead_workers: the heads are looked at when the dead can commit no more. The
-    newest worker's session is known to be dead although nobody that lives is as young."""
-    sender, _ = talk
-    slot = of_age(field.daemon.workers(), key=lambda worker: worker["incarnation"])["slot"]
-    sender.ws = next(ws for ws in sender.person.ws_on_each() if ws.slot == slot)
-    receivers = [ws for ws in field.owner.ws_on_each() if ws.slot != slot]
-    since = committed_late(field, sender.say, LOCK_GROUP, field.group)
-    (name,) = sender.open
+def test_a_message_committed_after_its_workers_death_is_delivered(harness, pair, of_age):
+    """fence_dead_workers: rooms are reconciled once the dead worker cannot commit any more.
+    The newest worker counts as dead although no living worker has a higher incarnation."""
+    writer, _ = pair
+    slot = of_age(harness.daemon.workers(), key=lambda worker: worker["incarnation"])["slot"]
+    writer.ws = next(ws for ws in writer.person.ws_on_each() if ws.slot == slot)
+    receivers = [ws for ws in harness.owner.ws_on_each() if ws.slot != slot]
+    since = commit_after_death(harness, writer.send, LOCK_GROUP, harness.group)
+    (name,) = writer.unanswered
     for receiver in receivers:
         until(receiver, since, "message", content=name)
 
 
-def test_a_session_that_does_not_end_is_ended(field, talk):
-    """What waits longer than store.c's DEAD_WAIT_MS is not committed at all; it is sent again."""
-    sender, receiver = talk
-    with held(field, sender.say, LOCK_GROUP, field.group):
-        wait_for(lambda: not waiting_for_locks(field), what="the session does not end")
-    (name,) = sender.open
-    sender.settle()
-    assert "duplicate" not in sender.acks[name]
+def test_a_dead_workers_session_is_terminated_after_a_timeout(harness, pair):
+    """A statement that waits longer than DEAD_WAIT_MS of store.c is never committed; the client
+    sends again."""
+    writer, receiver = pair
+    with killed_while_waiting(harness, writer.send, LOCK_GROUP, harness.group):
+        wait_for(lambda: not slots_waiting_for_locks(harness), what="the session does not end")
+    (name,) = writer.unanswered
+    writer.settle()
+    assert "duplicate" not in writer.acks[name]
     receiver.until("message", content=name)
 
 
-def test_a_logout_that_is_committed_after_its_workers_death_ends_the_socket(field, talk):
-    """No socket outlives its token: the tokens, too, are looked at when the dead can commit no
-    more."""
-    person = new_person(field.daemon)
+def test_a_logout_committed_after_its_workers_death_closes_the_sockets(harness, pair):
+    """Promise 5: tokens, too, are checked once the dead worker cannot commit any more."""
+    person = new_person(harness.daemon)
     on_each = person.ws_on_each()
-    since = committed_late(
-        field,
-        lambda: field.later(lambda: person.post("/users/logout")),
+    since = commit_after_death(
+        harness,
+        lambda: harness.in_background(lambda: person.post("/users/logout")),
         LOCK_TOKENS,
         person.id,
     )
-    field.join()
+    harness.join()
     for ws in on_each:
-        ws.until_closed(max(0.1, bound(since) - time.monotonic()))
+        until_closed(ws, since)
     person.close()
 
 
-def test_who_dies_while_another_death_is_looked_into_is_waited_for_as_well(field, talk):
-    """The second worker's commit lands when the check after the first one's death is over."""
-    person = new_person(field.daemon)
+def test_a_second_death_during_a_reconcile_is_waited_for(harness, pair):
+    """The second worker's commit lands after the reconcile for the first death has ended."""
+    person = new_person(harness.daemon)
     on_each = person.ws_on_each()
-    with locked(field, LOCK_TOKENS, person.id):
-        field.later(lambda: person.post("/users/logout"))
-        wait_for(lambda: waiting_for_locks(field), what="the logout does not wait")
-        (second,) = waiting_for_locks(field)
-        sender = next(voice for voice in field.voices if voice.ws.slot != second)
-        with held(field, sender.say, LOCK_GROUP, field.group) as first:
-            wait_for(lambda: looked_into(field), what="nobody looks into the first death")
-            field.kill(field.daemon.pid_of(second))
+    with harness.daemon.locked(LOCK_TOKENS, person.id):
+        harness.in_background(lambda: person.post("/users/logout"))
+        wait_for(lambda: slots_waiting_for_locks(harness), what="the logout does not wait")
+        (second,) = slots_waiting_for_locks(harness)
+        writer = next(writer for writer in harness.writers if writer.ws.slot != second)
+        with killed_while_waiting(harness, writer.send, LOCK_GROUP, harness.group) as first:
+            wait_for(lambda: is_fencing(harness), what="no worker waits for the dead session")
+            harness.kill(harness.daemon.pid_of(second))
             time.sleep(HELD_S)
-        wait_for(lambda: name_is_stored(field, next(iter(sender.open))))
+        wait_for(lambda: is_stored(harness, next(iter(writer.unanswered))))
         time.sleep(HELD_S)
     since = time.monotonic()
-    field.join()
+    harness.join()
     for ws in on_each:
-        ws.until_closed(max(0.1, bound(since) - time.monotonic()))
+        until_closed(ws, since)
     assert {ws.close_code for ws in on_each if ws.slot not in (first, second)} == {4501}
     person.close()
 
 
-def looked_into(field):
-    return field.daemon.sql(
+def is_fencing(harness):
+    """True if a worker waits for the sessions of dead workers."""
+    return harness.daemon.sql(
         "select 1 from pg_stat_activity where state = 'active'"
         " and query like '%%fence_dead_workers($%%'"
     )
 
 
-def name_is_stored(field, name):
-    return name in [row[3] for row in field.rows().values()]
+def is_stored(harness, name):
+    return name in [row[3] for row in harness.rows().values()]
 
 
-# --- published, and nobody is woken ---
+# --- published, and no sleeper is woken ---
 
 
 @pytest.mark.parametrize("point", ["publish.unlocked", "publish.fenced", "wake.claimed"])
-def test_a_publisher_that_stops_before_it_wakes_anybody_delays_nobody(field, talk, point):
-    """POLL_MS in bus.c: a sleeper looks at the ring now and then. It stays stopped until all
-    have it, and the master knows nothing of it."""
-    sender, receiver = talk
-    pid = field.stop_at(point, sender.say)
+def test_a_publisher_stopped_before_its_wake_ups_delays_no_delivery(harness, pair, point):
+    """POLL_MS in bus.c: a sleeper polls the ring. The publisher stays stopped until the message is
+    delivered, and the master is not involved."""
+    writer, receiver = pair
+    pid = harness.stop_at(point, writer.send)
     since = time.monotonic()
     try:
-        until(receiver, since, "message", content=next(iter(sender.open)))
+        until(receiver, since, "message", content=next(iter(writer.unanswered)))
     finally:
-        field.go_on(pid)
+        harness.resume(pid)
 
 
-# --- what only one process knew ---
+# --- known to one process only ---
 
 
-def test_a_token_that_a_dead_worker_ended_ends_its_sockets(field, talk):
-    """sessions_check_tokens in worker_check."""
-    person = new_person(field.daemon)
+def test_a_token_revoked_by_a_dead_worker_closes_its_sockets(harness, pair):
+    """sessions_reconcile_tokens in worker_reconcile."""
+    person = new_person(harness.daemon)
     on_each = person.ws_on_each()
-    since = kill_at(
-        field, "token.revoked", lambda: field.later(lambda: person.post("/users/logout"))
+    since = harness.kill_at(
+        "token.revoked", lambda: harness.in_background(lambda: person.post("/users/logout"))
     )
-    field.join()
+    harness.join()
     for ws in on_each:
-        ws.until_closed(max(0.1, bound(since) - time.monotonic()))
+        until_closed(ws, since)
     assert 4501 in [ws.close_code for ws in on_each]
     person.close()
 
 
-def test_one_who_comes_at_a_workers_death_is_shown_by_the_others(field, talk):
-    """watch_look_all in worker_check: nobody announces the dead worker's people."""
-    _, receiver = talk
-    person = new_person(field.daemon)
-    field.owner.add(field.group, person)
-    watching = [receiver, field.owner.ws_elsewhere(receiver)]
+def test_a_user_who_connects_as_the_worker_dies_is_shown_online_by_the_others(harness, pair):
+    """watch_refresh_all in worker_check: the dead worker announced no change."""
+    _, receiver = pair
+    person = new_person(harness.daemon)
+    harness.owner.add(harness.group, person)
+    watching = [receiver, harness.owner.ws_elsewhere(receiver)]
     for ws in watching:
         ws.send({"type": "presence", "watch": [person.id]})
         assert ws.until("presence")["online"] is False
-    died = kill_at(field, "presence.changed", lambda: field.later(person.ws))
-    field.join()
+    died = harness.kill_at("presence.changed", lambda: harness.in_background(person.ws))
+    harness.join()
     shown = []
     for ws in watching:
-        with contextlib.suppress(ConnectionError):  # one of them may be on the worker that died
+        with contextlib.suppress(ConnectionError):  # one of them may be on the killed worker
             shown.append(until(ws, died, "presence", user_id=person.id)["online"])
     assert shown in ([True], [True, True])
     person.close()

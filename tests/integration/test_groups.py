@@ -1,10 +1,9 @@
-"""Groups: create, add, remove, leave, rename; who may do what, and what the others see."""
+"""Groups: create, add, remove, leave, rename: permissions, effects and pushes."""
 
 import pytest
 
-import checks
-
-NOBODY = 9007199254700000
+import expect
+from expect import UNUSED_ID
 
 
 def members(who, group):
@@ -22,7 +21,7 @@ def leave(who, group):
 
 
 def events(who, group):
-    """Kind, actor, and what it is about, of every message that is no text."""
+    """(kind, actor, user or name) of every system message."""
     return [
         (m["kind"], m["sender_id"], m.get("user_id", m.get("name")))
         for m in who.history(group)
@@ -30,14 +29,14 @@ def events(who, group):
     ]
 
 
-# --- create and look ---
+# --- create and read ---
 
 
 def test_the_creator_is_first_member_and_owner(alice):
     answer = alice.post("/groups/create_group", {"name": "Ångström & Söhne ☃"})
     assert answer.status_code == 201
     body = answer.json()
-    checks.group(body)
+    expect.group(body)
     assert (body["name"], body["owner_id"]) == ("Ångström & Söhne ☃", alice.id)
     assert [m["user_id"] for m in body["members"]] == [alice.id]
     assert body["members"][0]["username"] == alice.username
@@ -52,24 +51,24 @@ def test_the_creator_is_first_member_and_owner(alice):
         alice.id,
         alice.id,
     )
-    assert "content" not in join, "user_id stands in place of content"
+    assert "content" not in join, "a join has user_id instead of content"
 
 
 @pytest.mark.parametrize("bad", ["", "☃" * 101, None, 5, ["a"]])
 def test_a_group_name_has_1_to_100_characters(alice, bad):
-    checks.problem(alice.post("/groups/create_group", {"name": bad}), 422, field="name")
+    expect.problem(alice.post("/groups/create_group", {"name": bad}), 422, field="name")
     group = alice.group("☃" * 100)
-    checks.problem(alice.patch(f"/groups/{group}", {"name": bad}), 422, field="name")
+    expect.problem(alice.patch(f"/groups/{group}", {"name": bad}), 422, field="name")
     assert alice.chat(group)["name"] == "☃" * 100
 
 
-def test_a_group_is_seen_by_its_members_only(alice, bob, carol):
+def test_only_members_see_a_group(alice, bob, carol):
     group = alice.group("private", bob)
-    checks.group(bob.get(f"/groups/{group}").json())
-    checks.problem(carol.get(f"/groups/{group}"), 404, "no_such_group")
-    checks.problem(carol.get(f"/groups/{NOBODY}"), 404, "no_such_group")
-    checks.problem(carol.get(f"/groups/{alice.id}"), 404, "no_such_group")
-    checks.problem(carol.get("/groups/x"), 400, "bad_path")
+    expect.group(bob.get(f"/groups/{group}").json())
+    expect.problem(carol.get(f"/groups/{group}"), 404, "no_such_group")
+    expect.problem(carol.get(f"/groups/{UNUSED_ID}"), 404, "no_such_group")
+    expect.problem(carol.get(f"/groups/{alice.id}"), 404, "no_such_group")
+    expect.problem(carol.get("/groups/x"), 400, "bad_path")
     assert group not in carol.chats()
 
 
@@ -80,7 +79,7 @@ def test_users_and_groups_share_one_id_space(alice, bob):
 # --- add ---
 
 
-def test_any_member_adds_and_the_new_one_sees_everything_from_the_start(alice, bob, carol):
+def test_any_member_adds_and_the_new_member_sees_the_whole_history(alice, bob, carol):
     group = alice.group("grows", bob)
     alice.send(group, "before carol")
     bob.add(group, carol)
@@ -102,20 +101,20 @@ def test_adding_again_is_204_and_changes_nothing(alice, bob):
     assert members(alice, group) == [alice.id, bob.id]
 
 
-def test_who_may_add_whom(alice, bob, carol):
-    group = alice.group("who")
+def test_rejected_additions(alice, bob, carol):
+    group = alice.group("additions")
 
     def add(who, group_id, user_id):
         return who.post("/groups/add_user_to_group", {"group_id": group_id, "user_id": user_id})
 
-    checks.problem(add(bob, group, carol.id), 404, "no_such_group")
-    checks.problem(add(bob, group, bob.id), 404, "no_such_group")
-    checks.problem(add(alice, NOBODY, bob.id), 404, "no_such_group")
-    checks.problem(add(alice, bob.id, carol.id), 404, "no_such_group")
-    checks.problem(add(alice, group, NOBODY), 404, "no_such_user")
-    checks.problem(add(alice, group, group), 404, "no_such_user")
-    checks.problem(add(alice, group, "x"), 422, field="user_id")
-    checks.problem(
+    expect.problem(add(bob, group, carol.id), 404, "no_such_group")
+    expect.problem(add(bob, group, bob.id), 404, "no_such_group")
+    expect.problem(add(alice, UNUSED_ID, bob.id), 404, "no_such_group")
+    expect.problem(add(alice, bob.id, carol.id), 404, "no_such_group")
+    expect.problem(add(alice, group, UNUSED_ID), 404, "no_such_user")
+    expect.problem(add(alice, group, group), 404, "no_such_user")
+    expect.problem(add(alice, group, "x"), 422, field="user_id")
+    expect.problem(
         alice.post("/groups/add_user_to_group", {"user_id": bob.id}), 422, field="group_id"
     )
     assert members(alice, group) == [alice.id]
@@ -132,37 +131,37 @@ def test_the_owner_removes_a_member(alice, bob, carol):
     assert events(carol, group)[-1] == ("leave", alice.id, bob.id)
     assert "content" not in carol.history(group)[-1]
     assert [m["content"] for m in carol.history(group) if m["kind"] == "text"] == ["from bob"]
-    checks.problem(bob.get(f"/groups/{group}"), 404)
-    checks.problem(bob.get(f"/messages/{group}"), 404)
-    checks.problem(bob.post("/messages/send_message", {"receiver_id": group, "content": "x"}), 404)
+    expect.problem(bob.get(f"/groups/{group}"), 404)
+    expect.problem(bob.get(f"/messages/{group}"), 404)
+    expect.problem(bob.post("/messages/send_message", {"receiver_id": group, "content": "x"}), 404)
     assert group not in bob.chats()
 
 
-def test_who_may_remove_whom(alice, bob, carol):
-    group = alice.group("who", bob)
-    checks.problem(remove(bob, group, alice.id), 403, "not_owner")
-    checks.problem(remove(carol, group, bob.id), 404, "no_such_group")
-    checks.problem(remove(alice, group, carol.id), 404, "no_such_member")
-    checks.problem(remove(alice, group, NOBODY), 404, "no_such_member")
-    checks.problem(remove(alice, NOBODY, bob.id), 404, "no_such_group")
-    checks.problem(remove(alice, group, None), 422, field="user_id")
+def test_rejected_removals(alice, bob, carol):
+    group = alice.group("removals", bob)
+    expect.problem(remove(bob, group, alice.id), 403, "not_owner")
+    expect.problem(remove(carol, group, bob.id), 404, "no_such_group")
+    expect.problem(remove(alice, group, carol.id), 404, "no_such_member")
+    expect.problem(remove(alice, group, UNUSED_ID), 404, "no_such_member")
+    expect.problem(remove(alice, UNUSED_ID, bob.id), 404, "no_such_group")
+    expect.problem(remove(alice, group, None), 422, field="user_id")
     assert members(alice, group) == [alice.id, bob.id]
 
 
-def test_removing_oneself_is_leaving(alice, bob):
+def test_removing_oneself_leaves_the_group(alice, bob):
     group = alice.group("self", bob)
     assert remove(bob, group, bob.id).status_code == 204
     assert events(alice, group)[-1] == ("leave", bob.id, bob.id)
     assert remove(alice, group, alice.id).status_code == 204
-    checks.problem(alice.get(f"/groups/{group}"), 404)
+    expect.problem(alice.get(f"/groups/{group}"), 404)
 
 
-def test_who_comes_back_sees_what_was_said_meanwhile(alice, bob):
+def test_a_member_who_is_added_again_sees_the_messages_in_between(alice, bob):
     group = alice.group("returns", bob)
     remove(alice, group, bob.id)
     alice.send(group, "while you were away")
     alice.add(group, bob)
-    checks.gapless(bob.history(group))
+    expect.gapless(bob.history(group))
     assert "while you were away" in [m.get("content") for m in bob.history(group)]
 
 
@@ -174,23 +173,23 @@ def test_a_member_leaves(alice, bob):
     assert leave(bob, group).status_code == 204
     assert members(alice, group) == [alice.id]
     assert events(alice, group)[-1] == ("leave", bob.id, bob.id)
-    checks.problem(leave(bob, group), 404, "no_such_group")
+    expect.problem(leave(bob, group), 404, "no_such_group")
 
 
-def test_who_is_not_in_cannot_leave(alice, bob):
-    checks.problem(leave(bob, alice.group("not bob's")), 404, "no_such_group")
-    checks.problem(leave(bob, NOBODY), 404, "no_such_group")
-    checks.problem(leave(bob, None), 422, field="group_id")
+def test_only_a_member_can_leave(alice, bob):
+    expect.problem(leave(bob, alice.group("not bob's")), 404, "no_such_group")
+    expect.problem(leave(bob, UNUSED_ID), 404, "no_such_group")
+    expect.problem(leave(bob, None), 422, field="group_id")
 
 
-def test_the_longest_standing_member_becomes_owner_and_every_member_is_told(
+def test_the_longest_standing_member_becomes_owner_and_every_member_gets_a_chat_frame(
     alice, bob, carol, person
 ):
     dave = person("Dave")
     group = alice.group("heirs", bob, carol)
     leave(bob, group)
     alice.add(group, dave)
-    alice.add(group, bob)  # back, but no longer before Carol and Dave
+    alice.add(group, bob)  # a member again, but now after Carol and Dave
     sockets = [carol.ws(), dave.ws(), bob.ws()]
     assert leave(alice, group).status_code == 204
     for socket in sockets:
@@ -199,16 +198,16 @@ def test_the_longest_standing_member_becomes_owner_and_every_member_is_told(
     assert carol.patch(f"/groups/{group}", {"name": "carol's"}).status_code == 200
 
 
-def test_a_group_without_members_goes(alice, bob):
+def test_a_group_without_members_is_removed(alice, bob):
     group = alice.group("ends", bob)
     socket = alice.ws()
     leave(bob, group)
     assert leave(alice, group).status_code == 204
     socket.until("chat_removed", chat_id=group)
     for who in (alice, bob):
-        checks.problem(who.get(f"/groups/{group}"), 404)
+        expect.problem(who.get(f"/groups/{group}"), 404)
         assert group not in who.chats()
-    checks.problem(
+    expect.problem(
         alice.post("/messages/send_message", {"receiver_id": group, "content": "x"}), 404
     )
 
@@ -216,11 +215,11 @@ def test_a_group_without_members_goes(alice, bob):
 # --- rename ---
 
 
-def test_the_owner_renames(alice, bob, carol):
+def test_only_the_owner_renames(alice, bob, carol):
     group = alice.group("before", bob)
     answer = alice.patch(f"/groups/{group}", {"name": "after"})
     assert answer.status_code == 200
-    checks.group(answer.json())
+    expect.group(answer.json())
     assert answer.json()["name"] == "after"
     assert bob.chat(group)["name"] == "after"
     rename = bob.history(group)[-1]
@@ -231,24 +230,24 @@ def test_the_owner_renames(alice, bob, carol):
         3,
     )
     assert "content" not in rename
-    checks.problem(bob.patch(f"/groups/{group}", {"name": "bob's"}), 403, "not_owner")
-    checks.problem(carol.patch(f"/groups/{group}", {"name": "carol's"}), 404, "no_such_group")
-    checks.problem(alice.patch(f"/groups/{NOBODY}", {"name": "x"}), 404, "no_such_group")
-    checks.problem(alice.patch(f"/groups/{group}", {}), 422, field="name")
+    expect.problem(bob.patch(f"/groups/{group}", {"name": "bob's"}), 403, "not_owner")
+    expect.problem(carol.patch(f"/groups/{group}", {"name": "carol's"}), 404, "no_such_group")
+    expect.problem(alice.patch(f"/groups/{UNUSED_ID}", {"name": "x"}), 404, "no_such_group")
+    expect.problem(alice.patch(f"/groups/{group}", {}), 422, field="name")
     assert bob.chat(group)["name"] == "after"
 
 
-# --- what sockets are told ---
+# --- pushes ---
 
 
-def test_a_new_member_gets_the_chat_and_then_the_join(alice, bob, carol):
-    group = alice.group("told", bob)
+def test_a_new_member_is_pushed_the_chat_and_then_the_join(alice, bob, carol):
+    group = alice.group("pushed", bob)
     new, old, owner = carol.ws(), bob.ws(), alice.ws()
     alice.add(group, carol)
     chat = new.until("chat", chat_id=group)
-    checks.chat(checks.without(chat, "type"))
+    expect.chat(expect.without(chat, "type"))
     assert (chat["name"], chat["kind"], chat["owner_id"], chat["member_count"]) == (
-        "told",
+        "pushed",
         "group",
         alice.id,
         3,
@@ -259,7 +258,7 @@ def test_a_new_member_gets_the_chat_and_then_the_join(alice, bob, carol):
         assert (join["user_id"], join["sender_id"], join["seq"]) == (carol.id, alice.id, 3)
 
 
-def test_a_new_member_gets_what_is_sent_from_then_on(alice, bob):
+def test_a_new_member_is_pushed_what_is_sent_after_the_join(alice, bob):
     group = alice.group("from now on")
     socket = bob.ws()
     alice.send(group, "before")
@@ -268,11 +267,11 @@ def test_a_new_member_gets_what_is_sent_from_then_on(alice, bob):
     assert socket.until("message", chat_id=group, kind="text")["content"] == "after"
 
 
-def test_who_is_removed_is_told_and_gets_nothing_more(alice, bob, carol):
+def test_a_removed_member_is_pushed_chat_removed_and_nothing_more(alice, bob, carol):
     group = alice.group("removed", bob, carol)
     out, staying = bob.ws_on_each(), carol.ws()
     remove(alice, group, bob.id)
-    alice.send(group, "behind bob's back")
+    alice.send(group, "after the removal")
     alice.post("/users/set_typing_status", {"typing_chat_id": group, "is_typing": True})
     for socket in out:
         socket.until("chat_removed", chat_id=group)
@@ -281,18 +280,18 @@ def test_who_is_removed_is_told_and_gets_nothing_more(alice, bob, carol):
         assert not socket.got("message", chat_id=group, kind="text")
         assert not socket.got("typing", chat_id=group)
     assert staying.until("message", chat_id=group, kind="leave")["user_id"] == bob.id
-    staying.until("message", chat_id=group, content="behind bob's back")
+    staying.until("message", chat_id=group, content="after the removal")
 
 
-def test_a_rename_is_told_as_chat_and_as_message(alice, bob):
+def test_a_rename_is_pushed_as_chat_and_as_message(alice, bob):
     group = alice.group("old")
     alice.add(group, bob)
     socket = bob.ws()
     alice.patch(f"/groups/{group}", {"name": "new"})
-    bob_sees = {}
-    while len(bob_sees) < 2:
+    received = {}
+    while len(received) < 2:
         frame = socket.next()
         if frame.get("chat_id") == group:
-            bob_sees[frame["type"]] = frame
-    assert bob_sees["chat"]["name"] == "new"
-    assert (bob_sees["message"]["kind"], bob_sees["message"]["name"]) == ("rename", "new")
+            received[frame["type"]] = frame
+    assert received["chat"]["name"] == "new"
+    assert (received["message"]["kind"], received["message"]["name"]) == ("rename", "new")

@@ -1,5 +1,4 @@
-"""What the answers tell browsers: nothing private is kept, nothing is taken for what it is not, and
-the page runs no program but its own."""
+"""Security headers: no caching of private answers, no content sniffing, no foreign scripts."""
 
 import html.parser
 import os
@@ -9,10 +8,10 @@ import pytest
 
 from client import Http
 from conftest import run_daemon
-from raw import exchange
+from raw_socket import exchange
 
 FRONTEND = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../frontend")
-GUARDS = [  # of every file, whoever serves it
+SECURITY_HEADERS = [  # headers of every file, served by parleyd or nginx
     "Content-Security-Policy",
     "Cross-Origin-Opener-Policy",
     "Referrer-Policy",
@@ -43,36 +42,36 @@ def daemon(cluster):
 def policy(answer):
     """A Content-Security-Policy as {directive: set of sources}."""
     parts = [part.split() for part in answer.headers["Content-Security-Policy"].split(";")]
-    assert len({name for name, *_ in parts}) == len(parts), "the second of a name does not count"
+    assert len({name for name, *_ in parts}) == len(parts), "browsers ignore the second directive of a name"
     return {name: set(sources) for name, *sources in parts}
 
 
 @pytest.mark.parametrize("path", ["/", "/index.html", "/chat/17", "/favicon.svg"])
-def test_the_page_runs_and_is_shown_nowhere_else(http, path):
+def test_the_page_may_load_from_its_own_origin_only_and_is_not_framed(http, path):
     answer = http.get(path, headers={"Accept": "text/html,*/*"})
     assert answer.status_code == 200
-    says = policy(answer)
-    assert says["default-src"] == {"'self'"}
-    assert says["frame-ancestors"] == says["object-src"] == says["base-uri"] == {"'none'"}
-    assert says["form-action"] == {"'self'"}
-    assert not {"script-src", "style-src", "connect-src", "worker-src"} & set(says), "the default's"
+    csp = policy(answer)
+    assert csp["default-src"] == {"'self'"}
+    assert csp["frame-ancestors"] == csp["object-src"] == csp["base-uri"] == {"'none'"}
+    assert csp["form-action"] == {"'self'"}
+    assert not {"script-src", "style-src", "connect-src", "worker-src"} & set(csp), "they override default-src"
     assert "unsafe" not in answer.headers["Content-Security-Policy"]
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["Referrer-Policy"] == "no-referrer"
     assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
 
 
-def test_a_file_has_the_same_guards_also_when_it_has_not_changed(http):
+def test_every_file_has_the_security_headers_also_with_304(http):
     first = http.get("/")
     again = http.get("/", headers={"If-None-Match": first.headers["ETag"]})
     asset = http.get("/assets/app-0a1b2c3d.js")
     assert (first.status_code, again.status_code, asset.status_code) == (200, 304, 200)
-    for name in GUARDS:
+    for name in SECURITY_HEADERS:
         assert first.headers[name] == again.headers[name] == asset.headers[name]
 
 
 class Inline(html.parser.HTMLParser):
-    """What of a page its policy would not run."""
+    """Inline scripts and styles of a page, which its policy forbids."""
 
     def __init__(self, text):
         super().__init__()
@@ -92,8 +91,8 @@ class Inline(html.parser.HTMLParser):
 
 
 @pytest.mark.parametrize("name", ["index.html", "dist/index.html"])
-def test_the_real_page_has_nothing_that_its_policy_forbids(name):
-    """The one that is built, where it is built, and what it is made from."""
+def test_the_real_page_has_nothing_inline(name):
+    """The source of the page, and the built page if there is one."""
     path = os.path.join(FRONTEND, name)
     if not os.path.exists(path):
         pytest.skip("the page is not built")
@@ -118,12 +117,12 @@ def request(line, *headers, body=b"", version="HTTP/1.1"):
 JSON = "Content-Type: application/json"
 ANSWERS = {
     "401, a bad token": (401, request("GET /chats", "Authorization: Bearer x")),
-    "404, no such route": (404, request("GET /nothing")),
+    "404, unknown route": (404, request("GET /nothing")),
     "405": (405, request("DELETE /chats")),
     "415": (415, request("POST /users/login", "Content-Type: text/plain", body=b"{}")),
     "400, bad JSON": (400, request("POST /users/login", JSON, body=b"{")),
     "422": (422, request("POST /users/login", JSON, body=b"{}")),
-    "413, at the end of the head": (
+    "413, from the head alone": (
         413,
         request("POST /users/login", JSON, "Content-Length: 9999999999"),
     ),
@@ -131,13 +130,13 @@ ANSWERS = {
     "501": (501, request("BREW /pot")),
     "417": (417, request("POST /users/login", JSON, "Expect: tea", body=b"{}")),
     "431": (431, request("GET /chats", "X: " + "x" * 20000)),
-    "400, no HTTP": (400, b"nonsense\r\n\r\n"),
+    "400, not HTTP": (400, b"nonsense\r\n\r\n"),
     "200": (200, request("GET /healthz")),
 }
 
 
 @pytest.mark.parametrize("status, sent", ANSWERS.values(), ids=ANSWERS.keys())
-def test_every_answer_says_not_to_be_kept_nor_guessed_at(daemon, status, sent):
+def test_every_answer_forbids_caching_and_sniffing(daemon, status, sent):
     answer = exchange(daemon.port, sent)
     assert answer.status_code == status
     assert answer.headers["Cache-Control"] == "no-store"
@@ -145,7 +144,7 @@ def test_every_answer_says_not_to_be_kept_nor_guessed_at(daemon, status, sent):
     assert "Server" not in answer.headers and "X-Powered-By" not in answer.headers
 
 
-def test_what_is_private_is_not_kept(alice, bob):
+def test_private_answers_are_not_cached(alice, bob):
     group = alice.group("private", bob)
     alice.send(group, "a text")
     for method, path, body in (
@@ -164,7 +163,7 @@ def test_what_is_private_is_not_kept(alice, bob):
         assert answer.headers["X-Content-Type-Options"] == "nosniff", (method, path)
 
 
-def test_the_login_and_its_cookie_are_not_kept(daemon, username):
+def test_log_ins_are_not_cached(daemon, username):
     http = Http(daemon.url(""))
     body = {"username": username, "full_name": "N", "password": "correct horse"}
     assert http.post("/users/register", body).headers["Cache-Control"] == "no-store"

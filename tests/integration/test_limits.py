@@ -1,34 +1,29 @@
-"""Limits: rates (on), sockets a user, frames a socket, and a reader that does not read."""
+"""Limits: rates, sockets of a user, frames of a socket, memory of clients that do not read."""
 
 import json
 from socket import MSG_PEEK
 
 import pytest
 
-import checks
-from client import Http, Refused
+import expect
+from client import Refused
 from conftest import new_person, run_daemon
-from proc import is_sanitized
-from raw import Raw
-from waiting import wait_for
+from polling import wait_for
+from procfs import is_sanitized, resident_memory_kib
+from raw_socket import RawSocket
+
+pytestmark = pytest.mark.no_valgrind("bounds of memory")
 
 SETTINGS = {"rate_limits": True}
 
 
-@pytest.fixture
-def http(daemon):
-    http = Http(daemon.url(""))
-    yield http
-    http.close()
-
-
-def until_429(ask, most):
-    """Asks until the answer is 429; fails where it is not within that many."""
+def until_429(request, most):
+    """Repeats the request until the answer is 429; fails after `most` requests."""
     for _ in range(most):
-        answer = ask()
+        answer = request()
         if answer.status_code == 429:
-            return checks.problem(answer, 429, "too_many_requests")
-    raise AssertionError(f"{most} requests and no 429")
+            return expect.problem(answer, 429, "too_many_requests")
+    raise AssertionError(f"no 429 in {most} requests")
 
 
 def test_registrations_are_limited(http):
@@ -43,7 +38,7 @@ def test_registrations_are_limited(http):
     until_429(register, 100)
 
 
-def test_log_ins_are_limited_and_the_answer_says_when_to_come_back(http):
+def test_log_ins_are_limited_with_retry_after(http):
     def login():
         return http.post(
             "/users/login", {"username": "nobody.at.all", "password": "wrong password"}
@@ -53,15 +48,15 @@ def test_log_ins_are_limited_and_the_answer_says_when_to_come_back(http):
     assert int(login().headers["Retry-After"]) > 0
 
 
-def test_requests_are_limited_for_each_user(alice, bob):
+def test_requests_are_limited_per_user(alice, bob):
     until_429(lambda: alice.get("/users/me"), 5000)
-    assert bob.get("/users/me").status_code == 200, "one user's limit is not another's"
+    assert bob.get("/users/me").status_code == 200, "the limit of one user does not affect another"
 
 
 def test_frames_are_limited(alice, bob):
     ws = alice.ws()
     other = bob.ws()
-    with pytest.raises(Exception):  # the socket may close amid the burst
+    with pytest.raises(Exception):  # the socket may close during the burst
         for _ in range(50):
             ws.send_all([{"type": "ping"}] * 400)
         raise ConnectionError
@@ -69,7 +64,7 @@ def test_frames_are_limited(alice, bob):
     other.drain()
 
 
-def test_a_user_has_64_sockets_and_no_more(daemon, alice, bob):
+def test_a_user_may_have_64_sockets(daemon, alice, bob):
     sockets = [alice.ws() for _ in range(64)]
     with pytest.raises(Refused) as refused:
         alice.ws()
@@ -90,7 +85,7 @@ def test_a_user_has_64_sockets_and_no_more(daemon, alice, bob):
 
 @pytest.fixture(scope="module")
 def unlimited(cluster):
-    """Another daemon, without rate limits."""
+    """A daemon without rate limits."""
     yield from run_daemon(cluster, ring_size=1048576)
 
 
@@ -104,26 +99,21 @@ def test_without_rate_limits_nothing_is_429(unlimited):
     one.close()
 
 
-def resident_kib(pid):
-    with open(f"/proc/{pid}/status", encoding="ascii") as file:
-        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS:"))
-
-
 def slot_of(raw):
-    """The worker of a raw socket that is to get its `ready`."""
+    """The slot of the worker of a raw socket, from its `ready` frame."""
     _, payload = raw.frame()
     return int(json.loads(payload)["session_id"].split("-")[0])
 
 
-def test_a_reader_that_does_not_read_costs_little_and_misses_nothing(unlimited):
-    """B1 and promise 4: 8 MB for a socket that reads nothing; the worker does not keep them, and
-    a sync brings them."""
+def test_a_client_that_does_not_read_costs_little_memory_and_misses_nothing(unlimited):
+    """8 MB of messages for a socket that does not read. The memory for it is bounded
+    (docs/design.md, "Sockets"), and a sync brings the messages (promise 4)."""
     talker, listener = new_person(unlimited), new_person(unlimited)
     talker.send(listener.id, "opens the chat")
-    deaf = Raw(unlimited.port)
-    deaf.upgrade(listener.token)
-    awake = listener.ws()
-    before = sum(resident_kib(worker["pid"]) for worker in unlimited.workers())
+    stalled = RawSocket(unlimited.port)
+    stalled.upgrade(listener.token)
+    reading = listener.ws()
+    before = sum(resident_memory_kib(worker["pid"]) for worker in unlimited.workers())
     ws = talker.ws()
     count = 512
     for i in range(count):
@@ -131,38 +121,39 @@ def test_a_reader_that_does_not_read_costs_little_and_misses_nothing(unlimited):
             {"type": "send", "id": f"flood{i}", "receiver_id": listener.id, "content": "x" * 16000}
         )
         ws.until("ack", id=f"flood{i}")
-    awake.until("message", seq=count + 1)
-    after = sum(resident_kib(worker["pid"]) for worker in unlimited.workers())
-    if not is_sanitized(unlimited.workers()[0]["pid"]):  # which keeps what was freed for a while
+    reading.until("message", seq=count + 1)
+    after = sum(resident_memory_kib(worker["pid"]) for worker in unlimited.workers())
+    if not is_sanitized(unlimited.workers()[0]["pid"]):
         assert after - before < 6000, f"{after - before} KiB more"
 
-    # It reads at last: what it was pushed, and where that stops the word to sync, or the close
-    # that says so.
-    told = False
+    # Now it reads: the pushes that were queued, then `resync` or close code 4008.
+    notified = False
     seqs = set()
     try:
-        while not told and len(seqs) < count + 1:
-            opcode, payload = deaf.frame(timeout=10)
-            told = told or b'"resync"' in payload or (opcode == 8 and payload[:2] == b"\x0f\xa8")
+        while not notified and len(seqs) < count + 1:
+            opcode, payload = stalled.frame(timeout=10)
+            is_4008 = opcode == 8 and payload[:2] == b"\x0f\xa8"
+            notified = notified or b'"resync"' in payload or is_4008
             if payload.startswith(b'{"type":"message"'):
                 seqs.add(int(payload.split(b'"seq":')[1].split(b",")[0]))
     except ConnectionError:
-        told = True
-    assert told or seqs >= set(range(2, count + 2)), "messages were left out without a word"
-    deaf.close()
+        notified = True
+    assert notified or seqs >= set(range(2, count + 2)), "messages were left out without a resync"
+    stalled.close()
     back = listener.ws()
     back.send({"type": "sync", "after": {str(talker.id): 1}})
-    brought = []
-    while len(brought) < count:
-        brought += [m["seq"] for m in back.until("messages", chat_id=talker.id)["messages"]]
-    assert brought == list(range(2, count + 2))
+    synced = []
+    while len(synced) < count:
+        synced += [m["seq"] for m in back.until("messages", chat_id=talker.id)["messages"]]
+    assert synced == list(range(2, count + 2))
     for one in (talker, listener):
         one.close()
 
 
-def test_a_sync_that_nobody_reads_costs_little_and_goes_on_when_they_do(unlimited):
-    """B1: 24 MB asked for on a socket that reads nothing. When another one on the same worker,
-    asked later, has been brought the same, the first has had its time, too."""
+def test_a_sync_to_a_client_that_does_not_read_costs_little_memory_and_continues(unlimited):
+    """A sync of 24 MB on a socket that does not read; the memory for it is bounded
+    (docs/design.md, "Sockets"). A later sync of the same size on the same worker shows that the
+    first one had enough time."""
     talker, listener = new_person(unlimited), new_person(unlimited)
     count = 1500
     for _ in range(count // 100):
@@ -173,37 +164,36 @@ def test_a_sync_that_nobody_reads_costs_little_and_goes_on_when_they_do(unlimite
             talker.id,
             listener.id,
         )
-    awake = listener.ws()
-    deaf = Raw(unlimited.port)
-    deaf.upgrade(listener.token)
-    slot = slot_of(deaf)
-    while awake.slot != slot:
-        awake = listener.ws()
-    pid = unlimited.pid_of(awake.slot)
-    before = resident_kib(pid)
+    reading = listener.ws()
+    stalled = RawSocket(unlimited.port)
+    stalled.upgrade(listener.token)
+    slot = slot_of(stalled)
+    while reading.slot != slot:
+        reading = listener.ws()
+    pid = unlimited.pid_of(reading.slot)
+    before = resident_memory_kib(pid)
     sync = {"type": "sync", "after": {str(talker.id): 0}}
-    deaf.send_frame(1, json.dumps(sync).encode())
-    wait_for(lambda: deaf.socket.recv(1, MSG_PEEK), what="not even its first page comes")
-    awake.ask(sync, "synced")
-    after = resident_kib(pid)
+    stalled.send_frame(1, json.dumps(sync).encode())
+    wait_for(lambda: stalled.socket.recv(1, MSG_PEEK), what="the first page does not arrive")
+    reading.ask(sync, "synced")
+    after = resident_memory_kib(pid)
     if not is_sanitized(pid):
         assert after - before < 8000, f"{after - before} KiB more"
     seqs = []
     while True:
-        _, payload = deaf.frame()
+        _, payload = stalled.frame()
         frame = json.loads(payload)
         if frame["type"] == "synced":
             break
         seqs += [m["seq"] for m in frame.get("messages", ())]
     assert seqs == list(range(1, count + 1))
-    deaf.close()
+    stalled.close()
     for one in (talker, listener):
         one.close()
 
 
-def test_a_lapped_ring_is_repaired(unlimited):
-    """A ring of 1 MiB, 6 MiB of messages in one burst from one worker to another: nothing is
-    missing in the end."""
+def test_no_message_is_missing_after_the_ring_was_overrun(unlimited):
+    """A burst of 6 MiB from one worker to another, through a ring of 1 MiB."""
     talker, listener = new_person(unlimited), new_person(unlimited)
     talker.send(listener.id, "opens the chat")
     ws = talker.ws()
@@ -229,21 +219,21 @@ def test_a_lapped_ring_is_repaired(unlimited):
         one.close()
 
 
-def test_max_connections_is_a_limit_and_not_a_crash(cluster):
+def test_the_daemon_survives_more_than_max_connections(cluster):
     for daemon in run_daemon(cluster, max_connections=16):
-        raws = [Raw(daemon.port) for _ in range(40)]
+        raws = [RawSocket(daemon.port) for _ in range(40)]
         for raw in raws:
             raw.close()
         wait_for(daemon.healthy)
 
 
-def test_a_hasher_that_is_asked_too_much_answers_503(unlimited):
-    """The hasher's queue is bounded; beyond it 503, and everything else is served meanwhile."""
+def test_log_ins_beyond_the_hashers_queue_are_503(unlimited):
+    """Other requests are served at the same time."""
     bystander = new_person(unlimited)
     raws = []
     body = b'{"username":"nobody.at.all","password":"wrong password"}'
     for _ in range(300):
-        raw = Raw(unlimited.port)
+        raw = RawSocket(unlimited.port)
         raw.send(
             b"POST /users/login HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
             b"Content-Type: application/json\r\n"
@@ -252,7 +242,7 @@ def test_a_hasher_that_is_asked_too_much_answers_503(unlimited):
         raws.append(raw)
     assert bystander.get("/users/me").status_code == 200
 
-    def refused():
+    def rejected():
         for raw in raws:
             raw.socket.setblocking(False)
             try:
@@ -263,8 +253,8 @@ def test_a_hasher_that_is_asked_too_much_answers_503(unlimited):
                 return raw
         return None
 
-    raw = wait_for(refused)
-    checks.problem(raw.answer(), 503, "unavailable")
+    raw = wait_for(rejected)
+    expect.problem(raw.answer(), 503, "unavailable")
     for raw in raws:
         raw.close()
     bystander.close()

@@ -1,5 +1,7 @@
-"""Who may try passwords how often: docs/api.md, Limits: of an address and of a username 10 at once, then
-one in 6 s, whichever worker is asked; and of whom an address is believed."""
+"""Rate limits of log-ins (docs/api.md, "Limits"), over all workers; and trusted proxies.
+
+An address and a username have 10 attempts at once, then one in 6 s.
+"""
 
 import base64
 import hashlib
@@ -10,7 +12,9 @@ import pytest
 
 from client import Http
 from conftest import new_person, run_daemon
-from waiting import wait_for
+from polling import wait_for
+
+pytestmark = pytest.mark.no_valgrind("a log-in takes ten seconds")
 
 BURST, REFILL_S = 10, 6
 TRIES = 40
@@ -18,21 +22,21 @@ _addresses = itertools.count(1)
 
 
 def cheap_password():
-    """A stored password that costs nothing to be compared with: what is limited here is not time."""
+    """A stored password with minimal scrypt cost, so that attempts take little time."""
     salt = b"0123456789abcdef"
-    hash_ = hashlib.scrypt(b"is not tried", salt=salt, n=2, r=1, p=1, dklen=32)
+    hash_ = hashlib.scrypt(b"never tried", salt=salt, n=2, r=1, p=1, dklen=32)
     return "scrypt$2$1$1$" + "$".join(base64.b64encode(part).decode() for part in (salt, hash_))
 
 
 class Attacker:
-    """Tries wrong passwords on connections to every worker in turn."""
+    """Tries wrong passwords, on connections to all workers in turn."""
 
     def __init__(self, daemon):
         self.daemon = daemon
         self.connections = []
         before = after = self._requests()
         while len(self.connections) < 8 or any(after[slot] == before[slot] for slot in before):
-            assert len(self.connections) < 64, f"all on one worker: {before}, {after}"
+            assert len(self.connections) < 64, f"64 connections on one worker: {before}, {after}"
             self.connections.append(Http(daemon.url("")))
             self.connections[-1].get("/healthz")
             after = self._requests()
@@ -49,9 +53,9 @@ class Attacker:
         return one.username
 
     def tries(self, usernames, addresses):
-        """How many of TRIES were looked at, and how many at most may have been."""
+        """Makes TRIES attempts; returns how many were checked, and the maximum that may be."""
         start = time.monotonic()
-        looked_at = 0
+        checked = 0
         for i in range(TRIES):
             answer = self.connections[i % len(self.connections)].post(
                 "/users/login",
@@ -59,8 +63,8 @@ class Attacker:
                 headers={"X-Forwarded-For": next(addresses)},
             )
             assert answer.status_code in (401, 429), answer.text
-            looked_at += answer.status_code == 401
-        return looked_at, BURST + int((time.monotonic() - start) / REFILL_S) + 1
+            checked += answer.status_code == 401
+        return checked, BURST + int((time.monotonic() - start) / REFILL_S) + 1
 
     def close(self):
         for http in self.connections:
@@ -69,7 +73,7 @@ class Attacker:
 
 @pytest.fixture(scope="module")
 def trusting(cluster):
-    """127.0.0.1 is a proxy, whose word on addresses is believed."""
+    """A daemon that trusts 127.0.0.1 as a proxy."""
     for daemon in run_daemon(cluster, rate_limits=True, trusted_proxies=["127.0.0.1"]):
         attacker = Attacker(daemon)
         yield attacker
@@ -77,8 +81,8 @@ def trusting(cluster):
 
 
 @pytest.fixture(scope="module")
-def wary(cluster):
-    """127.0.0.1 is anybody."""
+def untrusting(cluster):
+    """A daemon that does not trust 127.0.0.1 as a proxy."""
     for daemon in run_daemon(cluster, rate_limits=True, trusted_proxies=["192.0.2.1"]):
         attacker = Attacker(daemon)
         yield attacker
@@ -90,47 +94,47 @@ def new_addresses():
         yield f"198.51.{i // 250}.{i % 250 + 1}"
 
 
-def test_a_username_has_its_tries_over_all_workers_and_addresses(trusting):
+def test_a_username_is_limited_over_all_workers_and_addresses(trusting):
     name = trusting.account()
-    looked_at, most = trusting.tries(itertools.repeat(name), new_addresses())
-    assert BURST <= looked_at <= most
+    checked, most = trusting.tries(itertools.repeat(name), new_addresses())
+    assert BURST <= checked <= most
 
 
-def test_an_address_has_its_tries_over_all_workers_and_usernames(trusting):
+def test_an_address_is_limited_over_all_workers_and_usernames(trusting):
     names = (trusting.account() for _ in itertools.count())
-    looked_at, most = trusting.tries(names, itertools.repeat("203.0.113.5"))
-    assert BURST <= looked_at <= most
+    checked, most = trusting.tries(names, itertools.repeat("203.0.113.5"))
+    assert BURST <= checked <= most
 
 
-def test_an_ipv6_network_is_one_address(trusting):
+def test_an_ipv6_network_counts_as_one_address(trusting):
     names = (trusting.account() for _ in itertools.count())
     addresses = (f"2001:db8:5:5::{i:x}" for i in itertools.count(1))
-    looked_at, most = trusting.tries(names, addresses)
-    assert BURST <= looked_at <= most
+    checked, most = trusting.tries(names, addresses)
+    assert BURST <= checked <= most
 
 
-def test_other_names_from_other_addresses_are_not_limited(trusting):
-    """Or the tests above would pass whatever was limited."""
+def test_other_usernames_from_other_addresses_are_not_limited(trusting):
+    """Otherwise the tests above would pass with any limit."""
     names = (trusting.account() for _ in itertools.count())
     assert trusting.tries(names, new_addresses())[0] == TRIES
 
 
-def test_an_address_is_not_believed_of_anybody(wary):
-    names = (wary.account() for _ in itertools.count())
-    looked_at, most = wary.tries(names, new_addresses())
-    assert BURST <= looked_at <= most
+def test_the_address_in_a_header_is_ignored_without_a_trusted_proxy(untrusting):
+    names = (untrusting.account() for _ in itertools.count())
+    checked, most = untrusting.tries(names, new_addresses())
+    assert BURST <= checked <= most
 
 
-def test_of_several_addresses_the_nearest_proxys_is_believed(trusting):
-    """A client may send the header, too; nginx may be set to append to it."""
+def test_the_last_of_several_forwarded_addresses_counts(trusting):
+    """A client may send the header itself; a proxy may append to it."""
     names = (trusting.account() for _ in itertools.count())
     forged = (f"{address}, 203.0.113.77" for address in new_addresses())
-    looked_at, most = trusting.tries(names, forged)
-    assert BURST <= looked_at <= most
+    checked, most = trusting.tries(names, forged)
+    assert BURST <= checked <= most
 
 
-def test_the_limit_outlives_a_worker(trusting):
-    """It is kept by the hasher, so a worker that is killed does not forget."""
+def test_the_limit_survives_the_death_of_a_worker(trusting):
+    """The hasher keeps it."""
     name, address = trusting.account(), f"{next(new_addresses())}"
     trusting.tries(itertools.repeat(name), itertools.repeat(address))
     trusting.daemon.kill_worker(0)

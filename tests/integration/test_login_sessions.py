@@ -1,13 +1,14 @@
-"""Tokens and how they end: login, the cookie, logout, PUT /users/me/password, expiry."""
+"""Tokens: login, the cookie, logout, PUT /users/me/password, expiry."""
 
 import hashlib
 import time
 
 import pytest
 
-import checks
+import expect
 from client import Http, Ws
-from waiting import wait_for
+from polling import wait_for
+from procfs import cpu_ticks
 
 SETTINGS = {"allowed_origins": ["https://chat.example"], "trusted_proxies": ["127.0.0.1"]}
 PASSWORD = "correct horse"
@@ -15,7 +16,7 @@ PASSWORD = "correct horse"
 
 @pytest.fixture(scope="module")
 def anna(daemon):
-    """Somebody with a password, for the tests that only log in."""
+    """A user with a password, for tests that only log in."""
     http = Http(daemon.url(""))
     user = http.post(
         "/users/register",
@@ -43,7 +44,7 @@ def test_login_gives_a_token_that_works(http, anna):
     assert set(body) == {"access_token", "token_type", "expires_at", "user"}
     assert body["token_type"] == "bearer"
     assert body["user"] == anna
-    assert checks.TIME.fullmatch(body["expires_at"])
+    assert expect.TIME.fullmatch(body["expires_at"])
     assert http.get("/users/me", headers=bearer(body["access_token"])).json() == anna
 
 
@@ -70,20 +71,15 @@ def test_every_login_gives_another_token(http, anna):
     assert http.get("/users/me", headers=bearer(first)).status_code == 200
 
 
-def cpu_ticks(pid):
-    """What the process has run, which its neighbours on the machine do not change much."""
-    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-        fields = file.read().rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
-
-
-def test_who_does_not_exist_is_answered_like_a_wrong_password_and_as_slow(
+def test_an_unknown_user_is_answered_like_a_wrong_password_and_as_slowly(
     http, daemon, anna, person, username
 ):
-    """An unknown name, one whose account was deleted, one that has no password. The work of hashing
-    is what takes the time, and is measured as work: within some percent, however busy the machine
-    is. The time on the wire is held to less, by the least of the samples. All are taken in turn, and
-    again while they differ: noise goes away with more of them, a difference does not."""
+    """An unknown username, a deleted account, an account without a password.
+
+    The hasher's processor time must agree within 10 %, which other load hardly affects. The minimum
+    of the response times has a wider bound. Samples are taken in turn, up to ten of each: more
+    samples remove noise, but not a real difference.
+    """
     deleted = person("Deleted")
     deleted.delete(f"/users/delete_user/{deleted.id}")
     tried = {
@@ -103,17 +99,17 @@ def test_who_does_not_exist_is_answered_like_a_wrong_password_and_as_slow(
             answer = login(http, name, "wrong password")
             seconds[kind].append(time.monotonic() - start)
             ticks[kind] += cpu_ticks(hasher) - work
-            bodies[kind] = checks.problem(answer, 401)
+            bodies[kind] = expect.problem(answer, 401)
 
-    def alike():
+    def agree():
         least = [min(times) for times in seconds.values()]
         return max(least) < 1.5 * min(least) and max(ticks.values()) < 1.1 * min(ticks.values()) + 2
 
     sample()
     sample()
-    while not alike() and len(seconds["wrong"]) < 10:
+    while not agree() and len(seconds["wrong"]) < 10:
         sample()
-    assert alike(), (seconds, ticks)
+    assert agree(), (seconds, ticks)
     assert all(body == bodies["wrong"] for body in bodies.values())
 
 
@@ -126,7 +122,7 @@ def test_who_does_not_exist_is_answered_like_a_wrong_password_and_as_slow(
     ],
 )
 def test_login_without_its_fields_is_422(http, body, field):
-    checks.problem(http.post("/users/login", body), 422, field=field)
+    expect.problem(http.post("/users/login", body), 422, field=field)
 
 
 # --- the token in a request ---
@@ -148,22 +144,22 @@ def test_login_without_its_fields_is_422(http, body, field):
 )
 def test_no_or_a_bad_token_is_401(http, header):
     headers = {} if header is None else {"Authorization": header.encode()}
-    checks.problem(http.get("/users/me", headers=headers), 401)
+    expect.problem(http.get("/users/me", headers=headers), 401)
 
 
 def test_an_expired_token_is_401(http, alice, token_for):
-    checks.problem(http.get("/users/me", headers=bearer(token_for(alice, "-1 second"))), 401)
+    expect.problem(http.get("/users/me", headers=bearer(token_for(alice, "-1 second"))), 401)
 
 
-def test_no_socket_outlives_its_token(alice, token_for):
+def test_a_socket_is_closed_when_its_token_expires(alice, token_for):
     lasting = alice.ws()
     ending = alice.ws(token=token_for(alice, "2 seconds"))
     assert ending.until_closed() == 4501
     lasting.drain()
 
 
-def test_a_token_in_the_query_is_not_taken(http, alice):
-    checks.problem(http.get(f"/users/me?token={alice.token}&access_token={alice.token}"), 401)
+def test_a_token_in_the_query_is_ignored(http, alice):
+    expect.problem(http.get(f"/users/me?token={alice.token}&access_token={alice.token}"), 401)
 
 
 # --- the cookie ---
@@ -174,7 +170,7 @@ def test_login_sets_the_cookie_only_when_asked(http, anna):
     assert "Set-Cookie" not in login(http, anna["username"], cookie=False).headers
 
 
-def test_the_cookie_is_httponly_strict_and_secure_over_https(http, anna):
+def test_the_cookie_is_httponly_strict_and_over_https_secure(http, anna):
     answer = login(http, anna["username"], cookie=True)
     value, *attributes = [part.strip() for part in answer.headers["Set-Cookie"].split(";")]
     assert value == "parley_session=" + answer.json()["access_token"]
@@ -190,26 +186,26 @@ def cookie(one, **headers):
     return {"Cookie": f"theme=dark; parley_session={one.token}; other=1", **headers}
 
 
-def test_the_cookie_serves_in_place_of_the_header(http, alice):
+def test_the_cookie_authenticates_like_the_header(http, alice):
     assert http.get("/users/me", headers=cookie(alice)).json()["user_id"] == alice.id
 
 
 # --- logout ---
 
 
-def test_logout_ends_the_token_and_its_sockets_on_every_worker(alice, token_for):
+def test_logout_revokes_the_token_and_closes_its_sockets_on_every_worker(alice, token_for):
     other = token_for(alice)
     staying = alice.ws(token=other)
     sockets = alice.ws_on_each()
     assert alice.post("/users/logout").status_code == 204
     assert [socket.until_closed() for socket in sockets] == [4501] * len(sockets)
-    checks.problem(alice.get("/users/me"), 401)
+    expect.problem(alice.get("/users/me"), 401)
     assert alice.get("/users/me", headers=bearer(other)).status_code == 200
     staying.drain()
 
 
-def test_a_token_that_ended_is_refused_by_every_worker(alice, daemon):
-    """Whatever a worker remembers of a token, it forgets it everywhere at once."""
+def test_every_worker_rejects_a_revoked_token(alice, daemon):
+    """No worker keeps it in a cache."""
     alice.ws_on_each()
     alice.post("/users/logout")
     for _ in range(8):
@@ -221,13 +217,13 @@ def test_a_token_that_ended_is_refused_by_every_worker(alice, daemon):
 def test_logout_with_the_cookie(http, alice, daemon):
     origin = f"http://127.0.0.1:{daemon.port}"
     assert http.post("/users/logout", headers=cookie(alice, Origin=origin)).status_code == 204
-    checks.problem(alice.get("/users/me"), 401)
+    expect.problem(alice.get("/users/me"), 401)
 
 
 # --- PUT /users/me/password ---
 
 
-def test_a_new_password_replaces_the_old_and_ends_every_other_token(http, daemon, username):
+def test_a_new_password_replaces_the_old_and_revokes_every_other_token(http, daemon, username):
     http.post("/users/register", {"username": username, "full_name": "P", "password": PASSWORD})
     first, second = (login(http, username).json()["access_token"] for _ in range(2))
     kept = Ws(daemon.ws_url(), first)
@@ -238,7 +234,7 @@ def test_a_new_password_replaces_the_old_and_ends_every_other_token(http, daemon
         {"old_password": "wrong one", "new_password": "battery staple"},
         headers=bearer(first),
     )
-    checks.problem(answer, 403)
+    expect.problem(answer, 403)
     assert http.get("/users/me", headers=bearer(second)).status_code == 200
 
     answer = http.put(
@@ -248,11 +244,11 @@ def test_a_new_password_replaces_the_old_and_ends_every_other_token(http, daemon
     )
     assert answer.status_code == 204
     assert ended.until_closed() == 4501
-    checks.problem(http.get("/users/me", headers=bearer(second)), 401)
+    expect.problem(http.get("/users/me", headers=bearer(second)), 401)
     assert http.get("/users/me", headers=bearer(first)).status_code == 200
     kept.drain()
     kept.close()
-    checks.problem(login(http, username), 401)
+    expect.problem(login(http, username), 401)
     assert login(http, username, "battery staple").status_code == 200
 
 
@@ -265,5 +261,5 @@ def test_a_new_password_replaces_the_old_and_ends_every_other_token(http, daemon
         ({"old_password": "correct horse", "new_password": "x" * 1025}, "new_password"),
     ],
 )
-def test_a_new_password_has_the_limits_of_the_first(alice, body, field):
-    checks.problem(alice.put("/users/me/password", body), 422, field=field)
+def test_a_new_password_has_the_limits_of_registration(alice, body, field):
+    expect.problem(alice.put("/users/me/password", body), 422, field=field)

@@ -1,5 +1,5 @@
-"""parleyd behind Debian's nginx, with the site file that is installed: TLS, the forwarded address and
-scheme, the WebSocket, and the headers of the page. Only addresses and paths are put in."""
+"""parleyd behind Debian's nginx with the installed site file: TLS, forwarded address and scheme,
+WebSocket, headers of the page. Only addresses and paths of the site file are changed."""
 
 import os
 import pwd
@@ -11,19 +11,19 @@ import tempfile
 
 import pytest
 
-import checks
+import expect
 from client import Http, Refused, Ws
 from conftest import run_daemon
 from parleyd import build_dir, free_port
-from test_headers import GUARDS, write_page
-from waiting import wait_for
+from polling import wait_for
+from test_headers import SECURITY_HEADERS, write_page
 
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 SITE = os.path.join(build_dir(), "nginx-site.conf")
 PASSWORD = "correct horse"
-pytestmark = pytest.mark.skipif(NGINX is None, reason="there is no nginx on this machine")
+pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
 
-AROUND = """
+MAIN_CONF = """
 daemon off;
 pid {directory}/nginx.pid;
 error_log {directory}/error.log;
@@ -43,7 +43,7 @@ http {{
 
 
 def put(text, pattern, replacement):
-    """Replaces all, and there is at least one: a changed site file must be looked at here, too."""
+    """Replaces every match; fails if there is none, because the site file has changed."""
     changed, n = re.subn(pattern, replacement, text, flags=re.MULTILINE)
     assert n > 0, pattern
     return changed
@@ -78,7 +78,7 @@ class Nginx:
             file.write(site)
         with open(f"{directory}/nginx.conf", "w", encoding="utf-8") as file:
             file.write(
-                AROUND.format(
+                MAIN_CONF.format(
                     directory=directory,
                     user=f"user {pwd.getpwuid(0).pw_name};" if os.geteuid() == 0 else "",
                     mime="/etc/nginx/mime.types",
@@ -90,7 +90,7 @@ class Nginx:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        wait_for(self._is_up, what="nginx does not serve:\n", tell=self.log)
+        wait_for(self._is_up, what="nginx does not answer:\n", details=self.log)
 
     def _is_up(self):
         assert self.process.poll() is None, self.log()
@@ -140,7 +140,7 @@ def nginx(daemon, page):
         assert "[emerg]" not in nginx.log() and "[alert]" not in nginx.log(), nginx.log()
 
 
-def test_plain_http_is_sent_to_https(nginx):
+def test_plain_http_is_redirected_to_https(nginx):
     plain = Http(f"http://127.0.0.1:{nginx.plain_port}")
     answer = plain.get("/chat/17", headers={"Host": "chat.example"})
     assert (answer.status_code, answer.headers["Location"]) == (301, "https://chat.example/chat/17")
@@ -152,12 +152,12 @@ def test_a_file_has_the_headers_that_parleyd_gives_it(nginx, http, path):
     through, straight = nginx.http().get(path), http.get(path)
     assert (through.status_code, straight.status_code) == (200, 200)
     assert through.content == straight.content
-    for name in (*GUARDS, "Cache-Control"):
+    for name in (*SECURITY_HEADERS, "Cache-Control"):
         assert through.headers.get(name) == straight.headers[name], name
     assert through.headers["Strict-Transport-Security"].startswith("max-age=")
 
 
-def test_a_file_that_is_not_there_is_no_way_around_them(nginx):
+def test_errors_of_nginx_have_the_security_headers(nginx):
     for path in ("/assets/none.js", "/assets/../secret", "/assets/"):
         answer = nginx.http().get(path, headers={"Accept": "*/*"})
         assert answer.status_code in (403, 404)
@@ -165,17 +165,17 @@ def test_a_file_that_is_not_there_is_no_way_around_them(nginx):
         assert answer.headers["Strict-Transport-Security"].startswith("max-age="), path
 
 
-def test_answers_come_as_parleyd_gave_them(nginx, alice):
+def test_answers_of_parleyd_are_passed_on_unchanged(nginx, alice):
     answer = nginx.http(alice.token).get("/users/me")
     assert answer.json()["user_id"] == alice.id
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["Strict-Transport-Security"].startswith("max-age=")
-    checks.problem(nginx.http().get("/users/me"), 401, "bad_token")
+    expect.problem(nginx.http().get("/users/me"), 401, "bad_token")
 
 
 def test_the_cookie_is_secure_and_its_origin_is_the_https_one(nginx, username):
-    """Through nginx the page's own origin is https; the same name over http is another."""
+    """Behind nginx the own origin is https; the same host over http is another origin."""
     http = nginx.http()
     body = {"username": username, "full_name": "N", "password": PASSWORD, "cookie": True}
     assert http.post("/users/register", body).status_code == 201
@@ -195,18 +195,18 @@ def test_the_cookie_is_secure_and_its_origin_is_the_https_one(nginx, username):
     http.close()
 
 
-def test_a_socket_goes_through(nginx, alice, bob):
+def test_a_websocket_works_through_nginx(nginx, alice, bob):
     hers, his = nginx.ws(alice.token), nginx.ws(bob.token, how="subprotocol")
     assert his.subprotocol == "parley.v1"
     text = "x" * 16000
     hers.ask({"type": "send", "id": "big", "receiver_id": bob.id, "content": text}, "ack", id="big")
     assert his.until("message", chat_id=alice.id)["content"] == text
     assert alice.post("/users/logout").status_code == 204
-    assert hers.until_closed() == 4501, "the close code, too"
+    assert hers.until_closed() == 4501, "the close code is passed on"
     his.close()
 
 
-def test_a_socket_of_another_site_does_not(nginx, alice):
+def test_a_websocket_of_another_origin_is_403(nginx, alice):
     assert nginx.ws(alice.token, how="cookie", origin=nginx.base).ready["user_id"] == alice.id
     for origin in (f"http://127.0.0.1:{nginx.port}", "https://evil.example"):
         with pytest.raises(Refused) as refused:
@@ -214,8 +214,8 @@ def test_a_socket_of_another_site_does_not(nginx, alice):
         assert refused.value.status == 403
 
 
-def test_the_address_is_nginxs_word_and_not_the_clients(nginx, daemon, alice):
-    """Of what the client says about itself nothing is left: it could choose whose limits it uses."""
+def test_nginx_replaces_a_forged_client_address(nginx, daemon, alice):
+    """A client that chose its address would escape the rate limits."""
     forged = [("X-Forwarded-For", "198.51.100.7"), ("X-Forwarded-Proto", "http")]
     nginx.ws(alice.token, headers=forged).close()
     straight = alice.ws(headers=[("X-Forwarded-For", "203.0.113.9")])
@@ -225,8 +225,9 @@ def test_the_address_is_nginxs_word_and_not_the_clients(nginx, daemon, alice):
     straight.close()
 
 
-def test_nginx_waits_for_a_silent_socket():
-    """proxy_read_timeout is longer than two of the server's pings."""
+def test_nginx_keeps_an_idle_websocket_open():
+    """proxy_read_timeout is longer than two ping intervals."""
     with open(SITE, encoding="utf-8") as file:
-        patience = int(re.search(r"location = /ws .*?proxy_read_timeout (\d+)s", file.read(), re.S)[1])
-    assert patience > 2 * 25
+        site = file.read()
+    timeout = re.search(r"location = /ws .*?proxy_read_timeout (\d+)s", site, re.DOTALL)
+    assert int(timeout[1]) > 2 * 25

@@ -1,23 +1,23 @@
-"""Other web sites in the browser of a user: the cookie, and the Origin that must come with it.
+"""Requests that another web site makes a user's browser send: the cookie and the Origin.
 
-docs/api.md: a request that changes something by the cookie must have an `Origin` header that is the
-server's own origin or one of the setting allowed_origins; where a WebSocket's handshake has one, it
-must be such, too.
+docs/api.md: a request that changes something and is authenticated by the cookie must carry an
+`Origin` that is the server's own or one of allowed_origins. So must a WebSocket handshake that has
+an `Origin`.
 """
 
 import json
 
 import pytest
 
-import checks
-from asked import ASKED
+import expect
+from access_matrix import Scenario, snapshot
+from access_requests import ROUTE_REQUESTS
 from client import Refused
-from rights import Scene, snapshot
 
 SETTINGS = {"allowed_origins": ["https://chat.example"]}
 CHANGING = sorted(
     row
-    for row in ASKED
+    for row in ROUTE_REQUESTS
     if not row[0].startswith("GET ") and row[0] not in ("POST /users/register", "POST /users/login")
 )
 LOOKALIKES = [
@@ -64,17 +64,18 @@ def cookie(one, **headers):
 
 
 @pytest.fixture(scope="module")
-def scene(daemon):
-    scene = Scene(daemon)
-    yield scene
-    scene.close()
+def scenario(daemon):
+    scenario = Scenario(daemon)
+    yield scenario
+    scenario.close()
 
 
 @pytest.mark.parametrize("row", CHANGING, ids=", ".join)
-def test_no_other_site_changes_anything_by_the_cookie(daemon, http, scene, row):
-    """As the group's owner, who may do nearly all of it; but not in the name of another site."""
-    asked, method = ASKED[row], row[0].split(" ")[0]
-    path, body = asked.path(scene, scene.owner), asked.body(scene, scene.owner)
+def test_the_cookie_without_an_allowed_origin_is_403(daemon, http, scenario, row):
+    """The caller is the group's owner, to whom most requests would be allowed."""
+    request, method = ROUTE_REQUESTS[row], row[0].split(" ")[0]
+    path = request.path(scenario, scenario.owner)
+    body = request.body(scenario, scenario.owner)
     own = own_origin(daemon)
     before = snapshot(daemon)
     for headers in (
@@ -84,36 +85,36 @@ def test_no_other_site_changes_anything_by_the_cookie(daemon, http, scene, row):
         {"Host": "evil.example", "Origin": own},
         *({"Origin": origin} for origin in LOOKALIKES + own_lookalikes(daemon)),
     ):
-        answer = http.request(method, path, body, headers=cookie(scene.owner, **headers))
-        checks.problem(answer, 403, "bad_origin")
-    assert snapshot(daemon) == before, "it changed the database"
+        answer = http.request(method, path, body, headers=cookie(scenario.owner, **headers))
+        expect.problem(answer, 403, "bad_origin")
+    assert snapshot(daemon) == before, "the database changed"
 
 
-def test_its_own_page_and_an_allowed_one_may(daemon, http, alice):
+def test_the_own_and_an_allowed_origin_may_use_the_cookie(daemon, http, alice):
     change = {"full_name": "Changed"}
     for origin in (own_origin(daemon), "https://chat.example", "HTTPS://Chat.Example:443"):
         answer = http.patch("/users/me", change, headers=cookie(alice, Origin=origin))
         assert answer.status_code == 200, origin
 
 
-def test_what_is_only_read_needs_no_origin(http, alice):
-    """The browser keeps the answer from the other site, for nothing allows it to be read."""
+def test_a_get_needs_no_origin_and_allows_no_other_site_to_read_it(http, alice):
+    """Without Access-Control headers the browser withholds the answer from the other site."""
     answer = http.get("/users/me", headers=cookie(alice, Origin="https://evil.example"))
     assert answer.json()["user_id"] == alice.id
     assert not [name for name in answer.headers if name.lower().startswith("access-control-")]
 
 
-def test_a_bearer_needs_no_origin_and_hides_the_cookie(http, alice, bob):
-    """No other site can set it; and it alone counts, so that a bad one is not made good."""
+def test_a_bearer_token_needs_no_origin_and_overrides_the_cookie(http, alice, bob):
+    """Another site cannot set the header. A bad token in it is not replaced by the cookie's."""
     evil = {"Origin": "https://evil.example"}
     both = cookie(bob, Authorization=f"Bearer {alice.token}", **evil)
     assert http.patch("/users/me", {"full_name": "A"}, headers=both).json()["user_id"] == alice.id
     for bad in ("Bearer ", "Bearer " + "A" * 43):
         headers = cookie(alice, Authorization=bad, Origin=f"{http.base}")
-        checks.problem(http.patch("/users/me", {"full_name": "A"}, headers=headers), 401)
+        expect.problem(http.patch("/users/me", {"full_name": "A"}, headers=headers), 401)
 
 
-def test_other_schemes_than_bearer_do_not_hide_the_cookie(daemon, http, alice):
+def test_schemes_other_than_bearer_do_not_override_the_cookie(daemon, http, alice):
     """A proxy in front may use Basic. The cookie still needs an allowed origin."""
     for other in ("", "Basic eDp5", "Digest username=x", "Bearerx"):
         headers = cookie(alice, Authorization=other, Origin=own_origin(daemon))
@@ -121,7 +122,7 @@ def test_other_schemes_than_bearer_do_not_hide_the_cookie(daemon, http, alice):
         assert answer.status_code == 200, other
         headers = cookie(alice, Authorization=other, Origin="https://evil.example")
         answer = http.patch("/users/me", {"full_name": "B"}, headers=headers)
-        checks.problem(answer, 403, "bad_origin")
+        expect.problem(answer, 403, "bad_origin")
         basic = [("Authorization", other)]
         for how in ("cookie", "subprotocol"):
             ws = alice.ws(headers=basic, how=how)
@@ -132,8 +133,8 @@ def test_other_schemes_than_bearer_do_not_hide_the_cookie(daemon, http, alice):
 @pytest.mark.parametrize(
     "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", None]
 )
-def test_what_a_form_can_send_is_not_taken(daemon, http, alice, bob, kind):
-    """A page may send these anywhere without asking first (CORS), also to log its visitor in."""
+def test_content_types_of_forms_are_rejected(daemon, http, alice, bob, kind):
+    """Any page may send these without a CORS preflight, for example to log its visitor in."""
     before = snapshot(daemon)
     headers = cookie(alice, Origin=own_origin(daemon))
     if kind:
@@ -143,31 +144,31 @@ def test_what_a_form_can_send_is_not_taken(daemon, http, alice, bob, kind):
         ("/users/login", {"username": alice.username, "password": "correct horse", "cookie": True}),
     ):
         answer = http.request("POST", path, data=json.dumps(body).encode(), headers=headers)
-        checks.problem(answer, 415, "not_json")
+        expect.problem(answer, 415, "not_json")
         assert "Set-Cookie" not in answer.headers
     assert snapshot(daemon) == before
 
 
-def test_nobody_is_told_that_other_sites_may(http, alice):
-    """The question that a browser asks before a request with JSON (CORS) is not answered."""
-    asking = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
-    answer = http.request("OPTIONS", "/messages/send_message", headers=asking)
-    checks.problem(answer, 405, "method_not_allowed")
+def test_a_cors_preflight_is_rejected(http, alice):
+    """A browser sends one before a cross-origin request with JSON."""
+    headers = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    answer = http.request("OPTIONS", "/messages/send_message", headers=headers)
+    expect.problem(answer, 405, "method_not_allowed")
     assert not [name for name in answer.headers if name.lower().startswith("access-control-")]
 
 
 # --- the WebSocket ---
 
 
-def test_a_page_of_ours_opens_a_socket(daemon, alice):
+def test_the_own_and_an_allowed_origin_open_a_socket(daemon, alice):
     for origin in (own_origin(daemon), "https://chat.example"):
         for how in ("bearer", "subprotocol", "cookie", "frame"):
             assert alice.ws(origin=origin, how=how).ready["user_id"] == alice.id
 
 
 @pytest.mark.parametrize("how", ["bearer", "subprotocol", "cookie", "none"])
-def test_no_other_site_opens_a_socket(daemon, alice, how):
-    """Cross-site WebSocket hijacking: the browser sends the cookie along, and asks nobody first."""
+def test_no_other_origin_opens_a_socket(daemon, alice, how):
+    """Cross-site WebSocket hijacking: the browser sends the cookie, and no preflight."""
     for origin in LOOKALIKES + own_lookalikes(daemon):
         with pytest.raises(Refused) as refused:
             alice.ws(headers=[("Origin", origin)], how=how, ready=False)

@@ -1,13 +1,13 @@
-"""GET / and the paths without a route: the web page and its files; and GET /healthz."""
+"""The web page and its files, at GET / and every path without a route; GET /healthz."""
 
 import os
 import tempfile
 
 import pytest
 
-import checks
+import expect
 from conftest import run_daemon
-from raw import exchange
+from raw_socket import exchange
 
 INDEX = "<!doctype html><title>parley</title>"
 
@@ -34,14 +34,14 @@ def daemon(cluster):
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 
-def test_healthz(http):
+def test_healthz_is_200_while_the_database_is_reachable(http):
     answer = http.get("/healthz")
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
     assert answer.headers["Content-Type"].startswith("application/json")
 
 
 @pytest.mark.parametrize("path", ["/", "/chat/17", "/settings", "/?from=mail"])
-def test_the_page_answers_where_html_is_accepted(http, path):
+def test_the_page_is_served_if_html_is_accepted(http, path):
     answer = http.get(path, headers=BROWSER)
     assert (answer.status_code, answer.text) == (200, INDEX)
     assert answer.headers["Content-Type"].startswith("text/html")
@@ -55,7 +55,7 @@ def test_the_page_answers_where_html_is_accepted(http, path):
         ("/index.html", "text/html"),
     ],
 )
-def test_its_files_have_their_types(http, path, kind):
+def test_files_have_their_media_types(http, path, kind):
     answer = http.get(path, headers={"Accept": "*/*"})
     assert answer.status_code == 200
     assert kind in answer.headers["Content-Type"]
@@ -63,12 +63,12 @@ def test_its_files_have_their_types(http, path, kind):
 
 def test_without_text_html_an_unknown_path_is_404(http):
     for headers in ({"Accept": "application/json"}, {"Accept": "image/png"}):
-        checks.problem(http.get("/nothing", headers=headers), 404, "no_such_route")
+        expect.problem(http.get("/nothing", headers=headers), 404, "no_such_route")
 
 
 def test_a_missing_file_is_404_whatever_is_accepted(http):
     for headers in ({"Accept": "*/*"}, BROWSER):
-        checks.problem(http.get("/assets/none.js", headers=headers), 404)
+        expect.problem(http.get("/assets/none.js", headers=headers), 404)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_missing_file_is_404_whatever_is_accepted(http):
         "/assets",
     ],
 )
-def test_nothing_outside_the_root_is_served(daemon, path):
+def test_no_file_outside_the_root_is_served(daemon, path):
     answer = exchange(
         daemon.port,
         f"GET {path} HTTP/1.1\r\nHost: x\r\nAccept: */*\r\nConnection: close\r\n\r\n".encode(),
@@ -99,5 +99,5 @@ def test_nothing_outside_the_root_is_served(daemon, path):
     assert "outside" not in answer.text and "root:" not in answer.text
 
 
-def test_the_page_takes_no_other_method(http):
+def test_the_page_accepts_no_other_method(http):
     assert http.post("/", {}).status_code in (404, 405)

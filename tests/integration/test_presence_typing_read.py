@@ -1,10 +1,10 @@
-"""What is shown and not stored: typing, presence; and the read watermarks."""
+"""Typing, presence and read watermarks."""
 
 import time
 
 import pytest
 
-import checks
+import expect
 
 TYPING_S = 6
 GRACE_S = 10
@@ -41,7 +41,7 @@ def test_typing_is_shown_to_the_others_and_not_to_the_typist(alice, bob, carol):
         assert not ws.got("typing")
 
 
-def test_typing_in_a_direct_chat_is_shown_as_the_peers_chat(alice, bob, carol):
+def test_typing_in_a_direct_chat_has_the_receivers_chat_id(alice, bob, carol):
     alice.send(bob.id, "opens the chat")
     theirs, stranger = bob.ws(), carol.ws()
     typing(alice.ws(), bob.id)
@@ -50,7 +50,7 @@ def test_typing_in_a_direct_chat_is_shown_as_the_peers_chat(alice, bob, carol):
     assert not stranger.got("typing")
 
 
-def test_typing_over_http(alice, bob):
+def test_typing_over_http_is_pushed(alice, bob):
     alice.send(bob.id, "opens the chat")
     sockets = bob.ws_on_each()
     for value in (True, False):
@@ -62,16 +62,16 @@ def test_typing_over_http(alice, bob):
             assert shown(ws.until("typing")) == (alice.id, alice.id, value)
 
 
-def test_a_message_from_the_typist_ends_the_typing(alice, bob):
+def test_a_message_from_the_typist_ends_typing(alice, bob):
     alice.send(bob.id, "opens the chat")
     theirs, mine = bob.ws(), alice.ws()
     typing(mine, bob.id)
     assert shown(theirs.until("typing")) == (alice.id, alice.id, True)
-    mine.ask({"type": "send", "id": "ends", "receiver_id": bob.id, "content": "said"}, "ack")
+    mine.ask({"type": "send", "id": "ends", "receiver_id": bob.id, "content": "sent"}, "ack")
     assert shown(theirs.until("typing")) == (alice.id, alice.id, False)
 
 
-def test_one_true_in_2_seconds_is_passed_on_and_6_seconds_end_it(alice, bob):
+def test_typing_is_pushed_once_in_2_seconds_and_ends_after_6(alice, bob):
     alice.send(bob.id, "opens the chat")
     theirs, mine = bob.ws(), alice.ws()
     start = time.monotonic()
@@ -89,15 +89,15 @@ def test_one_true_in_2_seconds_is_passed_on_and_6_seconds_end_it(alice, bob):
     )
     assert (
         time.monotonic() - last > TYPING_S - 2.5
-    ), "the last true that was passed on counts, at the earliest"
+    ), "typing ended before 6 s after the last push"
 
 
-def test_typing_where_one_is_not_is_refused(alice, bob, carol):
+def test_typing_in_a_group_of_others_is_rejected(alice, bob, carol):
     group = bob.group("without alice", carol)
     ws, theirs = alice.ws(), carol.ws()
     ws.send({"type": "typing", "chat_id": group, "is_typing": True})
-    checks.error_frame(ws.until("error"), "no_such_chat")
-    checks.problem(
+    expect.error_frame(ws.until("error"), "no_such_chat")
+    expect.problem(
         alice.post("/users/set_typing_status", {"typing_chat_id": group, "is_typing": True}),
         404,
         "no_such_chat",
@@ -117,10 +117,10 @@ def test_typing_where_one_is_not_is_refused(alice, bob, carol):
     ],
 )
 def test_a_bad_typing_is_invalid(alice, bad, field):
-    checks.problem(alice.post("/users/set_typing_status", bad), 422, field=field)
+    expect.problem(alice.post("/users/set_typing_status", bad), 422, field=field)
     ws = alice.ws()
     frame = {"chat_id" if key == "typing_chat_id" else key: value for key, value in bad.items()}
-    checks.error_frame(ws.ask({"type": "typing", **frame}, "error"), "invalid")
+    expect.error_frame(ws.ask({"type": "typing", **frame}, "error"), "invalid")
 
 
 def test_typing_is_not_stored(alice, bob):
@@ -132,7 +132,7 @@ def test_typing_is_not_stored(alice, bob):
 # --- read ---
 
 
-def test_reading_is_shown_to_all_others_and_to_the_readers_other_sockets(alice, bob, carol):
+def test_read_is_pushed_to_the_others_and_to_the_readers_other_sockets(alice, bob, carol):
     group = alice.group("read", bob, carol)
     last = alice.send(group, "read me")["seq"]
     reading, *own = [bob.ws(), *bob.ws_on_each()]
@@ -152,7 +152,7 @@ def test_reading_is_shown_to_all_others_and_to_the_readers_other_sockets(alice, 
     assert bob.chat(group)["unread"] == 0
 
 
-def test_reading_in_a_direct_chat_is_each_sides_own_chat(alice, bob):
+def test_read_in_a_direct_chat_has_the_receivers_chat_id(alice, bob):
     alice.send(bob.id, "1")
     theirs, own, reading = alice.ws(), bob.ws(), bob.ws()
     reading.send({"type": "read", "chat_id": alice.id, "seq": 1})
@@ -161,7 +161,7 @@ def test_reading_in_a_direct_chat_is_each_sides_own_chat(alice, bob):
     assert alice.chat(bob.id)["peer_read_seq"] == 1
 
 
-def test_reading_over_http_is_shown(alice, bob):
+def test_read_over_http_is_pushed(alice, bob):
     ids = [alice.send(bob.id, str(i))["message_id"] for i in range(3)]
     theirs, own = alice.ws_on_each(), bob.ws_on_each()
     bob.put("/messages/read", {"message_ids": ids[:2]})
@@ -189,10 +189,10 @@ def test_read_never_moves_back_and_never_past_last_seq(alice, bob):
         2,
         3,
         4,
-    ], "what did not move is not told"
+    ], "a watermark that does not move is not pushed"
 
 
-def test_reading_where_one_is_not_is_refused(alice, bob):
+def test_read_in_a_group_of_others_is_rejected(alice, bob):
     group = bob.group("without alice")
     ws = alice.ws()
     for bad, code in (
@@ -203,7 +203,7 @@ def test_reading_where_one_is_not_is_refused(alice, bob):
         ({"chat_id": group, "seq": -1}, "invalid"),
         ({"chat_id": group, "seq": 1.5}, "invalid"),
     ):
-        checks.error_frame(ws.ask({"type": "read", **bad}, "error"), code)
+        expect.error_frame(ws.ask({"type": "read", **bad}, "error"), code)
 
 
 # --- presence ---
@@ -214,11 +214,11 @@ def presence(who, *ids):
     assert answer.status_code == 200, answer.text
     for entry in answer.json()["presence"]:
         assert set(entry) == {"user_id", "online", "last_seen_at"}
-        assert entry["last_seen_at"] is None or checks.TIME.fullmatch(entry["last_seen_at"])
+        assert entry["last_seen_at"] is None or expect.TIME.fullmatch(entry["last_seen_at"])
     return {entry["user_id"]: entry["online"] for entry in answer.json()["presence"]}
 
 
-def test_presence_over_http(alice, bob, carol, person):
+def test_presence_over_http_leaves_out_strangers(alice, bob, carol, person):
     stranger = person("Stranger")
     alice.send(bob.id, "1")
     alice.group("shared", carol)
@@ -232,15 +232,15 @@ def test_presence_over_http(alice, bob, carol, person):
     "ids", [",".join(str(i) for i in range(1, 102)), "x", "1,x", "1.5", "-1", ""]
 )
 def test_bad_ids_of_presence_are_422(alice, ids):
-    checks.problem(alice.get(f"/users/presence?ids={ids}"), 422, field="ids")
+    expect.problem(alice.get(f"/users/presence?ids={ids}"), 422, field="ids")
 
 
-def test_presence_of_100_ids(alice):
+def test_presence_accepts_100_ids(alice):
     assert presence(alice, *range(9007199254740000, 9007199254740100)) == {}
-    checks.problem(alice.get("/users/presence"), 422, field="ids")
+    expect.problem(alice.get("/users/presence"), 422, field="ids")
 
 
-def test_watching_tells_the_state_at_once_and_then_each_change(alice, bob, carol):
+def test_watching_pushes_the_state_at_once_and_then_each_change(alice, bob, carol):
     alice.send(bob.id, "1")
     alice.send(carol.id, "1")
     bob.ws()
@@ -257,7 +257,7 @@ def test_watching_tells_the_state_at_once_and_then_each_change(alice, bob, carol
     assert (frame["user_id"], frame["online"]) == (carol.id, True)
 
 
-def test_a_second_socket_changes_nothing(alice, bob):
+def test_a_second_socket_pushes_no_presence(alice, bob):
     alice.send(bob.id, "1")
     bob.ws()
     watching = alice.ws()
@@ -300,10 +300,10 @@ def test_strangers_are_left_out_of_a_watch(alice, bob, person):
 def test_a_bad_watch_is_invalid(alice, bad):
     ws = alice.ws()
     frame = {"type": "presence"} if bad is ... else {"type": "presence", "watch": bad}
-    checks.error_frame(ws.ask(frame, "error"), "invalid")
+    expect.error_frame(ws.ask(frame, "error"), "invalid")
 
 
-def test_a_watch_of_500_is_taken(alice, bob):
+def test_a_watch_of_500_is_accepted(alice, bob):
     alice.send(bob.id, "1")
     watching = alice.ws()
     ids = [*range(9007199254740000, 9007199254740499), bob.id]
@@ -311,7 +311,7 @@ def test_a_watch_of_500_is_taken(alice, bob):
 
 
 def test_offline_only_after_10_seconds_without_a_socket(alice, bob, carol):
-    """Bob leaves for good; Carol leaves and is back within the grace time, on another worker."""
+    """Bob disconnects; Carol disconnects and reconnects within the grace, on another worker."""
     alice.send(bob.id, "1")
     alice.send(carol.id, "1")
     bobs, carols = bob.ws(), carol.ws()
@@ -323,18 +323,17 @@ def test_offline_only_after_10_seconds_without_a_socket(alice, bob, carol):
     left = time.monotonic()
     bobs.close()
     carols.abort()
-    time.sleep(2)  # within the grace time both are still shown as online
+    time.sleep(2)  # within the grace both are still shown as online
     assert presence(alice, bob.id, carol.id) == {bob.id: True, carol.id: True}
     carol.ws_elsewhere(carols)
     for ws in watching:
         frame = ws.until("presence", timeout=GRACE_S + 5)
         assert (frame["user_id"], frame["online"]) == (bob.id, False)
-        assert checks.TIME.fullmatch(frame["last_seen_at"])
+        assert expect.TIME.fullmatch(frame["last_seen_at"])
         assert GRACE_S - 1 < time.monotonic() - left < GRACE_S + 4
     assert presence(alice, bob.id, carol.id) == {bob.id: False, carol.id: True}
-    time.sleep(
-        max(0, left + GRACE_S + 2.5 - time.monotonic())
-    )  # Carol's grace time would be over too
+    # The grace of Carol's first socket ends, too.
+    time.sleep(max(0, left + GRACE_S + 2.5 - time.monotonic()))
     alice.fence(*watching)
     for ws in watching:
         assert not ws.got("presence", user_id=carol.id, online=False)

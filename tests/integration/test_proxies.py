@@ -13,10 +13,10 @@ import pytest
 from client import Http, Refused, Ws
 from conftest import run_daemon
 from parleyd import free_port
-from raw import Answer
+from raw_socket import Answer
 from test_headers import write_page
 from test_nginx import NGINX, Nginx
-from waiting import DEADLINE_S, wait_for
+from polling import DEADLINE_S, wait_for
 
 HAPROXY = shutil.which("haproxy", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 needs_haproxy = pytest.mark.skipif(HAPROXY is None, reason="haproxy is not installed")

@@ -1,6 +1,6 @@
-"""What runs out, and what is not to be relied on: descriptors, the database's disk, the clock.
+"""Exhausted descriptors, a full disk under the database, a wall clock that jumps.
 
-Want of memory has a file of its own (test_memory.py), and crowds of clients too (test_crowds.py).
+See also test_out_of_memory.py and test_many_clients.py.
 """
 
 import contextlib
@@ -15,25 +15,23 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-import checks
-import crowd
+import expect
+import many_sockets
 from cluster import Cluster
 from conftest import new_person, new_token, run_daemon
-from proc import cpu_s, is_sanitized, n_fds
+from polling import wait_for
+from procfs import cpu_s, is_sanitized, n_fds
+from raw_socket import upgrade_request
 from traffic import Traffic
-from waiting import wait_for
 
-
-def resumed(daemon):
-    return daemon.log().count("accept_resumed")
+pytestmark = pytest.mark.no_valgrind("bounds of processor time, replaces the clock")
 
 
 # --- descriptors ---
 
 
-def test_a_worker_without_descriptors_pauses_and_serves_whom_it_has(cluster):
-    """EMFILE: it does not spin on a listener that it cannot accept from, its sockets go on, and it
-    accepts again when there is room."""
+def test_a_worker_without_descriptors_stops_accepting_and_keeps_serving(cluster):
+    """EMFILE: it does not spin on its listener, serves its sockets, and accepts again later."""
     for daemon in run_daemon(cluster, workers=1):
         alice, bob = new_person(daemon), new_person(daemon)
         alice.send(bob.id, "opens the chat")
@@ -42,7 +40,7 @@ def test_a_worker_without_descriptors_pauses_and_serves_whom_it_has(cluster):
         files = resource.prlimit(pid, resource.RLIMIT_NOFILE)
         room = 8
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (n_fds(pid) + room, files[1]))
-        waiting = [crowd.connect(daemon.port) for _ in range(room + 50)]
+        waiting = [many_sockets.connect(daemon.port) for _ in range(room + 50)]
         daemon.wait_for_log(r"error worker=0 accept_paused .*Too many open files")
 
         before, start = cpu_s(pid), time.monotonic()
@@ -53,35 +51,34 @@ def test_a_worker_without_descriptors_pauses_and_serves_whom_it_has(cluster):
             time.sleep(0.05)
         share = (cpu_s(pid) - before) / (time.monotonic() - start)
         print(f"processor time of a worker without descriptors: {share:.1%}")
-        # One that spins takes all that it is given; 5 % is given on the busiest of machines, and
-        # ten times what these messages need.
+        # A worker that spins uses more than 5 % even on a busy machine; these messages need 0.5 %.
         assert share < (0.25 if is_sanitized(pid) else 0.05), "it spins"
-        assert daemon.log().count("accept_paused") == 1, "said once, not at every try"
+        assert daemon.log().count("accept_paused") == 1, "logged once, not at every attempt"
 
-        # Those that it could not take are served when others go: nobody was turned away.
-        crowd.close_all(waiting[: room + 10])
+        # Connections that it could not accept are served when others close: none was rejected.
+        many_sockets.close_all(waiting[: room + 10])
         for one in waiting[room + 10 :]:
             with contextlib.suppress(OSError):
                 one.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         resource.prlimit(pid, resource.RLIMIT_NOFILE, files)
         for one in waiting[room + 10 :]:
             assert one.recv(12) == b"HTTP/1.1 200"
-        assert resumed(daemon) == 1
-        crowd.close_all(waiting)
+        assert daemon.log().count("accept_resumed") == 1
+        many_sockets.close_all(waiting)
         for one in (alice, bob):
             one.close()
 
 
-def test_no_descriptor_is_left_of_thousands_of_connections(cluster):
-    """Requests, refusals, upgrades, and connections that end in the middle of each."""
+def test_thousands_of_connections_leak_no_descriptor(cluster):
+    """Requests, errors, upgrades, and connections that are closed in the middle of each."""
     for daemon in run_daemon(cluster):
         person = new_person(daemon)
         pids = [worker["pid"] for worker in daemon.workers()]
         before = [n_fds(pid) for pid in pids]
         request = b"GET /users/me HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-        upgrade = crowd.upgrade_head(person.token)
+        upgrade = upgrade_request(person.token)
         for number in range(300):
-            raws = [crowd.connect(daemon.port) for _ in range(8)]
+            raws = [many_sockets.connect(daemon.port) for _ in range(8)]
             raws[0].sendall(request)
             raws[1].sendall(b"GET /users/me HTTP/1.1\r\nHost")
             raws[2].sendall(b"nonsense\r\n\r\n")
@@ -92,10 +89,10 @@ def test_no_descriptor_is_left_of_thousands_of_connections(cluster):
             assert raws[0].recv(12) == b"HTTP/1.1 401"
             if number % 2:
                 assert raws[3].recv(12) == b"HTTP/1.1 101"
-            crowd.close_all(raws)
+            many_sockets.close_all(raws)
         person.close()
-        left = lambda: [n_fds(pid) - n for pid, n in zip(pids, before)]  # noqa: E731
-        wait_for(lambda: max(left()) <= 0, 20, "descriptors left: ", lambda: str(left()))
+        leaked = lambda: [n_fds(pid) - n for pid, n in zip(pids, before)]  # noqa: E731
+        wait_for(lambda: max(leaked()) <= 0, 20, "leaked descriptors: ", lambda: str(leaked()))
         assert [worker["connections"] for worker in daemon.workers()] == [0, 0]
         assert [worker["sockets"] for worker in daemon.workers()] == [0, 0]
 
@@ -105,12 +102,12 @@ def test_no_descriptor_is_left_of_thousands_of_connections(cluster):
 
 @pytest.fixture
 def small_disk():
-    """PostgreSQL on a file system of 96 MiB of its own."""
+    """PostgreSQL on a file system of 96 MiB."""
     directory = tempfile.mkdtemp(prefix="parley-disk-")
     mount = ["mount", "-t", "tmpfs", "-o", "size=96m,mode=755", "parley", directory]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
         os.rmdir(directory)
-        pytest.skip("no file system may be mounted here")
+        pytest.skip("mounting a file system is not permitted")
     cluster = None
     try:
         cluster = Cluster(fsync=False, parent=directory)
@@ -123,7 +120,7 @@ def small_disk():
 
 
 def fill(path):
-    """Takes all that is left of the file system."""
+    """Writes until the file system is full."""
     with open(path, "wb", buffering=0) as file:
         for size in (1 << 20, 1 << 12):
             with contextlib.suppress(OSError):
@@ -131,17 +128,17 @@ def fill(path):
                     file.write(b"\0" * size)
 
 
-def test_a_full_disk_under_postgresql_loses_nothing_that_was_acknowledged(small_disk):
-    """Whether PostgreSQL refuses what it cannot write, or ends because it cannot write its log:
-    nothing is acknowledged that is not kept, and all goes on by itself once there is room."""
+def test_a_full_disk_under_postgresql_loses_no_acknowledged_message(small_disk):
+    """PostgreSQL either rejects statements or stops because it cannot write its log. The daemon
+    recovers by itself once there is space."""
     for daemon in run_daemon(small_disk):
         people = [new_person(daemon) for _ in range(5)]
         traffic = Traffic(people[0], people[1:3], people[3:]).start()
         traffic.wait_for_more(40)
         ballast = os.path.join(small_disk.directory, "ballast")
-        refused, reads = 0, set()
+        rejected, reads = 0, set()
         fill(ballast)
-        os.truncate(ballast, os.path.getsize(ballast) - (1 << 20))  # for a few more
+        os.truncate(ballast, os.path.getsize(ballast) - (1 << 20))  # space for a few more
         talker = people[0]
 
         def send(number):
@@ -155,14 +152,14 @@ def test_a_full_disk_under_postgresql_loses_nothing_that_was_acknowledged(small_
             if answer.status_code == 201:
                 acknowledged[f"full{number}"] = answer.json()["message_id"]
                 continue
-            checks.problem(answer, 503, "unavailable")
-            refused += 1
+            expect.problem(answer, 503, "unavailable")
+            rejected += 1
             reads.add(talker.get(f"/messages/{traffic.group}?limit=1").status_code)
-            if refused > 20:
+            if rejected > 20:
                 break
-            fill(ballast + str(refused))
-        print(f"a full disk: {len(acknowledged)} acknowledged, {refused} refused, reads: {reads}")
-        assert refused > 20, "the disk was never full"
+            fill(ballast + str(rejected))
+        print(f"a full disk: {len(acknowledged)} acknowledged, {rejected} rejected, reads: {reads}")
+        assert rejected > 20, "the disk was not full"
         assert reads <= {200, 503}
         for name in os.listdir(small_disk.directory):
             if name.startswith("ballast"):
@@ -187,8 +184,7 @@ JUMPS = ("+1d", "-1d", "+1h", "-1h", "+0")
 
 @pytest.fixture
 def clock(tmp_path):
-    """The wall clock of the daemon alone: clock("+1d"). The steady one stays as it is, which it
-    does on a real machine too."""
+    """clock("+1d") sets the wall clock of the daemon. Its monotonic clock is not changed."""
     faketime = next(iter(glob.glob("/usr/lib/*/faketime/libfaketime.so.1")), None)
     if faketime is None:
         pytest.skip("libfaketime is not installed")
@@ -210,13 +206,12 @@ def clock(tmp_path):
     return set_to
 
 
-
-def test_a_clock_that_jumps_loses_nothing_and_ends_nothing(cluster, clock):
-    """Order is by seq and mod, times that are kept are the database's, waiting is by the steady
-    clock; a token of an hour outlives a day that the daemon's wall clock leaps."""
+def test_a_wall_clock_that_jumps_loses_no_message_and_closes_no_socket(cluster, clock):
+    """Order is by seq and mod, stored times are the database's, timers use the monotonic clock. A
+    token of one hour survives a jump of one day."""
     for daemon in run_daemon(cluster, environment=clock.environment, ping_interval=1):
         if is_sanitized(daemon.workers()[0]["pid"]):
-            pytest.skip("a sanitizer wants to be loaded first")
+            pytest.skip("a sanitizer must be loaded first")
         people = [new_person(daemon) for _ in range(5)]
         alice, bob = (new_person(daemon) for _ in range(2))
         alice.send(bob.id, "opens the chat")
@@ -224,30 +219,30 @@ def test_a_clock_that_jumps_loses_nothing_and_ends_nothing(cluster, clock):
         leaving = bob.ws()
         steady.ask({"type": "presence", "watch": [bob.id]}, "presence", online=True)
         traffic = Traffic(people[0], people[1:3], people[3:]).start()
-        breaks = len(re.findall("closed reason", daemon.log()))
+        closed_before = len(re.findall("closed reason", daemon.log()))
         leaving.close()
         left = time.monotonic()
         for offset in JUMPS:
             clock(offset)
             traffic.wait_for_more(20)
             steady.drain()
-            # A log-in by token amid the jump: it is the database that says when one ends.
+            # A new socket after the jump: the database decides when its token expires.
             late = alice.ws(token=new_token(daemon, alice.id, "1 hour"))
-            apart = late.ready["server_time"]
+            server_time = late.ready["server_time"]
             late.drain()
             late.close()
-            now = datetime.fromisoformat(apart.replace("Z", "+00:00"))
-            away = now - datetime.now(timezone.utc)
-            asked = {"+1d": 86400, "-1d": -86400, "+1h": 3600, "-1h": -3600, "+0": 0}[offset]
-            assert abs(away.total_seconds() - asked) < 60, "the daemon's clock did not jump"
+            now = datetime.fromisoformat(server_time.replace("Z", "+00:00"))
+            difference = now - datetime.now(timezone.utc)
+            wanted = {"+1d": 86400, "-1d": -86400, "+1h": 3600, "-1h": -3600, "+0": 0}[offset]
+            assert abs(difference.total_seconds() - wanted) < 60, "the daemon's clock did not jump"
         offline = steady.until("presence", user_id=bob.id, online=False, timeout=20)
-        assert 9 < time.monotonic() - left < 13, "the grace time is 10 s, whatever the clock says"
+        assert 9 < time.monotonic() - left < 13, "the grace is 10 s by the monotonic clock"
         seen = datetime.fromisoformat(offline["last_seen_at"].replace("Z", "+00:00"))
         assert abs(datetime.now(timezone.utc) - seen) < timedelta(minutes=1)
 
         traffic.finish()
-        closed = len(re.findall("closed reason", daemon.log())) - breaks
-        assert closed == 1 + len(JUMPS), "a jump ended sockets"
+        closed = len(re.findall("closed reason", daemon.log())) - closed_before
+        assert closed == 1 + len(JUMPS), "a jump closed sockets"
         sent = "select max(sent_at) - min(sent_at), now() - max(sent_at) from messages"
         assert all(timedelta(0) <= t < timedelta(minutes=5) for t in daemon.sql(sent)[0])
 
@@ -256,6 +251,6 @@ def test_a_clock_that_jumps_loses_nothing_and_ends_nothing(cluster, clock):
             clock(offset)
             before = sum(cpu_s(pid) for pid in pids)
             time.sleep(0.5)
-            assert sum(cpu_s(pid) for pid in pids) - before < 0.1, "a jump keeps the workers busy"
+            assert sum(cpu_s(pid) for pid in pids) - before < 0.1, "a jump makes the workers busy"
         for one in (*people, alice, bob):
             one.close()

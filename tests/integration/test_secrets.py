@@ -1,8 +1,7 @@
-"""Passwords, tokens and texts: nowhere but where they belong.
+"""Passwords, tokens and message texts do not leak (docs/security.md).
 
-docs/security.md: no password, token or text is in the log, in any error's body, in the command
-lines and environments of the processes, in the status file; in the database there are no tokens
-and passwords; and none is found in the memory of any process once its request is over.
+None of them is in the log, in an error, in command lines or environments, or in the status file.
+The database contains no token or password. After its request no secret is in any process's memory.
 """
 
 import contextlib
@@ -20,8 +19,10 @@ import pytest
 from client import Http, Refused, Ws
 from conftest import run_daemon
 from parleyd import program
-from raw import Raw
-from waiting import wait_for
+from polling import wait_for
+from raw_socket import RawSocket
+
+pytestmark = pytest.mark.no_valgrind("searches the memory of the processes")
 
 SETTINGS = {"log_level": "debug", "rate_limits": True}
 DATABASE_PASSWORD = "database-" + secrets.token_hex(12)
@@ -29,7 +30,7 @@ DATABASE_PASSWORD = "database-" + secrets.token_hex(12)
 
 @pytest.fixture(scope="module")
 def daemon(cluster):
-    """PostgreSQL here asks for no password, but parleyd is told one."""
+    """A parleyd with a database password, which this PostgreSQL ignores."""
     conninfo = cluster.conninfo
 
     class WithPassword:
@@ -42,15 +43,15 @@ def daemon(cluster):
     yield from run_daemon(WithPassword(), **SETTINGS)
 
 
-class Life:
-    """What people do, rightly and wrongly, and every error that they are told."""
+class Session:
+    """Requests of a user, valid and invalid; records all secrets sent and all errors received."""
 
     def __init__(self, daemon):
         self.daemon = daemon
         self.http = Http(daemon.url(""))
-        self.secrets = {}  # of memory: passwords and tokens
-        self.texts = {}
-        self.told = []  # bodies of errors, error frames
+        self.secrets = {}  # passwords and tokens, by name
+        self.texts = {}  # contents of messages, by name
+        self.errors = []  # bodies of errors, error frames
         self.sockets = []
 
     def secret(self, name):
@@ -68,7 +69,7 @@ class Life:
         answer = self.http.request(method, path, body, headers=headers, **options)
         assert answer.status_code == status, answer.text
         if status >= 400:
-            self.told.append(answer.text)
+            self.errors.append(answer.text)
         return answer
 
     def register_and_log_in(self):
@@ -83,13 +84,13 @@ class Life:
         body["password"] = self.secret("wrong")
         self.ask(401, "POST", "/users/login", body)
         self.ask(401, "POST", "/users/login", {**body, "username": "nobody.at.all"})
-        change = {"old_password": self.secret("not the old"), "new_password": self.secret("unused")}
+        change = {"old_password": self.secret("not-the-old"), "new_password": self.secret("unused")}
         self.ask(403, "PUT", "/users/me/password", change, token=self.token)
         change = {"old_password": self.old, "new_password": self.new}
         self.ask(204, "PUT", "/users/me/password", change, token=self.token)
 
-    def send_what_is_broken(self):
-        """Errors say what is wrong, and not with what."""
+    def send_invalid_requests(self):
+        """An error does not quote the rejected value."""
         password = self.secret("misplaced")
         login = {"username": self.name, "password": password}
         for status, body in (
@@ -109,7 +110,7 @@ class Life:
         self.ask(400, "GET", f"/messages/{self.token}", token=self.token)
 
     def use_tokens(self):
-        """By all ways, good and bad ones."""
+        """Valid and invalid tokens, in every way of sending them."""
         cookie = {"Cookie": f"a=b; parley_session={self.token}"}
         self.ask(200, "GET", "/chats", token=self.token)
         self.ask(200, "GET", "/chats", headers=cookie)
@@ -131,7 +132,7 @@ class Life:
         self.ask(204, "POST", "/users/logout", token=ended)
         self.ask(401, "GET", "/chats", token=ended)
 
-    def talk(self):
+    def send_messages(self):
         ws = self.sockets[0]
         text = self.text("sent")
         ws.ask({"type": "send", "id": "a", "receiver_id": self.user_id, "content": text}, "ack")
@@ -146,12 +147,12 @@ class Life:
             {"type": "auth", "token": self.token},
             {"type": "send", "receiver_id": self.user_id, "content": [self.text("listed")]},
         ):
-            self.told.append(str(ws.ask(frame, "error")))
+            self.errors.append(str(ws.ask(frame, "error")))
         broken = json.dumps({"type": "send", "content": self.text("broken")})[:-1]
-        self.told.append(str(ws.ask(broken, "error")))
+        self.errors.append(str(ws.ask(broken, "error")))
 
     def fail_in_the_database(self):
-        """Statements that PostgreSQL refuses, and a connection that it ends."""
+        """Statements that PostgreSQL rejects, and connections that it terminates."""
         poison = self.text("poison")
         sql = self.daemon.sql
         sql(f"alter table messages add constraint m check (content is distinct from '{poison}')")
@@ -159,7 +160,7 @@ class Life:
         body = {"receiver_id": self.user_id, "content": poison}
         self.ask(503, "POST", "/messages/send_message", body, token=self.token)
         frame = {"type": "send", "id": "p", **body}
-        self.told.append(str(self.sockets[0].ask(frame, "error", code="unavailable")))
+        self.errors.append(str(self.sockets[0].ask(frame, "error", code="unavailable")))
         body = {"full_name": "Poison", "password": self.secret("poisoned"), "username": "poison"}
         self.ask(503, "POST", "/users/register", body)
         sql("alter table messages drop constraint m")
@@ -178,15 +179,15 @@ class Life:
 
 
 @pytest.fixture(scope="module")
-def life(daemon):
-    life = Life(daemon)
-    life.register_and_log_in()
-    life.send_what_is_broken()
-    life.use_tokens()
-    life.talk()
-    life.fail_in_the_database()
-    yield life
-    life.close()
+def session(daemon):
+    session = Session(daemon)
+    session.register_and_log_in()
+    session.send_invalid_requests()
+    session.use_tokens()
+    session.send_messages()
+    session.fail_in_the_database()
+    yield session
+    session.close()
 
 
 def pids(daemon):
@@ -198,49 +199,51 @@ def pids(daemon):
     }
 
 
-def ck_none(where, text, *kinds):
+def check_absent(where, text, *kinds):
+    """Fails if a value of these dicts is in the text."""
     found = [name for kind in kinds for name, value in kind.items() if value in text]
     assert not found, f"{where}: {found}"
 
 
-def test_nothing_is_in_the_log(life):
-    log = life.daemon.log()
+def test_no_secret_is_in_the_log(session):
+    log = session.daemon.log()
     for line in (" connected ", "statement_failed", "database_lost"):
-        assert line in log, "what is looked for could have been there"
-    ck_none("log", log, life.secrets, life.texts, {"database": DATABASE_PASSWORD})
+        assert line in log, "the log lines that could contain a secret are missing"
+    check_absent("log", log, session.secrets, session.texts, {"database": DATABASE_PASSWORD})
 
 
-def test_nothing_is_in_an_error(life):
-    assert len(life.told) > 25
-    for text in life.told:
-        ck_none(text, text, life.secrets, life.texts, {"database": DATABASE_PASSWORD})
+def test_no_secret_is_in_an_error(session):
+    assert len(session.errors) > 25
+    for text in session.errors:
+        check_absent(text, text, session.secrets, session.texts, {"database": DATABASE_PASSWORD})
 
 
-def test_nothing_is_told_of_the_processes(life):
-    values = {**life.secrets, **life.texts, "database": DATABASE_PASSWORD}
-    for name, pid in pids(life.daemon).items():
+def test_no_secret_is_in_proc_or_the_status_file(session):
+    values = {**session.secrets, **session.texts, "database": DATABASE_PASSWORD}
+    for name, pid in pids(session.daemon).items():
         for what in ("cmdline", "environ", "comm"):
             with open(f"/proc/{pid}/{what}", "rb") as file:
-                ck_none(f"{name} {what}", file.read().decode("latin-1"), values)
-    status = os.path.join(life.daemon.directory, "parleyd.status")
+                check_absent(f"{name} {what}", file.read().decode("latin-1"), values)
+    status = os.path.join(session.daemon.directory, "parleyd.status")
     with open(status, "rb") as file:
-        ck_none("status file", file.read().decode("latin-1"), values)
+        check_absent("status file", file.read().decode("latin-1"), values)
     for args in (["status"], ["status", "--json"]):
-        ck_none("parleyctl", life.daemon.ctl(*args).stdout, values)
+        check_absent("parleyctl", session.daemon.ctl(*args).stdout, values)
 
 
-def test_the_database_has_hashes_only(life):
-    sql = life.daemon.sql
+def test_the_database_contains_hashes_only(session):
+    sql = session.daemon.sql
     tables = [row[0] for row in sql("select tablename from pg_tables where schemaname = 'public'")]
     assert {"users", "tokens", "messages"} <= set(tables)
     for table in tables:
         rows = "\n".join(row[0] for row in sql(f"select t::text from {table} t"))
-        ck_none(table, rows, life.secrets)
-        # As bytes they would be written in hex.
-        ck_none(table, rows, {k: v.encode().hex() for k, v in life.secrets.items()})
-    assert life.texts["sent"] in "".join(row[0] or "" for row in sql("select content from messages"))
+        check_absent(table, rows, session.secrets)
+        # The text form of bytea is hexadecimal.
+        check_absent(table, rows, {k: v.encode().hex() for k, v in session.secrets.items()})
+    contents = [row[0] for row in sql("select content from messages")]
+    assert session.texts["sent"] in contents
     running = "\n".join(row[0] for row in sql("select query from pg_stat_activity") if row[0])
-    ck_none("pg_stat_activity", running, life.secrets, life.texts)
+    check_absent("pg_stat_activity", running, session.secrets, session.texts)
 
 
 # --- memory ---
@@ -249,9 +252,10 @@ MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) r\S+ \S+ \S+ \S+ *(.*)")
 
 
 def found_in_memory(pid, values):
-    """The names of those values that stand anywhere in what the process can read."""
+    """The names of the values that are in the readable memory of the process."""
     found = set()
-    with open(f"/proc/{pid}/maps", encoding="utf-8") as maps, open(f"/proc/{pid}/mem", "rb", 0) as mem:
+    maps = open(f"/proc/{pid}/maps", encoding="utf-8")
+    with maps, open(f"/proc/{pid}/mem", "rb", 0) as mem:
         for line in maps:
             match = MAPPING.match(line)
             if not match or match[3] in ("[vvar]", "[vsyscall]"):
@@ -267,7 +271,8 @@ def found_in_memory(pid, values):
 
 
 def found_anywhere(daemon, values):
-    return {name: found for name, pid in pids(daemon).items() if (found := found_in_memory(pid, values))}
+    found = {name: found_in_memory(pid, values) for name, pid in pids(daemon).items()}
+    return {name: values for name, values in found.items() if values}
 
 
 def is_sanitized():
@@ -275,28 +280,28 @@ def is_sanitized():
         return b"libasan" in file.read()
 
 
-@pytest.mark.skipif(is_sanitized(), reason="its own memory is too large to be read")
-def test_no_secret_outlives_its_request_in_memory(life):
-    """While a request is still coming in its password is there, which shows that it would be found."""
-    password = life.secret("under way")
-    body = json.dumps({"username": life.name, "password": password, "end": "x" * 1000}).encode()
-    raw = Raw(life.daemon.port)
+@pytest.mark.skipif(is_sanitized(), reason="its memory is too large to be read")
+def test_no_secret_outlives_its_request_in_memory(session):
+    """The password of an incomplete request is found, which shows that the search works."""
+    password = session.secret("incomplete")
+    body = json.dumps({"username": session.name, "password": password, "end": "x" * 1000}).encode()
+    raw = RawSocket(session.daemon.port)
     raw.send(
         b"POST /users/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
         b"Content-Length: %d\r\n\r\n%s" % (len(body), body[:-500])
     )
-    there = wait_for(lambda: found_anywhere(life.daemon, {"under way": password}))
-    assert set().union(*there.values()) == {"under way"}
+    found = wait_for(lambda: found_anywhere(session.daemon, {"incomplete": password}))
+    assert set().union(*found.values()) == {"incomplete"}
     raw.send(body[-500:])
     assert raw.answer().status_code == 401
     found = {}
 
     def gone():
         found.clear()
-        found.update(found_anywhere(life.daemon, life.secrets))
+        found.update(found_anywhere(session.daemon, session.secrets))
         return not found
 
-    wait_for(gone, what="still in memory: ", tell=lambda: found)
+    wait_for(gone, what="still in memory: ", details=lambda: found)
     raw.close()
 
 
@@ -304,12 +309,12 @@ def test_no_secret_outlives_its_request_in_memory(life):
 
 
 def another_account():
-    """As root, children of another account: the kernel sets anew what they allow at that change."""
+    """As root: a setting for children of another account, which resets their dumpable flag."""
     return {"user": "nobody"} if os.geteuid() == 0 else {}
 
 
 def crash_all_children(daemon):
-    """Each dies as by a fault of its own."""
+    """Kills each child by a signal that makes it dump core."""
     for name, pid in pids(daemon).items():
         if name != "master":
             daemon.killed += 1
@@ -326,7 +331,7 @@ def cores_are_files():
 
 @pytest.fixture
 def directory_for_cores(monkeypatch):
-    """The daemon is started there, and inherits that cores may be as large as they like."""
+    """The working directory of the daemon, with an unlimited core size."""
     soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
     with tempfile.TemporaryDirectory(prefix="parley-cores-") as directory:
         os.chmod(directory, 0o777)
@@ -337,15 +342,15 @@ def directory_for_cores(monkeypatch):
         monkeypatch.undo()
 
 
-@pytest.mark.parametrize("allowed", [False, True], ids=["never", "unless it is allowed"])
-def test_a_crash_leaves_no_core(cluster, directory_for_cores, allowed):
-    """And nobody else of the account can look into a process: its files in /proc are root's."""
+@pytest.mark.parametrize("allowed", [False, True], ids=["forbidden", "allowed"])
+def test_a_crash_leaves_no_core_unless_core_dumps_is_set(cluster, directory_for_cores, allowed):
+    """Nor can other processes of the account read its memory: its files in /proc are root's."""
     for daemon in run_daemon(cluster, core_dumps=allowed, **another_account()):
         owner = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else os.geteuid()
         for name, pid in pids(daemon).items():
             if name != "master" or os.geteuid() != 0:
                 assert os.stat(f"/proc/{pid}/mem").st_uid == (owner if allowed else 0), name
-        if not is_sanitized():  # which take such signals for themselves
+        if not is_sanitized():  # sanitizers handle these signals
             crash_all_children(daemon)
             wait_for(daemon.healthy)
     if cores_are_files() and not is_sanitized():

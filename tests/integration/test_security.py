@@ -1,22 +1,20 @@
-"""docs/security.md: who may do what. One test for each cell of its tables."""
+"""Access control: a test for each cell of the tables of routes and commands in docs/security.md."""
 
 import os
-import re
 import tempfile
 
 import pytest
-import requests
 
-import checks
-from asked import ASKED, TOLD
+import expect
+from access_matrix import Scenario, cells, snapshot, table
+from access_requests import ROUTE_REQUESTS, FRAME_REQUESTS
 from client import Http, Ws
 from conftest import run_daemon
-from raw import exchange
-from rights import Scene, cells, snapshot, table
+from raw_socket import exchange, upgrade_request
+from routes import all_routes, commands, description, shape
 
 ROUTES = table("route", "on")
-FRAMES = table("frame", "on")
-SOURCES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../daemon/command")
+COMMANDS = table("frame", "on")
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +28,7 @@ def daemon(cluster):
 
 @pytest.fixture(scope="module")
 def connections(daemon):
-    """A connection without a token to each worker."""
+    """An HTTP connection without a token to each worker."""
 
     def counts():
         return {worker["slot"]: worker["http_requests"] for worker in daemon.workers()}
@@ -51,30 +49,30 @@ def connections(daemon):
         http.close()
 
 
-class Watched:
-    """A scene that only refusals are tried on, so that one serves all of them; its members look
-    on, on both workers."""
+class RejectionScenario:
+    """A scenario for rejected requests only, so that all tests can share it. Sockets of its members
+    on both workers must not be pushed anything."""
 
     def __init__(self, daemon):
-        self.scene = Scene(daemon)
-        people = self.scene.people
+        self.scenario = Scenario(daemon)
+        people = self.scenario.people
         self.watchers = [
             one for who in ("owner", "sender", "member", "oneself") for one in people[who]
         ]
-        self.fence_id = self.watchers[0].group("all who look on", *self.watchers[1:])
+        self.fence_id = self.watchers[0].group("watchers", *self.watchers[1:])
         self.sockets = [self.watchers[0].ws()]
         for one in self.watchers[1:]:
             self.sockets.append(one.ws_elsewhere(self.sockets[-1]))
-        self.actors = {}  # of the frames: one socket on each worker
-        self.whole = True
+        self.actors = {}  # user id: one socket on each worker
+        self.intact = True
 
     def sockets_of(self, one):
         if one.id not in self.actors:
             self.actors[one.id] = one.ws_on_each()
         return self.actors[one.id]
 
-    def is_quiet(self):
-        """Nobody was pushed anything: the next that comes is what is sent now."""
+    def check_no_pushes(self):
+        """The next push is the message that is sent now."""
         fence = self.watchers[0].send(self.fence_id, "fence")["message_id"]
         for socket in self.sockets:
             seen = len(socket.frames)
@@ -85,183 +83,160 @@ class Watched:
 
 @pytest.fixture(scope="module")
 def kept(daemon):
-    kept = [Watched(daemon)]
+    kept = [RejectionScenario(daemon)]
     yield kept
-    kept[0].scene.close()
+    kept[0].scenario.close()
 
 
 @pytest.fixture
-def watched(daemon, kept):
-    """The same for all, but for one that a test has found fault with, and perhaps broken."""
-    if not kept[0].whole:
-        kept[0].scene.close()
-        kept[0] = Watched(daemon)
-    kept[0].whole = False
+def rejections(daemon, kept):
+    """The shared scenario; a new one after a failed test, which may have changed it."""
+    if not kept[0].intact:
+        kept[0].scenario.close()
+        kept[0] = RejectionScenario(daemon)
+    kept[0].intact = False
     yield kept[0]
 
 
 @pytest.fixture
-def scene(daemon):
-    scene = Scene(daemon)
-    yield scene
-    scene.close()
+def scenario(daemon):
+    scenario = Scenario(daemon)
+    yield scenario
+    scenario.close()
 
 
 # --- routes ---
 
 
-HASHES = {"POST /users/login", "PUT /users/me/password"}  # for whom one worker is dear enough
-
-
-def shape(route):
-    """A route without the names of its parameters."""
-    return re.sub(r"\{\w+\}", "{}", route)
+HASHES = {"POST /users/login", "PUT /users/me/password"}  # slow: tested on one worker only
 
 
 def test_the_table_has_every_route_and_no_other(daemon):
-    described = requests.get(daemon.url("/openapi.json"), timeout=20).json()["paths"]
-    routes = {shape(f"{method.upper()} {path}") for path in described for method in described[path]}
+    routes = {shape(str(route)) for route in all_routes(description(daemon))}
     assert {shape(route) for route, _ in ROUTES} == routes | {"GET /", "GET /ws"}
-    assert set(ASKED) == set(ROUTES)
+    assert set(ROUTE_REQUESTS) == set(ROUTES)
 
 
 def token_of(one):
     return {} if one is None else {"Authorization": f"Bearer {one.token}"}
 
 
-def upgrade(daemon, one):
-    """The answer to a handshake by hand."""
-    head = (
-        "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
-    )
-    lines = "".join(f"{name}: {value}\r\n" for name, value in token_of(one).items())
-    return exchange(daemon.port, f"{head}{lines}\r\n".encode())
-
-
-def ask(http, route, asked, scene, one):
-    method = route.split(" ")[0]
+def request_as(http, route, row, scenario, one):
     if route == "GET /ws":
-        return upgrade(scene.daemon, one)
+        return exchange(scenario.daemon.port, upgrade_request(one and one.token))
     headers = {**token_of(one), "Accept": "*/*"}
-    return http.request(method, asked.path(scene, one), asked.body(scene, one), headers=headers)
+    path, body = row.path(scenario, one), row.body(scenario, one)
+    return http.request(route.split(" ")[0], path, body, headers=headers)
 
 
-def agrees(answer, cell, asked, scene):
-    """The answer is what the cell says, and does not say more than that."""
+def check_answer(answer, cell, row, scenario):
+    """Compares an answer with its cell; a rejection reveals no private text."""
     status, _, code = cell.replace("empty", "200").partition(" ")
     if int(status) >= 400:
-        checks.problem(answer, int(status), code or "bad_token")
+        expect.problem(answer, int(status), code or "bad_token")
     else:
         assert answer.status_code == int(status), answer.text[:300]
-    if asked.shows and int(status) < 300:
-        assert asked.shows(scene, answer.json()) == (cell != "empty"), answer.text[:300]
+    if row.shows and int(status) < 300:
+        assert row.shows(scenario, answer.json()) == (cell != "empty"), answer.text[:300]
     if int(status) >= 400 or cell == "empty":
-        assert scene.words not in answer.text
+        assert scenario.private_text not in answer.text
 
 
 @pytest.mark.parametrize("cell", cells(ROUTES).values(), ids=cells(ROUTES).keys())
-def test_route(daemon, connections, watched, request, cell):
+def test_access_to_route(daemon, connections, rejections, request, cell):
     route, what, who, says = cell
-    asked = ASKED[(route, what)]
+    row = ROUTE_REQUESTS[(route, what)]
     if says.startswith("2") and not route.startswith("GET "):
-        allowed(daemon, connections, request.getfixturevalue("scene"), cell)
-        watched.whole = True
+        check_allowed(daemon, connections, request.getfixturevalue("scenario"), cell)
+        rejections.intact = True
         return
     before = snapshot(daemon)
     for http in connections[: 1 if route in HASHES else None]:
-        for one in watched.scene.people[who] or [None]:
-            agrees(ask(http, route, asked, watched.scene, one), says, asked, watched.scene)
-    assert snapshot(daemon) == before, "it changed the database"
+        for one in rejections.scenario.people[who] or [None]:
+            answer = request_as(http, route, row, rejections.scenario, one)
+            check_answer(answer, says, row, rejections.scenario)
+    assert snapshot(daemon) == before, "the database changed"
     if not says.startswith("2"):
-        watched.is_quiet()
-    watched.whole = True
+        rejections.check_no_pushes()
+    rejections.intact = True
 
 
-def allowed(daemon, connections, scene, cell):
+def check_allowed(daemon, connections, scenario, cell):
+    """A successful request, in a scenario of its own."""
     route, what, who, says = cell
-    asked = ASKED[(route, what)]
+    row = ROUTE_REQUESTS[(route, what)]
     before = snapshot(daemon)
-    http = connections[scene.number % len(connections)]
-    one = (scene.people[who] or [None])[0]
-    agrees(ask(http, route, asked, scene, one), says, asked, scene)
-    if asked.changes is not None:
-        assert (snapshot(daemon) != before) == asked.changes, "whether it changed the database"
+    http = connections[scenario.number % len(connections)]
+    one = (scenario.people[who] or [None])[0]
+    check_answer(request_as(http, route, row, scenario, one), says, row, scenario)
+    if row.changes is not None:
+        assert (snapshot(daemon) != before) == row.changes, "a change of the database"
 
 
-# --- frames to the server ---
-
-
-def frame_types():
-    """What command.c's table and its first frame know, from the source: nothing else tells."""
-    names = {"auth"}
-    for name in sorted(os.listdir(SOURCES)):
-        if name == "command.c" or name.startswith("cmd_") and name.endswith(".c"):
-            with open(os.path.join(SOURCES, name), encoding="utf-8") as file:
-                names |= set(re.findall(r"^\t\.name = \"(\w+)\"", file.read(), re.MULTILINE))
-    return names
+# --- commands: frames to the server ---
 
 
 def test_the_table_has_every_command_and_no_other():
-    assert {frame for frame, _ in FRAMES} == frame_types()
-    assert set(TOLD) == set(FRAMES)
+    assert {frame for frame, _ in COMMANDS} == commands()
+    assert set(FRAME_REQUESTS) == set(COMMANDS)
 
 
-def synced(socket):
-    """All answers to what was sent before have come; a synced of an earlier one passes by, too."""
+def read_answers(socket):
+    """Reads the answers to all frames sent before."""
     socket.ask({"type": "sync", "after": {}}, "synced")
 
 
-def told(socket, says, frame, scene):
-    """The answer to the frame is what the cell says."""
+def check_reply(socket, says, frame, scenario):
+    """Sends the frame and compares the answer with its cell."""
     seen = len(socket.frames)
     if says == "nothing":
         socket.send(frame)
-        synced(socket)
-        came = {one["type"] for one in socket.frames[seen:]} - {"messages", "synced"}
-        assert not came, came
+        read_answers(socket)
+        received = {one["type"] for one in socket.frames[seen:]} - {"messages", "synced"}
+        assert not received, received
     elif says in ("ack", "pong"):
         socket.ask(frame, says)
     elif says == "presence":
-        assert socket.ask(frame, says)["user_id"] == scene.target.id
+        assert socket.ask(frame, says)["user_id"] == scenario.target.id
     elif says in ("messages", "chat_removed"):
-        socket.ask(frame, says, chat_id=scene.group_id)
+        socket.ask(frame, says, chat_id=scenario.group_id)
         socket.until("synced")
     else:
-        checks.error_frame(socket.ask(frame, "error"), says)
+        expect.error_frame(socket.ask(frame, "error"), says)
 
 
-def keeps_quiet(socket, seen, scene):
-    assert all(scene.words not in str(frame) for frame in socket.frames[seen:])
+def check_nothing_private(socket, seen, scenario):
+    assert all(scenario.private_text not in str(frame) for frame in socket.frames[seen:])
 
 
-@pytest.mark.parametrize("cell", cells(FRAMES).values(), ids=cells(FRAMES).keys())
-def test_frame(daemon, watched, request, cell):
+@pytest.mark.parametrize("cell", cells(COMMANDS).values(), ids=cells(COMMANDS).keys())
+def test_access_to_command(daemon, rejections, request, cell):
     kind, what, who, says = cell
     if kind == "auth" and "first" in what or who in ("nobody", "deleted"):
-        first_frame(daemon, watched.scene, cell)
+        check_first_frame(daemon, rejections.scenario, cell)
     elif says in ("ack", "done"):
-        obeyed(daemon, request.getfixturevalue("scene"), cell)
+        check_executed(daemon, request.getfixturevalue("scenario"), cell)
     else:
         before = snapshot(daemon)
-        for one in watched.scene.people[who]:
-            for socket in watched.sockets_of(one):
+        for one in rejections.scenario.people[who]:
+            for socket in rejections.sockets_of(one):
                 seen = len(socket.frames)
-                told(socket, says, TOLD[(kind, what)](watched.scene, one), watched.scene)
+                frame = FRAME_REQUESTS[(kind, what)](rejections.scenario, one)
+                check_reply(socket, says, frame, rejections.scenario)
                 if says not in ("messages", "pong", "presence"):
-                    keeps_quiet(socket, seen, watched.scene)
-        assert snapshot(daemon) == before, "it changed the database"
-        watched.is_quiet()
-    watched.whole = True
+                    check_nothing_private(socket, seen, rejections.scenario)
+        assert snapshot(daemon) == before, "the database changed"
+        rejections.check_no_pushes()
+    rejections.intact = True
 
 
-def first_frame(daemon, scene, cell):
-    """On sockets that have no user yet. Whose token has ended says so first, and is not heard
-    further."""
+def check_first_frame(daemon, scenario, cell):
+    """The frame on a socket without a user. The deleted user sends its token first: the frame
+    behind it must not be executed."""
     kind, what, who, says = cell
     before = snapshot(daemon)
-    for one in scene.people[who] or [None]:
-        frame = TOLD[(kind, what)](scene, one)
+    for one in scenario.people[who] or [None]:
+        frame = FRAME_REQUESTS[(kind, what)](scenario, one)
         socket = Ws(daemon.ws_url(), how="none", ready=False)
         if who == "deleted" and "first" not in what:
             socket.send_all([{"type": "auth", "token": one.token}, frame])
@@ -273,24 +248,24 @@ def first_frame(daemon, scene, cell):
             assert socket.until_closed() == int(says)
             assert socket.frames == []
         socket.close()
-    assert snapshot(daemon) == before, "it changed the database"
+    assert snapshot(daemon) == before, "the database changed"
 
 
-def obeyed(daemon, scene, cell):
-    """The frame has its effect: a row changes, or others are shown that one types."""
+def check_executed(daemon, scenario, cell):
+    """The frame takes effect: a row changes, or another member receives the typing state."""
     kind, what, who, says = cell
-    one = scene.people[who][0]
-    other = scene.people["member" if who == "owner" else "owner"][0]
+    one = scenario.people[who][0]
+    other = scenario.people["member" if who == "owner" else "owner"][0]
     watcher = other.ws()
     socket = one.ws_elsewhere(watcher)
-    frame = TOLD[(kind, what)](scene, one)
+    frame = FRAME_REQUESTS[(kind, what)](scenario, one)
     before = snapshot(daemon)
     if says == "ack":
-        told(socket, says, frame, scene)
+        check_reply(socket, says, frame, scenario)
         assert snapshot(daemon) != before
     else:
         socket.send(frame)
-        watcher.until(kind, chat_id=scene.group_id, user_id=one.id)
+        watcher.until(kind, chat_id=scenario.group_id, user_id=one.id)
         socket.drain()
         assert not socket.got("error")
         assert kind == "typing" or snapshot(daemon) != before

@@ -1,42 +1,37 @@
-"""docs/security.md: who is told what. One test for each cell of the table of frames from the
-server; an event happens once, and all sockets on both workers look on."""
+"""Access control of pushes: a test for each cell of the table of server frames in docs/security.md.
+
+Each event is caused once; sockets of all roles on both workers record what they receive.
+"""
 
 import os
-import re
 
 import pytest
 
+from access_matrix import Scenario, cells, table
 from client import Ws
 from conftest import new_person
-from rights import Scene, cells, table
+from routes import server_frames
 
 PUSHES = table("frame", "when")
-TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
-
-
-def frame_types():
-    """The types of the frames that the server sends."""
-    with open(f"{TOP}/daemon/realtime/frames.def", encoding="utf-8") as file:
-        return set(re.findall(r"^FRAME\((\w+)\)$", file.read(), re.MULTILINE))
 
 
 def test_the_table_has_every_frame_and_no_other():
-    assert {frame for frame, _ in PUSHES} == frame_types()
+    assert {frame for frame, _ in PUSHES} == server_frames()
     assert set(EVENTS) == set(PUSHES)
 
 
-class Stage:
-    """A scene with sockets of everybody, one at least on each worker."""
+class PushScenario:
+    """A scenario in which every role has a socket on each worker."""
 
     def __init__(self, daemon):
         self.daemon = daemon
-        self.scene = Scene(daemon)
-        people = self.scene.people
+        self.scenario = Scenario(daemon)
+        people = self.scenario.people
         self.owner, self.sender = people["owner"][0], people["sender"][0]
         self.quiet, self.leaver, gone, left, removed = (new_person(daemon) for _ in range(5))
         self.extra = [self.quiet, self.leaver, gone, left, removed]
         for one in self.extra:
-            self.owner.add(self.scene.group_id, one)
+            self.owner.add(self.scenario.group_id, one)
         self.sockets = {
             who: [socket for one in people[who] for socket in one.ws_on_each()]
             for who in ("stranger", "former", "member", "owner")
@@ -44,40 +39,40 @@ class Stage:
         self.acting, *others = self.sender.ws_on_each()
         self.sockets["sender"] = [self.acting]
         self.others = [*others, self.sender.ws()]
-        self.targets = self.scene.target.ws_on_each()
-        self.newcomers = self.scene.newcomer.ws_on_each()
+        self.targets = self.scenario.target.ws_on_each()
+        self.newcomers = self.scenario.newcomer.ws_on_each()
         self.sockets["deleted"] = gone.ws_on_each()
         assert gone.delete(f"/users/delete_user/{gone.id}").status_code == 204
-        # Two more former members, whose sockets were open when they went.
+        # Two more former members, whose sockets stay open.
         self.sockets["former"] += left.ws_on_each() + removed.ws_on_each()
-        named = {"group_id": self.scene.group_id, "user_id": removed.id}
+        named = {"group_id": self.scenario.group_id, "user_id": removed.id}
         for one, what, body in (
-            (left, "leave_group", {"group_id": self.scene.group_id}),
+            (left, "leave_group", {"group_id": self.scenario.group_id}),
             (self.owner, "remove_user_from_group", named),
         ):
             assert one.post(f"/groups/{what}", body).status_code == 204
         self.outcomes = {}
 
     def fence(self):
-        """All that was published before has reached everybody who has a socket."""
+        """Returns when every open socket has received all that was published before."""
         open_ = [
             *self.others,
             *self.targets,
             *self.newcomers,
             *(one for who in self.sockets if who != "deleted" for one in self.sockets[who]),
         ]
-        for one in self.scene.everybody() + self.extra:
+        for one in self.scenario.all_users() + self.extra:
             own = [socket for socket in open_ if socket.ready["user_id"] == one.id]
             if own:
                 one.fence(*own)
 
     def outcome(self, kind, when):
-        """Makes the event happen, the first time; who -> what each of their sockets was sent."""
+        """The frames of this event by role, a list for each socket. Causes it at the first call."""
         if (kind, when) not in self.outcomes:
-            self.outcomes[(kind, when)] = self._happen(kind, when)
+            self.outcomes[(kind, when)] = self._cause(kind, when)
         return self.outcomes[(kind, when)]
 
-    def _happen(self, kind, when):
+    def _cause(self, kind, when):
         nobody = Ws(self.daemon.ws_url(), how="none", ready=False)
         oneself = self.others
         if when.endswith(": oneself"):
@@ -86,7 +81,7 @@ class Stage:
         EVENTS[(kind, when)].prepare(self)
         self.fence()
         seen = {id(one): len(one.frames) for who in sockets for one in sockets[who]}
-        made = EVENTS[(kind, when)].happen(self)
+        made = EVENTS[(kind, when)].cause(self)
         if made is not None:
             sockets["sender"] = [made]
             seen[id(made)] = 0
@@ -110,62 +105,62 @@ class Stage:
         }
 
     def close(self):
-        self.scene.close()
+        self.scenario.close()
         for one in self.extra:
             one.close()
 
 
 class Event:
-    """happen(stage) returns when it has happened, and the new socket where that is the sender."""
+    """cause(stage) causes the event; it returns the new socket if that is the `sender`."""
 
-    def __init__(self, happen, prepare=lambda stage: None):
-        self.happen = happen
+    def __init__(self, cause, prepare=lambda stage: None):
+        self.cause = cause
         self.prepare = prepare
 
 
 def sends(receiver):
-    def happen(stage):
-        receiver_id = receiver(stage.scene)
+    def cause(stage):
+        receiver_id = receiver(stage.scenario)
         stage.acting.ask(
             {"type": "send", "id": os.urandom(8).hex(), "receiver_id": receiver_id, "content": "x"},
             "ack",
         )
 
-    return Event(happen)
+    return Event(cause)
 
 
 def acts(answer, **frame):
-    """The acting socket sends a frame and has its answer."""
+    """The acting socket sends a frame and waits for the answer."""
 
-    def happen(stage):
+    def cause(stage):
         named = {key: value(stage) if callable(value) else value for key, value in frame.items()}
         stage.acting.ask(named, answer)
 
-    return Event(happen)
+    return Event(cause)
 
 
 def shows(kind, **frame):
-    """Likewise, but without an answer: the owner, who has just said something, sees it."""
+    """As acts(), for frames without an answer: waits until the owner has received the effect."""
 
     def prepare(stage):
         stage.owner.send(the_group(stage), "to be read")
 
-    def happen(stage):
+    def cause(stage):
         named = {key: value(stage) if callable(value) else value for key, value in frame.items()}
         stage.acting.send(named)
         stage.sockets["owner"][0].until(kind, user_id=stage.sender.id)
 
-    return Event(happen, prepare)
+    return Event(cause, prepare)
 
 
 def owner_asks(method, path, body):
-    def happen(stage):
+    def cause(stage):
         answer = stage.owner.request(
-            method, path.format(group=stage.scene.group_id), body(stage.scene)
+            method, path.format(group=stage.scenario.group_id), body(stage.scenario)
         )
         assert answer.status_code in (200, 204), answer.text
 
-    return Event(happen)
+    return Event(cause)
 
 
 def all_watch(stage):
@@ -174,8 +169,8 @@ def all_watch(stage):
         socket.ask({"type": "sync", "after": {}}, "synced")
 
 
-def comes(stage):
-    """The watched user: seen by whoever is told last of those who are told."""
+def connects(stage):
+    """The watched user connects; waits until all who share a chat with them have received it."""
     stage.quiet.ws()
     for who in ("member", "owner"):
         for socket in stage.sockets[who]:
@@ -188,7 +183,7 @@ def is_deleted(stage):
 
 
 def the_group(stage):
-    return stage.scene.group_id
+    return stage.scenario.group_id
 
 
 SYNC = {"type": "sync", "after": {}}
@@ -197,7 +192,7 @@ EVENTS = {
     ("message", "a text is sent to the group"): sends(lambda s: s.group_id),
     ("message", "a text is sent to a user: oneself"): sends(lambda s: s.target.id),
     ("edited", "a text in the group is edited"): acts(
-        "ack", type="edit", message_id=lambda stage: stage.scene.text_id, content="edited"
+        "ack", type="edit", message_id=lambda stage: stage.scenario.text_id, content="edited"
     ),
     ("deleted", "a text in the group is deleted"): acts(
         "ack",
@@ -207,8 +202,10 @@ EVENTS = {
     ("typing", "somebody types in the group"): shows(
         "typing", type="typing", chat_id=the_group, is_typing=True
     ),
-    ("read", "somebody reads in the group"): shows("read", type="read", chat_id=the_group, seq=1000),
-    ("presence", "a watched user comes"): Event(comes, all_watch),
+    ("read", "somebody reads in the group"): shows(
+        "read", type="read", chat_id=the_group, seq=1000
+    ),
+    ("presence", "a watched user comes"): Event(connects, all_watch),
     ("chat", "the group is renamed"): owner_asks(
         "PATCH", "/groups/{group}", lambda s: {"name": "renamed"}
     ),
@@ -233,7 +230,7 @@ EVENTS = {
 
 @pytest.fixture(scope="module")
 def stage(daemon):
-    stage = Stage(daemon)
+    stage = PushScenario(daemon)
     yield stage
     stage.close()
 
@@ -245,7 +242,7 @@ def test_push(stage, cell):
     for frames in stage.outcome(kind, when)[who]:
         if says != "yes":
             assert frames == []
-        elif kind == "messages":  # one for each chat
+        elif kind == "messages":  # one frame for each chat
             assert frames
         else:
             assert len(frames) == 1, frames

@@ -13,7 +13,7 @@ import pytest
 
 from conftest import run_daemon
 from parleyd import Parleyd, build_dir, program
-from waiting import DEADLINE_S, SLOWNESS, wait_for
+from polling import DEADLINE_S, SLOWNESS, wait_for
 
 SETTINGS = {"workers": 1}
 STARTS = 30
@@ -62,13 +62,13 @@ def test_sighup_during_start_up_reloads_and_does_not_end_the_daemon(cluster):
             delay_ms = delays_ms[i % len(delays_ms)]
             start_with_sighup(daemon, None if delay_ms is None else delay_ms * SLOWNESS / 1000)
             wait_for(
-                lambda: daemon.process.poll() is not None or daemon.healthy(), tell=daemon.log
+                lambda: daemon.process.poll() is not None or daemon.healthy(), details=daemon.log
             )
             assert daemon.process.poll() is None, f"SIGHUP after {delay_ms} ms ended it"
             wait_for(
                 lambda n=i + 1: len(re.findall("Z info reloaded", daemon.log())) == n,
                 what=f"no reload after {delay_ms} ms\n",
-                tell=daemon.log,
+                details=daemon.log,
             )
             assert daemon.stop() == 0
         assert not daemon.complaints()

@@ -1,10 +1,13 @@
-"""Everything dies at once, for a short while: the same as `make torture`, which does it for ten
-minutes."""
+"""A short run of `make torture`: all faults, during traffic."""
 
 import os
 import re
 import subprocess
 import sys
+
+import pytest
+
+pytestmark = pytest.mark.no_valgrind("bounds of time")
 
 TORTURE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "torture", "torture.py")
 SECONDS = 60
@@ -13,8 +16,7 @@ LIMIT_S = 240
 
 
 def test_a_short_torture_breaks_no_promise(tmp_path):
-    """Seed and figures are in the output; the ledger stays in the build directory of `make
-    torture` only."""
+    """The seed and the figures are in the output. Only `make torture` keeps the ledger."""
     with subprocess.Popen(
         [sys.executable, "-B", TORTURE, "--seconds", str(SECONDS), "--seed", str(SEED)]
         + ["--directory", str(tmp_path)],
@@ -25,7 +27,7 @@ def test_a_short_torture_breaks_no_promise(tmp_path):
         try:
             printed, _ = run.communicate(timeout=LIMIT_S)
         except subprocess.TimeoutExpired:
-            run.terminate()  # it ends its daemon and its PostgreSQL
+            run.terminate()  # it stops its daemon and its PostgreSQL
             printed, _ = run.communicate(timeout=60)
     verdict = re.search(r"(\d+) passed, (\d+) failed\n$", printed)
     assert run.returncode == 0 and verdict, printed[-20000:]

@@ -1,23 +1,13 @@
-"""People on different workers: everything that a chat is, across the ring; and what a restart
-leaves."""
+"""Users on different workers: all features of a chat cross the ring. And a full restart."""
 
 import threading
 
 import pytest
 
-import checks
-from cluster import Cluster
+import expect
 from conftest import run_daemon
 
 SETTINGS = {"workers": 3}
-
-
-@pytest.fixture(scope="module")
-def own_cluster():
-    """A PostgreSQL that may be restarted."""
-    cluster = Cluster()
-    yield cluster
-    cluster.drop()
 
 
 @pytest.fixture(scope="module")
@@ -25,25 +15,15 @@ def daemon(own_cluster):
     yield from run_daemon(own_cluster, **SETTINGS)
 
 
-@pytest.fixture
-def apart(alice, bob):
-    """A socket of Alice and one of Bob, on two workers, with a chat between them."""
-    alice.send(bob.id, "opens the chat")
-    hers = alice.ws()
-    his = bob.ws_elsewhere(hers)
-    assert hers.slot != his.slot
-    return hers, his
-
-
-def test_sockets_are_spread_over_the_workers(alice, daemon):
+def test_sockets_are_distributed_over_the_workers(alice, daemon):
     for _ in range(30):
         alice.ws()
     counts = [worker["connections"] for worker in daemon.workers()]
     assert len(counts) == 3 and min(counts) >= 5, counts
 
 
-def test_a_conversation_between_two_workers(alice, bob, apart):
-    hers, his = apart
+def test_messages_cross_between_two_workers(alice, bob, pair):
+    hers, his = pair
     for i in range(20):
         ack = hers.ask(
             {"type": "send", "id": f"a{i}", "receiver_id": bob.id, "content": f"ping {i}"},
@@ -57,11 +37,11 @@ def test_a_conversation_between_two_workers(alice, bob, apart):
             id=f"b{i}",
         )
         assert hers.until("message", message_id=ack["message_id"])["chat_id"] == bob.id
-    checks.gapless(alice.history(bob.id))
+    expect.gapless(alice.history(bob.id))
 
 
-def test_typing_read_edit_and_delete_cross(alice, bob, apart):
-    hers, his = apart
+def test_typing_read_edit_and_delete_cross_between_two_workers(alice, bob, pair):
+    hers, his = pair
     hers.send({"type": "typing", "chat_id": bob.id, "is_typing": True})
     assert his.until("typing") == {
         "type": "typing",
@@ -80,8 +60,8 @@ def test_typing_read_edit_and_delete_cross(alice, bob, apart):
     assert his.until("deleted")["message_id"] == ack["message_id"]
 
 
-def test_presence_crosses(alice, bob, carol, apart):
-    hers, _ = apart
+def test_presence_crosses_between_two_workers(alice, bob, carol, pair):
+    hers, _ = pair
     alice.send(carol.id, "opens the chat")
     hers.send({"type": "presence", "watch": [bob.id, carol.id]})
     first = [hers.until("presence") for _ in range(2)]
@@ -90,18 +70,17 @@ def test_presence_crosses(alice, bob, carol, apart):
     assert hers.until("presence")["user_id"] == carol.id
 
 
-def test_a_group_over_all_workers_sees_one_order(alice, bob, carol, person):
-    """Senders on every worker at once; every socket on every worker gets mod 1, 2, 3, ... and
-    seq likewise."""
+def test_all_workers_deliver_a_group_in_the_same_order(alice, bob, carol, person):
+    """With concurrent senders on all workers; mod and seq have no gap on any socket."""
     others = [bob, carol, person("Dave"), person("Eve"), person("Frank")]
-    group = alice.group("crowd", *others)
+    group = alice.group("order", *others)
     start = alice.chat(group)["last_mod"]
     senders = [one.ws() for one in others]
     assert len({ws.slot for ws in senders}) > 1
     watching = alice.ws_on_each()
     each = 60
 
-    def talk(number, ws):
+    def send(number, ws):
         ws.send_all(
             {
                 "type": "send",
@@ -112,7 +91,7 @@ def test_a_group_over_all_workers_sees_one_order(alice, bob, carol, person):
             for i in range(each)
         )
 
-    threads = [threading.Thread(target=talk, args=pair) for pair in enumerate(senders)]
+    threads = [threading.Thread(target=send, args=pair) for pair in enumerate(senders)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -124,7 +103,7 @@ def test_a_group_over_all_workers_sees_one_order(alice, bob, carol, person):
         while len(frames) < total:
             frame = ws.next()
             if frame["type"] == "message":
-                frames.append(checks.without(frame, "type"))
+                frames.append(expect.without(frame, "type"))
         assert [frame["mod"] for frame in frames] == list(range(start + 1, start + total + 1))
         views.append(frames)
     assert views[0] == views[1] == views[2]
@@ -135,10 +114,10 @@ def test_a_group_over_all_workers_sees_one_order(alice, bob, carol, person):
     ]
     for number in range(len(senders)):
         own = [frame["content"] for frame in views[0] if frame["content"].startswith(f"{number}-")]
-        assert own == [f"{number}-{i}" for i in range(each)], "each sender's own order is kept"
+        assert own == [f"{number}-{i}" for i in range(each)], "the order of each sender is kept"
 
 
-def test_edits_from_several_workers_at_once_are_in_mod_order_everywhere(alice, bob):
+def test_concurrent_edits_are_in_mod_order_on_every_worker(alice, bob):
     group = alice.group("edits", bob)
     ids = {who: who.send(group, "x")["message_id"] for who in (alice, bob)}
     hers = alice.ws()
@@ -155,8 +134,8 @@ def test_edits_from_several_workers_at_once_are_in_mod_order_everywhere(alice, b
         assert mods == list(range(5, 105))
 
 
-def test_membership_is_in_force_on_every_worker_at_once(alice, bob, carol):
-    group = alice.group("door", carol)
+def test_a_membership_change_applies_to_every_worker(alice, bob, carol):
+    group = alice.group("members", carol)
     owner = alice.ws()
     sockets = bob.ws_on_each()
     for i in range(5):
@@ -179,7 +158,7 @@ def test_membership_is_in_force_on_every_worker_at_once(alice, bob, carol):
             assert not ws.got("message", message_id=ack["message_id"])
 
 
-def test_everything_is_there_after_parleyd_and_postgresql_are_restarted(alice, bob, daemon):
+def test_all_data_survives_a_restart_of_parleyd_and_postgresql(alice, bob, daemon):
     group = alice.group("remembers", bob)
     sent = alice.send(group, "before the restart", client_id="restart")
     direct = bob.send(alice.id, "direct")

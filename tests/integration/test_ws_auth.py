@@ -1,12 +1,12 @@
-"""GET /ws: the four ways a token comes, the Origin, and what closes a socket."""
+"""GET /ws: the four ways to send a token, the handshake, and what closes a socket."""
 
 import time
 
 import pytest
 
-import checks
+import expect
 from client import Refused, Ws
-from raw import Raw, exchange
+from raw_socket import RawSocket, exchange, upgrade_request
 
 SETTINGS = {"allowed_origins": ["https://chat.example"]}
 AUTH_S = 10
@@ -14,27 +14,26 @@ AUTH_S = 10
 
 @pytest.fixture(scope="module", autouse=True)
 def silent(daemon):
-    """A socket that never says who it is, opened before all tests so that the last one need not
-    wait for it."""
+    """A socket that never authenticates, opened before all tests: the last test waits less."""
     ws = Ws(daemon.ws_url(), how="none", ready=False)
     yield ws, time.monotonic()
     ws.close()
 
 
-# --- the four ways ---
+# --- the four ways to send a token ---
 
 
 @pytest.mark.parametrize("how", ["bearer", "subprotocol", "cookie", "frame"])
-def test_a_token_is_taken_from(alice, how):
+def test_a_token_is_accepted_in(alice, how):
     ws = alice.ws(how=how)
     assert set(ws.ready) == {"type", "user_id", "session_id", "server_time"}
     assert ws.ready["user_id"] == alice.id
-    assert checks.TIME.fullmatch(ws.ready["server_time"])
+    assert expect.TIME.fullmatch(ws.ready["server_time"])
     assert ws.ready is ws.frames[0]
     assert ws.subprotocol == ("parley.v1" if how == "subprotocol" else None)
 
 
-def test_the_ways_are_tried_in_order(alice, bob, carol):
+def test_header_subprotocol_and_cookie_take_precedence_in_this_order(alice, bob, carol):
     pair = ["parley.v1", f"bearer.{bob.token}"]
     cookie = ("Cookie", f"parley_session={carol.token}")
     all_three = alice.ws(headers=[cookie], subprotocols=pair)
@@ -57,18 +56,17 @@ def test_a_bad_token_in_the_upgrade_is_401(daemon, how, token):
     assert refused.value.headers["WWW-Authenticate"].startswith("Bearer")
 
 
-def test_an_ended_and_an_expired_token_are_refused(alice, token_for):
-    expired, ended = token_for(alice, "-1 second"), token_for(alice)
-    assert (
-        alice.post("/users/logout", headers={"Authorization": f"Bearer {ended}"}).status_code == 204
-    )
-    for token in (expired, ended):
+def test_a_revoked_and_an_expired_token_are_rejected(alice, token_for):
+    expired, revoked = token_for(alice, "-1 second"), token_for(alice)
+    header = {"Authorization": f"Bearer {revoked}"}
+    assert alice.post("/users/logout", headers=header).status_code == 204
+    for token in (expired, revoked):
         with pytest.raises(Refused) as refused:
             alice.ws(token=token)
         assert refused.value.status == 401
 
 
-def test_a_token_in_the_url_is_never_taken(daemon, alice):
+def test_a_token_in_the_url_is_ignored(daemon, alice):
     for query in ("token", "access_token", "bearer"):
         ws = Ws(f"{daemon.ws_url()}?{query}={alice.token}", how="none", ready=False)
         ws.send({"type": "ping"})
@@ -101,12 +99,12 @@ def test_any_other_frame_before_auth_closes_4501(daemon, frame):
     assert ws.until_closed() == 4501
 
 
-def test_frames_behind_the_auth_frame_wait_for_it(daemon, alice, bob):
+def test_frames_after_the_auth_frame_wait_for_it(daemon, alice, bob):
     ws = Ws(daemon.ws_url(), how="none", ready=False)
     ws.send_all(
         [
             {"type": "auth", "token": alice.token},
-            {"type": "send", "id": "early", "receiver_id": bob.id, "content": "right behind"},
+            {"type": "send", "id": "early", "receiver_id": bob.id, "content": "early"},
             {"type": "ping"},
         ]
     )
@@ -115,11 +113,11 @@ def test_frames_behind_the_auth_frame_wait_for_it(daemon, alice, bob):
     ws.close()
 
 
-def test_a_second_auth_is_an_error_and_the_identity_stays(alice, bob, carol):
+def test_a_second_auth_is_an_error_and_does_not_change_the_user(alice, bob, carol):
     for how in ("bearer", "frame"):
         ws = alice.ws(how=how)
         for token in (bob.token, alice.token, "nonsense"):
-            checks.error_frame(ws.ask({"type": "auth", "token": token}, "error"))
+            expect.error_frame(ws.ask({"type": "auth", "token": token}, "error"))
         ws.send({"type": "send", "id": "still-me-" + how, "receiver_id": carol.id, "content": "x"})
         ws.until("ack")
     assert {m["sender_id"] for m in carol.history(alice.id)} == {alice.id}
@@ -130,11 +128,11 @@ def test_a_second_auth_is_an_error_and_the_identity_stays(alice, bob, carol):
 
 
 def test_ws_without_an_upgrade_is_426(alice):
-    checks.problem(alice.get("/ws"), 426, "upgrade_required")
+    expect.problem(alice.get("/ws"), 426, "upgrade_required")
 
 
 def test_the_accept_key_is_that_of_rfc_6455(daemon, alice):
-    """RFC 6455 1.3 gives this key and its answer."""
+    """The example of RFC 6455, 1.3."""
     answer = exchange(
         daemon.port,
         (
@@ -150,30 +148,23 @@ def test_the_accept_key_is_that_of_rfc_6455(daemon, alice):
     assert "Sec-Websocket-Protocol" not in answer.headers
 
 
-def test_frames_that_come_with_the_handshake_are_not_lost(daemon, alice):
-    """The bytes behind the head are in the HTTP server's buffer when the socket is taken out of
-    it."""
-    raw = Raw(daemon.port)
-    head = (
-        "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Version: 13\r\n"
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-        f"Authorization: Bearer {alice.token}\r\n\r\n"
-    ).encode()
+def test_frames_received_with_the_handshake_are_not_lost(daemon, alice):
+    """The bytes after the head are in evhttp's buffer when its socket is hijacked."""
+    raw = RawSocket(daemon.port)
     ping = b'{"type":"ping"}'
-    raw.send(head + bytes([0x81, 0x80 | len(ping), 0, 0, 0, 0]) + ping)
+    raw.send(upgrade_request(alice.token) + bytes([0x81, 0x80 | len(ping), 0, 0, 0, 0]) + ping)
     assert raw.answer().status_code == 101
     assert b'"ready"' in raw.frame()[1]
     assert b'"pong"' in raw.frame()[1]
     raw.close()
 
 
-# --- what is no command ---
+# --- invalid frames ---
 
 
-def test_an_unknown_type_is_an_error_and_the_socket_stays(alice):
+def test_an_unknown_type_is_an_error_and_the_socket_stays_open(alice):
     ws = alice.ws()
-    checks.error_frame(ws.ask({"type": "dance"}, "error"), "unknown_type")
+    expect.error_frame(ws.ask({"type": "dance"}, "error"), "unknown_type")
     ws.drain()
 
 
@@ -196,10 +187,10 @@ def test_an_unknown_type_is_an_error_and_the_socket_stays(alice):
         "[" * 60000,
     ],
 )
-def test_what_is_no_frame_is_an_error_and_the_socket_stays(alice, text):
+def test_an_invalid_frame_is_an_error_and_the_socket_stays_open(alice, text):
     ws = alice.ws()
     ws.send(text)
-    checks.error_frame(ws.until("error"))
+    expect.error_frame(ws.until("error"))
     ws.drain()
     assert not ws.got("ready")[1:]
 
@@ -208,10 +199,10 @@ def test_what_is_no_frame_is_an_error_and_the_socket_stays(alice, text):
     "text",
     ["", "{", "nonsense", '{"type":"ping"', "\u0000", '{"type":"ping"}x', "[" * 33 + "]" * 33],
 )
-def test_broken_json_is_the_error_bad_json(alice, text):
+def test_malformed_json_is_the_error_bad_json(alice, text):
     ws = alice.ws()
     ws.send(text)
-    checks.error_frame(ws.until("error"), "bad_json")
+    expect.error_frame(ws.until("error"), "bad_json")
     ws.drain()
 
 
@@ -226,7 +217,7 @@ def test_binary_closes_1003(alice):
     assert ws.until_closed() == 1003
 
 
-def test_a_message_of_64_kib_is_taken_and_one_more_byte_closes_1009(alice):
+def test_a_message_of_64_kib_is_accepted_and_one_more_byte_closes_1009(alice):
     frame = '{"type":"ping","pad":"%s"}'
     pad = 65536 - len(frame % "")
     ws = alice.ws()
@@ -241,11 +232,11 @@ def test_a_message_of_64_kib_is_taken_and_one_more_byte_closes_1009(alice):
     assert fragmented.until_closed() == 1009
 
 
-# --- ends ---
+# --- closing ---
 
 
 def test_a_close_is_answered_with_a_close(daemon, alice):
-    raw = Raw(daemon.port)
+    raw = RawSocket(daemon.port)
     raw.upgrade(alice.token)
     raw.send_frame(8, b"\x03\xe8")
     assert raw.until_close_code() == 1000
@@ -263,7 +254,7 @@ def test_status_counts_the_sockets_of_each_worker(alice, daemon):
 
 
 def test_a_socket_that_never_authenticates_is_closed_4501_after_10_seconds(silent):
-    """Last in this file: it has been silent since the file's first test."""
+    """Runs last: the socket was opened before the first test of this file."""
     ws, opened = silent
     assert ws.until_closed(AUTH_S + 5) == 4501
     assert ws.frames == []

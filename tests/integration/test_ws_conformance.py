@@ -1,10 +1,9 @@
-"""RFC 6455 on the wire, case by case.
+"""Conformance to RFC 6455, case by case.
 
-The sections are numbered as those of the public Autobahn suite, so that a reader who knows one finds the other;
-the cases are our own, written from the RFC. Where that suite expects an echo, we have none to offer: a text that is
-a `ping` object comes back as `pong`, one that is no JSON as the error `bad_json`, and either shows that the frames
-before it were understood.
-Parley's own rules: no binary (1003), 64 KiB a message (1009).
+The sections have the numbers of the public Autobahn test suite; the cases are written from the RFC.
+That suite expects an echo. Here a text that is a `ping` object is answered with `pong`, and one that
+is not JSON with the error `bad_json`; either shows that the frames before it were understood.
+Rules of parley itself: binary closes 1003, a message above 64 KiB closes 1009.
 """
 
 import asyncio
@@ -16,8 +15,8 @@ import time
 import pytest
 import websockets
 
-from raw import Raw
-from waiting import DEADLINE_S
+from polling import DEADLINE_S
+from raw_socket import RawSocket
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 MESSAGE_MAX = 65536
@@ -26,7 +25,7 @@ GREETING = "Hello-µ@ßöäüàá-UTF-8!!".encode()
 
 
 def frame(opcode, payload=b"", fin=True, rsv=0, mask=True, length=None, form=None):
-    """The bytes of one frame. length may lie; form (7, 16 or 64 bits) may be longer than needed."""
+    """The bytes of one frame. length may be wrong; form is the bits of the length: 7, 16 or 64."""
     length = len(payload) if length is None else length
     form = form or (7 if length < 126 else 16 if length < 65536 else 64)
     bit = 0x80 if mask else 0
@@ -56,15 +55,15 @@ def app_ping(size):
 
 
 def padded(text):
-    """A text with these bytes in it that is answered with pong, if they are valid UTF-8."""
+    """A text that contains these bytes and is answered with pong if they are valid UTF-8."""
     return b'{"type":"ping","pad":"' + text + b'"}'
 
 
 class Peer:
-    """A client that says what it likes, and takes from the server only what the RFC allows it to say."""
+    """A client that may send anything, and accepts only what the RFC allows a server to send."""
 
     def __init__(self, daemon, token):
-        self.raw = Raw(daemon.port)
+        self.raw = RawSocket(daemon.port)
         self.raw.upgrade(token)
         self.user_id = self.json()["user_id"]
 
@@ -82,14 +81,14 @@ class Peer:
         return True
 
     def frame(self):
-        """(opcode, payload) of the next frame but the server's own pings; None at the end of the connection."""
+        """(opcode, payload) of the next frame, except pings; None at the end of the connection."""
         deadline = time.monotonic() + DEADLINE_S
         while True:
             if not self._have(2, deadline):
                 assert not self.raw.received, "the connection ended inside a frame"
                 return None
             first, second = self.raw.received[:2]
-            assert first & 0x70 == 0, "5.2: no extension was agreed on, so no reserved bit"
+            assert first & 0x70 == 0, "5.2: without an extension no reserved bit may be set"
             assert second & 0x80 == 0, "5.1: a server MUST NOT mask"
             size, at = second & 0x7F, 2
             if size > 125:
@@ -115,11 +114,11 @@ class Peer:
         assert self.frame() == (PONG, payload)
 
     def expect_answer(self):
-        """The answer to one `ping` object is next, so nothing came before it."""
+        """The next frame is the answer to one `ping` object."""
         assert self.json() == {"type": "pong"}
 
     def expect_alive(self):
-        """Everything sent so far is dealt with and has no further answer; the connection is as good as new."""
+        """There are no further answers to the frames so far, and the connection is usable."""
         self.send(frame(TEXT, APP_PING))
         self.expect_answer()
 
@@ -128,7 +127,7 @@ class Peer:
         assert (got["type"], got["code"]) == ("error", "bad_json")
 
     def expect_close(self, *codes):
-        """A close frame with one of these codes (None: without any) is next; then the server ends the connection."""
+        """The next frame is a close with one of these codes (None: no code), then the end."""
         got = self.frame()
         assert got is not None, "the connection ended without a close frame"
         opcode, payload = got
@@ -153,7 +152,7 @@ def peer(daemon, alice):
     peer.close()
 
 
-# 1. Framing: every encoding of a length, whole and in pieces on the wire
+# 1. Framing: every encoding of a length, in one and in several TCP segments
 
 
 SIZES = [24, 125, 126, 127, 128, 255, 256, 4096, 16384, 65535, 65536]
@@ -173,7 +172,7 @@ def test_1_1_1_an_empty_text_is_a_message(peer):
 
 
 @pytest.mark.parametrize("size,chop", [(24, 1), (125, 1), (126, 1), (128, 1), (300, 7), (65535, 997), (65536, 997)])
-def test_1_1_8_a_text_may_arrive_in_any_pieces(peer, size, chop):
+def test_1_1_8_a_text_may_arrive_in_several_segments(peer, size, chop):
     peer.send(frame(TEXT, app_ping(size)), chop=chop)
     peer.expect_answer()
     peer.expect_alive()
@@ -199,7 +198,7 @@ def test_1_2_binary_of_any_size_closes_1003(peer, size):
     peer.expect_close(1003)
 
 
-def test_1_2_binary_is_refused_before_its_payload_has_come(peer):
+def test_1_2_binary_is_rejected_before_its_payload_arrives(peer):
     peer.send(frame(BINARY, b"", length=60000))
     peer.expect_close(1003)
 
@@ -209,7 +208,7 @@ def test_1_2_binary_in_fragments_closes_1003(peer):
     peer.expect_close(1003)
 
 
-def test_1_3_many_messages_in_one_piece_are_each_answered(peer):
+def test_1_3_many_messages_in_one_segment_are_each_answered(peer):
     peer.send(*[frame(TEXT, app_ping(24 + i)) for i in range(300)])
     for _ in range(300):
         peer.expect_answer()
@@ -239,7 +238,7 @@ def test_2_7_an_unsolicited_pong_has_no_answer(peer, payload):
     peer.expect_alive()
 
 
-def test_2_9_a_ping_behind_an_unsolicited_pong_is_answered(peer):
+def test_2_9_a_ping_after_an_unsolicited_pong_is_answered(peer):
     peer.send(frame(PONG, b"unsolicited"), frame(PING, b"ping"))
     peer.expect_pong(b"ping")
     peer.expect_alive()
@@ -247,7 +246,7 @@ def test_2_9_a_ping_behind_an_unsolicited_pong_is_answered(peer):
 
 @pytest.mark.parametrize("chop", [None, 1])
 def test_2_10_of_ten_pings_the_last_is_answered_last(peer, chop):
-    """5.5.3 lets an endpoint answer only the most recent of several."""
+    """5.5.3: an endpoint may answer only the most recent of several pings."""
     payloads = [b"payload %d" % i for i in range(10)]
     peer.send(*[frame(PING, payload) for payload in payloads], chop=chop)
     got = []
@@ -271,7 +270,7 @@ def test_3_1_a_reserved_bit_closes_1002(peer, rsv, opcode):
 
 @pytest.mark.parametrize("rsv", range(1, 8))
 @pytest.mark.parametrize("chop", [None, 1])
-def test_3_2_what_came_before_a_reserved_bit_is_still_answered(peer, rsv, chop):
+def test_3_2_frames_before_a_reserved_bit_are_answered(peer, rsv, chop):
     peer.send(frame(TEXT, APP_PING), frame(TEXT, APP_PING, rsv=rsv), frame(PING), chop=chop)
     peer.expect_answer()
     peer.expect_close(1002)
@@ -295,7 +294,7 @@ def test_4_a_reserved_opcode_closes_1002(peer, opcode, payload):
 
 @pytest.mark.parametrize("opcode", [3, 4, 5, 6, 7, 11, 12, 13, 14, 15])
 @pytest.mark.parametrize("chop", [None, 1])
-def test_4_3_what_came_before_a_reserved_opcode_is_still_answered(peer, opcode, chop):
+def test_4_3_frames_before_a_reserved_opcode_are_answered(peer, opcode, chop):
     peer.send(frame(TEXT, APP_PING), frame(opcode, b"payload"), frame(PING), chop=chop)
     peer.expect_answer()
     peer.expect_close(1002)
@@ -335,7 +334,7 @@ def test_5_9_a_continuation_of_nothing_closes_1002(peer, fin, chop):
 
 
 @pytest.mark.parametrize("fin", [True, False])
-def test_5_15_a_continuation_behind_the_last_fragment_closes_1002(peer, fin):
+def test_5_15_a_continuation_after_the_last_fragment_closes_1002(peer, fin):
     peer.send(fragments(APP_PING, 8), frame(CONTINUATION, b"more", fin=fin), frame(TEXT, APP_PING))
     peer.expect_answer()
     peer.expect_close(1002)
@@ -392,7 +391,7 @@ VALID = {
     "last of 3 bytes": b"\xef\xbf\xbf",
     "last of all": b"\xf4\x8f\xbf\xbf",
     "before surrogates": b"\xed\x9f\xbf",
-    "behind surrogates": b"\xee\x80\x80",
+    "after surrogates": b"\xee\x80\x80",
     "replacement": b"\xef\xbf\xbd",
     "noncharacter": b"\xef\xbf\xbe",
     "noncharacter of plane 1": b"\xf0\x9f\xbf\xbf",
@@ -438,14 +437,14 @@ def test_6_1_empty_fragments_are_an_empty_text(peer):
 
 
 @pytest.mark.parametrize("text", VALID.values(), ids=VALID.keys())
-def test_6_2_valid_text_is_taken_whole_and_in_fragments_of_one_byte(peer, text):
+def test_6_2_valid_text_is_accepted_whole_and_in_fragments_of_one_byte(peer, text):
     peer.send(frame(TEXT, padded(text)), fragments(padded(text), 1), frame(TEXT, text))
     peer.expect_answer()
     peer.expect_answer()
     peer.expect_bad_json()
 
 
-def test_6_2_a_nul_byte_is_text_though_no_json(peer):
+def test_6_2_a_nul_byte_is_valid_text_and_invalid_json(peer):
     peer.send(frame(TEXT, b"\0"), frame(TEXT, APP_PING + b"\0"))
     peer.expect_bad_json()
     peer.expect_bad_json()
@@ -468,7 +467,7 @@ def test_6_3_invalid_text_in_fragments_of_one_byte_closes_1007(peer, text):
 @pytest.mark.parametrize("good,bad", [(GREETING, b"\xf4\x90"), (GREETING + b"\xf4", b"\x90"), (b"", b"\xc0"),
                                       (b"\xe2\x82", b"x"), (b"\xed", b"\xa0")],
                          ids=["beyond the last", "beyond the last, cut", "overlong", "no continuation", "surrogate"])
-def test_6_4_text_fails_at_the_bad_fragment_and_not_at_the_end(peer, good, bad):
+def test_6_4_invalid_text_closes_at_the_invalid_fragment(peer, good, bad):
     peer.send(frame(TEXT, good, fin=False))
     peer.send(frame(PING, b"so far so good"))
     peer.expect_pong(b"so far so good")
@@ -483,17 +482,17 @@ def code(number, reason=b""):
     return struct.pack("!H", number) + reason
 
 
-def test_7_1_1_a_close_behind_a_message_is_answered(peer):
+def test_7_1_1_a_close_after_a_message_is_answered(peer):
     peer.send(frame(TEXT, APP_PING), frame(CLOSE, code(1000)))
     peer.expect_answer()
     peer.expect_close(1000)
 
 
-@pytest.mark.parametrize("behind", [frame(CLOSE, code(1000)), frame(PING, b"late"), frame(TEXT, APP_PING),
+@pytest.mark.parametrize("late", [frame(CLOSE, code(1000)), frame(PING, b"late"), frame(TEXT, APP_PING),
                                     frame(CONTINUATION, b"x"), frame(BINARY, b"x"), b"garbage"],
                          ids=["close", "ping", "text", "continuation", "binary", "garbage"])
-def test_7_1_2_what_comes_behind_a_close_has_no_answer(peer, behind):
-    peer.send(frame(CLOSE, code(1000)), behind)
+def test_7_1_2_frames_after_a_close_are_not_answered(peer, late):
+    peer.send(frame(CLOSE, code(1000)), late)
     peer.expect_close(1000)
 
 
@@ -502,7 +501,7 @@ def test_7_1_5_a_close_inside_a_fragmented_message_is_answered(peer):
     peer.expect_close(1000)
 
 
-def test_7_1_6_a_close_behind_a_large_message_is_answered(peer):
+def test_7_1_6_a_close_after_a_large_message_is_answered(peer):
     peer.send(frame(TEXT, app_ping(MESSAGE_MAX)), frame(CLOSE, code(1000)), frame(PING, b"late"))
     peer.expect_answer()
     peer.expect_close(1000)
@@ -540,7 +539,7 @@ def test_7_5_a_reason_that_is_not_utf_8_closes_1007(peer, reason):
 @pytest.mark.parametrize("number", [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014,
                                     3000, 3999, 4000, 4501, 4999])
 def test_7_7_a_code_of_the_registry_is_answered_with_itself(peer, number):
-    """5.5.1: "it typically echos the status code it received"."""
+    """5.5.1: an endpoint "typically echos the status code it received"."""
     peer.send(frame(CLOSE, code(number)))
     peer.expect_close(number)
 
@@ -559,14 +558,14 @@ def test_7_14_the_server_ends_the_connection_first(peer):
     peer.expect_end()
 
 
-def test_7_15_one_who_goes_without_a_close_disturbs_nobody(daemon, alice):
+def test_7_15_clients_that_disconnect_without_a_close_do_no_harm(daemon, alice):
     for cut in [frame(TEXT, APP_PING)[:5], frame(TEXT, app_ping(5000))[:3000], frame(TEXT, b"a", fin=False), b""]:
-        going = Peer(daemon, alice.token)
-        going.send(cut)
-        going.close()
-    staying = Peer(daemon, alice.token)
-    staying.expect_alive()
-    staying.close()
+        broken = Peer(daemon, alice.token)
+        broken.send(cut)
+        broken.close()
+    peer = Peer(daemon, alice.token)
+    peer.expect_alive()
+    peer.close()
 
 
 # 8. Masking and lengths (5.1, 5.2)
@@ -578,7 +577,7 @@ def test_8_1_an_unmasked_frame_closes_1002(peer, opcode):
     peer.expect_close(1002)
 
 
-def test_8_2_a_mask_of_zeros_is_a_mask(peer):
+def test_8_2_a_mask_of_zeros_is_valid(peer):
     peer.send(bytes([0x80 | TEXT, 0x80 | len(APP_PING)]) + bytes(4) + APP_PING)
     peer.expect_answer()
 
@@ -598,14 +597,14 @@ def test_8_4_a_length_with_the_top_bit_set_closes_1002(peer):
 
 
 @pytest.mark.parametrize("size", [64, 256, 1024, 4096, 16384, 65536])
-def test_9_3_a_text_of_64_kib_may_come_in_fragments_of_any_size(peer, size):
+def test_9_3_a_text_of_64_kib_may_have_fragments_of_any_size(peer, size):
     peer.send(fragments(app_ping(MESSAGE_MAX), size))
     peer.expect_answer()
     peer.expect_alive()
 
 
 @pytest.mark.parametrize("chop", [64, 128, 256, 512, 1024, 2048])
-def test_9_5_a_text_of_64_kib_may_arrive_in_any_pieces(peer, chop):
+def test_9_5_a_text_of_64_kib_may_arrive_in_many_segments(peer, chop):
     peer.send(frame(TEXT, app_ping(MESSAGE_MAX)), chop=chop)
     peer.expect_answer()
     peer.expect_alive()
@@ -620,7 +619,7 @@ def test_9_7_a_thousand_messages_are_answered_one_by_one(peer, size):
 
 
 @pytest.mark.parametrize("length", [MESSAGE_MAX + 1, 1 << 20, 1 << 32, (1 << 32) + 5, (1 << 63) - 1])
-def test_9_9_a_message_that_will_be_too_long_closes_1009_from_its_header(peer, length):
+def test_9_9_a_header_with_too_large_a_length_closes_1009(peer, length):
     peer.send(frame(TEXT, length=length))
     peer.expect_close(1009)
 
@@ -631,12 +630,12 @@ def test_9_9_one_byte_too_many_closes_1009(peer):
 
 
 @pytest.mark.parametrize("size", [4000, 65536])
-def test_9_10_fragments_that_sum_up_to_too_much_close_1009(peer, size):
+def test_9_10_fragments_with_too_large_a_sum_close_1009(peer, size):
     peer.send(fragments(app_ping(MESSAGE_MAX + 1), size))
     peer.expect_close(1009)
 
 
-def test_9_10_a_control_frame_is_not_part_of_the_sum(peer):
+def test_9_10_a_control_frame_does_not_count(peer):
     text = app_ping(MESSAGE_MAX)
     peer.send(frame(TEXT, text[:-1], fin=False), frame(PING, b"p" * 125), frame(CONTINUATION, text[-1:]))
     peer.expect_pong(b"p" * 125)
@@ -644,7 +643,7 @@ def test_9_10_a_control_frame_is_not_part_of_the_sum(peer):
     peer.expect_alive()
 
 
-# 10. Fragments as a library makes them
+# 10. Fragments of a typical library
 
 
 def test_10_1_a_text_of_64_kib_in_fragments_of_1300_is_one_message(peer):
@@ -653,11 +652,11 @@ def test_10_1_a_text_of_64_kib_in_fragments_of_1300_is_one_message(peer):
     peer.expect_alive()
 
 
-# A client that nobody here wrote
+# The library python3-websockets
 
 
 def with_library(daemon, token, conversation, **options):
-    """Runs conversation(socket) on a socket of python3-websockets, behind `ready`."""
+    """Runs conversation(socket) on a socket of python3-websockets, after `ready`."""
     async def run():
         async with websockets.connect(daemon.ws_url(), extra_headers={"Authorization": f"Bearer {token}"},
                                       ping_interval=None, open_timeout=DEADLINE_S, **options) as socket:
@@ -691,7 +690,7 @@ def test_library_closing_handshake_is_clean(daemon, alice):
     assert with_library(daemon, alice.token, conversation).close_code == 1000
 
 
-def test_library_is_told_why_it_is_closed(daemon, alice):
+def test_library_receives_the_close_code(daemon, alice):
     async def conversation(socket):
         await socket.send(b"binary")
         with pytest.raises(websockets.ConnectionClosed) as closed:
@@ -703,8 +702,8 @@ def test_library_is_told_why_it_is_closed(daemon, alice):
     assert closed.rcvd_then_sent
 
 
-def test_12_no_extension_is_agreed_on(daemon, alice):
-    """9.1: the server takes none of those that were offered, and so no bit may be set."""
+def test_12_no_extension_is_negotiated(daemon, alice):
+    """9.1: the server declines every offered extension."""
     async def conversation(socket):
         assert socket.extensions == []
         assert "Sec-WebSocket-Extensions" not in socket.response_headers

@@ -1,10 +1,9 @@
-"""send, edit, delete, typing and read over WebSocket, and the pushes that follow."""
+"""send, edit and delete over WebSocket, and their pushes."""
 
 import pytest
 
-import checks
-
-NOBODY = 9007199254700000
+import expect
+from expect import UNUSED_ID
 
 
 def send(ws, receiver_id, content, client_id, **more):
@@ -29,17 +28,17 @@ def test_a_send_is_acknowledged_and_stored(alice, bob):
     }
 
 
-def test_a_message_reaches_every_other_socket_of_both_and_not_the_sending_one(alice, bob, carol):
+def test_a_message_is_pushed_to_every_socket_of_both_but_the_sending_one(alice, bob, carol):
     sending, *own = [alice.ws(), *alice.ws_on_each()]
     theirs = bob.ws_on_each()
     stranger = carol.ws()
-    ack = send(sending, bob.id, "to all of you", "k")
+    ack = send(sending, bob.id, "to all sockets", "k")
     for ws, who, chat_id in [(ws, alice, bob.id) for ws in own] + [
         (ws, bob, alice.id) for ws in theirs
     ]:
         frame = ws.until("message")
-        checks.message(checks.without(frame, "type"), own="k" if who is alice else None)
-        assert checks.without(frame, "type") == who.history(chat_id)[0]
+        expect.message(expect.without(frame, "type"), own="k" if who is alice else None)
+        assert expect.without(frame, "type") == who.history(chat_id)[0]
         assert (frame["chat_id"], frame["message_id"]) == (chat_id, ack["message_id"])
     alice.fence(sending)
     assert not sending.got("message", message_id=ack["message_id"])
@@ -47,22 +46,22 @@ def test_a_message_reaches_every_other_socket_of_both_and_not_the_sending_one(al
     assert not stranger.got("message", message_id=ack["message_id"])
     for ws in own + theirs:
         ws.drain()
-        assert len(ws.got("message", message_id=ack["message_id"])) == 1, "each once"
+        assert len(ws.got("message", message_id=ack["message_id"])) == 1, "pushed once"
 
 
-def test_a_message_sent_over_http_reaches_all_sockets_of_both(alice, bob):
+def test_a_message_sent_over_http_is_pushed_to_all_sockets_of_both(alice, bob):
     own, theirs = alice.ws_on_each(), bob.ws_on_each()
-    sent = alice.send(bob.id, "from curl", client_id="h")
+    sent = alice.send(bob.id, "over http", client_id="h")
     for ws in own:
-        assert checks.without(ws.until("message"), "type") == sent
+        assert expect.without(ws.until("message"), "type") == sent
     for ws in theirs:
-        assert checks.without(ws.until("message"), "type") == {
-            **checks.without(sent, "client_id"),
+        assert expect.without(ws.until("message"), "type") == {
+            **expect.without(sent, "client_id"),
             "chat_id": alice.id,
         }
 
 
-def test_the_first_message_opens_the_chat_for_both(alice, bob):
+def test_the_first_message_pushes_the_chat_to_both(alice, bob):
     theirs, mine = bob.ws_on_each(), alice.ws_on_each()
     alice.send(bob.id, "first")
     for ws, who, chat_id in [(ws, bob, alice.id) for ws in theirs] + [
@@ -72,16 +71,16 @@ def test_the_first_message_opens_the_chat_for_both(alice, bob):
         while {"chat", "message"} - set(seen):
             frame = ws.next()
             seen[frame["type"]] = frame
-        checks.chat(checks.without(seen["chat"], "type"))
+        expect.chat(expect.without(seen["chat"], "type"))
         assert (seen["chat"]["chat_id"], seen["chat"]["kind"]) == (chat_id, "direct")
         assert seen["chat"]["peer"]["user_id"] == chat_id
     alice.send(bob.id, "second")
     bob.fence(*theirs)
     for ws in theirs:
-        assert len(ws.got("chat", chat_id=alice.id)) == 1, "a chat opens once"
+        assert len(ws.got("chat", chat_id=alice.id)) == 1, "the chat is pushed once"
 
 
-def test_a_group_message_reaches_every_member(alice, bob, carol):
+def test_a_group_message_is_pushed_to_every_member(alice, bob, carol):
     group = alice.group("all", bob, carol)
     sockets = [ws for who in (bob, carol) for ws in who.ws_on_each()]
     ack = send(alice.ws(), group, "hello, group", "g")
@@ -95,7 +94,7 @@ def test_a_group_message_reaches_every_member(alice, bob, carol):
         )
 
 
-def test_pushes_of_a_chat_come_in_mod_order_each_once(alice, bob):
+def test_pushes_of_a_chat_are_in_mod_order_without_duplicates(alice, bob):
     watching = [*bob.ws_on_each(), *alice.ws_on_each()]
     sending = alice.ws()
     acks = [send(sending, bob.id, str(i), f"k{i}") for i in range(10)]
@@ -111,7 +110,7 @@ def test_pushes_of_a_chat_come_in_mod_order_each_once(alice, bob):
         assert mods == list(range(1, 21))
 
 
-def test_a_note_to_oneself_reaches_ones_other_sockets(alice):
+def test_a_message_to_oneself_is_pushed_to_the_other_sockets(alice):
     sending, *others = [alice.ws(), *alice.ws_on_each()]
     ack = send(sending, alice.id, "note", "n")
     assert ack["chat_id"] == alice.id
@@ -135,10 +134,10 @@ def test_a_note_to_oneself_reaches_ones_other_sockets(alice):
         {"id": "e", "receiver_id": "BOB", "content": None},
     ],
 )
-def test_a_bad_send_is_an_error_that_names_it(alice, bob, bad):
+def test_an_invalid_send_is_an_error_with_its_id(alice, bob, bad):
     ws = alice.ws()
     frame = {key: bob.id if value == "BOB" else value for key, value in bad.items()}
-    checks.error_frame(ws.ask({"type": "send", **frame}, "error"), "invalid", id="e")
+    expect.error_frame(ws.ask({"type": "send", **frame}, "error"), "invalid", id="e")
     ws.drain()
     assert alice.history(bob.id) == []
 
@@ -147,23 +146,23 @@ def test_a_bad_send_is_an_error_that_names_it(alice, bob, bad):
 def test_a_send_needs_an_id(alice, bob, bad):
     ws = alice.ws()
     frame = {"type": "send", "receiver_id": bob.id, "content": "x"}
-    checks.error_frame(ws.ask(frame if bad is ... else {**frame, "id": bad}, "error"), "invalid")
+    expect.error_frame(ws.ask(frame if bad is ... else {**frame, "id": bad}, "error"), "invalid")
     ws.drain()
     assert alice.history(bob.id) == []
 
 
-def test_a_send_to_where_one_is_not_is_an_error_that_names_it(alice, bob):
+def test_a_send_to_a_chat_of_others_is_an_error_with_its_id(alice, bob):
     ws = alice.ws()
-    for receiver in (NOBODY, bob.group("without alice")):
+    for receiver in (UNUSED_ID, bob.group("without alice")):
         frame = {"type": "send", "id": f"to-{receiver}", "receiver_id": receiver, "content": "x"}
-        error = checks.error_frame(ws.ask(frame, "error"), id=f"to-{receiver}")
+        error = expect.error_frame(ws.ask(frame, "error"), id=f"to-{receiver}")
         assert error["code"].startswith("no_such_")
-    send(ws, bob.id, "the socket stays", "after")
+    send(ws, bob.id, "the socket stays open", "after")
 
 
-def test_one_bad_send_among_many_spoils_no_other(alice, bob):
+def test_a_rejected_send_does_not_affect_the_others_of_its_batch(alice, bob):
     ws = alice.ws()
-    receivers = [bob.id, NOBODY, bob.id, NOBODY, bob.id]
+    receivers = [bob.id, UNUSED_ID, bob.id, UNUSED_ID, bob.id]
     ws.send_all(
         {"type": "send", "id": f"b{i}", "receiver_id": to, "content": str(i)}
         for i, to in enumerate(receivers)
@@ -177,7 +176,7 @@ def test_one_bad_send_among_many_spoils_no_other(alice, bob):
     assert [m["content"] for m in bob.history(alice.id)] == ["0", "2", "4"]
 
 
-def test_sends_of_one_socket_are_stored_in_their_order(alice, bob):
+def test_sends_of_one_socket_are_stored_in_order(alice, bob):
     ws = alice.ws()
     ws.send_all(
         {"type": "send", "id": f"o{i}", "receiver_id": bob.id, "content": str(i)}
@@ -196,7 +195,7 @@ def test_a_repeated_id_is_stored_once_on_any_worker_and_over_http(alice, bob, ca
     for ws, receiver, content in (
         (first_ws, bob.id, "once"),
         (others[0], carol.id, "other"),
-        (others[0], NOBODY, "x"),
+        (others[0], UNUSED_ID, "x"),
     ):
         assert send(ws, receiver, content, "dup") == {**first, "duplicate": True}
     http = alice.post(
@@ -208,7 +207,7 @@ def test_a_repeated_id_is_stored_once_on_any_worker_and_over_http(alice, bob, ca
     assert [m["content"] for m in bob.history(alice.id)] == ["once"]
 
 
-def test_repeats_in_one_burst_are_stored_once(alice, bob):
+def test_concurrent_repeats_are_stored_once(alice, bob):
     sockets = alice.ws_on_each()
     for ws in sockets:
         ws.send_all([{"type": "send", "id": "burst", "receiver_id": bob.id, "content": "x"}] * 20)
@@ -238,9 +237,9 @@ def test_an_edit_is_acknowledged_and_pushed(alice, bob):
     assert (stored["content"], stored["mod"]) == ("better", 2)
     for socket in theirs:
         frame = socket.until("edited")
-        assert checks.without(frame, "type") == stored
+        assert expect.without(frame, "type") == stored
     for socket in other:
-        assert checks.without(socket.until("edited"), "type") == {**stored, "chat_id": bob.id}
+        assert expect.without(socket.until("edited"), "type") == {**stored, "chat_id": bob.id}
     alice.fence(ws)
     assert not ws.got("edited")
 
@@ -271,7 +270,7 @@ def test_a_deletion_is_acknowledged_and_pushed(alice, bob):
     assert bob.history(alice.id)[0]["content"] is None
 
 
-def test_a_second_deletion_is_acknowledged_without_a_new_mod(alice, bob):
+def test_a_second_deletion_is_acknowledged_and_takes_no_mod(alice, bob):
     ws, theirs = alice.ws(), bob.ws()
     sent = alice.send(bob.id, "x")
     acks = [
@@ -293,7 +292,7 @@ def test_changes_over_http_are_pushed_to_all_sockets(alice, bob):
         assert ws.until("deleted", message_id=sent["message_id"])["mod"] == 3
 
 
-def test_edit_and_delete_without_an_id_are_done(alice, bob):
+def test_edit_and_delete_need_no_id(alice, bob):
     ws, theirs = alice.ws(), bob.ws()
     sent = alice.send(bob.id, "x")
     ws.send({"type": "edit", "message_id": sent["message_id"], "content": "y"})
@@ -302,23 +301,23 @@ def test_edit_and_delete_without_an_id_are_done(alice, bob):
     theirs.until("deleted")
 
 
-def test_edit_and_delete_have_the_rules_of_http(alice, bob, carol):
+def test_edit_and_delete_have_the_errors_of_http(alice, bob, carol):
     mine = alice.send(bob.id, "alice's")["message_id"]
     gone = alice.send(bob.id, "gone")["message_id"]
     alice.delete(f"/messages/{gone}")
     join = alice.history(alice.group("events"))[0]["message_id"]
 
-    def refused(who, **frame):
-        return checks.error_frame(who.ws().ask({"id": "r", **frame}, "error"), id="r")["code"]
+    def rejected(who, **frame):
+        return expect.error_frame(who.ws().ask({"id": "r", **frame}, "error"), id="r")["code"]
 
-    assert refused(bob, type="edit", message_id=mine, content="x") == "not_sender"
-    assert refused(bob, type="delete", message_id=mine) == "not_sender"
-    assert refused(carol, type="edit", message_id=mine, content="x") == "no_such_message"
-    assert refused(carol, type="delete", message_id=mine) == "no_such_message"
-    assert refused(alice, type="edit", message_id=gone, content="x") == "no_such_message"
-    assert refused(alice, type="edit", message_id=NOBODY, content="x") == "no_such_message"
-    assert refused(alice, type="edit", message_id=join, content="x") == "not_text"
-    assert refused(alice, type="delete", message_id=join) == "not_text"
+    assert rejected(bob, type="edit", message_id=mine, content="x") == "not_sender"
+    assert rejected(bob, type="delete", message_id=mine) == "not_sender"
+    assert rejected(carol, type="edit", message_id=mine, content="x") == "no_such_message"
+    assert rejected(carol, type="delete", message_id=mine) == "no_such_message"
+    assert rejected(alice, type="edit", message_id=gone, content="x") == "no_such_message"
+    assert rejected(alice, type="edit", message_id=UNUSED_ID, content="x") == "no_such_message"
+    assert rejected(alice, type="edit", message_id=join, content="x") == "not_text"
+    assert rejected(alice, type="delete", message_id=join) == "not_text"
     for bad in (
         {"content": "x"},
         {"message_id": "1", "content": "x"},
@@ -326,6 +325,6 @@ def test_edit_and_delete_have_the_rules_of_http(alice, bob, carol):
         {"message_id": mine, "content": ""},
         {"message_id": mine, "content": "x" * 16385},
     ):
-        assert refused(alice, type="edit", **bad) == "invalid"
-    assert refused(alice, type="delete") == "invalid"
+        assert rejected(alice, type="edit", **bad) == "invalid"
+    assert rejected(alice, type="delete") == "invalid"
     assert bob.history(alice.id)[0]["content"] == "alice's"

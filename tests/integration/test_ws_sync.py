@@ -1,15 +1,12 @@
-"""sync: everything that changed since a mod, chat by chat; what it brings fits what the sockets
-were pushed."""
+"""sync: all changes since a mod, chat by chat, consistent with the pushes."""
 
 import pytest
 
-import checks
-
-NOBODY = 9007199254700000
+import expect
 
 
 def sync(ws, after):
-    """All pieces up to `synced`: {chat_id: [frames]}, and the ids of the chats that are gone."""
+    """Sends a sync; returns {chat_id: [frames]} and the set of removed chats."""
     ws.send({"type": "sync", "after": {str(chat): mod for chat, mod in after.items()}})
     pieces, removed = {}, set()
     while True:
@@ -24,13 +21,13 @@ def sync(ws, after):
 
 
 def changed(pieces, chat_id):
-    """What a sync says of one chat, as one list; checks the pieces on the way."""
+    """The messages that a sync returned for one chat; checks its pieces."""
     frames = pieces[chat_id]
     assert [frame["more"] for frame in frames] == [True] * (len(frames) - 1) + [False]
     assert all(len(frame["messages"]) <= 200 for frame in frames)
     messages = [message for frame in frames for message in frame["messages"]]
     mods = [message["mod"] for message in messages]
-    assert mods == sorted(set(mods)), "in mod order, each once"
+    assert mods == sorted(set(mods)), "in mod order, without duplicates"
     return messages
 
 
@@ -50,7 +47,7 @@ def fill(who, receiver_id, count):
     ws.close()
 
 
-def test_a_first_sync_brings_the_last_50_of_every_chat(alice, bob, carol):
+def test_a_first_sync_returns_the_last_50_messages_of_every_chat(alice, bob, carol):
     fill(alice, bob.id, 60)
     group = carol.group("few", bob)
     carol.send(group, "hello")
@@ -62,20 +59,20 @@ def test_a_first_sync_brings_the_last_50_of_every_chat(alice, bob, carol):
     assert pieces[alice.id][0]["read_seq"] == 0
 
 
-def test_nothing_comes_of_a_chat_that_has_not_changed(alice, bob, carol):
+def test_an_unchanged_chat_is_left_out(alice, bob, carol):
     alice.send(bob.id, "1")
     carol.send(bob.id, "2")
     ws = bob.ws()
     assert sync(ws, {alice.id: 1, carol.id: 1}) == ({}, set())
     assert set(sync(ws, {alice.id: 1, carol.id: 0})[0]) == {carol.id}
-    assert set(sync(ws, {alice.id: 1})[0]) == {carol.id}, "a chat that is not named comes"
+    assert set(sync(ws, {alice.id: 1})[0]) == {carol.id}, "a chat that is not named is returned"
 
 
-def test_a_sync_with_no_chats_is_just_synced(alice):
+def test_a_sync_without_chats_is_answered_with_synced_only(alice):
     assert sync(alice.ws(), {}) == ({}, set())
 
 
-def test_a_sync_brings_new_edited_and_deleted_and_collapses_repeated_edits(alice, bob):
+def test_a_sync_returns_new_edited_and_deleted_messages_once_each(alice, bob):
     ids = [alice.send(bob.id, str(i))["message_id"] for i in range(6)]
     for i in range(5):
         alice.patch(f"/messages/{ids[1]}", {"content": f"edit {i}"})
@@ -87,7 +84,7 @@ def test_a_sync_brings_new_edited_and_deleted_and_collapses_repeated_edits(alice
     ] == [(2, 11, "edit 4", False), (4, 12, None, True), (7, 13, "new", False)]
 
 
-def test_sync_from_0_brings_everything_in_pieces_of_200(alice, bob):
+def test_a_sync_from_0_returns_everything_in_pieces_of_200(alice, bob):
     fill(alice, bob.id, 450)
     ws = bob.ws()
     pieces, _ = sync(ws, {alice.id: 0})
@@ -98,7 +95,7 @@ def test_sync_from_0_brings_everything_in_pieces_of_200(alice, bob):
     assert [m["seq"] for m in changed(pieces, alice.id)] == list(range(51, 451))
 
 
-def test_a_chat_that_is_gone_or_left_is_chat_removed(alice, bob, carol):
+def test_a_chat_that_was_left_or_removed_is_chat_removed(alice, bob, carol):
     left, removed_from, ended, kept = (
         alice.group(name, bob) for name in ("left", "removed", "ended", "kept")
     )
@@ -112,14 +109,14 @@ def test_a_chat_that_is_gone_or_left_is_chat_removed(alice, bob, carol):
     assert carol.id not in pieces
 
 
-def test_sync_shows_nothing_of_others_chats(alice, bob, carol):
+def test_a_sync_returns_nothing_of_others_chats(alice, bob, carol):
     alice.send(bob.id, "secret")
     group = alice.group("secret", bob)
     pieces, _ = sync(carol.ws(), {alice.id: 0, bob.id: 0, group: 0})
     assert pieces == {}
 
 
-def test_the_sync_carries_the_own_watermark_and_the_own_client_id(alice, bob):
+def test_a_sync_contains_the_own_watermark_and_own_client_ids(alice, bob):
     sent = alice.send(bob.id, "x", client_id="mine")
     bob.put("/messages/read", {"message_ids": [sent["message_id"]]})
     alice.send(bob.id, "y")
@@ -130,7 +127,7 @@ def test_the_sync_carries_the_own_watermark_and_the_own_client_id(alice, bob):
     assert "client_id" not in changed(sync(bob.ws(), {alice.id: 0})[0], alice.id)[0]
 
 
-def test_joins_leaves_and_renames_come_with_a_sync(alice, bob, carol):
+def test_a_sync_returns_joins_leaves_and_renames(alice, bob, carol):
     group = alice.group("events", bob)
     alice.patch(f"/groups/{group}", {"name": "renamed"})
     alice.add(group, carol)
@@ -143,8 +140,8 @@ def test_joins_leaves_and_renames_come_with_a_sync(alice, bob, carol):
     ]
 
 
-def test_a_client_that_was_away_resumes_without_gap_or_double(alice, bob):
-    """Pushed up to a mod, away, back with that mod: together 1, 2, 3, ... once each."""
+def test_a_client_that_was_disconnected_resumes_without_gap_or_duplicate(alice, bob):
+    """Pushes before and a sync after the disconnection together have every mod once."""
     watching = bob.ws()
     for i in range(5):
         alice.send(bob.id, f"before {i}")
@@ -157,11 +154,11 @@ def test_a_client_that_was_away_resumes_without_gap_or_double(alice, bob):
     pieces, _ = sync(back, {alice.id: max(seen)})
     seen += [m["mod"] for m in changed(pieces, alice.id)]
     assert seen == list(range(1, len(seen) + 1)) and len(seen) == 11
-    assert back.got("message") or back.until("message"), "what came after ready was pushed as well"
+    assert back.got("message") or back.until("message"), "messages after ready are pushed as well"
 
 
-def test_nothing_is_lost_between_ready_and_sync(alice, bob):
-    """Live events are registered before the database is read: the two together leave no gap."""
+def test_no_message_is_lost_between_ready_and_sync(alice, bob):
+    """The socket is registered for pushes before the database is read."""
     sender = alice.ws()
     for round_ in range(5):
         ws = bob.ws()
@@ -198,5 +195,5 @@ def test_nothing_is_lost_between_ready_and_sync(alice, bob):
 def test_a_bad_sync_is_an_error(alice, after):
     ws = alice.ws()
     frame = {"type": "sync"} if after is ... else {"type": "sync", "after": after}
-    checks.error_frame(ws.ask(frame, "error"), "invalid")
+    expect.error_frame(ws.ask(frame, "error"), "invalid")
     ws.drain()

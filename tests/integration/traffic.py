@@ -1,13 +1,10 @@
-"""traffic: senders that keep a journal of every acknowledgement, and observers that must miss
-nothing.
+"""traffic: senders that record every acknowledgement, observers that must miss nothing.
 
-Owns: its threads. Knows nothing of: what goes wrong meanwhile.
+Owns: its threads. Knows nothing of: the faults.
 
-A sender does what a good client does: it sends with a client_id, and after any failure it
-connects again and
-sends the same again until it is acknowledged. An observer keeps what it was pushed, and after
-any break it syncs from the
-highest mod with nothing missing below it.
+Both behave like a correct client. After a failure a sender reconnects and repeats the send, with
+the same client_id, until it is acknowledged. An observer records what it is pushed, and after a
+reconnect it syncs from the highest mod without a gap below it.
 """
 
 import itertools
@@ -17,24 +14,23 @@ import time
 import websockets
 
 from client import Refused
-from waiting import wait_for
+from polling import wait_for
 
-# What a client meets while the server is in trouble, and answers by trying again.
+# Failures that a client answers by trying again.
 TROUBLE = (OSError, AssertionError, Refused, EOFError, TimeoutError, websockets.WebSocketException)
 FRAME_S = 5
 
 
 class Sender(threading.Thread):
-    """Sends numbered messages to one chat until told to stop; `acks` maps client_id to its
-    acknowledgement."""
+    """Sends numbered messages to one chat until stop(); `acks` maps client_id to its ack."""
 
     def __init__(self, person, receiver_id):
         super().__init__(daemon=True)
         self.person = person
         self.receiver_id = receiver_id
         self.acks = {}
-        self.doubtful = 0  # sends whose first attempt got no answer
-        self.refused = set()  # codes of error frames
+        self.repeated = 0  # sends whose first attempt was not answered
+        self.error_codes = set()
         self.stopping = threading.Event()
 
     def run(self):
@@ -60,7 +56,7 @@ class Sender(threading.Thread):
                 except TROUBLE:
                     ws = None
                     time.sleep(0.02)
-            self.doubtful += attempts > 1
+            self.repeated += attempts > 1
 
     def take(self, ws, client_id):
         while True:
@@ -70,7 +66,7 @@ class Sender(threading.Thread):
             if frame["type"] == "ack":
                 self.acks[client_id] = frame
             else:
-                self.refused.add(frame["code"])
+                self.error_codes.add(frame["code"])
                 time.sleep(min(frame.get("retry_after_ms", 50), 200) / 1000)
             return
 
@@ -79,22 +75,22 @@ class Sender(threading.Thread):
         self.join(60)
         assert (
             not self.is_alive()
-        ), f"{self.person.username} could not get {len(self.acks)} acknowledged"
+        ), f"{self.person.username} has an unacknowledged send after {len(self.acks)}"
 
 
 class Observer(threading.Thread):
-    """Watches one chat; `seen` maps mod to the message that was pushed or synced with it."""
+    """Follows one chat; `seen` maps mod to the message that was received with it."""
 
     def __init__(self, person, chat_id):
         super().__init__(daemon=True)
         self.person = person
         self.chat_id = chat_id
         self.seen = {}
-        self.breaks = 0
+        self.reconnects = 0
         self.stopping = threading.Event()
 
     def head(self):
-        """The highest mod with nothing missing below it."""
+        """The highest mod without a gap below it."""
         head = 0
         while head + 1 in self.seen:
             head += 1
@@ -112,10 +108,10 @@ class Observer(threading.Thread):
                     self.sync(ws)
                 self.take(ws, ws.next(0.2))
             except AssertionError:
-                continue  # nothing came
+                continue  # no frame within the timeout
             except TROUBLE:
                 ws = None
-                self.breaks += 1
+                self.reconnects += 1
                 time.sleep(0.02)
 
     def take(self, ws, frame):
@@ -133,7 +129,7 @@ class Observer(threading.Thread):
         wait_for(
             lambda: self.head() >= mod,
             timeout,
-            f"the observer {self.person.username} stays behind {mod}: ",
+            f"the observer {self.person.username} does not reach mod {mod}: ",
             lambda: str(self.head()),
         )
 
@@ -160,17 +156,17 @@ class Traffic:
         return sum(len(sender.acks) for sender in self.senders)
 
     def wait_for_more(self, count, timeout=60):
-        """Until that many more sends were acknowledged."""
+        """Waits until this many more sends are acknowledged."""
         target = self.acked() + count
         wait_for(
             lambda: self.acked() >= target,
             timeout,
-            "acknowledgements stopped at ",
+            "acknowledgements stop at ",
             lambda: str(self.acked()),
         )
 
     def finish(self, within=20):
-        """Stops the senders and checks promises 1 to 4: kept, once, in order, nothing missed."""
+        """Stops the senders and checks promises 1 to 4. within: seconds for the last delivery."""
         for sender in self.senders:
             sender.stop()
         rows = self.owner.daemon.sql(
@@ -179,20 +175,20 @@ class Traffic:
         )
         assert [row[2] for row in rows] == list(
             range(1, len(rows) + 1)
-        ), "seq has a gap or a double"
+        ), "seq has a gap or a duplicate"
         assert sorted(row[3] for row in rows) == list(
             range(1, len(rows) + 1)
-        ), "mod has a gap or a double"
+        ), "mod has a gap or a duplicate"
         stored = {row[0]: row for row in rows if row[0] is not None}
         assert len(stored) == sum(
             1 for row in rows if row[0] is not None
         ), "a client_id is stored twice"
         for sender in self.senders:
             for client_id, ack in sender.acks.items():
-                assert client_id in stored, f"{client_id} was acknowledged and is lost"
+                assert client_id in stored, f"{client_id} was acknowledged and is not stored"
                 assert (ack["message_id"], ack["seq"]) == stored[client_id][
                     1:3
-                ], f"{client_id} has another place"
+                ], f"{client_id} is stored with another message_id or seq"
         for observer in self.observers:
             observer.wait_for_head(len(rows), within)
             observer.stop()

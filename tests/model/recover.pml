@@ -1,39 +1,37 @@
 /*
- * Commit, publish, recover: one conversation, two workers that write and one that has a
- * subscriber. A writing worker sends its COMMIT to its own database session, waits for the
- * answer, then publishes the new mod to the ring; it may die between any two of these. A COMMIT
- * that was sent may still land after its worker's death, or not; only when the session is gone is
- * that decided.
+ * recover: from commit to delivery. One conversation, two workers that write, one worker with a subscriber.
  *
- * The subscriber's worker delivers mod head+1, drops what is not newer, reads the database when
- * there is a gap, when it was lapped, and after a death, once the dead worker's session is gone.
- * What comes from the ring while the database is being read is held until the answer is there.
- * A worker may be started at any time: it serves when those dead by then can commit no more. Of
- * deaths that it is told of before that it cannot ask, since it has no connection to wait with; so
- * it asks again until it can. A subscriber who connects is registered for live events
- * first, and then what is in the database is read. Reads are asynchronous: the snapshot is of
- * some moment between question and answer. Who waits for the dead waits for those that the master
- * had reaped when the wait began.
+ * A writing worker sends its COMMIT to its own database session, waits for the answer, and then
+ * publishes the new mod to the ring. It may die between any two of these steps. A COMMIT that was sent
+ * may still be executed after the death of its worker; this is decided only when the session has ended.
  *
- * Asserted: D5 nothing is delivered before it is committed; D3 and D4 when nothing moves any
- * more, the subscriber has everything that was committed. No timer is modelled: it would hide
- * every mistake.
+ * The subscriber's worker delivers mod head + 1 and drops older mods. It reads the database if there is
+ * a gap, after an overrun, and after a death, once the session of the dead worker has ended. Records
+ * that arrive during a read are held until the result arrives. A worker may start at any time: it serves
+ * when all workers that are dead by then can commit no more. While it has no database connection it
+ * cannot wait for sessions, so it repeats the reconcile until it can. A subscriber is registered for live
+ * events before the database is read. Reads are asynchronous: the snapshot is taken at some moment
+ * between query and result. A wait covers the workers that the master had reaped when it began.
+ *
+ * Asserted: nothing is delivered before it is committed; when no step is left, the subscriber has
+ * everything that was committed (promises 3 and 4 of docs/api.md). No timer is modelled, since a timer
+ * would hide every bug.
  *
  * Seeded bugs:
  *	READ_FIRST		the database is read before the subscriber is registered
- *	NO_WAIT			for the dead worker's session: the heads are checked at once
- *	NO_RECHECK		of the heads after a death
- *	NO_CATCH_UP		after a lap
- *	NO_START_WAIT		a new worker serves without waiting for dead ones' sessions
- *	NO_CHECK_AGAIN		a check that cannot be asked for yet is forgotten
- *	NO_HOLD			what the ring brings while the database is read is dropped
- *	PUBLISH_FIRST		before the COMMIT is answered
+ *	NO_WAIT			a reconcile does not wait for the dead worker's session
+ *	NO_RECHECK		no reconcile after a death
+ *	NO_CATCH_UP		no reconcile after an overrun
+ *	NO_START_WAIT		a new worker does not wait for the sessions of dead workers
+ *	NO_CHECK_AGAIN		a reconcile that is not yet possible is forgotten
+ *	NO_HOLD			records that arrive during a read are dropped
+ *	PUBLISH_FIRST		a record is published before its COMMIT is answered
  */
 #ifndef MESSAGES
-#define MESSAGES 2 /* a writer */
+#define MESSAGES 2 /* per writer */
 #endif
-#ifndef LAPS
-#define LAPS 1
+#ifndef OVERRUNS
+#define OVERRUNS 1
 #endif
 #define WRITERS 2
 #define RECORDS (WRITERS * MESSAGES)
@@ -42,17 +40,17 @@ mtype = { idle, sent, answered, gone };
 
 byte committed;                  /* the conversation's last mod in the database */
 mtype session[WRITERS] = idle;   /* the writers' database sessions */
-byte answer[WRITERS];            /* the mod that was given */
+byte answer[WRITERS];            /* the mod that was assigned */
 bool is_dead[WRITERS];
-bool is_reaped[WRITERS];         /* the master knows of it */
+bool is_reaped[WRITERS];         /* by the master */
 
 byte ring[RECORDS], tail;
 byte deaths = 2;                 /* writers that may die */
-byte laps = LAPS;
-bool is_told;                    /* by the master, of a death */
+byte overruns = OVERRUNS;
+bool is_notified;                    /* of a death, by the master */
 
 bool is_connected;
-byte view;                       /* what the subscriber has: 1..view */
+byte view;                       /* the subscriber has 1..view */
 
 #define STEP(what) atomic { if :: deaths > 0 -> deaths--; goto dead :: skip fi; what }
 #define REAPED (is_reaped[0] + 2 * is_reaped[1])
@@ -82,13 +80,13 @@ proctype writer(byte me)
 	od;
 dead:
 	atomic { is_dead[me] = true; left = 0 }
-	is_reaped[me] = true; /* some time later */
-	is_told = true;
+	is_reaped[me] = true; /* in a later step */
+	is_notified = true;
 done:
 	skip
 }
 
-/* PostgreSQL's side of a writer's connection. It sees the death only between two commands. */
+/* PostgreSQL's side of a writer's connection. It notices the death only between two commands. */
 proctype backend(byte me)
 {
 end:	do
@@ -100,39 +98,39 @@ end:	do
 	od
 }
 
-/* One read of the database: asked now, true of some moment before it is answered. */
-chan question = [1] of { bit };
+/* One read of the database; its snapshot is taken between query and result. */
+chan query = [1] of { bit };
 chan result = [1] of { byte };
 
 active proctype reader()
 {
 end:	do
-	:: atomic { question?_ -> result!committed }
+	:: atomic { query?_ -> result!committed }
 	od
 }
 
-#define CATCH_UP is_asked = true; question!0
+#define CATCH_UP is_reading = true; query!0
 #define IS_HELD(mod) (held & (1 << (mod)))
 
-/* Delivers what is held and has its turn. A gap that is left is to be read. */
-inline go_on()
+/* Delivers the held mods that follow view. A gap before the others must be read. */
+inline deliver()
 {
 	do
 	:: IS_HELD(view + 1) -> view++
 	:: else -> break
 	od;
 	held = held >> (view + 1) << (view + 1);
-	again = again || held != 0
+	must_read = must_read || held != 0
 }
 
 proctype worker()
 {
-	byte pos, awaited, held, news; /* sets: of writers; of mods */
-	bool is_asked, again, recheck, is_waiting, serves;
+	byte pos, awaited, held, news; /* awaited: a set of writers; held: a set of mods */
+	bool is_reading, must_read, must_reconcile, is_waiting, serves;
 
 	atomic {
 		pos = tail;
-		is_told = false; /* it was not there yet */
+		is_notified = false; /* the worker did not exist yet */
 #ifdef NO_START_WAIT
 		serves = true
 #else
@@ -141,62 +139,62 @@ proctype worker()
 #endif
 	}
 end:	do
-	/* a subscriber comes */
+	/* a subscriber connects */
 #ifdef READ_FIRST
-	:: atomic { serves && !is_connected && !is_asked -> CATCH_UP }
-	:: atomic { !is_connected && is_asked && nempty(result) -> result?view; is_asked = false };
+	:: atomic { serves && !is_connected && !is_reading -> CATCH_UP }
+	:: atomic { !is_connected && is_reading && nempty(result) -> result?view; is_reading = false };
 		is_connected = true
 #else
 	:: atomic { serves && !is_connected -> is_connected = true; CATCH_UP }
 #endif
-	/* the ring; without a subscriber its records are of no interest */
+	/* the ring; without a subscriber the records are skipped */
 	:: atomic { tail != pos && !is_connected -> pos++ }
 	:: atomic { tail != pos && is_connected ->
 			assert(ring[pos] <= committed);
 			if
 			:: ring[pos] <= view -> skip
 #ifdef NO_HOLD
-			:: ring[pos] > view && is_asked -> skip
+			:: ring[pos] > view && is_reading -> skip
 #endif
 			:: else ->
 				held = held | (1 << ring[pos]);
-				if :: is_asked -> skip :: else -> go_on() fi
+				if :: is_reading -> skip :: else -> deliver() fi
 			fi;
 			pos++ }
-	:: atomic { tail != pos && laps > 0 ->
-			laps--; pos = tail;
+	:: atomic { tail != pos && overruns > 0 ->
+			overruns--; pos = tail;
 #ifndef NO_CATCH_UP
-			again = again || is_connected
+			must_read = must_read || is_connected
 #endif
 		}
-	/* the database's answer */
+	/* the result of a read */
 	:: atomic { is_connected && nempty(result) ->
-			result?news; is_asked = false;
+			result?news; is_reading = false;
 			view = (news > view -> news : view);
 			news = 0;
-			go_on() }
-	:: atomic { again && !is_asked -> again = false; CATCH_UP }
+			deliver() }
+	:: atomic { must_read && !is_reading -> must_read = false; CATCH_UP }
 	/* a death */
-	:: atomic { is_told -> is_told = false;
+	:: atomic { is_notified -> is_notified = false;
 #ifdef NO_CHECK_AGAIN
-			recheck = serves
+			must_reconcile = serves
 #elif !defined(NO_RECHECK)
-			recheck = true
+			must_reconcile = true
 #endif
 		}
 #ifdef NO_WAIT
-	:: atomic { recheck -> recheck = false; again = again || is_connected }
+	:: atomic { must_reconcile -> must_reconcile = false; must_read = must_read || is_connected }
 #endif
-	:: atomic { recheck && !is_waiting ->
-			recheck = false; is_waiting = true; awaited = REAPED }
+	:: atomic { must_reconcile && !is_waiting ->
+			must_reconcile = false; is_waiting = true; awaited = REAPED }
 	:: atomic { is_waiting && ARE_GONE(awaited) ->
 			is_waiting = false; awaited = 0;
-			again = again || is_connected;
+			must_read = must_read || is_connected;
 			serves = true }
 	od
 }
 
-active proctype judge()
+active proctype check()
 {
 	atomic { timeout -> assert(!is_connected || view == committed) }
 }

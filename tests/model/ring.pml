@@ -1,25 +1,24 @@
 /*
- * The ring of common/ring.c: publishers that die anywhere, repair by the next one, a reader that
- * takes no lock. A cell stands for eight bytes; the first cell of a record is its header. Memory
- * is sequentially consistent here: the fences that ring.c puts between intent and the bytes are
- * taken for granted, and INTENT_LATE and INTENT_EARLY are what the absence of the writer's and of the
- * reader's amounts to.
+ * ring: the ring of common/ring.c. Publishers may die at any step, the next publisher repairs the ring, and a
+ * reader takes no lock. A cell stands for eight bytes; the first cell of a record is its header. Memory
+ * is sequentially consistent here: the fences of ring.c between intent and the bytes are assumed. INTENT_LATE
+ * and INTENT_EARLY have the effect of a missing fence in the writer and in the reader.
  *
- * Asserted: R1 what the reader accepts is one whole published record; R2 it misses none without a
- * lap; R3 intent never falls, and a lock that is let go leaves tail == intent; nobody is stuck.
+ * Asserted: a record that the reader accepts is one whole published record; it misses none without an
+ * overrun; intent never decreases, and tail == intent when the lock is released; no process is blocked.
  *
  * Seeded bugs:
- *	REPAIR_LOWERS_INTENT	instead of raising tail
- *	NO_REPAIR		the next publisher begins at intent and leaves the hole
- *	NO_CHECK		the reader believes its copy
- *	INTENT_LATE		made known after the bytes instead of before
- *	INTENT_EARLY		looked at before the copy instead of after
- *	FETCH_ADD		space is claimed by an atomic addition; each waits its turn
+ *	REPAIR_LOWERS_INTENT	a repair lowers intent instead of raising tail
+ *	NO_REPAIR		the next publisher starts at intent and leaves the hole
+ *	NO_CHECK		the reader does not check its copy
+ *	INTENT_LATE		intent is stored after the bytes instead of before
+ *	INTENT_EARLY		intent is read before the copy instead of after
+ *	FETCH_ADD		space is claimed by an atomic addition; each publisher waits for its turn
  *	FETCH_ADD_NO_WAIT	the same without waiting
  */
 #define CAP 4 /* cells */
 #ifndef ATTEMPTS
-#define ATTEMPTS 4 /* to publish, in all */
+#define ATTEMPTS 4 /* to publish, in total */
 #endif
 #ifndef DEATHS
 #define DEATHS 2
@@ -32,10 +31,10 @@
 #define CLAIM_BY_ADDING
 #endif
 #define PAD 255
-#define NOBODY 0
+#define FREE 0
 
-byte tail, intent, lock = NOBODY;
-byte whose[CAP], size[CAP]; /* a cell: who wrote it last; in a header, also the length */
+byte tail, intent, lock = FREE;
+byte whose[CAP], size[CAP]; /* of a cell: the last writer; of a header: also the length */
 byte attempts = ATTEMPTS, deaths = DEATHS, live = 2;
 
 byte truth[POSITIONS], truth_size[POSITIONS]; /* ghosts: what was truly published where */
@@ -50,7 +49,7 @@ inline header_put(pos, who, n)
 	size[AT(pos)] = n
 }
 
-/* Where a record of n cells goes that may begin at `begin`: not across the end of the data. */
+/* Places a record of n cells at or after `begin`, not across the end of the data. */
 inline plan()
 {
 	pad = (n > ROOM(begin) -> ROOM(begin) : 0);
@@ -60,7 +59,7 @@ inline plan()
 inline intent_set(to)
 {
 	intent = to;
-#ifndef REPAIR_LOWERS_INTENT /* which is to be found by the harm it does */
+#ifndef REPAIR_LOWERS_INTENT /* this bug must be found by its effects */
 	assert(intent >= highest);
 #endif
 	highest = intent
@@ -78,7 +77,7 @@ again:
 #ifdef CLAIM_BY_ADDING
 		:: attempts > 0 -> skip
 #else
-		:: attempts > 0 && lock == NOBODY -> lock = me
+		:: attempts > 0 && lock == FREE -> lock = me
 #endif
 		fi;
 		mine = attempts;
@@ -129,19 +128,19 @@ again:
 		truth_size[begin + pad] = n
 	);
 #ifndef CLAIM_BY_ADDING
-	STEP(assert(tail == intent); lock = NOBODY);
+	STEP(assert(tail == intent); lock = FREE);
 #endif
 	goto again;
 
-dead:	/* the kernel frees the lock; the slot's next life goes on */
-	atomic { if :: lock == me -> lock = NOBODY :: else fi }
+dead:	/* the kernel releases the lock; the successor in the slot continues */
+	atomic { if :: lock == me -> lock = FREE :: else fi }
 	goto again;
 done:
 	skip
 }
 
-/* Takes an accepted copy to court. */
-inline judge()
+/* Checks an accepted copy. */
+inline check_copy()
 {
 	assert(n > 0);
 	if
@@ -156,8 +155,8 @@ inline judge()
 	fi
 }
 
-/* Goes on at `to`. What lies behind it will not be asked for: fewer states. */
-inline forget(to)
+/* Continues at `to`, and clears what is before it: fewer states. */
+inline advance(to)
 {
 	n = to - pos;
 	do
@@ -179,7 +178,7 @@ again:
 	if
 	:: atomic {
 			tail != pos -> unread = tail - pos;
-			if :: unread > CAP -> goto lapped :: else fi
+			if :: unread > CAP -> goto overrun :: else fi
 		}
 	:: atomic { live == 0 && tail == pos -> goto done }
 	fi;
@@ -191,7 +190,7 @@ again:
 		n = size[AT(pos)];
 		is_whole = true;
 		if
-		:: n == 0 || n > unread || n > ROOM(pos) -> goto lapped
+		:: n == 0 || n > unread || n > ROOM(pos) -> goto overrun
 		:: else -> unread = 0
 		fi;
 		if :: head == PAD || n == 1 -> goto copied :: else fi
@@ -201,22 +200,22 @@ copied:
 	atomic {
 #ifndef NO_CHECK
 #ifdef INTENT_EARLY
-		if :: seen - pos > CAP -> goto lapped :: else fi;
+		if :: seen - pos > CAP -> goto overrun :: else fi;
 #else
-		if :: intent - pos > CAP -> goto lapped :: else fi;
+		if :: intent - pos > CAP -> goto overrun :: else fi;
 #endif
 #endif
-		judge();
-		forget(pos + n)
+		check_copy();
+		advance(pos + n)
 	}
 	goto again;
 
-lapped:	/* rightly: not for nothing while its records are still there */
+overrun:	/* only if its records were overwritten */
 	atomic {
 #ifndef REPAIR_LOWERS_INTENT
 		assert(intent - pos > CAP);
 #endif
-		forget(tail)
+		advance(tail)
 	}
 	goto again;
 done:

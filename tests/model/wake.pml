@@ -1,36 +1,36 @@
 /*
- * The sleeping flag and the wake of common/ring.c, on a machine that lets a load pass an earlier
- * store of the same processor (x86, total store order): each process's stores wait in its own
- * buffer and reach memory in order, some time later. Read-modify-writes and system calls drain
- * the buffer first. One sleeper, two publishers that may die anywhere; the master pokes after
- * each death. The sleeper's own 200 ms timer is left out: it would hide every mistake.
+ * wake: the sleeping flag and the wake-up of common/ring.c, on a machine that lets a load pass an earlier
+ * store of the same processor (x86, total store order): the stores of each process wait in its own
+ * buffer and reach memory in order, at a later time. Read-modify-writes and system calls drain the
+ * buffer first. There are one sleeper and two publishers that may die at any step; the master pokes the
+ * sleeper after each death. The sleeper's poll every 200 ms is left out, since it would hide every bug.
  *
- * Asserted when nothing moves any more (R5): the sleeper has read all there is.
+ * Asserted when no step is left: the sleeper has read every record.
  *
  * Seeded bugs:
- *	NO_FENCE_SLEEPER	between setting the flag and looking again
- *	NO_FENCE_WAKER		between letting go of the lock and looking at the flags
- *	NO_POKE			by the master
- *	NO_LOOK			before going to sleep
+ *	NO_FENCE_SLEEPER	no fence between setting the flag and checking the ring again
+ *	NO_FENCE_WAKER		no fence between releasing the lock and reading the flags
+ *	NO_POKE			the master does not poke
+ *	NO_LOOK			the ring is not checked before sleeping
  */
 #ifndef RECORDS
 #define RECORDS 3
 #endif
 #define SLEEPER 0
 #define PROCESSES 3
-#define NOBODY 0
+#define FREE 0
 
 mtype = { tail_is, flag_is, lock_is };
 
-byte tail, lock = NOBODY;       /* memory */
-bool flag, is_edge;             /* is_edge: the eventfd was written since the sleeper last looked */
+byte tail, lock = FREE;       /* memory */
+bool flag, is_edge;             /* is_edge: the eventfd was written since the sleeper last read it */
 chan buffer[PROCESSES] = [3] of { mtype, byte };
 byte unsent = RECORDS, deaths = 2, live = 2;
-byte pos;                       /* the sleeper's */
+byte pos;                       /* of the sleeper */
 
 #define DRAINED(me) empty(buffer[me])
 
-/* The processors' buffers, each in its own time. */
+/* The store buffers drain at any time. */
 active [PROCESSES] proctype drain()
 {
 	byte value;
@@ -73,9 +73,9 @@ again:
 		:: else -> unsent--
 		fi
 	}
-	atomic { DRAINED(me) && lock == NOBODY -> lock = me }
+	atomic { DRAINED(me) && lock == FREE -> lock = me }
 	STEP(buffer[me]!tail_is(tail + 1));
-	STEP(buffer[me]!lock_is(NOBODY));
+	STEP(buffer[me]!lock_is(FREE));
 #ifndef NO_FENCE_WAKER
 	STEP(skip);
 	DRAINED(me);
@@ -86,15 +86,15 @@ again:
 	fi;
 	if
 	:: atomic { DRAINED(me) && flag -> flag = false } /* claimed */
-	:: atomic { DRAINED(me) && !flag -> goto again }  /* another one's */
+	:: atomic { DRAINED(me) && !flag -> goto again }  /* by another publisher */
 	fi;
 	STEP(is_edge = true);
 	goto again;
 
-dead:	/* its stores still arrive; then the kernel frees the lock, and the master hears of it */
+dead:	/* its stores still drain; then the kernel releases the lock, and the master reaps it */
 	DRAINED(me);
 	atomic {
-		if :: lock == me -> lock = NOBODY :: else fi;
+		if :: lock == me -> lock = FREE :: else fi;
 #ifndef NO_POKE
 		is_edge = true
 #endif
@@ -104,7 +104,7 @@ done:
 	live--
 }
 
-active proctype judge()
+active proctype check()
 {
 	atomic { timeout -> assert(live == 0 && pos == tail) }
 }

@@ -1,13 +1,12 @@
-"""check: reads the ledger of a torture run and the database after it, and says which promise was
-broken, and where.
+"""check: finds broken promises in the ledger of a torture run and the database after it.
 
-Owns: its picture of every conversation, socket and device. Knows nothing of: how the run was made.
+Owns: the state of every conversation, socket and device. Knows nothing of: how the run was made.
 
 usage: check.py LEDGER DATABASE
 
-Both files are read once, a line at a time; the work for a line is constant, but for a binary
-search among a member's joins and leaves. What is kept of a device is one byte a message: whether
-it has this message as the database has it in the end.
+Both files are read once, a line at a time. The work for a line is constant, except for a binary
+search among the joins and leaves of a member. For each device and message one byte is kept: 1 if
+the device has the final version of the message.
 """
 
 import argparse
@@ -16,26 +15,26 @@ import collections
 import json
 import sys
 
-from due import PROMISE_S, Due
+from deadlines import PROMISE_S, Deadlines
 from history import Database
 
 NEIGHBOURS = 12
 CHECKS = {
-    "acknowledged": "what was acknowledged is stored",
-    "once": "each client_id is stored once, and answered the same each time",
-    "gapless": "seq is 1..n without gap or double, and mods are distinct",
+    "acknowledged": "acknowledged writes are stored",
+    "once": "each client_id is stored once, and every repeat has the same answer",
+    "gapless": "seq is 1..n without gap or duplicate, and mods are distinct",
     "view": "each member's view equals the history",
-    "order": "an ack before a send means a smaller seq",
-    "committed": "nothing reached a client that is not in the database",
-    "leak": "nothing reached one who was not a member",
-    "pushes": "pushes of a chat on one socket came in mod order, each once",
-    "told": "what a socket was not pushed it was told of",
-    "members": "members are those who joined and did not leave, as acknowledged",
-    "authors": "nobody wrote who was not a member",
-    "presence": "presence was true in quiet times and at the end, and nobody was gone who was there",
-    "timely": "what was committed reached every connected member in time",
+    "order": "a send after another's ack has the larger seq",
+    "committed": "everything that a client received is in the database",
+    "leak": "only members received messages",
+    "pushes": "pushes of a chat on a socket were in mod order, without duplicates",
+    "gaps": "a gap between pushes was preceded by a resync",
+    "members": "members agree with the acknowledged joins and leaves",
+    "authors": "every sender was a member",
+    "presence": "presence was correct when quiet and at the end, and no connected user was offline",
+    "timely": "commits reached every connected member in time",
     "tokens": "no socket outlived its token",
-    "daemon": "the daemon's log holds no complaint, and everybody was served in the end",
+    "daemon": "the daemon's log has no complaint, and every client was served at the end",
 }
 KINDS = {"t": "text", "j": "join", "l": "leave", "r": "rename"}
 
@@ -46,35 +45,35 @@ class Socket:
         self.token = event["k"]
         self.open, self.closed = True, float("inf")
         self.pushed = {}  # conv: the last mod
-        self.told = {}  # conv: from this mod on, nothing may be left out without a word
+        self.contiguous = {}  # conv: the mod from which pushes may have no gap
         self.watched, self.online = [], {}
         self.watches_since = float("inf")
 
 
 class Device:
     def __init__(self):
-        self.has = {}  # conv: a byte a message, 1 where it has the last version
-        # conv: when it was told that it is out; what was said before it may get when it is back in
+        self.has = {}  # conv: a byte a message, 1 if it has the final version
+        # conv: time of chat_removed; earlier messages may arrive after the next join
         self.removed = {}
         self.socket = None
 
 
 class Report:
-    """What was found, check by check."""
+    """The violations, by check."""
 
     def __init__(self):
-        self.looked = collections.Counter()
+        self.n_checks = collections.Counter()
         self.violations = collections.defaultdict(list)
 
-    def look(self, check, holds, line, what, **about):
-        """Counts one thing looked at; `what` (called only then) says what is wrong with it."""
-        self.looked[check] += 1
+    def check(self, check, holds, line, what, **about):
+        """Counts a check; if it does not hold, records a violation with the text of what()."""
+        self.n_checks[check] += 1
         if not holds:
             self.violations[check].append((line, what(), about))
 
     def failed(self):
-        """Checks with a violation, or with nothing to look at: such a run proves nothing."""
-        return [name for name in CHECKS if self.violations[name] or not self.looked[name]]
+        """The checks with a violation, and those that were never made: they prove nothing."""
+        return [name for name in CHECKS if self.violations[name] or not self.n_checks[name]]
 
 
 class Checker:
@@ -85,22 +84,22 @@ class Checker:
         self.line = self.now = 0
         self.sends, self.attempts = {}, {}  # by (user, id)
         self.acked_before, self.answers = {}, {}
-        self.moves = {}  # (group, user): the last join or leave, and whether it was acknowledged
+        self.moves = {}  # (group, user): the last join or leave, True if acknowledged
         self.moved = {}
         self.contents = set()
-        self.at_mod = {}  # (conv, mod): the message that reached somebody with it
-        self.first_seen = {}  # message id: when its last version was first heard of
-        self.due = Due()
+        self.at_mod = {}  # (conv, mod): the message that was received with it
+        self.first_seen = {}  # message id: when its final version was first received
+        self.deadlines = Deadlines()
         self.viewers, self.candidates = [], []
-        self.ended = {}  # token: when its end was acknowledged
-        self.there = collections.defaultdict(set)  # user: their open sockets
-        self.gone_at = {}  # user: when the last of them went
+        self.revoked = {}  # token: when its logout was acknowledged
+        self.connected = collections.defaultdict(set)  # user: their open sockets
+        self.gone_at = {}  # user: when the last of them closed
         self.masters_killed = set()  # numbers of faults
         self.delays, self.ack_delays = array.array("d"), array.array("d")
         self.counts = collections.Counter()
         self.last_ack = self.longest_gap = None
         self.wall = 0.0  # the wall clock when the monotonic one was 0
-        self.start = self.settled = self.gone_worst = None
+        self.start = self.quiesced = self.gone_worst = None
         self.worst = (-PROMISE_S, 0)
 
     # --- the ledger ---
@@ -113,8 +112,8 @@ class Checker:
         self.finish()
         return self.report
 
-    def look(self, check, holds, what, **about):
-        self.report.look(check, holds, self.line, what, **about)
+    def check(self, check, holds, what, **about):
+        self.report.check(check, holds, self.line, what, **about)
 
     def on_start(self, event):
         self.start = event
@@ -125,8 +124,8 @@ class Checker:
         device = self.devices[event["d"]]
         socket.before, device.socket = device.socket, socket
         if socket.before is not None:
-            socket.before.before = None  # two are enough
-        self.there[socket.user].add(event["s"])
+            socket.before.before = None  # two generations are enough
+        self.connected[socket.user].add(event["s"])
         self._outlives(event["s"], socket)
         self.counts["sockets opened"] += 1
 
@@ -141,22 +140,22 @@ class Checker:
     def _gone(self, event):
         socket = self.sockets[event["s"]]
         socket.open, socket.closed = False, self.now
-        self.there[socket.user].discard(event["s"])
-        if not self.there[socket.user] and event.get("code") != 1001:
+        self.connected[socket.user].discard(event["s"])
+        if not self.connected[socket.user] and event.get("code") != 1001:
             self.gone_at[socket.user] = self.now
         self._outlives(event["s"], socket)
 
     def on_logout(self, event):
-        self.counts["tokens ended"] += 1
+        self.counts["tokens revoked"] += 1
 
-    def on_ended(self, event):
-        self.ended[event["k"]] = self.now
+    def on_revoked(self, event):
+        self.revoked[event["k"]] = self.now
 
     def _outlives(self, number, socket):
-        """It is heard of: is that after the end of its token?"""
-        ended = self.ended.get(socket.token)
-        if ended is not None:
-            self.candidates.append(("tokens", ended, self.now, self.line, number, socket.token))
+        """The socket is in use: checks later whether its token was revoked."""
+        revoked = self.revoked.get(socket.token)
+        if revoked is not None:
+            self.candidates.append(("tokens", revoked, self.now, self.line, number, socket.token))
 
     def on_watch(self, event):
         self.sockets[event["s"]].watched = event["ids"]
@@ -172,73 +171,73 @@ class Checker:
         pass
 
     def on_removed(self, event):
-        """Where it forgets the chat, what it has of it later it was sent later."""
+        """If the client forgets the chat, it has nothing of it."""
         socket = self.sockets[event["s"]]
         conv = self.db.conv(socket.user, event["c"])
         if conv is not None:
             self.devices[socket.device].removed[conv.id] = self.now
             if event["forgot"]:
                 self.devices[socket.device].has.pop(conv.id, None)
-            socket.told.pop(conv.id, None)
+            socket.contiguous.pop(conv.id, None)
 
     def on_resync(self, event):
         self.counts["resyncs"] += 1
-        self.sockets[event["s"]].told.clear()
+        self.sockets[event["s"]].contiguous.clear()
 
     def on_presence(self, event):
         socket, of = self.sockets[event["s"]], event["of"]
         if not event["on"]:
-            self.look(
+            self.check(
                 "presence",
-                not self._is_there(of, PROMISE_S),
-                lambda: f"{of} was shown offline and is there",
+                not self._is_connected(of, PROMISE_S),
+                lambda: f"{of} was shown offline and is connected",
                 socket=event["s"],
             )
             gone = self.now - self.gone_at.get(of, float("-inf"))
-            self.look(
+            self.check(
                 "presence",
                 gone > self.start["grace"] - PROMISE_S,
-                lambda: f"{of} was shown offline {gone:.1f} s after they went",
+                lambda: f"{of} was shown offline {gone:.1f} s after the last socket",
                 socket=event["s"],
             )
         if socket.online.get(of) != event["on"]:
             socket.online[of] = event["on"]
-            if self.settled and not event["on"]:
-                self.gone_worst = max(self.gone_worst or 0, self.now - self.settled)
+            if self.quiesced and not event["on"]:
+                self.gone_worst = max(self.gone_worst or 0, self.now - self.quiesced)
 
-    def _is_there(self, user, seconds):
-        """Has had one and the same socket for so long?"""
-        return any(self.now - self.sockets[n].opened > seconds for n in self.there[user])
+    def _is_connected(self, user, seconds):
+        """True if the user has had the same socket for this long."""
+        return any(self.now - self.sockets[n].opened > seconds for n in self.connected[user])
 
     def on_fault(self, event):
         self.counts["fault " + event["k"]] += 1
-        self.due.fault(event["n"], event["k"], self.now)
+        self.deadlines.fault(event["n"], event["k"], self.now)
         if event["k"] == "kill_master":
             self.masters_killed.add(event["n"])
 
-    def on_mended(self, event):
-        self.due.mended(event["n"], self.now)
+    def on_repaired(self, event):
+        self.deadlines.repaired(event["n"], self.now)
         if event["n"] in self.masters_killed:
-            self.gone_at.clear()  # a new master does not know who was there before
+            self.gone_at.clear()  # a new master has no presence of earlier connections
 
     def on_quiet(self, event):
-        self._presence_is_true()
+        self._check_presence()
 
     def on_lag(self, event):
-        self.due.lag(event["s"], self.now)
+        self.deadlines.lag(event["s"], self.now)
 
-    def on_settle(self, event):
-        self.settled = self.now
+    def on_quiesce(self, event):
+        self.quiesced = self.now
 
     def on_end(self, event):
         self.viewers = [device for device in self.devices.values() if device.socket.open]
-        self._presence_is_true()
+        self._check_presence()
         for number, socket in self.sockets.items():
             if socket.open:
                 self._outlives(number, socket)
 
     def on_complaint(self, event):
-        self.look("daemon", False, lambda: event["text"])
+        self.check("daemon", False, lambda: event["text"])
 
     # --- writes ---
 
@@ -258,7 +257,7 @@ class Checker:
     def on_refused(self, event):
         self.counts["refused " + event["op"]] += 1
         if event["op"] in ("join", "leave"):
-            self.look("members", False, lambda: f"{event['op']} was refused: {event['code']}")
+            self.check("members", False, lambda: f"{event['op']} was refused: {event['code']}")
 
     def on_ack(self, event):
         key = (event["u"], event["id"])
@@ -279,10 +278,10 @@ class Checker:
         place = (event["m"], event["q"])
         if event["op"] == "send":
             first = self.answers.setdefault(key, place)
-            self.look(
+            self.check(
                 "once", first == place, lambda: f"{key[1]} got {first}, then {place}", **about
             )
-        self.look(
+        self.check(
             "acknowledged",
             message is not None and self._is_kept(event, message),
             lambda: f"{event['op']} {key[1]} was acknowledged; the database has {message}",
@@ -313,7 +312,7 @@ class Checker:
         conv = self.db.convs[message.conv]
         before = self.acked_before.pop(key, None)
         if before is not None:
-            self.look(
+            self.check(
                 "order",
                 message.seq > before,
                 lambda: f"{key[1]} has seq {message.seq}; {before} was acked before it was sent",
@@ -321,7 +320,7 @@ class Checker:
             )
         conv.acked_seq = max(conv.acked_seq, message.seq)
 
-    # --- what reached a client ---
+    # --- reads ---
 
     def on_push(self, event):
         self.counts["pushes"] += 1
@@ -334,35 +333,35 @@ class Checker:
             return
         mod = row[2]
         last = socket.pushed.get(conv.id, 0)
-        self.look("pushes", mod > last, lambda: f"mod {mod} was pushed after mod {last}", **about)
-        self.look(
+        self.check("pushes", mod > last, lambda: f"mod {mod} was pushed after mod {last}", **about)
+        self.check(
             "leak",
             conv.was_member(socket.user, mod),
-            lambda: f"mod {mod} was pushed to {socket.user}, who was not in {conv.id} then",
+            lambda: f"mod {mod} was pushed to {socket.user}, no member of {conv.id} then",
             **about,
         )
-        self._told_of_gap(socket, conv, mod, about)
+        self._check_gap(socket, conv, mod, about)
         self._outlives(event["s"], socket)
-        socket.pushed[conv.id] = socket.told[conv.id] = mod
+        socket.pushed[conv.id] = socket.contiguous[conv.id] = mod
         self._has(event["s"], message, mod)
 
-    def _told_of_gap(self, socket, conv, mod, about):
-        """Between two pushes only that may lack which the client did itself, or has otherwise, or
-        which took a later mod."""
-        since = socket.told.get(conv.id)
+    def _check_gap(self, socket, conv, mod, about):
+        """Between two pushes only these mods may be missing: own writes of the client, messages that
+        the device has, and messages that took a later mod."""
+        since = socket.contiguous.get(conv.id)
         if since is None:
             return
-        self.report.looked["told"] += 1
+        self.report.n_checks["gaps"] += 1
         has = self._bits(socket.device, conv)
         for between in range(since + 1, mod):
             left_out = conv.by_mod.get(between)
             if left_out is None or has[left_out.at]:
                 continue
             if left_out.sender != socket.user or left_out.kind != "t":
-                self.look(
-                    "told",
+                self.check(
+                    "gaps",
                     False,
-                    lambda left_out=left_out: f"mod {mod} follows {since}: {left_out} was left out",
+                    lambda left_out=left_out: f"mod {mod} follows {since}: {left_out} is missing",
                     **about,
                 )
 
@@ -387,10 +386,10 @@ class Checker:
             self._row(conv, row, about)
         if rows and conv is not None:
             newest = max(row[2] for row in rows)
-            self.look(
+            self.check(
                 "leak",
                 conv.may_read(user, newest, self.now + self.wall),
-                lambda: f"{user} was given mod {newest} of {conv.id}, in which they were not then",
+                lambda: f"{user} received mod {newest} of {conv.id}, but was no member then",
                 **about,
             )
 
@@ -398,19 +397,19 @@ class Checker:
         """One version of a message: the database must have it, or a later one."""
         message = self.db.messages.get(row[0])
         known = message is not None and conv is not None and message.conv == conv.id
-        self.look(
+        self.check(
             "committed",
             known and self._is_version(message, row),
-            lambda: f"{row} reached a client; the database has {message}",
+            lambda: f"a client received {row}; the database has {message}",
             **about,
         )
         if not known:
             return None
         other = self.at_mod.setdefault((conv.id, row[2]), row[0])
-        self.look(
+        self.check(
             "committed",
             other == row[0],
-            lambda: f"mod {row[2]} was {other}, then {row[0]}",
+            lambda: f"mod {row[2]} was message {other}, then {row[0]}",
             **about,
         )
         if row[2] == message.mod:
@@ -421,7 +420,7 @@ class Checker:
         _, seq, mod, kind, sender, what, deleted = row
         if seq != message.seq or mod > message.mod or (deleted and not message.deleted):
             return False
-        if kind is None:  # a `deleted` frame tells no more
+        if kind is None:  # a `deleted` frame has no more
             return mod == message.mod
         if kind != KINDS[message.kind] or sender != message.sender:
             return False
@@ -445,11 +444,11 @@ class Checker:
             return
         has[message.at] = 1
         if message.sender == socket.user and message.kind == "t" and message.edited_at is None:
-            return  # it may be the ack of what was said here: no delivery
+            return  # this may be the ack of an own send, not a delivery
         self._delivered(number, socket, message)
 
     def _delivered(self, number, socket, message):
-        """How late it is, where the socket was there when it was committed."""
+        """Records the delay of a delivery, if the socket was open at the commit."""
         if message.deleted:
             committed = self.first_seen.get(message.id, self.now)
         else:
@@ -457,49 +456,49 @@ class Checker:
         conv = self.db.convs[message.conv]
         until = self.now
         if committed < socket.opened and socket.before is not None:
-            socket = socket.before  # which may have had it to the end of its life and did not
+            socket = socket.before  # it should have received the message, but did not
             until = socket.closed
         removed = self.devices[socket.device].removed.get(conv.id, 0)
         if not max(socket.opened, removed) <= committed < until:
             return
         if not conv.was_member(socket.user, message.mod):
-            return  # a newcomer is given what was said before; that is not late
+            return  # history from before the join is not late
         if until == self.now:
             self.delays.append(until - committed)
         if until - committed > PROMISE_S / 4:
             self.candidates.append(("timely", committed, until, self.line, number, message))
         else:
-            self.report.looked["timely"] += 1
+            self.report.n_checks["timely"] += 1
 
     # --- the end ---
 
-    def _presence_is_true(self):
-        """Each watcher is shown who is there, and who has been gone for the grace and 1 s; who
-        went or came just now may be shown either way."""
+    def _check_presence(self):
+        """Every watcher has the correct presence of its users, except users who connected less than
+        2 s ago or disconnected less than the grace and 1 s ago."""
         grace = self.start["grace"] + 1
-        for number in set().union(*self.there.values()):
+        for number in set().union(*self.connected.values()):
             socket = self.sockets[number]
             if self.now - socket.watches_since < PROMISE_S:
                 continue
             for user in socket.watched:
-                if self._is_there(user, PROMISE_S):
-                    there = True
-                elif not self.there[user] and self.now - self.gone_at.get(user, 0) > grace:
-                    there = False
+                if self._is_connected(user, PROMISE_S):
+                    online = True
+                elif not self.connected[user] and self.now - self.gone_at.get(user, 0) > grace:
+                    online = False
                 else:
                     continue
-                self.look(
+                self.check(
                     "presence",
-                    socket.online.get(user) == there,
-                    lambda shown=socket.online.get(user), user=user, there=there: (
-                        f"{user} is shown {shown}, is {there}"
+                    socket.online.get(user) == online,
+                    lambda shown=socket.online.get(user), user=user, online=online: (
+                        f"{user} is shown as {shown}, but is {online}"
                     ),
                     socket=number,
                 )
 
     def finish(self):
         self.line += 1
-        self.report.looked["daemon"] += 1
+        self.report.n_checks["daemon"] += 1
         self._lateness()
         for conv in self.db.convs.values():
             self._conv_at_end(conv)
@@ -507,10 +506,10 @@ class Checker:
             self._view_at_end(device)
         for (group, user), (op, acked) in self.moves.items():
             if acked and group in self.db.convs:
-                self.look(
+                self.check(
                     "members",
                     (user in self.db.convs[group].members) == (op == "join"),
-                    lambda user=user, op=op: f"the {op} of {user} was acked and does not hold",
+                    lambda user=user, op=op: f"the {op} of {user} was acknowledged, without effect",
                     conv=group,
                 )
         for (user, name), place in self.answers.items():
@@ -519,14 +518,14 @@ class Checker:
 
     def _conv_at_end(self, conv):
         places = [message.seq for message in conv.messages]
-        self.look(
+        self.check(
             "gapless",
             places == list(range(1, len(places) + 1)) and conv.last_seq == len(places),
             lambda: f"{conv.id}: last_seq {conv.last_seq}, {first_break(places)}",
             conv=conv.id,
         )
         mods = [message.mod for message in conv.messages]
-        self.look(
+        self.check(
             "gapless",
             len(set(mods)) == len(mods) and (not mods or max(mods) == conv.last_mod),
             lambda: f"{conv.id}: last_mod {conv.last_mod}, mods {sorted(mods)[-5:]}",
@@ -536,23 +535,23 @@ class Checker:
             (message.sender, message.client_id) for message in conv.messages if message.client_id
         )
         for name, n in names.items():
-            self.look(
+            self.check(
                 "once", n == 1, lambda name=name, n=n: f"{name} is stored {n} times", conv=conv.id
             )
         if not conv.direct:
             joined = {user for user, (_, _, how, _) in conv.moves.items() if how[-1]}
-            self.look(
+            self.check(
                 "members",
                 joined == conv.members,
-                lambda: f"{conv.id}: by joins and leaves {joined ^ conv.members} should differ",
+                lambda: f"{conv.id}: members and joins differ in {joined ^ conv.members}",
                 conv=conv.id,
             )
         for message in conv.messages:
             if message.kind == "t":
-                self.look(
+                self.check(
                     "authors",
                     conv.was_member(message.sender, message.seq, by_seq=True),
-                    lambda message=message: f"{message} is by one who was not a member",
+                    lambda message=message: f"{message} is by a non-member",
                     conv=conv.id,
                 )
 
@@ -563,7 +562,7 @@ class Checker:
                 continue
             has = self._bits_at_end(device, conv)
             missing = [conv.messages[at] for at, bit in enumerate(has) if not bit]
-            self.look(
+            self.check(
                 "view",
                 not missing,
                 lambda missing=missing, conv=conv: (
@@ -580,9 +579,9 @@ class Checker:
 
     def _lateness(self):
         for check, done, arrived, line, number, what in self.candidates:
-            late = self.due.lateness(done, arrived)
+            late = self.deadlines.lateness(done, arrived)
             self.worst = max(self.worst, (late, line))
-            self.report.look(
+            self.report.check(
                 check,
                 late <= 0,
                 line,
@@ -591,7 +590,7 @@ class Checker:
                 socket=number,
             )
 
-    # --- what is printed ---
+    # --- the output ---
 
     def figures(self):
         faults = {k[6:]: n for k, n in sorted(self.counts.items()) if k.startswith("fault ")}
@@ -608,20 +607,20 @@ class Checker:
         yield f"commit to arrival at sockets that were open: {spread(self.delays)}"
         late, line = self.worst
         yield (
-            f"the latest arrival after all that could delay it: {late + PROMISE_S:.2f} s "
-            f"(line {line}; the promise is {PROMISE_S} s; "
-            f"the clients' own loop stood still for up to {self.due.worst_lag:.2f} s)"
+            f"the latest delivery after the faults that could delay it: {late + PROMISE_S:.2f} s "
+            f"(line {line}; the bound is {PROMISE_S} s; "
+            f"the clients' own loop was late by up to {self.deadlines.worst_lag:.2f} s)"
         )
         if self.gone_worst:
             grace = self.start["grace"]
             late = self.gone_worst
-            yield f"the last who went was shown offline after {late:.1f} s (grace {grace} s)"
+            yield f"the last user to leave was shown offline after {late:.1f} s (grace {grace} s)"
 
 
 def first_break(places):
     for n, place in enumerate(places, 1):
         if place != n:
-            return f"{place} stands where {n} should"
+            return f"{place} instead of {n}"
     return f"{len(places)} messages"
 
 
@@ -635,8 +634,8 @@ def spread(delays):
 
 
 def neighbourhood(path, database, line, conv=None, socket=None, device=None):
-    """The lines before and after a violation that speak of its conversation, on its socket or
-    device where it has one; and the faults."""
+    """The faults around a violation, and the events of its conversation, on its socket or device if
+    it has one."""
     users, devices = {}, {}
     before, after = collections.deque(maxlen=NEIGHBOURS), []
     with open(path, encoding="utf-8") as lines:
@@ -653,7 +652,7 @@ def neighbourhood(path, database, line, conv=None, socket=None, device=None):
                 concerns = concerns and devices.get(event.get("s")) == device
             else:
                 concerns = where is not None and concerns
-            if not concerns and event["e"] not in ("fault", "mended") and number != line:
+            if not concerns and event["e"] not in ("fault", "repaired") and number != line:
                 continue
             shown = f"{number:>9}{'>' if number == line else ' '} {text.rstrip()[:240]}"
             if number <= line:
@@ -680,7 +679,7 @@ def main(argv):
     for name, sentence in CHECKS.items():
         found = report.violations[name]
         verdict = "FAILED" if name in report.failed() else "ok"
-        print(f"{verdict:>6}  {sentence}: {report.looked[name]} looked at, {len(found)} violations")
+        print(f"{verdict:>6}  {sentence}: {report.n_checks[name]} checks, {len(found)} violations")
         if found:
             line, what, about = found[0]
             print(f"        line {line}: {what}")

@@ -1,11 +1,10 @@
-"""device: one client program of one user: a WebSocket that comes back whenever it breaks, and how
-far it knows each chat.
+"""device: a client of one user: a WebSocket that reconnects, and the known mod of each chat.
 
-Owns: its socket, its heads. Knows nothing of: what the user does with it, what is checked.
+Owns: its socket, its heads. Knows nothing of: the user's actions, the checks.
 
-It does what the contract asks of a client and nothing more: it syncs when it comes back, at
-`resync` and for a chat that is new to it, from the highest mod with nothing missing below it.
-A gap that it was not told of it does not mend: that would hide what is looked for.
+It does what docs/api.md requires of a client and nothing more: it syncs after a reconnect, after
+`resync` and for a new chat, from the highest mod without a gap below it. It does not repair a gap
+without a `resync`, because that would hide the violation.
 """
 
 import asyncio
@@ -25,29 +24,29 @@ _serials = itertools.count(1)
 
 
 class Lost(Exception):
-    """The socket broke, or nothing came in time: what was asked may have happened or not."""
+    """The socket broke or the answer timed out: the result of the request is unknown."""
 
 
 class Head:
-    """How far one chat is known."""
+    """The mods of one chat that are known."""
 
     def __init__(self):
         self.mod = 0
         self.beyond = set()
 
-    def know(self, mod):
+    def add(self, mod):
         if mod > self.mod:
             self.beyond.add(mod)
-            self._go_on()
+            self._advance()
 
-    def know_all(self, mod):
-        """All to this mod: the end of a sync's answer."""
+    def add_all(self, mod):
+        """All mods up to this one are known: the end of a sync."""
         if mod > self.mod:
             self.mod = mod
             self.beyond = {later for later in self.beyond if later > mod}
-            self._go_on()
+            self._advance()
 
-    def _go_on(self):
+    def _advance(self):
         while self.mod + 1 in self.beyond:
             self.mod += 1
             self.beyond.remove(self.mod)
@@ -58,27 +57,27 @@ class Device:
         self.world = world
         self.user = user
         self.name = f"{user.id}.{number}"
-        self.tokens = tokens  # the first is in use; one that has others logs out now and then
+        self.tokens = tokens  # the first is in use; the others are for after a logout
         self.rng = world.new_rng(self.name)
         self.heads = {}
-        self.kept = {}  # of chats that it was removed from, in case it comes back
+        self.kept = {}  # heads of chats that the user was removed from
         self.watched = []
-        self.waiting = {}  # id of a command: the future of its answer
+        self.waiting = {}  # id of a frame: the future of its answer
         self.ws = None
         self.serial = 0
         self.ready = asyncio.Event()
         self.stopping = False
-        self.away_s = 0  # before it comes back the next time
-        self._syncing = self._sync_again = self._again = False
+        self.away_s = 0  # before the next reconnect
+        self._syncing = self._sync_again = self._retrying = False
         self._named = {}
         self._life = None
 
     def note(self, event, **fields):
         self.world.ledger.note(event, s=self.serial, **fields)
 
-    # --- the socket's life ---
+    # --- the socket ---
 
-    async def live(self):
+    async def run(self):
         pause = RETRY_S[0]
         while not self.stopping:
             self._life = asyncio.ensure_future(self._one_socket())
@@ -108,15 +107,15 @@ class Device:
         try:
             frame = json.loads(await asyncio.wait_for(ws.recv(), OPEN_S))
             if frame["type"] != "ready":
-                raise OSError(f"{frame['type']} in place of ready")
+                raise OSError(f"{frame['type']} instead of ready")
             self.ws, self.serial = ws, next(_serials)
-            self._syncing = self._sync_again = self._again = False
+            self._syncing = self._sync_again = self._retrying = False
             self.note("open", d=self.name, u=self.user.id, k=token[:8], sid=frame["session_id"])
             await self._watch()
             await self._sync()
             self.ready.set()
             async for text in ws:
-                await self._take(json.loads(text))
+                await self._receive(json.loads(text))
         finally:
             if self.ws is ws:
                 self._forget("close", code=ws.close_code)
@@ -132,8 +131,7 @@ class Device:
         self.waiting.clear()
 
     def vanish(self):
-        """From here on the peer hears nothing: no FIN, no pong, nothing read. The socket itself
-        is kept open by the world."""
+        """Stops reading and writing without a FIN. The world keeps the socket open."""
         ws = self.ws
         if ws is None:
             return
@@ -143,20 +141,20 @@ class Device:
         self._life.cancel()
 
     async def log_out(self):
-        """Ends the token in use; the server is to end its socket, the next one has the next token."""
+        """Revokes the token in use, which closes the socket. The next socket has the next token."""
         token = self.tokens.pop(0)
         self.world.ledger.note("logout", k=token[:8])
-        await self.user.end_token(token)
+        await self.user.revoke_token(token)
 
-    def cut(self, away_s=0):
-        """A reset in place of a close; and then it is out of reach for so long."""
+    def reset(self, away_s=0):
+        """Resets the connection, and reconnects after this time."""
         if self.ws is not None:
             self.away_s = away_s
             self.ws.transport.abort()
 
-    # --- what it says ---
+    # --- sending ---
 
-    async def say(self, frame):
+    async def send(self, frame):
         if self.ws is None:
             raise Lost()
         try:
@@ -164,12 +162,12 @@ class Device:
         except TROUBLE:
             raise Lost() from None
 
-    async def ask(self, frame, timeout):
-        """The ack or error that answers this frame, which has an id."""
+    async def request(self, frame, timeout):
+        """Sends a frame with an id; returns the ack or error that answers it."""
         future = asyncio.get_running_loop().create_future()
         self.waiting[frame["id"]] = future
         try:
-            await self.say(frame)
+            await self.send(frame)
             answer = await asyncio.wait_for(future, timeout)
         except asyncio.TimeoutError:
             answer = None
@@ -179,8 +177,8 @@ class Device:
             raise Lost()
         return answer
 
-    async def sync_from_before(self, chat, mods):
-        """Without need, from so many mods back: a client may, and there is something to tell."""
+    async def sync_again(self, chat, mods):
+        """An unneeded sync from this many mods back, which a client may send."""
         if self.ready.is_set() and chat in self.heads:
             earlier = Head()
             earlier.mod = max(0, self.heads[chat].mod - mods)
@@ -202,24 +200,24 @@ class Device:
         self.note("sync", after=self._named)
         await self.ws.send(json.dumps({"type": "sync", "after": self._named}))
 
-    async def _ask_again(self):
-        """The database was away. The error has no id: it may speak of the watch, or of the sync."""
+    async def _retry(self):
+        """After `unavailable`. The error has no id: it may be for the watch or the sync."""
         ws = self.ws
         await asyncio.sleep(0.3)
         if self.ws is ws:
-            self._syncing = self._again = False
+            self._syncing = self._retrying = False
             with contextlib.suppress(*TROUBLE):
                 await self._watch()
                 await self._sync()
 
-    # --- what it hears ---
+    # --- receiving ---
 
-    async def _take(self, frame):
+    async def _receive(self, frame):
         kind = frame["type"]
         chat = frame.get("chat_id")
         if kind in ("message", "edited", "deleted"):
             self.note("push", k=kind, c=chat, row=row_of(frame))
-            self._head(chat).know(frame["mod"])
+            self._head(chat).add(frame["mod"])
         elif kind == "ack":
             self._acknowledged(frame)
         elif kind == "messages":
@@ -242,7 +240,7 @@ class Device:
         elif kind == "presence":
             self.note("presence", of=frame["user_id"], on=frame["online"])
         elif kind == "error":
-            self._refused(frame)
+            self._failed(frame)
 
     def _head(self, chat):
         if chat not in self.heads:
@@ -254,14 +252,14 @@ class Device:
         self.note("page", c=chat, rows=rows, more=frame["more"])
         head = self._head(chat)
         for row in rows:
-            head.know(row[2])
+            head.add(row[2])
         if chat not in self._named:
-            self._sync_again = True  # these were the last 50 only
+            self._sync_again = True  # only the last 50 were sent
         elif rows and not frame["more"]:
-            head.know_all(rows[-1][2])
+            head.add_all(rows[-1][2])
 
     def _removed(self, chat):
-        """Most clients keep what they have, some forget it and start anew when they come back."""
+        """Most clients keep the messages of the chat, some drop them."""
         head = self.heads.pop(chat, None)
         keeps = head is not None and self.rng.random() < 0.8
         if keeps:
@@ -284,17 +282,17 @@ class Device:
             v=frame["mod"],
             dup=duplicate,
         )
-        # The mod of a duplicate may be that of a later edit, which comes by another way.
+        # The mod of a duplicate may belong to a later edit, which is pushed separately.
         if not duplicate:
-            self._head(frame["chat_id"]).know(frame["mod"])
+            self._head(frame["chat_id"]).add(frame["mod"])
         self._answer(frame)
 
-    def _refused(self, frame):
+    def _failed(self, frame):
         if "id" in frame:
             self._answer(frame)
-        elif not self._again:
-            self._again = True
-            asyncio.ensure_future(self._ask_again())
+        elif not self._retrying:
+            self._retrying = True
+            asyncio.ensure_future(self._retry())
 
     def _answer(self, frame):
         future = self.waiting.get(frame["id"])

@@ -1,10 +1,10 @@
-"""faults: what goes wrong, when and for how long, from one seed.
+"""faults: the schedule of faults, derived from a seed.
 
 Owns: its thread, the stopped processes. Knows nothing of: clients.
 
-A worker is killed every two seconds or so; beside that comes one of the others, all of them in
-turn in an order that the seed gives. After every eighth kill there is a quiet of some seconds, so
-that what a fault delayed cannot hide behind the next one.
+A worker is killed about every two seconds; in between the other faults follow in an order given by
+the seed. After every eighth kill there are some seconds without faults, so that a delay by one
+fault cannot be excused by the next.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ import signal
 import threading
 import time
 
-from waiting import wait_for
+from polling import wait_for
 
 TICK_S = (1.4, 2.6)
 TICKS_TO_QUIET = 8
@@ -47,7 +47,7 @@ class Faults(threading.Thread):
     def run(self):
         try:
             self._run()
-        except Exception as why:  # the main thread says so and fails
+        except Exception as why:  # reported by the main thread
             self.broken = why
         finally:
             self.continue_all()
@@ -77,15 +77,15 @@ class Faults(threading.Thread):
         number = next(self.numbers)
         self.ledger.note("fault", n=number, k=kind, **fields)
         yield number
-        self.ledger.note("mended", n=number)
+        self.ledger.note("repaired", n=number)
 
     def _workers(self):
-        """Those that live: after many kills all may be waiting for their turn to be started."""
+        """The running workers; after many kills all may still wait for their restart."""
 
         def living():
             return [worker for worker in self.daemon.workers() if worker["pid"]]
 
-        return wait_for(living, 30, "no worker is started any more:\n", self.daemon.log)
+        return wait_for(living, 30, "no worker is restarted:\n", self.daemon.log)
 
     def kill_worker(self):
         worker = self.rng.choice(self._workers())
@@ -104,7 +104,7 @@ class Faults(threading.Thread):
             self.daemon.killed += 1
 
     def stop_worker(self):
-        """Goes on by itself; meanwhile other things happen."""
+        """Stops a worker; a timer continues it."""
         worker = self.rng.choice(self._workers())
         number = next(self.numbers)
         seconds = self.rng.choice((0.05, 0.3, 1, 3))
@@ -126,7 +126,7 @@ class Faults(threading.Thread):
         if number is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
-            self.ledger.note("mended", n=number)
+            self.ledger.note("repaired", n=number)
 
     def continue_all(self):
         for pid in list(self.stopped):
@@ -140,7 +140,7 @@ class Faults(threading.Thread):
             )
 
     def kill_backend(self):
-        """As the kernel does when memory is short: PostgreSQL ends all others and recovers."""
+        """Like the OOM killer: PostgreSQL terminates all other backends and recovers."""
         with self._fault("kill_backend"):
             with self.cluster.connect() as postgres:
                 pids = postgres.execute(
@@ -160,7 +160,7 @@ class Faults(threading.Thread):
             self._until_healthy()
 
     def kill_master(self):
-        # A worker that is stopped could not leave the listener to the next master.
+        # A stopped worker would keep the listening sockets open.
         self.continue_all()
         with self._fault("kill_master"):
             self.daemon.kill_master()
@@ -174,5 +174,5 @@ class Faults(threading.Thread):
         deadline = time.monotonic() + 30
         while not self.daemon.healthy():
             if time.monotonic() > deadline:
-                raise AssertionError("the server is not healthy 30 s after PostgreSQL is back")
+                raise AssertionError("the server is not healthy 30 s after the start of PostgreSQL")
             time.sleep(0.05)

@@ -1,6 +1,6 @@
-"""history: the conversations as the database has them after a run, and who was in them when.
+"""history: the conversations in the database after a run, and their members over time.
 
-Owns: the picture. Knows nothing of: the ledger.
+Owns: the rows. Knows nothing of: the ledger.
 """
 
 import bisect
@@ -14,7 +14,7 @@ Message = collections.namedtuple(
 
 
 class Conv:
-    """One conversation as the database has it in the end."""
+    """One conversation at the end of the run."""
 
     def __init__(self, conv_id, kind, lo, hi, last_seq, last_mod):
         self.id = conv_id
@@ -24,11 +24,11 @@ class Conv:
         self.messages = []
         self.by_mod = {}
         self.members = set()
-        self.moves = {}  # user: ([mods], [seqs], [joined], [when]) of their joins and leaves
-        self.acked_seq = 0  # the highest so far
+        self.moves = {}  # user: ([mods], [seqs], [joined], [when]) of joins and leaves
+        self.acked_seq = 0  # the highest acknowledged so far
 
     def was_member(self, user, place, by_seq=False):
-        """At this mod (or seq): from the join on, up to the leave."""
+        """True if the user was a member at this mod (or seq)."""
         if self.direct:
             return user in self.pair
         mods, seqs, joined, _ = self.moves.get(user, ((), (), (), ()))
@@ -36,8 +36,8 @@ class Conv:
         return n > 0 and joined[n - 1]
 
     def may_read(self, user, mod, wall):
-        """By this time: as a member at that mod, or as one who has joined since, for whom the
-        history is there from the start."""
+        """True if the user may read this mod at this time: as a member at that mod, or as a user who
+        has joined since, who sees the whole history."""
         if self.was_member(user, mod):
             return True
         mods, _, joined, when = self.moves.get(user, ((), (), (), ()))
@@ -75,7 +75,7 @@ class Database:
             joined.append(message.kind == "j")
 
     def conv(self, user, chat):
-        """What chat_id names for this user; None where there is no such."""
+        """The conversation that chat_id names for this user, or None."""
         conv = self.convs.get(chat)
         if conv is not None and not conv.direct:
             return conv

@@ -1,36 +1,36 @@
-"""ledger: what happened, one JSON object a line, in the order in which it happened.
+"""ledger: the events of a run, one JSON object a line, in order.
 
-Owns: the file. Knows nothing of: what the events mean; check.py does.
+Owns: the file. Knows nothing of: the meaning of the events, which check.py has.
 
-Every line has `t`, seconds of the monotonic clock, and `e`, the kind of event:
+Every line has `t`, the monotonic clock in seconds, and `e`, the kind of event:
 
-  start     wall, seed, grace           the clocks side by side, once, first
-  open      d, s, u, k                  socket s of device d (of user u) is ready, by token k
-  watch     s, ids                      it watches these users' presence
-  sync      s, after                    it asks for what changed
-  close     s, code                     it is over for the client, whoever ended it
-  vanish    s                           the client reads no more and says nothing
+  start     wall, seed, grace           first; wall is the wall clock at t
+  open      d, s, u, k                  socket s of device d of user u is ready, with token k
+  watch     s, ids                      the socket watches these users
+  sync      s, after                    the socket sends a sync
+  close     s, code                     the socket is closed, by either side
+  vanish    s                           the client stops reading and writing
   send      u, op, id, c, via, x, m?    before an attempt: op send, edit, delete, join, leave;
                                         x the content or the target
   ack       u, op, id, c, via, s?, m, q, v, dup
-  refused   u, op, id, code             a definite no
-  logout    k                           before token k is ended
-  ended     k                           that is acknowledged
-  push      s, k, c, row                k message, edited, deleted; row as row_of() makes it
-  page      s, c, rows, more            a part of the answer to a sync
+  refused   u, op, id, code             a final error
+  logout    k                           before the logout of token k
+  revoked   k                           the logout is acknowledged
+  push      s, k, c, row                k message, edited, deleted; row from row_of()
+  page      s, c, rows, more            a piece of the answer to a sync
   read      u, c, rows                  an answer of GET /messages
   synced, resync, chat                  s, and c for the last
-  removed   s, c, forgot                forgot: the client throws away what it had of the chat
+  removed   s, c, forgot                forgot: the client drops what it has of the chat
   presence  s, of, on
   fault     n, k                        fault n begins
-  mended    n                           and is over: the process runs again, the server answers
-  quiet                                 no fault for some seconds; the next is about to come
-  lag       s                           the clients' own loop was late by so many seconds
-  settle                                no more faults, nothing more is written
+  repaired  n                           fault n is over: the process runs, the server answers
+  quiet                                 no fault for some seconds
+  lag       s                           the clients' event loop was late by s seconds
+  quiesce                               no more faults, no more writes
   end
-  complaint text                        of the daemon's log, or of a client who was not served
+  complaint text                        from the daemon's log, or a client that was not served
 
-c is a chat_id as the user of the event sees it.
+c is the chat_id that the user of the event sees.
 """
 
 import json
@@ -39,8 +39,10 @@ import time
 
 
 def row_of(frame):
-    """A message as [message_id, seq, mod, kind, sender, content or target, deleted]; a `deleted`
-    frame knows less."""
+    """A message as [message_id, seq, mod, kind, sender, content or target, deleted].
+
+    Fields that a `deleted` frame lacks are None.
+    """
     if frame.get("type") == "deleted":
         return [frame["message_id"], frame["seq"], frame["mod"], None, None, None, True]
     kind = frame["kind"]
@@ -62,8 +64,7 @@ class Ledger:
         self._lock = threading.Lock()
 
     def note(self, event, **fields):
-        """Faults come from another thread: the time is taken under the lock, so the file is in
-        its order."""
+        """Writes an event. Takes the time under the lock, since faults have their own thread."""
         with self._lock:
             fields = {"t": round(time.monotonic(), 6), "e": event, **fields}
             self._file.write(json.dumps(fields, separators=(",", ":"), ensure_ascii=False))

@@ -1,11 +1,9 @@
-"""torture: hundreds of clients and everything that can die under them; then check.py says what was
-broken.
+"""torture: hundreds of clients under all faults; check.py then looks for broken promises.
 
-Owns: the database cluster, the daemon, the clients, the ledger. Knows nothing of: what the
-promises are.
+Owns: the database cluster, the daemon, the clients, the ledger. Knows nothing of: the promises.
 
-The programs are those of the build that $PARLEY_BUILD names. The same seed gives the same clients,
-chats and faults at the same times; what the machine makes of them differs.
+The programs are those of the build directory $PARLEY_BUILD. The same seed gives the same clients,
+chats and faults at the same times; the timing of the machine differs.
 """
 
 import argparse
@@ -32,26 +30,26 @@ from cluster import Cluster  # noqa: E402
 from faults import Faults  # noqa: E402
 from ledger import Ledger  # noqa: E402
 from parleyd import DIED, Parleyd, build_dir  # noqa: E402
-from person import Person  # noqa: E402
+from user import User  # noqa: E402
 
-N_PEOPLE = 80
+N_USERS = 80
 N_SOCKETS = 200
 N_GROUPS = 12
 GROUP_SIZE = (6, 12)
-N_FLOATERS = 3  # members of each group who leave and come back
-FLOAT_S = 6  # on the average, after so many seconds
-REVOLVE_S = 0.3  # those of one group, who sync all the time as well, across joins and leaves
+N_FLOATERS = 3  # members of each group who leave and join again
+FLOAT_S = 6  # mean time between their joins and leaves
+FAST_FLOAT_S = 0.3  # the same in the first group, whose floaters also sync all the time
 SYNC_S = 0.02
 FRIENDS = 3
 WATCHED = 5
-SPARE_TOKENS = 60  # of each person, for the devices that log out now and then
-LOG_OUT_S = 1  # one of all devices, on the average, after so many seconds
-TUNNEL_S = 1  # and one of all people gets out of reach, with all their devices,
-AWAY_S = (3, 8)  # for so long: less than the grace
-PACE = 60  # of a person doing something, a second, of all together
-GRACE_S = 10  # api.md: offline only after 10 s without a socket
-SETTLE_S = GRACE_S + 1 + 2  # and the machine's own slowness
-DOUBT_S = 30
+SPARE_TOKENS = 60  # of each user, for devices that log out
+LOG_OUT_S = 1  # mean time between logouts of any device
+OUTAGE_S = 1  # mean time between outages: all devices of a user disconnect
+AWAY_S = (3, 8)  # duration of an outage: less than the grace
+PACE = 60  # actions of all users a second
+GRACE_S = 10  # docs/api.md: offline only after 10 s without a socket
+QUIESCE_S = GRACE_S + 1 + 2  # 2 s for the machine
+ANSWER_S = 30
 START_S = 60
 SETTINGS = {"workers": 4, "ping_interval": 2, "log_level": "info"}
 
@@ -61,7 +59,7 @@ def new_token():
 
 
 class World:
-    """What all clients share."""
+    """The state that all clients share."""
 
     def __init__(self, seed, daemon, ledger):
         self.seed = seed
@@ -70,22 +68,22 @@ class World:
         self.ledger = ledger
         self.ws_url = daemon.ws_url()
         self.address = ("127.0.0.1", daemon.port)
-        self.people = []
+        self.users = []
         self.groups = []  # (group_id, owner, floaters)
         self.vanished = []
-        self.in_doubt = set()
-        self.settling = self.ended = False
+        self.unanswered = set()
+        self.quiescing = self.ended = False
 
     def new_rng(self, name):
         return random.Random(f"{self.seed} {name}")
 
     def devices(self):
-        return [device for person in self.people for device in person.devices]
+        return [device for user in self.users for device in user.devices]
 
-    # --- before ---
+    # --- set-up ---
 
     def populate(self):
-        for n in range(N_PEOPLE):
+        for n in range(N_USERS):
             tokens = [new_token() for _ in range(1 + SPARE_TOKENS)]
             user_id = self.daemon.sql(
                 "with u as (insert into users (username, full_name) values (%s, %s) "
@@ -97,19 +95,19 @@ class World:
                 f"Torture {n}",
                 [hashlib.sha256(token.encode()).digest() for token in tokens],
             )[0][0]
-            n_devices = N_SOCKETS // N_PEOPLE + (n < N_SOCKETS % N_PEOPLE)
-            self.people.append(Person(self, user_id, tokens[0], n_devices, tokens[1:]))
+            n_devices = N_SOCKETS // N_USERS + (n < N_SOCKETS % N_USERS)
+            self.users.append(User(self, user_id, tokens[0], n_devices, tokens[1:]))
         for n in range(N_GROUPS):
-            self._found_group(n)
-        for person in self.people:
-            for friend in self.rng.sample(self.people, FRIENDS):
-                self._acquaint(person, friend)
-        for person in self.people:
-            for device in person.devices:
-                device.watched = self._acquaintances(person)
+            self._create_group(n)
+        for user in self.users:
+            for friend in self.rng.sample(self.users, FRIENDS):
+                self._open_chat(user, friend)
+        for user in self.users:
+            for device in user.devices:
+                device.watched = self._watchable(user)
 
-    def _found_group(self, n):
-        members = self.rng.sample(self.people, self.rng.randint(*GROUP_SIZE))
+    def _create_group(self, n):
+        members = self.rng.sample(self.users, self.rng.randint(*GROUP_SIZE))
         owner, others = members[0], members[1:]
         group = self.daemon.sql("select ((create_group(%s, %s)).conv).conv_id", owner.id, f"Group {n}")[0][
             0
@@ -121,31 +119,31 @@ class World:
         self.groups.append((group, owner, others[:N_FLOATERS], members))
 
     @staticmethod
-    def _acquaint(person, friend):
-        if friend.id not in person.chats:
-            person.chats.append(friend.id)
-        if person.id not in friend.chats:
-            friend.chats.append(person.id)
+    def _open_chat(user, friend):
+        if friend.id not in user.chats:
+            user.chats.append(friend.id)
+        if user.id not in friend.chats:
+            friend.chats.append(user.id)
 
-    def _acquaintances(self, person):
-        """Some with whom a group is shared for good."""
+    def _watchable(self, user):
+        """Some users who share a group with this one during the whole run."""
         known = set()
         for _, _, floaters, members in self.groups:
             staying = [member for member in members if member not in floaters]
-            if person in staying:
-                known |= {member.id for member in staying} - {person.id}
+            if user in staying:
+                known |= {member.id for member in staying} - {user.id}
         return self.rng.sample(sorted(known), min(WATCHED, len(known)))
 
-    # --- meanwhile ---
+    # --- background activity ---
 
     async def float_member(self, group, owner, other):
-        """One member leaves, or is removed, and is added again, in turn."""
-        pause_s = REVOLVE_S if group == self.groups[0][0] else FLOAT_S
+        """A member leaves or is removed, and is added again, in turn."""
+        pause_s = FAST_FLOAT_S if group == self.groups[0][0] else FLOAT_S
         rng = self.new_rng(f"{group} {other.id}")
         inside = True
-        while not self.settling:
+        while not self.quiescing:
             await asyncio.sleep(rng.expovariate(1 / pause_s))
-            if self.settling:
+            if self.quiescing:
                 return
             if not inside:
                 await owner.change_member("join", group, other.id)
@@ -153,31 +151,31 @@ class World:
                 await rng.choice((owner, other)).change_member("leave", group, other.id)
             inside = not inside
 
-    async def keep_syncing(self, person, group):
-        while not self.settling:
+    async def keep_syncing(self, user, group):
+        while not self.quiescing:
             await asyncio.sleep(self.rng.expovariate(1 / SYNC_S))
-            await self.rng.choice(person.devices).sync_from_before(group, 20)
+            await self.rng.choice(user.devices).sync_again(group, 20)
 
     async def log_out_some(self):
-        able = [device for device in self.devices() if len(device.tokens) > 1]
-        while not self.settling:
+        candidates = [device for device in self.devices() if len(device.tokens) > 1]
+        while not self.quiescing:
             await asyncio.sleep(self.rng.expovariate(1 / LOG_OUT_S))
-            device = self.rng.choice(able)
-            if len(device.tokens) > 1 and not self.settling:
+            device = self.rng.choice(candidates)
+            if len(device.tokens) > 1 and not self.quiescing:
                 await device.log_out()
 
-    async def send_into_tunnels(self):
-        while not self.settling:
-            await asyncio.sleep(self.rng.expovariate(1 / TUNNEL_S))
-            if not self.settling:
+    async def cause_outages(self):
+        while not self.quiescing:
+            await asyncio.sleep(self.rng.expovariate(1 / OUTAGE_S))
+            if not self.quiescing:
                 away_s = self.rng.uniform(*AWAY_S)
-                for device in self.rng.choice(self.people).devices:
-                    device.cut(away_s)
+                for device in self.rng.choice(self.users).devices:
+                    device.reset(away_s)
 
     def vanish_some(self):
         for device in self.rng.sample(self.devices(), N_SOCKETS // 20):
             if self.rng.random() < 0.3:
-                device.cut()
+                device.reset()
             else:
                 device.vanish()
         while len(self.vanished) > 100:
@@ -189,7 +187,7 @@ class World:
         self.vanished.clear()
 
     async def measure_lag(self):
-        """How late this very loop is: a part of every delay that is measured."""
+        """Records how late this event loop is, which is a part of every measured delay."""
         while True:
             before = time.monotonic()
             await asyncio.sleep(0.05)
@@ -198,21 +196,21 @@ class World:
                 self.ledger.note("lag", s=round(late, 3))
 
 
-async def torment(world, cluster, seconds):
-    """From the first socket to the end."""
+async def run_clients(world, cluster, seconds):
+    """The run, from the first socket to the end."""
     loop = asyncio.get_running_loop()
-    tasks = [asyncio.ensure_future(device.live()) for device in world.devices()]
+    tasks = [asyncio.ensure_future(device.run()) for device in world.devices()]
     tasks.append(asyncio.ensure_future(world.measure_lag()))
     ready = asyncio.gather(*(device.ready.wait() for device in world.devices()))
     await asyncio.wait_for(ready, START_S)
-    writers = [person.live(N_PEOPLE / PACE) for person in world.people]
+    writers = [user.run(N_USERS / PACE) for user in world.users]
     writers += [
         world.float_member(group, owner, other)
         for group, owner, floaters, _ in world.groups
         for other in floaters
     ]
     writers += [world.keep_syncing(one, world.groups[0][0]) for one in world.groups[0][2]]
-    writers += [world.log_out_some(), world.send_into_tunnels()]
+    writers += [world.log_out_some(), world.cause_outages()]
     tasks += [asyncio.ensure_future(writer) for writer in writers]
     faults = Faults(
         world.seed,
@@ -226,7 +224,7 @@ async def torment(world, cluster, seconds):
     while time.monotonic() < until and faults.is_alive():
         await asyncio.sleep(0.1)
         fail_with(tasks)
-    await settle(world, faults)
+    await quiesce(world, faults)
     fail_with(tasks)
     world.ledger.note("end")
     world.ended = True
@@ -245,35 +243,35 @@ def fail_with(tasks):
             raise task.exception()
 
 
-async def settle(world, faults):
-    """The last fault; every fifth user leaves for good just then; all doubt is cleared; then time
-    for the grace."""
-    world.settling = True
+async def quiesce(world, faults):
+    """Waits for the last fault and for all answers. Kills a last worker while every fifth user
+    disconnects, and waits for the grace."""
+    world.quiescing = True
     faults.stopping.set()
     while faults.is_alive():
         await asyncio.sleep(0.05)
-    deadline = time.monotonic() + DOUBT_S
-    while world.in_doubt and time.monotonic() < deadline:
+    deadline = time.monotonic() + ANSWER_S
+    while world.unanswered and time.monotonic() < deadline:
         await asyncio.sleep(0.05)
-    for name in world.in_doubt:
-        world.ledger.note("complaint", text=f"{name} was not answered within {DOUBT_S} s")
+    for name in world.unanswered:
+        world.ledger.note("complaint", text=f"{name} was not answered within {ANSWER_S} s")
     world.forget_vanished()
     if faults.broken is None:
         await asyncio.to_thread(faults.kill_worker)
-    for person in world.people[::5]:
-        for device in person.devices:
+    for user in world.users[::5]:
+        for device in user.devices:
             device.stopping = True
-            device.cut()
-    world.ledger.note("settle")
-    await asyncio.sleep(SETTLE_S)
+            device.reset()
+    world.ledger.note("quiesce")
+    await asyncio.sleep(QUIESCE_S)
     for device in world.devices():
         if device.ws is None and not device.stopping:
-            world.ledger.note("complaint", text=f"{device.name} has no socket after {SETTLE_S} s")
+            world.ledger.note("complaint", text=f"{device.name} has no socket after {QUIESCE_S} s")
 
 
 def dump(daemon, path):
-    """The database as check.py reads it: one JSON object a line."""
-    questions = {
+    """Writes the database for check.py: one JSON object a line."""
+    queries = {
         "conv": "select conv_id, kind, user_lo, user_hi, last_seq, last_mod from conversations",
         "member": "select conv_id, user_id from members",
         "message": "select message_id, conv_id, seq, mod, sender_id, kind, content, target_id, "
@@ -281,13 +279,13 @@ def dump(daemon, path):
         "deleted from messages order by conv_id, seq",
     }
     with open(path, "w", encoding="utf-8") as file:
-        for kind, question in questions.items():
-            for row in daemon.sql(question):
+        for kind, query in queries.items():
+            for row in daemon.sql(query):
                 file.write(json.dumps({kind: list(row)}, default=lambda b: b.decode()) + "\n")
 
 
 def run(seed, seconds, directory):
-    """One whole run; the paths of the ledger and the dump."""
+    """One whole run; returns the paths of the ledger and the dump."""
     os.makedirs(directory, exist_ok=True)
     paths = [os.path.join(directory, name) for name in ("ledger.jsonl", "database.jsonl")]
     with contextlib.ExitStack() as stack:
@@ -302,15 +300,15 @@ def run(seed, seconds, directory):
         world.populate()
         ledger.note("start", wall=time.time(), seed=seed, grace=GRACE_S)
         try:
-            asyncio.run(torment(world, cluster, seconds))
+            asyncio.run(run_clients(world, cluster, seconds))
             dump(daemon, paths[1])
             status = daemon.stop()
             if status != 0:
-                ledger.note("complaint", text=f"the master left with {status}")
+                ledger.note("complaint", text=f"the master exited with {status}")
         finally:
             with open(os.path.join(directory, "parleyd.log"), "w", encoding="utf-8") as log:
                 log.write(daemon.log())
-        # Whoever did not die of our kills died of something else.
+        # A child that did not die by SIGKILL has crashed.
         died = [line for line in daemon.log().splitlines() if DIED.search(line)]
         crashes = [line for line in died if not re.search(r" signal=9\b", line)]
         for text in daemon.complaints() + crashes:
@@ -321,15 +319,15 @@ def run(seed, seconds, directory):
 def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--minutes", type=float, default=10)
-    options.add_argument("--seconds", type=float, help="in place of minutes")
-    options.add_argument("--seed", default=None, help="of an earlier run; else a new one")
+    options.add_argument("--seconds", type=float, help="instead of minutes")
+    options.add_argument("--seed", default=None, help="that of an earlier run; default: a new one")
     options.add_argument("--directory", default=os.path.join(build_dir(), "torture"))
     options = options.parse_args()
     seconds = options.seconds or options.minutes * 60
     seed = options.seed or str(secrets.randbelow(10**9))
-    # So that whoever ends us finds neither a daemon nor a database left behind.
+    # Exit by an exception, so that the daemon and the database are removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("torture: terminated"))
-    # It warns of each write to a socket that has broken, which is what most sockets do here.
+    # asyncio warns about every write to a broken socket.
     logging.getLogger("asyncio").setLevel(logging.ERROR)
     print(f"torture: {N_SOCKETS} sockets, {seconds:.0f} s, seed {seed}", flush=True)
     ledger, database = run(seed, seconds, options.directory)

@@ -1,5 +1,5 @@
-"""A worker that was stopped while the ring went round once: nothing that it missed stays missed,
-though nobody writes after it."""
+"""A worker is stopped while the ring wraps around: it recovers what it missed, without further
+writes."""
 
 import contextlib
 import os
@@ -10,18 +10,20 @@ import pytest
 from client import Http
 from conftest import new_token
 
+pytestmark = pytest.mark.no_valgrind("bounds of time")
+
 SETTINGS = {"ring_size": 1048576}  # 1 MiB
 
 
 @pytest.fixture
-def lapped(daemon, person):
-    """lapped(ws): in the block the worker of ws is stopped; at its end the ring has been round."""
+def overrun(daemon, person):
+    """overrun(ws): stops the worker of ws for the block; at its end the ring has wrapped around."""
     talker = person("Talker")
 
     @contextlib.contextmanager
     def block(ws):
         pid = daemon.pid_of(ws.slot)
-        laps = lap_count(daemon, ws.slot)
+        before = overrun_count(daemon, ws.slot)
         other = talker.ws_elsewhere(ws)
         os.kill(pid, signal.SIGSTOP)
         try:
@@ -32,47 +34,45 @@ def lapped(daemon, person):
         finally:
             os.kill(pid, signal.SIGCONT)
         daemon.wait_for_log(rf"worker={ws.slot} ring_overrun")
-        assert lap_count(daemon, ws.slot) > laps
+        assert overrun_count(daemon, ws.slot) > before
 
     return block
 
 
-def lap_count(daemon, slot):
+def overrun_count(daemon, slot):
     return {worker["slot"]: worker["ring_overruns"] for worker in daemon.workers()}[slot]
 
 
-def elsewhere(daemon, token):
-    """HTTP on a connection of its own: what is stopped accepts none."""
+def new_connection(daemon, token):
+    """HTTP on a new connection: a stopped worker does not accept it."""
     return Http(daemon.url(""), token)
 
 
-def test_what_a_lapped_worker_missed_is_told_though_nobody_writes_after_it(
-    daemon, alice, bob, lapped
-):
-    """D4"""
+def test_an_overrun_worker_delivers_the_messages_it_missed(daemon, alice, bob, overrun):
+    """Promise 4."""
     alice.send(bob.id, "opens the chat")
     his = bob.ws()
-    with lapped(his):
-        answer = elsewhere(daemon, alice.token).post(
+    with overrun(his):
+        answer = new_connection(daemon, alice.token).post(
             "/messages/send_message", {"receiver_id": bob.id, "content": "missed"}
         )
         assert answer.status_code == 201
     his.until("message", content="missed")
 
 
-def test_a_token_that_ended_while_its_worker_was_lapped_closes_its_socket(daemon, bob, lapped):
+def test_an_overrun_worker_closes_sockets_of_revoked_tokens(daemon, bob, overrun):
+    """Promise 5."""
     token = new_token(daemon, bob.id)
     his = bob.ws(token=token)
-    with lapped(his):
-        assert elsewhere(daemon, token).post("/users/logout").status_code == 204
+    with overrun(his):
+        assert new_connection(daemon, token).post("/users/logout").status_code == 204
     assert his.until_closed() == 4501
 
 
-def test_presence_that_changed_while_its_worker_was_lapped_is_told(alice, bob, lapped):
-    """P1"""
+def test_an_overrun_worker_pushes_presence_changes_it_missed(alice, bob, overrun):
     alice.send(bob.id, "opens the chat")
     hers = alice.ws()
     hers.ask({"type": "presence", "watch": [bob.id]}, "presence", online=False)
-    with lapped(hers):
+    with overrun(hers):
         bob.ws()
     hers.until("presence", user_id=bob.id, online=True)

@@ -1,10 +1,10 @@
-"""rights: the tables of docs/security.md, and the people and things that they speak of.
+"""access_matrix: the tables of docs/security.md, and a scenario with their users and messages.
 
-Owns: the sockets of a scene. Knows nothing of: what a route or a frame is.
+Owns: the sockets of a scenario. Knows nothing of: routes and frames.
 
-A scene is made in one transaction, straight in the database, so that each test can have its own:
-a group with an owner, members and two that are gone, a direct chat, texts, and an account that
-was deleted. Whoever is called `oneself` in the tables is the `target` of the others' requests.
+A scenario is created in one transaction, directly in the database, so that each test can have its
+own: a group with an owner, members and two former members, a direct chat, messages, and a deleted
+account. The user `oneself` of the tables is the `target` of the others' requests.
 """
 
 import base64
@@ -19,14 +19,14 @@ import conftest
 from client import Person
 
 DOC = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/security.md")
-WHO = ["nobody", "stranger", "former", "member", "owner", "sender", "oneself", "deleted"]
+ROLES = ["nobody", "stranger", "former", "member", "owner", "sender", "oneself", "deleted"]
 PASSWORD = "correct horse"  # the target's
-_scenes = itertools.count(1)
+_numbers = itertools.count(1)
 
 
 @functools.lru_cache(maxsize=None)
 def stored_password():
-    """PASSWORD as the database has it: made once, and by another scrypt than the daemon's."""
+    """The stored form of PASSWORD, computed once, by another scrypt than the daemon's."""
     salt = os.urandom(16)
     hash_ = hashlib.scrypt(
         PASSWORD.encode(), salt=salt, n=32768, r=8, p=3, maxmem=1 << 26, dklen=32
@@ -36,8 +36,8 @@ def stored_password():
 
 
 def table(kind, what):
-    """The rows of the table that has these two names at its head: {(first, second): {who: cell}}."""
-    head = [kind, what, *WHO]
+    """The table whose first two columns have these names: {(first, second): {role: cell}}."""
+    head = [kind, what, *ROLES]
     rows, inside = {}, False
     with open(DOC, encoding="utf-8") as file:
         for line in file:
@@ -45,10 +45,10 @@ def table(kind, what):
             if not line.startswith("|"):
                 inside = False
             elif inside and not re.fullmatch(r"-+", cells[0]):
-                assert len(cells) == len(head), f"so many cells? {line}"
+                assert len(cells) == len(head), f"wrong number of cells: {line}"
                 key = (cells[0], cells[1])
-                assert key not in rows, f"twice: {key}"
-                rows[key] = dict(zip(WHO, cells[2:]))
+                assert key not in rows, f"duplicate row: {key}"
+                rows[key] = dict(zip(ROLES, cells[2:]))
             elif cells == head:
                 inside = True
     assert rows, f"{DOC} has no table of {head}"
@@ -56,22 +56,23 @@ def table(kind, what):
 
 
 def cells(rows):
-    """Each cell that arises, with its name: for pytest.mark.parametrize."""
+    """The cells that apply, by name, for pytest.mark.parametrize."""
     return {
-        f"{first}, {second or 'at all'}, {who}": (first, second, who, cell)
+        f"{first}, {second or 'any'}, {who}": (first, second, who, cell)
         for (first, second), row in rows.items()
         for who, cell in row.items()
         if cell != "·"
     }
 
 
-class Scene:
-    """people[who] is a list: of those who are called so; nobody's is empty."""
+class Scenario:
+    """people[role] is the list of users with this role of the tables; for `nobody` it is empty."""
 
     def __init__(self, daemon):
         self.daemon = daemon
-        self.number = next(_scenes)
-        self.words = f"words-{secrets.token_hex(6)}"  # in all that only members may see
+        self.number = next(_numbers)
+        # Part of everything that only members may see.
+        self.private_text = f"private-{secrets.token_hex(6)}"
         with daemon.db().transaction():
             self._fill()
 
@@ -79,7 +80,7 @@ class Scene:
         return conftest.new_person(self.daemon, f"{role} {self.number}")
 
     def _call(self, function, *args):
-        """One of the schema's own functions; returns its change."""
+        """Calls a function of the schema; returns message_id and conv_id of its change."""
         marks = ", ".join(["%s"] * len(args))
         rows = self.daemon.sql(f"select (message).message_id, (conv).conv_id from {function}({marks})", *args)
         return rows[0]
@@ -90,7 +91,7 @@ class Scene:
             "array[%s], array[null])",
             one.id,
             receiver_id,
-            self.words,
+            self.private_text,
         )[0]
 
     def _fill(self):
@@ -101,7 +102,7 @@ class Scene:
         self.daemon.sql(
             "update users set password = %s where user_id = %s", stored_password(), self.target.id
         )
-        self.join_id, self.group_id = self._call("create_group", self.owner.id, self.words)
+        self.join_id, self.group_id = self._call("create_group", self.owner.id, self.private_text)
         for name in ("left", "removed", "member", "sender", "target", "deleted"):
             self._call("add_member", self.owner.id, self.group_id, who[name].id)
         self.text_id, _ = self._post(who["sender"], self.group_id)
@@ -128,21 +129,23 @@ class Scene:
             "deleted": [self.deleted],
         }
 
-    def everybody(self):
+    def all_users(self):
         return [self.newcomer, *itertools.chain.from_iterable(self.people.values())]
 
     def former_text(self, one):
-        """A text of that former member; for anybody else, of one of them."""
+        """A message of this former member; for any other user, of one of the two."""
         return self.former_ids.get(one and one.id, next(iter(self.former_ids.values())))
 
     def close(self):
-        for one in self.everybody():
+        for one in self.all_users():
             Person.close(one)
 
 
 def snapshot(daemon):
-    """Two are alike where no row of the database came, went or was written; but for when one was
-    last seen, which is written some time after a socket has gone."""
+    """A value that is equal if no row was inserted, updated or deleted in between.
+
+    Except last_seen_at, which is written some time after a socket is closed.
+    """
     written = [
         f"select '{name}', count(*), sum(xmin::text::bigint) from {name}"
         for name in ("tokens", "conversations", "members", "messages", "user_words")

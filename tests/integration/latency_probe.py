@@ -1,11 +1,10 @@
-"""probe: measures how long a message takes from its sender to another socket, in a process of its
-own, so that a test that is busy does not measure itself.
+"""latency_probe: measures the delivery time of messages from one socket to another.
 
-Owns: two sockets, one of each person. Knows nothing of: what goes on beside it.
+Owns: two sockets, one of each user. Knows nothing of: the load beside it.
 
-Sends RATE messages a second whether or not the former ones have come, and notes for each when it
-went and how long it took. `Probe` is the test's side: `percentile` reads off what a stretch of time
-was like.
+It runs in a process of its own, so that it does not measure the test. It sends RATE messages a
+second, whether or not the earlier ones were delivered, and records for each when it was sent and
+how long it took. LatencyProbe is the test's side.
 """
 
 import contextlib
@@ -16,14 +15,14 @@ import subprocess
 import sys
 import time
 
-from raw import Raw
-from waiting import DEADLINE_S
+from polling import DEADLINE_S
+from raw_socket import RawSocket
 
-RATE = 90  # a second; a user's allowance is 100
+RATE = 90  # messages a second; the limit of a user is 100 frames
 
 
-class Probe:
-    """Two people talk until stop()."""
+class LatencyProbe:
+    """Sends from one user to the other until stop()."""
 
     def __init__(self, daemon, sender, receiver):
         sender.send(receiver.id, "opens the chat")
@@ -37,11 +36,11 @@ class Probe:
         self.samples = []
 
     def stop(self):
-        """Ends it; samples are (monotonic time of the send, seconds until it was pushed)."""
+        """Ends the process; samples are (monotonic time of the send, seconds to the push)."""
         self.process.stdin.close()
         self.samples = json.loads(self.process.stdout.readline())
         assert self.process.wait(DEADLINE_S) == 0
-        assert all(took is not None for _, took in self.samples), "a message never came"
+        assert all(took is not None for _, took in self.samples), "a message was not delivered"
 
     def kill(self):
         self.process.kill()
@@ -50,7 +49,7 @@ class Probe:
         self.process.stdout.close()
 
     def during(self, spans):
-        """Sorted times of what was sent within these (from, to)."""
+        """Sorted delivery times of the messages sent within these spans (from, to)."""
         return sorted(t for at, t in self.samples if any(a <= at < b for a, b in spans))
 
 
@@ -59,9 +58,9 @@ def percentile(times, share):
 
 
 def texts(raw):
-    """The text frames that are here already."""
+    """The text frames that have been received, without waiting."""
     if not raw.read_more():
-        raise ConnectionError("the probe's socket was closed")
+        raise ConnectionError("the server closed the probe's socket")
     while True:
         try:
             opcode, payload = raw.frame(timeout=0)
@@ -73,20 +72,20 @@ def texts(raw):
             yield json.loads(payload)
 
 
-def be_prompt():
-    """Its own waiting for a core is not what is measured."""
+def raise_priority():
+    """The delay of this process itself must not be measured."""
     with contextlib.suppress(PermissionError):
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
 
 
 def run(port, receiver_id):
-    talker, listener = Raw(port), Raw(port)
+    talker, listener = RawSocket(port), RawSocket(port)
     for raw in (talker, listener):
         raw.upgrade(sys.stdin.readline().strip())
     for raw in (talker, listener):
         while json.loads(raw.frame()[1])["type"] != "ready":
             pass
-    be_prompt()
+    raise_priority()
     print("ready", flush=True)
     sent, took = {}, {}
     due = time.monotonic()

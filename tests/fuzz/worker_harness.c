@@ -1,5 +1,5 @@
 #define _GNU_SOURCE 1
-#include "tests/fuzz/lone.h"
+#include "tests/fuzz/worker_harness.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -21,19 +21,19 @@
 #include "process/worker.h"
 #include "realtime/presence.h"
 #include "tests/fuzz/fuzz.h"
-#include "tests/fuzz/lone_private.h"
+#include "tests/fuzz/worker_harness_private.h"
 
-#define QUIET 6 /* passes of the loop in which nothing comes: twice any chain of events */
+#define IDLE_PASSES 6 /* of the loop without output: twice the longest chain of events */
 
-struct event_base *lone_base;
+struct event_base *harness_base;
 
 static struct heritage heritage;
 static sem_t started;
-static int probe[2]; /* two ends of a connection */
+static int probe[2]; /* both ends of a connection */
 
 /* The network. */
 
-int lone_connect(void)
+int harness_connect(void)
 {
 	struct sockaddr_in a;
 	socklen_t len = sizeof(a);
@@ -41,15 +41,15 @@ int lone_connect(void)
 
 	MUST(fd >= 0 && getsockname(heritage.listen_fds[0], (struct sockaddr *)&a, &len) == 0);
 	while (connect(fd, (struct sockaddr *)&a, sizeof(a)) != 0)
-		MUST(errno == EINTR); /* by libFuzzer's timer */
-	/* Else the kernel keeps a piece back until the one before it is confirmed. */
+		MUST(errno == EINTR); /* libFuzzer's timer */
+	/* Otherwise the kernel delays a segment until the previous one is acknowledged. */
 	MUST(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(const int){ 1 }, sizeof(int)) == 0);
 	return fd;
 }
 
 /*
- * What one side has sent may still lie in the kernel's queue, when the machine is busy. That queue is one for
- * each processor, in order, so we stay on one: what comes through it last comes after all else.
+ * Sent data may still be in the kernel's queue. There is one such queue per processor, in order, and this
+ * process uses one processor: a byte that is sent last arrives last.
  */
 static void network_settle(void)
 {
@@ -67,7 +67,7 @@ static void network_begin(void)
 	CPU_ZERO(&one);
 	CPU_SET(sched_getcpu(), &one);
 	MUST(sched_setaffinity(0, sizeof(one), &one) == 0);
-	probe[0] = lone_connect();
+	probe[0] = harness_connect();
 	while ((probe[1] = accept4(heritage.listen_fds[0], NULL, NULL, SOCK_CLOEXEC)) < 0)
 		MUST(errno == EAGAIN || errno == EINTR);
 }
@@ -77,13 +77,13 @@ static void network_begin(void)
 int __wrap_event_base_dispatch(struct event_base *b); /* the linker's name */
 int __wrap_event_base_dispatch(struct event_base *b)
 {
-	lone_base = b;
+	harness_base = b;
 	sem_post(&started);
-	for (;;) /* what is on this stack is the worker */
+	for (;;) /* the stack of this thread belongs to the worker */
 		pause();
 }
 
-static void *live(void *arg)
+static void *run_worker(void *arg)
 {
 	(void)arg;
 	worker_run(&heritage);
@@ -96,13 +96,13 @@ static struct conf *settings_of(const char *more)
 	struct conf *conf;
 
 	buf_addf(&text, "database = \"host=/nowhere\"\nrate_limits = false\n%s", more);
-	conf = conf_parse("lone", buf_cstr(&text), &why);
+	conf = conf_parse("harness", buf_cstr(&text), &why);
 	MUST(conf != NULL);
 	buf_fini(&text);
 	return conf;
 }
 
-void lone_start(const char *settings)
+void harness_start(const char *settings)
 {
 	static int listen_fd, hasher_ends[2], master_ends[2];
 	char status[64];
@@ -130,30 +130,30 @@ void lone_start(const char *settings)
 	atomic_store(&heritage.stats->slots[0].incarnation, 1);
 	presence_begin(heritage.presence, 0, clock_mono_ms());
 	sem_init(&started, 0, 0);
-	MUST(pthread_create(&thread, NULL, live, NULL) == 0);
+	MUST(pthread_create(&thread, NULL, run_worker, NULL) == 0);
 	sem_wait(&started);
-	/* Its signal handlers are for a loop that turns by itself; the fuzzer has its own. */
+	/* The worker's signal handlers need a running loop; the fuzzer has its own. */
 	signal(SIGINT, SIG_DFL);
 	signal(SIGTERM, SIG_DFL);
 	network_begin();
-	lone_store_ready();
+	harness_store_connected();
 }
 
-/* The client's side. */
+/* The clients' sockets. */
 
-void lone_send(int fd, const void *bytes, size_t len)
+void harness_send(int fd, const void *bytes, size_t len)
 {
-	/* All of it, or the worker has had enough. */
+	/* A shorter count means that the worker has closed the connection. */
 	if (send(fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)len)
 		MUST(errno == EPIPE || errno == ECONNRESET);
 }
 
-bool lone_hear(int fd, struct buf *in)
+bool harness_receive(int fd, struct buf *in)
 {
-	for (unsigned quiet = 0; quiet < QUIET; quiet++) {
+	for (unsigned idle = 0; idle < IDLE_PASSES; idle++) {
 		ssize_t n;
 
-		event_base_loop(lone_base, EVLOOP_NONBLOCK);
+		event_base_loop(harness_base, EVLOOP_NONBLOCK);
 		network_settle();
 		n = recv(fd, buf_reserve(in, 65536), 65536, MSG_DONTWAIT);
 		if (n == 0 || (n < 0 && errno == ECONNRESET))
@@ -161,33 +161,33 @@ bool lone_hear(int fd, struct buf *in)
 		if (n < 0)
 			continue;
 		in->len += (size_t)n;
-		quiet = 0;
+		idle = 0;
 	}
 	return true;
 }
 
-void lone_end(int fd)
+void harness_shutdown(int fd)
 {
 	shutdown(fd, SHUT_WR);
 }
 
-void lone_close(int fd)
+void harness_close(int fd)
 {
-	/* By a reset, which leaves no port waiting. */
+	/* A reset leaves no port in TIME_WAIT. */
 	setsockopt(
 		fd, SOL_SOCKET, SO_LINGER, &(const struct linger){ 1, 0 }, sizeof(struct linger));
 	close(fd);
 }
 
-void lone_forget(void)
+void harness_reset(void)
 {
 	_Atomic uint32_t *left = &heritage.stats->slots[0].connections;
 
-	for (unsigned i = 0; i < QUIET; i++) {
+	for (unsigned i = 0; i < IDLE_PASSES; i++) {
 		network_settle();
-		event_base_loop(lone_base, EVLOOP_NONBLOCK);
+		event_base_loop(harness_base, EVLOOP_NONBLOCK);
 	}
 	MUST(atomic_load(left) == 0);
 	MUST(atomic_load(&heritage.stats->slots[0].sockets) == 0);
-	lone_store_forget();
+	harness_store_reset();
 }

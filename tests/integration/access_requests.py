@@ -1,16 +1,19 @@
-"""asked: how each row of the tables of docs/security.md is asked for.
+"""access_requests: the request or frame for each row of the tables of docs/security.md.
 
-Owns: nothing. Knows nothing of: what is answered.
+Owns: nothing. Knows nothing of: the answers.
+
+Functions of a request take the scenario and the calling user (None for `nobody`).
 """
 
-from rights import PASSWORD
+from access_matrix import PASSWORD
 
 
-class Route:
-    """How the row is asked: path and body, from the scene and whoever asks (None: nobody).
+class RouteRequest:
+    """Path and body of a request: values, or functions of scenario and caller.
 
-    shows: whether the answer has what the row is about; the status alone where it is None.
-    changes: whether a success changes the database; None where it depends.
+    shows: function of scenario and answer; True if the answer contains the row's object. None if
+    only the status matters.
+    changes: True if a success changes the database; None if it depends.
     """
 
     def __init__(self, path="", body=None, shows=None, changes=True):
@@ -21,7 +24,7 @@ class Route:
 
 
 def has(list_name, key, value):
-    """Whether one of the answer's list has this value."""
+    """A `shows`: True if an element of the answer's list has this value."""
     return lambda s, answer: any(one[key] == value(s) for one in answer[list_name])
 
 
@@ -30,7 +33,7 @@ def registration(s, _):
 
 
 def log_in(password):
-    """As the deleted account, or as the target."""
+    """The log-in of the caller, or else of the target."""
     return lambda s, me: {"username": (me or s.target).username, "password": password}
 
 
@@ -64,146 +67,150 @@ def deleted(s, _=None):
 
 READ = {"shows": lambda s, answer: answer["read"] > 0}
 HISTORY = {"shows": lambda s, answer: bool(answer["messages"])}
-TEXTS = {
+MESSAGES = {
     "a text in the group": lambda s, me: s.text_id,
     "a text in a direct chat": lambda s, me: s.direct_id,
     "a former member's text": lambda s, me: s.former_text(me),
     "a join": lambda s, me: s.join_id,
     "a deleted text": lambda s, me: s.erased_id,
 }
-NEW_NAME = {"full_name": "Somebody else"}
-ASKED = {
-    ("POST /users/register", "a new account"): Route("/users/register", registration),
-    ("POST /users/login", "a right password"): Route("/users/login", log_in(PASSWORD)),
-    ("POST /users/login", "a wrong password"): Route("/users/login", log_in("is not it")),
-    ("POST /users/logout", "one's token"): Route("/users/logout"),
-    ("GET /users/me", ""): Route("/users/me"),
-    ("PATCH /users/me", ""): Route("/users/me", NEW_NAME),
-    ("PUT /users/me/password", "with the old one"): Route(
+NEW_NAME = {"full_name": "Another name"}
+ROUTE_REQUESTS = {
+    ("POST /users/register", "a new account"): RouteRequest("/users/register", registration),
+    ("POST /users/login", "a right password"): RouteRequest("/users/login", log_in(PASSWORD)),
+    ("POST /users/login", "a wrong password"): RouteRequest(
+        "/users/login", log_in("wrong password")
+    ),
+    ("POST /users/logout", "one's token"): RouteRequest("/users/logout"),
+    ("GET /users/me", ""): RouteRequest("/users/me"),
+    ("PATCH /users/me", ""): RouteRequest("/users/me", NEW_NAME),
+    ("PUT /users/me/password", "with the old one"): RouteRequest(
         "/users/me/password", {"old_password": PASSWORD, "new_password": "battery staple"}
     ),
-    ("PUT /users/me/password", "without the old one"): Route(
-        "/users/me/password", {"old_password": "is not it", "new_password": "battery staple"}
+    ("PUT /users/me/password", "without the old one"): RouteRequest(
+        "/users/me/password", {"old_password": "wrong password", "new_password": "battery staple"}
     ),
-    ("GET /users/search", "a user"): Route(
+    ("GET /users/search", "a user"): RouteRequest(
         lambda s, _: f"/users/search?q={s.target.username}", shows=has("users", "user_id", target)
     ),
-    ("GET /users/search", "a deleted user"): Route(
+    ("GET /users/search", "a deleted user"): RouteRequest(
         lambda s, _: f"/users/search?q={s.deleted.username}", shows=has("users", "user_id", deleted)
     ),
-    ("GET /users/user_id/{username}", "a user"): Route(
+    ("GET /users/user_id/{username}", "a user"): RouteRequest(
         lambda s, _: f"/users/user_id/{s.target.username}"
     ),
-    ("GET /users/user_id/{username}", "a deleted user"): Route(
+    ("GET /users/user_id/{username}", "a deleted user"): RouteRequest(
         lambda s, _: f"/users/user_id/{s.deleted.username}"
     ),
-    ("GET /users/username/{user_id}", "a user"): Route(
+    ("GET /users/username/{user_id}", "a user"): RouteRequest(
         lambda s, _: f"/users/username/{s.target.id}"
     ),
-    ("GET /users/username/{user_id}", "a deleted user"): Route(
+    ("GET /users/username/{user_id}", "a deleted user"): RouteRequest(
         lambda s, _: f"/users/username/{s.deleted.id}"
     ),
-    ("DELETE /users/delete_user/{user_id}", "a user"): Route(
+    ("DELETE /users/delete_user/{user_id}", "a user"): RouteRequest(
         lambda s, _: f"/users/delete_user/{s.target.id}"
     ),
     **{
-        ("POST /users/set_typing_status", what): Route(
+        ("POST /users/set_typing_status", what): RouteRequest(
             "/users/set_typing_status", typing(chat), changes=False
         )
         for what, chat in (("the group", group), ("a user", target), ("a deleted user", deleted))
     },
-    ("GET /users/presence", "a user"): Route(
+    ("GET /users/presence", "a user"): RouteRequest(
         lambda s, _: f"/users/presence?ids={s.target.id}", shows=has("presence", "user_id", target)
     ),
     **{
-        ("POST /messages/send_message", what): Route("/messages/send_message", to(chat))
+        ("POST /messages/send_message", what): RouteRequest("/messages/send_message", to(chat))
         for what, chat in (("the group", group), ("a user", target), ("a deleted user", deleted))
     },
-    ("POST /messages/send_message", "in a user's name"): Route(
+    ("POST /messages/send_message", "in a user's name"): RouteRequest(
         "/messages/send_message", lambda s, me: {**to(group)(s, me), "sender_id": s.target.id}
     ),
-    ("PUT /messages/read", "the group's"): Route(
+    ("PUT /messages/read", "the group's"): RouteRequest(
         "/messages/read", lambda s, _: {"message_ids": [s.last_id]}, **READ
     ),
-    ("PUT /messages/read", "a direct chat's"): Route(
+    ("PUT /messages/read", "a direct chat's"): RouteRequest(
         "/messages/read", lambda s, _: {"message_ids": [s.direct_id]}, **READ, changes=None
     ),
-    ("PUT /messages/read", "in a user's name"): Route(
+    ("PUT /messages/read", "in a user's name"): RouteRequest(
         "/messages/read",
         lambda s, _: {"message_ids": [s.last_id], "user_id": s.target.id},
         **READ,
     ),
     **{
-        ("GET /messages/{chat_id}", what): Route(
+        ("GET /messages/{chat_id}", what): RouteRequest(
             lambda s, _, chat=chat: f"/messages/{chat(s)}", **HISTORY
         )
         for what, chat in (("the group", group), ("a user", target), ("a deleted user", deleted))
     },
     **{
-        ("PATCH /messages/{message_id}", what): Route(
-            lambda s, me, text=text: f"/messages/{text(s, me)}", {"content": "edited"}
+        ("PATCH /messages/{message_id}", what): RouteRequest(
+            lambda s, me, message=message: f"/messages/{message(s, me)}", {"content": "edited"}
         )
-        for what, text in TEXTS.items()
+        for what, message in MESSAGES.items()
     },
     **{
-        ("DELETE /messages/{message_id}", what): Route(
-            lambda s, me, text=text: f"/messages/{text(s, me)}"
+        ("DELETE /messages/{message_id}", what): RouteRequest(
+            lambda s, me, message=message: f"/messages/{message(s, me)}"
         )
-        for what, text in TEXTS.items()
+        for what, message in MESSAGES.items()
         if what != "a deleted text"
     },
-    ("GET /chats", "the group"): Route("/chats", shows=has("chats", "chat_id", group)),
-    ("POST /groups/create_group", "a new group"): Route("/groups/create_group", {"name": "new"}),
-    ("GET /groups/{group_id}", "the group"): Route(lambda s, _: f"/groups/{s.group_id}"),
-    ("PATCH /groups/{group_id}", "the group"): Route(
+    ("GET /chats", "the group"): RouteRequest("/chats", shows=has("chats", "chat_id", group)),
+    ("POST /groups/create_group", "a new group"): RouteRequest(
+        "/groups/create_group", {"name": "new"}
+    ),
+    ("GET /groups/{group_id}", "the group"): RouteRequest(lambda s, _: f"/groups/{s.group_id}"),
+    ("PATCH /groups/{group_id}", "the group"): RouteRequest(
         lambda s, _: f"/groups/{s.group_id}", {"name": "renamed"}
     ),
-    ("POST /groups/add_user_to_group", "a user"): Route(
+    ("POST /groups/add_user_to_group", "a user"): RouteRequest(
         "/groups/add_user_to_group", in_group(lambda s, _: s.newcomer.id)
     ),
-    ("POST /groups/add_user_to_group", "a deleted user"): Route(
+    ("POST /groups/add_user_to_group", "a deleted user"): RouteRequest(
         "/groups/add_user_to_group", in_group(deleted)
     ),
-    ("POST /groups/add_user_to_group", "the caller"): Route(
+    ("POST /groups/add_user_to_group", "the caller"): RouteRequest(
         "/groups/add_user_to_group",
         in_group(lambda s, me: (me or s.newcomer).id),
-        changes=False,  # who may is in already
+        changes=False,  # the caller is a member already
     ),
-    ("POST /groups/remove_user_from_group", "a member"): Route(
+    ("POST /groups/remove_user_from_group", "a member"): RouteRequest(
         "/groups/remove_user_from_group", in_group(target)
     ),
-    ("POST /groups/remove_user_from_group", "no member"): Route(
+    ("POST /groups/remove_user_from_group", "no member"): RouteRequest(
         "/groups/remove_user_from_group", in_group(lambda s, _: s.newcomer.id)
     ),
-    ("POST /groups/leave_group", "the group"): Route("/groups/leave_group", in_group()),
-    ("GET /healthz", ""): Route("/healthz"),
-    ("GET /openapi.json", ""): Route("/openapi.json"),
-    ("GET /", "the page"): Route("/"),
-    ("GET /ws", "with the token"): Route("/ws"),
+    ("POST /groups/leave_group", "the group"): RouteRequest("/groups/leave_group", in_group()),
+    ("GET /healthz", ""): RouteRequest("/healthz"),
+    ("GET /openapi.json", ""): RouteRequest("/openapi.json"),
+    ("GET /", "the page"): RouteRequest("/"),
+    ("GET /ws", "with the token"): RouteRequest("/ws"),
 }
 
 
-def change(kind, text, **more):
+def change_frame(kind, message, **more):
     return lambda s, me: {
         "type": kind,
         "id": "change",
-        "message_id": text(s, me),
+        "message_id": message(s, me),
         **more,
     }
 
 
-def sending(receiver):
+def send_frame(receiver):
     return lambda s, _: {"type": "send", "id": "x", "receiver_id": receiver(s), "content": "x"}
 
 
-TOLD = {
+FRAME_REQUESTS = {
     ("auth", "one's token, first"): lambda s, me: {
         "type": "auth",
         "token": me.token if me else "A" * 43,
     },
     ("auth", "another's token, later"): lambda s, _: {"type": "auth", "token": s.owner.token},
     **{
-        ("send", what): sending(chat)
+        ("send", what): send_frame(chat)
         for what, chat in (("the group", group), ("a user", target), ("a deleted user", deleted))
     },
     ("typing", "the group"): lambda s, _: {
@@ -213,9 +220,9 @@ TOLD = {
     },
     ("read", "the group"): lambda s, _: {"type": "read", "chat_id": s.group_id, "seq": 1000},
     **{
-        (kind, what): change(kind, text, **more)
+        (kind, what): change_frame(kind, message, **more)
         for kind, more in (("edit", {"content": "edited"}), ("delete", {}))
-        for what, text in TEXTS.items()
+        for what, message in MESSAGES.items()
         if what != "a deleted text"
     },
     ("sync", "the group"): lambda s, _: {"type": "sync", "after": {str(s.group_id): 0}},

@@ -1,7 +1,7 @@
-"""Crowds: thousands of clients that stop reading, or never finish what they ask. The server's
-memory stays bounded, they are told or sent away, and others do not notice.
+"""Many slow or hostile clients at once: they stop reading, never finish a request, or flood.
 
-PARLEY_LONG=1 is 5,000 clients that do not read instead of 500.
+The server's memory stays bounded, they are notified or closed, and other clients are not delayed.
+With PARLEY_LONG=1 there are 5,000 clients that do not read instead of 500.
 """
 
 import collections
@@ -17,33 +17,36 @@ import time
 
 import pytest
 
-import crowd
+import many_sockets
 from conftest import new_person, run_daemon
-from probe import Probe, percentile
-from proc import is_sanitized, memory_kib, n_fds, raise_files
-from waiting import wait_for
+from latency_probe import LatencyProbe, percentile
+from polling import wait_for
+from procfs import is_sanitized, n_fds, private_memory_kib, raise_fd_limit
+from raw_socket import upgrade_request
+
+pytestmark = pytest.mark.no_valgrind("bounds of time and memory")
 
 LONG = bool(os.environ.get("PARLEY_LONG"))
-DEAF = 5000 if LONG else 500
-SOCKETS_A_USER = 50  # of the 64 that one may have
-USERS_A_GROUP = 5
+N_STALLED = 5000 if LONG else 500
+SOCKETS_PER_USER = 50  # the limit is 64
+USERS_PER_GROUP = 5
 CONTENT = 1000
 STALL_S = 30  # CONN_STALL_S in daemon/net/conn.h
 REQUEST_S = 30  # HTTP_REQUEST_MS in daemon/http/http_private.h
 IDLE_S = 60  # HTTP_IDLE_S
-SLOW = 1000  # of each of the two kinds
+SLOW = 1000  # silent connections, and as many trickling ones
 UNREAD = 40
 LONG_MESSAGES = 100
 STORM = 200
-TURN_S = 0.01  # of a processor that somebody else has just then: the scheduler's, not ours
+TURN_S = 0.01  # time slice of another process on the same core
 FRAMES = 2000
 ATTACKS_PER_S = 10
 PASSWORD = "a long enough one"
 
 
 def memory(daemon):
-    """Of all workers, in KiB."""
-    return sum(memory_kib(worker["pid"]) for worker in daemon.workers())
+    """The private memory of all workers, in KiB."""
+    return sum(private_memory_kib(worker["pid"]) for worker in daemon.workers())
 
 
 def descriptors(daemon):
@@ -57,34 +60,34 @@ def counted(daemon, name):
 @pytest.fixture
 def probe(daemon):
     people = [new_person(daemon), new_person(daemon)]
-    probe = Probe(daemon, *people)
+    probe = LatencyProbe(daemon, *people)
     yield probe
     probe.kill()
     for one in people:
         one.close()
 
 
-def undisturbed(probe, quiet, loud, what):
-    """The rest of the machine is noisy too, so the bound is coarse: what it is to find is a loop
-    that a crowd keeps busy or blocks, which costs tens of milliseconds at least."""
+def check_latency(probe, quiet, loud, what):
+    """Compares delivery times of two spans. The bound is coarse, because other processes add noise:
+    a blocked or busy event loop costs tens of milliseconds at least."""
     before, beside = (percentile(probe.during([span]), 0.9) for span in (quiet, loud))
     print(f"{what}: p90 of a delivery {before * 1e3:.1f} ms before, {beside * 1e3:.1f} ms beside")
     assert beside < 2 * before + TURN_S, what
 
 
-# --- 2,000 connections that are slow to ask ---
+# --- 2,000 connections with slow requests ---
 
 
 class SlowHeads(threading.Thread):
-    """Connections that say nothing, and as many that send their request a byte a second."""
+    """SLOW connections that send nothing, and SLOW that send their request a byte a second."""
 
     REQUEST = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: " + b"w" * 1000
 
     def __init__(self, port):
         super().__init__(daemon=True)
         self.opened = time.monotonic()
-        self.silent = crowd.connect_many(port, SLOW)
-        self.trickling = crowd.connect_many(port, SLOW)
+        self.silent = many_sockets.connect_many(port, SLOW)
+        self.trickling = many_sockets.connect_many(port, SLOW)
         self.answers = {}
         self.lasted = {}
         self.stopping = threading.Event()
@@ -96,11 +99,11 @@ class SlowHeads(threading.Thread):
             for kind in (self.silent, self.trickling):
                 for one in kind:
                     if one not in self.lasted:
-                        self.look(one, self.REQUEST[number : number + 1], kind is self.trickling)
+                        self.poll(one, self.REQUEST[number : number + 1], kind is self.trickling)
             if len(self.lasted) == 2 * SLOW:
                 return
 
-    def look(self, one, byte, trickles):
+    def poll(self, one, byte, trickles):
         try:
             one.setblocking(False)
             if trickles:
@@ -117,21 +120,21 @@ class SlowHeads(threading.Thread):
     def close(self):
         self.stopping.set()
         self.join()
-        crowd.close_all(self.silent + self.trickling)
+        many_sockets.close_all(self.silent + self.trickling)
 
 
 @pytest.fixture(scope="module")
-def besieged(cluster):
-    """A daemon of its own with 2,000 slow connections, which go on being slow while the tests
-    before this one's turn run."""
-    if not raise_files(crowd.SELECT_MAX + DEAF + 2 * SLOW + 1000):
-        pytest.skip("too few descriptors are allowed")
+def slow_daemon(cluster):
+    """A daemon with 2,000 slow connections. They are opened at the first use, so that they time out
+    while the tests before the last one run."""
+    if not raise_fd_limit(many_sockets.SELECT_MAX + N_STALLED + 2 * SLOW + 1000):
+        pytest.skip("the limit of descriptors is too low")
     for daemon in run_daemon(cluster):
         fds, before = descriptors(daemon), memory(daemon)
         slow = SlowHeads(daemon.port)
         slow.start()
         wait_for(lambda: counted(daemon, "connections") >= 2 * SLOW)
-        daemon.siege = slow, fds, before, memory(daemon)
+        daemon.slow = slow, fds, before, memory(daemon)
         yield daemon
         slow.close()
 
@@ -139,101 +142,104 @@ def besieged(cluster):
 # --- clients that do not read ---
 
 
-class Flooded:
-    """A group of deaf users, one who talks, and one who listens."""
+class StalledGroup:
+    """A group of users that do not read, with one writer and one reader."""
 
     def __init__(self, daemon, number):
-        self.users = [new_person(daemon) for _ in range(USERS_A_GROUP)]
-        self.talker, self.awake = new_person(daemon), new_person(daemon)
-        self.id = self.talker.group(f"flooded {number}", self.awake, *self.users)
-        self.mouth, self.ear = self.talker.ws(), self.awake.ws()
+        self.users = [new_person(daemon) for _ in range(USERS_PER_GROUP)]
+        self.sender, self.receiver = new_person(daemon), new_person(daemon)
+        self.id = self.sender.group(f"stalled {number}", self.receiver, *self.users)
+        self.writer, self.reader = self.sender.ws(), self.receiver.ws()
         self.sent = 0
 
     def tokens(self):
-        return [user.token for user in self.users for _ in range(SOCKETS_A_USER)]
+        return [user.token for user in self.users for _ in range(SOCKETS_PER_USER)]
 
-    def talk(self, count):
-        """So many messages, each acknowledged, and pushed to the one who listens."""
+    def send(self, count):
+        """Sends this many messages; waits until they are acknowledged and pushed to the reader."""
         for _ in range(count):
             name = f"{self.id}-{self.sent}"
             self.sent += 1
-            self.mouth.send(
+            self.writer.send(
                 {"type": "send", "id": name, "receiver_id": self.id, "content": "x" * CONTENT}
             )
         for _ in range(count):
-            self.mouth.until("ack")
-        joins = USERS_A_GROUP + 2
-        self.ear.until("message", chat_id=self.id, seq=self.sent + joins)
-        self.mouth.frames.clear()
-        self.ear.frames.clear()
+            self.writer.until("ack")
+        joins = USERS_PER_GROUP + 2
+        self.reader.until("message", chat_id=self.id, seq=self.sent + joins)
+        self.writer.frames.clear()
+        self.reader.frames.clear()
 
     def close(self):
-        for one in (*self.users, self.talker, self.awake):
+        for one in (*self.users, self.sender, self.receiver):
             one.close()
 
 
-def test_clients_that_stop_reading_cost_little_and_are_told(besieged, daemon, probe):
-    """B1: a congested socket is pushed nothing more. So however much is said, it holds a ring of
-    pointers to frames that it shares with the others of its group: 64 KiB of frames a group and
-    worker, and, as their sockets do not stop at the same frame, as much again."""
-    groups = [Flooded(daemon, i) for i in range(DEAF // (USERS_A_GROUP * SOCKETS_A_USER))]
+def test_clients_that_stop_reading_cost_little_memory_and_get_resync(slow_daemon, daemon, probe):
+    """docs/design.md, "Sockets": a congested socket is not pushed to. It holds a queue of pointers
+    to frames that all sockets of the group share: 64 KiB of frames per group and worker, and as
+    much again, because sockets do not stop at the same frame."""
+    n_groups = N_STALLED // (USERS_PER_GROUP * SOCKETS_PER_USER)
+    groups = [StalledGroup(daemon, i) for i in range(n_groups)]
     for group in groups:
-        group.talk(5)
+        group.send(5)
     fds, before = descriptors(daemon), memory(daemon)
-    deaf = crowd.open_ready(daemon.port, [token for g in groups for token in g.tokens()])
+    tokens = [token for group in groups for token in group.tokens()]
+    stalled = many_sockets.open_websockets(daemon.port, tokens)
     idle = memory(daemon)
     quiet = time.monotonic(), time.sleep(2), time.monotonic()
 
-    while counted(daemon, "slow_readers") < len(deaf):
-        assert groups[0].sent < 1000, "the clients that do not read are not congested"
+    while counted(daemon, "slow_readers") < len(stalled):
+        assert groups[0].sent < 1000, "the stalled clients are not congested"
         for group in groups:
-            group.talk(10)
+            group.send(10)
     congested = memory(daemon)
     for _ in range(10):
         for group in groups:
-            group.talk(20)
+            group.send(20)
     after = memory(daemon)
     loud = time.monotonic(), time.sleep(2), time.monotonic()
 
-    bound = 2 * len(deaf) + len(groups) * daemon.settings["workers"] * 2 * 64
+    bound = 2 * len(stalled) + len(groups) * daemon.settings["workers"] * 2 * 64
     print(
-        f"{len(deaf)} deaf sockets, KiB: {before} without, {idle} open, {congested} congested, "
-        f"{after} after 200 messages more for each; bound of the growth {bound}"
+        f"{len(stalled)} stalled sockets, KiB: {before} without, {idle} open, "
+        f"{congested} congested, {after} after 200 messages more for each; bound of the growth {bound}"
     )
     if not is_sanitized(daemon.workers()[0]["pid"]):
         assert after - idle < bound
 
-    # Half of them read again, in time for the word to sync; the others are closed after 30 s.
-    told, closed = crowd.read_away(deaf[::2], b'{"type":"resync"}')
-    assert told + closed == len(deaf[::2])
-    assert told > 0.9 * len(deaf[::2]) if LONG else closed == 0  # reading from 2,500 takes its time
-    crowd.close_all(deaf[::2])
-    late = len(deaf) - told
+    # Half of them read again and get resync; the others are closed after 30 s.
+    notified, closed = many_sockets.drain_until(stalled[::2], b'{"type":"resync"}')
+    assert notified + closed == len(stalled[::2])
+    # Reading from 2,500 sockets takes so long that some are closed.
+    assert notified > 0.9 * len(stalled[::2]) if LONG else closed == 0
+    many_sockets.close_all(stalled[::2])
+    late = len(stalled) - notified
 
     def slow_ones():
         return re.findall(r"closed reason=slow_reader user=\d+ age=(\d+)s", daemon.log())
 
-    # The kernel may take some more by and by; with more to take it is full in the end.
+    # More messages fill the kernel's buffers, which may still accept some bytes.
     deadline = time.monotonic() + STALL_S + 30
     while len(slow_ones()) < late:
         assert time.monotonic() < deadline, f"{len(slow_ones())} of {late} are closed"
         for group in groups:
-            group.talk(10)
+            group.send(10)
         time.sleep(0.2)
     assert all(int(age) >= STALL_S for age in slow_ones())
-    wait_for(lambda: descriptors(daemon) <= fds, 10, "descriptors are left")
+    wait_for(lambda: descriptors(daemon) <= fds, 10, "descriptors are not closed")
     wait_for(lambda: counted(daemon, "sockets") == 2 * len(groups) + 2, 10)
-    print(f"{memory(daemon)} KiB when all are gone")
+    print(f"{memory(daemon)} KiB after all are closed")
     for group in groups:
-        group.talk(1)
+        group.send(1)
         group.close()
     probe.stop()
-    undisturbed(probe, quiet[::2], loud[::2], f"{len(deaf)} clients that do not read")
+    check_latency(probe, quiet[::2], loud[::2], f"{len(stalled)} clients that do not read")
 
 
-def test_answers_that_nobody_reads_are_small(daemon):
-    """A page of history is at most 128 KiB of text and a message more, however many are asked for;
-    what is left out is on the next."""
+def test_unread_answers_cost_little_memory(daemon):
+    """A page of history has at most 128 KiB of text and one more message; the next page continues
+    after it."""
     one, other = new_person(daemon), new_person(daemon)
     one.send(other.id, "opens the chat")
     ws = one.ws()
@@ -248,15 +254,15 @@ def test_answers_that_nobody_reads_are_small(daemon):
         f"Authorization: Bearer {one.token}\r\n\r\n"
     ).encode()
     answered = counted(daemon, "http_requests")
-    asking = [crowd.connect(daemon.port, small=True) for _ in range(UNREAD)]
-    for connection in asking:
+    unread = [many_sockets.connect(daemon.port, small=True) for _ in range(UNREAD)]
+    for connection in unread:
         connection.sendall(request)
     wait_for(lambda: counted(daemon, "http_requests") >= answered + UNREAD)
     grown = memory(daemon) - before
-    print(f"an answer of history that nobody reads: {grown / UNREAD:.0f} KiB")
+    print(f"an unread page of history: {grown / UNREAD:.0f} KiB")
     if not is_sanitized(daemon.workers()[0]["pid"]):
-        assert grown < UNREAD * 2 * (128 + 16)  # the answer, and room that its buffer has left
-    crowd.close_all(asking)
+        assert grown < UNREAD * 2 * (128 + 16)  # the answer, and spare room of its buffer
+    many_sockets.close_all(unread)
 
     seen, more = 0, True
     while more:
@@ -270,13 +276,12 @@ def test_answers_that_nobody_reads_are_small(daemon):
         person.close()
 
 
-# --- one who asks too much ---
+# --- clients that send too much ---
 
 
 def rounds(probe, loud, quiet, count, seconds):
-    """Quiet and loud in turn, so that what else goes on in the machine meets both alike. Returns
-    their p99s, each the median over the rounds: one that something else disturbed does not
-    count."""
+    """Alternates quiet and loud spans, so that other load affects both equally. Returns the p99 of
+    each kind: the median over the rounds, which ignores a disturbed round."""
     spans = {quiet: [], loud: []}
     for _ in range(count):
         for begin in (quiet, loud):
@@ -292,12 +297,12 @@ def rounds(probe, loud, quiet, count, seconds):
     ]
 
 
-def told(quiet, loud):
+def describe(quiet, loud):
     return f"p99 {quiet * 1e3:.1f} ms quiet, {loud * 1e3:.1f} ms loud"
 
 
-class Storm(threading.Thread):
-    """200 log-ins at once: who is answered asks again, who is told to wait (503) after a second."""
+class LoginStorm(threading.Thread):
+    """200 concurrent log-ins, each repeated after its answer; after a 503 a second later."""
 
     def __init__(self, daemon, username):
         super().__init__(daemon=True)
@@ -309,7 +314,7 @@ class Storm(threading.Thread):
         self.poll = select.epoll()
         self.sockets = {}
         for _ in range(STORM):
-            one = crowd.connect(daemon.port)
+            one = many_sockets.connect(daemon.port)
             one.sendall(self.request)
             self.sockets[one.fileno()] = one
             self.poll.register(one.fileno(), select.EPOLLIN)
@@ -317,32 +322,32 @@ class Storm(threading.Thread):
         self.stopping = threading.Event()
 
     def run(self):
-        refused = []
+        delayed = []
         while not self.stopping.is_set():
             for fd, _ in self.poll.poll(0.1):
                 status = self.sockets[fd].recv(65536)[9:12].decode()
                 self.answers[status] += 1
                 if status == "503":
-                    refused.append((time.monotonic() + 1, fd))
+                    delayed.append((time.monotonic() + 1, fd))
                 else:
                     self.sockets[fd].sendall(self.request)
-            while refused and refused[0][0] <= time.monotonic():
-                self.sockets[refused.pop(0)[1]].sendall(self.request)
+            while delayed and delayed[0][0] <= time.monotonic():
+                self.sockets[delayed.pop(0)[1]].sendall(self.request)
 
     def stop(self):
         self.stopping.set()
         self.join()
-        crowd.close_all(self.sockets.values())
+        many_sockets.close_all(self.sockets.values())
 
 
 def test_a_login_storm_does_not_delay_messages(daemon, probe):
-    """200 log-ins at a time. Their hashing stops and goes on in turn with its process."""
+    """The hasher is stopped and continued in turn, to compare spans with and without hashing."""
     person = new_person(daemon)
     name = f"storm{person.id}"
     body = {"username": name, "full_name": "Storm", "password": PASSWORD}
     assert person.post("/users/register", body).status_code == 201
     hasher = daemon.status()["hasher_pid"]
-    storm = Storm(daemon, name)
+    storm = LoginStorm(daemon, name)
     storm.start()
     try:
         quiet, loud = rounds(
@@ -355,19 +360,18 @@ def test_a_login_storm_does_not_delay_messages(daemon, probe):
     finally:
         os.kill(hasher, signal.SIGCONT)
         storm.stop()
-    print(f"login storm: {dict(storm.answers)}; {told(quiet, loud)}")
+    print(f"login storm: {dict(storm.answers)}; {describe(quiet, loud)}")
     assert storm.answers["200"] > 0 and set(storm.answers) <= {"200", "503"}
     assert loud < 2 * quiet + TURN_S
     person.close()
 
 
 class Flood(threading.Thread):
-    """One client that sends 2,000 messages at once, ten times a second, and comes back each time
-    that it is sent away."""
+    """A client that sends 2,000 messages at once ten times a second, on a new connection each."""
 
     def __init__(self, daemon, person):
         super().__init__(daemon=True)
-        self.port, self.head = daemon.port, crowd.upgrade_head(person.token)
+        self.port, self.head = daemon.port, upgrade_request(person.token)
         self.frames = b"".join(self.frame(number, person.id) for number in range(FRAMES))
         self.codes = collections.Counter()
         self.going, self.stopping = threading.Event(), threading.Event()
@@ -388,8 +392,8 @@ class Flood(threading.Thread):
             self.stopping.wait(max(0, due - time.monotonic()))
 
     def attack(self):
-        """The code that it is closed with; an HTTP status where it is not let in."""
-        one = crowd.connect(self.port)
+        """Connects and floods; returns the close code, or the HTTP status of a rejected upgrade."""
+        one = many_sockets.connect(self.port)
         try:
             one.sendall(self.head)
             came = one.recv(4096)
@@ -404,6 +408,7 @@ class Flood(threading.Thread):
             one.close()
 
     def closed_with(self, one):
+        """The close code that the server sends."""
         tail = b""
         while piece := one.recv(65536):
             tail = (tail + piece)[-200:]
@@ -415,11 +420,11 @@ class Flood(threading.Thread):
         self.join()
 
 
-def test_one_client_that_sends_20000_frames_a_second_is_sent_away(cluster):
-    """4029 each time, however often it comes back, and the others' messages come as before."""
+def test_a_client_that_floods_is_closed_with_4029_and_delays_no_messages(cluster):
+    """20,000 frames a second; every new connection is closed too."""
     for daemon in run_daemon(cluster, rate_limits=True):
         people = [new_person(daemon) for _ in range(3)]
-        probe = Probe(daemon, *people[:2])
+        probe = LatencyProbe(daemon, *people[:2])
         flood = Flood(daemon, people[2])
         flood.start()
         try:
@@ -427,23 +432,24 @@ def test_one_client_that_sends_20000_frames_a_second_is_sent_away(cluster):
         finally:
             flood.stop()
             probe.kill()
-        print(f"flood: {dict(flood.codes)}; {told(quiet, loud)}")
+        print(f"flood: {dict(flood.codes)}; {describe(quiet, loud)}")
         assert flood.codes[4029] > 0 and set(flood.codes) <= {4029, 429, None}
         assert loud < 2 * quiet + TURN_S
         for one in people:
             one.close()
 
 
-def test_slow_headers_are_sent_away_and_nobody_else_notices(besieged):
-    """Slowloris. A request has 30 s from its first byte on, a connection without one 60 s."""
-    slow, fds, before, full = besieged.siege
-    person = new_person(besieged)
+def test_slow_requests_are_closed_and_delay_no_others(slow_daemon):
+    """Slowloris. A request must be complete within 30 s of its first byte; a connection without a
+    request is closed after 60 s."""
+    slow, fds, before, full = slow_daemon.slow
+    person = new_person(slow_daemon)
     assert person.get("/users/me").status_code == 200
     print(f"{2 * SLOW} slow connections: {(full - before) / 2 / SLOW:.1f} KiB each")
-    if not is_sanitized(besieged.workers()[0]["pid"]):
-        assert full - before < 2 * SLOW * 8  # evhttp's 3.5 KiB, our own, and what came
+    if not is_sanitized(slow_daemon.workers()[0]["pid"]):
+        assert full - before < 2 * SLOW * 8  # evhttp's 3.5 KiB, parleyd's own, received bytes
     slow.join(IDLE_S + 30)
-    assert len(slow.lasted) == 2 * SLOW, "some were left open"
+    assert len(slow.lasted) == 2 * SLOW, "some connections are still open"
     for one in slow.trickling:
         assert REQUEST_S - 1 < slow.lasted[one] < REQUEST_S + 20, slow.lasted[one]
         assert slow.answers[one].startswith(b"HTTP/1.1 400 ") or not slow.answers[one]
@@ -451,5 +457,5 @@ def test_slow_headers_are_sent_away_and_nobody_else_notices(besieged):
         assert IDLE_S - 1 < slow.lasted[one] < IDLE_S + 20, slow.lasted[one]
         assert not slow.answers[one]
     person.close()
-    wait_for(lambda: descriptors(besieged) <= fds, 20, "descriptors are left")
-    assert counted(besieged, "connections") == 0
+    wait_for(lambda: descriptors(slow_daemon) <= fds, 20, "descriptors are not closed")
+    assert counted(slow_daemon, "connections") == 0

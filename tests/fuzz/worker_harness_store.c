@@ -1,7 +1,7 @@
 /*
- * lone_store: what stands in for the database and the hasher of a lone worker: the linker sends the
- * worker's questions here (--wrap), as __wrap_ and the name of the function. What they bring is judged by
- * the contract, before anything is answered.
+ * Replacements for the database and the hasher of the worker harness. The linker redirects the worker's
+ * calls to functions with the prefix __wrap_ (--wrap). They check their arguments against the limits of
+ * docs/api.md before they answer.
  */
 #include <string.h>
 
@@ -11,15 +11,15 @@
 #include "common/utf8.h"
 #include "store/store.h"
 #include "tests/fuzz/fuzz.h"
-#include "tests/fuzz/lone.h"
-#include "tests/fuzz/lone_private.h"
+#include "tests/fuzz/worker_harness.h"
+#include "tests/fuzz/worker_harness_private.h"
 
 /* The names are the linker's. */
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
 
 #define DIRECT 1000
 #define GROUP 3
-#define MESSAGES_MAX 4096 /* more than an input has bytes for */
+#define MESSAGES_MAX 4096 /* more than an input can send */
 
 static const struct store_events *store_events;
 static void *store_arg;
@@ -30,17 +30,17 @@ static struct {
 	int64_t seq;
 } messages[MESSAGES_MAX]; /* by message_id - 1 */
 
-void lone_store_ready(void)
+void harness_store_connected(void)
 {
 	store_events->state(store_arg, true, false);
 }
 
-void lone_store_forget(void)
+void harness_store_reset(void)
 {
 	last_mod[0] = last_mod[1] = last_seq[0] = last_seq[1] = n_messages = 0;
 }
 
-/* Answers, which come from the loop and never from inside the question. */
+/* Answers are called from the event loop, never from within the query. */
 
 struct answer {
 	void (*give)(struct answer *a);
@@ -77,8 +77,8 @@ static struct answer *answer_later(void (*with)(struct answer *a), void *arg, en
 	a->give = with;
 	a->arg = arg;
 	a->error = error;
-	MUST(event_base_once(lone_base, -1, EV_TIMEOUT, give, a, &(const struct timeval){ 0, 0 }) ==
-		0);
+	MUST(event_base_once(
+		     harness_base, -1, EV_TIMEOUT, give, a, &(const struct timeval){ 0, 0 }) == 0);
 	return a;
 }
 
@@ -99,7 +99,8 @@ static void give_token(struct answer *a)
 
 void __wrap_store_authenticate(struct store *s, const uint8_t *hash, store_token_cb *cb, void *arg)
 {
-	static const char *const tokens[] = { LONE_TOKEN_1, LONE_TOKEN_2, LONE_TOKEN_AWAY };
+	static const char *const tokens[] = { HARNESS_TOKEN_1, HARNESS_TOKEN_2,
+		HARNESS_TOKEN_UNAVAILABLE };
 	struct answer *a = answer_later(give_token, arg, ERROR_bad_token);
 
 	(void)s;
@@ -150,7 +151,7 @@ static void give_change(struct answer *a)
 	a->cb.change(a->arg, a->error, a->error == ERROR_NONE ? &a->change : NULL);
 }
 
-/* A change of this message, with the next mod. */
+/* Fills in the change of this message, with the next mod. */
 static void change(struct answer *a, int64_t id, struct text content, struct text client_id)
 {
 	struct message *m = &a->change.message;
@@ -303,7 +304,7 @@ void __wrap_store_mark_read(
 	a->origin = origin;
 }
 
-/* What stands in for the hasher. */
+/* The hasher. */
 
 static void give_hash(struct answer *a)
 {

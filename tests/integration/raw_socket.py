@@ -1,7 +1,7 @@
-"""raw: bytes on a TCP connection, for what no decent client sends.
+"""raw_socket: bytes on a TCP connection, for requests and frames that no library sends.
 
-Owns: its connection. Knows nothing of: what the bytes mean, but for the head of an HTTP answer
-and WebSocket frames.
+Owns: its connection. Knows nothing of: the contents, except heads of HTTP answers and WebSocket
+frames.
 """
 
 import contextlib
@@ -14,11 +14,11 @@ import time
 
 from requests.structures import CaseInsensitiveDict
 
-from waiting import DEADLINE_S
+from polling import DEADLINE_S
 
 
 class Answer:
-    """One HTTP answer, as far as it came."""
+    """One HTTP answer, as far as it was received."""
 
     def __init__(self, data):
         head, _, self.body = data.partition(b"\r\n\r\n")
@@ -37,15 +37,25 @@ class Answer:
         return self.body.decode("utf-8", "replace")
 
 
-class Raw:
+def upgrade_request(token=None):
+    """The handshake of a WebSocket."""
+    head = (
+        "GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+    )
+    if token:
+        head += f"Authorization: Bearer {token}\r\n"
+    return (head + "\r\n").encode()
+
+
+class RawSocket:
     def __init__(self, port):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.received = b""
 
     def send(self, data):
-        """Sends all of it, while reading what the other side has to say meanwhile; False where
-        it closed first."""
+        """Sends all data, and reads at the same time; False if the server closes first."""
         view = memoryview(data)
         deadline = time.monotonic() + DEADLINE_S
         try:
@@ -53,7 +63,7 @@ class Raw:
                 readable, writable, _ = select.select(
                     [self.socket], [self.socket], [], deadline - time.monotonic()
                 )
-                assert readable or writable, "nobody reads what is sent"
+                assert readable or writable, "the server does not read"
                 if readable:
                     piece = self.socket.recv(65536)
                     if not piece:
@@ -66,7 +76,7 @@ class Raw:
         return True
 
     def read_more(self, timeout=DEADLINE_S):
-        """Reads one piece; False where the other side has closed."""
+        """Reads once; False if the server has closed."""
         self.socket.settimeout(max(0.001, timeout))
         try:
             piece = self.socket.recv(65536)
@@ -74,13 +84,13 @@ class Raw:
             return False
         except socket.timeout:
             raise AssertionError(
-                f"nothing came in {timeout} s after {self.received[-200:]!r}"
+                f"nothing received in {timeout} s after {self.received[-200:]!r}"
             ) from None
         self.received += piece
         return bool(piece)
 
     def answer(self, timeout=DEADLINE_S):
-        """The next HTTP answer: to the end of its body."""
+        """The next HTTP answer, with its whole body."""
         deadline = time.monotonic() + timeout
         while b"\r\n\r\n" not in self.received:
             assert self.read_more(
@@ -92,33 +102,27 @@ class Raw:
             length = 0
         total = self.received.index(b"\r\n\r\n") + 4 + length
         while len(self.received) < total:
-            assert self.read_more(deadline - time.monotonic()), "closed in the middle of a body"
+            assert self.read_more(deadline - time.monotonic()), "closed within a body"
         answer = Answer(self.received[:total])
         self.received = self.received[total:]
         return answer
 
     def closed(self, timeout=DEADLINE_S):
-        """Reads until the other side closes."""
+        """Reads until the server closes; returns True."""
         deadline = time.monotonic() + timeout
         while self.read_more(deadline - time.monotonic()):
             pass
         return True
 
     def upgrade(self, token=None):
-        """Opens a WebSocket by hand."""
-        head = (
-            "GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
-        )
-        if token:
-            head += f"Authorization: Bearer {token}\r\n"
-        self.send((head + "\r\n").encode())
+        """Upgrades the connection to a WebSocket."""
+        self.send(upgrade_request(token))
         answer = self.answer()
         assert answer.status_code == 101, answer.status_code
         return answer
 
     def send_frame(self, opcode, payload=b"", fin=True, mask=True, length=None):
-        """One WebSocket frame; length may lie."""
+        """Sends one WebSocket frame. length may differ from the payload's."""
         length = len(payload) if length is None else length
         first = (0x80 if fin else 0) | opcode
         bit = 0x80 if mask else 0
@@ -155,7 +159,7 @@ class Raw:
                 raise ConnectionError("closed without a close frame")
 
     def until_close_code(self, timeout=DEADLINE_S):
-        """Reads frames until the server's close frame; its code (1005 where it has none)."""
+        """Reads frames until the close frame; returns its code, 1005 if it has none."""
         deadline = time.monotonic() + timeout
         while True:
             opcode, payload = self.frame(deadline - time.monotonic())
@@ -168,8 +172,8 @@ class Raw:
 
 
 def exchange(port, data, timeout=DEADLINE_S):
-    """Sends bytes on a new connection and returns the first answer to them."""
-    raw = Raw(port)
+    """Sends bytes on a new connection; returns the first answer."""
+    raw = RawSocket(port)
     try:
         raw.send(data)
         return raw.answer(timeout)

@@ -1,4 +1,4 @@
-"""checks: the shapes that the contract gives to answers, each said once.
+"""expect: checks of answers and frames against the shapes of docs/api.md.
 
 Owns: nothing. Knows nothing of: connections.
 """
@@ -6,6 +6,7 @@ Owns: nothing. Knows nothing of: connections.
 import http
 import re
 
+UNUSED_ID = 9007199254700000  # no user, group or message has it
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 USER = {"user_id", "username", "full_name", "profile_picture", "public_key", "created_at"}
@@ -33,14 +34,14 @@ CHAT = {
     "member_count",
 }
 GROUP = {"group_id", "name", "owner_id", "created_at", "members"}
-# Where RFC 9110 has another name than the Python library.
+# Reason phrases of RFC 9110 that Python's library does not have.
 TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
 
 MEMBER = {"user_id", "username", "full_name", "joined_at", "read_seq"}
 
 
 def problem(answer, status, code=None, field=None):
-    """An error is RFC 9457 with a stable code; a 422 names the field."""
+    """An error of RFC 9457 with a stable code; a 422 names the field. Returns the body."""
     assert answer.status_code == status, f"{answer.status_code} {answer.text[:300]}"
     assert answer.headers["Content-Type"].split(";")[0] == "application/problem+json"
     body = answer.json()
@@ -62,7 +63,7 @@ def problem(answer, status, code=None, field=None):
 
 
 def error_frame(frame, code=None, **fields):
-    """An error frame has a stable code and a sentence; returns it."""
+    """An error frame has a stable code and a detail. Returns the frame."""
     assert frame["type"] == "error", frame
     assert re.fullmatch(r"[a-z][a-z0-9_]*", frame["code"]), frame
     assert isinstance(frame["detail"], str) and frame["detail"]
@@ -80,7 +81,7 @@ def user(body):
 
 
 def message(body, own=None):
-    """A text message; own: the client_id that its sender sees, or None where none may be seen."""
+    """A text message. own: the client_id that its sender sees; None if it must be absent."""
     assert set(body) == MESSAGE | ({"client_id"} if own is not None else set()), body
     if own is not None:
         assert body["client_id"] == own
@@ -106,7 +107,7 @@ def group(body):
 
 
 def gapless(messages, key="seq"):
-    """The values of key are 1, 2, 3, ... without a gap or a double."""
+    """The values of key are 1, 2, 3, ... without a gap or a duplicate."""
     values = [one[key] for one in messages]
     assert sorted(values) == list(range(1, len(values) + 1)), values
 

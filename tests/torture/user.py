@@ -1,4 +1,4 @@
-"""person: one user: writes over WebSocket and HTTP, and tries again what was not answered.
+"""user: a simulated user: writes over WebSocket and HTTP, and retries until there is an answer.
 
 Owns: the user's devices, the client_ids. Knows nothing of: faults.
 """
@@ -14,22 +14,22 @@ PAUSE_S = (0.05, 0.8)
 BURST = (1, 1, 1, 2, 4, 12)
 
 
-class Refused(Exception):
-    """A definite no; code says which."""
+class Rejected(Exception):
+    """The server rejected the request with this code."""
 
     def __init__(self, code):
         super().__init__(code)
         self.code = code
 
 
-class Person:
+class User:
     def __init__(self, world, user_id, token, n_devices, spare_tokens):
         self.world = world
         self.id = user_id
         self.token = token
         self.rng = world.new_rng(user_id)
-        self.chats = []  # that it writes to, whether it is a member at the moment or not
-        self.mine = []  # (chat_id, message_id) of texts that it may edit
+        self.chats = []  # chat_ids it writes to, also while it is no member
+        self.mine = []  # (chat_id, message_id) of its messages
         self.count = 0
         self.devices = [
             Device(world, self, number, spare_tokens if number else [token])
@@ -44,13 +44,13 @@ class Person:
         self.count += 1
         return f"{op[0]}{self.id}-{self.count}"
 
-    # --- a day's work ---
+    # --- actions ---
 
-    async def live(self, pace_s):
-        """Does something every pace_s seconds on the average until the world settles."""
-        while not self.world.settling:
+    async def run(self, pace_s):
+        """Acts every pace_s seconds on average, until the world quiesces."""
+        while not self.world.quiescing:
             await asyncio.sleep(self.rng.expovariate(1 / pace_s))
-            if self.world.settling:
+            if self.world.quiescing:
                 return
             choice = self.rng.random()
             if choice < 0.76 or not self.mine:
@@ -65,14 +65,14 @@ class Person:
                 await self.read_history(self.rng.choice(self.chats))
 
     async def send_burst(self, chat):
-        """Several at once, without waiting in between: each finds its own place."""
+        """Sends several messages concurrently."""
         burst = [self.send(chat) for _ in range(self.rng.choice(BURST))]
         await asyncio.gather(*burst)
 
     async def send(self, chat):
-        """Sends one message and repeats it, here or there, until there is a definite answer."""
+        """Sends one message and repeats it, over either way, until there is a final answer."""
         name = self._name("send")
-        answer = await self._insist("send", name, chat, name, self._send_once)
+        answer = await self._retry("send", name, chat, name, self._send_once)
         if answer is not None:
             self.mine.append((chat, answer["message_id"]))
             del self.mine[:-30]
@@ -82,7 +82,7 @@ class Person:
         if device is not None and self.rng.random() < 0.7:
             self._note_send("send", name, chat, content, "ws")
             frame = {"type": "send", "id": name, "receiver_id": chat, "content": content}
-            return self._definite(await device.ask(frame, ANSWER_S))
+            return self._check_answer(await device.request(frame, ANSWER_S))
         self._note_send("send", name, chat, content, "http")
         body = {"receiver_id": chat, "content": content, "client_id": name}
         message = await self._http("POST", "/messages/send_message", body)
@@ -90,7 +90,7 @@ class Person:
         return message
 
     async def edit(self):
-        """Once: an edit has no name of its own, a repeat would be another one."""
+        """A single attempt: a repeated edit would be a second one."""
         chat, message_id = self.rng.choice(self.mine)
         name = self._name("edit")
         await self._try_once("edit", name, chat, name, message_id)
@@ -107,7 +107,7 @@ class Person:
                 frame = {"type": op, "id": name, "message_id": message_id}
                 if op == "edit":
                     frame["content"] = content
-                self._definite(await device.ask(frame, ANSWER_S))
+                self._check_answer(await device.request(frame, ANSWER_S))
             elif op == "edit":
                 self._note_send(op, name, chat, content, "http", m=message_id)
                 message = await self._http("PATCH", f"/messages/{message_id}", {"content": content})
@@ -118,7 +118,7 @@ class Person:
                 self._note_ack(op, name, {"chat_id": chat, "message_id": message_id})
         except Lost:
             pass
-        except Refused as why:
+        except Rejected as why:
             self.world.ledger.note("refused", u=self.id, op=op, id=name, code=why.code)
 
     async def mark_read(self):
@@ -126,23 +126,23 @@ class Person:
         device = self._device()
         try:
             if device is not None and self.rng.random() < 0.7:
-                await device.say({"type": "read", "chat_id": chat, "seq": 1 << 40})
-                await device.say({"type": "typing", "chat_id": chat, "is_typing": True})
+                await device.send({"type": "read", "chat_id": chat, "seq": 1 << 40})
+                await device.send({"type": "typing", "chat_id": chat, "is_typing": True})
             else:
                 await self._http("PUT", "/messages/read", {"message_ids": [message_id]})
-        except (Lost, Refused):
+        except (Lost, Rejected):
             pass
 
     async def read_history(self, chat):
         try:
             answer = await self._http("GET", f"/messages/{chat}?limit=50")
-        except (Lost, Refused):
+        except (Lost, Rejected):
             return
         rows = [row_of(message) for message in answer["messages"]]
         self.world.ledger.note("read", u=self.id, c=chat, rows=rows)
 
     async def change_member(self, op, group, other):
-        """op join or leave of other (oneself: leave), until it is definite."""
+        """Repeats a join or leave (of another user or the own leave) until it is final."""
         name = f"{op[0]}{group}.{other}-{self.world.rng.random():.9f}"
 
         async def once(name, chat, target):
@@ -154,23 +154,23 @@ class Person:
                 body = {"group_id": chat, "user_id": target}
             try:
                 await self._http("POST", f"/groups/{path}", body)
-            except Refused as why:
-                # It was done by an attempt that was not answered.
+            except Rejected as why:
+                # An unanswered attempt has succeeded.
                 if op == "join" or why.code not in ("no_such_group", "no_such_member"):
                     raise
             self._note_ack(op, name, {"chat_id": chat, "message_id": None})
             return {}
 
-        return await self._insist(op, name, group, other, once)
+        return await self._retry(op, name, group, other, once)
 
-    async def end_token(self, token):
-        """Until it is acknowledged, or known to have ended by an attempt that was not answered."""
+    async def revoke_token(self, token):
+        """Repeats the logout until it has succeeded."""
         pause = PAUSE_S[0]
         while not self.world.ended:
             try:
                 await self._http("POST", "/users/logout", token=token)
                 break
-            except Refused as why:
+            except Rejected as why:
                 if why.code != "bad_token":
                     raise
                 break
@@ -179,18 +179,18 @@ class Person:
                 pause = min(pause * 2, PAUSE_S[1])
         else:
             return
-        self.world.ledger.note("ended", k=token[:8])
+        self.world.ledger.note("revoked", k=token[:8])
 
-    # --- the two ways to the server ---
+    # --- WebSocket and HTTP ---
 
     def _device(self):
         able = [device for device in self.devices if device.ws is not None]
         return self.rng.choice(able) if able else None
 
-    async def _insist(self, op, name, chat, what, once):
-        """The answer; None where it was refused, or the world has ended before it came."""
+    async def _retry(self, op, name, chat, what, once):
+        """Repeats the request; returns the answer, or None if rejected or the run has ended."""
         pause = PAUSE_S[0]
-        self.world.in_doubt.add(name)
+        self.world.unanswered.add(name)
         try:
             while not self.world.ended:
                 try:
@@ -198,23 +198,23 @@ class Person:
                 except Lost:
                     await asyncio.sleep(pause * (0.5 + self.rng.random()))
                     pause = min(pause * 2, PAUSE_S[1])
-                except Refused as why:
+                except Rejected as why:
                     self.world.ledger.note("refused", u=self.id, op=op, id=name, code=why.code)
                     return None
         finally:
-            self.world.in_doubt.discard(name)
+            self.world.unanswered.discard(name)
         return None
 
     @staticmethod
-    def _definite(frame):
+    def _check_answer(frame):
         if frame["type"] == "ack":
             return frame
         if frame["code"] in ("unavailable", "too_many_requests"):
             raise Lost()
-        raise Refused(frame["code"])
+        raise Rejected(frame["code"])
 
     async def _http(self, method, path, body=None, token=None):
-        """The JSON of a 2xx answer. A connection for each request: every worker gets some."""
+        """The JSON of a 2xx answer. Every request has a new connection, to reach all workers."""
         exchange = self._exchange(method, path, body, token or self.token)
         try:
             status, answer = await asyncio.wait_for(exchange, ANSWER_S)
@@ -223,7 +223,7 @@ class Person:
         if status in (429, 503):
             raise Lost()
         if status >= 300:
-            raise Refused(answer.get("code", str(status)))
+            raise Rejected(answer.get("code", str(status)))
         return answer
 
     async def _exchange(self, method, path, body, token):

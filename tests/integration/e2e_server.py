@@ -1,0 +1,67 @@
+"""e2e_server: a parleyd with its database for the browser tests in frontend/e2e.
+
+Owns: one cluster, one parleyd. Knows nothing of: the page.
+
+The only argument is the directory of the page. Commands are lines on standard input, answers are
+JSON objects on standard output, one a line. The first answer is {"port", "conf"}.
+    kill_worker SLOT    kills this worker, and waits for its successor
+    pg_stop             stops PostgreSQL
+    pg_start            starts it again
+    stop                ends the process; the answer is {"status", "complaints"} (see parleyd.py)
+The end of the input ends the process without an answer.
+"""
+
+import json
+import os
+import signal
+import sys
+
+from cluster import Cluster
+from parleyd import Parleyd
+
+
+def answer(**fields):
+    print(json.dumps(fields), flush=True)
+
+
+def kill_worker(daemon, slot):
+    daemon.wait_until_replaced(slot, daemon.kill_worker(slot))
+
+
+def run_commands(daemon):
+    """Executes the commands until `stop` or the end of the input."""
+    for line in sys.stdin:
+        command, *args = line.split()
+        if command == "kill_worker":
+            kill_worker(daemon, int(args[0]))
+        elif command == "pg_stop":
+            daemon.cluster.stop()
+        elif command == "pg_start":
+            daemon.cluster.start()
+        elif command == "stop":
+            status = daemon.stop()
+            answer(status=status, complaints=daemon.complaints())
+            return
+        else:
+            raise ValueError(f"unknown command {command!r}")
+        answer(done=command)
+
+
+def main():
+    # An interrupt from the keyboard also reaches the parent, which closes the input.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cluster = Cluster(fsync=False)
+    try:
+        daemon = Parleyd(cluster, web_root=os.path.abspath(sys.argv[1]))
+        try:
+            daemon.start()
+            answer(port=daemon.port, conf=daemon.conf)
+            run_commands(daemon)
+        finally:
+            daemon.drop()
+    finally:
+        cluster.drop()
+
+
+if __name__ == "__main__":
+    main()
