@@ -5,7 +5,7 @@ import unicodedata
 
 import pytest
 
-import checks
+import expect
 
 PASSWORD = "pässwörd secure"
 NAME = "Zoë Ångström"
@@ -79,13 +79,13 @@ def test_a_changed_password_is_accepted_in_either_normal_form(http, username):
 
 def test_the_limits_of_a_password_hold_for_the_bytes_as_sent(http, username):
     seven, eight = "é" * 3 + "x", "e\u0301" * 2 + "xx"
-    checks.problem(register(http, username, password=seven), 422, field="password")
+    expect.problem(register(http, username, password=seven), 422, field="password")
     assert len(unicodedata.normalize("NFC", eight).encode()) == 6
     assert register(http, username, password=eight).status_code == 201
     longest = "\u0958" * 341 + "x"  # 1,024 bytes, twice as many in NFC
     assert register(http, username + ".2", password=longest).status_code == 201
     assert login(http, username + ".2", longest) == 200
-    checks.problem(register(http, username + ".3", password=longest + "x"), 422, field="password")
+    expect.problem(register(http, username + ".3", password=longest + "x"), 422, field="password")
 
 
 def test_a_full_name_is_stored_in_nfc(http, username):
@@ -100,12 +100,12 @@ def test_a_full_name_is_stored_in_nfc(http, username):
 
 def test_a_name_is_counted_in_its_normal_form(http, username):
     assert register(http, username, full_name=nfd("é" * 100)).status_code == 201
-    checks.problem(
+    expect.problem(
         register(http, username + ".2", full_name=nfd("é" * 101)), 422, field="full_name"
     )
     # U+0958 is two characters in NFC.
     assert register(http, username + ".3", full_name="\u0958" * 50).status_code == 201
-    checks.problem(
+    expect.problem(
         register(http, username + ".4", full_name="\u0958" * 51), 422, field="full_name"
     )
 
@@ -137,9 +137,9 @@ def test_a_content_is_never_normalized(alice, bob):
 
 @pytest.mark.parametrize("name", INVISIBLE.values(), ids=INVISIBLE)
 def test_a_name_that_cannot_be_seen_is_422(http, alice, username, name):
-    checks.problem(register(http, username, full_name=name), 422, field="full_name")
-    checks.problem(alice.patch("/users/me", {"full_name": name}), 422, field="full_name")
-    checks.problem(alice.post("/groups/create_group", {"name": name}), 422, field="name")
+    expect.problem(register(http, username, full_name=name), 422, field="full_name")
+    expect.problem(alice.patch("/users/me", {"full_name": name}), 422, field="full_name")
+    expect.problem(alice.post("/groups/create_group", {"name": name}), 422, field="name")
 
 
 @pytest.mark.parametrize("name", ["\u3164x", "\u2801", "\U0001f600", "\u200d.", "\u0308", "𓀀"])

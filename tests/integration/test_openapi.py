@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 import requests
 
-import checks
+import expect
 
 NO_SUCH_ID = 9007199254700000
 
@@ -117,7 +117,7 @@ def test_objects_say_what_they_require(description):
         for schema in description["components"]["schemas"].values()
         if "required" in schema
     }
-    for wanted in (checks.USER, checks.MESSAGE - {"content"}, checks.CHAT, checks.GROUP):
+    for wanted in (expect.USER, expect.MESSAGE - {"content"}, expect.CHAT, expect.GROUP):
         assert any(wanted <= members for members in by_members), wanted
 
 
@@ -132,7 +132,7 @@ def test_every_route_but_the_open_ones_needs_a_token(description, http):
         if is_open(operation):
             assert answer.status_code in (200, 400), (method, path)
         else:
-            checks.problem(answer, 401)
+            expect.problem(answer, 401)
 
 
 def test_real_answers_conform(description, conforms, http, alice, bob, carol, username):
