@@ -199,31 +199,31 @@ EVENTS = {
         type="delete",
         message_id=lambda stage: stage.sender.send(the_group(stage), "gone")["message_id"],
     ),
-    ("typing", "somebody types in the group"): shows(
+    ("typing", "a user types in the group"): shows(
         "typing", type="typing", chat_id=the_group, is_typing=True
     ),
-    ("read", "somebody reads in the group"): shows(
+    ("read", "a user reads in the group"): shows(
         "read", type="read", chat_id=the_group, seq=1000
     ),
     ("presence", "a watched user comes"): Event(connects, all_watch),
     ("chat", "the group is renamed"): owner_asks(
         "PATCH", "/groups/{group}", lambda s: {"name": "renamed"}
     ),
-    ("chat", "one is added: oneself"): owner_asks(
+    ("chat", "a user is added: oneself"): owner_asks(
         "POST",
         "/groups/add_user_to_group",
         lambda s: {"group_id": s.group_id, "user_id": s.newcomer.id},
     ),
-    ("chat_removed", "one is removed: oneself"): owner_asks(
+    ("chat_removed", "a user is removed: oneself"): owner_asks(
         "POST",
         "/groups/remove_user_from_group",
         lambda s: {"group_id": s.group_id, "user_id": s.target.id},
     ),
     ("resync", "a member is deleted"): Event(is_deleted),
     ("ack", "a text is sent to the group"): sends(lambda s: s.group_id),
-    ("messages", "somebody syncs"): acts("synced", **SYNC),
-    ("synced", "somebody syncs"): acts("synced", **SYNC),
-    ("pong", "somebody pings"): acts("pong", type="ping"),
+    ("messages", "a user syncs"): acts("synced", **SYNC),
+    ("synced", "a user syncs"): acts("synced", **SYNC),
+    ("pong", "a user pings"): acts("pong", type="ping"),
     ("error", "a frame fails"): acts("error", type="nonsense"),
 }
 
