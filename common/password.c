@@ -43,26 +43,27 @@ static bool cost_is_acceptable(const struct cost *c)
 	return (c->n + c->p + 2) * c->r <= most && c->n * c->r * c->p <= WORK_MAX;
 }
 
-/* A password that is not UTF-8 is hashed as it is. */
 static bool derive(const char *password, size_t len, const struct cost *cost,
 	const unsigned char salt[SALT_SIZE], unsigned char hash[HASH_SIZE])
 {
-	size_t form_len;
-	char *form = unicode_opaque(password, len, &form_len);
-	bool good = EVP_PBE_scrypt(form != NULL ? form : password, form != NULL ? form_len : len,
-			    salt, SALT_SIZE, cost->n, cost->r, cost->p, MEMORY_MAX + (1 << 20),
-			    hash, HASH_SIZE) == 1;
-
-	secret_free(form);
-	return good;
+	return EVP_PBE_scrypt(password, len, salt, SALT_SIZE, cost->n, cost->r, cost->p,
+		       MEMORY_MAX + (1 << 20), hash, HASH_SIZE) == 1;
 }
 
 bool password_hash(const char *password, size_t len, char stored[PASSWORD_STORED_MAX])
 {
 	unsigned char salt[SALT_SIZE], hash[HASH_SIZE];
 	unsigned char salt_text[SALT_TEXT + 1], hash_text[HASH_TEXT + 1];
+	size_t form_len;
+	char *form = unicode_opaque(password, len, &form_len);
+	bool good;
 
-	if (RAND_bytes(salt, SALT_SIZE) != 1 || !derive(password, len, &default_cost, salt, hash))
+	/* A password that is not UTF-8 has no normal form. */
+	good = RAND_bytes(salt, SALT_SIZE) == 1 &&
+		derive(form != NULL ? form : password, form != NULL ? form_len : len, &default_cost,
+			salt, hash);
+	secret_free(form);
+	if (!good)
 		return false;
 	EVP_EncodeBlock(salt_text, salt, SALT_SIZE);
 	EVP_EncodeBlock(hash_text, hash, HASH_SIZE);
@@ -113,17 +114,34 @@ static bool stored_parse(const char *stored, struct parts *parts)
 		base64_parse(&stored, HASH_TEXT, parts->hash, HASH_SIZE) && *stored == '\0';
 }
 
-enum password_check password_check(const char *password, size_t len, const char *stored)
+static enum password_check compare(const char *password, size_t len, const struct parts *parts)
 {
-	struct parts parts = { .cost = default_cost };
 	unsigned char hash[HASH_SIZE];
 	bool same;
 
-	if (stored && !stored_parse(stored, &parts))
+	if (!derive(password, len, &parts->cost, parts->salt, hash))
 		return PASSWORD_BROKEN;
-	if (!derive(password, len, &parts.cost, parts.salt, hash))
-		return PASSWORD_BROKEN;
-	same = CRYPTO_memcmp(hash, parts.hash, HASH_SIZE) == 0;
+	same = CRYPTO_memcmp(hash, parts->hash, HASH_SIZE) == 0;
 	OPENSSL_cleanse(hash, sizeof(hash));
-	return same && stored ? PASSWORD_RIGHT : PASSWORD_WRONG;
+	return same ? PASSWORD_RIGHT : PASSWORD_WRONG;
+}
+
+enum password_check password_check(const char *password, size_t len, const char *stored)
+{
+	struct parts parts = { .cost = default_cost };
+	enum password_check result = PASSWORD_WRONG;
+	size_t form_len;
+	char *form;
+
+	if (stored != NULL && !stored_parse(stored, &parts))
+		return PASSWORD_BROKEN;
+	form = unicode_opaque(password, len, &form_len);
+	if (form != NULL)
+		result = compare(form, form_len, &parts);
+	/* Version 0.1 stored the hash of the bytes as sent. */
+	if (result == PASSWORD_WRONG &&
+		(form == NULL || form_len != len || memcmp(form, password, len) != 0))
+		result = compare(password, len, &parts);
+	secret_free(form);
+	return stored == NULL && result == PASSWORD_RIGHT ? PASSWORD_WRONG : result;
 }

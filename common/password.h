@@ -32,7 +32,8 @@ enum password_check {
 };
 
 /*
- * Compares a password with a stored text, in constant time.
+ * Compares a password with a stored text, in constant time: first its normal form, then, if they differ, the bytes as sent,
+ * which version 0.1 hashed.
  *   password  len bytes, at most PASSWORD_MAX
  *   stored    a text of password_hash; NULL if the user does not exist: takes as long and is PASSWORD_WRONG. Its
  *             parameters may take 128 MiB and five times the work of password_hash, so that a bad row does not stop the

@@ -90,6 +90,18 @@ START_TEST(a_password_matches_in_any_normal_form_and_with_any_space)
 END_TEST
 
 /* Three bytes become six in NFC; the limit holds for what was sent. */
+/* The text was made by version 0.1 from "pa\u0308ssword", in NFD. */
+START_TEST(a_password_hashed_as_it_was_sent_still_matches)
+{
+	static const char nfd[] = "pa\xcc\x88ssword", nfc[] = "p\xc3\xa4ssword";
+	static const char stored[] = "scrypt$32768$8$3$AAECAwQFBgcICQoLDA0ODw==$OXEFk5+"
+				     "Mw5SntodLze5M5v8dexozQElY5vmchg2xpAI=";
+
+	ck_assert_int_eq(password_check(nfd, strlen(nfd), stored), PASSWORD_RIGHT);
+	ck_assert_int_eq(password_check(nfc, strlen(nfc), stored), PASSWORD_WRONG);
+}
+END_TEST
+
 START_TEST(the_longest_password_may_grow_in_normal_form)
 {
 	char password[PASSWORD_MAX], stored[PASSWORD_STORED_MAX];
@@ -165,6 +177,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, the_same_password_never_gives_the_same_text);
 	tcase_add_test(tc, every_byte_of_a_password_counts_and_nul_is_one);
 	tcase_add_test(tc, a_password_matches_in_any_normal_form_and_with_any_space);
+	tcase_add_test(tc, a_password_hashed_as_it_was_sent_still_matches);
 	tcase_add_test(tc, the_longest_password_may_grow_in_normal_form);
 	tcase_add_test(tc, an_unknown_user_takes_as_long_as_a_wrong_password);
 	tcase_add_test(tc, a_hostile_row_is_rejected_before_any_work);

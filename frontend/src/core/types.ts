@@ -80,7 +80,7 @@ export type ClientFrame =
 
 export interface Ack {
   type: 'ack'
-  id: string
+  id?: string
   message_id: number
   chat_id: number
   seq: number
