@@ -53,7 +53,8 @@ static bool last_element(const char *list, size_t *len, struct text *element)
 	for (end = start = *len; start > 0 && list[start - 1] != ',';)
 		start--;
 	*len = start;
-	start += strspn(list + start, " \t");
+	while (start < end && strchr(" \t", list[start]) != NULL)
+		start++;
 	*element = (struct text){ list + start, end - start };
 	return element->len > 0;
 }

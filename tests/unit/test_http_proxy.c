@@ -53,6 +53,7 @@ START_TEST(an_entry_that_is_no_address_ends_the_search)
 	client_is("127.0.0.1", "203.0.113.9, unknown", "127.0.0.1");
 	client_is("127.0.0.1", "", "127.0.0.1");
 	client_is("127.0.0.1", ",", "127.0.0.1");
+	ck_assert_uint_eq(client_is("127.0.0.1", " \t", "127.0.0.1"), 0);
 	client_is("127.0.0.1", "203.0.113.9:80", "127.0.0.1");
 	client_is("127.0.0.1", "evil\", \"2001:db8::1", "127.0.0.1");
 	client_is("127.0.0.1", "unknown, ::1", "::1");
@@ -64,8 +65,8 @@ END_TEST
 START_TEST(wss_counts_as_https_and_ws_as_http)
 {
 	static const char *const https[] = { "https", "HTTPS", "wss", "Wss", " wss\t" };
-	static const char *const http[] = { "http", "ws", "", ",", "httpss", "https;q=1", "wss://",
-		"s" };
+	static const char *const http[] = { "http", "ws", "", ",", " ", "httpss", "https;q=1",
+		"wss://", "s" };
 
 	for (size_t i = 0; i < sizeof(https) / sizeof(https[0]); i++)
 		ck_assert_msg(http_proxy_https(https[i], 1), "%s", https[i]);

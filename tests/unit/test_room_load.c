@@ -118,6 +118,47 @@ START_TEST(records_during_a_load_are_not_lost)
 }
 END_TEST
 
+START_TEST(many_early_records_of_a_conversation_are_delivered_in_order)
+{
+	int64_t conv;
+	bool done = false;
+	char text[16];
+
+	conv = post(alice, bob, "before").c.conv.id;
+	connect_user(carol);
+	rooms_load(rs, rooms_add_user(rs, bob), on_loaded, &done);
+	database_works();
+	pg_number("with texts as (select array_agg('m' || i order by i) as t from "
+		  "generate_series(2, 200) i) select count(*) from texts, "
+		  "send_messages(array_fill(%lld::bigint, array[199]), "
+		  "array_fill(%lld::bigint, array[199]), t, t)",
+		(long long)alice, (long long)bob);
+	/* The table of early records grows meanwhile, which changes their order in it. */
+	for (int64_t mod = 2; mod <= 200; mod++) {
+		struct record r = record_of((struct conv){ conv, alice < bob ? alice : bob,
+						    alice < bob ? bob : alice, CONV_DIRECT },
+			(struct message){ .message_id = mod,
+				.seq = mod,
+				.mod = mod,
+				.sender_id = alice,
+				.kind = MESSAGE_TEXT });
+
+		r.change.message.content.data = text;
+		r.change.message.content.len =
+			(size_t)snprintf(text, sizeof(text), "m%d", (int)mod);
+		rooms_apply(rs, &r);
+	}
+	ck_assert_uint_eq(n_frames, 0);
+	rig_until(&done);
+	rig_for(60);
+	ck_assert_uint_eq(n_frames, 199);
+	for (unsigned i = 0; i < n_frames; i++) {
+		snprintf(text, sizeof(text), "\"m%u\"", i + 2);
+		ck_frame(i, bob, text);
+	}
+}
+END_TEST
+
 START_TEST(a_reconcile_replaces_early_records_that_overflow)
 {
 	struct record other = record_of((struct conv){ 1, 0, 0, CONV_GROUP },
@@ -148,6 +189,7 @@ int main(void)
 	tcase_add_test(tc, a_load_older_than_a_leave_restores_nothing_after_early_records_overflow);
 	tcase_add_test(tc, a_leave_during_the_first_load_is_applied);
 	tcase_add_test(tc, records_during_a_load_are_not_lost);
+	tcase_add_test(tc, many_early_records_of_a_conversation_are_delivered_in_order);
 	tcase_add_test(tc, a_reconcile_replaces_early_records_that_overflow);
 	return room_run(tc);
 }
