@@ -398,13 +398,19 @@ static void db_next(struct db *db)
 }
 
 /*
- * True for an error that libpq raised itself, when it was out of memory or did not understand the server: it has no
- * SQLSTATE. The statement may have been executed, and even committed, as when the connection is lost.
+ * True for an error after which the connection is of no use.
+ *
+ * - libpq raised it itself, when it was out of memory or did not understand the server: it has no SQLSTATE. The
+ *   statement may have been executed, and even committed, as when the connection is lost.
+ * - A column was added to a table, so that a prepared statement would have another result type (0A000,
+ *   feature_not_supported). The set-up of the next connection decides whether this program fits the new schema.
  */
-static bool is_of_libpq(const PGresult *r)
+static bool is_fatal(const PGresult *r)
 {
+	const char *sqlstate = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+
 	return PQresultStatus(r) == PGRES_FATAL_ERROR &&
-		PQresultErrorField(r, PG_DIAG_SQLSTATE) == NULL;
+		(sqlstate == NULL || strcmp(sqlstate, "0A000") == 0);
 }
 
 static void db_prepared(struct db *db)
@@ -482,8 +488,7 @@ static void db_read(struct db *db)
 			}
 			continue;
 		}
-		if (PQstatus(pg) != CONNECTION_OK ||
-			(db->result != NULL && is_of_libpq(db->result))) {
+		if (PQstatus(pg) != CONNECTION_OK || (db->result != NULL && is_fatal(db->result))) {
 			db_lost(db);
 			return;
 		}

@@ -377,6 +377,30 @@ START_TEST(a_lost_connection_ends_all_statements_with_an_unknown_outcome_and_ret
 }
 END_TEST
 
+START_TEST(a_column_added_to_a_table_renews_the_connection)
+{
+	static const struct db_statement all = { "all",
+		"select $1::int8 as number, w.* from wide w" };
+	struct answer a[3];
+
+	pg_number("create table wide (a int); insert into wide values (1)");
+	for (int i = 0; i < 3; i++) {
+		struct db_args args = DB_ARGS_EMPTY;
+
+		db_arg_i64(&args, i);
+		ask(&all, &args, &a[i]);
+		rig_until(&a[i].done);
+		ck_assert(a[i].lost == (i == 1));
+		if (i == 0)
+			pg_number("alter table wide add b int");
+		if (i == 1)
+			rig_until_n(&n_ready, 2);
+	}
+	ck_assert_int_eq(a[2].number, 2);
+	pg_number("drop table wide");
+}
+END_TEST
+
 START_TEST(a_query_to_a_crashed_server_calls_back_later_and_not_inside_the_call)
 {
 	struct answer a[3];
@@ -465,6 +489,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, large_statements_and_large_results_do_not_deadlock);
 	tcase_add_test(
 		tc, a_lost_connection_ends_all_statements_with_an_unknown_outcome_and_returns);
+	tcase_add_test(tc, a_column_added_to_a_table_renews_the_connection);
 	tcase_add_test(tc, a_query_to_a_crashed_server_calls_back_later_and_not_inside_the_call);
 	tcase_add_test(tc, a_connection_whose_setup_is_false_is_not_used);
 	tcase_add_test(tc, stopping_ends_all_statements_and_queues_no_more);
