@@ -5,10 +5,10 @@ tests_unit_libfixtures_a_SOURCES = \
 	tests/unit/fault_arm.h \
 	tests/unit/pg.c \
 	tests/unit/pg.h \
-	tests/unit/rig.c \
-	tests/unit/rig.h \
 	tests/unit/ring_records.h \
 	tests/unit/suite.h \
+	tests/unit/worker_fixture.c \
+	tests/unit/worker_fixture.h \
 	tests/unit/wslay_oracle.c \
 	tests/unit/wslay_oracle.h
 

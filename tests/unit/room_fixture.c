@@ -49,7 +49,7 @@ static int64_t new_user(const char *name)
 	char username[40];
 
 	snprintf(username, sizeof(username), "%s%u", name, ++n);
-	return rig_user(s, username);
+	return fixture_user(s, username);
 }
 
 static void setup(void)
@@ -57,9 +57,9 @@ static void setup(void)
 	static const struct room_events events = { on_push, on_resync, on_reconcile };
 
 	n_frames = n_resyncs = n_reconciles = 0;
-	rig_make(pg_conninfo());
-	s = rig_store(0, NULL, NULL);
-	rs = rooms_open(rig_base(), s, &events, &frames, &rig_heritage(0)->stats->slots[0]);
+	fixture_make(pg_conninfo());
+	s = fixture_store(0, NULL, NULL);
+	rs = rooms_open(fixture_base(), s, &events, &frames, &fixture_heritage(0)->stats->slots[0]);
 	alice = new_user("alice");
 	bob = new_user("bob");
 	carol = new_user("carol");
@@ -73,7 +73,7 @@ static void teardown(void)
 	until_no_rooms();
 	store_close(s);
 	rooms_close(rs);
-	rig_drop();
+	fixture_drop();
 }
 
 TCase *room_case(void)
@@ -112,7 +112,7 @@ struct room_user *connect_user(int64_t user_id)
 	bool done = false;
 
 	rooms_load(rs, u, on_loaded, &done);
-	rig_until(&done);
+	fixture_until(&done);
 	return u;
 }
 
@@ -126,13 +126,13 @@ void disconnect_user(int64_t user_id)
 
 void until_no_rooms(void)
 {
-	for (int64_t until = clock_mono_ms() + RIG_MS; rooms_n(rs) > 0;) {
+	for (int64_t until = clock_mono_ms() + FIXTURE_MS; rooms_n(rs) > 0;) {
 		ck_assert_msg(clock_mono_ms() < until, "%zu rooms stay", rooms_n(rs));
-		rig_for(5);
+		fixture_for(5);
 	}
 }
 
-void apply_change(const struct rig_change *c, enum record_event event, uint64_t origin)
+void apply_change(const struct fixture_change *c, enum record_event event, uint64_t origin)
 {
 	const struct record r = { .type = RECORD_CHANGE,
 		.change = { c->c.conv, c->c.message, origin, (uint8_t)event } };
@@ -141,14 +141,14 @@ void apply_change(const struct rig_change *c, enum record_event event, uint64_t 
 	rooms_apply(rs, &r);
 }
 
-struct rig_change post(int64_t sender, int64_t receiver, const char *content)
+struct fixture_change post(int64_t sender, int64_t receiver, const char *content)
 {
-	return rig_post(s, sender, receiver, content, NULL);
+	return fixture_post(s, sender, receiver, content, NULL);
 }
 
 int64_t group_of_alice(void)
 {
-	struct rig_change c = rig_change(s, STORE_CREATE_GROUP, alice, 0, 0, "friends");
+	struct fixture_change c = fixture_change(s, STORE_CREATE_GROUP, alice, 0, 0, "friends");
 
 	ck_assert_int_eq(c.error, ERROR_NONE);
 	return c.c.conv.id;
@@ -174,8 +174,8 @@ int64_t post_by_sql(int64_t sender, int64_t receiver, const char *content)
 
 struct record remove_bob(int64_t group_id)
 {
-	int64_t mod = pg_number("select ((remove_member(%lld, %lld, %lld)).message).mod", (long long)alice,
-		(long long)group_id, (long long)bob);
+	int64_t mod = pg_number("select ((remove_member(%lld, %lld, %lld)).message).mod",
+		(long long)alice, (long long)group_id, (long long)bob);
 
 	return record_of((struct conv){ group_id, 0, 0, CONV_GROUP },
 		(struct message){ .message_id = 1,

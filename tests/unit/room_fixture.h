@@ -12,7 +12,7 @@
 
 #include "realtime/room.h"
 #include "tests/unit/pg.h"
-#include "tests/unit/rig.h"
+#include "tests/unit/worker_fixture.h"
 
 #define FRAMES_MAX 4096
 
@@ -51,9 +51,9 @@ void disconnect_user(int64_t user_id);
 void until_no_rooms(void);
 
 /* Applies the record of a committed change. */
-void apply_change(const struct rig_change *c, enum record_event event, uint64_t origin);
+void apply_change(const struct fixture_change *c, enum record_event event, uint64_t origin);
 
-struct rig_change post(int64_t sender, int64_t receiver, const char *content);
+struct fixture_change post(int64_t sender, int64_t receiver, const char *content);
 
 /* A new group of alice's; returns its id. */
 int64_t group_of_alice(void);

@@ -32,14 +32,14 @@ int64_t person(const char *name)
 	char username[40];
 
 	snprintf(username, sizeof(username), "%s%u", name, ++n);
-	return rig_user(s, username);
+	return fixture_user(s, username);
 }
 
 static void setup(void)
 {
 	n_ready = n_away = moved.n = 0;
-	rig_make(pg_conninfo());
-	s = rig_store(0, &store_fixture_events, NULL);
+	fixture_make(pg_conninfo());
+	s = fixture_store(0, &store_fixture_events, NULL);
 	alice = person("alice");
 	bob = person("bob");
 	carol = person("carol");
@@ -48,16 +48,16 @@ static void setup(void)
 static void teardown(void)
 {
 	store_close(s);
-	rig_drop();
+	fixture_drop();
 }
 
 int64_t group(void)
 {
-	int64_t id = rig_change(s, STORE_CREATE_GROUP, alice, 0, 0, "friends").c.conv.id;
+	int64_t id = fixture_change(s, STORE_CREATE_GROUP, alice, 0, 0, "friends").c.conv.id;
 
 	ck_assert_int_gt(id, 0);
-	ck_assert_int_eq(rig_change(s, STORE_ADD, alice, id, bob, NULL).error, ERROR_NONE);
-	ck_assert_int_eq(rig_change(s, STORE_ADD, bob, id, carol, NULL).error, ERROR_NONE);
+	ck_assert_int_eq(fixture_change(s, STORE_ADD, alice, id, bob, NULL).error, ERROR_NONE);
+	ck_assert_int_eq(fixture_change(s, STORE_ADD, bob, id, carol, NULL).error, ERROR_NONE);
 	return id;
 }
 

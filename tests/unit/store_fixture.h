@@ -10,7 +10,7 @@
 
 #include "store/store.h"
 #include "tests/unit/pg.h"
-#include "tests/unit/rig.h"
+#include "tests/unit/worker_fixture.h"
 
 extern struct store *s; /* of slot 0; a test may close it and open another one */
 extern int64_t alice, bob, carol; /* new for each test, since usernames are never used twice */

@@ -17,7 +17,7 @@
 #include "common/stats.h"
 #include "realtime/presence.h"
 #include "tests/unit/fault_arm.h"
-#include "tests/unit/rig.h"
+#include "tests/unit/worker_fixture.h"
 
 #define N 3000
 
@@ -52,12 +52,12 @@ static const struct bus_events events = { on_record, on_overrun };
 
 static void setup(void)
 {
-	rig_make("");
+	fixture_make("");
 }
 
 static void teardown(void)
 {
-	rig_drop();
+	fixture_drop();
 }
 
 static struct record record_with(int64_t message_id, const char *content, size_t len)
@@ -92,10 +92,10 @@ static pid_t fork_reader(unsigned slot, int ready_fd, unsigned n)
 	if (child != 0)
 		return child;
 	base = event_base_new();
-	b = bus_open(base, rig_heritage(slot), &events, &at);
+	b = bus_open(base, fixture_heritage(slot), &events, &at);
 	if (write(ready_fd, "", 1) != 1)
 		_exit(9);
-	for (int64_t until = clock_mono_ms() + RIG_MS; at.n < n && clock_mono_ms() < until;)
+	for (int64_t until = clock_mono_ms() + FIXTURE_MS; at.n < n && clock_mono_ms() < until;)
 		event_base_loop(base, EVLOOP_ONCE);
 	bus_close(b);
 	event_base_free(base);
@@ -105,7 +105,7 @@ static pid_t fork_reader(unsigned slot, int ready_fd, unsigned n)
 START_TEST(every_worker_reads_every_record_in_order_including_its_own)
 {
 	struct reader own = { .next = 1 };
-	struct bus *b = bus_open(rig_base(), rig_heritage(0), &events, &own);
+	struct bus *b = bus_open(fixture_base(), fixture_heritage(0), &events, &own);
 	pid_t children[2];
 	int fds[2], status;
 	char c;
@@ -119,9 +119,9 @@ START_TEST(every_worker_reads_every_record_in_order_including_its_own)
 	for (int64_t i = 1; i <= N; i++) {
 		publish(b, i);
 		if (i % 100 == 0)
-			rig_for(5);
+			fixture_for(5);
 	}
-	rig_until_n(&own.n, N);
+	fixture_until_n(&own.n, N);
 	ck_assert(!own.wrong);
 	ck_assert_uint_eq(own.n_overruns, 0);
 	ck_assert(bus_idle(b));
@@ -150,7 +150,7 @@ static void publish_another(void *arg, const struct record *r)
 
 	((struct reader *)arg)->n++;
 	record_encode(r, fixed, iov);
-	ring_publish(rig_heritage(1)->ring, iov, RECORD_IOV);
+	ring_publish(fixture_heritage(1)->ring, iov, RECORD_IOV);
 }
 
 /* Every record read adds another: the loop's other events must run all the same. */
@@ -158,14 +158,14 @@ START_TEST(a_ring_that_never_empties_does_not_starve_the_loop)
 {
 	static const struct bus_events feeding = { publish_another, on_overrun };
 	struct reader at = { .next = 1 };
-	struct bus *b = bus_open(rig_base(), rig_heritage(0), &feeding, &at);
+	struct bus *b = bus_open(fixture_base(), fixture_heritage(0), &feeding, &at);
 	unsigned n_timer = 0;
-	struct event *timer = event_new(rig_base(), -1, EV_PERSIST, on_timer, &n_timer);
+	struct event *timer = event_new(fixture_base(), -1, EV_PERSIST, on_timer, &n_timer);
 
 	event_add(timer, &(const struct timeval){ 0, 1000 });
 	publish(b, 1);
 	alarm(20); /* else a failure would never return */
-	rig_until_n(&n_timer, 20);
+	fixture_until_n(&n_timer, 20);
 	ck_assert_uint_gt(at.n, 1000);
 	event_free(timer);
 	bus_close(b);
@@ -175,7 +175,7 @@ END_TEST
 START_TEST(a_worker_that_was_overrun_is_notified_and_continues)
 {
 	struct reader at = { .next = 1 };
-	struct bus *b = bus_open(rig_base(), rig_heritage(0), &events, &at);
+	struct bus *b = bus_open(fixture_base(), fixture_heritage(0), &events, &at);
 	uint8_t fixed[RECORD_FIXED_SIZE];
 	struct iovec iov[RECORD_IOV];
 	const struct record r = record_with(1, "", 0);
@@ -183,11 +183,11 @@ START_TEST(a_worker_that_was_overrun_is_notified_and_continues)
 	record_encode(&r, fixed, iov);
 	for (int i = 0; i < 5000; i++)
 		ck_assert_int_eq(
-			ring_publish(rig_heritage(0)->ring, iov, RECORD_IOV), RING_PUBLISHED);
-	rig_until_n(&at.n_overruns, 1);
+			ring_publish(fixture_heritage(0)->ring, iov, RECORD_IOV), RING_PUBLISHED);
+	fixture_until_n(&at.n_overruns, 1);
 	ck_assert_uint_eq(at.n, 0);
 	publish(b, 1);
-	rig_until_n(&at.n, 1);
+	fixture_until_n(&at.n, 1);
 	ck_assert_uint_eq(at.n_overruns, 1);
 	bus_close(b);
 }
@@ -196,12 +196,12 @@ END_TEST
 START_TEST(bytes_that_are_no_record_are_skipped)
 {
 	struct reader at = { .next = 1 };
-	struct bus *b = bus_open(rig_base(), rig_heritage(0), &events, &at);
+	struct bus *b = bus_open(fixture_base(), fixture_heritage(0), &events, &at);
 	const struct iovec junk = { (char[]){ "junk" }, 4 };
 
-	ck_assert_int_eq(ring_publish(rig_heritage(0)->ring, &junk, 1), RING_PUBLISHED);
+	ck_assert_int_eq(ring_publish(fixture_heritage(0)->ring, &junk, 1), RING_PUBLISHED);
 	publish(b, 1);
-	rig_until_n(&at.n, 1);
+	fixture_until_n(&at.n, 1);
 	ck_assert(!at.wrong);
 	bus_close(b);
 }
@@ -211,7 +211,7 @@ END_TEST
 START_TEST(while_a_publisher_is_stopped_records_wait_in_order_and_typing_is_dropped)
 {
 	struct reader at = { .next = 2 };
-	struct bus *b = bus_open(rig_base(), rig_heritage(0), &events, &at);
+	struct bus *b = bus_open(fixture_base(), fixture_heritage(0), &events, &at);
 	const struct record typing = { .type = RECORD_TYPING,
 		.typing = { .conv = { 1, 0, 0, CONV_GROUP }, .user_id = 1, .on = true } };
 	pid_t child = fork();
@@ -225,7 +225,7 @@ START_TEST(while_a_publisher_is_stopped_records_wait_in_order_and_typing_is_drop
 
 		fault_arm("publish.copied", "stop", 1);
 		record_encode(&r, fixed, iov);
-		ring_publish(rig_heritage(1)->ring, iov, RECORD_IOV);
+		ring_publish(fixture_heritage(1)->ring, iov, RECORD_IOV);
 		_exit(0);
 	}
 	ck_assert_int_eq(waitpid(child, &status, WUNTRACED), child);
@@ -237,17 +237,17 @@ START_TEST(while_a_publisher_is_stopped_records_wait_in_order_and_typing_is_drop
 	/* Only the first one tried the ring. */
 	ck_assert_int_lt(clock_mono_ms() - began, 50);
 	ck_assert(!bus_idle(b));
-	rig_for(60);
+	fixture_for(60);
 	ck_assert_uint_eq(at.n, 0);
 	ck_assert(!bus_idle(b));
 	kill(child, SIGCONT);
 	ck_assert_int_eq(waitpid(child, &status, 0), child);
-	rig_until_n(&at.n, 101);
+	fixture_until_n(&at.n, 101);
 	ck_assert(!at.wrong);
 	ck_assert(bus_idle(b));
 	ck_assert_uint_eq(at.n_typing, 0);
 	bus_publish(b, &typing);
-	rig_until_n(&at.n_typing, 1);
+	fixture_until_n(&at.n_typing, 1);
 	bus_close(b);
 }
 END_TEST
@@ -256,11 +256,11 @@ END_TEST
 START_TEST(the_record_of_a_publisher_that_stopped_before_its_wakeup_is_read_soon)
 {
 	struct reader at = { .next = 2 };
-	struct bus *b = bus_open(rig_base(), rig_heritage(0), &events, &at);
+	struct bus *b = bus_open(fixture_base(), fixture_heritage(0), &events, &at);
 	pid_t child;
 	int status;
 
-	rig_for(50); /* the reader sleeps */
+	fixture_for(50); /* the reader sleeps */
 	child = fork();
 	if (child == 0) {
 		const struct record r = record_with(2, "\2\2", 2);
@@ -269,12 +269,12 @@ START_TEST(the_record_of_a_publisher_that_stopped_before_its_wakeup_is_read_soon
 
 		fault_arm("publish.fenced", "stop", 1);
 		record_encode(&r, fixed, iov);
-		ring_publish(rig_heritage(1)->ring, iov, RECORD_IOV);
+		ring_publish(fixture_heritage(1)->ring, iov, RECORD_IOV);
 		_exit(0);
 	}
 	ck_assert_int_eq(waitpid(child, &status, WUNTRACED), child);
 	ck_assert(WIFSTOPPED(status));
-	rig_until_n(&at.n, 1);
+	fixture_until_n(&at.n, 1);
 	ck_assert(!at.wrong);
 	kill(child, SIGKILL);
 	ck_assert_int_eq(waitpid(child, &status, 0), child);
@@ -306,13 +306,13 @@ START_TEST(an_outbox_that_grows_too_large_becomes_one_reconcile)
 	static char content[PROTO_CONTENT_MAX];
 	const struct record r = record_with(1, content, sizeof(content));
 	struct reconciles at = { 0, 0 };
-	struct bus *b = bus_open(rig_base(), rig_heritage(0), &counting, &at);
+	struct bus *b = bus_open(fixture_base(), fixture_heritage(0), &counting, &at);
 	pid_t child = fork();
 	int status;
 
 	if (child == 0) {
 		fault_arm("publish.copied", "stop", 1);
-		ring_publish(rig_heritage(1)->ring, &(const struct iovec){ content, 8 }, 1);
+		ring_publish(fixture_heritage(1)->ring, &(const struct iovec){ content, 8 }, 1);
 		_exit(0);
 	}
 	ck_assert_int_eq(waitpid(child, &status, WUNTRACED), child);
@@ -320,7 +320,7 @@ START_TEST(an_outbox_that_grows_too_large_becomes_one_reconcile)
 		bus_publish(b, &r);
 	kill(child, SIGCONT);
 	ck_assert_int_eq(waitpid(child, &status, 0), child);
-	rig_until_n(&at.n_reconciles, 1);
+	fixture_until_n(&at.n_reconciles, 1);
 	ck_assert_uint_lt(at.n, 100);
 	ck_assert(bus_idle(b));
 	bus_close(b);

@@ -12,7 +12,7 @@
 
 #include "common/clock.h"
 #include "tests/unit/pg.h"
-#include "tests/unit/rig.h"
+#include "tests/unit/worker_fixture.h"
 
 static struct db *db;
 static struct stats_slot stats;
@@ -38,16 +38,16 @@ static void setup(void)
 {
 	n_ready = n_away = 0;
 	setup_sql = "set application_name = 'test db'; select true";
-	rig_make("");
-	db = db_open(rig_base(), pg_conninfo(), "test", &events, &stats, &stats);
+	fixture_make("");
+	db = db_open(fixture_base(), pg_conninfo(), "test", &events, &stats, &stats);
 	ck_assert(!db_ready(db));
-	rig_until_n(&n_ready, 1);
+	fixture_until_n(&n_ready, 1);
 }
 
 static void teardown(void)
 {
 	db_close(db);
-	rig_drop();
+	fixture_drop();
 }
 
 struct answer {
@@ -126,7 +126,7 @@ START_TEST(statements_end_in_the_order_of_the_queue)
 		ask_plus(INT64_MAX - N + i, &a[i]);
 	ck_assert_uint_eq(db_pending(db), N);
 	for (int i = 0; i < N; i++) {
-		rig_until(&a[i].done);
+		fixture_until(&a[i].done);
 		ck_assert_int_eq(a[i].number, INT64_MAX - N + i + 1);
 		ck_assert_uint_eq(a[i].order, (unsigned)i + 1);
 	}
@@ -145,21 +145,21 @@ START_TEST(null_empty_and_arbitrary_bytes_are_transmitted)
 
 	db_arg_bytes(&args, NULL, 0);
 	ask(&echo, &args, &a);
-	rig_until(&a.done);
+	fixture_until(&a.done);
 	ck_assert(a.null);
 	db_arg_bytes(&args, "", 0);
 	ask(&echo, &args, &a);
-	rig_until(&a.done);
+	fixture_until(&a.done);
 	ck_assert(!a.null);
 	ck_assert_uint_eq(a.text_len, 0);
 	db_arg_bytes(&args, "'\\ \xc3\xa4 $1", 8);
 	ask(&echo, &args, &a);
-	rig_until(&a.done);
+	fixture_until(&a.done);
 	ck_assert_int_eq(a.number, 8);
 	ck_assert_mem_eq(a.text, "'\\ \xc3\xa4 $1", 8);
 	db_arg_bytes(&args, "a\0\xff", 3);
 	ask(&bytes, &args, &a);
-	rig_until(&a.done);
+	fixture_until(&a.done);
 	ck_assert_int_eq(a.number, 3);
 	ck_assert_mem_eq(a.text, "a\0\xff", 3);
 }
@@ -182,14 +182,14 @@ START_TEST(arrays_are_read_by_the_server)
 	db_element_bytes(&args, NULL, 0);
 	db_element_bytes(&args, "", 0);
 	ask(&sum, &args, &a);
-	rig_until(&a.done);
+	fixture_until(&a.done);
 	ck_assert_str_eq(a.sqlstate, "");
 	ck_assert_int_eq(a.number, 3006);
 	ck_assert_str_eq(a.text, "x|(null)|");
 	db_arg_array(&args, DB_INT8, 0);
 	db_arg_array(&args, DB_TEXT, 0);
 	ask(&sum, &args, &a);
-	rig_until(&a.done);
+	fixture_until(&a.done);
 	ck_assert_int_eq(a.number, 0);
 }
 END_TEST
@@ -221,7 +221,7 @@ START_TEST(columns_are_read_by_name_and_type_and_null_is_nothing)
 
 	db_arg_bool(&args, false);
 	ck_assert(db_query(db, &types, &args, on_types, &done));
-	rig_until(&done);
+	fixture_until(&done);
 }
 END_TEST
 
@@ -253,7 +253,7 @@ START_TEST(a_result_may_have_more_columns_than_are_remembered)
 
 		ck_assert(db_query(db, &statement, &args, on_many, &n));
 	}
-	rig_until_n(&n, 2);
+	fixture_until_n(&n, 2);
 	buf_fini(&sql);
 }
 END_TEST
@@ -276,13 +276,13 @@ START_TEST(a_column_that_the_statement_lacks_ends_the_process)
 		bool done = false;
 
 		/* A connection of its own. */
-		event_reinit(rig_base());
+		event_reinit(fixture_base());
 		n_ready = 0;
-		db = db_open(rig_base(), pg_conninfo(), "test", &events, &stats, &stats);
-		rig_until_n(&n_ready, 1);
+		db = db_open(fixture_base(), pg_conninfo(), "test", &events, &stats, &stats);
+		fixture_until_n(&n_ready, 1);
 		db_arg_i64(&args, 1);
 		db_query(db, &plus, &args, on_renamed, &done);
-		rig_until(&done);
+		fixture_until(&done);
 		_exit(0);
 	}
 	ck_assert_int_eq(waitpid(child, &status, 0), child);
@@ -318,7 +318,7 @@ START_TEST(an_error_is_a_result_and_the_next_statement_runs)
 	db_arg_i64(&args, 0);
 	ask(&fails, &args, &b);
 	ask_plus(1, &c);
-	rig_until(&c.done);
+	fixture_until(&c.done);
 	ck_assert_str_eq(a.sqlstate, "42703");
 	ck_assert_str_eq(b.sqlstate, "22012");
 	ck_assert_int_eq(c.number, 2);
@@ -343,7 +343,7 @@ START_TEST(large_statements_and_large_results_do_not_deadlock)
 		ask(&both, &args, &a[i]);
 	}
 	for (int i = 0; i < 3; i++) {
-		rig_until(&a[i].done);
+		fixture_until(&a[i].done);
 		ck_assert_int_eq(a[i].number, LEN);
 		ck_assert_uint_eq(a[i].text_len, 2 * LEN);
 	}
@@ -358,21 +358,21 @@ START_TEST(a_lost_connection_ends_all_statements_with_an_unknown_outcome_and_ret
 
 	ask_wait(5000, &a);
 	ask_plus(1, &b);
-	rig_for(50);
+	fixture_for(50);
 	ck_assert_int_eq(pg_number("select count(pg_terminate_backend(pid)) from pg_stat_activity "
 				   "where application_name = 'test db'"),
 		1);
-	rig_until(&b.done);
+	fixture_until(&b.done);
 	ck_assert(a.done && a.lost && b.lost);
 	ck_assert_uint_eq(n_away, 1);
 	ck_assert_uint_eq(db_pending(db), 0);
 	/* While it is away db_query returns false and frees the arguments. */
 	db_arg_i64(&args, 1);
 	ck_assert(!db_query(db, &plus, &args, on_answer, &a));
-	rig_until_n(&n_ready, 2);
+	fixture_until_n(&n_ready, 2);
 	/* The statements are prepared again on the new connection. */
 	ask_plus(1, &a);
-	rig_until(&a.done);
+	fixture_until(&a.done);
 	ck_assert_int_eq(a.number, 2);
 }
 END_TEST
@@ -389,12 +389,12 @@ START_TEST(a_column_added_to_a_table_renews_the_connection)
 
 		db_arg_i64(&args, i);
 		ask(&all, &args, &a[i]);
-		rig_until(&a[i].done);
+		fixture_until(&a[i].done);
 		ck_assert(a[i].lost == (i == 1));
 		if (i == 0)
 			pg_number("alter table wide add b int");
 		if (i == 1)
-			rig_until_n(&n_ready, 2);
+			fixture_until_n(&n_ready, 2);
 	}
 	ck_assert_int_eq(a[2].number, 2);
 	pg_number("drop table wide");
@@ -406,18 +406,18 @@ START_TEST(a_query_to_a_crashed_server_calls_back_later_and_not_inside_the_call)
 	struct answer a[3];
 
 	ask_plus(1, &a[0]);
-	rig_until(&a[0].done);
+	fixture_until(&a[0].done);
 	pg_crash();
 	/* The loop has not noticed the loss yet. */
 	for (int i = 0; i < 3; i++)
 		ask_plus(1, &a[i]);
 	for (int i = 0; i < 3; i++) {
-		rig_until(&a[i].done);
+		fixture_until(&a[i].done);
 		ck_assert(a[i].lost);
 	}
 	ck_assert_uint_eq(n_away, 1);
 	pg_restart();
-	rig_until_n(&n_ready, 2);
+	fixture_until_n(&n_ready, 2);
 }
 END_TEST
 
@@ -428,15 +428,15 @@ START_TEST(a_connection_whose_setup_is_false_is_not_used)
 	setup_sql = "select false";
 	pg_number("select count(pg_terminate_backend(pid)) from pg_stat_activity where "
 		  "application_name = 'test db'");
-	rig_until_n(&n_away, 1);
-	rig_for(500);
+	fixture_until_n(&n_away, 1);
+	fixture_for(500);
 	ck_assert(!db_ready(db));
 	setup_sql = "select 1 / 0; select true";
-	rig_for(700);
+	fixture_for(700);
 	ck_assert(!db_ready(db));
 	setup_sql = "select true";
 	ready = clock_mono_ms();
-	rig_until_n(&n_ready, 2);
+	fixture_until_n(&n_ready, 2);
 	ck_assert_int_lt(clock_mono_ms() - ready, 3000);
 	ck_assert_uint_eq(n_away, 1);
 }
@@ -464,7 +464,7 @@ START_TEST(stopping_ends_all_statements_and_queues_no_more)
 	db_stop(db);
 	ck_assert(a.done && a.lost && b.done && b.lost);
 	ck_assert(!db_ready(db));
-	rig_for(150);
+	fixture_for(150);
 	ck_assert(!db_ready(db));
 	ck_assert_uint_eq(n_ready, 1);
 }

@@ -14,7 +14,7 @@
 #include "common/clock.h"
 #include "common/stats.h"
 #include "tests/unit/pg.h"
-#include "tests/unit/rig.h"
+#include "tests/unit/worker_fixture.h"
 
 #define FENCE_MS 2000 /* less than the time after which the fence terminates a session */
 
@@ -27,16 +27,16 @@ static int64_t person(const char *name)
 	char username[40];
 
 	snprintf(username, sizeof(username), "%s%u", name, ++n);
-	return rig_user(s, username);
+	return fixture_user(s, username);
 }
 
 /* A deadlock lasts, so that PostgreSQL and a retry do not hide it. */
 static void setup(void)
 {
 	pg_number("alter role parley set deadlock_timeout = '60s'");
-	rig_make(pg_conninfo());
-	s = rig_store(0, NULL, NULL);
-	other = rig_store(1, NULL, NULL);
+	fixture_make(pg_conninfo());
+	s = fixture_store(0, NULL, NULL);
+	other = fixture_store(1, NULL, NULL);
 	alice = person("alice");
 	bob = person("bob");
 	carol = person("carol");
@@ -47,7 +47,7 @@ static void teardown(void)
 	store_close(s);
 	if (other != NULL)
 		store_close(other);
-	rig_drop();
+	fixture_drop();
 }
 
 /* Returns a session that holds the locks of sql (printf-like) until release(). */
@@ -84,30 +84,30 @@ static void release(PGconn *holder)
 /* Runs the loop until n sessions of the stores wait for a lock, or *done. */
 static void until_waiting(int n, const bool *done)
 {
-	int64_t until = clock_mono_ms() + RIG_MS;
+	int64_t until = clock_mono_ms() + FIXTURE_MS;
 
 	while (pg_number("select count(*) from pg_stat_activity where wait_event_type = 'Lock' and "
 			 "application_name like 'parleyd worker=%%'") < n &&
 		(done == NULL || !*done)) {
 		ck_assert_msg(clock_mono_ms() < until, "no session waits");
-		rig_for(5);
+		fixture_for(5);
 	}
 }
 
 /* A change of a message reads it under the lock of its conversation. */
 START_TEST(an_edit_that_waited_for_a_deletion_does_not_undo_it)
 {
-	struct rig_change m = rig_post(s, alice, bob, "text", NULL), deletion, edit;
+	struct fixture_change m = fixture_post(s, alice, bob, "text", NULL), deletion, edit;
 	long long id = m.c.message.message_id;
 	PGconn *holder = hold_conversation(m.c.conv.id);
 
-	rig_change_begin(s, &deletion, STORE_DELETE, alice, id, 0, NULL);
+	fixture_change_begin(s, &deletion, STORE_DELETE, alice, id, 0, NULL);
 	until_waiting(1, NULL);
-	rig_change_begin(other, &edit, STORE_EDIT, alice, id, 0, "edited");
+	fixture_change_begin(other, &edit, STORE_EDIT, alice, id, 0, "edited");
 	until_waiting(2, NULL);
 	release(holder);
-	rig_until(&deletion.done);
-	rig_until(&edit.done);
+	fixture_until(&deletion.done);
+	fixture_until(&edit.done);
 	ck_assert_int_eq(deletion.error, ERROR_NONE);
 	ck_assert_int_eq(edit.error, ERROR_no_such_message);
 	ck_assert_int_eq(pg_number("select count(*) from messages where message_id = %lld and "
@@ -119,32 +119,32 @@ END_TEST
 
 START_TEST(batches_to_two_chats_in_opposite_orders_do_not_deadlock)
 {
-	struct rig_change first, second, a[2], b[2];
+	struct fixture_change first, second, a[2], b[2];
 	PGconn *holders[3];
 	int64_t g[4];
 
 	for (int i = 0; i < 4; i++)
-		g[i] = rig_change(s, STORE_CREATE_GROUP, alice, 0, 0, "busy").c.conv.id;
+		g[i] = fixture_change(s, STORE_CREATE_GROUP, alice, 0, 0, "busy").c.conv.id;
 	for (int i = 0; i < 3; i++)
 		holders[i] = hold_conversation(g[i]);
 	/* Behind a send that waits, the next two gather to one batch. */
-	rig_post_begin(s, &first, alice, g[0], "x", NULL);
-	rig_post_begin(other, &second, alice, g[1], "x", NULL);
+	fixture_post_begin(s, &first, alice, g[0], "x", NULL);
+	fixture_post_begin(other, &second, alice, g[1], "x", NULL);
 	until_waiting(2, NULL);
 	for (int i = 0; i < 2; i++) {
-		rig_post_begin(s, &a[i], alice, g[2 + i], "a", NULL);
-		rig_post_begin(other, &b[i], alice, g[3 - i], "b", NULL);
+		fixture_post_begin(s, &a[i], alice, g[2 + i], "a", NULL);
+		fixture_post_begin(other, &b[i], alice, g[3 - i], "b", NULL);
 	}
 	release(holders[0]);
-	rig_until(&first.done);
+	fixture_until(&first.done);
 	until_waiting(2, NULL);
 	release(holders[1]);
-	rig_until(&second.done);
+	fixture_until(&second.done);
 	until_waiting(2, NULL);
 	release(holders[2]);
 	for (int i = 0; i < 2; i++) {
-		rig_until(&a[i].done);
-		rig_until(&b[i].done);
+		fixture_until(&a[i].done);
+		fixture_until(&b[i].done);
 		ck_assert_int_eq(a[i].error, ERROR_NONE);
 		ck_assert_int_eq(b[i].error, ERROR_NONE);
 	}
@@ -154,19 +154,19 @@ END_TEST
 /* Promise 5: a send reads the members under the lock that a removal holds. */
 START_TEST(a_send_that_waited_for_its_senders_removal_is_rejected)
 {
-	int64_t g = rig_change(s, STORE_CREATE_GROUP, alice, 0, 0, "friends").c.conv.id;
-	struct rig_change removal, sent;
+	int64_t g = fixture_change(s, STORE_CREATE_GROUP, alice, 0, 0, "friends").c.conv.id;
+	struct fixture_change removal, sent;
 	PGconn *holder;
 
-	rig_change(s, STORE_ADD, alice, g, bob, NULL);
+	fixture_change(s, STORE_ADD, alice, g, bob, NULL);
 	holder = hold_conversation(g);
-	rig_change_begin(s, &removal, STORE_REMOVE, alice, g, bob, NULL);
+	fixture_change_begin(s, &removal, STORE_REMOVE, alice, g, bob, NULL);
 	until_waiting(1, NULL);
-	rig_post_begin(other, &sent, bob, g, "late", NULL);
+	fixture_post_begin(other, &sent, bob, g, "late", NULL);
 	until_waiting(2, NULL);
 	release(holder);
-	rig_until(&removal.done);
-	rig_until(&sent.done);
+	fixture_until(&removal.done);
+	fixture_until(&sent.done);
 	ck_assert_int_eq(removal.error, ERROR_NONE);
 	ck_assert_int_eq(sent.error, ERROR_no_such_chat);
 }
@@ -175,20 +175,20 @@ END_TEST
 /* The first row is inserted but not committed when the second send looks for its client_id. */
 START_TEST(one_client_id_sent_to_two_chats_at_once_is_stored_once)
 {
-	struct rig_change first, second;
+	struct fixture_change first, second;
 	PGconn *holder = hold("select pg_advisory_xact_lock(4711)");
 
 	pg_number("create function wait_for_test() returns trigger language plpgsql as "
 		  "'begin perform pg_advisory_xact_lock(4711); return null; end'");
 	pg_number("create trigger wait_for_test after insert on messages for each row "
 		  "when (new.content = 'slow') execute function wait_for_test()");
-	rig_post_begin(s, &first, alice, bob, "slow", "name");
+	fixture_post_begin(s, &first, alice, bob, "slow", "name");
 	until_waiting(1, NULL);
-	rig_post_begin(other, &second, alice, carol, "quick", "name");
+	fixture_post_begin(other, &second, alice, carol, "quick", "name");
 	until_waiting(2, &second.done);
 	release(holder);
-	rig_until(&first.done);
-	rig_until(&second.done);
+	fixture_until(&first.done);
+	fixture_until(&second.done);
 	pg_number("drop trigger wait_for_test on messages");
 	pg_number("drop function wait_for_test");
 	ck_assert_int_eq(first.error, ERROR_NONE);
@@ -204,23 +204,23 @@ END_TEST
 
 START_TEST(a_send_that_cannot_be_stored_delays_no_other_and_takes_no_number)
 {
-	int64_t conv = rig_post(s, alice, bob, "first", NULL).c.conv.id;
+	int64_t conv = fixture_post(s, alice, bob, "first", NULL).c.conv.id;
 	PGconn *holder = hold_conversation(conv);
-	struct rig_change before, a, bad, b;
+	struct fixture_change before, a, bad, b;
 
 	pg_number("create function refuse_for_test() returns trigger language plpgsql as "
 		  "'begin raise unique_violation; end'");
 	pg_number("create trigger refuse_for_test before insert on messages for each row "
 		  "when (new.content = 'bad') execute function refuse_for_test()");
 	/* The first is a batch of its own, the others gather behind it. */
-	rig_post_begin(s, &before, alice, bob, "before", "0");
-	rig_post_begin(s, &a, alice, bob, "a", "1");
-	rig_post_begin(s, &bad, alice, bob, "bad", "2");
-	rig_post_begin(s, &b, alice, bob, "b", "3");
+	fixture_post_begin(s, &before, alice, bob, "before", "0");
+	fixture_post_begin(s, &a, alice, bob, "a", "1");
+	fixture_post_begin(s, &bad, alice, bob, "bad", "2");
+	fixture_post_begin(s, &b, alice, bob, "b", "3");
 	release(holder);
-	rig_until(&a.done);
-	rig_until(&bad.done);
-	rig_until(&b.done);
+	fixture_until(&a.done);
+	fixture_until(&bad.done);
+	fixture_until(&b.done);
 	pg_number("drop trigger refuse_for_test on messages");
 	pg_number("drop function refuse_for_test");
 	ck_assert_int_eq(bad.error, ERROR_unavailable);
@@ -229,7 +229,7 @@ START_TEST(a_send_that_cannot_be_stored_delays_no_other_and_takes_no_number)
 	ck_assert_int_eq(a.c.message.seq, 3);
 	ck_assert_int_eq(b.c.message.seq, 4);
 	ck_assert_int_eq(b.c.message.mod, 4);
-	ck_assert_int_eq(rig_post(s, alice, bob, "bad", "2").c.message.seq, 5);
+	ck_assert_int_eq(fixture_post(s, alice, bob, "bad", "2").c.message.seq, 5);
 }
 END_TEST
 
@@ -250,7 +250,7 @@ static enum error load(void)
 	struct loaded l = { .done = false };
 
 	store_load(other, bob, on_loaded, &l);
-	rig_until(&l.done);
+	fixture_until(&l.done);
 	return l.error;
 }
 
@@ -276,19 +276,19 @@ START_TEST(a_new_worker_loads_nothing_while_a_dead_one_may_commit)
 
 	store_close(other);
 	began = clock_mono_ms();
-	other = store_open(rig_base(), rig_heritage(1), &events, NULL);
+	other = store_open(fixture_base(), fixture_heritage(1), &events, NULL);
 	while (clock_mono_ms() - began < FENCE_MS / 2) {
 		enum error error = load();
 
 		if (clock_mono_ms() - began < FENCE_MS)
 			ck_assert_int_eq(error, ERROR_unavailable);
-		rig_for(20);
+		fixture_for(20);
 	}
 	release(dead);
 	began = clock_mono_ms();
 	while (load() != ERROR_NONE) {
-		ck_assert_int_lt(clock_mono_ms() - began, RIG_MS);
-		rig_for(20);
+		ck_assert_int_lt(clock_mono_ms() - began, FIXTURE_MS);
+		fixture_for(20);
 	}
 }
 END_TEST
@@ -308,15 +308,15 @@ START_TEST(the_fence_waits_for_the_newest_worker_if_it_is_dead)
 		object = pg_number("select objid::bigint from pg_locks where locktype = "
 				   "'advisory' and objsubid = 2 limit 1");
 	PGconn *dead = hold("select pg_advisory_xact_lock(%d, %lld)", (int)class,
-		(long long)(object & ~INT64_C(0xfffff)) | RIG_SLOTS);
+		(long long)(object & ~INT64_C(0xfffff)) | FIXTURE_SLOTS);
 	bool done = false;
 
-	atomic_store(&rig_heritage(0)->stats->slots[RIG_SLOTS - 1].alive, 0);
+	atomic_store(&fixture_heritage(0)->stats->slots[FIXTURE_SLOTS - 1].alive, 0);
 	store_fence_dead_workers(s, on_done, &done);
-	rig_for(300);
+	fixture_for(300);
 	ck_assert_msg(!done, "it did not wait");
 	release(dead);
-	rig_until(&done);
+	fixture_until(&done);
 }
 END_TEST
 
@@ -348,15 +348,15 @@ START_TEST(a_log_in_that_meets_a_change_of_the_password_gets_no_token)
 	PGconn *holder;
 
 	token_begin(s, &before, alice);
-	rig_until(&before.done);
+	fixture_until(&before.done);
 	holder = hold("select * from tokens where user_id = %lld for update", (long long)alice);
 	store_set_password(s, alice, (struct text){ "new", 3 }, 0, on_done, &set);
 	until_waiting(1, NULL);
 	token_begin(other, &late, alice);
 	until_waiting(2, &late.done);
 	release(holder);
-	rig_until(&set);
-	rig_until(&late.done);
+	fixture_until(&set);
+	fixture_until(&late.done);
 	ck_assert_int_eq(late.error, ERROR_no_such_user);
 	ck_assert_int_eq(
 		pg_number("select count(*) from tokens where user_id = %lld", (long long)alice), 0);
@@ -371,7 +371,7 @@ static PGconn *bob_is_being_deleted(bool *done)
 
 	*done = false;
 	token_begin(s, &token, bob);
-	rig_until(&token.done);
+	fixture_until(&token.done);
 	holder = hold("select * from tokens where user_id = %lld for update", (long long)bob);
 	store_delete_user(s, bob, on_done, done);
 	until_waiting(1, NULL);
@@ -382,13 +382,13 @@ START_TEST(no_chat_opens_with_a_user_who_is_being_deleted)
 {
 	bool deleted;
 	PGconn *holder = bob_is_being_deleted(&deleted);
-	struct rig_change sent;
+	struct fixture_change sent;
 
-	rig_post_begin(other, &sent, alice, bob, "hello", NULL);
+	fixture_post_begin(other, &sent, alice, bob, "hello", NULL);
 	until_waiting(2, &sent.done);
 	release(holder);
-	rig_until(&deleted);
-	rig_until(&sent.done);
+	fixture_until(&deleted);
+	fixture_until(&sent.done);
 	ck_assert_int_eq(sent.error, ERROR_no_such_chat);
 	ck_assert_int_eq(
 		pg_number("select count(*) from members where user_id = %lld", (long long)bob), 0);
@@ -397,16 +397,16 @@ END_TEST
 
 START_TEST(a_user_who_is_being_deleted_is_not_added_to_a_group)
 {
-	int64_t g = rig_change(s, STORE_CREATE_GROUP, alice, 0, 0, "friends").c.conv.id;
+	int64_t g = fixture_change(s, STORE_CREATE_GROUP, alice, 0, 0, "friends").c.conv.id;
 	bool deleted;
 	PGconn *holder = bob_is_being_deleted(&deleted);
-	struct rig_change added;
+	struct fixture_change added;
 
-	rig_change_begin(other, &added, STORE_ADD, alice, g, bob, NULL);
+	fixture_change_begin(other, &added, STORE_ADD, alice, g, bob, NULL);
 	until_waiting(2, &added.done);
 	release(holder);
-	rig_until(&deleted);
-	rig_until(&added.done);
+	fixture_until(&deleted);
+	fixture_until(&added.done);
 	ck_assert_int_eq(added.error, ERROR_no_such_user);
 	ck_assert_int_eq(
 		pg_number("select count(*) from members where user_id = %lld", (long long)bob), 0);
@@ -429,42 +429,42 @@ static void on_tally(void *arg, enum error error, const struct change *c)
 START_TEST(sends_beyond_the_limit_of_the_queue_are_rejected)
 {
 	enum { MANY = 20000 };
-	int64_t conv = rig_post(s, alice, bob, "first", NULL).c.conv.id;
+	int64_t conv = fixture_post(s, alice, bob, "first", NULL).c.conv.id;
 	PGconn *holder = hold_conversation(conv);
 	const struct send p = { alice, bob, { "text", 4 }, { NULL, 0 } };
 	struct tally t = { 0, 0 };
 
 	for (int i = 0; i < MANY; i++)
 		store_send(s, &p, on_tally, &t);
-	rig_for(50);
+	fixture_for(50);
 	ck_assert_uint_eq(t.n, t.n_refused);
 	ck_assert_uint_gt(t.n, 0);
 	ck_assert_uint_lt(t.n, MANY / 2);
 	store_close(s);
 	ck_assert_uint_eq(t.n, MANY); /* each has ended */
 	release(holder);
-	s = rig_store(0, NULL, NULL);
+	s = fixture_store(0, NULL, NULL);
 }
 END_TEST
 
 START_TEST(a_send_with_an_unknown_outcome_is_rejected_after_10_s)
 {
-	int64_t conv = rig_post(s, alice, bob, "first", NULL).c.conv.id, began;
+	int64_t conv = fixture_post(s, alice, bob, "first", NULL).c.conv.id, began;
 	PGconn *holder = hold_conversation(conv);
-	struct rig_change sent;
+	struct fixture_change sent;
 
-	rig_post_begin(s, &sent, alice, bob, "named", "n");
+	fixture_post_begin(s, &sent, alice, bob, "named", "n");
 	until_waiting(1, NULL);
 	pg_crash();
 	PQfinish(holder);
 	began = clock_mono_ms();
-	rig_until(&sent.done);
+	fixture_until(&sent.done);
 	ck_assert_int_eq(sent.error, ERROR_unavailable);
 	ck_assert_int_ge(clock_mono_ms() - began, 9000);
 	pg_restart();
 	while (!store_ready(s) || !store_ready(other))
-		rig_for(10);
-	sent = rig_post(s, alice, bob, "named", "n");
+		fixture_for(10);
+	sent = fixture_post(s, alice, bob, "named", "n");
 	ck_assert_int_eq(sent.c.message.seq, 2);
 }
 END_TEST

@@ -9,13 +9,13 @@
 
 START_TEST(each_side_of_a_chat_sees_the_other_as_chat_id_and_only_the_sender_sees_client_id)
 {
-	struct rig_change c;
+	struct fixture_change c;
 	char text[64];
 
 	post(alice, bob, "first");
 	connect_user(alice);
 	connect_user(bob);
-	c = rig_post(s, alice, bob, "second", "mine");
+	c = fixture_post(s, alice, bob, "second", "mine");
 	apply_change(&c, RECORD_NEW, 42);
 	ck_assert_uint_eq(n_frames, 2);
 	for (unsigned i = 0; i < 2; i++) {
@@ -35,21 +35,21 @@ END_TEST
 
 START_TEST(a_duplicate_record_is_pushed_once)
 {
-	struct rig_change c;
+	struct fixture_change c;
 
 	post(alice, bob, "first");
 	connect_user(bob);
 	c = post(alice, bob, "second");
 	apply_change(&c, RECORD_NEW, 0);
 	apply_change(&c, RECORD_NEW, 0);
-	rig_for(60);
+	fixture_for(60);
 	ck_assert_uint_eq(n_frames, 1);
 }
 END_TEST
 
 START_TEST(reordered_changes_are_pushed_in_order_without_the_database)
 {
-	struct rig_change c[5];
+	struct fixture_change c[5];
 
 	post(alice, bob, "first");
 	connect_user(bob);
@@ -66,13 +66,13 @@ START_TEST(reordered_changes_are_pushed_in_order_without_the_database)
 	for (unsigned i = 0; i < 5; i++)
 		ck_frame(i, bob,
 			(const char *[]){ "\"m2\"", "\"m3\"", "\"m4\"", "\"m5\"", "\"m6\"" }[i]);
-	ck_assert_uint_eq(rig_heritage(0)->stats->slots[0].gaps, 0);
+	ck_assert_uint_eq(fixture_heritage(0)->stats->slots[0].gaps, 0);
 }
 END_TEST
 
 START_TEST(a_lost_record_is_read_from_the_database_after_20_ms)
 {
-	struct rig_change c;
+	struct fixture_change c;
 	int64_t began;
 
 	post(alice, bob, "first");
@@ -82,70 +82,70 @@ START_TEST(a_lost_record_is_read_from_the_database_after_20_ms)
 	began = clock_mono_ms();
 	apply_change(&c, RECORD_NEW, 42);
 	ck_assert_uint_eq(n_frames, 0);
-	rig_until_n(&n_frames, 2);
+	fixture_until_n(&n_frames, 2);
 	/* libevent's clock is coarse: it may be a tick of 10 ms behind. */
 	ck_assert_int_ge(clock_mono_ms() - began, 9);
 	ck_frame(0, bob, "\"lost\"");
 	ck_frame(1, bob, "\"seen\"");
 	/* The record's origin is kept: its sender has an ack. */
 	ck_assert_uint_eq(frames[1].origin, 42);
-	rig_for(60);
+	fixture_for(60);
 	ck_assert_uint_eq(n_frames, 2);
-	ck_assert_uint_eq(rig_heritage(0)->stats->slots[0].gaps, 1);
+	ck_assert_uint_eq(fixture_heritage(0)->stats->slots[0].gaps, 1);
 }
 END_TEST
 
 START_TEST(a_gap_longer_than_a_page_is_read_to_its_end)
 {
 	enum { N = 450 };
-	static struct rig_change c[N];
+	static struct fixture_change c[N];
 
 	post(alice, bob, "first");
 	connect_user(bob);
 	for (int i = 0; i < N; i++)
-		rig_post_begin(s, &c[i], alice, bob, "text", NULL);
-	rig_until(&c[N - 1].done);
+		fixture_post_begin(s, &c[i], alice, bob, "text", NULL);
+	fixture_until(&c[N - 1].done);
 	apply_change(&c[N - 1], RECORD_NEW, 0);
-	rig_until_n(&n_frames, N);
+	fixture_until_n(&n_frames, N);
 	for (unsigned i = 0; i < N; i++) {
 		char text[32];
 
 		snprintf(text, sizeof(text), "\"seq\":%u,\"mod\":%u,", i + 2, i + 2);
 		ck_frame(i, bob, text);
 	}
-	rig_for(60);
+	fixture_for(60);
 	ck_assert_uint_eq(n_frames, N);
 }
 END_TEST
 
 START_TEST(a_message_edited_in_a_gap_is_pushed_in_its_last_form)
 {
-	struct rig_change c;
+	struct fixture_change c;
 
 	post(alice, bob, "first");
 	connect_user(bob);
 	c = post(alice, bob, "typo");
-	rig_change(s, STORE_EDIT, alice, c.c.message.message_id, 0, "fixed");
+	fixture_change(s, STORE_EDIT, alice, c.c.message.message_id, 0, "fixed");
 	c = post(alice, bob, "seen");
 	apply_change(&c, RECORD_NEW, 0);
-	rig_until_n(&n_frames, 2);
+	fixture_until_n(&n_frames, 2);
 	ck_frame(0, bob, "{\"type\":\"message\"");
 	ck_frame(0, bob, "\"fixed\"");
 	ck_frame(0, bob, "\"seq\":2,\"mod\":3");
 	ck_frame(1, bob, "\"seen\"");
-	rig_for(60);
+	fixture_for(60);
 	ck_assert_uint_eq(n_frames, 2);
 }
 END_TEST
 
 START_TEST(edits_and_deletions_have_frames_of_their_own)
 {
-	struct rig_change c = post(alice, bob, "text"), d;
+	struct fixture_change c = post(alice, bob, "text"), d;
 
 	connect_user(bob);
-	d = rig_change(s, STORE_EDIT, alice, c.c.message.message_id, 0, "other");
+	d = fixture_change(s, STORE_EDIT, alice, c.c.message.message_id, 0, "other");
 	apply_change(&d, RECORD_EDITED, 0);
-	d = rig_change(s, STORE_DELETE, alice, c.c.message.message_id, 0, NULL);
+	d = fixture_change(s, STORE_DELETE, alice, c.c.message.message_id, 0, NULL);
 	apply_change(&d, RECORD_DELETED, 0);
 	ck_frame(0, bob, "{\"type\":\"edited\"");
 	ck_frame(0, bob, "\"content\":\"other\"");
@@ -158,17 +158,17 @@ END_TEST
 START_TEST(more_changes_than_can_be_held_are_pushed_in_order)
 {
 	enum { N = 700 };
-	static struct rig_change c[N];
+	static struct fixture_change c[N];
 
 	post(alice, bob, "first");
 	connect_user(bob);
 	for (int i = 0; i < N; i++)
-		rig_post_begin(s, &c[i], alice, bob, "text", NULL);
-	rig_until(&c[N - 1].done);
+		fixture_post_begin(s, &c[i], alice, bob, "text", NULL);
+	fixture_until(&c[N - 1].done);
 	for (int i = 1; i < N; i++)
 		apply_change(&c[i], RECORD_NEW, 0);
 	ck_assert_uint_eq(n_frames, 0);
-	rig_until_n(&n_frames, N);
+	fixture_until_n(&n_frames, N);
 	for (unsigned i = 0; i < N; i++) {
 		char text[32];
 
@@ -176,13 +176,13 @@ START_TEST(more_changes_than_can_be_held_are_pushed_in_order)
 		ck_frame(i, bob, text);
 	}
 	/* B1: not all were held, so the end was read from the database too. */
-	ck_assert_uint_gt(rig_heritage(0)->stats->slots[0].gaps, 1);
+	ck_assert_uint_gt(fixture_heritage(0)->stats->slots[0].gaps, 1);
 }
 END_TEST
 
 START_TEST(a_failed_gap_read_is_retried)
 {
-	struct rig_change c;
+	struct fixture_change c;
 
 	post(alice, bob, "first");
 	connect_user(bob);
@@ -190,14 +190,14 @@ START_TEST(a_failed_gap_read_is_retried)
 	c = post(alice, bob, "seen");
 	pg_crash();
 	apply_change(&c, RECORD_NEW, 0);
-	rig_for(200);
+	fixture_for(200);
 	ck_assert_uint_eq(n_frames, 0);
 	pg_restart();
-	rig_until_n(&n_frames, 2);
+	fixture_until_n(&n_frames, 2);
 	ck_frame(0, bob, "\"lost\"");
 	ck_frame(1, bob, "\"seen\"");
 	while (!store_ready(s))
-		rig_for(10);
+		fixture_for(10);
 }
 END_TEST
 
@@ -222,22 +222,22 @@ static void on_erased(void *arg, enum error error, const store_rows *rows)
 START_TEST(an_erased_person_causes_one_resync_and_no_push_per_message)
 {
 	struct erasure e = { .done = false };
-	struct rig_change c;
+	struct fixture_change c;
 	int64_t g = group_of_alice();
 
-	rig_change(s, STORE_ADD, alice, g, bob, NULL);
-	rig_change(s, STORE_ADD, alice, g, carol, NULL);
+	fixture_change(s, STORE_ADD, alice, g, bob, NULL);
+	fixture_change(s, STORE_ADD, alice, g, carol, NULL);
 	for (int i = 0; i < 20; i++)
 		post(alice, g, "text");
 	connect_user(bob);
 	store_delete_user(s, alice, on_erased, &e);
-	rig_until(&e.done);
+	fixture_until(&e.done);
 	rooms_apply(rs, &e.r);
 	ck_assert_uint_eq(n_resyncs, 1);
 	ck_assert_int_eq(resynced, bob);
 	c = post(bob, g, "after");
 	apply_change(&c, RECORD_NEW, 0);
-	rig_for(60);
+	fixture_for(60);
 	ck_assert_uint_eq(n_frames, 1);
 	ck_frame(0, bob, "\"after\"");
 	rooms_apply(rs, &e.r);
@@ -248,17 +248,17 @@ END_TEST
 START_TEST(an_erasure_behind_a_gap_is_read_with_it)
 {
 	struct erasure e = { .done = false };
-	struct rig_change c;
+	struct fixture_change c;
 
 	post(alice, bob, "one");
 	connect_user(bob);
 	post(alice, bob, "lost");
 	store_delete_user(s, alice, on_erased, &e);
-	rig_until(&e.done);
+	fixture_until(&e.done);
 	rooms_apply(rs, &e.r);
 	ck_assert_uint_eq(n_resyncs, 1);
-	rig_until_n(&n_frames, 2);
-	rig_for(60);
+	fixture_until_n(&n_frames, 2);
+	fixture_for(60);
 	ck_assert_uint_eq(n_frames, 2);
 	ck_frame(0, bob, "{\"type\":\"deleted\"");
 	c = post(bob, bob, "note");
@@ -268,7 +268,7 @@ END_TEST
 
 START_TEST(typing_is_pushed_to_the_other_members_and_ends_with_a_message)
 {
-	struct rig_change c = post(alice, bob, "first");
+	struct fixture_change c = post(alice, bob, "first");
 	struct record r = { .type = RECORD_TYPING,
 		.typing = { .conv = c.c.conv, .user_id = alice, .on = true } };
 
@@ -289,7 +289,7 @@ END_TEST
 
 START_TEST(a_watermark_is_pushed_to_all_members_with_its_origin)
 {
-	struct rig_change c = post(alice, bob, "first");
+	struct fixture_change c = post(alice, bob, "first");
 	struct record r = { .type = RECORD_READ,
 		.read = { .conv = c.c.conv, .user_id = bob, .seq = 1, .origin = 7 } };
 	char text[64];
@@ -313,7 +313,7 @@ END_TEST
 
 START_TEST(a_conversation_is_found_by_the_members_chat_id)
 {
-	struct rig_change c = post(alice, bob, "first");
+	struct fixture_change c = post(alice, bob, "first");
 	int64_t g = group_of_alice();
 	struct room_user *a, *b;
 	struct conv conv;

@@ -11,11 +11,11 @@ START_TEST(a_load_older_than_a_leave_does_not_restore_the_membership)
 {
 	int64_t g = group_of_alice();
 	struct room_user *u;
-	struct rig_change c;
+	struct fixture_change c;
 	struct record leave;
 	bool done = false;
 
-	rig_change(s, STORE_ADD, alice, g, bob, NULL);
+	fixture_change(s, STORE_ADD, alice, g, bob, NULL);
 	connect_user(alice);
 	u = connect_user(bob);
 	rooms_load(rs, u, on_loaded, &done);
@@ -24,11 +24,11 @@ START_TEST(a_load_older_than_a_leave_does_not_restore_the_membership)
 	rooms_apply(rs, &leave);
 	ck_frame(0, bob, "chat_removed");
 	ck_assert(!done);
-	rig_until(&done);
+	fixture_until(&done);
 	ck_assert_uint_eq(n_resyncs, 0);
 	c = post(alice, g, "secret");
 	apply_change(&c, RECORD_NEW, 0);
-	rig_for(60);
+	fixture_for(60);
 	ck_no_frame(bob, "secret");
 }
 END_TEST
@@ -37,13 +37,13 @@ START_TEST(a_load_older_than_a_leave_restores_nothing_after_early_records_overfl
 {
 	int64_t g = group_of_alice();
 	struct room_user *u;
-	struct rig_change c;
+	struct fixture_change c;
 	struct record leave,
 		other = record_of((struct conv){ 1, 0, 0, CONV_GROUP },
 			(struct message){ .message_id = 1, .kind = MESSAGE_TEXT });
 	bool done = false;
 
-	rig_change(s, STORE_ADD, alice, g, bob, NULL);
+	fixture_change(s, STORE_ADD, alice, g, bob, NULL);
 	connect_user(alice);
 	u = connect_user(bob);
 	rooms_load(rs, u, on_loaded, &done);
@@ -55,10 +55,10 @@ START_TEST(a_load_older_than_a_leave_restores_nothing_after_early_records_overfl
 		other.change.message.seq = other.change.message.mod = i + 1;
 		rooms_apply(rs, &other);
 	}
-	rig_until(&done);
+	fixture_until(&done);
 	c = post(alice, g, "secret");
 	apply_change(&c, RECORD_NEW, 0);
-	rig_for(100);
+	fixture_for(100);
 	ck_no_frame(bob, "secret");
 }
 END_TEST
@@ -67,11 +67,11 @@ START_TEST(a_leave_during_the_first_load_is_applied)
 {
 	int64_t g = group_of_alice();
 	struct room_user *u;
-	struct rig_change c;
+	struct fixture_change c;
 	struct record leave;
 	bool done = false;
 
-	rig_change(s, STORE_ADD, alice, g, bob, NULL);
+	fixture_change(s, STORE_ADD, alice, g, bob, NULL);
 	connect_user(carol); /* so that the statement is prepared, and the load sent at once */
 	u = rooms_add_user(rs, bob);
 	rooms_load(rs, u, on_loaded, &done);
@@ -79,11 +79,11 @@ START_TEST(a_leave_during_the_first_load_is_applied)
 	leave = remove_bob(g);
 	rooms_apply(rs, &leave);
 	ck_assert_uint_eq(n_frames, 0);
-	rig_until(&done);
+	fixture_until(&done);
 	ck_frame(0, bob, "chat_removed");
 	c = post(alice, g, "secret");
 	apply_change(&c, RECORD_NEW, 0);
-	rig_for(60);
+	fixture_for(60);
 	ck_assert_uint_eq(n_frames, 1);
 	ck_assert_uint_eq(rooms_n(rs), 0);
 }
@@ -110,10 +110,10 @@ START_TEST(records_during_a_load_are_not_lost)
 			.content = { "during", 6 } });
 	rooms_apply(rs, &r);
 	ck_assert_uint_eq(n_frames, 0);
-	rig_until(&done);
+	fixture_until(&done);
 	ck_assert_uint_eq(n_frames, 1);
 	ck_frame(0, bob, "\"during\"");
-	rig_for(60);
+	fixture_for(60);
 	ck_assert_uint_eq(n_frames, 1);
 }
 END_TEST
@@ -149,8 +149,8 @@ START_TEST(many_early_records_of_a_conversation_are_delivered_in_order)
 		rooms_apply(rs, &r);
 	}
 	ck_assert_uint_eq(n_frames, 0);
-	rig_until(&done);
-	rig_for(60);
+	fixture_until(&done);
+	fixture_for(60);
 	ck_assert_uint_eq(n_frames, 199);
 	for (unsigned i = 0; i < n_frames; i++) {
 		snprintf(text, sizeof(text), "\"m%u\"", i + 2);
@@ -175,8 +175,8 @@ START_TEST(a_reconcile_replaces_early_records_that_overflow)
 		other.change.conv.id = 1000000 + i;
 		rooms_apply(rs, &other);
 	}
-	rig_until(&done);
-	rig_until_n(&n_frames, 1);
+	fixture_until(&done);
+	fixture_until_n(&n_frames, 1);
 	ck_frame(0, bob, "\"during\"");
 }
 END_TEST

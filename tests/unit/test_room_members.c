@@ -11,18 +11,18 @@
 START_TEST(a_new_member_sees_the_chat_and_then_the_join)
 {
 	int64_t g = group_of_alice();
-	struct rig_change c;
+	struct fixture_change c;
 
 	connect_user(alice);
 	connect_user(bob);
 	c = post(alice, g, "before");
 	apply_change(&c, RECORD_NEW, 0);
-	c = rig_change(s, STORE_ADD, alice, g, bob, NULL);
+	c = fixture_change(s, STORE_ADD, alice, g, bob, NULL);
 	apply_change(&c, RECORD_NEW, 0);
 	/* A record behind the join is held. */
 	c = post(alice, g, "after");
 	apply_change(&c, RECORD_NEW, 0);
-	rig_until_n(&n_frames, 6);
+	fixture_until_n(&n_frames, 6);
 	ck_frame(0, alice, "\"before\"");
 	ck_frame(1, bob, "{\"type\":\"chat\",\"chat_id\":");
 	ck_frame(1, bob, "\"kind\":\"group\",\"name\":\"friends\"");
@@ -32,7 +32,7 @@ START_TEST(a_new_member_sees_the_chat_and_then_the_join)
 		ck_frame(i, frames[i].user_id, "\"after\"");
 	ck_no_frame(bob, "\"before\"");
 	ck_assert_uint_eq(rooms_n(rs), 1);
-	rig_for(60);
+	fixture_for(60);
 	ck_assert_uint_eq(n_frames, 6);
 }
 END_TEST
@@ -40,16 +40,16 @@ END_TEST
 START_TEST(a_new_member_of_a_group_without_a_room_sees_the_chat)
 {
 	int64_t g = group_of_alice();
-	struct rig_change join, after;
+	struct fixture_change join, after;
 
 	connect_user(bob);
 	post(alice, g, "before");
-	join = rig_change(s, STORE_ADD, alice, g, bob, NULL);
+	join = fixture_change(s, STORE_ADD, alice, g, bob, NULL);
 	after = post(alice, g, "after");
 	/* Without the join there is no room for a record behind it. */
 	apply_change(&after, RECORD_NEW, 0);
 	apply_change(&join, RECORD_NEW, 0);
-	rig_until_n(&n_frames, 3);
+	fixture_until_n(&n_frames, 3);
 	ck_frame(0, bob, "{\"type\":\"chat\"");
 	ck_frame(1, bob, "\"kind\":\"join\"");
 	ck_frame(2, bob, "\"after\"");
@@ -58,13 +58,13 @@ END_TEST
 
 START_TEST(a_first_message_is_preceded_by_the_chat_on_both_sides)
 {
-	struct rig_change c;
+	struct fixture_change c;
 
 	connect_user(alice);
 	connect_user(bob);
 	c = post(alice, bob, "hello");
 	apply_change(&c, RECORD_NEW, 9);
-	rig_until_n(&n_frames, 4);
+	fixture_until_n(&n_frames, 4);
 	for (unsigned i = 0; i < 2; i++)
 		ck_frame(i, frames[i].user_id, "{\"type\":\"chat\"");
 	ck_assert(frames[0].user_id != frames[1].user_id);
@@ -73,24 +73,24 @@ START_TEST(a_first_message_is_preceded_by_the_chat_on_both_sides)
 	ck_assert(frames[2].user_id != frames[3].user_id);
 	c = post(bob, bob, "note");
 	apply_change(&c, RECORD_NEW, 0);
-	rig_until_n(&n_frames, 6);
+	fixture_until_n(&n_frames, 6);
 	ck_frame(4, bob, "{\"type\":\"chat\"");
 	ck_frame(5, bob, "\"note\"");
-	rig_for(60);
+	fixture_for(60);
 	ck_assert_uint_eq(n_frames, 6);
 }
 END_TEST
 
 START_TEST(a_second_message_that_arrives_before_the_first_is_not_lost)
 {
-	struct rig_change first, second;
+	struct fixture_change first, second;
 
 	connect_user(bob);
 	first = post(alice, bob, "one");
 	second = post(bob, alice, "two");
 	apply_change(&second, RECORD_NEW, 0);
 	apply_change(&first, RECORD_NEW, 0);
-	rig_until_n(&n_frames, 3);
+	fixture_until_n(&n_frames, 3);
 	ck_frame(0, bob, "{\"type\":\"chat\"");
 	ck_frame(1, bob, "\"one\"");
 	ck_frame(2, bob, "\"two\"");
@@ -100,14 +100,14 @@ END_TEST
 START_TEST(a_former_member_gets_chat_removed_and_nothing_more)
 {
 	int64_t g = group_of_alice();
-	struct rig_change c;
+	struct fixture_change c;
 
-	rig_change(s, STORE_ADD, alice, g, bob, NULL);
-	rig_change(s, STORE_ADD, alice, g, carol, NULL);
+	fixture_change(s, STORE_ADD, alice, g, bob, NULL);
+	fixture_change(s, STORE_ADD, alice, g, carol, NULL);
 	connect_user(alice);
 	connect_user(bob);
 	connect_user(carol);
-	c = rig_change(s, STORE_REMOVE, alice, g, bob, NULL);
+	c = fixture_change(s, STORE_REMOVE, alice, g, bob, NULL);
 	apply_change(&c, RECORD_NEW, 0);
 	ck_assert_uint_eq(n_frames, 3);
 	ck_frame(0, bob, "{\"type\":\"chat_removed\",\"chat_id\":");
@@ -115,14 +115,14 @@ START_TEST(a_former_member_gets_chat_removed_and_nothing_more)
 	ck_frame(2, frames[2].user_id, "\"kind\":\"leave\"");
 	ck_no_frame(bob, "\"kind\":\"leave\"");
 	/* The other members get the chat as it is now. */
-	rig_until_n(&n_frames, 5);
+	fixture_until_n(&n_frames, 5);
 	ck_frame(3, frames[3].user_id, "{\"type\":\"chat\"");
 	ck_frame(4, frames[4].user_id, "\"member_count\":2");
 	c = post(alice, g, "secret");
 	apply_change(&c, RECORD_NEW, 0);
 	ck_assert_uint_eq(n_frames, 7);
 	ck_no_frame(bob, "secret");
-	rig_for(60);
+	fixture_for(60);
 	ck_assert_uint_eq(n_frames, 7);
 }
 END_TEST
@@ -130,15 +130,15 @@ END_TEST
 START_TEST(a_message_behind_a_late_leave_is_not_pushed_before_it)
 {
 	int64_t g = group_of_alice();
-	struct rig_change leave, secret;
+	struct fixture_change leave, secret;
 
-	rig_change(s, STORE_ADD, alice, g, bob, NULL);
+	fixture_change(s, STORE_ADD, alice, g, bob, NULL);
 	connect_user(bob);
-	leave = rig_change(s, STORE_REMOVE, alice, g, bob, NULL);
+	leave = fixture_change(s, STORE_REMOVE, alice, g, bob, NULL);
 	secret = post(alice, g, "secret");
 	apply_change(&secret, RECORD_NEW, 0);
 	apply_change(&leave, RECORD_NEW, 0);
-	rig_for(60);
+	fixture_for(60);
 	ck_assert_uint_eq(n_frames, 1);
 	ck_frame(0, bob, "chat_removed");
 	ck_assert_uint_eq(rooms_n(rs), 0);
@@ -148,15 +148,15 @@ END_TEST
 START_TEST(a_lost_leave_is_found_in_the_gap)
 {
 	int64_t g = group_of_alice();
-	struct rig_change secret;
+	struct fixture_change secret;
 
-	rig_change(s, STORE_ADD, alice, g, bob, NULL);
+	fixture_change(s, STORE_ADD, alice, g, bob, NULL);
 	connect_user(bob);
-	rig_change(s, STORE_REMOVE, alice, g, bob, NULL);
+	fixture_change(s, STORE_REMOVE, alice, g, bob, NULL);
 	secret = post(alice, g, "secret");
 	apply_change(&secret, RECORD_NEW, 0);
-	rig_until_n(&n_frames, 1);
-	rig_for(60);
+	fixture_until_n(&n_frames, 1);
+	fixture_for(60);
 	ck_assert_uint_eq(n_frames, 1);
 	ck_frame(0, bob, "chat_removed");
 }
@@ -169,11 +169,11 @@ START_TEST(a_user_gets_nothing_that_precedes_their_pending_join)
 
 	connect_user(alice);
 	post(alice, g, "before");
-	rig_change(s, STORE_ADD, alice, g, bob, NULL);
+	fixture_change(s, STORE_ADD, alice, g, bob, NULL);
 	post(alice, g, "after");
 	connect_user(bob);
-	rig_until_n(&n_frames, 6);
-	rig_for(60);
+	fixture_until_n(&n_frames, 6);
+	fixture_for(60);
 	ck_assert_uint_eq(n_frames, 6);
 	ck_frame(0, alice, "\"before\"");
 	ck_no_frame(bob, "\"before\"");
@@ -188,11 +188,11 @@ START_TEST(a_pending_join_survives_the_last_local_member)
 
 	connect_user(alice);
 	post(alice, g, "before");
-	rig_change(s, STORE_ADD, alice, g, bob, NULL);
+	fixture_change(s, STORE_ADD, alice, g, bob, NULL);
 	post(alice, g, "after");
 	connect_user(bob);
 	disconnect_user(alice);
-	rig_until_n(&n_frames, 3);
+	fixture_until_n(&n_frames, 3);
 	ck_frame(0, bob, "{\"type\":\"chat\"");
 	ck_frame(1, bob, "\"join\"");
 	ck_frame(2, bob, "\"after\"");
@@ -203,12 +203,12 @@ END_TEST
 START_TEST(the_last_member_of_a_group_gets_chat_removed)
 {
 	int64_t g = group_of_alice();
-	struct rig_change c;
+	struct fixture_change c;
 	struct record r = { .type = RECORD_GROUP_GONE };
 
 	connect_user(alice);
 	connect_user(bob);
-	c = rig_change(s, STORE_REMOVE, alice, g, alice, NULL);
+	c = fixture_change(s, STORE_REMOVE, alice, g, alice, NULL);
 	r.group_gone = (struct record_group_gone){ c.c.conv, c.c.message.target_id };
 	rooms_apply(rs, &r);
 	ck_assert_uint_eq(n_frames, 1);
@@ -222,7 +222,7 @@ END_TEST
 START_TEST(users_may_disconnect_while_their_rooms_wait_for_the_database)
 {
 	int64_t g = group_of_alice();
-	struct rig_change join, lost, seen, first;
+	struct fixture_change join, lost, seen, first;
 
 	post(alice, bob, "first");
 	connect_user(bob);
@@ -234,10 +234,10 @@ START_TEST(users_may_disconnect_while_their_rooms_wait_for_the_database)
 	lost = post(alice, bob, "lost");
 	seen = post(alice, bob, "seen");
 	apply_change(&seen, RECORD_NEW, 0);
-	rig_for(22);
+	fixture_for(22);
 	disconnect_user(bob); /* while the gap is read */
 	connect_user(bob);
-	join = rig_change(s, STORE_ADD, alice, g, bob, NULL);
+	join = fixture_change(s, STORE_ADD, alice, g, bob, NULL);
 	first = post(carol, bob, "hello");
 	apply_change(&join, RECORD_NEW, 0);
 	apply_change(&first, RECORD_NEW, 0);

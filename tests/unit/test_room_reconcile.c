@@ -15,7 +15,7 @@ START_TEST(a_reconcile_requested_during_another_queries_again)
 	database_works();
 	post_by_sql(alice, bob, "unpublished");
 	rooms_reconcile(rs, false);
-	rig_until_n(&n_frames, 1);
+	fixture_until_n(&n_frames, 1);
 	ck_frame(0, bob, "\"unpublished\"");
 }
 END_TEST
@@ -24,20 +24,20 @@ START_TEST(a_reconcile_finds_committed_changes_that_were_never_published)
 {
 	int64_t g = group_of_alice();
 
-	rig_change(s, STORE_ADD, alice, g, carol, NULL);
+	fixture_change(s, STORE_ADD, alice, g, carol, NULL);
 	post(alice, bob, "first");
 	connect_user(bob);
 	connect_user(carol);
 	post(alice, bob, "unpublished");
-	rig_change(s, STORE_REMOVE, alice, g, carol, NULL);
-	rig_for(60);
+	fixture_change(s, STORE_REMOVE, alice, g, carol, NULL);
+	fixture_for(60);
 	ck_assert_uint_eq(n_frames, 0);
 	rooms_reconcile(rs, true);
 	rooms_reconcile(rs, false); /* both requests are answered by one more */
 	rooms_reconcile(rs, true);
-	rig_until_n(&n_frames, 2);
-	rig_until_n(&n_reconciles, 2);
-	rig_for(100);
+	fixture_until_n(&n_frames, 2);
+	fixture_until_n(&n_reconciles, 2);
+	fixture_for(100);
 	ck_assert_uint_eq(n_reconciles, 2);
 	ck_assert_uint_eq(n_frames, 2);
 	for (unsigned i = 0; i < 2; i++)
@@ -50,12 +50,12 @@ END_TEST
 START_TEST(a_reconcile_finds_an_unpublished_membership_and_the_user_resyncs)
 {
 	int64_t g = group_of_alice();
-	struct rig_change c;
+	struct fixture_change c;
 
 	connect_user(bob);
-	rig_change(s, STORE_ADD, alice, g, bob, NULL);
+	fixture_change(s, STORE_ADD, alice, g, bob, NULL);
 	rooms_reconcile(rs, false);
-	rig_until_n(&n_resyncs, 1);
+	fixture_until_n(&n_resyncs, 1);
 	ck_assert_int_eq(resynced, bob);
 	c = post(alice, g, "seen");
 	apply_change(&c, RECORD_NEW, 0);
@@ -72,14 +72,14 @@ START_TEST(a_failed_reconcile_is_retried)
 	post(alice, bob, "unpublished");
 	pg_crash();
 	rooms_reconcile(rs, true);
-	rig_for(200);
+	fixture_for(200);
 	ck_assert_uint_eq(n_reconciles, 0);
 	pg_restart();
-	rig_until_n(&n_frames, 1);
+	fixture_until_n(&n_frames, 1);
 	ck_frame(0, bob, "\"unpublished\"");
 	ck_assert_uint_eq(n_reconciles, 1);
 	while (!store_ready(s))
-		rig_for(10);
+		fixture_for(10);
 }
 END_TEST
 

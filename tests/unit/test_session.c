@@ -14,7 +14,7 @@
 #include "common/clock.h"
 #include "net/frame.h"
 #include "tests/unit/pg.h"
-#include "tests/unit/rig.h"
+#include "tests/unit/worker_fixture.h"
 
 static struct store *s;
 static struct bus *bus;
@@ -96,10 +96,10 @@ static struct token new_token(int64_t user_id)
 	struct token_answer a = { .done = false };
 
 	store_add_token(s, user_id, (struct text){ "x", 1 }, hash, 1000, on_token, &a);
-	rig_until(&a.done);
+	fixture_until(&a.done);
 	a.done = false;
 	store_authenticate(s, hash, on_token, &a);
-	rig_until(&a.done);
+	fixture_until(&a.done);
 	return a.t;
 }
 
@@ -114,14 +114,15 @@ static void setup(void)
 	n_messages = 0;
 	ended = false;
 	buf_reset(&got, 0);
-	rig_make(pg_conninfo());
-	s = rig_store(0, NULL, NULL);
-	bus = bus_open(rig_base(), rig_heritage(0), &bus_events, NULL);
-	rs = rooms_open(rig_base(), s, &room_events, NULL, &rig_heritage(0)->stats->slots[0]);
-	ss = sessions_open(rig_base(), rig_heritage(0), s, bus, &events, NULL);
+	fixture_make(pg_conninfo());
+	s = fixture_store(0, NULL, NULL);
+	bus = bus_open(fixture_base(), fixture_heritage(0), &bus_events, NULL);
+	rs = rooms_open(
+		fixture_base(), s, &room_events, NULL, &fixture_heritage(0)->stats->slots[0]);
+	ss = sessions_open(fixture_base(), fixture_heritage(0), s, bus, &events, NULL);
 	sessions_set_rooms(ss, rs, NULL);
 	snprintf(username, sizeof(username), "alice%u", ++n);
-	alice = rig_user(s, username);
+	alice = fixture_user(s, username);
 	token = new_token(alice);
 }
 
@@ -133,7 +134,7 @@ static void teardown(void)
 	sessions_free(ss);
 	rooms_close(rs);
 	bus_close(bus);
-	rig_drop();
+	fixture_drop();
 }
 
 /* Opens a socket by an upgrade with this token. */
@@ -177,11 +178,11 @@ static unsigned count(const char *what)
 /* Reads until this has arrived, or until the end of the stream. */
 static void peer_until(const char *what)
 {
-	int64_t until = clock_mono_ms() + RIG_MS;
+	int64_t until = clock_mono_ms() + FIXTURE_MS;
 
 	while (peer_reads(), !ended && count(what) == 0) {
 		ck_assert_msg(clock_mono_ms() < until, "%s does not come", what);
-		rig_for(2);
+		fixture_for(2);
 	}
 }
 
@@ -218,7 +219,7 @@ START_TEST(after_all_tokens_of_a_user_are_revoked_only_a_younger_one_opens_a_ses
 	bool set = false;
 
 	store_set_password(s, alice, (struct text){ "x", 1 }, 0, on_set, &set);
-	rig_until(&set);
+	fixture_until(&set);
 	sessions_token_revoked(ss, &(struct record_token_revoked){ .user_id = alice });
 	open_socket(token);
 	peer_until(CODE_TOKEN_ENDED);
@@ -241,7 +242,7 @@ START_TEST(a_reconcile_closes_the_socket_of_a_token_whose_revocation_was_not_pub
 	open_socket(token);
 	peer_until("\"ready\"");
 	store_set_password(s, alice, (struct text){ "x", 1 }, 0, on_set, &set);
-	rig_until(&set);
+	fixture_until(&set);
 	rooms_reconcile(rs, true);
 	peer_until(CODE_TOKEN_ENDED);
 	ck_assert_uint_eq(count(CODE_TOKEN_ENDED), 1);
@@ -260,9 +261,9 @@ START_TEST(a_client_that_does_not_read_has_a_bounded_queue_and_then_gets_resync_
 	for (int i = 0; i < 1000; i++) {
 		sessions_push(ss, rooms_find_user(rs, alice), f, 0, ROOM_EVENT);
 		if (i % 100 == 0)
-			rig_for(1);
+			fixture_for(1);
 	}
-	rig_for(20);
+	fixture_for(20);
 	buf_reset(&got, 0);
 	peer_until("\"resync\"");
 	received = got.len;
@@ -270,7 +271,7 @@ START_TEST(a_client_that_does_not_read_has_a_bounded_queue_and_then_gets_resync_
 	ck_assert_uint_lt(received, 200000); /* the limit of 64 KiB, and the kernel's buffers */
 	sessions_push(ss, rooms_find_user(rs, alice), f, 0, ROOM_EVENT);
 	while (got.len < received + sizeof(text)) {
-		rig_for(2);
+		fixture_for(2);
 		peer_reads();
 	}
 	ck_assert_uint_eq(count("\"resync\""), 1);
@@ -289,10 +290,10 @@ START_TEST(a_session_with_too_many_requests_in_flight_is_not_read)
 	ck_assert_ptr_nonnull(session);
 	session_in_flight(session, SESSION_IN_FLIGHT_MAX);
 	ck_assert_int_eq(write(peer, "\x81\x82\0\0\0\0{}", 8), 8);
-	rig_for(50);
+	fixture_for(50);
 	ck_assert_uint_eq(n_messages, 0);
 	session_in_flight(session, -1);
-	rig_until_n(&n_messages, 1);
+	fixture_until_n(&n_messages, 1);
 	session_in_flight(session, 1 - SESSION_IN_FLIGHT_MAX);
 }
 END_TEST

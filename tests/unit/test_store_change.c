@@ -8,82 +8,86 @@
 START_TEST(only_the_sender_edits_and_only_a_text_that_is_not_deleted)
 {
 	int64_t g = group();
-	struct rig_change m = rig_post(s, alice, g, "one", "c1"), e;
+	struct fixture_change m = fixture_post(s, alice, g, "one", "c1"), e;
 	int64_t id = m.c.message.message_id, join;
 
-	ck_assert_int_eq(rig_change(s, STORE_EDIT, bob, id, 0, "x").error, ERROR_not_sender);
-	ck_assert_int_eq(
-		rig_change(s, STORE_EDIT, person("dave"), id, 0, "x").error, ERROR_no_such_message);
-	ck_assert_int_eq(rig_change(s, STORE_EDIT, alice, INT64_C(900000000), 0, "x").error,
+	ck_assert_int_eq(fixture_change(s, STORE_EDIT, bob, id, 0, "x").error, ERROR_not_sender);
+	ck_assert_int_eq(fixture_change(s, STORE_EDIT, person("dave"), id, 0, "x").error,
+		ERROR_no_such_message);
+	ck_assert_int_eq(fixture_change(s, STORE_EDIT, alice, INT64_C(900000000), 0, "x").error,
 		ERROR_no_such_message);
 	join = pg_number(
 		"select message_id from messages where conv_id = %lld and seq = 1", (long long)g);
-	ck_assert_int_eq(rig_change(s, STORE_EDIT, alice, join, 0, "x").error, ERROR_not_text);
-	ck_assert_int_eq(rig_change(s, STORE_DELETE, alice, join, 0, NULL).error, ERROR_not_text);
-	e = rig_change(s, STORE_EDIT, alice, id, 0, "two");
+	ck_assert_int_eq(fixture_change(s, STORE_EDIT, alice, join, 0, "x").error, ERROR_not_text);
+	ck_assert_int_eq(
+		fixture_change(s, STORE_DELETE, alice, join, 0, NULL).error, ERROR_not_text);
+	e = fixture_change(s, STORE_EDIT, alice, id, 0, "two");
 	ck_assert_int_eq(e.error, ERROR_NONE);
 	ck_assert_str_eq(e.content, "two");
 	ck_assert_int_eq(e.c.message.seq, m.c.message.seq);
 	ck_assert_int_eq(e.c.message.mod, m.c.message.mod + 1);
 	ck_assert_int_gt(e.c.message.edited_ms, 0);
-	e = rig_change(s, STORE_DELETE, alice, id, 0, NULL);
+	e = fixture_change(s, STORE_DELETE, alice, id, 0, NULL);
 	ck_assert_int_eq(e.error, ERROR_NONE);
 	ck_assert(e.c.message.deleted && !e.c.duplicate && e.content == NULL);
 	ck_assert_int_eq(e.c.message.mod, m.c.message.mod + 2);
-	e = rig_change(s, STORE_DELETE, alice, id, 0, NULL);
+	e = fixture_change(s, STORE_DELETE, alice, id, 0, NULL);
 	ck_assert(e.error == ERROR_NONE && e.c.duplicate);
 	ck_assert_int_eq(e.c.message.mod, m.c.message.mod + 2);
-	ck_assert_int_eq(rig_change(s, STORE_EDIT, alice, id, 0, "x").error, ERROR_no_such_message);
+	ck_assert_int_eq(
+		fixture_change(s, STORE_EDIT, alice, id, 0, "x").error, ERROR_no_such_message);
 	ck_gapless(g);
 }
 END_TEST
 
 START_TEST(groups_keep_the_rules_of_the_contract)
 {
-	int64_t g = rig_change(s, STORE_CREATE_GROUP, alice, 0, 0, "friends").c.conv.id;
-	struct rig_change c;
+	int64_t g = fixture_change(s, STORE_CREATE_GROUP, alice, 0, 0, "friends").c.conv.id;
+	struct fixture_change c;
 
-	ck_assert_int_eq(rig_change(s, STORE_ADD, bob, g, carol, NULL).error, ERROR_no_such_group);
-	ck_assert_int_eq(rig_change(s, STORE_ADD, alice, g, INT64_C(900000000), NULL).error,
+	ck_assert_int_eq(
+		fixture_change(s, STORE_ADD, bob, g, carol, NULL).error, ERROR_no_such_group);
+	ck_assert_int_eq(fixture_change(s, STORE_ADD, alice, g, INT64_C(900000000), NULL).error,
 		ERROR_no_such_user);
-	c = rig_change(s, STORE_ADD, alice, g, bob, NULL);
+	c = fixture_change(s, STORE_ADD, alice, g, bob, NULL);
 	ck_assert_int_eq(c.c.message.kind, MESSAGE_JOIN);
 	ck_assert_int_eq(c.c.message.target_id, bob);
 	ck_assert_int_eq(c.c.message.seq, 2);
-	c = rig_change(s, STORE_ADD, alice, g, bob, NULL);
+	c = fixture_change(s, STORE_ADD, alice, g, bob, NULL);
 	ck_assert(c.error == ERROR_NONE && c.c.duplicate);
-	ck_assert_int_eq(rig_change(s, STORE_RENAME, bob, g, 0, "bobs").error, ERROR_not_owner);
+	ck_assert_int_eq(fixture_change(s, STORE_RENAME, bob, g, 0, "bobs").error, ERROR_not_owner);
 	ck_assert_int_eq(
-		rig_change(s, STORE_RENAME, carol, g, 0, "carols").error, ERROR_no_such_group);
-	c = rig_change(s, STORE_RENAME, alice, g, 0, "renamed");
+		fixture_change(s, STORE_RENAME, carol, g, 0, "carols").error, ERROR_no_such_group);
+	c = fixture_change(s, STORE_RENAME, alice, g, 0, "renamed");
 	ck_assert_int_eq(c.c.message.kind, MESSAGE_RENAME);
 	ck_assert_str_eq(c.content, "renamed");
-	ck_assert_int_eq(rig_change(s, STORE_REMOVE, bob, g, alice, NULL).error, ERROR_not_owner);
 	ck_assert_int_eq(
-		rig_change(s, STORE_REMOVE, alice, g, carol, NULL).error, ERROR_no_such_member);
+		fixture_change(s, STORE_REMOVE, bob, g, alice, NULL).error, ERROR_not_owner);
+	ck_assert_int_eq(
+		fixture_change(s, STORE_REMOVE, alice, g, carol, NULL).error, ERROR_no_such_member);
 	/* The owner leaves: the member of longest standing is the new owner. */
-	rig_change(s, STORE_ADD, bob, g, carol, NULL);
-	c = rig_change(s, STORE_REMOVE, alice, g, alice, NULL);
+	fixture_change(s, STORE_ADD, bob, g, carol, NULL);
+	c = fixture_change(s, STORE_REMOVE, alice, g, alice, NULL);
 	ck_assert_int_eq(c.c.message.kind, MESSAGE_LEAVE);
 	ck_assert_int_eq(
 		pg_number("select owner_id from conversations where conv_id = %lld", (long long)g),
 		bob);
-	ck_assert_int_eq(rig_change(s, STORE_REMOVE, bob, g, carol, NULL).error, ERROR_NONE);
+	ck_assert_int_eq(fixture_change(s, STORE_REMOVE, bob, g, carol, NULL).error, ERROR_NONE);
 	ck_gapless(g);
 	/* The last member leaves, and the group is gone. */
-	rig_post(s, bob, g, "secret", "c1");
-	c = rig_change(s, STORE_REMOVE, bob, g, bob, NULL);
+	fixture_post(s, bob, g, "secret", "c1");
+	c = fixture_change(s, STORE_REMOVE, bob, g, bob, NULL);
 	ck_assert_int_eq(c.error, ERROR_NONE);
 	ck_assert_int_eq(c.c.message.mod, 0);
 	ck_assert_int_eq(c.c.message.target_id, bob);
-	ck_assert_int_eq(rig_post(s, bob, g, "x", "c2").error, ERROR_no_such_chat);
+	ck_assert_int_eq(fixture_post(s, bob, g, "x", "c2").error, ERROR_no_such_chat);
 	ck_assert_int_eq(
 		pg_number(
 			"select count(*) from messages where conv_id = %lld and content = 'secret'",
 			(long long)g),
 		0);
 	/* The client_id stays taken. */
-	ck_assert(rig_post(s, bob, alice, "secret", "c1").c.duplicate);
+	ck_assert(fixture_post(s, bob, alice, "secret", "c1").c.duplicate);
 }
 END_TEST
 
@@ -128,23 +132,23 @@ static struct heads load(int64_t user_id)
 	struct heads h = { .done = false };
 
 	store_load(s, user_id, on_loaded, &h);
-	rig_until(&h.done);
+	fixture_until(&h.done);
 	ck_assert_int_eq(h.error, ERROR_NONE);
 	return h;
 }
 
 START_TEST(a_deleted_user_is_erased_and_chats_keep_their_numbers_without_gaps)
 {
-	int64_t g = group(), direct = rig_post(s, alice, bob, "direct", "d1").c.conv.id;
+	int64_t g = group(), direct = fixture_post(s, alice, bob, "direct", "d1").c.conv.id;
 	struct erasure h = { .done = false };
 	int64_t from;
 
-	rig_post(s, alice, g, "to erase", "a1");
-	rig_post(s, bob, g, "b", "b1");
-	rig_post(s, alice, alice, "to nobody", "n1");
+	fixture_post(s, alice, g, "to erase", "a1");
+	fixture_post(s, bob, g, "b", "b1");
+	fixture_post(s, alice, alice, "to nobody", "n1");
 	from = pg_number("select last_mod from conversations where conv_id = %lld", (long long)g);
 	store_delete_user(s, alice, on_erased, &h);
-	rig_until(&h.done);
+	fixture_until(&h.done);
 	ck_assert_int_eq(h.error, ERROR_NONE);
 	/* Her notes to self have no member left. */
 	ck_assert_uint_eq(h.n, 2);
@@ -166,17 +170,19 @@ START_TEST(a_deleted_user_is_erased_and_chats_keep_their_numbers_without_gaps)
 	ck_assert_int_eq(
 		pg_number("select owner_id from conversations where conv_id = %lld", (long long)g),
 		bob);
-	ck_assert_int_eq(rig_post(s, bob, alice, "still there?", "b2").error, ERROR_no_such_chat);
-	ck_assert_int_eq(rig_post(s, alice, bob, "no", "z").error, ERROR_no_such_chat);
-	ck_assert_int_eq(rig_change(s, STORE_ADD, bob, g, alice, NULL).error, ERROR_no_such_user);
 	ck_assert_int_eq(
-		rig_change(s, STORE_CREATE_GROUP, alice, 0, 0, "ghosts").error, ERROR_no_such_user);
+		fixture_post(s, bob, alice, "still there?", "b2").error, ERROR_no_such_chat);
+	ck_assert_int_eq(fixture_post(s, alice, bob, "no", "z").error, ERROR_no_such_chat);
+	ck_assert_int_eq(
+		fixture_change(s, STORE_ADD, bob, g, alice, NULL).error, ERROR_no_such_user);
+	ck_assert_int_eq(fixture_change(s, STORE_CREATE_GROUP, alice, 0, 0, "ghosts").error,
+		ERROR_no_such_user);
 	ck_assert_uint_eq(load(alice).n, 0);
 	ck_assert_uint_eq(load(bob).n, 2);
 	/* The second time does nothing. */
 	h = (struct erasure){ .done = false };
 	store_delete_user(s, alice, on_erased, &h);
-	rig_until(&h.done);
+	fixture_until(&h.done);
 	ck_assert(h.error == ERROR_NONE && h.n == 0);
 }
 END_TEST
@@ -194,7 +200,7 @@ START_TEST(each_load_of_a_batch_gets_the_conversations_of_its_user)
 					     : INT64_C(900000000),
 			on_loaded, &h[i]);
 	for (int i = 0; i < N; i++) {
-		rig_until(&h[i].done);
+		fixture_until(&h[i].done);
 		ck_assert_int_eq(h[i].error, ERROR_NONE);
 		ck_assert_uint_eq(h[i].n, i % 3 == 2 ? 0 : 1);
 		if (i % 3 != 2) {

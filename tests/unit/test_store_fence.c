@@ -29,7 +29,7 @@ START_TEST(the_fence_waits_for_the_sessions_of_dead_workers_only)
 	/* No worker is dead. */
 	began = clock_mono_ms();
 	store_fence_dead_workers(s, on_rows, &r);
-	rig_until(&r.done);
+	fixture_until(&r.done);
 	ck_assert_int_eq(r.error, ERROR_NONE);
 	ck_assert_int_lt(clock_mono_ms() - began, 1000);
 	/* Incarnation 0 of this boot is dead; one that is newer than all known ones is alive. */
@@ -42,12 +42,12 @@ START_TEST(the_fence_waits_for_the_sessions_of_dead_workers_only)
 	PQclear(PQexec(dead, sql));
 	r.done = false;
 	store_fence_dead_workers(s, on_rows, &r);
-	rig_for(300);
+	fixture_for(300);
 	ck_assert_msg(!r.done, "it did not wait");
 	snprintf(sql, sizeof(sql), "select pg_advisory_unlock(%d, %lld)", (int)lock_class(),
 		(long long)(object & ~0xfffffLL));
 	PQclear(PQexec(dead, sql));
-	rig_until(&r.done);
+	fixture_until(&r.done);
 	ck_assert_int_eq(r.error, ERROR_NONE);
 	PQfinish(dead);
 }
@@ -56,7 +56,7 @@ END_TEST
 START_TEST(the_fence_waits_for_the_newest_worker_if_it_is_dead)
 {
 	struct rows r = { .done = false };
-	struct stats_slot *slot = &rig_heritage(0)->stats->slots[RIG_SLOTS - 1];
+	struct stats_slot *slot = &fixture_heritage(0)->stats->slots[FIXTURE_SLOTS - 1];
 	uint32_t incarnation = slot->incarnation;
 	int64_t boot = pg_number("select objid::bigint from pg_locks where locktype = 'advisory' "
 				 "and objsubid = 2") &
@@ -70,10 +70,10 @@ START_TEST(the_fence_waits_for_the_newest_worker_if_it_is_dead)
 		(long long)boot + 40);
 	PQclear(PQexec(dead, sql));
 	store_fence_dead_workers(s, on_rows, &r);
-	rig_for(300);
+	fixture_for(300);
 	ck_assert_msg(!r.done, "it did not wait");
 	PQfinish(dead);
-	rig_until(&r.done);
+	fixture_until(&r.done);
 	/* The next one to be forked is alive. */
 	dead = PQconnectdb(pg_conninfo());
 	snprintf(sql, sizeof(sql), "select pg_advisory_lock(%d, %lld)", (int)lock_class(),
@@ -81,7 +81,7 @@ START_TEST(the_fence_waits_for_the_newest_worker_if_it_is_dead)
 	PQclear(PQexec(dead, sql));
 	r.done = false;
 	store_fence_dead_workers(s, on_rows, &r);
-	rig_until(&r.done);
+	fixture_until(&r.done);
 	ck_assert_int_eq(PQstatus(dead), CONNECTION_OK);
 	PQfinish(dead);
 	slot->alive = 1;
@@ -102,7 +102,7 @@ START_TEST(the_fence_terminates_a_session_that_does_not_end)
 		(long long)(object & ~0xfffffLL));
 	PQclear(PQexec(dead, sql));
 	store_fence_dead_workers(s, on_rows, &r);
-	rig_until(&r.done);
+	fixture_until(&r.done);
 	ck_assert_int_eq(r.error, ERROR_NONE);
 	ck_assert_int_ge(clock_mono_ms() - began, 2900);
 	PQclear(PQexec(dead, "select 1"));
@@ -115,12 +115,12 @@ START_TEST(a_connection_to_a_schema_with_other_functions_is_not_used)
 {
 	pg_number("update schema_functions set digest = digest + 1");
 	terminate("parleyd worker=0 %");
-	rig_until_n(&n_away, 1);
-	rig_for(600);
+	fixture_until_n(&n_away, 1);
+	fixture_for(600);
 	ck_assert(!store_ready(s));
 	ck_assert_uint_eq(n_ready, 1);
 	pg_number("update schema_functions set digest = digest - 1");
-	rig_until_n(&n_ready, 2);
+	fixture_until_n(&n_ready, 2);
 	ck_assert(store_ready(s));
 }
 END_TEST

@@ -10,17 +10,17 @@
 
 START_TEST(read_marks_move_forward_and_never_past_the_last_message)
 {
-	struct rig_change m = rig_post(s, alice, bob, "1", "1");
+	struct fixture_change m = fixture_post(s, alice, bob, "1", "1");
 
-	rig_post(s, alice, bob, "2", "2");
+	fixture_post(s, alice, bob, "2", "2");
 	store_mark_read(s, &m.c.conv, bob, 1000, 77);
-	rig_until_n(&moved.n, 1);
+	fixture_until_n(&moved.n, 1);
 	ck_assert_int_eq(moved.user_id, bob);
 	ck_assert_int_eq(moved.seq, 2);
 	ck_assert_uint_eq(moved.origin, 77);
 	store_mark_read(s, &m.c.conv, bob, 1, 77);
 	store_mark_read(s, &m.c.conv, carol, 2, 77); /* no member */
-	rig_for(100);
+	fixture_for(100);
 	ck_assert_uint_eq(moved.n, 1);
 	/* A send moves the sender's own. */
 	ck_assert_int_eq(
@@ -32,16 +32,16 @@ END_TEST
 
 START_TEST(two_sockets_that_mark_in_one_batch_are_both_notified)
 {
-	struct rig_change m = rig_post(s, alice, bob, "1", "1"), blocker;
+	struct fixture_change m = fixture_post(s, alice, bob, "1", "1"), blocker;
 
-	rig_post(s, alice, bob, "2", "2");
+	fixture_post(s, alice, bob, "2", "2");
 	/* Those that arrive while another is in flight are one batch. */
 	store_mark_read(s, &m.c.conv, carol, 1, 1);
 	store_mark_read(s, &m.c.conv, bob, 1, 5);
 	store_mark_read(s, &m.c.conv, bob, 2, 6);
-	rig_until_n(&moved.n, 1);
-	rig_post_begin(s, &blocker, alice, bob, "3", "3");
-	rig_until(&blocker.done);
+	fixture_until_n(&moved.n, 1);
+	fixture_post_begin(s, &blocker, alice, bob, "3", "3");
+	fixture_until(&blocker.done);
 	ck_assert_uint_eq(moved.n, 1);
 	ck_assert_int_eq(moved.seq, 2);
 	ck_assert_uint_eq(moved.origin, 0);
@@ -73,20 +73,20 @@ static void on_marked(void *arg, enum error error, const store_rows *rows)
 START_TEST(marking_by_message_ids_counts_only_messages_in_the_users_chats)
 {
 	int64_t g = group();
-	int64_t ids[5] = { rig_post(s, alice, bob, "1", "1").c.message.message_id,
-		rig_post(s, alice, bob, "2", "2").c.message.message_id,
-		rig_post(s, alice, g, "3", "3").c.message.message_id,
-		rig_post(s, alice, carol, "4", "4").c.message.message_id, INT64_C(900000000) };
+	int64_t ids[5] = { fixture_post(s, alice, bob, "1", "1").c.message.message_id,
+		fixture_post(s, alice, bob, "2", "2").c.message.message_id,
+		fixture_post(s, alice, g, "3", "3").c.message.message_id,
+		fixture_post(s, alice, carol, "4", "4").c.message.message_id, INT64_C(900000000) };
 	struct marks m = { .done = false };
 
 	store_mark_messages_read(s, bob, ids, 5, on_marked, &m);
-	rig_until(&m.done);
+	fixture_until(&m.done);
 	ck_assert_int_eq(m.n_messages, 3);
 	ck_assert_int_eq(m.n, 2);
 	ck_assert_int_eq(m.n_moved, 2);
 	m = (struct marks){ .done = false };
 	store_mark_messages_read(s, bob, ids, 5, on_marked, &m);
-	rig_until(&m.done);
+	fixture_until(&m.done);
 	ck_assert_int_eq(m.n_messages, 3);
 	ck_assert_int_eq(m.n_moved, 0);
 }
@@ -113,19 +113,19 @@ static void on_page(void *arg, enum error error, const store_rows *rows)
 START_TEST(changes_come_in_the_order_of_mod_and_collapse_repeated_edits)
 {
 	struct page p = { .done = false };
-	struct rig_change first = rig_post(s, alice, bob, "1", "1");
+	struct fixture_change first = fixture_post(s, alice, bob, "1", "1");
 	int64_t conv = first.c.conv.id;
 
 	for (int i = 2; i <= 60; i++) {
 		char id[16];
 
 		snprintf(id, sizeof(id), "%d", i);
-		rig_post(s, alice, bob, id, id);
+		fixture_post(s, alice, bob, id, id);
 	}
-	rig_change(s, STORE_EDIT, alice, first.c.message.message_id, 0, "x");
-	rig_change(s, STORE_EDIT, alice, first.c.message.message_id, 0, "y");
+	fixture_change(s, STORE_EDIT, alice, first.c.message.message_id, 0, "x");
+	fixture_change(s, STORE_EDIT, alice, first.c.message.message_id, 0, "y");
 	store_changes(s, 0, conv, 58, 200, on_page, &p);
-	rig_until(&p.done);
+	fixture_until(&p.done);
 	ck_assert_int_eq(p.n, 3);
 	ck_assert_int_eq(p.at[0].mod, 59);
 	ck_assert_int_eq(p.at[2].mod, 62);
@@ -133,28 +133,28 @@ START_TEST(changes_come_in_the_order_of_mod_and_collapse_repeated_edits)
 	/* limit + 1, so that the caller sees whether there are more. */
 	p.done = false;
 	store_changes(s, 0, conv, 0, 10, on_page, &p);
-	rig_until(&p.done);
+	fixture_until(&p.done);
 	ck_assert_int_eq(p.n, 11);
 	ck_assert_int_eq(p.at[0].mod, 2);
 	/* Without a mod: the last 50 messages. */
 	p.done = false;
 	store_changes(s, 0, conv, -1, 200, on_page, &p);
-	rig_until(&p.done);
+	fixture_until(&p.done);
 	ck_assert_int_eq(p.n, 50);
 	ck_assert_int_eq(p.at[0].seq, 11);
 	p.done = false;
 	store_history(s, 0, conv, 0, -1, 5, on_page, &p);
-	rig_until(&p.done);
+	fixture_until(&p.done);
 	ck_assert_int_eq(p.n, 6);
 	ck_assert_int_eq(p.at[0].seq, 60);
 	p.done = false;
 	store_history(s, 0, conv, 0, 57, 5, on_page, &p);
-	rig_until(&p.done);
+	fixture_until(&p.done);
 	ck_assert_int_eq(p.n, 3);
 	ck_assert_int_eq(p.at[0].seq, 58);
 	p.done = false;
 	store_history(s, 0, conv, 3, -1, 5, on_page, &p);
-	rig_until(&p.done);
+	fixture_until(&p.done);
 	ck_assert_int_eq(p.n, 2);
 	ck_assert_int_eq(p.at[0].seq, 2);
 }
@@ -163,19 +163,19 @@ END_TEST
 START_TEST(a_viewer_who_is_not_a_member_gets_no_row)
 {
 	struct page p = { .done = false };
-	int64_t conv = rig_post(s, alice, bob, "1", "1").c.conv.id;
+	int64_t conv = fixture_post(s, alice, bob, "1", "1").c.conv.id;
 
 	store_changes(s, alice, conv, 0, 10, on_page, &p);
-	rig_until(&p.done);
+	fixture_until(&p.done);
 	ck_assert_int_eq(p.n, 1);
 	for (int after = -1; after <= 0; after++) {
 		p.done = false;
 		store_changes(s, carol, conv, after, 10, on_page, &p);
-		rig_until(&p.done);
+		fixture_until(&p.done);
 		ck_assert_int_eq(p.n, 0);
 		p.done = false;
 		store_history(s, carol, conv, 0, after, 10, on_page, &p);
-		rig_until(&p.done);
+		fixture_until(&p.done);
 		ck_assert_int_eq(p.n, 0);
 	}
 }
@@ -206,14 +206,14 @@ static struct found search(const char *q)
 	struct found r = { .done = false };
 
 	store_search(s, alice, (struct text){ q, strlen(q) }, 50, on_found, &r);
-	rig_until(&r.done);
+	fixture_until(&r.done);
 	ck_assert_int_eq(r.error, ERROR_NONE);
 	return r;
 }
 
 START_TEST(search_finds_by_the_beginning_of_each_word_and_takes_wildcards_literally)
 {
-	carol = rig_user(s, "zoe_");
+	carol = fixture_user(s, "zoe_");
 	pg_number(
 		"update users set full_name = 'Zoë Łukasiewicz-O''Hara 100%%' where user_id = %lld",
 		(long long)carol);
@@ -257,7 +257,7 @@ static int64_t unread(int64_t conv_id, int64_t viewer)
 	struct unread u = { .done = false };
 
 	store_chat_views(s, conv_id, &viewer, 1, on_views, &u);
-	rig_until(&u.done);
+	fixture_until(&u.done);
 	ck_assert_int_eq(u.n, 1);
 	return u.unread;
 }
@@ -265,34 +265,34 @@ static int64_t unread(int64_t conv_id, int64_t viewer)
 START_TEST(unread_counts_the_texts_of_others_after_the_read_mark)
 {
 	int64_t g = group();
-	struct rig_change m[4];
+	struct fixture_change m[4];
 	struct conv c = { g, 0, 0, CONV_GROUP };
 
 	ck_assert_int_eq(unread(g, bob), 0); /* joins do not count */
 	for (int i = 0; i < 4; i++)
-		m[i] = rig_post(s, alice, g, "text", NULL);
+		m[i] = fixture_post(s, alice, g, "text", NULL);
 	ck_assert_int_eq(unread(g, bob), 4);
 	ck_assert_int_eq(unread(g, alice), 0);
-	rig_change(s, STORE_DELETE, alice, m[1].c.message.message_id, 0, NULL);
-	rig_change(s, STORE_EDIT, alice, m[2].c.message.message_id, 0, "edited");
-	rig_change(s, STORE_RENAME, alice, g, 0, "renamed");
+	fixture_change(s, STORE_DELETE, alice, m[1].c.message.message_id, 0, NULL);
+	fixture_change(s, STORE_EDIT, alice, m[2].c.message.message_id, 0, "edited");
+	fixture_change(s, STORE_RENAME, alice, g, 0, "renamed");
 	ck_assert_int_eq(unread(g, bob), 3);
 	store_mark_read(s, &c, bob, m[0].c.message.seq, 1);
-	rig_until_n(&moved.n, 1);
+	fixture_until_n(&moved.n, 1);
 	ck_assert_int_eq(unread(g, bob), 2);
-	rig_post(s, bob, g, "answer", NULL);
+	fixture_post(s, bob, g, "answer", NULL);
 	ck_assert_int_eq(unread(g, bob), 0);
 	ck_assert_int_eq(unread(g, carol), 4);
 	/* A new member has nothing unread. */
-	rig_change(s, STORE_REMOVE, alice, g, carol, NULL);
-	rig_change(s, STORE_ADD, alice, g, carol, NULL);
+	fixture_change(s, STORE_REMOVE, alice, g, carol, NULL);
+	fixture_change(s, STORE_ADD, alice, g, carol, NULL);
 	ck_assert_int_eq(unread(g, carol), 0);
 }
 END_TEST
 
 START_TEST(the_cost_of_unread_and_search_does_not_grow_with_the_tables)
 {
-	int64_t conv = rig_post(s, alice, bob, "first", NULL).c.conv.id, began;
+	int64_t conv = fixture_post(s, alice, bob, "first", NULL).c.conv.id, began;
 
 	pg_number("insert into messages (conv_id, seq, mod, sender_id, content, sent_at) select "
 		  "%lld, n, n, %lld, 'x', now() "
@@ -347,7 +347,7 @@ static struct tokens token(uint8_t mark, bool add, int64_t lifetime_s)
 		store_add_token(s, alice, password, hash, lifetime_s, on_token, &a);
 	else
 		store_authenticate(s, hash, on_token, &a);
-	rig_until(&a.done);
+	fixture_until(&a.done);
 	return a;
 }
 
@@ -363,7 +363,7 @@ START_TEST(a_token_is_valid_until_it_expires_or_is_revoked)
 	ck_assert_int_eq(token(1, false, 0).t.token_id, one.t.token_id);
 	ck_assert_int_eq(token(9, false, 0).error, ERROR_bad_token);
 	store_set_password(s, alice, (struct text){ "new", 3 }, two.t.token_id, on_rows, &r);
-	rig_until(&r.done);
+	fixture_until(&r.done);
 	ck_assert(r.error == ERROR_NONE && r.n == 1);
 	ck_assert_int_eq(token(1, false, 0).error, ERROR_bad_token);
 	ck_assert_int_eq(token(2, false, 0).error, ERROR_NONE);
@@ -371,10 +371,10 @@ START_TEST(a_token_is_valid_until_it_expires_or_is_revoked)
 	password = (struct text){ "new", 3 };
 	three = token(4, true, 1);
 	ck_assert_int_eq(token(4, false, 0).error, ERROR_NONE);
-	rig_for(1100);
+	fixture_for(1100);
 	ck_assert_int_eq(token(4, false, 0).error, ERROR_bad_token);
 	store_check_tokens(s, ids, 3, on_invalid, &invalid);
-	rig_until(&invalid.done);
+	fixture_until(&invalid.done);
 	ck_assert_int_eq(invalid.n, 2);
 	ck_assert(invalid.first != two.t.token_id);
 }

@@ -12,8 +12,8 @@
 
 START_TEST(a_first_message_opens_a_chat_and_seq_counts_from_1_for_both)
 {
-	struct rig_change a = rig_post(s, alice, bob, "hello", "c1"),
-			  b = rig_post(s, bob, alice, "hi", "c1");
+	struct fixture_change a = fixture_post(s, alice, bob, "hello", "c1"),
+			      b = fixture_post(s, bob, alice, "hi", "c1");
 
 	ck_assert_int_eq(a.error, ERROR_NONE);
 	ck_assert(!a.c.duplicate);
@@ -35,7 +35,7 @@ END_TEST
 
 START_TEST(a_chat_with_oneself_is_allowed)
 {
-	struct rig_change a = rig_post(s, alice, alice, "note", "c1");
+	struct fixture_change a = fixture_post(s, alice, alice, "note", "c1");
 
 	ck_assert_int_eq(a.error, ERROR_NONE);
 	ck_assert_int_eq(conv_chat_id(&a.c.conv, alice), alice);
@@ -50,15 +50,15 @@ START_TEST(content_comes_back_byte_for_byte)
 	static const char odd[] =
 		"'; drop table users; -- \\ \" $1 %s \xe2\x80\xae\xf0\x9f\x91\xa9 \x01\x7f\r\n";
 
-	ck_assert_str_eq(rig_post(s, alice, bob, odd, "c1").content, odd);
-	ck_assert_str_eq(rig_post(s, alice, bob, "other", "c1").content, odd);
+	ck_assert_str_eq(fixture_post(s, alice, bob, odd, "c1").content, odd);
+	ck_assert_str_eq(fixture_post(s, alice, bob, "other", "c1").content, odd);
 }
 END_TEST
 
 START_TEST(a_repeated_send_is_stored_once_and_gets_the_first_answer)
 {
-	struct rig_change first = rig_post(s, alice, bob, "one", "c1"),
-			  again = rig_post(s, alice, carol, "two", "c1");
+	struct fixture_change first = fixture_post(s, alice, bob, "one", "c1"),
+			      again = fixture_post(s, alice, carol, "two", "c1");
 
 	ck_assert_int_eq(again.error, ERROR_NONE);
 	ck_assert(again.c.duplicate);
@@ -68,7 +68,7 @@ START_TEST(a_repeated_send_is_stored_once_and_gets_the_first_answer)
 	ck_assert_int_eq(again.c.conv.id, first.c.conv.id);
 	ck_assert_str_eq(again.content, "one");
 	/* The same client_id of another sender is another send. */
-	ck_assert(!rig_post(s, bob, alice, "three", "c1").c.duplicate);
+	ck_assert(!fixture_post(s, bob, alice, "three", "c1").c.duplicate);
 	ck_assert_int_eq(pg_number("select count(*) from messages where conv_id = %lld",
 				 (long long)first.c.conv.id),
 		2);
@@ -77,10 +77,10 @@ END_TEST
 
 START_TEST(a_repeated_send_after_an_edit_gets_the_current_message)
 {
-	struct rig_change first = rig_post(s, alice, bob, "one", "c1"), again;
+	struct fixture_change first = fixture_post(s, alice, bob, "one", "c1"), again;
 
-	rig_change(s, STORE_EDIT, alice, first.c.message.message_id, 0, "edited");
-	again = rig_post(s, alice, bob, "one", "c1");
+	fixture_change(s, STORE_EDIT, alice, first.c.message.message_id, 0, "edited");
+	again = fixture_post(s, alice, bob, "one", "c1");
 	ck_assert(again.c.duplicate);
 	ck_assert_str_eq(again.content, "edited");
 	ck_assert_int_eq(again.c.message.seq, 1);
@@ -91,19 +91,19 @@ END_TEST
 START_TEST(a_batch_with_duplicates_and_rejections_stores_the_others)
 {
 	enum { N = 300 };
-	static struct rig_change a[N];
-	int64_t conv = rig_post(s, alice, bob, "first", "first").c.conv.id;
+	static struct fixture_change a[N];
+	int64_t conv = fixture_post(s, alice, bob, "first", "first").c.conv.id;
 	char id[16];
 
 	/* The first is a batch of its own, the others gather behind it. Every third repeats the one before, some have no
 	 * such receiver. */
 	for (int i = 0; i < N; i++) {
 		snprintf(id, sizeof(id), "b%d", i % 3 == 2 ? i - 1 : i);
-		rig_post_begin(s, &a[i], alice,
+		fixture_post_begin(s, &a[i], alice,
 			i % 10 == 9 && i % 3 == 0 ? INT64_C(900000000) : bob, "text", id);
 	}
 	for (int i = 0; i < N; i++) {
-		rig_until(&a[i].done);
+		fixture_until(&a[i].done);
 		if (i % 10 == 9 && i % 3 == 0) {
 			ck_assert_int_eq(a[i].error, ERROR_no_such_chat);
 			continue;
@@ -129,17 +129,18 @@ END_TEST
 
 START_TEST(a_send_to_no_user_or_to_a_group_of_others_is_rejected)
 {
-	int64_t id = rig_change(s, STORE_CREATE_GROUP, alice, 0, 0, "mine").c.conv.id;
-	struct rig_change direct = rig_post(s, alice, bob, "hello", "c1");
+	int64_t id = fixture_change(s, STORE_CREATE_GROUP, alice, 0, 0, "mine").c.conv.id;
+	struct fixture_change direct = fixture_post(s, alice, bob, "hello", "c1");
 
 	ck_assert_int_eq(
-		rig_post(s, alice, INT64_C(900000000), "x", "c2").error, ERROR_no_such_chat);
-	ck_assert_int_eq(rig_post(s, bob, id, "x", "c3").error, ERROR_no_such_chat);
+		fixture_post(s, alice, INT64_C(900000000), "x", "c2").error, ERROR_no_such_chat);
+	ck_assert_int_eq(fixture_post(s, bob, id, "x", "c3").error, ERROR_no_such_chat);
 	/* The id of a direct conversation is not a chat_id. */
-	ck_assert_int_eq(rig_post(s, alice, direct.c.conv.id, "x", "c4").error, ERROR_no_such_chat);
-	ck_assert_int_eq(rig_post(s, alice, id, "x", "c5").error, ERROR_NONE);
+	ck_assert_int_eq(
+		fixture_post(s, alice, direct.c.conv.id, "x", "c4").error, ERROR_no_such_chat);
+	ck_assert_int_eq(fixture_post(s, alice, id, "x", "c5").error, ERROR_NONE);
 	/* The client_id of a rejected send is not taken. */
-	ck_assert(!rig_post(s, alice, id, "y", "c2").c.duplicate);
+	ck_assert(!fixture_post(s, alice, id, "y", "c2").c.duplicate);
 	ck_gapless(id);
 }
 END_TEST
@@ -148,16 +149,17 @@ END_TEST
 START_TEST(batches_of_several_connections_in_random_order_do_not_deadlock)
 {
 	enum { STORES = 3, GROUPS = 24, N = 600 };
-	static struct rig_change a[STORES][N];
-	struct store *stores[STORES] = { s, rig_store(1, NULL, NULL), rig_store(2, NULL, NULL) };
+	static struct fixture_change a[STORES][N];
+	struct store *stores[STORES] = { s, fixture_store(1, NULL, NULL),
+		fixture_store(2, NULL, NULL) };
 	int64_t groups[GROUPS], deadlocks, began = clock_mono_ms();
 	char id[32];
 
 	srandom(7);
 	for (int g = 0; g < GROUPS; g++) {
-		groups[g] = rig_change(s, STORE_CREATE_GROUP, alice, 0, 0, "busy").c.conv.id;
-		rig_change(s, STORE_ADD, alice, groups[g], bob, NULL);
-		rig_change(s, STORE_ADD, alice, groups[g], carol, NULL);
+		groups[g] = fixture_change(s, STORE_CREATE_GROUP, alice, 0, 0, "busy").c.conv.id;
+		fixture_change(s, STORE_ADD, alice, groups[g], bob, NULL);
+		fixture_change(s, STORE_ADD, alice, groups[g], carol, NULL);
 	}
 	deadlocks = pg_number("select deadlocks from pg_stat_database where datname = 'parley'");
 	for (int i = 0; i < N; i++)
@@ -165,7 +167,7 @@ START_TEST(batches_of_several_connections_in_random_order_do_not_deadlock)
 			const struct conv c = { groups[random() % GROUPS], 0, 0, CONV_GROUP };
 
 			snprintf(id, sizeof(id), "d%d-%d", k, i);
-			rig_post_begin(stores[k], &a[k][i],
+			fixture_post_begin(stores[k], &a[k][i],
 				k == 0           ? alice
 					: k == 1 ? bob
 						 : carol,
@@ -175,7 +177,7 @@ START_TEST(batches_of_several_connections_in_random_order_do_not_deadlock)
 		}
 	for (int i = 0; i < N; i++)
 		for (int k = 0; k < STORES; k++) {
-			rig_until(&a[k][i].done);
+			fixture_until(&a[k][i].done);
 			ck_assert_int_eq(a[k][i].error, ERROR_NONE);
 		}
 	for (int g = 0; g < GROUPS; g++)
@@ -192,8 +194,8 @@ END_TEST
 
 START_TEST(both_sides_may_open_their_chat_at_once)
 {
-	struct store *other = rig_store(1, NULL, NULL);
-	struct rig_change a[40], b[40];
+	struct store *other = fixture_store(1, NULL, NULL);
+	struct fixture_change a[40], b[40];
 	int64_t people[20];
 	char name[16];
 
@@ -202,12 +204,12 @@ START_TEST(both_sides_may_open_their_chat_at_once)
 		people[i] = person(name);
 	}
 	for (int i = 0; i < 20; i++) {
-		rig_post_begin(s, &a[i], alice, people[i], "x", NULL);
-		rig_post_begin(other, &b[i], people[19 - i], alice, "y", NULL);
+		fixture_post_begin(s, &a[i], alice, people[i], "x", NULL);
+		fixture_post_begin(other, &b[i], people[19 - i], alice, "y", NULL);
 	}
 	for (int i = 0; i < 20; i++) {
-		rig_until(&a[i].done);
-		rig_until(&b[i].done);
+		fixture_until(&a[i].done);
+		fixture_until(&b[i].done);
 		ck_assert_int_eq(a[i].error, ERROR_NONE);
 		ck_assert_int_eq(b[i].error, ERROR_NONE);
 	}
@@ -222,27 +224,27 @@ END_TEST
 /* The backend ends while a batch waits for a lock: its outcome is unknown. */
 START_TEST(a_send_in_flight_when_the_connection_is_lost_is_retried_and_stored_once)
 {
-	int64_t conv = rig_post(s, alice, bob, "first", "f").c.conv.id;
-	struct rig_change named, nameless, late;
+	int64_t conv = fixture_post(s, alice, bob, "first", "f").c.conv.id;
+	struct fixture_change named, nameless, late;
 	PGconn *holder = PQconnectdb(pg_conninfo());
 
 	PQclear(PQexec(holder, "begin"));
 	PQclear(PQexec(holder, "select * from conversations for update"));
-	rig_post_begin(s, &named, alice, bob, "named", "n");
-	rig_post_begin(s, &nameless, alice, bob, "nameless", NULL);
-	rig_for(100);
+	fixture_post_begin(s, &named, alice, bob, "named", "n");
+	fixture_post_begin(s, &nameless, alice, bob, "nameless", NULL);
+	fixture_for(100);
 	ck_assert(!named.done && !nameless.done);
 	ck_assert_int_eq(terminate("parleyd worker=0 write"), 1);
 	PQclear(PQexec(holder, "rollback"));
 	PQfinish(holder);
-	rig_until(&named.done);
+	fixture_until(&named.done);
 	ck_assert_int_eq(named.error, ERROR_NONE);
 	ck_assert_str_eq(named.content, "named");
 	/* It was not in flight yet: it is rejected, not lost. */
-	rig_until(&nameless.done);
+	fixture_until(&nameless.done);
 	ck_assert_int_eq(nameless.error, ERROR_unavailable);
 	ck_assert_uint_eq(n_away, 1);
-	late = rig_post(s, alice, bob, "late", "l");
+	late = fixture_post(s, alice, bob, "late", "l");
 	ck_assert_int_eq(late.c.message.seq, 3);
 	ck_assert_uint_eq(n_ready, 2);
 	ck_gapless(conv);
@@ -251,21 +253,21 @@ END_TEST
 
 START_TEST(a_send_without_a_client_id_is_never_retried)
 {
-	int64_t conv = rig_post(s, alice, bob, "first", "f").c.conv.id;
-	struct rig_change nameless;
+	int64_t conv = fixture_post(s, alice, bob, "first", "f").c.conv.id;
+	struct fixture_change nameless;
 	PGconn *holder = PQconnectdb(pg_conninfo());
 
 	PQclear(PQexec(holder, "begin"));
 	PQclear(PQexec(holder, "select * from conversations for update"));
-	rig_post_begin(s, &nameless, alice, bob, "nameless", NULL);
-	rig_for(100);
+	fixture_post_begin(s, &nameless, alice, bob, "nameless", NULL);
+	fixture_for(100);
 	terminate("parleyd worker=0 write");
 	PQclear(PQexec(holder, "rollback"));
 	PQfinish(holder);
-	rig_until(&nameless.done);
+	fixture_until(&nameless.done);
 	ck_assert_int_eq(nameless.error, ERROR_unavailable);
-	rig_until_n(&n_ready, 2);
-	ck_assert_int_eq(rig_post(s, alice, bob, "late", "l").error, ERROR_NONE);
+	fixture_until_n(&n_ready, 2);
+	ck_assert_int_eq(fixture_post(s, alice, bob, "late", "l").error, ERROR_NONE);
 	ck_assert_int_eq(
 		pg_number("select count(*) from messages where conv_id = %lld", (long long)conv),
 		2);
@@ -274,18 +276,18 @@ END_TEST
 
 START_TEST(sends_are_rejected_while_the_database_is_away_and_work_afterwards)
 {
-	struct rig_change a;
-	int64_t conv = rig_post(s, alice, bob, "first", "f").c.conv.id;
+	struct fixture_change a;
+	int64_t conv = fixture_post(s, alice, bob, "first", "f").c.conv.id;
 
 	pg_crash();
-	rig_until_n(&n_away, 1);
+	fixture_until_n(&n_away, 1);
 	ck_assert(!store_ready(s));
-	a = rig_post(s, alice, bob, "refused", "r");
+	a = fixture_post(s, alice, bob, "refused", "r");
 	ck_assert_int_eq(a.error, ERROR_unavailable);
-	ck_assert_int_eq(rig_change(s, STORE_EDIT, alice, 1, 0, "x").error, ERROR_unavailable);
+	ck_assert_int_eq(fixture_change(s, STORE_EDIT, alice, 1, 0, "x").error, ERROR_unavailable);
 	pg_restart();
-	rig_until_n(&n_ready, 2);
-	a = rig_post(s, alice, bob, "kept", "r");
+	fixture_until_n(&n_ready, 2);
+	a = fixture_post(s, alice, bob, "kept", "r");
 	ck_assert_int_eq(a.error, ERROR_NONE);
 	ck_assert(!a.c.duplicate);
 	ck_assert_int_eq(a.c.message.seq, 2);
@@ -295,17 +297,17 @@ END_TEST
 
 START_TEST(closing_the_store_calls_every_callback)
 {
-	struct rig_change a, b, c;
+	struct fixture_change a, b, c;
 
-	rig_post_begin(s, &a, alice, bob, "in flight", "1");
-	rig_post_begin(s, &b, alice, bob, "waits", "2");
-	rig_change_begin(s, &c, STORE_CREATE_GROUP, alice, 0, 0, "g");
+	fixture_post_begin(s, &a, alice, bob, "in flight", "1");
+	fixture_post_begin(s, &b, alice, bob, "waits", "2");
+	fixture_change_begin(s, &c, STORE_CREATE_GROUP, alice, 0, 0, "g");
 	store_close(s);
 	ck_assert(a.done && b.done && c.done);
 	ck_assert_int_eq(a.error, ERROR_unavailable);
 	ck_assert_int_eq(b.error, ERROR_unavailable);
-	s = rig_store(0, &store_fixture_events, NULL);
-	ck_assert_int_eq(rig_post(s, alice, bob, "in flight", "1").error, ERROR_NONE);
+	s = fixture_store(0, &store_fixture_events, NULL);
+	ck_assert_int_eq(fixture_post(s, alice, bob, "in flight", "1").error, ERROR_NONE);
 }
 END_TEST
 

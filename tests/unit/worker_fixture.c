@@ -1,4 +1,4 @@
-#include "tests/unit/rig.h"
+#include "tests/unit/worker_fixture.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -13,16 +13,16 @@
 #include "realtime/presence.h"
 
 static struct event_base *base;
-static struct heritage heritages[RIG_SLOTS];
+static struct heritage heritages[FIXTURE_SLOTS];
 static struct conf *conf;
-static char **copies; /* freed with the rig */
+static char **copies; /* freed with the fixture */
 static size_t n_copies;
 
-void rig_make(const char *database)
+void fixture_make(const char *database)
 {
 	struct buf text = BUF_EMPTY, error = BUF_EMPTY;
 	char status[64];
-	struct heritage h = { .n_slots = RIG_SLOTS };
+	struct heritage h = { .n_slots = FIXTURE_SLOTS };
 
 	buf_addf(&text, "database = \"%s\"\npid_file = \"/nowhere/test-%d.pid\"\n", database,
 		(int)getpid());
@@ -30,12 +30,12 @@ void rig_make(const char *database)
 	ck_assert_msg(conf != NULL, "%s", buf_cstr(&error));
 	snprintf(status, sizeof(status), "/tmp/parley-unit-%d.status", (int)getpid());
 	h.conf = conf;
-	h.stats = stats_create(status, RIG_SLOTS);
+	h.stats = stats_create(status, FIXTURE_SLOTS);
 	unlink(status);
-	h.ring = ring_create(RING_CAPACITY_MIN, RIG_SLOTS);
-	h.presence = presence_create(RIG_SLOTS, 1000);
+	h.ring = ring_create(RING_CAPACITY_MIN, FIXTURE_SLOTS);
+	h.presence = presence_create(FIXTURE_SLOTS, 1000);
 	ck_assert(h.stats != NULL && h.ring != NULL && h.presence != NULL);
-	for (unsigned i = 0; i < RIG_SLOTS; i++) {
+	for (unsigned i = 0; i < FIXTURE_SLOTS; i++) {
 		h.slot = i;
 		h.incarnation = i + 1;
 		atomic_store(&h.stats->slots[i].alive, 1);
@@ -48,7 +48,7 @@ void rig_make(const char *database)
 	buf_fini(&text);
 }
 
-void rig_drop(void)
+void fixture_drop(void)
 {
 	event_base_free(base);
 	ring_free(heritages[0].ring);
@@ -60,12 +60,12 @@ void rig_drop(void)
 	copies = NULL;
 }
 
-struct event_base *rig_base(void)
+struct event_base *fixture_base(void)
 {
 	return base;
 }
 
-struct heritage *rig_heritage(unsigned slot)
+struct heritage *fixture_heritage(unsigned slot)
 {
 	return &heritages[slot];
 }
@@ -81,9 +81,9 @@ static void run_loop(int64_t until_ms)
 	event_base_loop(base, EVLOOP_ONCE);
 }
 
-void rig_until(const bool *done)
+void fixture_until(const bool *done)
 {
-	int64_t until = clock_mono_ms() + RIG_MS;
+	int64_t until = clock_mono_ms() + FIXTURE_MS;
 
 	while (!*done) {
 		ck_assert_msg(clock_mono_ms() < until, "timeout");
@@ -91,9 +91,9 @@ void rig_until(const bool *done)
 	}
 }
 
-void rig_until_n(const unsigned *count, unsigned n)
+void fixture_until_n(const unsigned *count, unsigned n)
 {
-	int64_t until = clock_mono_ms() + RIG_MS;
+	int64_t until = clock_mono_ms() + FIXTURE_MS;
 
 	while (*count < n) {
 		ck_assert_msg(clock_mono_ms() < until, "timeout: %u of %u", *count, n);
@@ -101,7 +101,7 @@ void rig_until_n(const unsigned *count, unsigned n)
 	}
 }
 
-void rig_for(unsigned ms)
+void fixture_for(unsigned ms)
 {
 	int64_t until = clock_mono_ms() + ms;
 
@@ -127,10 +127,10 @@ static void no_read(
 	(void)origin;
 }
 
-struct store *rig_store(unsigned slot, const struct store_events *events, void *arg)
+struct store *fixture_store(unsigned slot, const struct store_events *events, void *arg)
 {
 	static const struct store_events none = { no_state, no_read };
-	int64_t until = clock_mono_ms() + RIG_MS;
+	int64_t until = clock_mono_ms() + FIXTURE_MS;
 	struct store *s = store_open(base, &heritages[slot], events != NULL ? events : &none, arg);
 
 	while (!store_ready(s)) {
@@ -154,9 +154,9 @@ static char *copy(struct text t)
 	return text;
 }
 
-void rig_changed(void *arg, enum error error, const struct change *c)
+void fixture_changed(void *arg, enum error error, const struct change *c)
 {
-	struct rig_change *to = arg;
+	struct fixture_change *to = arg;
 
 	ck_assert_msg(!to->done, "called back twice");
 	to->done = true;
@@ -176,60 +176,60 @@ static struct text text_of(const char *s)
 	return (struct text){ s, s != NULL ? strlen(s) : 0 };
 }
 
-void rig_post_begin(struct store *s, struct rig_change *to, int64_t sender, int64_t receiver,
-	const char *content, const char *client_id)
+void fixture_post_begin(struct store *s, struct fixture_change *to, int64_t sender,
+	int64_t receiver, const char *content, const char *client_id)
 {
 	const struct send p = { sender, receiver, text_of(content), text_of(client_id) };
 
-	*to = (struct rig_change){ .done = false };
-	store_send(s, &p, rig_changed, to);
+	*to = (struct fixture_change){ .done = false };
+	store_send(s, &p, fixture_changed, to);
 	ck_assert_msg(!to->done, "called back inside the call");
 }
 
-struct rig_change rig_post(struct store *s, int64_t sender, int64_t receiver, const char *content,
-	const char *client_id)
+struct fixture_change fixture_post(struct store *s, int64_t sender, int64_t receiver,
+	const char *content, const char *client_id)
 {
-	struct rig_change answer;
+	struct fixture_change answer;
 
-	rig_post_begin(s, &answer, sender, receiver, content, client_id);
-	rig_until(&answer.done);
+	fixture_post_begin(s, &answer, sender, receiver, content, client_id);
+	fixture_until(&answer.done);
 	return answer;
 }
 
-void rig_change_begin(struct store *s, struct rig_change *to, enum store_op op, int64_t actor,
-	int64_t object, int64_t user, const char *text)
+void fixture_change_begin(struct store *s, struct fixture_change *to, enum store_op op,
+	int64_t actor, int64_t object, int64_t user, const char *text)
 {
-	*to = (struct rig_change){ .done = false };
+	*to = (struct fixture_change){ .done = false };
 	switch (op) {
 	case STORE_EDIT:
-		store_edit_message(s, actor, object, text_of(text), rig_changed, to);
+		store_edit_message(s, actor, object, text_of(text), fixture_changed, to);
 		break;
 	case STORE_DELETE:
-		store_delete_message(s, actor, object, rig_changed, to);
+		store_delete_message(s, actor, object, fixture_changed, to);
 		break;
 	case STORE_CREATE_GROUP:
-		store_create_group(s, actor, text_of(text), rig_changed, to);
+		store_create_group(s, actor, text_of(text), fixture_changed, to);
 		break;
 	case STORE_ADD:
-		store_add_member(s, actor, object, user, rig_changed, to);
+		store_add_member(s, actor, object, user, fixture_changed, to);
 		break;
 	case STORE_REMOVE:
-		store_remove_member(s, actor, object, user, rig_changed, to);
+		store_remove_member(s, actor, object, user, fixture_changed, to);
 		break;
 	case STORE_RENAME:
-		store_rename_group(s, actor, object, text_of(text), rig_changed, to);
+		store_rename_group(s, actor, object, text_of(text), fixture_changed, to);
 		break;
 	}
 	ck_assert_msg(!to->done, "called back inside the call");
 }
 
-struct rig_change rig_change(struct store *s, enum store_op op, int64_t actor, int64_t object,
-	int64_t user, const char *text)
+struct fixture_change fixture_change(struct store *s, enum store_op op, int64_t actor,
+	int64_t object, int64_t user, const char *text)
 {
-	struct rig_change answer;
+	struct fixture_change answer;
 
-	rig_change_begin(s, &answer, op, actor, object, user, text);
-	rig_until(&answer.done);
+	fixture_change_begin(s, &answer, op, actor, object, user, text);
+	fixture_until(&answer.done);
 	return answer;
 }
 
@@ -250,13 +250,13 @@ static void registered(void *arg, enum error error, const store_rows *rows)
 	a->done = true;
 }
 
-int64_t rig_user(struct store *s, const char *username)
+int64_t fixture_user(struct store *s, const char *username)
 {
 	struct registration r = { text_of(username), text_of(username), { NULL, 0 }, { NULL, 0 },
 		text_of("x") };
 	struct user_answer a = { false, 0 };
 
 	store_register(s, &r, registered, &a);
-	rig_until(&a.done);
+	fixture_until(&a.done);
 	return a.user_id;
 }
