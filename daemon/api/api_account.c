@@ -372,8 +372,8 @@ static void change_stored(void *call, enum error error, const store_rows *rows)
 	if (api_failed(call, error))
 		return;
 	publish_revoked(http_env(call),
-		(struct record_token_revoked){ .user_id = http_user(call),
-			.keep_token_id = http_token(call)->token_id });
+		(struct record_token_revoked){
+			.user_id = http_user(call), .keep_token_id = http_token(call)->token_id });
 	api_reply_empty(call);
 }
 

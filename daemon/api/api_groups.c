@@ -159,8 +159,8 @@ static void remove_member(void *env, struct http_call *call, int64_t user_id)
 	const struct api *api = env;
 
 	change_queued();
-	store_remove_member(api->store, http_user(call),
-		http_params(call)->at[MEMBER_GROUP].number, user_id, members_changed, call);
+	store_remove_member(api->store, http_user(call), http_params(call)->at[MEMBER_GROUP].number,
+		user_id, members_changed, call);
 }
 
 static void run_remove(void *env, struct http_call *call)

@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "api/api.h"
-#include "common/embedded.h"
 #include "command/command.h"
+#include "common/embedded.h"
 #include "common/json.h"
 
 #define OPENAPI_VERSION "3.1.0"

@@ -47,7 +47,8 @@ struct http_route {
 	int status; /* of success: 200, 201, 204 */
 	int also; /* another status of success with the same answer (200 of a repeated send), or 0 */
 	const char *answer; /* name of its schema in the description, NULL for none */
-	const char *errors; /* codes besides the general ones: "not_owner no_such_group"; may be NULL */
+	const char *
+		errors; /* codes besides the general ones: "not_owner no_such_group"; may be NULL */
 	void (*run)(void *env, struct http_call *call);
 };
 

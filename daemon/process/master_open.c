@@ -152,7 +152,7 @@ static void raise_files_limit(const struct conf *conf)
 void master_set_dumpable(const struct conf *conf)
 {
 	if (prctl(PR_SET_DUMPABLE, conf->core_dumps ? 1 : 0) != 0)
-		log_fatal("cannot_set dumpable error=\"%m\"");
+		log_fatal("set_dumpable_failed error=\"%m\"");
 }
 
 void master_chown_log(const struct master *m)
