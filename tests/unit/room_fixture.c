@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "tests/unit/suite.h"
 
 struct store *s;
 struct rooms *rs;
@@ -88,16 +89,9 @@ TCase *room_case(void)
 int room_run(TCase *tc)
 {
 	Suite *suite = suite_create("room");
-	SRunner *runner;
-	int failed;
 
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_set_fork_status(runner, CK_NOFORK);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run_in_one_process(suite);
 }
 
 void on_loaded(void *arg, enum error error)

@@ -1,4 +1,5 @@
 #include "tests/unit/store_fixture.h"
+#include "tests/unit/suite.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,19 +94,11 @@ int store_fixture_run(const char *name, void (*add_tests)(TCase *tc))
 {
 	Suite *suite = suite_create(name);
 	TCase *tc = tcase_create(name);
-	SRunner *runner;
-	int failed;
 
 	tcase_add_unchecked_fixture(tc, pg_start, pg_stop);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
 	add_tests(tc);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	/* One process: the server is its child, also when a test restarts it. */
-	srunner_set_fork_status(runner, CK_NOFORK);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run_in_one_process(suite);
 }

@@ -1,4 +1,5 @@
 #include "auth/auth.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <string.h>
@@ -70,17 +71,11 @@ int main(void)
 {
 	Suite *suite = suite_create("auth");
 	TCase *tc = tcase_create("auth");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tc, a_minted_token_has_a_hash);
 	tcase_add_test(tc, other_text_has_no_hash);
 	tcase_add_test(tc, only_the_scheme_bearer_has_a_token);
 	tcase_add_test(tc, the_cookie_is_found_among_others);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return suite_run(suite);
 }

@@ -2,6 +2,7 @@
  * Natural batching: what is in a batch, in which order, and what is rejected.
  */
 #include "store/batcher.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -207,8 +208,6 @@ int main(void)
 {
 	Suite *suite = suite_create("batcher");
 	TCase *tc = tcase_create("batcher");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, items_that_arrive_during_a_batch_are_the_next_batch);
@@ -219,9 +218,5 @@ int main(void)
 	tcase_add_test(tc, rejecting_the_waiting_items_keeps_the_batch_in_flight);
 	tcase_add_test(tc, a_split_batch_goes_one_by_one_in_its_order);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

@@ -17,6 +17,7 @@
 #include "common/stats.h"
 #include "realtime/presence.h"
 #include "tests/unit/fault_arm.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/worker_fixture.h"
 
 #define N 3000
@@ -348,11 +349,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *runner = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite());
 }

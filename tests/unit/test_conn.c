@@ -14,6 +14,7 @@
 
 #include "common/clock.h"
 #include "common/stats.h"
+#include "tests/unit/suite.h"
 
 #define MS 15000
 
@@ -494,11 +495,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *runner = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite());
 }

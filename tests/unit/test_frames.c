@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/json.h"
+#include "tests/unit/suite.h"
 
 #define SENT INT64_C(1795515300123) /* 2026-11-24T10:15:00.123Z */
 
@@ -159,8 +160,6 @@ int main(void)
 {
 	Suite *suite = suite_create("frames");
 	TCase *tc = tcase_create("frames");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, NULL, teardown);
 	tcase_add_test(tc, ready_has_the_user_the_session_and_the_time);
@@ -173,9 +172,5 @@ int main(void)
 	tcase_add_test(tc, frames_without_fields_have_a_type);
 	tcase_add_test(tc, an_error_has_the_failed_frames_id_and_a_delay_if_a_retry_helps);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -2,6 +2,7 @@
  * In one process: an evhttp server with one handler, and a client that is read between loop passes.
  */
 #include "net/hijack.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -184,8 +185,6 @@ int main(void)
 {
 	Suite *suite = suite_create("hijack");
 	TCase *tc = tcase_create("hijack");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_socket_hijacked_in_the_callback_stays_open);
@@ -194,9 +193,5 @@ int main(void)
 	tcase_add_test(tc, bytes_in_the_kernel_are_left_there);
 	tcase_add_test(tc, without_a_free_descriptor_nothing_changes);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return suite_run(suite);
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/buf.h"
+#include "tests/unit/suite.h"
 
 #define CLOSE "Connection: close\r\n"
 #define BODY(json_len) JSON "Content-Length: " #json_len "\r\n\r\n"
@@ -855,8 +856,6 @@ int main(void)
 {
 	Suite *suite = suite_create("http");
 	TCase *tc = tcase_create("http"), *limited = tcase_create("limited");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -901,9 +900,5 @@ int main(void)
 	tcase_add_checked_fixture(limited, setup_limited, teardown);
 	tcase_add_test(limited, too_many_requests_of_a_user_or_address_are_429);
 	suite_add_tcase(suite, limited);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return suite_run(suite);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "http/http_fields.h"
+#include "tests/unit/suite.h"
 
 static struct http_conn conn;
 static struct http_call call;
@@ -139,8 +140,6 @@ int main(void)
 {
 	Suite *suite = suite_create("http_fields");
 	TCase *tc = tcase_create("http_fields");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_list_is_all_elements_of_all_lines);
@@ -150,9 +149,5 @@ int main(void)
 	tcase_add_test(tc, trailer_fields_are_removed);
 	tcase_add_test(tc, the_first_bearer_and_the_first_session_cookie_are_found);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return suite_run(suite);
 }

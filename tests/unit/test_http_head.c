@@ -1,4 +1,5 @@
 #include "http/http_head.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <string.h>
@@ -187,8 +188,6 @@ int main(void)
 {
 	Suite *suite = suite_create("http_head");
 	TCase *tc = tcase_create("http_head");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tc, a_head_ends_with_an_empty_line);
 	tcase_add_test(tc, one_length_or_one_chunked_is_well_formed);
@@ -205,9 +204,5 @@ int main(void)
 	tcase_add_test(tc, tabs_before_a_value_become_blanks);
 	tcase_add_test(tc, a_nul_is_malformed_in_a_line_and_allowed_in_a_body);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return suite_run(suite);
 }

@@ -1,4 +1,5 @@
 #include "http/http_origin.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 
@@ -48,16 +49,10 @@ int main(void)
 {
 	Suite *suite = suite_create("http_origin");
 	TCase *tc = tcase_create("http_origin");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tc, the_origin_of_the_server_is_allowed);
 	tcase_add_test(tc, another_scheme_host_or_port_is_not_allowed);
 	tcase_add_test(tc, a_listed_origin_is_allowed_over_http_and_https);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return suite_run(suite);
 }

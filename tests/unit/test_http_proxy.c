@@ -1,4 +1,5 @@
 #include "http/http_proxy.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -90,8 +91,6 @@ int main(void)
 {
 	Suite *suite = suite_create("http_proxy");
 	TCase *tc = tcase_create("http_proxy");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tc, a_proxy_is_trusted_in_any_notation_of_its_address);
 	tcase_add_test(tc, only_entries_of_trusted_proxies_are_used);
@@ -99,9 +98,5 @@ int main(void)
 	tcase_add_test(tc, wss_counts_as_https_and_ws_as_http);
 	tcase_add_test(tc, the_scheme_is_that_which_the_proxy_of_the_client_reported);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return suite_run(suite);
 }

@@ -1,4 +1,5 @@
 #include "http/http_route.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -125,8 +126,6 @@ int main(void)
 {
 	Suite *suite = suite_create("http_route");
 	TCase *tc = tcase_create("http_route");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tc, a_route_is_found_by_path_and_method);
 	tcase_add_test(tc, a_literal_segment_wins_over_a_name_for_all_methods);
@@ -135,9 +134,5 @@ int main(void)
 	tcase_add_test(tc, the_first_parameter_of_a_name_counts);
 	tcase_add_test(tc, parameters_beyond_the_limit_are_ignored);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return suite_run(suite);
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "http/http_static.h"
+#include "tests/unit/suite.h"
 
 #define CLOSE "Connection: close\r\n"
 #define HTML "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\n"
@@ -215,8 +216,6 @@ int main(void)
 {
 	Suite *suite = suite_create("http_static");
 	TCase *tc = tcase_create("http_static");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tc, 30);
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -228,9 +227,5 @@ int main(void)
 	tcase_add_loop_test(tc, no_other_file_is_served, 0, sizeof(outside) / sizeof(outside[0]));
 	tcase_add_test(tc, only_get_and_head_serve_files);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return suite_run(suite);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "store/db.h"
+#include "tests/unit/suite.h"
 
 #define CREATED_MS INT64_C(1795342500123) /* 2026-11-22T10:15:00.123Z */
 #define CREATED "\"2026-11-22T10:15:00.123Z\""
@@ -315,8 +316,6 @@ int main(void)
 {
 	Suite *suite = suite_create("json_view");
 	TCase *tc = tcase_create("json_view");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tc, a_user_has_every_field_and_unknown_ones_are_null);
 	tcase_add_test(tc, names_are_escaped_and_otherwise_unchanged);
@@ -328,9 +327,5 @@ int main(void)
 	tcase_add_test(tc, a_page_has_at_most_limit_messages_and_reports_more);
 	tcase_add_test(tc, a_page_without_rows_is_an_empty_array);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return suite_run(suite);
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "tests/unit/pg.h"
+#include "tests/unit/suite.h"
 
 static char conninfo[256]; /* of this test's own database, which does not exist yet */
 static struct buf why;
@@ -259,8 +260,6 @@ int main(void)
 {
 	Suite *suite = suite_create("migrate");
 	TCase *tc = tcase_create("migrate");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_unchecked_fixture(tc, pg_start, pg_stop);
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -275,11 +274,5 @@ int main(void)
 	tcase_add_test(tc, a_reset_makes_an_empty_schema);
 	tcase_add_test(tc, programs_that_start_at_once_apply_everything_once);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	/* One process: the server is its child. */
-	srunner_set_fork_status(runner, CK_NOFORK);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run_in_one_process(suite);
 }

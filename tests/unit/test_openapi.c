@@ -7,6 +7,7 @@
 
 #include "command/command.h"
 #include "common/json.h"
+#include "tests/unit/suite.h"
 
 static cJSON *document;
 static const struct http_route *routes;
@@ -320,8 +321,6 @@ int main(void)
 {
 	Suite *suite = suite_create("openapi");
 	TCase *tc = tcase_create("openapi");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, it_is_openapi_3_1);
@@ -335,9 +334,5 @@ int main(void)
 	tcase_add_test(tc, no_two_operations_share_an_id);
 	tcase_add_test(tc, every_command_is_described_with_its_fields);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return suite_run(suite);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/json.h"
+#include "tests/unit/suite.h"
 
 #define ID_TEXT "must be an id: a whole number above 0"
 
@@ -348,8 +349,6 @@ int main(void)
 {
 	Suite *suite = suite_create("params");
 	TCase *tc = tcase_create("params");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, NULL, forget);
 	tcase_add_test(tc, an_id_is_a_whole_number_from_1_to_2_to_the_53_less_1);
@@ -370,9 +369,5 @@ int main(void)
 	tcase_add_test(tc, a_query_value_is_parsed_strictly);
 	tcase_add_test(tc, every_bad_field_is_reported_and_other_places_are_not_read);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return suite_run(suite);
 }

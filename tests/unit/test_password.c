@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "tests/unit/suite.h"
 
 #define SALT "AAECAwQFBgcICQoLDA0ODw=="
 #define CORRECT "correct horse"
@@ -187,11 +188,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *runner = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite());
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/json.h"
+#include "tests/unit/suite.h"
 
 #define SENT INT64_C(1795515300123) /* 2026-11-24T10:15:00.123Z */
 
@@ -130,11 +131,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *runner = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite());
 }

@@ -14,6 +14,7 @@
 #include "common/clock.h"
 #include "common/stats.h"
 #include "tests/unit/pg.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/worker_fixture.h"
 
 #define FENCE_MS 2000 /* less than the time after which the fence terminates a session */
@@ -494,13 +495,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *runner = srunner_create(suite());
-	int failed;
-
-	/* One process: the server is its child, also when a test restarts it. */
-	srunner_set_fork_status(runner, CK_NOFORK);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run_in_one_process(suite());
 }

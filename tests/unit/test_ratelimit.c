@@ -1,4 +1,5 @@
 #include "common/ratelimit.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -168,8 +169,6 @@ int main(void)
 {
 	Suite *suite = suite_create("ratelimit");
 	TCase *tc = tcase_create("ratelimit");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_full_bucket_holds_a_burst_and_refills_by_the_second);
@@ -181,9 +180,5 @@ int main(void)
 	tcase_add_test(tc, many_quiet_buckets_do_not_replace_a_busy_one);
 	tcase_add_test(tc, the_place_of_a_bucket_cannot_be_predicted);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return suite_run(suite);
 }

@@ -14,6 +14,7 @@
 #include "common/clock.h"
 #include "net/frame.h"
 #include "tests/unit/pg.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/worker_fixture.h"
 
 static struct store *s;
@@ -320,13 +321,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *runner = srunner_create(suite());
-	int failed;
-
-	/* One process: the database server is its child. */
-	srunner_set_fork_status(runner, CK_NOFORK);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run_in_one_process(suite());
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "store/store_private.h"
+#include "tests/unit/suite.h"
 
 static const char *const columns[] = { "status", "conv_id", "conv_kind", "user_lo", "user_hi",
 	"message_id", "seq", "mod", "sender_id", "kind", "content", "target_id", "client_id",
@@ -79,16 +80,10 @@ int main(void)
 {
 	Suite *suite = suite_create("store_rows");
 	TCase *tc = tcase_create("store_rows");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tc, ok_and_duplicate_are_no_errors);
 	tcase_add_test(tc, the_code_of_an_error_is_that_error);
 	tcase_add_test(tc, a_status_that_is_unknown_is_an_internal_error);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

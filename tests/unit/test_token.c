@@ -1,4 +1,5 @@
 #include "common/token.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <string.h>
@@ -45,16 +46,10 @@ int main(void)
 {
 	Suite *suite = suite_create("token");
 	TCase *tc = tcase_create("token");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tc, a_token_is_43_characters_of_base64url);
 	tcase_add_test(tc, two_tokens_differ);
 	tcase_add_test(tc, the_digest_is_sha256_of_the_characters);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return suite_run(suite);
 }

@@ -1,5 +1,6 @@
 /* Tests of common/unicode against Unicode's examples and data. */
 #include "common/unicode.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -140,16 +141,11 @@ int main(void)
 {
 	Suite *suite = suite_create("unicode");
 	TCase *tc = tcase_create("unicode");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_test(tc, nfc_is_as_in_uax_15);
 	tcase_add_test(tc, nul_is_kept_and_invalid_utf8_has_no_form);
 	tcase_add_test(tc, an_opaque_string_has_ascii_spaces_and_its_case);
 	tcase_add_test(tc, a_visible_code_point_makes_a_text_visible);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

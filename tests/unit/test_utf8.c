@@ -1,5 +1,6 @@
 /* Tests of common/utf8 against RFC 3629. */
 #include "common/utf8.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -192,8 +193,6 @@ int main(void)
 {
 	Suite *suite = suite_create("utf8");
 	TCase *tc = tcase_create("utf8");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_set_timeout(tc, 60); /* 2^24 sequences under a sanitizer */
 	tcase_add_test(tc, every_sequence_of_up_to_three_bytes_is_checked_as_in_rfc_3629);
@@ -207,8 +206,5 @@ int main(void)
 	tcase_add_test(tc, a_bad_byte_is_found_at_every_place);
 	tcase_add_test(tc, code_points_are_counted);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }
