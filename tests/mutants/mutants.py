@@ -22,6 +22,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
 
@@ -43,35 +44,39 @@ class Inconclusive(Exception):
 
 
 def run(argv, limit_s, **kwargs):
-    """Runs a command. Returns its output and its exit status, or None after a timeout."""
-    process = subprocess.Popen(
-        argv,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-        **kwargs,
-    )
-    try:
-        out, _ = process.communicate(timeout=limit_s)
-        return out, process.returncode
-    except subprocess.TimeoutExpired:
-        return terminate(process), None
-    except KeyboardInterrupt:
-        terminate(process)
-        raise
+    """Runs a command. Returns its output and its exit status, or None after a timeout.
+
+    The output goes through a file: a process that the command leaves behind would keep a pipe open.
+    """
+    with tempfile.TemporaryFile(mode="w+", encoding="utf-8", errors="replace") as output:
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            **kwargs,
+        )
+        try:
+            status = process.wait(timeout=limit_s)
+        except subprocess.TimeoutExpired:
+            terminate(process)
+            status = None
+        except KeyboardInterrupt:
+            terminate(process)
+            raise
+        output.seek(0)
+        return output.read(), status
 
 
 def terminate(process):
-    """Interrupts a process, kills its session if that does not suffice, and returns its output."""
+    """Interrupts a process, and kills its session if that does not suffice."""
     process.send_signal(signal.SIGINT)
     try:
-        return process.communicate(timeout=TERMINATE_S)[0]
+        process.wait(timeout=TERMINATE_S)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
-        return process.communicate()[0]
+        process.wait()
 
 
 class Workspace:
@@ -142,6 +147,7 @@ class Workspace:
         finally:
             with open(source, "w", encoding="utf-8") as text:
                 text.write(whole)
+            self.sweep()
         if status is None:
             raise Inconclusive(f"{file} hangs:\n" + out[-2000:])
         with open(log, encoding="utf-8", errors="replace") as text:
