@@ -18,10 +18,10 @@ import time
 
 import requests
 
-from client import Http, Person, Ws  # noqa: F401 (Ws for the test modules)
+from client import Http, Person
 from parleyd import START_S, Parleyd
 from postgres_server import PostgresServer, standby_of
-from waiting import DEADLINE_S, SLOWNESS, wait_for  # noqa: F401
+from waiting import DEADLINE_S, SLOWNESS, wait_for
 
 ANSWER_S = 10 * SLOWNESS  # the longest that a request waits for a silent database
 PASSWORD = "correct horse battery"
@@ -157,13 +157,14 @@ def say_until_acked(ws, receiver, content, timeout=DEADLINE_S):
     """As a client does: sends again, with the same id, while the answer is `unavailable`."""
     client_id = f"id-{next(_numbers)}"
     deadline = time.monotonic() + timeout
-    while True:
+    while time.monotonic() < deadline:
         ws.send({"type": "send", "id": client_id, "receiver_id": receiver.id, "content": content})
-        frame = answer_to(ws, client_id, deadline - time.monotonic())
+        frame = answer_to(ws, client_id)
         if frame["type"] == "ack":
             return frame
         assert frame["code"] == "unavailable", frame
         time.sleep(0.2)
+    raise AssertionError(f"{content!r} is unavailable for {timeout} s")
 
 
 def answer_to(ws, frame_id, timeout=ANSWER_S):
@@ -173,6 +174,14 @@ def answer_to(ws, frame_id, timeout=ANSWER_S):
         frame = ws.next(max(0.001, deadline - time.monotonic()))
         if frame["type"] in ("ack", "error") and frame.get("id") == frame_id:
             return frame
+
+
+def is_acked_within(ws, frame_id, timeout):
+    """True if the frame with this id is acknowledged within timeout seconds."""
+    try:
+        return answer_to(ws, frame_id, timeout)["type"] == "ack"
+    except AssertionError:
+        return False
 
 
 def sync(ws, after=None, **more):
