@@ -226,14 +226,17 @@ def check_conversation(daemon, people):
     assert a.until("message", seq=2)["content"] == "an answer"
     a.ask({"type": "edit", "id": "e", "message_id": ack["message_id"], "content": "edited"}, "ack")
     assert b.until("edited")["mod"] == 3
-    b.send({"type": "read", "chat_id": ada.id, "seq": 1})
-    a.until("read", chat_id=ben.id, user_id=ben.id, seq=2)
-    assert [one["content"] for one in ben.history(ada.id)] == ["edited", "an answer"]
-    chat = ada.chat(ben.id)
-    assert (chat["last_seq"], chat["last_mod"], chat["unread"]) == (2, 3, 1), chat
+    say(a, ben, "third")
+    assert ben.chat(ada.id)["unread"] == 1
+    b.send({"type": "read", "chat_id": ada.id, "seq": 3})
+    a.until("read", chat_id=ben.id, user_id=ben.id, seq=3)
+    assert [one["content"] for one in ben.history(ada.id)] == ["edited", "an answer", "third"]
+    chat = ben.chat(ada.id)
+    assert (chat["last_seq"], chat["last_mod"], chat["unread"]) == (3, 4, 0), chat
     found = ben.get("/users/search?q=péter").json()["users"]
     assert ada.id in [user["user_id"] for user in found]
-    assert synced_contents(sync(b, {str(ada.id): 1}), ada.id) == ["an answer", "edited"]
+    changed = synced_contents(sync(b, {str(ada.id): 1}), ada.id)
+    assert changed == ["an answer", "edited", "third"]
     # A person who has just logged in is found by the token's hash, a bytea.
     assert ada.get("/users/me").json()["user_id"] == ada.id
     group_id = ada.group("Group", ben)

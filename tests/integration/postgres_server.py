@@ -106,6 +106,11 @@ def wait_until(condition, what, timeout=START_S):
         time.sleep(0.02)
 
 
+def _setting_value(value):
+    """A list of names, such as DateStyle's, is a list in SQL too."""
+    return sql.SQL(", ").join(sql.Literal(part) for part in value.split(", "))
+
+
 class PostgresServer:
     """One server.
 
@@ -264,23 +269,21 @@ class PostgresServer:
             dbname,
         )
 
-    def set_for_role(self, role, dbname, setting, value):
-        """Gives the role a default and ends the database's sessions, so that it takes effect."""
+    def set_for_role(self, role, setting, value):
+        """`alter role ... set`: in force in the sessions that begin after it."""
         self.sql(
             sql.SQL("alter role {} set {} = {}").format(
-                sql.Identifier(role), sql.SQL(setting), sql.Literal(value)
+                sql.Identifier(role), sql.SQL(setting), _setting_value(value)
             )
         )
-        self.end_backends(dbname)
 
     def set_for_database(self, dbname, setting, value):
-        """As set_for_role, for the database."""
+        """`alter database ... set`, as set_for_role()."""
         self.sql(
             sql.SQL("alter database {} set {} = {}").format(
-                sql.Identifier(dbname), sql.SQL(setting), sql.Literal(value)
+                sql.Identifier(dbname), sql.SQL(setting), _setting_value(value)
             )
         )
-        self.end_backends(dbname)
 
     def relations(self, dbname):
         """All relations outside PostgreSQL's own schemas: (schema, name, kind, number of rows of a

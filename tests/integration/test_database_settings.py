@@ -25,31 +25,38 @@ pytest_plugins = ["database_fixtures"]
 
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 
-SETTINGS = [
-    ("standard_conforming_strings", "off"),
-    ("backslash_quote", "off"),
-    ("default_transaction_isolation", "serializable"),
-    ("default_transaction_isolation", "repeatable read"),
-    ("default_transaction_read_only", "on"),
-    ("default_transaction_deferrable", "on"),
-    ("search_path", "pg_catalog"),
-    ("search_path", "elsewhere"),
-    ("DateStyle", "SQL, DMY"),
-    ("IntervalStyle", "sql_standard"),
-    ("TimeZone", "Asia/Kathmandu"),
-    ("bytea_output", "escape"),
-    ("client_encoding", "LATIN1"),
-    ("extra_float_digits", "-15"),
-    ("transform_null_equals", "on"),
-    ("array_nulls", "off"),
-    ("row_security", "off"),
-    ("client_min_messages", "debug1"),
-    ("lc_messages", "C"),
-    ("plan_cache_mode", "force_generic_plan"),
-    ("quote_all_identifiers", "on"),
-    ("xmloption", "document"),
-    ("check_function_bodies", "off"),
-]
+SETTINGS = {
+    "the syntax of strings": {
+        "standard_conforming_strings": "off",
+        "backslash_quote": "off",
+        "quote_all_identifiers": "on",
+        "transform_null_equals": "on",
+        "array_nulls": "off",
+    },
+    "serializable": {"default_transaction_isolation": "serializable"},
+    "repeatable read": {"default_transaction_isolation": "repeatable read"},
+    "read only": {"default_transaction_read_only": "on"},
+    "deferrable": {
+        "default_transaction_isolation": "serializable",
+        "default_transaction_deferrable": "on",
+    },
+    "a search_path of PostgreSQL's own": {"search_path": "pg_catalog"},
+    "a search_path of nothing": {"search_path": "elsewhere"},
+    "formats": {
+        "DateStyle": "SQL, DMY",
+        "IntervalStyle": "sql_standard",
+        "TimeZone": "Asia/Kathmandu",
+        "bytea_output": "escape",
+        "client_encoding": "LATIN1",
+        "extra_float_digits": "-15",
+    },
+    "others": {
+        "row_security": "off",
+        "client_min_messages": "debug1",
+        "plan_cache_mode": "force_generic_plan",
+        "check_function_bodies": "off",
+    },
+}
 
 
 @pytest.fixture
@@ -72,15 +79,24 @@ def wait_reconnected(daemon, offset):
     wait_for(is_back, what="the daemon does not come back:\n", tell=lambda: daemon.log()[offset:])
 
 
-@pytest.mark.parametrize("of", ["role", "database"])
-@pytest.mark.parametrize("setting, value", SETTINGS, ids=[f"{s}={v}" for s, v in SETTINGS])
-def test_a_conversation_does_not_depend_on_the_setting(settled, people, of, setting, value):
+@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS.keys())
+def test_a_conversation_does_not_depend_on_the_settings_of_the_role(settled, people, settings):
     daemon, server, role, database = settled
     offset = len(daemon.log())
-    if of == "role":
-        server.set_for_role(role, database, setting, value)
-    else:
+    for setting, value in settings.items():
+        server.set_for_role(role, setting, value)
+    server.end_backends(database)
+    wait_reconnected(daemon, offset)
+    check_conversation(daemon, people)
+
+
+@pytest.mark.parametrize("of", ["the syntax of strings", "a search_path of PostgreSQL's own"])
+def test_a_conversation_does_not_depend_on_the_settings_of_the_database(settled, people, of):
+    daemon, server, _role, database = settled
+    offset = len(daemon.log())
+    for setting, value in SETTINGS[of].items():
         server.set_for_database(database, setting, value)
+    server.end_backends(database)
     wait_reconnected(daemon, offset)
     check_conversation(daemon, people)
 
@@ -94,14 +110,13 @@ def test_a_send_that_waits_for_a_lock_is_stored_in_spite_of_the_timeout(
     """The role's timeouts do not turn 0.5 s of waiting into a failure."""
     daemon, server, role, database = settled
     offset = len(daemon.log())
-    server.set_for_role(role, database, setting, "100ms")
+    server.set_for_role(role, setting, "100ms")
+    server.end_backends(database)
     wait_reconnected(daemon, offset)
     ada, ben = people(daemon, "Ada", "Ben")
     a = ada.ws()
     say(a, ben, "first")
-    [table] = [
-        name for name in server.tables_with(database, "first") if "." in name
-    ]
+    [table] = server.tables_with(database, "first")
     with server.connect(database) as connection, connection.transaction():
         connection.execute(f"lock table {table} in exclusive mode")
         a.send({"type": "send", "id": "held", "receiver_id": ben.id, "content": "held"})
@@ -117,7 +132,8 @@ def test_changes_in_one_group_do_not_fail_under_an_isolation_level(server, peopl
     database = server.new_database(role)
     with parleyd_on(server.conninfo(database, role), workers=4) as daemon:
         offset = len(daemon.log())
-        server.set_for_role(role, database, "default_transaction_isolation", isolation)
+        server.set_for_role(role, "default_transaction_isolation", isolation)
+        server.end_backends(database)
         wait_for(lambda: len(daemon.lost_lines(offset)) >= 8)
         wait_for(lambda: len(re.findall(r"database[_ ]ready\b", daemon.log()[offset:])) >= 8)
         daemon.wait_health(200)
@@ -170,7 +186,8 @@ def test_an_acknowledged_text_survives_a_crash_with_synchronous_commit_off(serve
         ada, ben = people(daemon, "Ada", "Ben")
         a = ada.ws()
         say(a, ben, "first")
-        server.set_for_role(role, database, "synchronous_commit", "off")
+        server.set_for_role(role, "synchronous_commit", "off")
+        server.end_backends(database)
         say_until_acked(a, ben, "second")
         server.sql("checkpoint")
         say(a, ben, "third")
@@ -187,7 +204,8 @@ def test_an_acknowledged_text_survives_a_crash_with_synchronous_commit_off(serve
 def test_idle_session_timeout_ends_no_connection(settled, people):
     daemon, server, role, database = settled
     offset = len(daemon.log())
-    server.set_for_role(role, database, "idle_session_timeout", "2s")
+    server.set_for_role(role, "idle_session_timeout", "2s")
+    server.end_backends(database)
     wait_reconnected(daemon, offset)
     offset = len(daemon.log())
     until = time.monotonic() + 7
