@@ -1,4 +1,5 @@
-"""A database that does not answer: frozen connections, a silent server, a silent name server.
+"""A database that does not answer: frozen connections, a silent server, a full disk, a silent name
+server.
 
 The contract: while the database is away, HTTP is 503 and a frame is answered `unavailable`, within
 10 s; nothing is acknowledged that is not committed, and a send that is repeated is stored once.
@@ -6,6 +7,8 @@ The contract: while the database is away, HTTP is 503 and a frame is answered `u
 
 import contextlib
 import os
+import secrets
+import shutil
 import subprocess
 import threading
 import time
@@ -22,6 +25,7 @@ from database_harness import (
     sync,
     wait_for,
 )
+from postgres_server import private_directory, unprivileged
 
 pytest_plugins = ["database_fixtures"]
 
@@ -197,6 +201,72 @@ def test_a_read_mark_while_the_database_is_away_is_answered_unavailable(servers,
         a.until("read", chat_id=ben.id, user_id=ben.id, seq=3)
         chat = ben.chat(ada.id)
         assert (chat["read_seq"], chat["unread"]) == (3, 0)
+
+
+# A full disk.
+
+
+@pytest.fixture
+def small_disk():
+    """A file system of 64 MiB that PostgreSQL may write to: its path."""
+    directory = private_directory("parley-disk-")
+    account = unprivileged()
+    options = f"size=64m,mode=0700,uid={account.get('user', 0)},gid={account.get('group', 0)}"
+    mounted = os.geteuid() == 0 and (
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", directory],
+            check=False,
+            capture_output=True,
+        ).returncode
+        == 0
+    )
+    try:
+        if not mounted:
+            pytest.skip("no file system can be mounted here")
+        yield directory
+    finally:
+        if mounted:
+            subprocess.run(["umount", "-l", directory], check=True)
+        os.rmdir(directory)
+
+
+def fill(path):
+    """Writes a file until the disk is full."""
+    with open(path, "wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(1 << 16))
+
+
+def test_healthz_is_503_while_the_disk_is_full(small_disk, servers, people):
+    server = servers()
+    role = server.new_role()
+    space = f"{small_disk}/space"
+    os.mkdir(space, 0o700)
+    shutil.chown(space, *[unprivileged()[key] for key in ("user", "group")])
+    server.sql(f"create tablespace small location '{space}'")
+    conninfo = server.conninfo(server.new_database(role, "tablespace small"), role)
+    with parleyd_on(conninfo) as daemon:
+        ada, ben = people(daemon, "Ada", "Ben")
+        a = ada.ws()
+        say(a, ben, "before")
+        fill(f"{small_disk}/filler")
+        until = time.monotonic() + ANSWER_S
+        n_refused = 0
+        try:
+            while time.monotonic() < until and daemon.health() == 200:
+                # Random, since PostgreSQL compresses what it stores.
+                content = secrets.token_urlsafe(12000)
+                send = {"type": "send", "receiver_id": ben.id, "content": content}
+                a.send({**send, "id": f"full-{time.monotonic_ns()}"})
+                frame = a.next()
+                n_refused += frame["type"] == "error" and frame["code"] == "unavailable"
+                time.sleep(0.2)
+            assert n_refused > 0, "the disk is not full"
+            assert daemon.health() == 503, f"{n_refused} sends were not stored"
+        finally:
+            os.unlink(f"{small_disk}/filler")
+        daemon.wait_health(200)
+        assert say_until_acked(a, ben, "after")["seq"] > 1
 
 
 # A silent name server.
