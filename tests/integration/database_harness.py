@@ -26,6 +26,8 @@ from waiting import DEADLINE_S, SLOWNESS, wait_for
 ANSWER_S = 10 * SLOWNESS  # the longest that a request waits for a silent database
 PASSWORD = "correct horse battery"
 LOST = re.compile(r"database[_ ](?:lost|away)\b.*")  # one line per lost database connection
+# One line per change of a connection's state.
+CONNECTION = re.compile(r"database[_ ](ready|lost|away)\b.* worker=(\d+) (write|read)\b")
 _numbers = itertools.count(1)
 
 
@@ -71,7 +73,21 @@ class DatabaseParleyd(Parleyd):
             return None
 
     def wait_health(self, status, timeout=DEADLINE_S):
-        wait_for(lambda: self.health() == status, timeout, f"healthz is not {status}:\n", self.log)
+        """Waits for this status of GET /healthz; for 200, of every worker."""
+        wait_for(
+            lambda: self.health() == status and not (status == 200 and self.away()),
+            timeout,
+            f"healthz is not {status}:\n",
+            self.log,
+        )
+
+    def away(self):
+        """The database connections, as (worker, kind), of which the log says that they are lost."""
+        state = {
+            match.group(2, 3): match.group(1)
+            for match in CONNECTION.finditer(self.log())
+        }
+        return {connection for connection, word in state.items() if word != "ready"}
 
     def exit_status(self, timeout=START_S):
         """Waits for the end of a daemon that refuses to run; returns its status, None if it still
