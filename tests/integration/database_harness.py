@@ -148,8 +148,8 @@ def parleyd_on(conninfo, start=True, **settings):
 
 
 def register(daemon, full_name, username=None):
-    """A new person: nothing is assumed of the schema. The token is parleyctl's, since a log-in costs
-    a second hash of the password."""
+    """A new person: nothing is assumed of the schema. parleyctl makes the token, since a log-in
+    costs a second hash of the password."""
     username = username or f"person{next(_numbers)}.{secrets.token_hex(3)}"
     with contextlib.closing(Http(daemon.url(""))) as http:
         answer = http.post(

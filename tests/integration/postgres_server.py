@@ -310,16 +310,14 @@ class PostgresServer:
 
     def tables_with(self, dbname, text):
         """The tables, as schema.name, of which a row contains the text."""
+        has_text = sql.SQL("select exists (select from {} r where strpos(r::text, %s) > 0)")
         with self.connect(dbname) as connection:
             return [
                 f"{schema}.{name}"
-                for schema, name, kind, _ in sorted(self.relations(dbname))
+                for schema, name, kind, _ in sorted(self.relations(dbname), key=lambda r: r[:2])
                 if kind in ("r", "p")
                 and connection.execute(
-                    sql.SQL("select exists (select from {} r where strpos(r::text, %s) > 0)").format(
-                        sql.Identifier(schema, name)
-                    ),
-                    (text,),
+                    has_text.format(sql.Identifier(schema, name)), (text,)
                 ).fetchone()[0]
             ]
 
@@ -331,7 +329,8 @@ class PostgresServer:
 
     def restore(self, path, dbname, *options):
         """pg_restore into a database that exists."""
-        _run("pg_restore", "-d", self.conninfo(dbname, SUPERUSER), "--exit-on-error", *options, path)
+        target = self.conninfo(dbname, SUPERUSER)
+        _run("pg_restore", "-d", target, "--exit-on-error", *options, path)
 
     # Replication. A standby calls these, except for require_standby().
 

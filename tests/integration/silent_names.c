@@ -17,8 +17,7 @@
 int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
 	struct addrinfo **result)
 {
-	static int (*real)(const char *, const char *, const struct addrinfo *,
-		struct addrinfo **);
+	static int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
 	const struct timespec pause = { 0, 10 * 1000 * 1000 };
 	const char *silent = getenv("PARLEY_SILENT_NAMES");
 

@@ -105,7 +105,8 @@ class Forwarder:
             self._connections.append(_Connection(client, server))
 
     def freeze(self, *directions):
-        """Stops the open connections in these directions, both unless said; returns their number."""
+        """Stops the open connections in these directions, by default both; returns their
+        number."""
         with self._lock:
             frozen = [one for one in self._connections if one.is_open]
         for connection in frozen:
