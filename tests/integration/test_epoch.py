@@ -11,6 +11,7 @@ import time
 import pytest
 
 from database_harness import (
+    ANSWER_S,
     DEADLINE_S,
     parleyd_on,
     register,
@@ -58,7 +59,7 @@ def first_frames(frames):
 
 def check_reset(frames, chat_id, contents):
     """The sync gives the chat as it is, and the client drops what it holds of it."""
-    assert first_frames(frames)[chat_id].get("reset") is True, frames
+    assert first_frames(frames).get(chat_id, {}).get("reset") is True, frames
     later = [f for f in frames if f["type"] == "messages" and f["chat_id"] == chat_id][1:]
     assert not [frame for frame in later if frame.get("reset")], frames
     assert synced_contents(frames, chat_id) == contents
@@ -334,7 +335,7 @@ def test_an_epoch_of_another_type_or_length_is_invalid(talk, epoch):
     *_, ada, _ben = talk
     a = ada.ws()
     a.send({"type": "sync", "id": "s", "after": {}, "epoch": epoch})
-    error = a.until("error")
+    error = a.until("error", timeout=ANSWER_S)
     assert error["code"] == "invalid", error
 
 
