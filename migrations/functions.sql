@@ -2,7 +2,8 @@
 -- was applied last, the program drops what that one created and applies this one (migrate.h).
 --
 -- Each object is created by a line that begins with "create function NAME" or "create type NAME": these are dropped by
--- name. The function of a trigger is replaced instead, since the trigger depends on it.
+-- name. The function of a trigger is replaced instead, since the trigger depends on it. All are in the schema parley,
+-- which the search_path of each connection names.
 --
 -- Two rules carry the promises to clients:
 --   * The row of a conversation is the lock of all that belongs to it. A transaction that assigns a seq or a mod, or
@@ -10,8 +11,9 @@
 --     order of the commits.
 --   * Several conversations are locked in the order of conv_id, so that two writers do not deadlock.
 
--- Keeps user_words: the username and each word of the full name, in lower case.
-create or replace function user_words_update() returns trigger language plpgsql as $$
+-- Keeps user_words: the username and each word of the full name, in lower case. The search_path is for an update by an
+-- administrator, whose session has another.
+create or replace function user_words_update() returns trigger language plpgsql set search_path = parley, pg_temp as $$
 begin
 	delete from user_words w where w.user_id = new.user_id;
 	if new.deleted_at is null then

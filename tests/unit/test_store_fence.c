@@ -33,7 +33,7 @@ START_TEST(the_fence_waits_for_the_sessions_of_dead_workers_only)
 	ck_assert_int_eq(r.error, ERROR_NONE);
 	ck_assert_int_lt(clock_mono_ms() - began, 1000);
 	/* Incarnation 0 of this boot is dead; one that is newer than all known ones is alive. */
-	dead = PQconnectdb(pg_conninfo());
+	dead = pg_connect();
 	snprintf(sql, sizeof(sql), "select pg_advisory_lock(%d, %lld)", (int)lock_class(),
 		(long long)(object & ~0xfffffLL));
 	PQclear(PQexec(dead, sql));
@@ -61,7 +61,7 @@ START_TEST(the_fence_waits_for_the_newest_worker_if_it_is_dead)
 	int64_t boot = pg_number("select objid::bigint from pg_locks where locktype = 'advisory' "
 				 "and objsubid = 2") &
 		~0xfffffLL;
-	PGconn *dead = PQconnectdb(pg_conninfo());
+	PGconn *dead = pg_connect();
 	char sql[128];
 
 	slot->alive = 0;
@@ -75,7 +75,7 @@ START_TEST(the_fence_waits_for_the_newest_worker_if_it_is_dead)
 	PQfinish(dead);
 	fixture_until(&r.done);
 	/* The next one to be forked is alive. */
-	dead = PQconnectdb(pg_conninfo());
+	dead = pg_connect();
 	snprintf(sql, sizeof(sql), "select pg_advisory_lock(%d, %lld)", (int)lock_class(),
 		(long long)boot + 41);
 	PQclear(PQexec(dead, sql));
@@ -95,7 +95,7 @@ START_TEST(the_fence_terminates_a_session_that_does_not_end)
 	int64_t object = pg_number(
 		"select objid::bigint from pg_locks where locktype = 'advisory' and objsubid = 2");
 	int64_t began = clock_mono_ms();
-	PGconn *dead = PQconnectdb(pg_conninfo());
+	PGconn *dead = pg_connect();
 	char sql[128];
 
 	snprintf(sql, sizeof(sql), "select pg_advisory_lock(%d, %lld)", (int)lock_class(),
