@@ -1,13 +1,18 @@
 /* pg_session: see pg_session.h. */
 #include "migrations/pg_session.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/xalloc.h"
 
 #define CONNECT_TIMEOUT_S "10"
+#define POOLER_WAIT_MS 3000
+#define POOLER_ROUNDS 3 /* other clients of the pooler may take part in one */
+#define SQLSTATE_PROTOCOL_VIOLATION "08P01" /* PgBouncer's for `begin` in statement pooling */
 #define SQLSTATE_DUPLICATE_DATABASE "42P04"
 #define SQLSTATE_UNIQUE_VIOLATION "23505"
 
@@ -207,6 +212,82 @@ static PGconn *connect_or_create(const char *conninfo, bool *try_again, struct b
 	return NULL;
 }
 
+/*
+ * Poolers.
+ *
+ * In transaction pooling, two clients that are connected at the same time take turns on one server connection, and one
+ * client's transactions may run on different ones. In session pooling neither happens. A pooler invents the process id
+ * of the cancel key (PostgreSQL manual, Message Formats, BackendKeyData); without a pooler it is the backend's.
+ */
+
+#define BACKEND "select pg_backend_pid()"
+
+/*
+ * Executes `begin` and BACKEND on another session, for at most POOLER_WAIT_MS: with session pooling, a pool of one server
+ * connection has none for it.
+ *   backend  set to the backend; 0 if there was no answer
+ * Returns false if the pooler refuses transactions.
+ */
+static bool begin_beside(PGconn *beside, long *backend)
+{
+	int64_t deadline_ms = clock_mono_ms() + POOLER_WAIT_MS;
+	bool refused = false;
+	PGresult *r;
+
+	*backend = 0;
+	if (PQsendQuery(beside, "begin; " BACKEND) == 0)
+		return true;
+	while (PQisBusy(beside)) {
+		struct pollfd fd = { .fd = PQsocket(beside), .events = POLLIN };
+		int64_t left_ms = deadline_ms - clock_mono_ms();
+
+		if (left_ms <= 0 || poll(&fd, 1, (int)left_ms) == 0 || PQconsumeInput(beside) == 0)
+			return true;
+	}
+	while ((r = PQgetResult(beside)) != NULL) {
+		const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+
+		if (PQresultStatus(r) == PGRES_TUPLES_OK)
+			*backend = strtol(PQgetvalue(r, 0, 0), NULL, 10);
+		refused = refused || (state && strcmp(state, SQLSTATE_PROTOCOL_VIOLATION) == 0);
+		PQclear(r);
+	}
+	return !refused;
+}
+
+/* Returns true if db keeps its server connection between transactions. */
+static bool is_session(PGconn *db, const char *conninfo, bool *try_again, struct buf *why)
+{
+	long backend = pg_session_number(db, BACKEND, why);
+	bool good = true;
+
+	if (backend == PQbackendPID(db))
+		return true;
+	for (int i = 0; backend > 0 && good && i < POOLER_ROUNDS; i++) {
+		PGconn *beside;
+		long other = 0, again;
+
+		/* Its transaction is open while db executes the next one. */
+		beside = connect_to(conninfo, NULL, why);
+		good = PQstatus(beside) != CONNECTION_OK || begin_beside(beside, &other);
+		again = good ? pg_session_number(db, BACKEND, why) : 0;
+		PQfinish(beside);
+		if (again < 0 || (good && other == 0))
+			break;
+		good = good && again == backend && other != backend;
+	}
+	*try_again = PQstatus(db) != CONNECTION_OK;
+	if (backend < 0 || *try_again)
+		return false;
+	if (good)
+		return true;
+	buf_reset(why, 0);
+	buf_add_str(why,
+		"the connection pooler does not keep a session on one server connection "
+		"(transaction pooling): parleyd needs session pooling");
+	return false;
+}
+
 static bool is_utf8(PGconn *db, struct buf *why)
 {
 	const char *encoding = PQparameterStatus(db, "server_encoding");
@@ -224,7 +305,7 @@ PGconn *pg_session_open(const char *conninfo, bool *try_again, struct buf *why)
 
 	buf_reset(why, 0);
 	db = connect_or_create(conninfo, try_again, why);
-	if (db && is_utf8(db, why))
+	if (db && is_utf8(db, why) && is_session(db, conninfo, try_again, why))
 		return db;
 	PQfinish(db);
 	return NULL;

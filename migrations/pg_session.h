@@ -15,7 +15,7 @@
 
 /*
  * Connects to the database. Creates it if it is missing and the role may do so. Refuses a database whose encoding is
- * not UTF8.
+ * not UTF8, and a pooler that does not keep a session on one server connection.
  *   conninfo   a connection string or URI of libpq
  *   try_again  set if NULL is returned: true if PostgreSQL does not answer, or not now
  *   why        emptied; then the reason, if NULL is returned

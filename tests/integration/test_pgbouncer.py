@@ -4,9 +4,11 @@ In transaction pooling a session's prepared statements, settings and advisory lo
 whichever server connection comes next, and parleyd relies on all three.
 """
 
+import contextlib
 import re
 import time
 
+import psycopg
 import pytest
 
 from database_harness import check_conversation, parleyd_on, say, say_until_acked
@@ -71,10 +73,39 @@ def test_transaction_pooling_is_refused_with_one_line(pooled):
         while time.monotonic() < until and daemon.process.poll() is None:
             assert daemon.health() in (503, None), "it serves:\n" + daemon.log()
             time.sleep(0.1)
+        if daemon.process.poll() is not None:
+            assert daemon.exit_status() == 1
         log = daemon.log()
         why = [line for line in log.splitlines() if re.search(r"transaction.pool", line)]
         assert len(why) == 1, f"{len(why)} lines say why:\n{log}"
         assert "prepared statement" not in log
+
+
+@pytest.mark.parametrize("n_idle", [0, 1, 2, 5])
+def test_transaction_pooling_is_found_with_any_number_of_idle_connections(pooled, n_idle):
+    _bouncer, conninfo = pooled("transaction")
+    with contextlib.ExitStack() as stack:
+        for _ in range(n_idle):
+            client = stack.enter_context(psycopg.connect(conninfo))
+            client.execute("select 1")  # its transaction holds a server connection until the end
+    with parleyd_on(conninfo, start=False) as daemon:
+        for _ in range(3):
+            migrated = daemon.ctl("migrate", check=False)
+            assert migrated.returncode == 1 and "pool" in migrated.stderr, migrated
+
+
+def test_statement_pooling_is_refused(pooled):
+    _bouncer, conninfo = pooled("statement")
+    with parleyd_on(conninfo, start=False) as daemon:
+        migrated = daemon.ctl("migrate", check=False)
+        assert migrated.returncode == 1 and "session pooling" in migrated.stderr, migrated
+
+
+def test_a_session_pool_of_one_connection_is_enough_to_migrate(server, pgbouncer):
+    role = server.new_role()
+    bouncer = pgbouncer(server, role, "session", pool_size=1)
+    with parleyd_on(bouncer.conninfo(server.new_database(role)), start=False) as daemon:
+        assert "up to date" in daemon.ctl("migrate").stdout
 
 
 def test_parleyctl_refuses_transaction_pooling(pooled):
