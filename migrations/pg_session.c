@@ -223,7 +223,7 @@ static PGconn *connect_or_create(const char *conninfo, bool *try_again, struct b
 #define BACKEND "select pg_backend_pid()"
 
 /*
- * Executes `begin` and BACKEND on another session, for at most POOLER_WAIT_MS: with session pooling, a pool of one server
+ * Executes `begin` and BACKEND on another session, for at most POOLER_WAIT_MS: in session pooling, a pool of one server
  * connection has none for it.
  *   backend  set to the backend; 0 if there was no answer
  * Returns false if the pooler refuses transactions.
