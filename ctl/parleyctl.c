@@ -119,9 +119,9 @@ static char *to_lower(char *username)
 static int run_token(const struct conf *conf, char **args)
 {
 	static const char sql[] =
-		"insert into tokens (hash, user_id, expires_at) "
+		"insert into parley.tokens (hash, user_id, expires_at) "
 		"select $1::bytea, user_id, now() + make_interval(secs => $2::int) "
-		"from users where username = $3 and deleted_at is null";
+		"from parley.users where username = $3 and deleted_at is null";
 	char token[TOKEN_CHARS + 1], digest[DIGEST_HEX_SIZE], lifetime[24];
 	const char *values[] = { digest, lifetime, to_lower(args[0]) };
 	PGresult *r = NULL;

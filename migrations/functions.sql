@@ -2,7 +2,8 @@
 -- was applied last, the program drops what that one created and applies this one (migrate.h).
 --
 -- Each object is created by a line that begins with "create function NAME" or "create type NAME": these are dropped by
--- name. The function of a trigger is replaced instead, since the trigger depends on it.
+-- name. The function of a trigger is replaced instead, since the trigger depends on it. All are in the schema parley,
+-- which the search_path of each connection names.
 --
 -- Two rules carry the promises to clients:
 --   * The row of a conversation is the lock of all that belongs to it. A transaction that assigns a seq or a mod, or
@@ -10,8 +11,9 @@
 --     order of the commits.
 --   * Several conversations are locked in the order of conv_id, so that two writers do not deadlock.
 
--- Keeps user_words: the username and each word of the full name, in lower case.
-create or replace function user_words_update() returns trigger language plpgsql as $$
+-- Keeps user_words: the username and each word of the full name, in lower case. The search_path is for an update by an
+-- administrator, whose session has another.
+create or replace function user_words_update() returns trigger language plpgsql set search_path = parley, pg_temp as $$
 begin
 	delete from user_words w where w.user_id = new.user_id;
 	if new.deleted_at is null then
@@ -426,5 +428,45 @@ begin
 			perform pg_terminate_backend(p, 1000) from unnest(v_pids) p;
 		end if;
 		perform pg_sleep(0.005);
+	end loop;
+end $$;
+
+-- Lets one daemon at a time write to the database. p_class and p_object are the lock that the writing session takes next
+-- (see fence_dead_workers). Each writing session also holds a shared advisory lock that identifies its daemon's run. If
+-- a session of another run is still there after p_wait_ms, this raises an error, and the session that calls it ends.
+--
+-- A session of the same class, of an earlier run, is left to the fence unless its client is alive: an idle session of a
+-- local client that has died ends at once, and a remote client with our own address is not alive, since the daemon holds
+-- the lock on its pid file.
+create function claim_database(p_class int, p_object int, p_wait_ms int) returns void language plpgsql as $$
+declare
+	v_until timestamptz := clock_timestamp() + p_wait_ms * interval '1 ms';
+	v_runs constant bigint := 1885434482;		-- the upper half of the keys of runs; an arbitrary number
+	v_serial constant bigint := 8097878671;		-- the key that makes claims take turns; an arbitrary number
+	v_run bigint := ((p_class::bigint << 11) | (p_object >> 20)) & 2147483647;
+	v_other record;
+begin
+	loop
+		perform pg_advisory_lock(v_serial), pg_stat_clear_snapshot();
+		select a.pid, coalesce(host(a.client_addr), 'a Unix socket') as client into v_other
+		from pg_locks r join pg_stat_activity a on a.pid = r.pid
+		where r.locktype = 'advisory' and r.granted and r.objsubid = 1
+			and r.database = (select oid from pg_database where datname = current_database())
+			and r.classid::bigint = v_runs and r.objid::bigint <> v_run
+			and (not exists (select from pg_locks l where l.pid = r.pid and l.locktype = 'advisory'
+					and l.objsubid = 2 and l.classid::bigint = p_class)
+				or a.state = 'idle' and (a.client_addr is null or a.client_addr <<= '127.0.0.0/8'
+					or a.client_addr = '::1' or a.client_addr is distinct from inet_client_addr()))
+		limit 1;
+		if not found then
+			perform pg_advisory_lock_shared((v_runs << 32) | v_run);
+		end if;
+		perform pg_advisory_unlock(v_serial);
+		exit when v_other is null;
+		if clock_timestamp() > v_until then
+			raise 'another parleyd uses the database: its session % is connected from %',
+				v_other.pid, v_other.client;
+		end if;
+		perform pg_sleep(0.02);
 	end loop;
 end $$;

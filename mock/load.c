@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "common/token.h"
 #include "common/xalloc.h"
+#include "migrations/migrate.h"
 
 #define CHUNK_BYTES ((size_t)256 << 10)
 #define PROGRESS_EVERY 4096
@@ -345,7 +346,7 @@ static bool begin(struct run *r)
 {
 	int64_t taken = 0;
 
-	if (!run_sql(r, "begin") ||
+	if (!run_sql(r, MIGRATE_SET_SEARCH_PATH) || !run_sql(r, "begin") ||
 		!run_sql(r,
 			"lock table users, conversations, members, messages, tokens in share row "
 			"exclusive mode") ||

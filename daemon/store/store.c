@@ -14,7 +14,7 @@
 #include "migrations/migrate.h"
 #include "store/store_private.h"
 
-#define NO_JIT "set jit = off; " /* compilation takes longer than any statement here */
+#define NO_JIT MIGRATE_SET_SEARCH_PATH "; set jit = off; " /* to compile takes longer than to run */
 
 struct rejection {
 	struct rejection *next;

@@ -4,10 +4,13 @@
  * Each writing session holds an advisory lock that identifies its daemon (by its pid file) and its worker's incarnation.
  * The session of a dead worker may still be committing. The fence waits until all locks of dead workers are released,
  * and terminates the sessions that hold theirs longer than SESSION_WAIT_MS. The SQL function fence_dead_workers waits.
+ *
+ * Before that, claim_database rejects the session if another daemon uses the database.
  */
 #include "store/store_private.h"
 
 #define SESSION_WAIT_MS 3000 /* before a dead worker's session is terminated */
+#define CLAIM_WAIT_MS 1000 /* for the last sessions of a daemon that has just ended */
 #define LIVE_MAX (HERITAGE_SLOTS_MAX + 2)
 
 static int32_t lock_class(const struct heritage *h)
@@ -60,6 +63,7 @@ void store_fence_put_setup(const struct heritage *h, struct buf *sql)
 	int32_t live[LIVE_MAX];
 	size_t n = live_locks(h, live);
 
+	buf_addf(sql, "select claim_database(%d, %d, %d); ", lock_class(h), live[0], CLAIM_WAIT_MS);
 	buf_addf(sql, "select fence_dead_workers(%d, array[%d", lock_class(h), live[0]);
 	for (size_t i = 1; i < n; i++)
 		buf_addf(sql, ",%d", live[i]);

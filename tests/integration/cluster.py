@@ -84,8 +84,10 @@ class Cluster:
         return f"host={self.directory} user=parley dbname={database}"
 
     def connect(self, database="postgres"):
-        """A connection in autocommit; the caller closes it."""
-        return psycopg.connect(self.conninfo(database), autocommit=True)
+        """A connection in autocommit with parley's search_path; the caller closes it."""
+        connection = psycopg.connect(self.conninfo(database), autocommit=True)
+        connection.execute("set search_path = parley, public")
+        return connection
 
     def start(self):
         log = open(os.path.join(self.directory, "log"), "ab")

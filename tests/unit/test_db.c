@@ -293,7 +293,7 @@ END_TEST
 
 START_TEST(every_query_of_the_program_can_be_prepared)
 {
-	PGconn *pg = PQconnectdb(pg_conninfo());
+	PGconn *pg = pg_connect();
 	unsigned n = 0;
 
 	for (const struct db_statement *const *q = queries; *q != NULL; q++, n++) {

@@ -56,7 +56,7 @@ static PGconn *hold(const char *sql, ...) __attribute__((format(printf, 1, 2)));
 
 static PGconn *hold(const char *sql, ...)
 {
-	PGconn *holder = PQconnectdb(pg_conninfo());
+	PGconn *holder = pg_connect();
 	char text[256];
 	PGresult *r;
 	va_list ap;

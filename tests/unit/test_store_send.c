@@ -226,7 +226,7 @@ START_TEST(a_send_in_flight_when_the_connection_is_lost_is_retried_and_stored_on
 {
 	int64_t conv = fixture_post(s, alice, bob, "first", "f").c.conv.id;
 	struct fixture_change named, nameless, late;
-	PGconn *holder = PQconnectdb(pg_conninfo());
+	PGconn *holder = pg_connect();
 
 	PQclear(PQexec(holder, "begin"));
 	PQclear(PQexec(holder, "select * from conversations for update"));
@@ -255,7 +255,7 @@ START_TEST(a_send_without_a_client_id_is_never_retried)
 {
 	int64_t conv = fixture_post(s, alice, bob, "first", "f").c.conv.id;
 	struct fixture_change nameless;
-	PGconn *holder = PQconnectdb(pg_conninfo());
+	PGconn *holder = pg_connect();
 
 	PQclear(PQexec(holder, "begin"));
 	PQclear(PQexec(holder, "select * from conversations for update"));
