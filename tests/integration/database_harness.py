@@ -3,7 +3,7 @@
 Owns: the daemons it starts. Knows nothing of: the schema.
 
 This is the only module of the tests of the database's failures that imports from those of the other
-tests: client, parleyd, waiting.
+tests: client, parleyd, polling.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ import requests
 from client import Http, Person
 from parleyd import START_S, Parleyd
 from postgres_server import PostgresServer, standby_of
-from waiting import DEADLINE_S, SLOWNESS, wait_for
+from polling import DEADLINE_S, SLOWNESS, wait_for
 
 ANSWER_S = 10 * SLOWNESS  # the longest that a request waits for a silent database
 PASSWORD = "correct horse battery"
