@@ -42,7 +42,7 @@ extern const struct db_statement *const queries[];
 
 /* Arguments of one execution, in order, in binary. Filled by db_arg_*, taken over by db_query. */
 #define DB_ARGS_MAX 8
-#define DB_DEADLINE_S 8
+#define DB_DEADLINE_S 6
 struct db_args {
 	struct buf bytes;
 	unsigned deadline_s; /* of this execution, from when it is sent; 0: DB_DEADLINE_S */

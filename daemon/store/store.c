@@ -15,8 +15,8 @@
 #include "store/store_private.h"
 
 /* These end before DB_DEADLINE_S, so that a slow statement does not cost the connection. */
-#define READ_TIMEOUT "set statement_timeout = '6s'; "
-#define LOCK_TIMEOUT "set lock_timeout = '6s'; "
+#define READ_TIMEOUT "set statement_timeout = '5s'; "
+#define LOCK_TIMEOUT "set lock_timeout = '5s'; "
 
 struct rejection {
 	struct rejection *next;
