@@ -3,10 +3,13 @@
  */
 #include "store/db.h"
 
+#include <arpa/inet.h>
 #include <check.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -505,6 +508,45 @@ START_TEST(a_query_to_a_crashed_server_calls_back_later_and_not_inside_the_call)
 }
 END_TEST
 
+/* Opens a second connection with this host list before the server's directory. */
+static void ck_reaches_the_last_host(const char *first, const char *port, const char *more)
+{
+	struct buf conninfo = BUF_EMPTY;
+	unsigned ready = n_ready;
+
+	buf_addf(&conninfo, "host=%s,%s port=%s,5432 user=parley dbname=parley %s", first,
+		pg_directory(), port, more);
+	db_close(db);
+	db = db_open(fixture_base(), buf_cstr(&conninfo), "test", &events, &stats, &stats);
+	fixture_until_n(&n_ready, ready + 1);
+	buf_fini(&conninfo);
+}
+
+START_TEST(each_host_is_tried_for_its_time)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET,
+		.sin_addr = { htonl(INADDR_LOOPBACK) } };
+	socklen_t len = sizeof(address);
+	int silent = socket(AF_INET, SOCK_STREAM, 0);
+	char port[16];
+	int64_t began;
+
+	ck_assert_int_eq(bind(silent, (struct sockaddr *)&address, len), 0);
+	ck_assert_int_eq(listen(silent, 8), 0);
+	ck_assert_int_eq(getsockname(silent, (struct sockaddr *)&address, &len), 0);
+	snprintf(port, sizeof(port), "%d", ntohs(address.sin_port));
+	/* One that accepts and says nothing; then one that refuses. */
+	began = clock_mono_ms();
+	ck_reaches_the_last_host("127.0.0.1", port, "connect_timeout=2");
+	ck_assert_int_ge(clock_mono_ms() - began, 1900);
+	ck_assert_int_lt(clock_mono_ms() - began, 4000);
+	close(silent);
+	began = clock_mono_ms();
+	ck_reaches_the_last_host("127.0.0.1", port, "");
+	ck_assert_int_lt(clock_mono_ms() - began, 1500);
+}
+END_TEST
+
 START_TEST(a_connection_whose_setup_is_false_is_not_used)
 {
 	int64_t ready;
@@ -578,6 +620,7 @@ static Suite *suite(void)
 		tc, a_lost_connection_ends_all_statements_with_an_unknown_outcome_and_returns);
 	tcase_add_test(tc, a_column_added_to_a_table_renews_the_connection);
 	tcase_add_test(tc, a_query_to_a_crashed_server_calls_back_later_and_not_inside_the_call);
+	tcase_add_test(tc, each_host_is_tried_for_its_time);
 	tcase_add_test(tc, a_connection_whose_setup_is_false_is_not_used);
 	tcase_add_test(tc, stopping_ends_all_statements_and_queues_no_more);
 	suite_add_tcase(suite, tc);
