@@ -129,7 +129,9 @@ static int run_token(const struct conf *conf, char **args)
 	int rc = EXIT_SUCCESS;
 
 	snprintf(lifetime, sizeof(lifetime), "%ld", conf->token_lifetime);
-	db = PQconnectdb(conf->database);
+	db = PQconnectdbParams((const char *[]){ "target_session_attrs", "dbname", NULL },
+		(const char *[]){ "primary", conf->database, NULL }, 1);
+	PQclear(PQexec(db, "set default_transaction_read_only = off"));
 	if (PQstatus(db) != CONNECTION_OK)
 		rc = fail_database(PQerrorMessage(db));
 	else if (!make_token(token, digest))

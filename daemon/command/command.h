@@ -52,10 +52,11 @@ extern const struct command cmd_send, cmd_typing, cmd_read, cmd_edit, cmd_delete
 
 /*
  * Finds the conversation that a chat_id names for the session's user.
+ *   id  of the frame, for the error; NULL data: none
  * Returns false if no conversation has begun; an error frame follows if the user has no such chat.
  */
-bool command_find_conv(
-	const struct cmd_env *env, struct session *s, int64_t chat_id, struct conv *c);
+bool command_find_conv(const struct cmd_env *env, struct session *s, struct text id,
+	int64_t chat_id, struct conv *c);
 
 /* The worker's calls for a session's syncs: its queue has drained; it has closed. */
 void cmd_sync_resume(struct session *s);

@@ -8,11 +8,12 @@
 #include "common/fault.h"
 #include "common/log.h"
 #include "common/xalloc.h"
+#include "store/db_hosts.h"
 
 #define RETRY_MIN_MS 50
 #define RETRY_MAX_MS 250
-#define CONNECT_TIMEOUT_S 5
 #define STATEMENTS_MAX 64
+#define FAILURES_MAX 5 /* of a statement, by deadlocks */
 #define POSTGRES_EPOCH_US INT64_C(946684800000000) /* 2000-01-01 */
 
 struct job {
@@ -21,6 +22,8 @@ struct job {
 	struct db_args args;
 	db_cb *cb;
 	void *arg;
+	unsigned n_failures; /* by a deadlock */
+	bool timed; /* True if the deadline runs, which includes the preparation and all tries. */
 };
 
 enum db_state { DB_AWAY, DB_CONNECTING, DB_SETTING_UP, DB_READY };
@@ -35,13 +38,17 @@ struct db {
 	const struct db_events *events;
 	void *arg;
 	struct stats_slot *stats;
-	char *conninfo;
+	struct db_hosts *hosts;
+	unsigned host; /* of this attempt or connection */
+	uint64_t failures_logged; /* since the connection was READY: one bit per host */
 	char *name;
 	PGconn *pg;
+	char farewell[160]; /* PostgreSQL's reason for ending the session, empty if it gave none */
 	/* Of the socket: always EV_READ, and EV_WRITE while libpq has something to flush. */
 	struct event *io;
-	/* AWAY: the next try. CONNECTING, SETTING_UP: the time limit. READY: a loss found inside a call. */
-	struct event *retry;
+	/* AWAY: the next try. CONNECTING, SETTING_UP: the time limit. READY: the deadline of the statement in flight, or
+	 * the probe of an idle connection; also a loss found inside a call. */
+	struct event *timer;
 	struct job *first, **last;
 	size_t n_jobs;
 	PGresult *result; /* of the statement in flight, once it has arrived */
@@ -51,7 +58,7 @@ struct db {
 	enum db_state state;
 	bool sent; /* True if the first job is in flight. */
 	bool preparing; /* True if what is in flight is its preparation. */
-	bool loss_logged; /* one log line per change of state */
+	bool broken; /* True if a loss was found inside a call. */
 };
 
 /* Arguments. */
@@ -283,43 +290,62 @@ static void db_watch(struct db *db, short what)
 	event_add(db->io, NULL);
 }
 
-static void db_retry_in(struct db *db, unsigned ms)
+static void db_wake_in(struct db *db, unsigned ms)
 {
 	const struct timeval tv = { ms / 1000, (ms % 1000) * 1000 };
 
-	event_add(db->retry, &tv);
+	event_add(db->timer, &tv);
 }
 
-/* The first line of libpq's message, quoted for the log. */
-static const char *db_why(struct db *db, char out[256])
+/* One line per loss, and one per host that fails until the connection is back. why: NULL for the first line of libpq's
+ * message. */
+static void db_log_loss(struct db *db, const char *why)
 {
-	const char *why = PQerrorMessage(db->pg);
+	uint64_t bit = UINT64_C(1) << (db->host % 64);
+	char quoted[256];
 
-	return log_quote(out, 256, why, strcspn(why, "\n"));
+	if (why == NULL)
+		why = db->farewell[0] != '\0' ? db->farewell : PQerrorMessage(db->pg);
+	log_quote(quoted, sizeof(quoted), why, strcspn(why, "\n"));
+	if (db->state == DB_READY)
+		log_warn("database_lost connection=\"%s\" why=%s", db->name, quoted);
+	else if (!(db->failures_logged & bit))
+		log_warn("database_connect_failed connection=\"%s\" why=%s", db->name, quoted);
+	if (db->state != DB_READY)
+		db->failures_logged |= bit;
 }
 
-static void db_lost(struct db *db)
+/* Chooses the host of the next attempt and its time: the next one at once, the first one after a pause. */
+static void db_try_next(struct db *db, bool was_ready)
+{
+	db->host = was_ready ? 0 : (db->host + 1) % db_hosts_n(db->hosts);
+	if (db->host > 0) {
+		db_wake_in(db, 0);
+		return;
+	}
+	db_wake_in(db, db->retry_ms);
+	db->retry_ms = db->retry_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : db->retry_ms * 2;
+}
+
+/* The connection, or the attempt to connect, has failed. why: for the log; NULL for libpq's reason. */
+static void db_lost(struct db *db, const char *why)
 {
 	bool was_ready = db->state == DB_READY;
 	struct job *jobs = db->first;
-	char why[256];
 
-	if (!db->loss_logged)
-		log_warn("database_lost connection=\"%s\" why=%s", db->name, db_why(db, why));
-	db->loss_logged = true;
+	db_log_loss(db, why);
 	event_del(db->io);
 	PQclear(db->result);
 	PQfinish(db->pg);
 	db->pg = NULL;
 	db->result = NULL;
 	db->n_prepared = 0;
-	db->sent = db->preparing = false;
+	db->sent = db->preparing = db->broken = false;
 	db->state = DB_AWAY;
 	db->first = NULL;
 	db->last = &db->first;
 	db->n_jobs = 0;
-	db_retry_in(db, db->retry_ms);
-	db->retry_ms = db->retry_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : db->retry_ms * 2;
+	db_try_next(db, was_ready);
 	if (was_ready) {
 		STATS_ADD(db->stats, db_failures, 1);
 		db->events->state(db->arg, false);
@@ -336,7 +362,8 @@ static void db_lost(struct db *db)
 /* Handles a loss from the loop, since db_query may be running: no callback is called inside it. */
 static void db_lose_later(struct db *db)
 {
-	event_active(db->retry, EV_TIMEOUT, 0);
+	db->broken = true;
+	event_active(db->timer, EV_TIMEOUT, 0);
 }
 
 /* Sends what libpq has buffered. While more is left, both directions are watched: the server may not read more before
@@ -385,10 +412,16 @@ static int job_send(struct db *db, struct job *j)
 
 static void db_next(struct db *db)
 {
-	if (db->state != DB_READY || db->sent || db->first == NULL)
+	struct job *j = db->first;
+
+	if (db->state != DB_READY || db->sent || j == NULL)
 		return;
 	db->sent = true;
-	if (job_send(db, db->first) == 0) {
+	if (!j->timed)
+		db_wake_in(
+			db, (j->args.deadline_s > 0 ? j->args.deadline_s : DB_DEADLINE_S) * 1000);
+	j->timed = true;
+	if (job_send(db, j) == 0) {
 		db_lose_later(db);
 		return;
 	}
@@ -404,13 +437,24 @@ static void db_next(struct db *db)
  *   statement may have been executed, and even committed, as when the connection is lost.
  * - A column was added to a table, so that a prepared statement would have another result type (0A000,
  *   feature_not_supported). The set-up of the next connection decides whether this program fits the new schema.
+ * - The server takes no writes (25006, read_only_sql_transaction). Another host may.
  */
 static bool is_fatal(const PGresult *r)
 {
 	const char *sqlstate = PQresultErrorField(r, PG_DIAG_SQLSTATE);
 
 	return PQresultStatus(r) == PGRES_FATAL_ERROR &&
-		(sqlstate == NULL || strcmp(sqlstate, "0A000") == 0);
+		(sqlstate == NULL || strcmp(sqlstate, "0A000") == 0 ||
+			strcmp(sqlstate, "25006") == 0);
+}
+
+/* True for serialization_failure and deadlock_detected: the transaction was rolled back and may succeed if repeated. */
+static bool is_transient(const PGresult *r)
+{
+	const char *sqlstate = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+
+	return sqlstate != NULL &&
+		(strcmp(sqlstate, "40001") == 0 || strcmp(sqlstate, "40P01") == 0);
 }
 
 static void db_prepared(struct db *db)
@@ -434,6 +478,9 @@ static void db_command_done(struct db *db)
 	db->sent = db->preparing = false;
 	if (is_preparation) {
 		db_prepared(db);
+	} else if (is_transient(pg) && ++db->first->n_failures < FAILURES_MAX) {
+		log_info("statement_repeated name=%s sqlstate=%s", db->first->statement->name,
+			PQresultErrorField(pg, PG_DIAG_SQLSTATE));
 	} else {
 		struct job *j = job_take(db);
 
@@ -452,16 +499,20 @@ static void db_setup_done(struct db *db)
 		strcmp(PQgetvalue(r, 0, 0), "t") == 0;
 
 	if (!usable) {
-		db_lost(db);
+		char why[128] = "";
+
+		if (PQresultStatus(r) == PGRES_TUPLES_OK && PQntuples(r) > 0 && PQnfields(r) > 1)
+			snprintf(why, sizeof(why), "%s", PQgetvalue(r, 0, 1));
+		db_lost(db, why[0] != '\0' ? why : NULL);
 		return;
 	}
 	PQclear(db->result);
 	db->result = NULL;
 	db->state = DB_READY;
 	db->retry_ms = RETRY_MIN_MS;
-	event_del(db->retry);
+	db->failures_logged = 0;
+	db_wake_in(db, DB_DEADLINE_S * 1000);
 	log_info("database_ready connection=\"%s\" backend=%d", db->name, PQbackendPID(db->pg));
-	db->loss_logged = false;
 	db->events->state(db->arg, true);
 	db_next(db);
 }
@@ -471,7 +522,8 @@ static void db_read(struct db *db)
 	PGconn *pg = db->pg;
 
 	if (PQconsumeInput(pg) == 0) {
-		db_lost(db);
+		PQisBusy(pg); /* Parses the server's last words. */
+		db_lost(db, NULL);
 		return;
 	}
 	/* A callback may lose the connection or queue more. */
@@ -489,7 +541,7 @@ static void db_read(struct db *db)
 			continue;
 		}
 		if (PQstatus(pg) != CONNECTION_OK || (db->result != NULL && is_fatal(db->result))) {
-			db_lost(db);
+			db_lost(db, NULL);
 			return;
 		}
 		if (db->result == NULL)
@@ -506,10 +558,11 @@ static void db_set_up(struct db *db)
 	struct buf sql = BUF_EMPTY;
 
 	db->state = DB_SETTING_UP;
+	db_wake_in(db, DB_DEADLINE_S * 1000);
 	PQsetnonblocking(db->pg, 1);
 	db->events->setup(db->arg, &sql);
 	if (PQsendQuery(db->pg, buf_cstr(&sql)) == 0)
-		db_lost(db);
+		db_lost(db, NULL);
 	else
 		db_flush(db);
 	buf_fini(&sql);
@@ -528,7 +581,7 @@ static void db_connect_step(struct db *db)
 		db_set_up(db);
 		break;
 	default:
-		db_lost(db);
+		db_lost(db, NULL);
 		break;
 	}
 }
@@ -549,33 +602,60 @@ static void db_io(evutil_socket_t fd, short what, void *arg)
 		db_flush(db);
 }
 
-/* Notices are not logged; errors are, by those who queued the statement. */
+/* Notices are not logged, and errors are by those who queued the statement. The reason for the end of a session is kept: it
+ * comes as an error, or a warning of the class operator_intervention, before PostgreSQL closes the connection. */
 static void db_notice(void *arg, const PGresult *r)
+{
+	const char *severity = PQresultErrorField(r, PG_DIAG_SEVERITY_NONLOCALIZED);
+	const char *sqlstate = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+	const char *message = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
+	struct db *db = arg;
+
+	if (message != NULL && severity != NULL && sqlstate != NULL &&
+		(strcmp(severity, "FATAL") == 0 || strncmp(sqlstate, "57P", 3) == 0))
+		snprintf(db->farewell, sizeof(db->farewell), "%s", message);
+}
+
+static void db_connect(struct db *db)
+{
+	db->farewell[0] = '\0';
+	db->pg = db_hosts_connect(db->hosts, db->host);
+	PQsetNoticeReceiver(db->pg, db_notice, db);
+	db->state = DB_CONNECTING;
+	if (PQstatus(db->pg) == CONNECTION_BAD) {
+		db_lost(db, NULL);
+		return;
+	}
+	db_wake_in(db, db_hosts_timeout_s(db->hosts) * 1000);
+	db_watch(db, EV_WRITE);
+}
+
+/* The time of an attempt is up: libpq's message names the host and gives no reason yet. */
+static void db_timed_out(struct db *db)
+{
+	const char *message = PQerrorMessage(db->pg);
+	char why[256];
+
+	snprintf(why, sizeof(why), "%.*stimeout expired", (int)strcspn(message, "\n"), message);
+	db_lost(db, why);
+}
+
+static void probed(void *arg, const struct db_result *r)
 {
 	(void)arg;
 	(void)r;
 }
 
-static void db_connect(struct db *db)
+/* Makes a connection that is dead be noticed while nothing else is sent. */
+static void db_probe(struct db *db)
 {
-	const char *keys[] = { "dbname", "application_name", "client_encoding", "gssencmode",
-		NULL };
-	const char *values[] = { db->conninfo, db->name, "UTF8", "disable", NULL };
+	static const struct db_statement probe = { "probe", "select 1" };
+	struct db_args args = DB_ARGS_EMPTY;
 
-	db->pg = PQconnectStartParams(keys, values, 1);
-	if (db->pg == NULL)
-		log_fatal("out_of_memory");
-	PQsetNoticeReceiver(db->pg, db_notice, NULL);
-	db->state = DB_CONNECTING;
-	if (PQstatus(db->pg) == CONNECTION_BAD) {
-		db_lost(db);
-		return;
-	}
-	db_retry_in(db, CONNECT_TIMEOUT_S * 1000);
-	db_watch(db, EV_WRITE);
+	db_query(db, &probe, &args, probed, NULL);
 }
 
-static void db_retry(evutil_socket_t fd, short what, void *arg)
+static void db_wake(evutil_socket_t fd, short what, void *arg)
 {
 	struct db *db = arg;
 
@@ -583,8 +663,14 @@ static void db_retry(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (db->state == DB_AWAY)
 		db_connect(db);
+	else if (db->state != DB_READY)
+		db_timed_out(db);
+	else if (db->broken)
+		db_lost(db, NULL);
+	else if (db->first != NULL)
+		db_lost(db, "no answer within the deadline");
 	else
-		db_lost(db);
+		db_probe(db);
 }
 
 struct db *db_open(struct event_base *base, const char *conninfo, const char *name,
@@ -592,7 +678,7 @@ struct db *db_open(struct event_base *base, const char *conninfo, const char *na
 {
 	struct db *db = xcalloc(1, sizeof(*db));
 
-	db->conninfo = xstrdup(conninfo);
+	db->hosts = db_hosts_new(conninfo, name);
 	db->name = xstrdup(name);
 	db->base = base;
 	db->events = events;
@@ -601,8 +687,8 @@ struct db *db_open(struct event_base *base, const char *conninfo, const char *na
 	db->last = &db->first;
 	db->retry_ms = RETRY_MIN_MS;
 	db->io = event_new(base, -1, 0, db_io, db);
-	db->retry = evtimer_new(base, db_retry, db);
-	if (db->io == NULL || db->retry == NULL)
+	db->timer = evtimer_new(base, db_wake, db);
+	if (db->io == NULL || db->timer == NULL)
 		log_fatal("out_of_memory");
 	db_connect(db);
 	return db;
@@ -611,7 +697,7 @@ struct db *db_open(struct event_base *base, const char *conninfo, const char *na
 void db_stop(struct db *db)
 {
 	event_del(db->io);
-	event_del(db->retry);
+	event_del(db->timer);
 	db->state = DB_AWAY;
 	while (db->first != NULL) {
 		struct job *j = job_take(db);
@@ -625,10 +711,10 @@ void db_close(struct db *db)
 {
 	db_stop(db);
 	event_free(db->io);
-	event_free(db->retry);
+	event_free(db->timer);
 	PQclear(db->result);
 	PQfinish(db->pg);
-	free(db->conninfo);
+	db_hosts_free(db->hosts);
 	free(db->name);
 	free(db);
 }

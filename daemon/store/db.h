@@ -4,9 +4,13 @@
  * Owns: the PGconn and the queued statements. Knows nothing of: which SQL, what rows mean.
  *
  * One statement is in flight at a time. Each is a transaction of its own, prepared at its first use on a connection, and
- * binary in both directions. While the connection is away nothing is queued: db_query returns false.
+ * binary in both directions. One that fails by a deadlock or a serialization failure is executed again, a few times. While
+ * the connection is away nothing is queued: db_query returns false.
  *
  *   AWAY ──connect, set-up──► READY ──connection lost──► AWAY   (the next try after 50 ms, doubling up to 250 ms)
+ *
+ * No wait is without end. An attempt to connect has db_hosts_timeout_s, and the next host follows at once. The set-up and
+ * each statement have DB_DEADLINE_S; then the connection is given up as lost. An idle connection is probed as often.
  *
  * Source: libpq's asynchronous command processing (PostgreSQL 15 manual, 34.4).
  */
@@ -38,8 +42,10 @@ extern const struct db_statement *const queries[];
 
 /* Arguments of one execution, in order, in binary. Filled by db_arg_*, taken over by db_query. */
 #define DB_ARGS_MAX 8
+#define DB_DEADLINE_S 6
 struct db_args {
 	struct buf bytes;
+	unsigned deadline_s; /* of this execution, from when it is sent; 0: DB_DEADLINE_S */
 	int n;
 	struct {
 		size_t offset;
@@ -86,7 +92,7 @@ typedef void db_cb(void *arg, const struct db_result *result);
 
 struct db_events {
 	/* Appends the statements that a new connection executes first. It is used only if the first column of their
-	 * last row is true. */
+	 * last row is true; if it is not, a second column is the reason for the log. */
 	void (*setup)(void *arg, struct buf *sql);
 	/* The connection has become READY or AWAY. */
 	void (*state)(void *arg, bool ready);

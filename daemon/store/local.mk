@@ -5,6 +5,8 @@ libparley_a_SOURCES += \
 	daemon/store/batcher.h \
 	daemon/store/db.c \
 	daemon/store/db.h \
+	daemon/store/db_hosts.c \
+	daemon/store/db_hosts.h \
 	daemon/store/store.c \
 	daemon/store/store.h \
 	daemon/store/store_batch.c \

@@ -249,6 +249,46 @@ where m.mod > $2::int8 and {seen_by_viewer}
 order by m.mod
 limit $3::int8
 
+-- Sessions
+
+-- The settings that the statements and the promises depend on, whatever the role or the database have. A setting that
+-- this version of PostgreSQL lacks is left out. No setting of the session may change the meaning of this text.
+-- name: session_settings
+select set_config(v.name, v.value, false)
+from (values
+	('search_path', 'parley, pg_temp'),
+	-- The meaning of statements.
+	('default_transaction_isolation', 'read committed'),
+	('default_transaction_read_only', 'off'),
+	('default_transaction_deferrable', 'off'),
+	('standard_conforming_strings', 'on'),
+	('backslash_quote', 'safe_encoding'),
+	('transform_null_equals', 'off'),
+	('array_nulls', 'on'),
+	('row_security', 'on'),
+	-- Formats.
+	('client_encoding', 'UTF8'),
+	('DateStyle', 'ISO, MDY'),
+	('IntervalStyle', 'postgres'),
+	('TimeZone', 'UTC'),
+	('bytea_output', 'hex'),
+	('extra_float_digits', '1'),
+	-- A commit is on disk before it is acknowledged; remote_apply waits longer than that.
+	('synchronous_commit', case current_setting('synchronous_commit') when 'remote_apply' then 'remote_apply' else 'on' end),
+	-- The ends of statements and sessions. The store adds its own timeouts.
+	('statement_timeout', '0'),
+	('lock_timeout', '0'),
+	('transaction_timeout', '0'),
+	('idle_session_timeout', '0'),
+	('idle_in_transaction_session_timeout', '0'),
+	('exit_on_error', 'off'),
+	('client_min_messages', 'warning'),
+	-- Plans. Compilation takes longer than any statement here.
+	('plan_cache_mode', 'auto'),
+	('jit', 'off')
+) v (name, value)
+join pg_catalog.pg_settings s on lower(s.name) = lower(v.name)
+
 -- Workers
 
 -- name: fence_dead_workers

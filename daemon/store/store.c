@@ -14,7 +14,9 @@
 #include "migrations/migrate.h"
 #include "store/store_private.h"
 
-#define NO_JIT MIGRATE_SET_SEARCH_PATH "; set jit = off; " /* to compile takes longer than to run */
+/* These end before DB_DEADLINE_S, so that a slow statement does not cost the connection. */
+#define READ_TIMEOUT "set statement_timeout = '5s'; "
+#define LOCK_TIMEOUT "set lock_timeout = '5s'; "
 
 struct rejection {
 	struct rejection *next;
@@ -24,20 +26,45 @@ struct rejection {
 
 /* Connections. */
 
+/* Pins the settings in a transaction of their own: those of a transaction hold from the next one on. A standby rejects
+ * "read write". */
+static void put_settings(struct buf *sql)
+{
+	DECLARE_QUERY(session_settings);
+
+	buf_add_str(sql, "begin isolation level read committed, read write, not deferrable; ");
+	buf_add_str(sql, query_session_settings.sql);
+	buf_add_str(sql, "; commit; ");
+}
+
+/* Appends the last statement: a row with true, or with false and the reason. */
+static void put_check(struct buf *sql)
+{
+	buf_add_str(sql,
+		"select w.ok and s.ok, case when not w.ok then 'the server takes no writes' "
+		"else 'the schema is not the one of this program' end from (select not "
+		"pg_is_in_recovery() and current_setting('transaction_read_only') = 'off') w (ok), "
+		"(");
+	migrate_put_check(sql);
+	buf_add_str(sql, ") s (ok)");
+}
+
 static void writer_setup(void *arg, struct buf *sql)
 {
 	struct store *s = arg;
 
-	buf_add_str(sql, NO_JIT);
+	put_settings(sql);
 	store_fence_put_setup(s->heritage, sql);
-	migrate_put_check(sql);
+	buf_add_str(sql, LOCK_TIMEOUT);
+	put_check(sql);
 }
 
 static void reader_setup(void *arg, struct buf *sql)
 {
 	(void)arg;
-	buf_add_str(sql, NO_JIT "set statement_timeout = '20s'; ");
-	migrate_put_check(sql);
+	put_settings(sql);
+	buf_add_str(sql, READ_TIMEOUT);
+	put_check(sql);
 }
 
 static void state_changed(struct store *s, bool was_ready)

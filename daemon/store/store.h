@@ -83,10 +83,11 @@ void store_rename_group(struct store *s, int64_t actor, int64_t group_id, struct
 /* Erases a user. Rows: the conversations that have members left, store_erased_at. */
 void store_delete_user(struct store *s, int64_t user_id, store_cb *cb, void *arg);
 
-/* Read marks. The first moves one up to seq; events->read_moved reports it, there is no callback. The second moves them
- * up to the given messages; rows: one per conversation, store_read_at. */
-void store_mark_read(
-	struct store *s, const struct conv *conv, int64_t user_id, int64_t seq, uint64_t origin);
+/* Read marks. The first moves one up to seq, if it is behind; events->read_moved reports that, and cb only whether it is
+ * stored. The second moves them up to the given messages; rows: one per conversation, store_read_at. */
+typedef void store_mark_cb(void *arg, enum error error);
+void store_mark_read(struct store *s, const struct conv *conv, int64_t user_id, int64_t seq,
+	uint64_t origin, store_mark_cb *cb, void *arg);
 void store_mark_messages_read(struct store *s, int64_t user_id, const int64_t *message_ids,
 	size_t n, store_cb *cb, void *arg);
 

@@ -8,7 +8,7 @@
 #include "common/xalloc.h"
 #include "store/store_private.h"
 
-/* Read marks. The event read_moved reports those that move; there is no other answer. */
+/* Read marks. The event read_moved reports those that move; the callback, whether they are stored. */
 
 DECLARE_QUERY(mark_read);
 
@@ -18,6 +18,8 @@ struct read_item {
 	int64_t user_id;
 	int64_t seq;
 	uint64_t origin;
+	store_mark_cb *cb;
+	void *arg;
 };
 
 static struct read_item *read_of(struct batch_item *item)
@@ -25,20 +27,29 @@ static struct read_item *read_of(struct batch_item *item)
 	return (struct read_item *)item;
 }
 
+static void read_end(struct read_item *read, enum error error)
+{
+	read->cb(read->arg, error);
+	free(read);
+}
+
 static void read_reject(struct batcher *b, struct batch_item *item)
 {
 	(void)b;
-	free(read_of(item));
+	read_end(read_of(item), ERROR_unavailable);
 }
 
-void store_mark_read(
-	struct store *s, const struct conv *conv, int64_t user_id, int64_t seq, uint64_t origin)
+void store_mark_read(struct store *s, const struct conv *conv, int64_t user_id, int64_t seq,
+	uint64_t origin, store_mark_cb *cb, void *arg)
 {
 	struct read_item *read = xmalloc(sizeof(*read));
 
-	*read = (struct read_item){
-		.conv = *conv, .user_id = user_id, .seq = seq, .origin = origin
-	};
+	*read = (struct read_item){ .conv = *conv,
+		.user_id = user_id,
+		.seq = seq,
+		.origin = origin,
+		.cb = cb,
+		.arg = arg };
 	batcher_add(&s->reads, &read->item, sizeof(*read));
 }
 
@@ -85,15 +96,15 @@ static void read_report(struct batcher *b, const store_rows *rows, int row)
 static void reads_done(void *arg, const struct db_result *r)
 {
 	struct batcher *b = arg;
+	enum error error = store_result_error(r);
 
-	if (store_result_error(r) == ERROR_NONE)
-		for (int row = 0; row < store_n(r); row++)
-			read_report(b, r, row);
+	for (int row = 0; error == ERROR_NONE && row < store_n(r); row++)
+		read_report(b, r, row);
 	while (b->batch != NULL) {
 		struct batch_item *item = b->batch;
 
 		b->batch = item->next;
-		free(read_of(item));
+		read_end(read_of(item), error);
 	}
 	batcher_done(b);
 }

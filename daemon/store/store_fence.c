@@ -31,17 +31,19 @@ static int32_t lock_object(const struct heritage *h, uint32_t incarnation)
 }
 
 /*
- * The locks that the fence does not wait for: ours, those of live workers, and that of the next worker to be forked. It
- * does not wait for larger ones either: they belong to workers forked after this call. The next worker is listed so that
- * the newest worker, if it is dead, is not larger than all that are listed.
+ * The locks that the fence does not wait for: those of live workers, and that of the next worker to be forked. It does
+ * not wait for larger ones either: they belong to workers forked after this call. The next worker is listed so that the
+ * newest worker, if it is dead, is not larger than all that are listed.
+ *   own  false: without this worker's own lock
  * Returns the number of locks.
  */
-static size_t live_locks(const struct heritage *h, int32_t locks[LIVE_MAX])
+static size_t live_locks(const struct heritage *h, bool own, int32_t locks[LIVE_MAX])
 {
 	uint32_t newest = h->incarnation;
 	size_t n = 0;
 
-	locks[n++] = lock_object(h, h->incarnation);
+	if (own)
+		locks[n++] = lock_object(h, h->incarnation);
 	for (unsigned i = 0; i < h->n_slots; i++) {
 		const struct stats_slot *slot = &h->stats->slots[i];
 		/* In this order: a worker forked between the two loads may be taken for dead, which at worst costs
@@ -49,7 +51,7 @@ static size_t live_locks(const struct heritage *h, int32_t locks[LIVE_MAX])
 		bool alive = atomic_load(&slot->alive);
 		uint32_t incarnation = atomic_load(&slot->incarnation);
 
-		if (alive)
+		if (alive && incarnation != h->incarnation)
 			locks[n++] = lock_object(h, incarnation);
 		if (newest < incarnation)
 			newest = incarnation;
@@ -61,7 +63,9 @@ static size_t live_locks(const struct heritage *h, int32_t locks[LIVE_MAX])
 void store_fence_put_setup(const struct heritage *h, struct buf *sql)
 {
 	int32_t live[LIVE_MAX];
-	size_t n = live_locks(h, live);
+	/* A session that holds our own lock is the one before this one. If its connection died in silence, PostgreSQL
+	 * does not know, and the session would hold the lock without end. */
+	size_t n = live_locks(h, false, live);
 
 	buf_addf(sql, "select claim_database(%d, %d, %d); ", lock_class(h), live[0], CLAIM_WAIT_MS);
 	buf_addf(sql, "select fence_dead_workers(%d, array[%d", lock_class(h), live[0]);
@@ -78,7 +82,7 @@ void store_fence_dead_workers(struct store *s, store_cb *cb, void *arg)
 	const struct heritage *h = s->heritage;
 	struct db_args args = DB_ARGS_EMPTY;
 	int32_t live[LIVE_MAX];
-	size_t n = live_locks(h, live);
+	size_t n = live_locks(h, true, live);
 
 	db_arg_i64(&args, lock_class(h));
 	db_arg_array(&args, DB_INT8, n);

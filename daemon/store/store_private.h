@@ -23,6 +23,7 @@ struct store {
 	struct batcher sends, reads, tokens, loads;
 	/* Of the sends in flight. */
 	struct event *send_deadline; /* of a batch whose outcome is unknown */
+	int64_t sends_begun_ms; /* clock_mono_ms, of the first flush */
 	unsigned send_tries;
 	size_t n_sends_alone; /* to be sent one by one, after repeated failures of their batch */
 	int64_t tokens_sent_ms; /* clock_mono_ms, of the batch in flight */

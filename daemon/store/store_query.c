@@ -6,6 +6,9 @@
 #include "common/xalloc.h"
 #include "store/store_private.h"
 
+/* A statement that erases many rows: the last member leaves a large group, or a user is deleted. */
+#define ERASE_DEADLINE_S 60
+
 /* Changes of conversations. */
 
 struct pending_change {
@@ -90,6 +93,7 @@ void store_remove_member(struct store *s, int64_t actor, int64_t group_id, int64
 	db_arg_i64(&args, actor);
 	db_arg_i64(&args, group_id);
 	db_arg_i64(&args, user_id);
+	args.deadline_s = ERASE_DEADLINE_S;
 	change(s, &query_remove_member, &args, cb, arg);
 }
 
@@ -111,6 +115,7 @@ void store_delete_user(struct store *s, int64_t user_id, store_cb *cb, void *arg
 	struct db_args args = DB_ARGS_EMPTY;
 
 	db_arg_i64(&args, user_id);
+	args.deadline_s = ERASE_DEADLINE_S;
 	store_query(s, s->writer, &query_delete_user, &args, cb, arg);
 }
 

@@ -10,13 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/fault.h"
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "store/store_private.h"
 
 #define TRIES_TOGETHER 3 /* then each send of the batch goes alone: a single send cannot deadlock */
-#define UNKNOWN_OUTCOME_MAX_S 10 /* how long a send in flight waits for a lost database */
+#define ANSWER_MAX_MS 10000 /* from the first flush of a batch, whatever is lost or repeated */
 
 DECLARE_QUERY(send_messages);
 
@@ -64,6 +65,7 @@ static bool send_joins(const struct batch_item *first, const struct batch_item *
 	return true;
 }
 
+static bool sends_begin(struct batcher *b);
 static bool sends_flush(struct batcher *b);
 static void sends_done(void *arg, const struct db_result *r);
 static void sends_try_again(struct batcher *b);
@@ -90,11 +92,29 @@ void store_send(struct store *s, const struct send *p, store_change_cb *cb, void
 		batcher_reject(&s->sends, &send->item);
 }
 
+/* The rest of the time in which the batch in flight must be answered, at least 1 ms. */
+static int64_t sends_time_left_ms(const struct store *s)
+{
+	int64_t left_ms = s->sends_begun_ms + ANSWER_MAX_MS - clock_mono_ms();
+
+	return left_ms > 0 ? left_ms : 1;
+}
+
+static bool sends_begin(struct batcher *b)
+{
+	struct store *s = b->owner;
+
+	s->sends_begun_ms = clock_mono_ms();
+	return sends_flush(b);
+}
+
 static bool sends_flush(struct batcher *b)
 {
 	struct store *s = b->owner;
 	struct db_args args = DB_ARGS_EMPTY;
+	int64_t left_s = (sends_time_left_ms(s) + 999) / 1000;
 
+	args.deadline_s = left_s < DB_DEADLINE_S ? (unsigned)left_s : DB_DEADLINE_S;
 	FAULT("batch.gathered");
 	db_arg_array(&args, DB_INT8, b->n_batch);
 	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
@@ -220,8 +240,9 @@ static void sends_keep_retriable(struct batcher *b)
 
 static void sends_lost(struct batcher *b)
 {
-	const struct timeval tv = { UNKNOWN_OUTCOME_MAX_S, 0 };
 	struct store *s = b->owner;
+	int64_t left_ms = sends_time_left_ms(s);
+	const struct timeval tv = { left_ms / 1000, left_ms % 1000 * 1000 };
 
 	sends_keep_retriable(b);
 	batcher_reject_waiting(b);
@@ -255,7 +276,7 @@ static void on_send_deadline(evutil_socket_t fd, short what, void *arg)
 
 void store_sends_init(struct store *s)
 {
-	static const struct batcher_events events = { sends_flush, send_reject, send_joins };
+	static const struct batcher_events events = { sends_begin, send_reject, send_joins };
 
 	batcher_init(&s->sends, s->base, &events, s);
 	s->send_deadline = evtimer_new(s->base, on_send_deadline, s);

@@ -51,8 +51,8 @@ def servers():
 
 
 @pytest.fixture
-def pair():
-    """pair(**settings): a primary and a streaming standby."""
+def pairs():
+    """pairs(**settings): a primary and a streaming standby."""
     made = []
 
     def make(**settings):

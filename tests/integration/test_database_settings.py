@@ -76,7 +76,7 @@ def wait_reconnected(daemon, offset):
         ready = len(re.findall(r"database[_ ]ready\b", daemon.log()[offset:]))
         return lost >= 4 and ready >= lost and daemon.health() == 200
 
-    wait_for(is_back, what="the daemon does not come back:\n", tell=lambda: daemon.log()[offset:])
+    wait_for(is_back, what="the daemon does not come back:\n", details=lambda: daemon.log()[offset:])
 
 
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS.keys())
@@ -115,8 +115,8 @@ def test_a_send_that_waits_for_a_lock_is_stored_in_spite_of_the_timeout(
     wait_reconnected(daemon, offset)
     ada, ben = people(daemon, "Ada", "Ben")
     a = ada.ws()
-    say(a, ben, "first")
-    [table] = server.tables_with(database, "first")
+    say(a, ben, "before the lock")
+    [table] = server.tables_with(database, "before the lock")
     with server.connect(database) as connection, connection.transaction():
         connection.execute(f"lock table {table} in exclusive mode")
         a.send({"type": "send", "id": "held", "receiver_id": ben.id, "content": "held"})

@@ -126,8 +126,8 @@ def test_parleyctl_new_epoch_gives_every_socket_the_new_epoch(talk):
 
 
 @pytest.mark.parametrize("synchronous", [False, True], ids=["asynchronous", "synchronous"])
-def test_a_promotion_gives_every_socket_a_new_epoch(pair, people, synchronous):
-    pair = pair()
+def test_a_promotion_gives_every_socket_a_new_epoch(pairs, people, synchronous):
+    pair = pairs()
     pair.primary.require_standby(synchronous)
     with parleyd_on(pair.conninfo()) as daemon:
         ada, ben = people(daemon, "Ada", "Ben")
@@ -141,9 +141,9 @@ def test_a_promotion_gives_every_socket_a_new_epoch(pair, people, synchronous):
         assert new != epoch and epoch_of(ada.ws()) == new
 
 
-def test_lost_messages_are_dropped_by_a_sync_after_the_promotion(pair, people):
+def test_lost_messages_are_dropped_by_a_sync_after_the_promotion(pairs, people):
     """Ben holds texts of mod 4 to 6 that the new primary never had."""
-    pair = pair()
+    pair = pairs()
     with parleyd_on(pair.conninfo()) as daemon:
         ada, ben, cyd = people(daemon, "Ada", "Ben", "Cyd")
         a, b = ada.ws(), ben.ws()

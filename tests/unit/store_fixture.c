@@ -7,6 +7,7 @@
 struct store *s;
 int64_t alice, bob, carol;
 unsigned n_ready, n_away;
+unsigned n_marked, n_not_marked;
 struct moved moved;
 
 static void on_state(void *arg, bool ready, bool after_loss)
@@ -38,7 +39,7 @@ int64_t person(const char *name)
 
 static void setup(void)
 {
-	n_ready = n_away = moved.n = 0;
+	n_ready = n_away = moved.n = n_marked = n_not_marked = 0;
 	fixture_make(pg_conninfo());
 	s = fixture_store(0, &store_fixture_events, NULL);
 	alice = person("alice");
@@ -88,6 +89,13 @@ int64_t terminate(const char *pattern)
 void on_rows(void *arg, enum error error, const store_rows *rows)
 {
 	*(struct rows *)arg = (struct rows){ true, error, error == ERROR_NONE ? store_n(rows) : 0 };
+}
+
+void on_mark(void *arg, enum error error)
+{
+	ck_assert_ptr_null(arg);
+	ck_assert(error == ERROR_NONE || error == ERROR_unavailable);
+	*(error == ERROR_NONE ? &n_marked : &n_not_marked) += 1;
 }
 
 int store_fixture_run(const char *name, void (*add_tests)(TCase *tc))

@@ -44,6 +44,10 @@ struct rows {
 };
 void on_rows(void *arg, enum error error, const store_rows *rows); /* a store_cb; arg: the struct */
 
+/* The ends of read marks since the start of the test. */
+extern unsigned n_marked, n_not_marked;
+void on_mark(void *arg, enum error error); /* a store_mark_cb; arg: NULL */
+
 /* Runs the tests of one program; returns its exit status. The fixture surrounds each test. */
 int store_fixture_run(const char *name, void (*add_tests)(TCase *tc));
 

@@ -3,10 +3,13 @@
  */
 #include "store/db.h"
 
+#include <arpa/inet.h>
 #include <check.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -328,6 +331,90 @@ START_TEST(an_error_is_a_result_and_the_next_statement_runs)
 END_TEST
 
 /* Both sides must read while they write (libpq manual, PQflush). */
+/* Executes a statement that fails this often. Returns how often it was executed. */
+static int64_t ask_failing(const struct db_statement *st, int64_t n_failures, struct answer *a)
+{
+	struct db_args args = DB_ARGS_EMPTY;
+	int64_t number;
+
+	pg_number("create sequence tries");
+	db_arg_i64(&args, n_failures);
+	ask(st, &args, a);
+	fixture_until(&a->done);
+	number = pg_number("select last_value from tries");
+	pg_number("drop sequence tries");
+	return number;
+}
+
+START_TEST(a_deadlock_or_a_serialization_failure_is_tried_again)
+{
+	static const struct db_statement deadlock = { "deadlock",
+		"select fails($1::int8, '40P01') as number" };
+	static const struct db_statement serialization = { "serialization",
+		"select fails($1::int8, '40001') as number" };
+	static const struct db_statement other = { "other",
+		"select fails($1::int8, '23505') as number" };
+	struct answer a;
+
+	pg_number(
+		"create function fails(n bigint, state text) returns bigint language plpgsql as $$ "
+		"begin if nextval('tries') <= n then raise exception using errcode = state; end "
+		"if; "
+		"return n; end $$");
+	ck_assert_int_eq(ask_failing(&deadlock, 1, &a), 2);
+	ck_assert_str_eq(a.sqlstate, "");
+	ck_assert_int_eq(ask_failing(&serialization, 4, &a), 5);
+	ck_assert_str_eq(a.sqlstate, "");
+	ck_assert_int_eq(ask_failing(&serialization, 100, &a), 5);
+	ck_assert_str_eq(a.sqlstate, "40001");
+	ck_assert_int_eq(ask_failing(&other, 1, &a), 1);
+	ck_assert_str_eq(a.sqlstate, "23505");
+	ck_assert_uint_eq(n_away, 0);
+	pg_number("drop function fails");
+}
+END_TEST
+
+START_TEST(a_server_that_takes_no_writes_is_left)
+{
+	static const struct db_statement write = { "write",
+		"select 1::int8 as number from (select set_config('transaction_read_only', 'on', "
+		"true)) x, "
+		"lateral (select nextval('written')) y" };
+	struct answer a;
+	struct db_args args = DB_ARGS_EMPTY;
+
+	pg_number("create sequence written");
+	ask(&write, &args, &a);
+	fixture_until(&a.done);
+	ck_assert(a.lost);
+	fixture_until_n(&n_ready, 2);
+	pg_number("drop sequence written");
+}
+END_TEST
+
+START_TEST(a_statement_without_an_answer_costs_the_connection_after_its_deadline)
+{
+	struct db_args args = DB_ARGS_EMPTY;
+	struct answer slow, next;
+	int64_t began = clock_mono_ms();
+
+	args.deadline_s = 1;
+	db_arg_i64(&args, 5000);
+	ask(&wait_a_little, &args, &slow);
+	ask_plus(1, &next);
+	fixture_until(&next.done);
+	ck_assert(slow.lost && next.lost);
+	ck_assert_int_ge(clock_mono_ms() - began, 950);
+	ck_assert_int_lt(clock_mono_ms() - began, 4000);
+	fixture_until_n(&n_ready, 2);
+	ask_plus(1, &next);
+	fixture_until(&next.done);
+	ck_assert_int_eq(next.number, 2);
+	pg_number("select count(pg_terminate_backend(pid, 5000)) from pg_stat_activity where "
+		  "application_name = 'test db' and state = 'active'");
+}
+END_TEST
+
 START_TEST(large_statements_and_large_results_do_not_deadlock)
 {
 	enum { LEN = 8 << 20 };
@@ -422,6 +509,45 @@ START_TEST(a_query_to_a_crashed_server_calls_back_later_and_not_inside_the_call)
 }
 END_TEST
 
+/* Opens a second connection with this host list before the server's directory. */
+static void ck_reaches_the_last_host(const char *first, const char *port, const char *more)
+{
+	struct buf conninfo = BUF_EMPTY;
+	unsigned ready = n_ready;
+
+	buf_addf(&conninfo, "host=%s,%s port=%s,5432 user=parley dbname=parley %s", first,
+		pg_directory(), port, more);
+	db_close(db);
+	db = db_open(fixture_base(), buf_cstr(&conninfo), "test", &events, &stats, &stats);
+	fixture_until_n(&n_ready, ready + 1);
+	buf_fini(&conninfo);
+}
+
+START_TEST(each_host_is_tried_for_its_time)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET,
+		.sin_addr = { htonl(INADDR_LOOPBACK) } };
+	socklen_t len = sizeof(address);
+	int silent = socket(AF_INET, SOCK_STREAM, 0);
+	char port[16];
+	int64_t began;
+
+	ck_assert_int_eq(bind(silent, (struct sockaddr *)&address, len), 0);
+	ck_assert_int_eq(listen(silent, 8), 0);
+	ck_assert_int_eq(getsockname(silent, (struct sockaddr *)&address, &len), 0);
+	snprintf(port, sizeof(port), "%d", ntohs(address.sin_port));
+	/* One that accepts and says nothing; then one that refuses. */
+	began = clock_mono_ms();
+	ck_reaches_the_last_host("127.0.0.1", port, "connect_timeout=2");
+	ck_assert_int_ge(clock_mono_ms() - began, 1900);
+	ck_assert_int_lt(clock_mono_ms() - began, 4000);
+	close(silent);
+	began = clock_mono_ms();
+	ck_reaches_the_last_host("127.0.0.1", port, "");
+	ck_assert_int_lt(clock_mono_ms() - began, 1500);
+}
+END_TEST
+
 START_TEST(a_connection_whose_setup_is_false_is_not_used)
 {
 	int64_t ready;
@@ -487,11 +613,15 @@ static Suite *suite(void)
 	tcase_add_test(tc, a_column_that_the_statement_lacks_ends_the_process);
 	tcase_add_test(tc, every_query_of_the_program_can_be_prepared);
 	tcase_add_test(tc, an_error_is_a_result_and_the_next_statement_runs);
+	tcase_add_test(tc, a_deadlock_or_a_serialization_failure_is_tried_again);
+	tcase_add_test(tc, a_server_that_takes_no_writes_is_left);
+	tcase_add_test(tc, a_statement_without_an_answer_costs_the_connection_after_its_deadline);
 	tcase_add_test(tc, large_statements_and_large_results_do_not_deadlock);
 	tcase_add_test(
 		tc, a_lost_connection_ends_all_statements_with_an_unknown_outcome_and_returns);
 	tcase_add_test(tc, a_column_added_to_a_table_renews_the_connection);
 	tcase_add_test(tc, a_query_to_a_crashed_server_calls_back_later_and_not_inside_the_call);
+	tcase_add_test(tc, each_host_is_tried_for_its_time);
 	tcase_add_test(tc, a_connection_whose_setup_is_false_is_not_used);
 	tcase_add_test(tc, stopping_ends_all_statements_and_queues_no_more);
 	suite_add_tcase(suite, tc);

@@ -13,14 +13,14 @@ START_TEST(read_marks_move_forward_and_never_past_the_last_message)
 	struct fixture_change m = fixture_post(s, alice, bob, "1", "1");
 
 	fixture_post(s, alice, bob, "2", "2");
-	store_mark_read(s, &m.c.conv, bob, 1000, 77);
+	store_mark_read(s, &m.c.conv, bob, 1000, 77, on_mark, NULL);
 	fixture_until_n(&moved.n, 1);
 	ck_assert_int_eq(moved.user_id, bob);
 	ck_assert_int_eq(moved.seq, 2);
 	ck_assert_uint_eq(moved.origin, 77);
-	store_mark_read(s, &m.c.conv, bob, 1, 77);
-	store_mark_read(s, &m.c.conv, carol, 2, 77); /* no member */
-	fixture_for(100);
+	store_mark_read(s, &m.c.conv, bob, 1, 77, on_mark, NULL);
+	store_mark_read(s, &m.c.conv, carol, 2, 77, on_mark, NULL); /* no member */
+	fixture_until_n(&n_marked, 3);
 	ck_assert_uint_eq(moved.n, 1);
 	/* A send moves the sender's own. */
 	ck_assert_int_eq(
@@ -30,15 +30,39 @@ START_TEST(read_marks_move_forward_and_never_past_the_last_message)
 }
 END_TEST
 
+START_TEST(a_read_mark_that_cannot_be_stored_ends_with_an_error)
+{
+	struct fixture_change m = fixture_post(s, alice, bob, "1", "1");
+
+	pg_number(
+		"alter table members add constraint unread check (user_id <> %lld or read_seq < 1) "
+		"not valid",
+		(long long)bob);
+	store_mark_read(s, &m.c.conv, bob, 1, 77, on_mark, NULL);
+	fixture_until_n(&n_not_marked, 1);
+	pg_number("alter table members drop constraint unread");
+	terminate("parleyd worker=0 write");
+	fixture_until_n(&n_away, 1);
+	store_mark_read(s, &m.c.conv, bob, 1, 77, on_mark, NULL);
+	ck_assert_uint_eq(n_not_marked, 1);
+	fixture_until_n(&n_not_marked, 2);
+	fixture_until_n(&n_ready, 2);
+	store_mark_read(s, &m.c.conv, bob, 1, 77, on_mark, NULL);
+	fixture_until_n(&n_marked, 1);
+	ck_assert_uint_eq(moved.n, 1);
+	ck_assert_uint_eq(n_not_marked, 2);
+}
+END_TEST
+
 START_TEST(two_sockets_that_mark_in_one_batch_are_both_notified)
 {
 	struct fixture_change m = fixture_post(s, alice, bob, "1", "1"), blocker;
 
 	fixture_post(s, alice, bob, "2", "2");
 	/* Those that arrive while another is in flight are one batch. */
-	store_mark_read(s, &m.c.conv, carol, 1, 1);
-	store_mark_read(s, &m.c.conv, bob, 1, 5);
-	store_mark_read(s, &m.c.conv, bob, 2, 6);
+	store_mark_read(s, &m.c.conv, carol, 1, 1, on_mark, NULL);
+	store_mark_read(s, &m.c.conv, bob, 1, 5, on_mark, NULL);
+	store_mark_read(s, &m.c.conv, bob, 2, 6, on_mark, NULL);
 	fixture_until_n(&moved.n, 1);
 	fixture_post_begin(s, &blocker, alice, bob, "3", "3");
 	fixture_until(&blocker.done);
@@ -277,7 +301,7 @@ START_TEST(unread_counts_the_texts_of_others_after_the_read_mark)
 	fixture_change(s, STORE_EDIT, alice, m[2].c.message.message_id, 0, "edited");
 	fixture_change(s, STORE_RENAME, alice, g, 0, "renamed");
 	ck_assert_int_eq(unread(g, bob), 3);
-	store_mark_read(s, &c, bob, m[0].c.message.seq, 1);
+	store_mark_read(s, &c, bob, m[0].c.message.seq, 1, on_mark, NULL);
 	fixture_until_n(&moved.n, 1);
 	ck_assert_int_eq(unread(g, bob), 2);
 	fixture_post(s, bob, g, "answer", NULL);
@@ -383,6 +407,7 @@ END_TEST
 static void add_tests(TCase *tc)
 {
 	tcase_add_test(tc, read_marks_move_forward_and_never_past_the_last_message);
+	tcase_add_test(tc, a_read_mark_that_cannot_be_stored_ends_with_an_error);
 	tcase_add_test(tc, two_sockets_that_mark_in_one_batch_are_both_notified);
 	tcase_add_test(tc, marking_by_message_ids_counts_only_messages_in_the_users_chats);
 	tcase_add_test(tc, changes_come_in_the_order_of_mod_and_collapse_repeated_edits);

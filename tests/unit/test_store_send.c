@@ -172,8 +172,8 @@ START_TEST(batches_of_several_connections_in_random_order_do_not_deadlock)
 					: k == 1 ? bob
 						 : carol,
 				groups[random() % GROUPS], "text", id);
-			store_mark_read(
-				stores[k], &c, random() % 2 ? alice : bob, 1 + random() % 1000, 1);
+			store_mark_read(stores[k], &c, random() % 2 ? alice : bob,
+				1 + random() % 1000, 1, on_mark, NULL);
 		}
 	for (int i = 0; i < N; i++)
 		for (int k = 0; k < STORES; k++) {
