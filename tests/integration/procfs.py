@@ -61,6 +61,12 @@ def is_sanitized(pid):
         return "libasan" in file.read()
 
 
+def program_is_sanitized(path):
+    """True if the program is built with AddressSanitizer, which no other library may precede (LD_PRELOAD)."""
+    with open(path, "rb") as file:
+        return b"libasan.so" in file.read()
+
+
 def raise_fd_limit(wanted):
     """Lets this process open this many descriptors; returns False if it may not."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -20,7 +20,7 @@ from client import Http
 from conftest import new_person, run_daemon
 from parleyd import build_dir
 from polling import wait_for
-from procfs import is_sanitized, n_fds
+from procfs import is_sanitized, n_fds, program_is_sanitized
 from traffic import TROUBLE, Traffic
 
 pytestmark = pytest.mark.no_valgrind("replaces malloc")
@@ -176,6 +176,8 @@ def malloc(tmp_path):
 @pytest.fixture
 def daemon(cluster, malloc, tmp_path):
     assert os.path.exists(PRELOAD), f"{PRELOAD} is missing: make it first"
+    if program_is_sanitized(os.path.join(build_dir(), "parleyd")):
+        pytest.skip("AddressSanitizer has an allocator of its own")
     environment = {"LD_PRELOAD": PRELOAD, "FAILING_MALLOC": str(tmp_path / "malloc")}
     yield from run_daemon(cluster, environment=environment, workers=WORKERS)
 
