@@ -7,6 +7,7 @@ libparley_a_SOURCES += \
 	daemon/store/db.h \
 	daemon/store/db_hosts.c \
 	daemon/store/db_hosts.h \
+	daemon/store/db_value.c \
 	daemon/store/store.c \
 	daemon/store/store.h \
 	daemon/store/store_batch.c \
