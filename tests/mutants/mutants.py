@@ -147,7 +147,7 @@ class Workspace:
         finally:
             with open(source, "w", encoding="utf-8") as text:
                 text.write(whole)
-            self.sweep()
+            self.kill_leftovers()
         if status is None:
             raise Inconclusive(f"{file} hangs:\n" + out[-2000:])
         with open(log, encoding="utf-8", errors="replace") as text:
