@@ -57,6 +57,7 @@ def lose_three_commits(pair, a, b, ada, ben):
     pair.fail_over()
 
 
+@pytest.mark.known_fault("rooms do not start again when the database has lost commits")
 def test_texts_after_an_asynchronous_failover_reach_a_socket_that_saw_lost_texts(pairs, people):
     pair = pairs()
     with parleyd_on(pair.conninfo()) as daemon:
@@ -182,6 +183,7 @@ def test_the_second_host_is_tried_when_the_first_falls_silent(pairs, forwarder, 
         )
 
 
+@pytest.mark.known_fault("the fence runs on the connection for reads")
 def test_reads_go_on_while_the_commit_of_a_dead_worker_hangs(pairs, people):
     pair = pairs()
     with parleyd_on(pair.conninfo()) as daemon:

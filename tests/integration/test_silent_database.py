@@ -237,6 +237,7 @@ def fill(path):
             file.write(bytes(1 << 16))
 
 
+@pytest.mark.known_fault("healthz does not probe a write")
 def test_healthz_is_503_while_the_disk_is_full(small_disk, servers, people):
     server = servers()
     role = server.new_role()
@@ -289,6 +290,7 @@ def silent_names(tmp_path):
     path.unlink(missing_ok=True)
 
 
+@pytest.mark.known_fault("libpq resolves names on the event loop")
 def test_a_silent_name_server_does_not_stop_a_worker(servers, silent_names, people):
     server = servers()
     environment, silent = silent_names
