@@ -167,6 +167,10 @@ const char *http_fields_problem(const struct http_call *call)
 	const struct evkeyval *h;
 	const char *problem = NULL;
 
+	/* libevent before 2.1.12-stable-8+deb12u1 appends trailer fields to those of the head, and their continuation lines to
+	 * the last one. */
+	if (head->in_trailers && head->is_malformed)
+		return http_head_problem(head);
 	if (strchr(evhttp_request_get_uri(call->req), ' ') != NULL)
 		return "There is a blank too many in the request line.";
 	TAILQ_FOREACH(h, evhttp_request_get_input_headers(call->req), next)
