@@ -7,6 +7,7 @@ import re
 import pytest
 import requests
 
+from routes import server_frames
 from test_openapi import operations, shape
 
 SOURCES = os.path.join(os.path.dirname(__file__), "..", "..")
@@ -179,8 +180,7 @@ def test_the_client_frames_are_the_commands_with_their_fields(reference, descrip
 
 
 def test_the_server_frames_are_those_of_the_frames_module(reference):
-    source = read_source("daemon", "realtime", "frames.def")
-    frames = re.findall(r"^FRAME\((\w+)", source, re.MULTILINE)
+    frames = server_frames()
     table = rows(one_section(reference, "#### Server to client"))
     assert len(frames) > 10
     assert sorted(words(row[0])[0] for row in table) == sorted(frames)
