@@ -44,13 +44,15 @@ $$;
 
 -- Stores a batch of messages. Element n of each array belongs to send n, from 1; p_client may be null. In one batch, a
 -- client_id appears once per sender. Returns one row per send, in any order. Status: ok; duplicate (the client_id is
--- stored: its message as it is now); no_such_chat (no such user or group, or the sender is not a member).
+-- stored: its message as it is now); no_such_chat (no such user or group, or the sender is not a member); locked (without
+-- p_wait: another transaction has locked the conversation).
 -- A rejected send does not raise an error, so that the others of the batch are stored. The counters of a returned
 -- conversation are those before the batch.
 --
 -- The settings pin the only good plan, nested loops over indexes for at most some hundred rows, planned once per
 -- connection. The row of a new message is built once, in numbered, by position: the columns of messages in their order.
-create function send_messages(p_sender bigint[], p_receiver bigint[], p_content text[], p_client text[])
+create function send_messages(p_sender bigint[], p_receiver bigint[], p_content text[], p_client text[],
+	p_wait boolean default true)
 returns table (n bigint, status text, conv conversations, message messages) language plpgsql
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
@@ -60,6 +62,7 @@ as $$
 #variable_conflict use_column
 declare
 	v_conv bigint[];
+	v_locked bigint[];	-- by this transaction
 	v_now timestamptz;
 begin
 	v_conv := send_targets(p_sender, p_receiver);
@@ -67,14 +70,22 @@ begin
 		v_conv := send_targets(p_sender, p_receiver);
 	end if;
 
-	perform 1 from conversations where conv_id = any (v_conv) order by conv_id for no key update;
+	if p_wait then
+		perform 1 from conversations where conv_id = any (v_conv) order by conv_id for no key update;
+		v_locked := v_conv;
+	else
+		select coalesce(array_agg(x.conv_id), '{}') into v_locked
+		from (select c.conv_id from conversations c where c.conv_id = any (v_conv)
+			order by c.conv_id for no key update skip locked) x;
+	end if;
 	v_now := clock_timestamp();
 
 	return query
 	with sends as (
 		select i.n, i.sender, i.content, i.client, c as conv, c.conv_id, c.last_seq, c.last_mod,
-			m.message_id is null and a.user_id is not null and (c.kind = 'g'
+			m.message_id is null and i.conv = any (v_locked) and a.user_id is not null and (c.kind = 'g'
 				or exists (select from members b where b.conv_id = c.conv_id and b.user_id = i.receiver)) as fresh,
+			m.message_id is null and i.conv <> all (v_locked) as locked,
 			m.message_id as stored_id, m as stored
 		from unnest(p_sender, p_receiver, p_content, p_client, v_conv)
 			with ordinality as i (sender, receiver, content, client, conv, n)
@@ -107,7 +118,8 @@ begin
 	select s.n, 'ok', s.conv, s.message
 	from numbered s
 	union all
-	select s.n, case when s.stored_id is null then 'no_such_chat' else 'duplicate' end, s.conv, s.stored
+	select s.n, case when s.locked then 'locked' when s.stored_id is null then 'no_such_chat' else 'duplicate' end,
+		s.conv, s.stored
 	from sends s
 	where s.fresh is not true;
 end $$;
@@ -293,8 +305,8 @@ begin
 	return drop_member(c, p_actor, p_user);
 end $$;
 
--- Removes a member; the caller holds the lock. A group without members is emptied: its rows stay without their texts,
--- so that their client_ids stay taken. The returned message then has no mod and is not stored.
+-- Removes a member; the caller holds the lock. A group without members ends: erase_group erases its texts. The returned
+-- message then has no mod and is not stored.
 create function drop_member(c conversations, p_actor bigint, p_user bigint) returns change language plpgsql as $$
 declare
 	v_next bigint;
@@ -304,8 +316,8 @@ begin
 	delete from members where conv_id = c.conv_id and user_id = p_user;
 	select user_id into v_next from members where conv_id = c.conv_id order by join_seq, user_id limit 1;
 	if v_next is null then
-		update messages set content = null, deleted = true where conv_id = c.conv_id and kind = 't';
 		update conversations set owner_id = null, name = '' where conv_id = c.conv_id returning * into c;
+		insert into erasures (party_id, is_group) values (c.conv_id, true);
 		m.sender_id := p_actor;
 		m.kind := 'l';
 		m.target_id := p_user;
@@ -354,24 +366,27 @@ begin
 	returning m.conv_id, m.user_id, m.read_seq;
 end $$;
 
--- Sets the stored password and deletes all tokens of the user but one. The update locks the user's row first: a log-in
--- with the old password has inserted its token by then, or finds the new password.
-create function set_password(p_user bigint, p_password text, p_keep_token bigint) returns void language plpgsql as $$
+-- Sets the stored password and deletes all tokens of the user but that of the request. What authorized the request is
+-- checked again, since hashing takes long: the token and the old password. The user's row is locked
+-- first: a log-in with the old password has inserted its token by then, or finds the new password; and of two changes
+-- at once, the second finds what the first has done. Status: ok, bad_token, wrong_password.
+create function set_password(p_user bigint, p_token bigint, p_old text, p_new text) returns text language plpgsql as $$
 begin
-	update users set password = p_password where user_id = p_user and deleted_at is null;
-	delete from tokens where user_id = p_user and token_id <> p_keep_token;
+	perform 1 from users where user_id = p_user and deleted_at is null for no key update;
+	if not exists (select from tokens where token_id = p_token and user_id = p_user) then
+		return 'bad_token';
+	end if;
+	update users set password = p_new where user_id = p_user and password = p_old;
+	if not found then
+		return 'wrong_password';
+	end if;
+	delete from tokens where user_id = p_user and token_id <> p_token;
+	return 'ok';
 end $$;
 
--- Erases a user: profile, tokens, memberships and the contents of their messages. The username stays taken. Each erased
--- message takes a mod; a group also gets a leave. Returns one row per conversation that has members left: its counters,
--- and its last mod before. No row if the user does not exist.
-create function delete_user(p_user bigint)
-returns table (conv_id bigint, last_seq bigint, last_mod bigint, from_mod bigint) language plpgsql as $$
-#variable_conflict use_column
-declare
-	c conversations;
-	v_erased bigint;
-	v_from bigint;
+-- Deletes a user: the profile and the tokens at once, the rest in slices (end_memberships, erase_messages). The username
+-- stays taken. The lock on the user waits for transactions that add a membership, and no later one adds any.
+create function delete_user(p_user bigint) returns void language plpgsql as $$
 begin
 	perform 1 from users where user_id = p_user and deleted_at is null for update;
 	if not found then
@@ -380,30 +395,102 @@ begin
 	update users set full_name = '', password = null, profile_picture = null, public_key = null, last_seen_at = null,
 		deleted_at = now() where user_id = p_user;
 	delete from tokens where user_id = p_user;
+	insert into erasures (party_id, is_group) values (p_user, false);
+end $$;
+
+-- Ends the memberships of a deleted user in these conversations. A group gets a leave. Returns one row per membership
+-- that ended; that of a direct conversation has no message. A slice waits for no conversation: those that another
+-- transaction has locked are left out.
+create function end_memberships(p_user bigint, p_conv bigint[]) returns setof change language plpgsql as $$
+declare
+	c conversations;
+begin
+	update erasures set touched_at = clock_timestamp() where party_id = p_user;
 	for c in
-		select * from conversations
-		where conv_id in (select conv_id from members where user_id = p_user
-			union select conv_id from messages where sender_id = p_user)
-		order by conv_id for no key update
+		select * from conversations where conv_id = any (p_conv) order by conv_id for no key update skip locked
 	loop
-		v_from := c.last_mod;
-		update messages m
-		set sender_id = null, client_id = null, mod = c.last_mod + e.nth,
-			content = case when m.kind = 't' then null else m.content end,
-			deleted = m.deleted or m.kind = 't'
-		from (select message_id, row_number() over (order by seq) as nth from messages
-			where conv_id = c.conv_id and sender_id = p_user) e
-		where m.message_id = e.message_id;
-		get diagnostics v_erased = row_count;
-		update conversations set last_mod = last_mod + v_erased where conv_id = c.conv_id returning * into c;
-		if c.kind = 'g' and is_member(c.conv_id, p_user) then
-			perform drop_member(c, null, p_user);
+		if not is_member(c.conv_id, p_user) then
+			continue;
+		elsif c.kind = 'g' then
+			return next drop_member(c, null, p_user);
 		else
 			delete from members where conv_id = c.conv_id and user_id = p_user;
+			return next change_of('ok', c, null);
 		end if;
-		return query select k.conv_id, k.last_seq, k.last_mod, v_from from conversations k
-			where k.conv_id = c.conv_id and exists (select from members m where m.conv_id = k.conv_id);
 	end loop;
+end $$;
+
+-- Erases those of these messages that the deleted user sent. Each takes a mod. Returns one row per conversation: its
+-- counters, and its last mod before. Conversations that another transaction has locked are left out.
+create function erase_messages(p_user bigint, p_message bigint[])
+returns table (conv_id bigint, last_seq bigint, last_mod bigint, from_mod bigint) language plpgsql
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+#variable_conflict use_column
+declare
+	v_conv bigint[];
+begin
+	update erasures set touched_at = clock_timestamp() where party_id = p_user;
+	select array_agg(x.conv_id) into v_conv
+	from (
+		select c.conv_id from conversations c
+		where c.conv_id in (select m.conv_id from messages m where m.message_id = any (p_message))
+		order by c.conv_id for no key update skip locked
+	) x;
+	return query
+	with numbered as (
+		select m.message_id, m.conv_id, row_number() over (partition by m.conv_id order by m.seq) as nth
+		from messages m
+		where m.message_id = any (p_message) and m.sender_id = p_user and m.conv_id = any (v_conv)
+	), heads as (
+		update conversations c
+		set last_mod = c.last_mod + g.n_erased
+		from (select n.conv_id, count(*) as n_erased from numbered n group by 1) g
+		where c.conv_id = g.conv_id
+		returning c.conv_id, c.last_seq, c.last_mod, c.last_mod - g.n_erased as from_mod
+	), erased as (
+		update messages m
+		set sender_id = null, client_id = null, mod = h.from_mod + n.nth,
+			content = case when m.kind = 't' then null else m.content end,
+			deleted = m.deleted or m.kind = 't'
+		from numbered n
+		join heads h on h.conv_id = n.conv_id
+		where m.message_id = n.message_id
+	)
+	select * from heads;
+end $$;
+
+-- Erases the next texts of a group that has ended. No mod is taken, since nobody can see them; the client_ids stay taken.
+-- Returns true if more may be left.
+create function erase_group(p_group bigint) returns boolean language plpgsql
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+declare
+	v_done bigint;
+	v_last bigint;
+begin
+	select done_seq into v_done from erasures where party_id = p_group for update;
+	if not found then
+		return false;
+	end if;
+	perform conversation_lock(p_group);
+	with slice as (
+		select message_id, seq from messages where conv_id = p_group and seq > v_done order by seq limit 1000
+	), erased as (
+		update messages m set content = null, deleted = true
+		from slice s
+		where m.message_id = s.message_id and m.kind = 't' and not m.deleted
+	)
+	select max(seq) into v_last from slice;
+	update erasures set done_seq = v_last, touched_at = clock_timestamp() where party_id = p_group and v_last is not null;
+	delete from erasures where party_id = p_group and v_last is null;
+	return v_last is not null;
 end $$;
 
 -- Waits until no writing session of a dead worker can still commit. Each writing session holds an advisory lock: p_class

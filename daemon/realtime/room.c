@@ -201,11 +201,16 @@ static void apply_change(struct rooms *rs, const struct record_change *c)
 }
 
 /* If the erasures follow what was delivered, they are skipped and the members' sockets sync.
- * Otherwise they are part of a gap. */
+ * Otherwise they are part of a gap. Mod 0: nothing is erased yet, but the peer is deleted. */
 static void apply_erased(struct rooms *rs, const struct record_erased *e)
 {
 	struct room *room = rooms_find(rs, e->conv.id);
 
+	if (e->mod == 0) {
+		if (room != NULL)
+			room_push_own_chats(room);
+		return;
+	}
 	if (room == NULL) {
 		rooms_keep_early(rs, e->conv.id, e->mod, NULL);
 		return;

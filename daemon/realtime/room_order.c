@@ -240,8 +240,7 @@ static void chats_read(void *arg, enum error error, const store_rows *rows)
 		room_push_chats(arg, rows);
 }
 
-/* The group's name changed, or perhaps its owner: every member gets its chat frame. */
-static void push_chat_to_members(struct room *r)
+void room_push_own_chats(struct room *r)
 {
 	int64_t *ids;
 
@@ -285,7 +284,7 @@ static void room_deliver(struct room *r, const struct message *m, uint64_t origi
 				     : RECORD_EDITED,
 		origin);
 	if (new && (m->kind == MESSAGE_LEAVE || m->kind == MESSAGE_RENAME))
-		push_chat_to_members(r);
+		room_push_own_chats(r);
 }
 
 /* Gaps, in the order of their steps. */

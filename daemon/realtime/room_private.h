@@ -107,6 +107,9 @@ void rooms_clear_early(struct rooms *rs);
 /* room_order.c */
 void room_change(struct room *r, const struct record_change *c);
 
+/* Sends every local member the chat frame: the group's name has changed, perhaps the owner, or the peer is deleted. */
+void room_push_own_chats(struct room *r);
+
 /* The database has reached this mod: if it is not delivered soon, the gap is read. */
 void room_raise_db_mod(struct room *r, int64_t mod);
 void room_clear_held(struct room *r);

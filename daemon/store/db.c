@@ -12,6 +12,7 @@
 #define RETRY_MAX_MS 250
 #define STATEMENTS_MAX 64
 #define FAILURES_MAX 5 /* of a statement, by deadlocks */
+#define LOCKED_MAX 15 /* waits for a lock of one statement */
 
 struct job {
 	struct job *next;
@@ -20,6 +21,7 @@ struct job {
 	db_cb *cb;
 	void *arg;
 	unsigned n_failures; /* by a deadlock */
+	unsigned n_locked; /* waits for a lock that took too long */
 	bool timed; /* True if the deadline runs, which includes the preparation and all tries. */
 };
 
@@ -76,6 +78,14 @@ static struct job *job_take(struct db *db)
 		db->last = &db->first;
 	db->n_jobs--;
 	return j;
+}
+
+static void job_add(struct db *db, struct job *j)
+{
+	j->next = NULL;
+	*db->last = j;
+	db->last = &j->next;
+	db->n_jobs++;
 }
 
 static void db_watch(struct db *db, short what)
@@ -252,6 +262,22 @@ static bool is_transient(const PGresult *r)
 		(strcmp(sqlstate, "40001") == 0 || strcmp(sqlstate, "40P01") == 0);
 }
 
+bool db_locked(const PGresult *r)
+{
+	const char *sqlstate = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+
+	return sqlstate != NULL && strcmp(sqlstate, "55P03") == 0; /* lock_not_available */
+}
+
+/* Moves the first job behind the others; its time begins again. */
+static void db_defer(struct db *db)
+{
+	struct job *j = job_take(db);
+
+	j->timed = false;
+	job_add(db, j);
+}
+
 static void db_prepared(struct db *db)
 {
 	if (db->n_prepared == STATEMENTS_MAX)
@@ -276,6 +302,9 @@ static void db_command_done(struct db *db)
 	} else if (is_transient(pg) && ++db->first->n_failures < FAILURES_MAX) {
 		log_info("statement_repeated name=%s sqlstate=%s", db->first->statement->name,
 			PQresultErrorField(pg, PG_DIAG_SQLSTATE));
+	} else if (db_locked(pg) && !db->first->args.fails_if_locked &&
+		++db->first->n_locked < LOCKED_MAX) {
+		db_defer(db);
 	} else {
 		struct job *j = job_take(db);
 
@@ -536,9 +565,7 @@ bool db_query(
 	j = xmalloc(sizeof(*j));
 	*j = (struct job){ .statement = s, .args = *args, .cb = cb, .arg = arg };
 	*args = (struct db_args)DB_ARGS_EMPTY;
-	*db->last = j;
-	db->last = &j->next;
-	db->n_jobs++;
+	job_add(db, j);
 	db_next(db);
 	return true;
 }

@@ -46,6 +46,9 @@ extern const struct db_statement *const queries[];
 struct db_args {
 	struct buf bytes;
 	unsigned deadline_s; /* of this execution, from when it is sent; 0: DB_DEADLINE_S */
+	/* True to get the error if the wait for a lock takes longer than the session's lock_timeout. Otherwise the
+	 * statement is executed again, after those that are queued. */
+	bool fails_if_locked;
 	int n;
 	struct {
 		size_t offset;
@@ -115,6 +118,9 @@ void db_stop(struct db *db);
 void db_close(struct db *db);
 
 bool db_ready(const struct db *db);
+
+/* Returns true if a statement failed because it waited for a lock longer than the session's lock_timeout. */
+bool db_locked(const PGresult *r);
 
 /* The number of statements queued or in flight. */
 size_t db_pending(const struct db *db);

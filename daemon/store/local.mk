@@ -11,6 +11,8 @@ libparley_a_SOURCES += \
 	daemon/store/store.c \
 	daemon/store/store.h \
 	daemon/store/store_batch.c \
+	daemon/store/store_change.c \
+	daemon/store/store_erase.c \
 	daemon/store/store_fence.c \
 	daemon/store/store_private.h \
 	daemon/store/store_query.c \

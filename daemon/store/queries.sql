@@ -18,7 +18,7 @@ status, (conv).conv_id, (conv).kind as conv_kind, (conv).user_lo, (conv).user_hi
 
 -- name: send_messages
 select n, {change}
-from send_messages($1::int8[], $2::int8[], $3::text[], $4::text[])
+from send_messages($1::int8[], $2::int8[], $3::text[], $4::text[], $5::bool)
 
 -- name: edit_message
 select {change} from edit_message($1::int8, $2::int8, $3::text)
@@ -39,9 +39,50 @@ select {change} from remove_member($1::int8, $2::int8, $3::int8)
 select {change} from rename_group($1::int8, $2::int8, $3::text)
 
 -- name: delete_user
-select {conv}, d.last_seq, d.last_mod, d.from_mod
-from delete_user($1::int8) d
+select delete_user($1::int8)
+
+-- Erasing in slices
+
+-- name: some_memberships
+select {conv}
+from members m
 join conversations c using (conv_id)
+where m.user_id = $1::int8
+order by m.conv_id
+limit $2::int8
+
+-- name: end_memberships
+select {change} from end_memberships($1::int8, $2::int8[])
+
+-- By conversation, so that a slice concerns few of them.
+-- name: some_messages
+select message_id as id
+from (select message_id, conv_id, seq from messages where sender_id = $1::int8 limit $2::int8) m
+order by conv_id, seq
+
+-- name: erase_messages
+select {conv}, e.last_seq, e.last_mod, e.from_mod
+from erase_messages($1::int8, $2::int8[]) e
+join conversations c using (conv_id)
+
+-- name: erase_group
+select erase_group($1::int8) as more
+
+-- name: finish_erasure
+delete from erasures where party_id = $1::int8
+
+-- Erasures that no worker is at.
+-- name: claim_erasures
+update erasures
+set touched_at = clock_timestamp()
+where party_id in (
+	select party_id
+	from erasures
+	where touched_at < clock_timestamp() - $1::int8 * interval '1 ms'
+	limit 8
+	for update skip locked
+)
+returning party_id as id, is_group
 
 -- name: mark_read
 select conv_id, user_id, read_seq from mark_read($1::int8[], $2::int8[], $3::int8[])
@@ -89,7 +130,7 @@ where u.user_id = $1::int8 and u.deleted_at is null
 returning {user}
 
 -- name: set_password
-select set_password($1::int8, $2::text, $3::int8)
+select set_password($1::int8, $2::int8, $3::text, $4::text) as status
 
 -- Each word of the search is the beginning of a word of the name. The first one finds the rows through the index, as a
 -- range that ends with the last code point (a "like" whose pattern is a parameter does not use the index). The others

@@ -1,8 +1,9 @@
 /*
  * store: the two connections, what a new one executes first, and their state.
  *
- * The others: batcher.c (natural batching), store_send.c (sends), store_batch.c (read marks, tokens, loads), store_query.c
- * (single queries), store_rows.c (rows to structs), store_fence.c (sessions of dead workers), queries.sql (the SQL).
+ * The others: batcher.c (natural batching), store_send.c (sends), store_change.c (other changes of conversations),
+ * store_erase.c (what deleted users and ended groups leave), store_batch.c (read marks, tokens, loads), store_query.c (single
+ * queries), store_rows.c (rows to structs), store_fence.c (sessions of dead workers), queries.sql (the SQL).
  */
 #include "store/store.h"
 
@@ -14,9 +15,10 @@
 #include "migrations/migrate.h"
 #include "store/store_private.h"
 
-/* These end before DB_DEADLINE_S, so that a slow statement does not cost the connection. */
+/* Ends before DB_DEADLINE_S, so that a slow statement does not cost the connection. */
 #define READ_TIMEOUT "set statement_timeout = '5s'; "
-#define LOCK_TIMEOUT "set lock_timeout = '5s'; "
+/* A statement that waits for a lock delays all that are queued. Then it is executed again, later. */
+#define LOCK_TIMEOUT "set lock_timeout = '300ms'; "
 
 struct rejection {
 	struct rejection *next;
@@ -112,10 +114,16 @@ bool store_ready(const struct store *s)
 bool store_idle(const struct store *s)
 {
 	return db_pending(s->writer) == 0 && db_pending(s->reader) == 0 &&
-		s->sends.n_waiting == 0 && s->sends.n_batch == 0 && s->rejections == NULL;
+		s->sends.n_waiting == 0 && s->sends.n_batch == 0 && s->blocked == NULL &&
+		s->changes.actors.n == 0 && s->rejections == NULL;
 }
 
 /* Queries. */
+
+bool store_result_locked(const struct db_result *r)
+{
+	return r != NULL && db_locked(r->pg);
+}
 
 enum error store_result_error(const struct db_result *r)
 {
@@ -168,7 +176,7 @@ static void on_rejecting(evutil_socket_t fd, short what, void *arg)
 	run_rejections(arg);
 }
 
-static void reject(struct store *s, store_cb *cb, void *arg)
+void store_reject(struct store *s, store_cb *cb, void *arg)
 {
 	struct rejection *r = xmalloc(sizeof(*r));
 
@@ -185,7 +193,7 @@ void store_query(struct store *s, struct db *db, const struct db_statement *stat
 	*q = (struct pending_query){ cb, arg };
 	if (!db_query(db, statement, args, query_done, q)) {
 		free(q);
-		reject(s, cb, arg);
+		store_reject(s, cb, arg);
 	}
 }
 
@@ -218,6 +226,8 @@ struct store *store_open(struct event_base *base, const struct heritage *h,
 		log_fatal("out_of_memory");
 	store_sends_init(s);
 	store_batches_init(s);
+	store_changes_init(s);
+	store_erase_init(s);
 	snprintf(name, sizeof(name), "parleyd worker=%u write", h->slot);
 	s->writer = db_open(base, h->conf->database, name, &writer_events, s, s->stats);
 	snprintf(name, sizeof(name), "parleyd worker=%u read", h->slot);
@@ -233,18 +243,21 @@ void store_close(struct store *s)
 
 	db_stop(s->writer);
 	db_stop(s->reader);
-	batcher_reject_all(&s->sends);
+	store_sends_stop(s);
 	/* A callback may query again: nothing is freed before the last one has returned. */
 	do {
 		any = run_rejections(s);
 		for (size_t i = 0; i < n; i++)
 			any = batcher_run_rejections(batchers[i]) || any;
+		any = store_erase_stop(s) || any;
 	} while (any);
 	db_close(s->writer);
 	db_close(s->reader);
 	for (size_t i = 0; i < n; i++)
 		batcher_fini(batchers[i]);
+	store_sends_fini(s);
+	store_changes_fini(s);
+	store_erase_fini(s);
 	event_free(s->rejecting);
-	event_free(s->send_deadline);
 	free(s);
 }

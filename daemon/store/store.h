@@ -34,6 +34,10 @@ struct store_events {
 	/* A read mark has moved. origin: as given to store_mark_read, 0 for several. */
 	void (*read_moved)(
 		void *arg, const struct conv *conv, int64_t user_id, int64_t seq, uint64_t origin);
+	/* A deleted user has left a group. */
+	void (*left)(void *arg, const struct change *c);
+	/* Messages of a deleted user were erased. */
+	void (*erased)(void *arg, const struct erased *e);
 };
 
 /* Begins to connect; events are called with arg. Both they and the heritage must outlive the store. */
@@ -47,6 +51,7 @@ bool store_idle(const struct store *s);
 
 /* rows: NULL with an error. */
 typedef void store_cb(void *arg, enum error error, const store_rows *rows);
+typedef void store_done_cb(void *arg, enum error error);
 
 /* Changes: everything that takes a mod. actor: the user who makes the change. c: NULL with an error. */
 typedef void store_change_cb(void *arg, enum error error, const struct change *c);
@@ -80,8 +85,11 @@ void store_remove_member(struct store *s, int64_t actor, int64_t group_id, int64
 void store_rename_group(struct store *s, int64_t actor, int64_t group_id, struct text name,
 	store_change_cb *cb, void *arg);
 
-/* Erases a user. Rows: the conversations that have members left, store_erased_at. */
+/* Deletes a user: the profile and the tokens. store_erase_user must follow. No rows are of use. */
 void store_delete_user(struct store *s, int64_t user_id, store_cb *cb, void *arg);
+/* Ends the memberships of a deleted user and erases their messages, in slices; events->left and events->erased report
+ * each one. After an error, another worker goes on. */
+void store_erase_user(struct store *s, int64_t user_id, store_done_cb *cb, void *arg);
 
 /* Read marks. The first moves one up to seq, if it is behind; events->read_moved reports that, and cb only whether it is
  * stored. The second moves them up to the given messages; rows: one per conversation, store_read_at. */
@@ -109,9 +117,16 @@ struct profile {
 };
 void store_update_profile(
 	struct store *s, int64_t user_id, const struct profile *p, store_cb *cb, void *arg);
-/* Sets the stored password and revokes every other token of the user. */
-void store_set_password(struct store *s, int64_t user_id, struct text password,
-	int64_t keep_token_id, store_cb *cb, void *arg);
+struct password_change {
+	int64_t user_id;
+	int64_t token_id; /* of the request */
+	struct text old; /* the stored one that was verified */
+	struct text new; /* to be stored */
+};
+/* Sets the stored password and revokes every other token of the user. Errors: bad_token (it was revoked meanwhile),
+ * wrong_password (another one has been set meanwhile). */
+void store_set_password(
+	struct store *s, const struct password_change *p, store_done_cb *cb, void *arg);
 /* Users other than the viewer whose name has a word beginning with each word of q; at most limit. */
 void store_search(
 	struct store *s, int64_t viewer, struct text q, int64_t limit, store_cb *cb, void *arg);

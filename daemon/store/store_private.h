@@ -6,9 +6,21 @@
 #ifndef PARLEY_STORE_PRIVATE_H
 #define PARLEY_STORE_PRIVATE_H
 
+#include "common/hash.h"
 #include "store/batcher.h"
 #include "store/db.h"
 #include "store/store.h"
+
+struct actor;
+struct erasing;
+
+/* Changes that wait for their turn (store_change.c). */
+struct store_changes {
+	struct hash actors; /* users with changes, by user_id */
+	struct actor *turns, **turns_end; /* all but the running one */
+	struct actor *running; /* whose first change is in flight; or NULL */
+	struct event *resume;
+};
 
 struct store {
 	struct event_base *base;
@@ -26,14 +38,34 @@ struct store {
 	int64_t sends_begun_ms; /* clock_mono_ms, of the first flush */
 	unsigned send_tries;
 	size_t n_sends_alone; /* to be sent one by one, after repeated failures of their batch */
+	bool sends_without_waiting; /* True if the batch in flight has waited for a lock too long. */
+	struct batch_item *blocked, **blocked_end; /* sends whose conversation was locked */
+	size_t n_blocked;
+	struct event *unblock;
 	int64_t tokens_sent_ms; /* clock_mono_ms, of the batch in flight */
+	struct store_changes changes;
+	struct erasing *erasings; /* in progress */
+	struct event *claim; /* of abandoned erasures */
 };
 
-/* The parts of store_open and of writer_state that belong to store_send.c; the latter when the connection is ready. */
+/* The parts of store_open, writer_state (when the connection is ready) and store_close that belong to store_send.c.
+ * store_sends_stop rejects all sends. */
 void store_sends_init(struct store *s);
 void store_sends_retry(struct store *s);
+void store_sends_stop(struct store *s);
+void store_sends_fini(struct store *s);
 /* The part of store_open that belongs to store_batch.c. */
 void store_batches_init(struct store *s);
+/* Those of store_change.c. */
+void store_changes_init(struct store *s);
+void store_changes_fini(struct store *s);
+/* Those of store_erase.c. store_erase_stop ends the erasures that pause; it returns true if there was one. */
+void store_erase_init(struct store *s);
+bool store_erase_stop(struct store *s);
+void store_erase_fini(struct store *s);
+
+/* Erases the texts of a group that has ended. */
+void store_erase_group(struct store *s, int64_t group_id);
 
 /* Appends the first statements of a writing session: it waits for the fence of dead workers and takes its own lock. */
 void store_fence_put_setup(const struct heritage *h, struct buf *sql);
@@ -47,9 +79,23 @@ void store_fence_put_setup(const struct heritage *h, struct buf *sql);
 void store_query(struct store *s, struct db *db, const struct db_statement *statement,
 	struct db_args *args, store_cb *cb, void *arg);
 
+/* As store_query on s->writer, when it is the turn of this user (store_change.c). */
+void store_change_query(struct store *s, int64_t actor, const struct db_statement *statement,
+	struct db_args *args, store_cb *cb, void *arg);
+
+/* Calls cb with ERROR_unavailable, from the loop. */
+void store_reject(struct store *s, store_cb *cb, void *arg);
+
+/* Returns true if the statement waited for a lock too long. */
+bool store_result_locked(const struct db_result *r);
+
 /* Returns ERROR_NONE, or ERROR_unavailable if the connection was lost (NULL) or for an error, which is logged. */
 enum error store_result_error(const struct db_result *r);
 
+/* Reads the column status: ERROR_NONE for "ok" and "duplicate", or the error that it names. */
+enum error store_status_at(const store_rows *rows, int i);
+/* Returns true if the status is this one. */
+bool store_status_is(const store_rows *rows, int i, const char *status);
 /* Reads a row of a change. Returns the error that its status says. */
 enum error store_change_at(const store_rows *rows, int i, struct change *c);
 void store_head_at(const store_rows *rows, int i, struct head *h);

@@ -1,123 +1,11 @@
 /*
- * store_query: the queries that are not batched. Those that change something use the writing connection.
+ * store_query: the queries that are neither batched nor wait for their turn. Those that change something use the writing
+ * connection.
  */
 #include <stdlib.h>
 
 #include "common/xalloc.h"
 #include "store/store_private.h"
-
-/* A statement that erases many rows: the last member leaves a large group, or a user is deleted. */
-#define ERASE_DEADLINE_S 60
-
-/* Changes of conversations. */
-
-struct pending_change {
-	store_change_cb *cb;
-	void *arg;
-};
-
-static void change_done(void *arg, enum error error, const store_rows *rows);
-
-static void change(struct store *s, const struct db_statement *statement, struct db_args *args,
-	store_change_cb *cb, void *arg)
-{
-	struct pending_change *p = xmalloc(sizeof(*p));
-
-	*p = (struct pending_change){ cb, arg };
-	store_query(s, s->writer, statement, args, change_done, p);
-}
-
-static void change_done(void *arg, enum error error, const store_rows *rows)
-{
-	struct pending_change *p = arg;
-	struct change c;
-
-	if (error == ERROR_NONE)
-		error = store_change_at(rows, 0, &c);
-	p->cb(p->arg, error, error == ERROR_NONE ? &c : NULL);
-	free(p);
-}
-
-void store_edit_message(struct store *s, int64_t actor, int64_t message_id, struct text content,
-	store_change_cb *cb, void *arg)
-{
-	DECLARE_QUERY(edit_message);
-	struct db_args args = DB_ARGS_EMPTY;
-
-	db_arg_i64(&args, actor);
-	db_arg_i64(&args, message_id);
-	db_arg_bytes(&args, content.data, content.len);
-	change(s, &query_edit_message, &args, cb, arg);
-}
-
-void store_delete_message(
-	struct store *s, int64_t actor, int64_t message_id, store_change_cb *cb, void *arg)
-{
-	DECLARE_QUERY(delete_message);
-	struct db_args args = DB_ARGS_EMPTY;
-
-	db_arg_i64(&args, actor);
-	db_arg_i64(&args, message_id);
-	change(s, &query_delete_message, &args, cb, arg);
-}
-
-void store_create_group(
-	struct store *s, int64_t owner, struct text name, store_change_cb *cb, void *arg)
-{
-	DECLARE_QUERY(create_group);
-	struct db_args args = DB_ARGS_EMPTY;
-
-	db_arg_i64(&args, owner);
-	db_arg_bytes(&args, name.data, name.len);
-	change(s, &query_create_group, &args, cb, arg);
-}
-
-void store_add_member(struct store *s, int64_t actor, int64_t group_id, int64_t user_id,
-	store_change_cb *cb, void *arg)
-{
-	DECLARE_QUERY(add_member);
-	struct db_args args = DB_ARGS_EMPTY;
-
-	db_arg_i64(&args, actor);
-	db_arg_i64(&args, group_id);
-	db_arg_i64(&args, user_id);
-	change(s, &query_add_member, &args, cb, arg);
-}
-
-void store_remove_member(struct store *s, int64_t actor, int64_t group_id, int64_t user_id,
-	store_change_cb *cb, void *arg)
-{
-	DECLARE_QUERY(remove_member);
-	struct db_args args = DB_ARGS_EMPTY;
-
-	db_arg_i64(&args, actor);
-	db_arg_i64(&args, group_id);
-	db_arg_i64(&args, user_id);
-	args.deadline_s = ERASE_DEADLINE_S;
-	change(s, &query_remove_member, &args, cb, arg);
-}
-
-void store_rename_group(struct store *s, int64_t actor, int64_t group_id, struct text name,
-	store_change_cb *cb, void *arg)
-{
-	DECLARE_QUERY(rename_group);
-	struct db_args args = DB_ARGS_EMPTY;
-
-	db_arg_i64(&args, actor);
-	db_arg_i64(&args, group_id);
-	db_arg_bytes(&args, name.data, name.len);
-	change(s, &query_rename_group, &args, cb, arg);
-}
-
-void store_delete_user(struct store *s, int64_t user_id, store_cb *cb, void *arg)
-{
-	DECLARE_QUERY(delete_user);
-	struct db_args args = DB_ARGS_EMPTY;
-
-	db_arg_i64(&args, user_id);
-	args.deadline_s = ERASE_DEADLINE_S;
-	store_query(s, s->writer, &query_delete_user, &args, cb, arg);
-}
 
 void store_mark_messages_read(struct store *s, int64_t user_id, const int64_t *message_ids,
 	size_t n, store_cb *cb, void *arg)
@@ -179,16 +67,36 @@ void store_update_profile(
 	store_query(s, s->writer, &query_update_profile, &args, cb, arg);
 }
 
-void store_set_password(struct store *s, int64_t user_id, struct text password,
-	int64_t keep_token_id, store_cb *cb, void *arg)
+struct pending_password {
+	store_done_cb *cb;
+	void *arg;
+};
+
+static void password_set(void *arg, enum error error, const store_rows *rows);
+
+void store_set_password(
+	struct store *s, const struct password_change *p, store_done_cb *cb, void *arg)
 {
 	DECLARE_QUERY(set_password);
+	struct pending_password *pending = xmalloc(sizeof(*pending));
 	struct db_args args = DB_ARGS_EMPTY;
 
-	db_arg_i64(&args, user_id);
-	db_arg_bytes(&args, password.data, password.len);
-	db_arg_i64(&args, keep_token_id);
-	store_query(s, s->writer, &query_set_password, &args, cb, arg);
+	*pending = (struct pending_password){ cb, arg };
+	db_arg_i64(&args, p->user_id);
+	db_arg_i64(&args, p->token_id);
+	db_arg_bytes(&args, p->old.data, p->old.len);
+	db_arg_bytes(&args, p->new.data, p->new.len);
+	store_query(s, s->writer, &query_set_password, &args, password_set, pending);
+}
+
+static void password_set(void *arg, enum error error, const store_rows *rows)
+{
+	struct pending_password *p = arg;
+
+	if (error == ERROR_NONE)
+		error = store_status_at(rows, 0);
+	p->cb(p->arg, error);
+	free(p);
 }
 
 void store_search(

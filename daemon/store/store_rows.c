@@ -58,20 +58,32 @@ void store_message_at(const store_rows *rows, int i, struct message *m)
 	};
 }
 
-enum error store_change_at(const store_rows *rows, int i, struct change *c)
+bool store_status_is(const store_rows *rows, int i, const char *status)
+{
+	struct text t = text_at(rows, i, "status");
+
+	return t.data != NULL && t.len == strlen(status) && memcmp(t.data, status, t.len) == 0;
+}
+
+enum error store_status_at(const store_rows *rows, int i)
 {
 	struct text status = text_at(rows, i, "status");
 	char word[32];
 
+	if (store_status_is(rows, i, "ok") || store_status_is(rows, i, "duplicate"))
+		return ERROR_NONE;
 	/* Values are not NUL-terminated in binary. */
 	snprintf(word, sizeof(word), "%.*s", (int)status.len,
 		status.data != NULL ? status.data : "");
-	*c = (struct change){ .duplicate = strcmp(word, "duplicate") == 0 };
+	return error_by_code(word);
+}
+
+enum error store_change_at(const store_rows *rows, int i, struct change *c)
+{
+	*c = (struct change){ .duplicate = store_status_is(rows, i, "duplicate") };
 	store_conv_at(rows, i, &c->conv);
 	store_message_at(rows, i, &c->message);
-	if (c->duplicate || strcmp(word, "ok") == 0)
-		return ERROR_NONE;
-	return error_by_code(word);
+	return store_status_at(rows, i);
 }
 
 void store_head_at(const store_rows *rows, int i, struct head *h)

@@ -37,10 +37,11 @@ struct head {
 	int64_t join_seq; /* seq of the join; 0 in a direct chat */
 };
 
-/* A conversation that store_delete_user has changed. */
+/* A conversation in which messages of a deleted user were erased. */
 struct erased {
 	struct conv conv;
-	int64_t seq, mod; /* its last ones */
+	int64_t seq,
+		mod; /* its last ones; mod 0: none yet, but the conversation is direct, and the peer is deleted */
 	int64_t from_mod; /* its last mod before */
 };
 void store_erased_at(const store_rows *rows, int i, struct erased *e);

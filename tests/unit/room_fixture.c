@@ -13,6 +13,7 @@ int64_t alice, bob, carol;
 struct pushed_frame frames[FRAMES_MAX];
 unsigned n_frames, n_resyncs, n_reconciles;
 int64_t resynced;
+struct record erased_record;
 
 static void on_push(
 	void *arg, struct room_user *u, struct frame *f, uint64_t origin, enum room_push kind)
@@ -44,6 +45,30 @@ static void on_reconcile(void *arg, rooms_done_cb *done, void *done_arg)
 	done(done_arg, ERROR_NONE);
 }
 
+static void on_state(void *arg, bool ready, bool after_loss)
+{
+	(void)arg;
+	(void)ready;
+	(void)after_loss;
+}
+
+static void on_left(void *arg, const struct change *c)
+{
+	const struct record r = { .type = RECORD_CHANGE,
+		.change = { .conv = c->conv, .message = c->message, .event = RECORD_NEW } };
+
+	(void)arg;
+	rooms_apply(rs, &r);
+}
+
+static void on_erased(void *arg, const struct erased *e)
+{
+	(void)arg;
+	erased_record = (struct record){ .type = RECORD_ERASED,
+		.erased = { e->conv, e->from_mod, e->mod, e->seq } };
+	rooms_apply(rs, &erased_record);
+}
+
 static int64_t new_user(const char *name)
 {
 	static unsigned n;
@@ -56,10 +81,13 @@ static int64_t new_user(const char *name)
 static void setup(void)
 {
 	static const struct room_events events = { on_push, on_resync, on_reconcile };
+	static const struct store_events store_events = {
+		.state = on_state, .left = on_left, .erased = on_erased
+	};
 
 	n_frames = n_resyncs = n_reconciles = 0;
 	fixture_make(pg_conninfo());
-	s = fixture_store(0, NULL, NULL);
+	s = fixture_store(0, &store_events, NULL);
 	rs = rooms_open(fixture_base(), s, &events, &frames, &fixture_heritage(0)->stats->slots[0]);
 	alice = new_user("alice");
 	bob = new_user("bob");

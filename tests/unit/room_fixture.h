@@ -34,6 +34,9 @@ extern unsigned n_frames;
 extern unsigned n_resyncs, n_reconciles;
 extern int64_t resynced; /* the user of the last resync */
 
+/* The last record of an erasure by the store. Its records are applied at once. */
+extern struct record erased_record;
+
 /* A suite of tests on the fixture. It runs in this process: the database server is its child. */
 TCase *room_case(void);
 int room_run(TCase *tc);

@@ -9,6 +9,7 @@ int64_t alice, bob, carol;
 unsigned n_ready, n_away;
 unsigned n_marked, n_not_marked;
 struct moved moved;
+struct erasures erasures;
 
 static void on_state(void *arg, bool ready, bool after_loss)
 {
@@ -26,7 +27,21 @@ static void on_read(
 	moved = (struct moved){ moved.n + 1, user_id, seq, origin };
 }
 
-const struct store_events store_fixture_events = { on_state, on_read };
+static void on_left(void *arg, const struct change *c)
+{
+	(void)arg;
+	ck_assert_int_eq(c->message.kind, MESSAGE_LEAVE);
+	erasures.n_left++;
+}
+
+static void on_erased(void *arg, const struct erased *e)
+{
+	(void)arg;
+	ck_assert_uint_lt(erasures.n, ERASURES_MAX);
+	erasures.at[erasures.n++] = *e;
+}
+
+const struct store_events store_fixture_events = { on_state, on_read, on_left, on_erased };
 
 int64_t person(const char *name)
 {
@@ -39,6 +54,7 @@ int64_t person(const char *name)
 
 static void setup(void)
 {
+	erasures.n = erasures.n_left = 0;
 	n_ready = n_away = moved.n = n_marked = n_not_marked = 0;
 	fixture_make(pg_conninfo());
 	s = fixture_store(0, &store_fixture_events, NULL);

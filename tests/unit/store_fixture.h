@@ -24,6 +24,13 @@ extern struct moved {
 } moved;
 extern const struct store_events store_fixture_events;
 
+/* What the events of erasures reported since the start of the test. */
+#define ERASURES_MAX 64
+extern struct erasures {
+	unsigned n, n_left; /* n_left: of those that report a leave */
+	struct erased at[ERASURES_MAX];
+} erasures;
+
 /* A new user; the username is name and a number. Returns the user_id. */
 int64_t person(const char *name);
 

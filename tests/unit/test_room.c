@@ -201,27 +201,8 @@ START_TEST(a_failed_gap_read_is_retried)
 }
 END_TEST
 
-struct erasure {
-	bool done;
-	struct record r;
-};
-
-static void on_erased(void *arg, enum error error, const store_rows *rows)
-{
-	struct erasure *e = arg;
-	struct erased h;
-
-	ck_assert_int_eq(error, ERROR_NONE);
-	ck_assert_int_eq(store_n(rows), 1);
-	store_erased_at(rows, 0, &h);
-	e->r = (struct record){ .type = RECORD_ERASED,
-		.erased = { h.conv, h.from_mod, h.mod, h.seq } };
-	e->done = true;
-}
-
 START_TEST(an_erased_person_causes_one_resync_and_no_push_per_message)
 {
-	struct erasure e = { .done = false };
 	struct fixture_change c;
 	int64_t g = group_of_alice();
 
@@ -230,37 +211,37 @@ START_TEST(an_erased_person_causes_one_resync_and_no_push_per_message)
 	for (int i = 0; i < 20; i++)
 		post(alice, g, "text");
 	connect_user(bob);
-	store_delete_user(s, alice, on_erased, &e);
-	fixture_until(&e.done);
-	rooms_apply(rs, &e.r);
+	fixture_delete_user(s, alice);
 	ck_assert_uint_eq(n_resyncs, 1);
 	ck_assert_int_eq(resynced, bob);
+	fixture_until_n(&n_frames, 2);
+	ck_frame(0, bob, "\"kind\":\"leave\"");
+	ck_frame(1, bob, "{\"type\":\"chat\"");
 	c = post(bob, g, "after");
 	apply_change(&c, RECORD_NEW, 0);
 	fixture_for(60);
-	ck_assert_uint_eq(n_frames, 1);
-	ck_frame(0, bob, "\"after\"");
-	rooms_apply(rs, &e.r);
+	ck_assert_uint_eq(n_frames, 3);
+	ck_frame(2, bob, "\"after\"");
+	rooms_apply(rs, &erased_record);
 	ck_assert_uint_eq(n_resyncs, 1);
 }
 END_TEST
 
 START_TEST(an_erasure_behind_a_gap_is_read_with_it)
 {
-	struct erasure e = { .done = false };
 	struct fixture_change c;
 
 	post(alice, bob, "one");
 	connect_user(bob);
 	post(alice, bob, "lost");
-	store_delete_user(s, alice, on_erased, &e);
-	fixture_until(&e.done);
-	rooms_apply(rs, &e.r);
+	fixture_delete_user(s, alice);
 	ck_assert_uint_eq(n_resyncs, 1);
-	fixture_until_n(&n_frames, 2);
+	fixture_until_n(&n_frames, 3);
 	fixture_for(60);
-	ck_assert_uint_eq(n_frames, 2);
-	ck_frame(0, bob, "{\"type\":\"deleted\"");
+	ck_assert_uint_eq(n_frames, 3);
+	ck_frame(0, bob, "{\"type\":\"chat\"");
+	ck_frame(0, bob, "\"peer\":null");
+	ck_frame(1, bob, "{\"type\":\"deleted\"");
 	c = post(bob, bob, "note");
 	ck_assert_int_eq(c.error, ERROR_NONE);
 }

@@ -127,9 +127,21 @@ static void no_read(
 	(void)origin;
 }
 
+static void no_left(void *arg, const struct change *c)
+{
+	(void)arg;
+	(void)c;
+}
+
+static void no_erased(void *arg, const struct erased *e)
+{
+	(void)arg;
+	(void)e;
+}
+
 struct store *fixture_store(unsigned slot, const struct store_events *events, void *arg)
 {
-	static const struct store_events none = { no_state, no_read };
+	static const struct store_events none = { no_state, no_read, no_left, no_erased };
 	int64_t until = clock_mono_ms() + FIXTURE_MS;
 	struct store *s = store_open(base, &heritages[slot], events != NULL ? events : &none, arg);
 
@@ -259,4 +271,35 @@ int64_t fixture_user(struct store *s, const char *username)
 	store_register(s, &r, registered, &a);
 	fixture_until(&a.done);
 	return a.user_id;
+}
+
+struct deletion {
+	struct store *store;
+	int64_t user_id;
+	bool done;
+};
+
+static void on_user_erased(void *arg, enum error error)
+{
+	struct deletion *d = arg;
+
+	ck_assert_int_eq(error, ERROR_NONE);
+	d->done = true;
+}
+
+static void on_user_deleted(void *arg, enum error error, const store_rows *rows)
+{
+	struct deletion *d = arg;
+
+	(void)rows;
+	ck_assert_int_eq(error, ERROR_NONE);
+	store_erase_user(d->store, d->user_id, on_user_erased, d);
+}
+
+void fixture_delete_user(struct store *s, int64_t user_id)
+{
+	struct deletion d = { s, user_id, false };
+
+	store_delete_user(s, user_id, on_user_deleted, &d);
+	fixture_until(&d.done);
 }
