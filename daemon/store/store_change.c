@@ -160,7 +160,7 @@ static void change_begin(struct store *s, struct actor *a)
 	args.bytes = (struct buf)BUF_EMPTY;
 	buf_add(&args.bytes, q->args.bytes.data, q->args.bytes.len);
 	s->changes.running = a;
-	db_query(s->writer, q->statement, &args, change_answered, s);
+	db_query(s->db[STORE_WRITER], q->statement, &args, change_answered, s);
 }
 
 static void changes_next(struct store *s)
@@ -172,7 +172,8 @@ static void changes_next(struct store *s)
 		struct actor *a = take_turn(c);
 
 		while (a->first != NULL &&
-			(!db_ready(s->writer) || now_ms > a->first->queued_ms + ANSWER_MAX_MS))
+			(!db_ready(s->db[STORE_WRITER]) ||
+				now_ms > a->first->queued_ms + ANSWER_MAX_MS))
 			change_reject(s, a);
 		if (a->first != NULL && a->resume_ms <= now_ms)
 			change_begin(s, a);

@@ -110,13 +110,13 @@ static void erasing_resume(struct erasing *e)
 
 	db_arg_i64(&args, e->party_id);
 	if (e->is_group) {
-		store_query(e->store, e->store->reader, &query_erase_group, &args,
+		store_query(e->store, STORE_BACKGROUND, &query_erase_group, &args,
 			group_slice_erased, e);
 		return;
 	}
 	db_arg_i64(&args, MEMBERSHIPS_SLICE);
 	store_query(
-		e->store, e->store->reader, &query_some_memberships, &args, memberships_read, e);
+		e->store, STORE_BACKGROUND, &query_some_memberships, &args, memberships_read, e);
 }
 
 static void read_messages(struct erasing *e)
@@ -126,7 +126,7 @@ static void read_messages(struct erasing *e)
 
 	db_arg_i64(&args, e->party_id);
 	db_arg_i64(&args, MESSAGES_READ);
-	store_query(e->store, e->store->reader, &query_some_messages, &args, messages_read, e);
+	store_query(e->store, STORE_BACKGROUND, &query_some_messages, &args, messages_read, e);
 }
 
 static void memberships_read(void *arg, enum error error, const store_rows *rows)
@@ -304,7 +304,7 @@ static void on_claim(evutil_socket_t fd, short what, void *arg)
 	if (!store_ready(s))
 		return;
 	db_arg_i64(&args, CLAIM_MS);
-	store_query(s, s->reader, &query_claim_erasures, &args, claimed, s);
+	store_query(s, STORE_BACKGROUND, &query_claim_erasures, &args, claimed, s);
 }
 
 void store_erase_init(struct store *s)

@@ -182,7 +182,7 @@ void store_send(struct store *s, const struct send *p, store_change_cb *cb, void
 	}
 	if (send_follows_blocked(&s->sends, &send->item))
 		send_block(s, send);
-	else if (db_ready(s->writer))
+	else if (db_ready(s->db[STORE_WRITER]))
 		batcher_add(&s->sends, &send->item, p->content.len + p->client_id.len);
 	else
 		batcher_reject(&s->sends, &send->item);
@@ -230,7 +230,7 @@ static bool sends_flush(struct batcher *b)
 	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
 		db_element_bytes(&args, send_of(i)->client_id.data, send_of(i)->client_id.len);
 	db_arg_bool(&args, !s->sends_without_waiting);
-	return db_query(s->writer, &query_send_messages, &args, sends_done, b);
+	return db_query(s->db[STORE_WRITER], &query_send_messages, &args, sends_done, b);
 }
 
 static bool may_succeed_again(const PGresult *r)

@@ -59,7 +59,7 @@ def test_a_commit_that_lands_after_a_death_during_a_workers_start_is_delivered(d
     ):
         with daemon.locked("lock table schema_migrations in access exclusive mode"):
             daemon.kill_worker(his_slot)
-            wait_for(lambda: n_waiting(daemon, "schema_migrations") == 2)  # its successor
+            wait_for(lambda: n_waiting(daemon, "schema_migrations") == 4)  # its successor
             hers.send({"type": "send", "id": "late", "receiver_id": bob.id, "content": "late"})
             wait_for(lambda: n_waiting(daemon, "send_messages") == 1)
             daemon.kill_worker(hers.slot)
