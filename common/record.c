@@ -23,7 +23,7 @@ struct wire_change {
 };
 
 struct wire_erased {
-	uint8_t type, unused[7];
+	uint8_t type, left, unused[6];
 	struct wire_conv conv;
 	int64_t from_mod, mod, seq;
 };
@@ -117,6 +117,7 @@ static void encode_erased(const struct record_erased *e, uint8_t *fixed, struct 
 {
 	const struct wire_erased w = {
 		.type = RECORD_ERASED,
+		.left = e->left,
 		.conv = wire_conv_of(&e->conv),
 		.from_mod = e->from_mod,
 		.mod = e->mod,
@@ -314,8 +315,10 @@ static bool decode_erased(struct record_erased *e, const uint8_t *bytes, size_t 
 
 	if (!get_fixed(&w, sizeof(w), bytes, len))
 		return false;
-	*e = (struct record_erased){ .from_mod = w.from_mod, .mod = w.mod, .seq = w.seq };
-	return get_conv(&e->conv, &w.conv) && in_range(w.from_mod, 0) &&
+	*e = (struct record_erased){
+		.from_mod = w.from_mod, .mod = w.mod, .seq = w.seq, .left = w.left != 0
+	};
+	return w.left <= 1 && get_conv(&e->conv, &w.conv) && in_range(w.from_mod, 0) &&
 		in_range(w.mod, w.from_mod) && in_range(w.seq, 0);
 }
 

@@ -83,17 +83,12 @@ static void on_read_moved(
 	bus_publish(w->bus, &r);
 }
 
-static void on_left(void *arg, const struct change *c)
-{
-	bus_publish_change(((struct worker *)arg)->bus, c, RECORD_NEW, 0);
-}
-
 static void on_erased(void *arg, const struct erased *e)
 {
 	struct worker *w = arg;
 	const struct record r = {
 		.type = RECORD_ERASED,
-		.erased = { e->conv, e->from_mod, e->mod, e->seq },
+		.erased = { e->conv, e->from_mod, e->mod, e->seq, e->left },
 	};
 
 	bus_publish(w->bus, &r);
@@ -183,7 +178,7 @@ static bool on_may_upgrade(void *arg, int64_t user_id)
 /* Creates and connects all parts: calls go down by name, events come up through the callbacks above. */
 static void worker_wire(struct worker *w)
 {
-	static const struct store_events store_events = { on_store_state, on_read_moved, on_left,
+	static const struct store_events store_events = { on_store_state, on_read_moved,
 		on_erased };
 	static const struct bus_events bus_events = { on_record, on_overrun };
 	static const struct room_events room_events = { on_push, on_resync, on_reconcile };

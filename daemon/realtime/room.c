@@ -200,23 +200,12 @@ static void apply_change(struct rooms *rs, const struct record_change *c)
 		rooms_keep_early(rs, c->conv.id, c->message.mod, c);
 }
 
-/* If the erasures follow what was delivered, they are skipped and the members' sockets sync.
- * Otherwise they are part of a gap. Mod 0: nothing is erased yet, but the peer is deleted. */
-static void apply_erased(struct rooms *rs, const struct record_erased *e)
+/* If the changes follow what was delivered, they are skipped and the members' sockets sync.
+ * Otherwise they are part of a gap. */
+static void skip_erased(struct room *room, const struct record_erased *e)
 {
-	struct room *room = rooms_find(rs, e->conv.id);
+	struct rooms *rs = room->rooms;
 
-	if (e->mod == 0) {
-		if (room != NULL)
-			room_push_own_chats(room);
-		return;
-	}
-	if (room == NULL) {
-		rooms_keep_early(rs, e->conv.id, e->mod, NULL);
-		return;
-	}
-	if (e->mod <= room->delivered_mod)
-		return;
 	if (room->state == ROOM_LIVE && room->delivered_mod == e->from_mod) {
 		room->delivered_mod = e->mod;
 		room->delivered_seq = e->seq;
@@ -224,6 +213,21 @@ static void apply_erased(struct rooms *rs, const struct record_erased *e)
 	for (size_t i = 0; i < room->n_members; i++)
 		rs->events->resync(rs->arg, room->members[i].user);
 	room_raise_db_mod(room, e->mod);
+}
+
+/* The end of a membership changes the chat itself: the owner, or the peer. */
+static void apply_erased(struct rooms *rs, const struct record_erased *e)
+{
+	struct room *room = rooms_find(rs, e->conv.id);
+
+	if (room == NULL) {
+		rooms_keep_early(rs, e->conv.id, e->mod, NULL);
+		return;
+	}
+	if (e->mod > room->delivered_mod)
+		skip_erased(room, e);
+	if (e->left)
+		room_push_own_chats(room);
 }
 
 static void apply_group_gone(struct rooms *rs, const struct record_group_gone *g)

@@ -34,9 +34,7 @@ struct store_events {
 	/* A read mark has moved. origin: as given to store_mark_read, 0 for several. */
 	void (*read_moved)(
 		void *arg, const struct conv *conv, int64_t user_id, int64_t seq, uint64_t origin);
-	/* A deleted user has left a group. */
-	void (*left)(void *arg, const struct change *c);
-	/* Messages of a deleted user were erased. */
+	/* A membership of a deleted user has ended, or messages of theirs were erased. */
 	void (*erased)(void *arg, const struct erased *e);
 };
 
@@ -88,8 +86,8 @@ void store_rename_group(struct store *s, int64_t actor, int64_t group_id, struct
 
 /* Deletes a user: the profile and the tokens. store_erase_user must follow. No rows are of use. */
 void store_delete_user(struct store *s, int64_t user_id, store_cb *cb, void *arg);
-/* Ends the memberships of a deleted user and erases their messages, in slices; events->left and events->erased report
- * each one. After an error, another worker goes on. */
+/* Ends the memberships of a deleted user and erases their messages, in slices; events->erased
+ * reports each one. After an error, another worker goes on. */
 void store_erase_user(struct store *s, int64_t user_id, store_done_cb *cb, void *arg);
 
 /* Read marks. The first moves one up to seq, if it is behind; events->read_moved reports that, and cb only whether it is

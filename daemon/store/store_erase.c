@@ -145,15 +145,28 @@ static void memberships_read(void *arg, enum error error, const store_rows *rows
 	db_arg_i64(&args, e->party_id);
 	db_arg_array(&args, DB_INT8, (size_t)store_n(rows));
 	for (int i = 0; i < store_n(rows); i++) {
-		struct erased peer_deleted = { .mod = 0 };
+		struct erased peer = { .left = true };
 
 		/* Reported before the membership ends: whatever fails then, it is repeated. */
-		store_conv_at(rows, i, &peer_deleted.conv);
-		if (peer_deleted.conv.kind == CONV_DIRECT)
-			s->events->erased(s->arg, &peer_deleted);
-		db_element_i64(&args, peer_deleted.conv.id);
+		store_conv_at(rows, i, &peer.conv);
+		if (peer.conv.kind == CONV_DIRECT)
+			s->events->erased(s->arg, &peer);
+		db_element_i64(&args, peer.conv.id);
 	}
 	store_change_query(s, e->party_id, &query_end_memberships, &args, memberships_ended, e);
+}
+
+static void report_leave(const struct store *s, const struct change *c)
+{
+	const struct erased e = {
+		.conv = c->conv,
+		.seq = c->message.seq,
+		.mod = c->message.mod,
+		.from_mod = c->message.mod - 1,
+		.left = true,
+	};
+
+	s->events->erased(s->arg, &e);
 }
 
 static void memberships_ended(void *arg, enum error error, const store_rows *rows)
@@ -172,7 +185,7 @@ static void memberships_ended(void *arg, enum error error, const store_rows *row
 		if (c.message.mod == 0)
 			store_erase_group(s, c.conv.id);
 		else
-			s->events->left(s->arg, &c);
+			report_leave(s, &c);
 	}
 	if (store_n(rows) == 0)
 		erasing_pause(e);

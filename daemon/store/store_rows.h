@@ -37,12 +37,12 @@ struct head {
 	int64_t join_seq; /* seq of the join; 0 in a direct chat */
 };
 
-/* A conversation in which messages of a deleted user were erased. */
+/* A conversation of a deleted user. */
 struct erased {
 	struct conv conv;
-	int64_t seq,
-		mod; /* its last ones; mod 0: none yet, but the conversation is direct, and the peer is deleted */
+	int64_t seq, mod; /* its last ones; 0: unchanged */
 	int64_t from_mod; /* its last mod before */
+	bool left; /* True if this reports the end of the membership; else messages were erased. */
 };
 void store_erased_at(const store_rows *rows, int i, struct erased *e);
 

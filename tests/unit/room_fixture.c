@@ -52,20 +52,11 @@ static void on_state(void *arg, bool ready, bool after_loss)
 	(void)after_loss;
 }
 
-static void on_left(void *arg, const struct change *c)
-{
-	const struct record r = { .type = RECORD_CHANGE,
-		.change = { .conv = c->conv, .message = c->message, .event = RECORD_NEW } };
-
-	(void)arg;
-	rooms_apply(rs, &r);
-}
-
 static void on_erased(void *arg, const struct erased *e)
 {
 	(void)arg;
 	erased_record = (struct record){ .type = RECORD_ERASED,
-		.erased = { e->conv, e->from_mod, e->mod, e->seq } };
+		.erased = { e->conv, e->from_mod, e->mod, e->seq, e->left } };
 	rooms_apply(rs, &erased_record);
 }
 
@@ -81,9 +72,7 @@ static int64_t new_user(const char *name)
 static void setup(void)
 {
 	static const struct room_events events = { on_push, on_resync, on_reconcile };
-	static const struct store_events store_events = {
-		.state = on_state, .left = on_left, .erased = on_erased
-	};
+	static const struct store_events store_events = { .state = on_state, .erased = on_erased };
 
 	n_frames = n_resyncs = n_reconciles = 0;
 	fixture_make(pg_conninfo());

@@ -27,21 +27,15 @@ static void on_read(
 	moved = (struct moved){ moved.n + 1, user_id, seq, origin };
 }
 
-static void on_left(void *arg, const struct change *c)
-{
-	(void)arg;
-	ck_assert_int_eq(c->message.kind, MESSAGE_LEAVE);
-	erasures.n_left++;
-}
-
 static void on_erased(void *arg, const struct erased *e)
 {
 	(void)arg;
 	ck_assert_uint_lt(erasures.n, ERASURES_MAX);
+	erasures.n_left += e->left;
 	erasures.at[erasures.n++] = *e;
 }
 
-const struct store_events store_fixture_events = { on_state, on_read, on_left, on_erased };
+const struct store_events store_fixture_events = { on_state, on_read, on_erased };
 
 int64_t person(const char *name)
 {

@@ -27,7 +27,7 @@ extern const struct store_events store_fixture_events;
 /* What the events of erasures reported since the start of the test. */
 #define ERASURES_MAX 64
 extern struct erasures {
-	unsigned n, n_left; /* n_left: of those that report a leave */
+	unsigned n, n_left; /* n_left: of those that report the end of a membership */
 	struct erased at[ERASURES_MAX];
 } erasures;
 

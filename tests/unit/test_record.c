@@ -63,7 +63,7 @@ static struct record valid_record(enum record_type type)
 	case RECORD_CHANGE:
 		return change_record();
 	case RECORD_ERASED:
-		r.erased = (struct record_erased){ direct, 7, 9, 3 };
+		r.erased = (struct record_erased){ direct, 7, 9, 3, true };
 		break;
 	case RECORD_GROUP_GONE:
 		r.group_gone = (struct record_group_gone){ group, 5 };
@@ -156,6 +156,7 @@ START_TEST(the_other_types_come_back_as_they_were)
 	ck_assert_int_eq(r.erased.from_mod, 7);
 	ck_assert_int_eq(r.erased.mod, 9);
 	ck_assert_int_eq(r.erased.seq, 3);
+	ck_assert(r.erased.left);
 	in = valid_record(RECORD_GROUP_GONE);
 	ck_assert(round_trip(&in, &r));
 	ck_conv(&r.group_gone.conv, &group);

@@ -127,12 +127,6 @@ static void no_read(
 	(void)origin;
 }
 
-static void no_left(void *arg, const struct change *c)
-{
-	(void)arg;
-	(void)c;
-}
-
 static void no_erased(void *arg, const struct erased *e)
 {
 	(void)arg;
@@ -141,7 +135,7 @@ static void no_erased(void *arg, const struct erased *e)
 
 struct store *fixture_store(unsigned slot, const struct store_events *events, void *arg)
 {
-	static const struct store_events none = { no_state, no_read, no_left, no_erased };
+	static const struct store_events none = { no_state, no_read, no_erased };
 	int64_t until = clock_mono_ms() + FIXTURE_MS;
 	struct store *s = store_open(base, &heritages[slot], events != NULL ? events : &none, arg);
 
