@@ -6,6 +6,8 @@
  *              └── until none is left ◄────┘         └── until none is left ◄─────┘
  *   a group  slices of its messages, until none is left
  *
+ * All of it uses the background connection: only the locks of the conversations of one slice delay others.
+ *
  * The table erasures names both, so that an erasure that ends with its worker, or by an error, is continued by another
  * one. Each step finds what is left by itself: two workers that erase the same do no harm.
  *
@@ -153,7 +155,7 @@ static void memberships_read(void *arg, enum error error, const store_rows *rows
 			s->events->erased(s->arg, &peer);
 		db_element_i64(&args, peer.conv.id);
 	}
-	store_change_query(s, e->party_id, &query_end_memberships, &args, memberships_ended, e);
+	store_query(s, STORE_BACKGROUND, &query_end_memberships, &args, memberships_ended, e);
 }
 
 static void report_leave(const struct store *s, const struct change *c)
@@ -203,8 +205,7 @@ static void messages_read(void *arg, enum error error, const store_rows *rows)
 		return;
 	if (store_n(rows) == 0) {
 		db_arg_i64(&args, e->party_id);
-		store_change_query(
-			e->store, e->party_id, &query_finish_erasure, &args, finished, e);
+		store_query(e->store, STORE_BACKGROUND, &query_finish_erasure, &args, finished, e);
 		return;
 	}
 	e->n_messages = (size_t)store_n(rows);
@@ -227,7 +228,7 @@ static void erase_slice(struct erasing *e)
 	db_arg_i64(&args, e->party_id);
 	db_arg_i64s(&args, e->messages + e->next_message, n);
 	e->next_message += n;
-	store_change_query(e->store, e->party_id, &query_erase_messages, &args, slice_erased, e);
+	store_query(e->store, STORE_BACKGROUND, &query_erase_messages, &args, slice_erased, e);
 }
 
 static void slice_erased(void *arg, enum error error, const store_rows *rows)
