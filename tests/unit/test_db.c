@@ -374,6 +374,40 @@ START_TEST(a_deadlock_or_a_serialization_failure_is_tried_again)
 }
 END_TEST
 
+/* The second statement overtakes the one whose lock is not free. */
+START_TEST(a_statement_whose_lock_is_not_free_is_executed_after_those_that_are_queued)
+{
+	static const struct db_statement set_timeout = { "set_timeout",
+		"select 1::int8 as number from set_config('lock_timeout', '50ms', false)" };
+	static const struct db_statement locks = { "locks",
+		"select 1::int8 as number from (select pg_advisory_xact_lock($1::int8)) x" };
+	struct db_args args = DB_ARGS_EMPTY;
+	PGconn *holder = pg_connect();
+	struct answer set, waits, fails, other;
+
+	PQclear(PQexec(holder, "select pg_advisory_lock(7)"));
+	ask(&set_timeout, &args, &set);
+	fixture_until(&set.done);
+	db_arg_i64(&args, 7);
+	ask(&locks, &args, &waits);
+	ask_plus(1, &other);
+	fixture_until(&other.done);
+	ck_assert(!waits.done);
+	/* One that handles it itself gets the error. */
+	db_arg_i64(&args, 7);
+	args.fails_if_locked = true;
+	ask(&locks, &args, &fails);
+	fixture_until(&fails.done);
+	ck_assert_str_eq(fails.sqlstate, "55P03");
+	ck_assert(!waits.done);
+	PQfinish(holder);
+	fixture_until(&waits.done);
+	ck_assert_str_eq(waits.sqlstate, "");
+	ck_assert_int_eq(waits.number, 1);
+	ck_assert_uint_eq(n_away, 0);
+}
+END_TEST
+
 START_TEST(a_server_that_takes_no_writes_is_left)
 {
 	static const struct db_statement write = { "write",
@@ -614,6 +648,8 @@ static Suite *suite(void)
 	tcase_add_test(tc, every_query_of_the_program_can_be_prepared);
 	tcase_add_test(tc, an_error_is_a_result_and_the_next_statement_runs);
 	tcase_add_test(tc, a_deadlock_or_a_serialization_failure_is_tried_again);
+	tcase_add_test(
+		tc, a_statement_whose_lock_is_not_free_is_executed_after_those_that_are_queued);
 	tcase_add_test(tc, a_server_that_takes_no_writes_is_left);
 	tcase_add_test(tc, a_statement_without_an_answer_costs_the_connection_after_its_deadline);
 	tcase_add_test(tc, large_statements_and_large_results_do_not_deadlock);
