@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -104,6 +105,9 @@ static bool open_channels(struct master *m)
 		return failed("part", "pipe");
 	h->master_fd = ends[0];
 	m->life_fd = ends[1];
+	h->schema_fd = eventfd(0, EFD_CLOEXEC);
+	if (h->schema_fd < 0)
+		return failed("part", "eventfd");
 	h->hasher_fds = m->hasher_fds;
 	h->hasher_ends = m->hasher_ends;
 	for (unsigned i = 0; i < h->n_slots; i++) {

@@ -38,6 +38,7 @@ struct worker {
 	struct event *signals[3];
 	struct event *master_gone;
 	struct event *serve_timer;
+	struct event *schema; /* h->schema_fd */
 	struct event *stop_timer;
 	enum worker_stage stage;
 	int64_t stage_ms; /* when the stage began */
@@ -212,6 +213,15 @@ static void worker_serve(struct worker *w)
 	w->heritage->stats->slots[w->heritage->slot].serving = 1;
 }
 
+static void on_schema(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker *w = arg;
+
+	(void)fd;
+	(void)what;
+	store_connect(w->store);
+}
+
 static void on_serve_timer(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
@@ -353,7 +363,9 @@ static void worker_events(struct worker *w)
 	w->master_gone = event_new(w->base, w->heritage->master_fd, EV_READ, on_master_gone, w);
 	w->stop_timer = event_new(w->base, -1, EV_PERSIST, on_stop_timer, w);
 	w->serve_timer = evtimer_new(w->base, on_serve_timer, w);
+	w->schema = event_new(w->base, w->heritage->schema_fd, EV_READ, on_schema, w);
 	if (w->master_gone == NULL || w->stop_timer == NULL || w->serve_timer == NULL ||
+		w->schema == NULL || event_add(w->schema, NULL) != 0 ||
 		event_add(w->master_gone, NULL) != 0 ||
 		event_add(w->serve_timer, &(const struct timeval){ SERVE_WAIT_MS / 1000, 0 }) != 0)
 		log_fatal("event_failed event=timer");
@@ -366,6 +378,7 @@ static void worker_events_free(struct worker *w)
 	event_free(w->master_gone);
 	event_free(w->stop_timer);
 	event_free(w->serve_timer);
+	event_free(w->schema);
 }
 
 int worker_run(const struct heritage *h)

@@ -485,8 +485,12 @@ struct db *db_open(struct event_base *base, const char *conninfo, const char *na
 	db->timer = evtimer_new(base, db_wake, db);
 	if (db->io == NULL || db->timer == NULL)
 		log_fatal("out_of_memory");
-	db_connect(db);
 	return db;
+}
+
+void db_start(struct db *db)
+{
+	db_connect(db);
 }
 
 void db_stop(struct db *db)

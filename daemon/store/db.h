@@ -99,7 +99,7 @@ struct db_events {
 };
 
 /*
- * Begins to connect.
+ * Creates a connection, which is away until db_start.
  *   conninfo  a connection string of libpq
  *   name      its application_name
  *   events    called with arg; must outlive the connection
@@ -107,6 +107,9 @@ struct db_events {
  */
 struct db *db_open(struct event_base *base, const char *conninfo, const char *name,
 	const struct db_events *events, void *arg, struct stats_slot *stats);
+
+/* Begins to connect. Called once. */
+void db_start(struct db *db);
 
 /* Queued statements end with NULL. From now on the connection is away and does not connect again. */
 void db_stop(struct db *db);

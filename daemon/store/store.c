@@ -225,6 +225,12 @@ struct store *store_open(struct event_base *base, const struct heritage *h,
 	return s;
 }
 
+void store_connect(struct store *s)
+{
+	db_start(s->writer);
+	db_start(s->reader);
+}
+
 void store_close(struct store *s)
 {
 	struct batcher *const batchers[] = { &s->sends, &s->reads, &s->tokens, &s->loads };

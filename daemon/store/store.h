@@ -36,9 +36,12 @@ struct store_events {
 		void *arg, const struct conv *conv, int64_t user_id, int64_t seq, uint64_t origin);
 };
 
-/* Begins to connect; events are called with arg. Both they and the heritage must outlive the store. */
+/* Creates a store that is not connected; events are called with arg. Both they and the heritage must outlive the store. */
 struct store *store_open(struct event_base *base, const struct heritage *h,
 	const struct store_events *events, void *arg);
+/* Begins to connect. Called once, when the migrator has approved the database: a pooler that shares sessions must be
+ * detected before anything relies on one. */
+void store_connect(struct store *s);
 /* Calls all outstanding callbacks, then frees everything. */
 void store_close(struct store *s);
 bool store_ready(const struct store *s);

@@ -6,6 +6,7 @@ This is the only module of the tests of the database's failures that imports fro
 tests: client, parleyd, polling.
 """
 
+import collections
 import contextlib
 import datetime
 import itertools
@@ -89,6 +90,12 @@ class DatabaseParleyd(Parleyd):
         }
         return {connection for connection, word in state.items() if word != "ready"}
 
+    def times_ready(self):
+        """How often each database connection, as (worker, kind), has become ready."""
+        return collections.Counter(
+            match.group(2, 3) for match in CONNECTION.finditer(self.log()) if match.group(1) == "ready"
+        )
+
     def exit_status(self, timeout=START_S):
         """Waits for the end of a daemon that refuses to run; returns its status, None if it still
         runs after timeout seconds."""
@@ -156,7 +163,7 @@ def register(daemon, full_name, username=None):
             "/users/register",
             {"username": username, "full_name": full_name, "password": PASSWORD},
         )
-        assert answer.status_code == 201, answer.text
+        assert answer.status_code == 201, f"{answer.text}\n{daemon.log()}"
     token = daemon.ctl("token", username).stdout.strip()
     return Person(daemon, answer.json()["user_id"], username, full_name, token)
 

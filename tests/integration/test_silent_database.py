@@ -61,7 +61,14 @@ def forwarded(server, forwarder, people):
 
 
 def check_recovered(daemon, ws, ada, ben):
-    """The daemon has new connections, stores and reads."""
+    """The daemon has new connections, stores and reads. An idle connection is probed after 6 s, and
+    given up after 6 s more: until then its worker still answers 503."""
+    wait_for(
+        lambda: all(n >= 2 for n in daemon.times_ready().values()),
+        2 * ANSWER_S,
+        "a connection is not replaced:\n",
+        daemon.log,
+    )
     say_until_acked(ws, ben, "recovered", timeout=RECONNECT_S)
     wait_for(lambda: daemon.health() == 200, RECONNECT_S, "healthz is not 200 again:\n", daemon.log)
     wait_for(lambda: timed_status(ada, "/users/me")[0] == 200, RECONNECT_S, "no answer to reads")

@@ -44,6 +44,7 @@ static void setup(void)
 	setup_sql = "set application_name = 'test db'; select true";
 	fixture_make("");
 	db = db_open(fixture_base(), pg_conninfo(), "test", &events, &stats, &stats);
+	db_start(db);
 	ck_assert(!db_ready(db));
 	fixture_until_n(&n_ready, 1);
 }
@@ -283,6 +284,7 @@ START_TEST(a_column_that_the_statement_lacks_ends_the_process)
 		event_reinit(fixture_base());
 		n_ready = 0;
 		db = db_open(fixture_base(), pg_conninfo(), "test", &events, &stats, &stats);
+		db_start(db);
 		fixture_until_n(&n_ready, 1);
 		db_arg_i64(&args, 1);
 		db_query(db, &plus, &args, on_renamed, &done);
@@ -519,6 +521,7 @@ static void ck_reaches_the_last_host(const char *first, const char *port, const 
 		pg_directory(), port, more);
 	db_close(db);
 	db = db_open(fixture_base(), buf_cstr(&conninfo), "test", &events, &stats, &stats);
+	db_start(db);
 	fixture_until_n(&n_ready, ready + 1);
 	buf_fini(&conninfo);
 }

@@ -133,6 +133,7 @@ struct store *fixture_store(unsigned slot, const struct store_events *events, vo
 	int64_t until = clock_mono_ms() + FIXTURE_MS;
 	struct store *s = store_open(base, &heritages[slot], events != NULL ? events : &none, arg);
 
+	store_connect(s);
 	while (!store_ready(s)) {
 		ck_assert_msg(clock_mono_ms() < until, "timeout: the store is not ready");
 		run_loop(until);
