@@ -16,4 +16,7 @@ left join (select l.conv_id, row_number() over (order by l.sent_at, l.conv_id) a
 left join (select conv_id, count(*) as n from members group by 1) m using (conv_id)
 where c.conv_id = k.conv_id;
 
+-- The members by standing.
+create index members_standing on members (conv_id, join_seq, user_id);
+
 select setval('activities', max(activity)) from conversations having max(activity) > 0;
