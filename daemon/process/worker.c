@@ -107,8 +107,8 @@ static void on_record(void *arg, const struct record *r)
 }
 
 /*
- * The reconcile is a query on the connection for reads. When it returns, so have all look-ups of tokens that were
- * queued before the overrun.
+ * The fence ends after all look-ups of tokens that were in flight at the overrun. So the reconcile checks their sessions
+ * as well.
  */
 static void on_overrun(void *arg)
 {

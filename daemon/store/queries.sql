@@ -292,3 +292,7 @@ join pg_catalog.pg_settings s on lower(s.name) = lower(v.name)
 
 -- name: fence_dead_workers
 select fence_dead_workers($1::int8::int, $2::int8[]::int[], $3::int8::int)
+
+-- Its answer follows those of all statements before it on its connection.
+-- name: nothing
+select 1

@@ -1,7 +1,7 @@
 /*
  * store: the database, as typed operations. All SQL is in queries.sql and in migrations/.
  *
- * Owns: one connection to write and one to read; the batches that gather while another one is in flight.
+ * Owns: the connections; the batches that gather while another one is in flight.
  * Knows nothing of: sockets, HTTP, who is connected.
  *
  *   store_send ──► waiting ──► one batch in flight (≤ 128 sends, 256 KiB), one commit ──► callbacks
@@ -28,8 +28,8 @@
 struct store;
 
 struct store_events {
-	/* ready: true if both connections are usable. after_loss: true if one was lost before; then another worker's or
-	 * our own commit may not have been published. */
+	/* ready: as store_ready. after_loss: True if a connection was lost before; then another worker's or our own
+	 * commit may not have been published. Called when ready has changed, and when a loss in the background is over. */
 	void (*state)(void *arg, bool ready, bool after_loss);
 	/* A read mark has moved. origin: as given to store_mark_read, 0 for several. */
 	void (*read_moved)(
@@ -44,8 +44,9 @@ struct store *store_open(struct event_base *base, const struct heritage *h,
 void store_connect(struct store *s);
 /* Calls all outstanding callbacks, then frees everything. */
 void store_close(struct store *s);
+/* Returns true if all connections that a client may wait for are usable. */
 bool store_ready(const struct store *s);
-/* Returns true if nothing is queued or in flight. */
+/* Returns true if nothing that a client may wait for is queued or in flight. */
 bool store_idle(const struct store *s);
 
 /* rows: NULL with an error. */
@@ -168,7 +169,8 @@ void store_contacts(
 /* Sets the time at which these users were last seen to now. */
 void store_set_last_seen(struct store *s, const int64_t *ids, size_t n);
 
-/* Calls back once no database session of a dead worker of this host can commit. */
+/* Calls back once no database session of a dead worker of this host can commit, and all reads of tokens and messages that
+ * were in flight at the call are answered. */
 void store_fence_dead_workers(struct store *s, store_cb *cb, void *arg);
 
 #endif

@@ -68,7 +68,7 @@ START_TEST(the_fence_waits_for_the_newest_worker_if_it_is_dead)
 	slot->alive = 0;
 	slot->incarnation = 40;
 	snprintf(sql, sizeof(sql), "select pg_advisory_lock(%d, %lld)", (int)lock_class(),
-		(long long)boot + 40);
+		(long long)boot + 2 * 40);
 	PQclear(PQexec(dead, sql));
 	store_fence_dead_workers(s, on_rows, &r);
 	fixture_for(300);
@@ -78,7 +78,7 @@ START_TEST(the_fence_waits_for_the_newest_worker_if_it_is_dead)
 	/* The next one to be forked is alive. */
 	dead = pg_connect();
 	snprintf(sql, sizeof(sql), "select pg_advisory_lock(%d, %lld)", (int)lock_class(),
-		(long long)boot + 41);
+		(long long)boot + 2 * 41);
 	PQclear(PQexec(dead, sql));
 	r.done = false;
 	store_fence_dead_workers(s, on_rows, &r);
