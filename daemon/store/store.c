@@ -268,8 +268,8 @@ struct store *store_open(struct event_base *base, const struct heritage *h,
 
 void store_connect(struct store *s)
 {
-	db_start(s->writer);
-	db_start(s->reader);
+	for (size_t i = 0; i < STORE_CONNECTIONS; i++)
+		db_start(s->db[i]);
 }
 
 void store_close(struct store *s)
