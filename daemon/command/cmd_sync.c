@@ -235,7 +235,8 @@ static void page_read(void *arg, enum error error, const store_rows *rows)
 	t = &y->changed[y->at];
 	viewer = session_user_id(s);
 	if (store_n(rows) > 0 &&
-		rooms_find_conv(session_user(s), conv_chat_id(&t->conv, viewer), &c)) {
+		rooms_find_conv(
+			y->env->rooms, session_user(s), conv_chat_id(&t->conv, viewer), &c)) {
 		n = frames_write_messages(
 			session_scratch(s), rows, PROTO_HISTORY_MAX, &t->conv, t->read_seq, viewer);
 		FAULT("sync.page");
@@ -260,7 +261,8 @@ static void send_removed(struct session *s, const struct sync *y)
 		int64_t chat_id = y->client_chats[i].chat_id;
 
 		/* A user who rejoined after the conversations were read has got a chat frame. */
-		if (y->client_chats[i].found || rooms_find_conv(session_user(s), chat_id, &c))
+		if (y->client_chats[i].found ||
+			rooms_find_conv(y->env->rooms, session_user(s), chat_id, &c))
 			continue;
 		frames_write_chat_removed(session_scratch(s), chat_id);
 		session_send(s, session_scratch(s));

@@ -226,6 +226,7 @@ static void worker_unwire(struct worker *w)
 		http_close(w->http);
 	hasher_close(w->hasher);
 	store_close(w->store);
+	rooms_end_loads(w->rooms);
 	sessions_free(w->sessions);
 	rooms_close(w->rooms);
 	watch_close(w->watch);

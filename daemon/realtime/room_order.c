@@ -257,11 +257,12 @@ static void push_chat_to_members(struct room *r)
 static void member_left(struct room *r, const struct message *m)
 {
 	struct room_user *u = rooms_find_user(r->rooms, m->target_id);
+	struct membership *membership = u != NULL ? room_membership(r, u) : NULL;
 
 	rooms_add_tombstone(r->rooms, m->target_id, r->conv.id, m->mod);
-	if (u == NULL || room_membership(r, u) == NULL)
+	if (membership == NULL)
 		return;
-	room_leave(r, u);
+	room_leave(membership);
 	room_push_removed(r->rooms, &r->conv, u);
 }
 

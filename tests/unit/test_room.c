@@ -320,14 +320,14 @@ START_TEST(a_conversation_is_found_by_the_members_chat_id)
 
 	a = connect_user(alice);
 	b = connect_user(bob);
-	ck_assert(rooms_find_conv(a, bob, &conv));
+	ck_assert(rooms_find_conv(rs, a, bob, &conv));
 	ck_assert_int_eq(conv.id, c.c.conv.id);
-	ck_assert(rooms_find_conv(b, alice, &conv));
-	ck_assert(rooms_find_conv(a, g, &conv));
+	ck_assert(rooms_find_conv(rs, b, alice, &conv));
+	ck_assert(rooms_find_conv(rs, a, g, &conv));
 	ck_assert_int_eq(conv.kind, CONV_GROUP);
-	ck_assert(!rooms_find_conv(b, g, &conv));
-	ck_assert(!rooms_find_conv(a, c.c.conv.id, &conv));
-	ck_assert(!rooms_find_conv(a, alice, &conv));
+	ck_assert(!rooms_find_conv(rs, b, g, &conv));
+	ck_assert(!rooms_find_conv(rs, a, c.c.conv.id, &conv));
+	ck_assert(!rooms_find_conv(rs, a, alice, &conv));
 }
 END_TEST
 

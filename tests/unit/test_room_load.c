@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
+#include "realtime/room_private.h"
 #include "tests/unit/room_fixture.h"
 
 START_TEST(a_load_older_than_a_leave_does_not_restore_the_membership)
@@ -18,7 +19,7 @@ START_TEST(a_load_older_than_a_leave_does_not_restore_the_membership)
 	fixture_change(s, STORE_ADD, alice, g, bob, NULL);
 	connect_user(alice);
 	u = connect_user(bob);
-	rooms_load(rs, u, on_loaded, &done);
+	rooms_load_again(rs, u, on_loaded, &done);
 	database_works();
 	leave = remove_bob(g);
 	rooms_apply(rs, &leave);
@@ -46,7 +47,7 @@ START_TEST(a_load_older_than_a_leave_restores_nothing_after_early_records_overfl
 	fixture_change(s, STORE_ADD, alice, g, bob, NULL);
 	connect_user(alice);
 	u = connect_user(bob);
-	rooms_load(rs, u, on_loaded, &done);
+	rooms_load_again(rs, u, on_loaded, &done);
 	database_works();
 	leave = remove_bob(g);
 	rooms_apply(rs, &leave);
