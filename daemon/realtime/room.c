@@ -312,6 +312,7 @@ struct rooms *rooms_open(struct event_base *base, struct store *store,
 	rs->events = events;
 	rs->arg = arg;
 	rs->stats = stats;
+	rs->views_end = &rs->views;
 	rs->typing = typing_open(base, on_typing, rs);
 	rooms_loads_init(rs);
 	rooms_reconcile_init(rs);

@@ -5,6 +5,7 @@
  *   room_load.c       a user's rooms from the database, and the records that arrive meanwhile
  *   room_order.c      the order of a room's changes, and its gaps
  *   room_push.c       frames for members
+ *   room_views.c      the chat frames of all members
  *   room_reconcile.c  comparing everything with the database
  *
  * Owns: nothing. Knows nothing of: anything above room.
@@ -57,11 +58,13 @@ struct room {
 	struct room_member *members;
 	size_t n_members, cap_members;
 	struct held *held; /* in the order of mod, each mod once */
+	struct views *views; /* the chat frames that are being read, or NULL */
 	struct event *timer; /* made when first needed */
 	uint8_t state; /* enum room_state */
 };
 
 struct reconcile;
+struct views;
 
 struct rooms {
 	struct event_base *base;
@@ -79,6 +82,7 @@ struct rooms {
 	struct event *slice_timer; /* pending while there are some */
 	struct hash early_records; /* by conv.id; while loads are in progress */
 	struct hash tombstones; /* by user and conv.id; while loads are in progress */
+	struct views *views, **views_end; /* in the order of their turns */
 	struct reconcile *reconcile; /* in progress, or NULL */
 	struct event *reconcile_timer;
 	unsigned reconcile_retry_ms;
@@ -144,6 +148,9 @@ void room_push_removed(struct rooms *rs, const struct conv *c, struct room_user 
 
 /* room_push.c: to the viewer of each row, if they are a local member */
 void room_push_chats(struct rooms *rs, const store_rows *rows);
+
+/* room_views.c: a chat frame to every member. If it cannot be read, they resync. */
+void room_push_views(struct room *r);
 
 /* room_reconcile.c */
 void rooms_reconcile_init(struct rooms *rs);

@@ -188,6 +188,35 @@ order by l.sent_at desc nulls last, c.conv_id desc
 {chats}
 where m.conv_id = $1::int8 and m.user_id = any ($2::int8[])
 
+-- As chat_of_viewers, of a group. One scan counts the messages that are never unread for all viewers: those between one
+-- watermark and the next, and from these the sums from each watermark to the end.
+-- name: group_of_viewers
+with viewers as (
+	select m.user_id, m.read_seq from members m where m.conv_id = $1::int8 and m.user_id = any ($2::int8[])
+), marks as (
+	select array_agg(distinct v.read_seq order by v.read_seq) as seqs from viewers v
+), counts as (
+	select width_bucket(x.seq - 1, s.seqs) as n, count(*) as messages
+	from marks s, messages x
+	where x.conv_id = $1::int8 and x.seq > s.seqs[1] and (x.kind <> 't' or x.deleted)
+	group by 1
+), uncounted as (
+	select i.seq, coalesce(sum(k.messages) over (order by i.n desc), 0)::int8 as messages
+	from marks s, unnest(s.seqs) with ordinality i (seq, n) left join counts k using (n)
+), shared as (
+	select c.*, (select count(*) from members y where y.conv_id = c.conv_id) as member_count
+	from conversations c
+	where c.conv_id = $1::int8 and c.kind = 'g'
+)
+select v.user_id as viewer, {conv}, c.name, c.owner_id, c.last_seq, c.last_mod, v.read_seq,
+	c.last_seq - v.read_seq - k.messages as unread, c.member_count, null::int8 as peer_read_seq,
+	{user}, l.*
+from shared c
+cross join viewers v
+join uncounted k on k.seq = v.read_seq
+left join messages l on l.conv_id = c.conv_id and l.seq = c.last_seq
+left join users u on false
+
 -- The conversation of a chat_id: a group, a direct chat, or a user without a direct chat yet, whose conv_id is null.
 -- name: resolve_chat
 select {conv}

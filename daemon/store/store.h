@@ -140,6 +140,9 @@ void store_load(struct store *s, int64_t user_id, store_load_cb *cb, void *arg);
 void store_chats(struct store *s, int64_t viewer, store_cb *cb, void *arg);
 void store_chat_views(struct store *s, int64_t conv_id, const int64_t *viewers, size_t n,
 	store_cb *cb, void *arg);
+/* As store_chat_views, of a group: what all viewers share is read once. */
+void store_group_views(struct store *s, int64_t group_id, const int64_t *viewers, size_t n,
+	store_cb *cb, void *arg);
 
 /* The conversation of a chat_id. Errors: no_such_chat. Else one row, store_conv_at, whose id is 0 for a user without
  * a direct chat with the viewer. */
