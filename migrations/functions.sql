@@ -94,8 +94,9 @@ begin
 		insert into messages select (s.message).* from numbered s
 	), heads as (
 		update conversations c
-		set last_seq = c.last_seq + g.n_new, last_mod = c.last_mod + g.n_new
-		from (select s.conv_id, count(*) as n_new from numbered s group by 1) g
+		set last_seq = c.last_seq + g.n_new, last_mod = c.last_mod + g.n_new, activity = g.activity
+		from (select k.*, nextval('activities') as activity
+			from (select s.conv_id, count(*) as n_new from numbered s group by 1 order by max(s.n)) k) g
 		where c.conv_id = g.conv_id
 	), watermarks as (
 		update members r
@@ -153,7 +154,8 @@ begin
 		continue when (select count(*) from users
 			where user_id in (v_pair.lo, v_pair.hi) and deleted_at is null)
 			< (case when v_pair.lo = v_pair.hi then 1 else 2 end);
-		insert into conversations (kind, user_lo, user_hi) values ('d', v_pair.lo, v_pair.hi)
+		insert into conversations (kind, user_lo, user_hi, member_count)
+			values ('d', v_pair.lo, v_pair.hi, case when v_pair.lo = v_pair.hi then 1 else 2 end)
 			on conflict (user_lo, user_hi) do nothing
 			returning conv_id into v_conv;
 		v_opened := true;
@@ -173,14 +175,18 @@ create function is_member(p_conv bigint, p_user bigint) returns boolean language
 	select exists (select from members where conv_id = p_conv and user_id = p_user)
 $$;
 
--- Appends a message about the conversation itself (kind j, l or r). The caller holds the lock.
+-- Appends a message about the conversation itself (kind j, l or r), and counts the join or leave. The caller holds the
+-- lock.
 create function append_event(p_conv bigint, p_actor bigint, p_kind "char", p_target bigint, p_content text)
 returns change language plpgsql as $$
 declare
 	c conversations;
 	m messages;
 begin
-	update conversations set last_seq = last_seq + 1, last_mod = last_mod + 1 where conv_id = p_conv returning * into c;
+	update conversations
+	set last_seq = last_seq + 1, last_mod = last_mod + 1, activity = nextval('activities'),
+		member_count = member_count + case p_kind when 'j' then 1 when 'l' then -1 else 0 end
+	where conv_id = p_conv returning * into c;
 	insert into messages (conv_id, seq, mod, sender_id, kind, content, target_id, sent_at)
 		values (p_conv, c.last_seq, c.last_mod, p_actor, p_kind, p_content, p_target, clock_timestamp())
 		returning * into m;
@@ -305,7 +311,8 @@ begin
 	select user_id into v_next from members where conv_id = c.conv_id order by join_seq, user_id limit 1;
 	if v_next is null then
 		update messages set content = null, deleted = true where conv_id = c.conv_id and kind = 't';
-		update conversations set owner_id = null, name = '' where conv_id = c.conv_id returning * into c;
+		update conversations set owner_id = null, name = '', member_count = 0
+			where conv_id = c.conv_id returning * into c;
 		m.sender_id := p_actor;
 		m.kind := 'l';
 		m.target_id := p_user;
@@ -395,7 +402,10 @@ begin
 			where conv_id = c.conv_id and sender_id = p_user) e
 		where m.message_id = e.message_id;
 		get diagnostics v_erased = row_count;
-		update conversations set last_mod = last_mod + v_erased where conv_id = c.conv_id returning * into c;
+		-- The leave of a group is counted with its message.
+		update conversations set last_mod = last_mod + v_erased,
+			member_count = member_count - (kind = 'd' and is_member(conv_id, p_user))::int
+		where conv_id = c.conv_id returning * into c;
 		if c.kind = 'g' and is_member(c.conv_id, p_user) then
 			perform drop_member(c, null, p_user);
 		else

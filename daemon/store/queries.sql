@@ -170,8 +170,7 @@ select m.user_id as viewer, {conv}, case when c.kind = 'g' then c.name else coal
 	c.owner_id, c.last_seq, c.last_mod, m.read_seq,
 	c.last_seq - m.read_seq - (select count(*) from messages x
 		where x.conv_id = c.conv_id and x.seq > m.read_seq and (x.kind <> 't' or x.deleted)) as unread,
-	(select count(*) from members y where y.conv_id = c.conv_id) as member_count, p.read_seq as peer_read_seq,
-	{user}, l.*
+	c.member_count, p.read_seq as peer_read_seq, {user}, l.*
 from members m
 join conversations c using (conv_id)
 left join messages l on l.conv_id = c.conv_id and l.seq = c.last_seq

@@ -144,7 +144,7 @@ void store_chat_at(const store_rows *rows, int i, struct chat *c)
 		.last_mod = db_i64(rows, i, "last_mod"),
 		.read_seq = db_i64(rows, i, "read_seq"),
 		.unread = db_i64(rows, i, "unread"),
-		.member_count = db_i64(rows, i, "member_count"),
+		.member_count = db_i32(rows, i, "member_count"),
 		.peer_read_seq = db_i64(rows, i, "peer_read_seq"),
 		.has_peer = !db_is_null(rows, i, "user_id"),
 		.has_last = !db_is_null(rows, i, "message_id"),
