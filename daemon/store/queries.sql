@@ -202,19 +202,16 @@ with viewers as (
 ), uncounted as (
 	select i.seq, coalesce(sum(k.messages) over (order by i.n desc), 0)::int8 as messages
 	from marks s, unnest(s.seqs) with ordinality i (seq, n) left join counts k using (n)
-), shared as (
-	select c.*, (select count(*) from members y where y.conv_id = c.conv_id) as member_count
-	from conversations c
-	where c.conv_id = $1::int8 and c.kind = 'g'
 )
 select v.user_id as viewer, {conv}, c.name, c.owner_id, c.last_seq, c.last_mod, v.read_seq,
 	c.last_seq - v.read_seq - k.messages as unread, c.member_count, null::int8 as peer_read_seq,
 	{user}, l.*
-from shared c
+from conversations c
 cross join viewers v
 join uncounted k on k.seq = v.read_seq
 left join messages l on l.conv_id = c.conv_id and l.seq = c.last_seq
 left join users u on false
+where c.conv_id = $1::int8 and c.kind = 'g'
 
 -- The conversation of a chat_id: a group, a direct chat, or a user without a direct chat yet, whose conv_id is null.
 -- name: resolve_chat
