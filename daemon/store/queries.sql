@@ -44,7 +44,7 @@ from delete_user($1::int8) d
 join conversations c using (conv_id)
 
 -- name: mark_read
-select conv_id, user_id, read_seq from mark_read($1::int8[], $2::int8[], $3::int8[])
+select conv_id, user_id, read_seq, own_only from mark_read($1::int8[], $2::int8[], $3::int8[])
 
 -- name: mark_messages_read
 with named as (
@@ -57,7 +57,7 @@ with named as (
 	select * from mark_read((select array_agg($1::int8) from named), (select array_agg(conv_id) from named),
 		(select array_agg(seq) from named))
 )
-select {conv}, n.seq, n.n as n_messages, v.conv_id is not null as moved
+select {conv}, n.seq, n.n as n_messages, v.conv_id is not null as moved, v.own_only
 from named n
 join conversations c using (conv_id)
 left join moved v using (conv_id)

@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "common/record.h"
 #include "heritage.h"
 #include "store/store_rows.h"
 
@@ -31,9 +32,8 @@ struct store_events {
 	/* ready: true if both connections are usable. after_loss: true if one was lost before; then another worker's or
 	 * our own commit may not have been published. */
 	void (*state)(void *arg, bool ready, bool after_loss);
-	/* A read mark has moved. origin: as given to store_mark_read, 0 for several. */
-	void (*read_moved)(
-		void *arg, const struct conv *conv, int64_t user_id, int64_t seq, uint64_t origin);
+	/* A read mark has moved. Its origin is the one given to store_mark_read, 0 for several. */
+	void (*read_moved)(void *arg, const struct record_read *read);
 };
 
 /* Begins to connect; events are called with arg. Both they and the heritage must outlive the store. */
