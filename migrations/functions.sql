@@ -342,9 +342,11 @@ begin
 end $$;
 
 -- Moves watermarks forward, never back and never beyond last_seq. Returns those that moved. No seq and no mod is
--- assigned, so the conversations are not locked; the members are, in one order.
+-- assigned, so the conversations are not locked; the members are, in one order. own_only: the group is so large that
+-- only the reader's own sockets are notified; else each message is followed by a push to each member of each member's
+-- mark.
 create function mark_read(p_user bigint[], p_conv bigint[], p_seq bigint[])
-returns table (conv_id bigint, user_id bigint, read_seq bigint) language plpgsql as $$
+returns table (conv_id bigint, user_id bigint, read_seq bigint, own_only boolean) language plpgsql as $$
 #variable_conflict use_column
 begin
 	set local synchronous_commit = off;	-- a lost watermark is read again, unlike a message
@@ -358,7 +360,7 @@ begin
 	from (select conv, usr, max(seq) as seq from unnest(p_conv, p_user, p_seq) as i (conv, usr, seq) group by 1, 2) i
 	join conversations c on c.conv_id = i.conv
 	where m.conv_id = i.conv and m.user_id = i.usr and m.read_seq < least(i.seq, c.last_seq)
-	returning m.conv_id, m.user_id, m.read_seq;
+	returning m.conv_id, m.user_id, m.read_seq, c.member_count > 200;
 end $$;
 
 -- Sets the stored password and deletes all tokens of the user but one. The update locks the user's row first: a log-in

@@ -61,6 +61,7 @@ unit_tests = \
 	tests/unit/test_room_load \
 	tests/unit/test_room_members \
 	tests/unit/test_room_reconcile \
+	tests/unit/test_room_views \
 	tests/unit/test_secret \
 	tests/unit/test_session \
 	tests/unit/test_shlock \
@@ -88,6 +89,7 @@ tests_unit_test_room_SOURCES = tests/unit/test_room.c $(room_fixture)
 tests_unit_test_room_load_SOURCES = tests/unit/test_room_load.c $(room_fixture)
 tests_unit_test_room_members_SOURCES = tests/unit/test_room_members.c $(room_fixture)
 tests_unit_test_room_reconcile_SOURCES = tests/unit/test_room_reconcile.c $(room_fixture)
+tests_unit_test_room_views_SOURCES = tests/unit/test_room_views.c $(room_fixture)
 tests_unit_test_store_change_SOURCES = tests/unit/test_store_change.c $(store_fixture)
 tests_unit_test_store_fence_SOURCES = tests/unit/test_store_fence.c $(store_fixture)
 tests_unit_test_store_read_SOURCES = tests/unit/test_store_read.c $(store_fixture)

@@ -72,14 +72,10 @@ static void on_store_state(void *arg, bool ready, bool after_loss)
 		bus_publish(w->bus, &r);
 }
 
-static void on_read_moved(
-	void *arg, const struct conv *conv, int64_t user_id, int64_t seq, uint64_t origin)
+static void on_read_moved(void *arg, const struct record_read *read)
 {
 	struct worker *w = arg;
-	const struct record r = {
-		.type = RECORD_READ,
-		.read = { *conv, user_id, seq, origin },
-	};
+	const struct record r = { .type = RECORD_READ, .read = *read };
 
 	bus_publish(w->bus, &r);
 }
@@ -236,6 +232,7 @@ static void worker_unwire(struct worker *w)
 		http_close(w->http);
 	hasher_close(w->hasher);
 	store_close(w->store);
+	rooms_end_loads(w->rooms);
 	sessions_free(w->sessions);
 	rooms_close(w->rooms);
 	watch_close(w->watch);

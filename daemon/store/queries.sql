@@ -44,7 +44,7 @@ from delete_user($1::int8) d
 join conversations c using (conv_id)
 
 -- name: mark_read
-select conv_id, user_id, read_seq from mark_read($1::int8[], $2::int8[], $3::int8[])
+select conv_id, user_id, read_seq, own_only from mark_read($1::int8[], $2::int8[], $3::int8[])
 
 -- name: mark_messages_read
 with named as (
@@ -57,7 +57,7 @@ with named as (
 	select * from mark_read((select array_agg($1::int8) from named), (select array_agg(conv_id) from named),
 		(select array_agg(seq) from named))
 )
-select {conv}, n.seq, n.n as n_messages, v.conv_id is not null as moved
+select {conv}, n.seq, n.n as n_messages, v.conv_id is not null as moved, v.own_only
 from named n
 join conversations c using (conv_id)
 left join moved v using (conv_id)
@@ -186,6 +186,32 @@ order by l.sent_at desc nulls last, c.conv_id desc
 -- name: chat_of_viewers
 {chats}
 where m.conv_id = $1::int8 and m.user_id = any ($2::int8[])
+
+-- As chat_of_viewers, of a group. One scan counts the messages that are never unread for all viewers: those between one
+-- watermark and the next, and from these the sums from each watermark to the end.
+-- name: group_of_viewers
+with viewers as (
+	select m.user_id, m.read_seq from members m where m.conv_id = $1::int8 and m.user_id = any ($2::int8[])
+), marks as (
+	select array_agg(distinct v.read_seq order by v.read_seq) as seqs from viewers v
+), counts as (
+	select width_bucket(x.seq - 1, s.seqs) as n, count(*) as messages
+	from marks s, messages x
+	where x.conv_id = $1::int8 and x.seq > s.seqs[1] and (x.kind <> 't' or x.deleted)
+	group by 1
+), uncounted as (
+	select i.seq, coalesce(sum(k.messages) over (order by i.n desc), 0)::int8 as messages
+	from marks s, unnest(s.seqs) with ordinality i (seq, n) left join counts k using (n)
+)
+select v.user_id as viewer, {conv}, c.name, c.owner_id, c.last_seq, c.last_mod, v.read_seq,
+	c.last_seq - v.read_seq - k.messages as unread, c.member_count, null::int8 as peer_read_seq,
+	{user}, l.*
+from conversations c
+cross join viewers v
+join uncounted k on k.seq = v.read_seq
+left join messages l on l.conv_id = c.conv_id and l.seq = c.last_seq
+left join users u on false
+where c.conv_id = $1::int8 and c.kind = 'g'
 
 -- The conversation of a chat_id: a group, a direct chat, or a user without a direct chat yet, whose conv_id is null.
 -- name: resolve_chat

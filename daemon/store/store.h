@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "common/record.h"
 #include "heritage.h"
 #include "store/store_rows.h"
 
@@ -31,9 +32,8 @@ struct store_events {
 	/* ready: as store_ready. after_loss: True if a connection was lost before; then another worker's or our own
 	 * commit may not have been published. Called when ready has changed, and when a loss in the background is over. */
 	void (*state)(void *arg, bool ready, bool after_loss);
-	/* A read mark has moved. origin: as given to store_mark_read, 0 for several. */
-	void (*read_moved)(
-		void *arg, const struct conv *conv, int64_t user_id, int64_t seq, uint64_t origin);
+	/* A read mark has moved. Its origin is the one given to store_mark_read, 0 for several. */
+	void (*read_moved)(void *arg, const struct record_read *read);
 };
 
 /* Creates a store that is not connected; events are called with arg. Both they and the heritage must outlive the store. */
@@ -143,6 +143,9 @@ void store_load(struct store *s, int64_t user_id, store_load_cb *cb, void *arg);
 /* All chats of a viewer, latest activity first; one conversation as several viewers see it. Rows: store_chat_at. */
 void store_chats(struct store *s, int64_t viewer, store_cb *cb, void *arg);
 void store_chat_views(struct store *s, int64_t conv_id, const int64_t *viewers, size_t n,
+	store_cb *cb, void *arg);
+/* As store_chat_views, of a group: what all viewers share is read once. */
+void store_group_views(struct store *s, int64_t group_id, const int64_t *viewers, size_t n,
 	store_cb *cb, void *arg);
 
 /* The conversation of a chat_id. Errors: no_such_chat. Else one row, store_conv_at, whose id is 0 for a user without

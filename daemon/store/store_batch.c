@@ -89,8 +89,14 @@ static void read_report(struct batcher *b, const store_rows *rows, int row)
 		found = read;
 	}
 	if (found != NULL)
-		s->events->read_moved(
-			s->arg, &found->conv, user_id, db_i64(rows, row, "read_seq"), origin);
+		s->events->read_moved(s->arg,
+			&(const struct record_read){
+				.conv = found->conv,
+				.user_id = user_id,
+				.seq = db_i64(rows, row, "read_seq"),
+				.origin = origin,
+				.own_only = db_bool(rows, row, "own_only"),
+			});
 }
 
 static void reads_done(void *arg, const struct db_result *r)

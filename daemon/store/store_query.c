@@ -308,6 +308,17 @@ void store_chat_views(
 	store_query(s, STORE_LISTER, &query_chat_of_viewers, &args, cb, arg);
 }
 
+void store_group_views(struct store *s, int64_t group_id, const int64_t *viewers, size_t n,
+	store_cb *cb, void *arg)
+{
+	DECLARE_QUERY(group_of_viewers);
+	struct db_args args = DB_ARGS_EMPTY;
+
+	db_arg_i64(&args, group_id);
+	db_arg_i64s(&args, viewers, n);
+	store_query(s, s->reader, &query_group_of_viewers, &args, cb, arg);
+}
+
 struct pending_conv {
 	store_cb *cb;
 	void *arg;

@@ -152,6 +152,27 @@ def test_read_is_pushed_to_the_others_and_to_the_readers_other_sockets(alice, bo
     assert bob.chat(group)["unread"] == 0
 
 
+@pytest.mark.parametrize("members", [200, 201])
+def test_read_in_a_group_of_more_than_200_members_is_pushed_to_the_reader_only(
+    daemon, alice, bob, members
+):
+    group = alice.group("large", bob)
+    daemon.sql("update conversations set member_count = %s where conv_id = %s", members, group)
+    alice.send(group, "1")
+    last = alice.send(group, "2")
+    theirs, own, reading = alice.ws(), bob.ws_elsewhere(), bob.ws()
+    frame = {"type": "read", "chat_id": group, "user_id": bob.id}
+    reading.send({"type": "read", "chat_id": group, "seq": last["seq"] - 1})
+    assert own.until("read") == {**frame, "seq": last["seq"] - 1}
+    bob.put("/messages/read", {"message_ids": [last["message_id"]]})
+    for ws in (own, reading):
+        assert ws.until("read") == {**frame, "seq": last["seq"]}
+    theirs.drain()
+    assert len(theirs.got("read")) == (0 if members > 200 else 2)
+    answer = alice.get(f"/groups/{group}").json()
+    assert last["seq"] in [m["read_seq"] for m in answer["members"] if m["user_id"] == bob.id]
+
+
 def test_read_in_a_direct_chat_has_the_receivers_chat_id(alice, bob):
     alice.send(bob.id, "1")
     theirs, own, reading = alice.ws(), bob.ws(), bob.ws()
