@@ -316,7 +316,7 @@ void store_group_views(struct store *s, int64_t group_id, const int64_t *viewers
 
 	db_arg_i64(&args, group_id);
 	db_arg_i64s(&args, viewers, n);
-	store_query(s, s->reader, &query_group_of_viewers, &args, cb, arg);
+	store_query(s, STORE_LISTER, &query_group_of_viewers, &args, cb, arg);
 }
 
 struct pending_conv {
