@@ -162,7 +162,7 @@ void store_history(struct store *s, int64_t viewer, int64_t conv_id, int64_t bef
 void store_changes(struct store *s, int64_t viewer, int64_t conv_id, int64_t after, int64_t limit,
 	store_cb *cb, void *arg);
 
-/* Presence. Rows: those of the ids that share a chat with the viewer; store_id_at, store_last_seen_at. */
+/* Presence. Rows: those of the ids that share a chat with the viewer, in their order; store_id_at, store_last_seen_at. */
 void store_contacts(
 	struct store *s, int64_t viewer, const int64_t *ids, size_t n, store_cb *cb, void *arg);
 /* Sets the time at which these users were last seen to now. */
