@@ -67,10 +67,10 @@ void store_edit_message(struct store *s, int64_t actor, int64_t message_id, stru
 /* Errors: as store_edit_message. A duplicate if it was deleted before. */
 void store_delete_message(
 	struct store *s, int64_t actor, int64_t message_id, store_change_cb *cb, void *arg);
-/* Errors: no_such_user (the owner is deleted). */
+/* Errors: no_such_user (the owner is deleted), too_many (groups of the owner). */
 void store_create_group(
 	struct store *s, int64_t owner, struct text name, store_change_cb *cb, void *arg);
-/* Errors: no_such_group, no_such_user. A duplicate if the user is a member already. */
+/* Errors: no_such_group, no_such_user, too_many (groups of the user). A duplicate if the user is a member already. */
 void store_add_member(struct store *s, int64_t actor, int64_t group_id, int64_t user_id,
 	store_change_cb *cb, void *arg);
 /* Errors: no_such_group, not_owner, no_such_member. user_id = actor: a leave. */
