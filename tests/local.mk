@@ -76,6 +76,7 @@ unit_tests = \
 	tests/unit/test_unicode \
 	tests/unit/test_utf8 \
 	tests/unit/test_watch \
+	tests/unit/test_watch_check \
 	tests/unit/test_ws \
 	tests/unit/test_wsframe \
 	tests/unit/test_wsframe_wslay
@@ -90,6 +91,7 @@ tests_unit_test_room_load_SOURCES = tests/unit/test_room_load.c $(room_fixture)
 tests_unit_test_room_members_SOURCES = tests/unit/test_room_members.c $(room_fixture)
 tests_unit_test_room_reconcile_SOURCES = tests/unit/test_room_reconcile.c $(room_fixture)
 tests_unit_test_room_views_SOURCES = tests/unit/test_room_views.c $(room_fixture)
+tests_unit_test_watch_check_SOURCES = tests/unit/test_watch_check.c $(room_fixture)
 tests_unit_test_store_change_SOURCES = tests/unit/test_store_change.c $(store_fixture)
 tests_unit_test_store_fence_SOURCES = tests/unit/test_store_fence.c $(store_fixture)
 tests_unit_test_store_read_SOURCES = tests/unit/test_store_read.c $(store_fixture)

@@ -121,6 +121,9 @@ void http_reply_detail(struct http_call *call, enum error error, const char *det
  */
 void http_reply_invalid(struct http_call *call, const char *errors, size_t len);
 
+/* Answers an error of status 422 that is due to one field; its sentence is also the detail of the field. */
+void http_reply_field(struct http_call *call, enum error error, const char *field);
+
 /* Adds a header to the answer, before it is sent. Does nothing after http_close. */
 void http_add_header(struct http_call *call, const char *name, const char *value);
 

@@ -139,6 +139,10 @@ void http_linger_free_all(struct http *http);
 
 /* Takes the steps of http.h with a complete request; ends with an answer, now or later. */
 void http_request(struct http_call *call);
+
+/* Takes one request from the allowance of the user, or of the address if there is no token. Returns false if it is
+ * exhausted. */
+bool http_within_rate(const struct http_call *call);
 bool http_is_head(const struct http_call *call);
 
 /* http_ws.c */

@@ -174,6 +174,17 @@ void http_reply_invalid(struct http_call *call, const char *errors, size_t len)
 	send_problem(call, ERROR_invalid, NULL, errors, len);
 }
 
+void http_reply_field(struct http_call *call, enum error error, const char *field)
+{
+	struct buf errors = BUF_EMPTY;
+
+	buf_addf(&errors, "{\"field\":\"%s\",\"detail\":", field);
+	json_put_cstr(&errors, error_sentence(error));
+	buf_add_char(&errors, '}');
+	send_problem(call, error, NULL, errors.data, errors.len);
+	buf_fini(&errors);
+}
+
 void http_reply_close(struct http_call *call, enum error error, const char *detail)
 {
 	http_add_header(call, "Connection", "close");

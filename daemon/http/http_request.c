@@ -291,7 +291,7 @@ static bool origin_good(const struct http_call *call)
 	return !call->by_cookie || call->route->method == HTTP_GET || http_origin_allowed(call);
 }
 
-static bool within_rate(const struct http_call *call)
+bool http_within_rate(const struct http_call *call)
 {
 	struct ratelimit_key key = call->token.user_id != 0
 		? ratelimit_key_user(call->token.user_id)
@@ -315,7 +315,7 @@ static void step_body(struct http_call *call)
 			http_reply_invalid(call, problems.data, problems.len);
 		else if (!origin_good(call))
 			http_reply_error(call, ERROR_bad_origin);
-		else if (!within_rate(call))
+		else if (!http_within_rate(call))
 			http_reply_error(call, ERROR_too_many_requests);
 		else
 			r->run(call->http->env, call);

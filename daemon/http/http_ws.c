@@ -78,6 +78,10 @@ static void upgrade(struct http_call *call)
 		http_reply_error(call, ERROR_unavailable);
 		return;
 	}
+	if (!http_within_rate(call)) {
+		http_reply_error(call, ERROR_too_many_requests);
+		return;
+	}
 	if (call->token.user_id != 0 &&
 		!http->events->may_upgrade(http->arg, call->token.user_id)) {
 		http_reply_error(call, ERROR_too_many_sockets);

@@ -118,6 +118,7 @@ from users u
 where u.user_id = any ($2::int8[]) and u.deleted_at is null
 	and exists (select from members a join members b using (conv_id)
 		where a.user_id = $1::int8 and b.user_id = u.user_id)
+order by u.user_id
 
 -- name: set_last_seen
 update users u

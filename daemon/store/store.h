@@ -71,10 +71,10 @@ void store_edit_message(struct store *s, int64_t actor, int64_t message_id, stru
 /* Errors: as store_edit_message. A duplicate if it was deleted before. */
 void store_delete_message(
 	struct store *s, int64_t actor, int64_t message_id, store_change_cb *cb, void *arg);
-/* Errors: no_such_user (the owner is deleted). */
+/* Errors: no_such_user (the owner is deleted), too_many (groups of the owner). */
 void store_create_group(
 	struct store *s, int64_t owner, struct text name, store_change_cb *cb, void *arg);
-/* Errors: no_such_group, no_such_user. A duplicate if the user is a member already. */
+/* Errors: no_such_group, no_such_user, too_many (groups of the user). A duplicate if the user is a member already. */
 void store_add_member(struct store *s, int64_t actor, int64_t group_id, int64_t user_id,
 	store_change_cb *cb, void *arg);
 /* Errors: no_such_group, not_owner, no_such_member. user_id = actor: a leave. */
@@ -166,7 +166,7 @@ void store_history(struct store *s, int64_t viewer, int64_t conv_id, int64_t bef
 void store_changes(struct store *s, int64_t viewer, int64_t conv_id, int64_t after, int64_t limit,
 	store_cb *cb, void *arg);
 
-/* Presence. Rows: those of the ids that share a chat with the viewer; store_id_at, store_last_seen_at. */
+/* Presence. Rows: those of the ids that share a chat with the viewer, in their order; store_id_at, store_last_seen_at. */
 void store_contacts(
 	struct store *s, int64_t viewer, const int64_t *ids, size_t n, store_cb *cb, void *arg);
 /* Sets the time at which these users were last seen to now. */

@@ -52,6 +52,12 @@ static void on_push(
 	sessions_push(ss, u, f, origin, kind);
 }
 
+static void on_left(void *arg, int64_t user_id)
+{
+	(void)arg;
+	(void)user_id;
+}
+
 static void on_resync(void *arg, struct room_user *u)
 {
 	(void)arg;
@@ -107,7 +113,7 @@ static struct token new_token(int64_t user_id)
 static void setup(void)
 {
 	static const struct bus_events bus_events = { on_record, on_overrun };
-	static const struct room_events room_events = { on_push, on_resync, on_reconcile };
+	static const struct room_events room_events = { on_push, on_resync, on_left, on_reconcile };
 	static const struct sessions_events events = { on_message, on_session, on_session };
 	static unsigned n;
 	char username[16];
