@@ -16,6 +16,7 @@
  *
  *   STORE_WRITER      sends and changes. What a batch waits for, all sends of the worker wait for.
  *   STORE_READER      what a client waits for and what is cheap: tokens, loads, messages by seq or mod, one user.
+ *                     Tokens and loads are urgent: they wait for one answer with messages, not for a queue of them.
  *   STORE_LISTER      what may be costly: chats, members, search, contacts.
  *   STORE_BACKGROUND  what takes long and no client waits for: the fence, changes in slices.
  */
