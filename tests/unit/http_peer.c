@@ -178,7 +178,7 @@ static void upgraded(void *arg, const struct http_upgrade *u)
 		log_debug("gone");
 	buf_fini(&b);
 	close(w->fd);
-	http_socket_closed(*(struct http **)arg);
+	http_socket_closed(*(struct http **)arg, u->peer);
 }
 
 static bool may_upgrade(void *arg, int64_t user_id)

@@ -153,8 +153,8 @@ static const struct {
 		413, "too_large" },
 	{ "POST /open HTTP/1.1\r\n" HOST JSON "Transfer-Encoding: chunked\r\n\r\n1f0000\r\n{", 413,
 		"too_large" },
-	{ "POST /open HTTP/1.1\r\n" HOST JSON "Transfer-Encoding: chunked\r\n\r\nnonsense\r\n", 413,
-		"too_large" },
+	{ "POST /open HTTP/1.1\r\n" HOST JSON "Transfer-Encoding: chunked\r\n\r\nnonsense\r\n", 400,
+		"bad_request" },
 	{ "POST /open HTTP/1.1\r\n" HOST JSON "Content-Length: -1\r\n\r\n{}", 400, "bad_request" },
 	{ "POST /open HTTP/1.1\r\n" HOST JSON "Content-Length: 1x\r\n\r\n{}", 400, "bad_request" },
 	{ "POST /open HTTP/1.1\r\n" HOST JSON "Content-Length: +2\r\n\r\n{}", 400, "bad_request" },
@@ -433,7 +433,7 @@ START_TEST(an_expectation_is_answered_with_100_continue)
 		"Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n");
 	ck_assert_str_eq(peer_read_answer(fd), "HTTP/1.1 100 Continue\r\n\r\n");
 	peer_send_str(fd, "not a length\r\n");
-	check_answer(peer_read_all(fd), 413, "too_large");
+	check_answer(peer_read_all(fd), 400, "bad_request");
 	close(fd);
 }
 END_TEST
