@@ -840,15 +840,17 @@ END_TEST
 START_TEST(http_close_with_requests_in_every_state_is_clean)
 {
 	static const char *const pieces[] = { "", "GET", "GET /late HTTP/1.1\r\n" HOST "\r\n",
-		"GET /large HTTP/1.1\r\n" HOST "\r\n", "NONSENSE\r\n\r\n" };
-	int fd[5];
+		"GET /large HTTP/1.1\r\n" HOST "\r\n", "NONSENSE\r\n\r\n",
+		"POST /open HTTP/1.1\r\n" HOST JSON "Content-Length: 2\r\n\r\n{",
+		"POST /nowhere HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\n{" };
+	int fd[7];
 
-	for (int i = 0; i < 5; i++) {
+	for (int i = 0; i < 7; i++) {
 		fd[i] = peer_connect();
 		peer_send_str(fd[i], pieces[i]);
 	}
 	usleep(100000);
-	ck_assert(peer_has_connections(5));
+	ck_assert(peer_has_connections(7));
 }
 END_TEST
 
