@@ -99,27 +99,24 @@ END_TEST
 START_TEST(the_limit_is_checked_before_the_body)
 {
 	static const char bad[] = "PUT /things/1 HTTP/1.1\r\n" HOST BEARER LENGTH(2) "{}";
-	int fd = peer_connect(), waiting, n = 0;
+	int fd = peer_connect(), n = 0;
+	bool limited = false;
 
-	for (;;) {
-		const char *a;
-
+	while (strstr(peer_read_answer((peer_send_str(fd, bad), fd)), "HTTP/1.1 422 ") != NULL)
 		ck_assert_int_lt(n++, 10000);
-		peer_send_str(fd, bad);
-		a = peer_read_answer(fd);
-		if (strstr(a, "HTTP/1.1 429 ") == a)
-			break;
-		check_has(a, "HTTP/1.1 422 ");
-	}
 	ck_assert_int_ge(n, 200);
-	for (int i = 0; i < 20; i++) { /* uses up what has come back meanwhile */
-		peer_send_str(fd, bad);
-		peer_read_answer(fd);
+	/* The bucket refills meanwhile, the more the slower the machine is. */
+	for (n = 0; n < 100 && !limited; n++) {
+		int waiting;
+
+		for (int i = 0; i < 20; i++)
+			peer_read_answer((peer_send_str(fd, bad), fd));
+		waiting = connect_and_send("PUT /things/1 HTTP/1.1\r\n" HOST BEARER
+					   "Expect: 100-continue\r\n" LENGTH(2));
+		limited = strstr(peer_read_answer(waiting), "HTTP/1.1 429 ") != NULL;
+		close(waiting);
 	}
-	waiting = connect_and_send(
-		"PUT /things/1 HTTP/1.1\r\n" HOST BEARER "Expect: 100-continue\r\n" LENGTH(2));
-	check_has(peer_read_answer(waiting), "HTTP/1.1 429 ");
-	close(waiting);
+	ck_assert(limited);
 	close(fd);
 }
 END_TEST
