@@ -49,6 +49,7 @@ unit_tests = \
 	tests/unit/test_openapi \
 	tests/unit/test_params \
 	tests/unit/test_password \
+	tests/unit/test_pidfile \
 	tests/unit/test_presence \
 	tests/unit/test_proto \
 	tests/unit/test_races \
