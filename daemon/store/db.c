@@ -23,7 +23,7 @@ struct job {
 	bool timed; /* True if the deadline runs, which includes the preparation and all tries. */
 };
 
-enum db_state { DB_AWAY, DB_CONNECTING, DB_SETTING_UP, DB_READY };
+enum db_state { DB_AWAY, DB_RESOLVING, DB_CONNECTING, DB_SETTING_UP, DB_READY };
 
 struct prepared {
 	const struct db_statement *statement;
@@ -36,14 +36,14 @@ struct db {
 	void *arg;
 	struct stats_slot *stats;
 	struct db_hosts *hosts;
-	unsigned host; /* of this attempt or connection */
 	uint64_t failures_logged; /* since the connection was READY: one bit per host */
 	char *name;
 	PGconn *pg;
 	char farewell[160]; /* PostgreSQL's reason for ending the session, empty if it gave none */
-	/* Of the socket: always EV_READ, and EV_WRITE while libpq has something to flush. */
+	/* RESOLVING: the end of the look-up. Else of the socket: always EV_READ, and EV_WRITE while libpq has something
+	 * to flush. */
 	struct event *io;
-	/* AWAY: the next try. CONNECTING, SETTING_UP: the time limit. READY: the deadline of the statement in flight, or
+	/* AWAY: the next try. RESOLVING, CONNECTING, SETTING_UP: the time limit. READY: the deadline of the statement in flight, or
 	 * the probe of an idle connection; also a loss found inside a call. */
 	struct event *timer;
 	struct job *first, **last;
@@ -59,6 +59,7 @@ struct db {
 };
 
 static void db_io(evutil_socket_t fd, short what, void *arg);
+static void db_resolved(struct db *db);
 static void db_next(struct db *db);
 
 static void job_free(struct job *j)
@@ -78,11 +79,16 @@ static struct job *job_take(struct db *db)
 	return j;
 }
 
-static void db_watch(struct db *db, short what)
+static void db_watch_fd(struct db *db, int fd, short what)
 {
 	event_del(db->io);
-	event_assign(db->io, db->base, PQsocket(db->pg), what | EV_PERSIST, db_io, db);
+	event_assign(db->io, db->base, fd, what | EV_PERSIST, db_io, db);
 	event_add(db->io, NULL);
+}
+
+static void db_watch(struct db *db, short what)
+{
+	db_watch_fd(db, PQsocket(db->pg), what);
 }
 
 static void db_wake_in(struct db *db, unsigned ms)
@@ -96,7 +102,7 @@ static void db_wake_in(struct db *db, unsigned ms)
  * message. */
 static void db_log_loss(struct db *db, const char *why)
 {
-	uint64_t bit = UINT64_C(1) << (db->host % 64);
+	uint64_t bit = UINT64_C(1) << (db_hosts_current(db->hosts) % 64);
 	char quoted[256];
 
 	if (why == NULL)
@@ -110,14 +116,14 @@ static void db_log_loss(struct db *db, const char *why)
 		db->failures_logged |= bit;
 }
 
-/* Chooses the host of the next attempt and its time: the next one at once, the first one after a pause. */
+/* Chooses the address of the next attempt and its time: the next one at once, the first one after a pause. */
 static void db_try_next(struct db *db, bool was_ready)
 {
-	db->host = was_ready ? 0 : (db->host + 1) % db_hosts_n(db->hosts);
-	if (db->host > 0) {
+	if (!was_ready && db_hosts_next(db->hosts)) {
 		db_wake_in(db, 0);
 		return;
 	}
+	db_hosts_first(db->hosts);
 	db_wake_in(db, db->retry_ms);
 	db->retry_ms = db->retry_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : db->retry_ms * 2;
 }
@@ -387,6 +393,10 @@ static void db_io(evutil_socket_t fd, short what, void *arg)
 	PGconn *pg = db->pg;
 
 	(void)fd;
+	if (db->state == DB_RESOLVING) {
+		db_resolved(db);
+		return;
+	}
 	if (db->state == DB_CONNECTING) {
 		db_connect_step(db);
 		return;
@@ -413,8 +423,29 @@ static void db_notice(void *arg, const PGresult *r)
 
 static void db_connect(struct db *db)
 {
+	int lookup = db_hosts_resolve(db->hosts);
+
 	db->farewell[0] = '\0';
-	db->pg = db_hosts_connect(db->hosts, db->host);
+	db->state = DB_RESOLVING;
+	if (lookup < 0) {
+		db_resolved(db);
+		return;
+	}
+	db_wake_in(db, db_hosts_timeout_s(db->hosts) * 1000);
+	db_watch_fd(db, lookup, EV_READ);
+}
+
+/* The look-up has ended, or its time is up. */
+static void db_resolved(struct db *db)
+{
+	char why[256];
+
+	event_del(db->io);
+	if (!db_hosts_resolved(db->hosts, why, sizeof(why))) {
+		db_lost(db, why);
+		return;
+	}
+	db->pg = db_hosts_connect(db->hosts);
 	PQsetNoticeReceiver(db->pg, db_notice, db);
 	db->state = DB_CONNECTING;
 	if (PQstatus(db->pg) == CONNECTION_BAD) {
@@ -458,6 +489,8 @@ static void db_wake(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (db->state == DB_AWAY)
 		db_connect(db);
+	else if (db->state == DB_RESOLVING)
+		db_resolved(db);
 	else if (db->state != DB_READY)
 		db_timed_out(db);
 	else if (db->broken)

@@ -7,6 +7,8 @@ libparley_a_SOURCES += \
 	daemon/store/db.h \
 	daemon/store/db_hosts.c \
 	daemon/store/db_hosts.h \
+	daemon/store/db_lookup.c \
+	daemon/store/db_lookup.h \
 	daemon/store/db_value.c \
 	daemon/store/store.c \
 	daemon/store/store.h \

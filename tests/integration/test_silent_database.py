@@ -297,7 +297,6 @@ def silent_names(tmp_path):
     path.unlink(missing_ok=True)
 
 
-@pytest.mark.known_fault("libpq resolves names on the event loop")
 def test_a_silent_name_server_does_not_stop_a_worker(servers, silent_names, people):
     server = servers()
     environment, silent = silent_names
