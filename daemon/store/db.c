@@ -258,6 +258,21 @@ static bool is_transient(const PGresult *r)
 		(strcmp(sqlstate, "40001") == 0 || strcmp(sqlstate, "40P01") == 0);
 }
 
+/* True for disk_full and the class system_error, which has io_error. */
+static bool is_storage_error(const PGresult *r)
+{
+	const char *sqlstate = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+
+	return sqlstate != NULL &&
+		(strcmp(sqlstate, "53100") == 0 || strncmp(sqlstate, "58", 2) == 0);
+}
+
+static void db_not_stored(struct db *db)
+{
+	if (db->events->not_stored != NULL)
+		db->events->not_stored(db->arg);
+}
+
 static void db_prepared(struct db *db)
 {
 	if (db->n_prepared == STATEMENTS_MAX)
@@ -286,6 +301,8 @@ static void db_command_done(struct db *db)
 		struct job *j = job_take(db);
 
 		FAULT("db.result");
+		if (is_storage_error(pg))
+			db_not_stored(db);
 		j->cb(j->arg, &result);
 		job_free(j);
 	}
@@ -481,6 +498,13 @@ static void db_probe(struct db *db)
 	db_query(db, &probe, &args, probed, NULL);
 }
 
+/* The deadline of the statement in flight has passed. */
+static void db_overdue(struct db *db)
+{
+	db_not_stored(db);
+	db_lost(db, "no answer within the deadline");
+}
+
 static void db_wake(evutil_socket_t fd, short what, void *arg)
 {
 	struct db *db = arg;
@@ -496,7 +520,7 @@ static void db_wake(evutil_socket_t fd, short what, void *arg)
 	else if (db->broken)
 		db_lost(db, NULL);
 	else if (db->first != NULL)
-		db_lost(db, "no answer within the deadline");
+		db_overdue(db);
 	else
 		db_probe(db);
 }

@@ -97,6 +97,9 @@ struct db_events {
 	void (*setup)(void *arg, struct buf *sql);
 	/* The connection has become READY or AWAY. */
 	void (*state)(void *arg, bool ready);
+	/* NULL, or: a statement has failed by a full disk or an I/O error of the server, or had no answer within its
+	 * deadline. */
+	void (*not_stored)(void *arg);
 };
 
 /*

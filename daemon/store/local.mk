@@ -18,7 +18,8 @@ libparley_a_SOURCES += \
 	daemon/store/store_query.c \
 	daemon/store/store_rows.c \
 	daemon/store/store_rows.h \
-	daemon/store/store_send.c
+	daemon/store/store_send.c \
+	daemon/store/store_writes.c
 nodist_libparley_a_SOURCES += queries.c
 
 queries.c: daemon/store/queries.sql common/embed

@@ -2,7 +2,7 @@
  * store: the two connections, what a new one executes first, and their state.
  *
  * The others: batcher.c (natural batching), store_send.c (sends), store_batch.c (read marks, tokens, loads), store_query.c
- * (single queries), store_rows.c (rows to structs), store_fence.c (sessions of dead workers), queries.sql (the SQL).
+ * (single queries), store_rows.c (rows to structs), store_fence.c (sessions of dead workers), store_writes.c (a full disk), queries.sql (the SQL).
  */
 #include "store/store.h"
 
@@ -104,6 +104,11 @@ static void reader_state(void *arg, bool ready)
 	state_changed(s, was_ready);
 }
 
+static void writer_not_stored(void *arg)
+{
+	store_writes_fail(arg);
+}
+
 bool store_ready(const struct store *s)
 {
 	return s->writer_ready && s->reader_ready;
@@ -203,8 +208,9 @@ static void query_done(void *arg, const struct db_result *r)
 struct store *store_open(struct event_base *base, const struct heritage *h,
 	const struct store_events *events, void *arg)
 {
-	static const struct db_events writer_events = { writer_setup, writer_state };
-	static const struct db_events reader_events = { reader_setup, reader_state };
+	static const struct db_events writer_events = { writer_setup, writer_state,
+		writer_not_stored };
+	static const struct db_events reader_events = { reader_setup, reader_state, NULL };
 	struct store *s = xcalloc(1, sizeof(*s));
 	char name[64];
 
@@ -218,6 +224,7 @@ struct store *store_open(struct event_base *base, const struct heritage *h,
 		log_fatal("out_of_memory");
 	store_sends_init(s);
 	store_batches_init(s);
+	store_writes_init(s);
 	snprintf(name, sizeof(name), "parleyd worker=%u write", h->slot);
 	s->writer = db_open(base, h->conf->database, name, &writer_events, s, s->stats);
 	snprintf(name, sizeof(name), "parleyd worker=%u read", h->slot);
@@ -252,5 +259,6 @@ void store_close(struct store *s)
 		batcher_fini(batchers[i]);
 	event_free(s->rejecting);
 	event_free(s->send_deadline);
+	event_free(s->write_probe);
 	free(s);
 }

@@ -45,6 +45,8 @@ void store_connect(struct store *s);
 /* Calls all outstanding callbacks, then frees everything. */
 void store_close(struct store *s);
 bool store_ready(const struct store *s);
+/* Returns false while it is known that the server cannot store: its disk is full, or commits do not end. */
+bool store_takes_writes(const struct store *s);
 /* Returns true if nothing is queued or in flight. */
 bool store_idle(const struct store *s);
 

@@ -18,6 +18,9 @@ struct store {
 	struct stats_slot *stats;
 	struct db *writer, *reader;
 	bool writer_ready, reader_ready, was_lost;
+	bool writes_doubted; /* True until the probe is stored. */
+	bool writes_failed; /* True if a change failed since the last probe began. */
+	struct event *write_probe;
 	struct rejection *rejections; /* queries to end from the loop */
 	struct event *rejecting;
 	struct batcher sends, reads, tokens, loads;
@@ -34,6 +37,10 @@ void store_sends_init(struct store *s);
 void store_sends_retry(struct store *s);
 /* The part of store_open that belongs to store_batch.c. */
 void store_batches_init(struct store *s);
+
+/* The part of store_open that belongs to store_writes.c, and the writer's event not_stored. */
+void store_writes_init(struct store *s);
+void store_writes_fail(struct store *s);
 
 /* Appends the first statements of a writing session: it waits for the fence of dead workers and takes its own lock. */
 void store_fence_put_setup(const struct heritage *h, struct buf *sql);

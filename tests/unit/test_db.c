@@ -68,7 +68,7 @@ static void on_state(void *arg, bool ready)
 	*(ready ? &n_ready : &n_away) += 1;
 }
 
-static const struct db_events events = { on_setup, on_state };
+static const struct db_events events = { on_setup, on_state, NULL };
 
 static void setup(void)
 {
