@@ -492,3 +492,11 @@ begin
 		perform pg_sleep(0.02);
 	end loop;
 end $$;
+
+-- Succeeds only if the server can store. A change in place needs no space, so this makes a table, which takes a block of
+-- a file, and drops it in the same transaction.
+create function probe_write() returns void language plpgsql as $$
+begin
+	execute format('create table parley.write_probe_%s as select 1 as one', pg_backend_pid());
+	execute format('drop table parley.write_probe_%s', pg_backend_pid());
+end $$;

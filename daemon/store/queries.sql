@@ -317,6 +317,9 @@ join pg_catalog.pg_settings s on lower(s.name) = lower(v.name)
 
 -- Workers
 
+-- name: probe_write
+select probe_write()
+
 -- name: fence_dead_workers
 select fence_dead_workers($1::int8::int, $2::int8[]::int[], $3::int8::int)
 

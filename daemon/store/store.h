@@ -46,6 +46,8 @@ void store_connect(struct store *s);
 void store_close(struct store *s);
 /* Returns true if all connections that a client may wait for are usable. */
 bool store_ready(const struct store *s);
+/* Returns false while it is known that the server cannot store: its disk is full, or commits do not end. */
+bool store_takes_writes(const struct store *s);
 /* Returns true if nothing that a client may wait for is queued or in flight. */
 bool store_idle(const struct store *s);
 
