@@ -271,6 +271,8 @@ static void on_request(struct evhttp_request *req, void *arg)
 
 void http_call_free(struct http_call *call)
 {
+	struct http_costly *costly = call->costly;
+
 	if (call->http != NULL)
 		TAILQ_REMOVE(&call->http->calls, call, link);
 	if (call->conn != NULL)
@@ -279,6 +281,8 @@ void http_call_free(struct http_call *call)
 	params_fini(&call->params);
 	http_target_fini(&call->target);
 	free(call);
+	if (costly != NULL)
+		http_costly_ended(costly);
 }
 
 /* Opening and closing. */
@@ -374,6 +378,7 @@ void http_close(struct http *http)
 		TAILQ_REMOVE(&http->calls, call, link);
 		call->http = NULL;
 	}
+	http_costly_close(http);
 	while ((c = TAILQ_FIRST(&http->deferred)) != NULL) {
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): a freed one is off the list */
 		conn_undefer(c);

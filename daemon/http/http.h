@@ -7,7 +7,7 @@
  *
  *   framing (400) → expectation (417) → path (404) → method (405) → token (401, 503)
  *   → content type (415) → size (413) → JSON (400) → values in the path (400, 404) → fields (422)
- *   → origin of a cookie (403) → rate (429) → the handler, which answers now or later
+ *   → origin of a cookie (403) → rate (429) → if costly, the user's share (429) → the handler, which answers now or later
  *
  * /ws instead, after the method: handshake (426, 400) → origin (403) → token (401, 503) → sockets of the user (429) → 101.
  */
@@ -41,6 +41,7 @@ struct http_route {
 	const char *
 		path; /* "/users/user_id/{username}"; the name in braces is a PARAM_PATH of params */
 	bool open; /* True if it needs no token */
+	bool costly; /* True if it reads much: 2 of a user run at a time, 8 wait, more are 429. Not with open */
 	const char *summary; /* for the description */
 	const struct param_spec *params;
 	size_t n_params;

@@ -317,6 +317,8 @@ static void step_body(struct http_call *call)
 			http_reply_error(call, ERROR_bad_origin);
 		else if (!within_rate(call))
 			http_reply_error(call, ERROR_too_many_requests);
+		else if (r->costly)
+			http_costly_run(call);
 		else
 			r->run(call->http->env, call);
 	}
