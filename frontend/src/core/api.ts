@@ -57,7 +57,21 @@ export class Api {
   username = (userId: number) =>
     this.call<{ user_id: number; username: string }>('GET', `/users/username/${userId}`)
 
-  chats = () => this.call<{ chats: Chat[] }>('GET', '/chats')
+  /** All chats, page by page. The first page is read again at the end, for those that moved to it meanwhile. */
+  async chats(): Promise<{ chats: Chat[] }> {
+    const chats = new Map<number, Chat>()
+    const read = async (query: string) => {
+      const page = await this.call<{ chats: Chat[]; next: string | null }>('GET', `/chats${query}`)
+      for (const chat of page.chats) chats.set(chat.chat_id, chat)
+      return page.next
+    }
+    let next = await read('')
+    const paged = Boolean(next)
+    while (next) next = await read(`?after=${encodeURIComponent(next)}`)
+    if (paged) await read('')
+    return { chats: [...chats.values()] }
+  }
+
   messages = (chatId: number, query: { before?: number; after?: number; limit?: number }) =>
     this.call<{ messages: Message[]; more: boolean }>(
       'GET',
@@ -70,7 +84,21 @@ export class Api {
   deleteMessage = (messageId: number) => this.call<void>('DELETE', `/messages/${messageId}`)
 
   createGroup = (name: string) => this.call<Group>('POST', '/groups/create_group', { name })
-  group = (groupId: number) => this.call<Group>('GET', `/groups/${groupId}`)
+
+  /** A group with all its members, page by page. */
+  async group(groupId: number): Promise<Group> {
+    const group = await this.call<Group>('GET', `/groups/${groupId}`)
+    while (group.next) {
+      const page = await this.call<Group>(
+        'GET',
+        `/groups/${groupId}?after=${encodeURIComponent(group.next)}`,
+      )
+      group.members.push(...page.members)
+      group.next = page.next
+    }
+    return group
+  }
+
   renameGroup = (groupId: number, name: string) =>
     this.call<Group>('PATCH', `/groups/${groupId}`, { name })
   addToGroup = (group_id: number, user_id: number) =>

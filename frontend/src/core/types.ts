@@ -33,6 +33,14 @@ export interface Message {
   partial?: true
 }
 
+/** The last message of a chat. */
+export interface LastMessage extends Message {
+  /** Present if `content` is only the first 200 characters. */
+  cut?: true
+  /** In a group: the name of the user who acted; "" after that account was deleted. */
+  sender_name?: string
+}
+
 export interface Chat {
   chat_id: number
   kind: 'direct' | 'group'
@@ -41,7 +49,7 @@ export interface Chat {
   last_mod: number
   read_seq: number
   unread: number
-  last_message: Message | null
+  last_message: LastMessage | null
   peer: User | null
   peer_read_seq: number | null
   owner_id: number | null
@@ -61,7 +69,11 @@ export interface Group {
   name: string
   owner_id: number | null
   created_at: string
+  member_count: number
+  /** A page of the members; all of them once Api.group has read the others. */
   members: Member[]
+  /** The `after` of the next page; null if nothing follows. */
+  next: string | null
 }
 
 export interface Presence {
