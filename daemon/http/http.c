@@ -329,6 +329,8 @@ static void on_request(struct evhttp_request *req, void *arg)
 
 void http_call_free(struct http_call *call)
 {
+	struct http_costly *costly = call->costly;
+
 	http_body_fini(call);
 	if (call->http != NULL) {
 		http_share_unref(&call->http->shares, call->share);
@@ -342,6 +344,8 @@ void http_call_free(struct http_call *call)
 	params_fini(&call->params);
 	http_target_fini(&call->target);
 	free(call);
+	if (costly != NULL)
+		http_costly_ended(costly);
 }
 
 /* Opening and closing. */
@@ -444,6 +448,7 @@ void http_close(struct http *http)
 		TAILQ_REMOVE(&http->calls, call, link);
 		call->http = NULL;
 	}
+	http_costly_close(http);
 	while ((c = TAILQ_FIRST(&http->deferred)) != NULL) {
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): a freed one is off the list */
 		conn_undefer(c);

@@ -7,7 +7,8 @@
  *
  *   framing (400) → more than can be read (413) → expectation (417) → path (404) → method (405) → token (401, 503)
  *   → rate and unsent answers (429, 503) → content type (415) → the body is read (429, 503) → size (413) → JSON (400)
- *   → values in the path (400, 404) → fields (422) → origin of a cookie (403) → the handler, which answers now or later
+ *   → values in the path (400, 404) → fields (422) → origin of a cookie (403) → if costly, the user's share (429)
+ *   → the handler, which answers now or later
  *
  * An answer waits until the body has been read; if it is an error of an earlier step the body is not kept.
  *
@@ -44,6 +45,7 @@ struct http_route {
 	const char *
 		path; /* "/users/user_id/{username}"; the name in braces is a PARAM_PATH of params */
 	bool open; /* True if it needs no token */
+	bool costly; /* True if it reads much: 2 of a user run at a time, 8 wait, more are 429. Not with open */
 	const char *summary; /* for the description */
 	const struct param_spec *params;
 	size_t n_params;

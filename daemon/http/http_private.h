@@ -9,6 +9,7 @@
  *   http_fields.c   header fields: lists, tokens, origins, framing
  *   http_proxy.c    the client behind reverse proxies
  *   http_origin.c   allowed origins
+ *   http_costly.c   a user's share of costly requests
  *   http_request.c  the steps from a request to its handler
  *   http_route.c    paths and queries
  *   http_ws.c       GET /ws
@@ -23,6 +24,7 @@
 #include <event2/http.h>
 #include <sys/queue.h>
 
+#include "common/hash.h"
 #include "common/ratelimit.h"
 #include "common/stats.h"
 #include "http/http.h"
@@ -77,6 +79,7 @@ struct http_conn {
 };
 
 struct http_linger;
+struct http_costly;
 
 struct http {
 	struct event_base *base;
@@ -100,6 +103,7 @@ struct http {
 	struct event *request_timer; /* for the first of by_age */
 	struct event *end_of_pass; /* active while deferred is not empty */
 	TAILQ_HEAD(, http_call) calls;
+	struct hash costly; /* struct http_costly */
 	LIST_HEAD(, http_linger) lingering;
 	size_t n_writing; /* answers that are not sent completely */
 	int placeholder_fd; /* for hijack_fd */
@@ -114,6 +118,8 @@ struct http_call {
 	struct http_conn *conn; /* NULL once the client has closed the connection */
 	struct evhttp_request *req;
 	TAILQ_ENTRY(http_call) link;
+	TAILQ_ENTRY(http_call) waiting; /* see http_costly_run */
+	struct http_costly *costly; /* the running requests that it is one of, or NULL */
 	const struct http_route *route; /* NULL: none of the table */
 	struct http_target target;
 	struct ws_handshake handshake; /* of GET /ws; its texts point into the request */
@@ -171,6 +177,15 @@ void http_request(struct http_call *call);
  * exhausted. */
 bool http_within_rate(const struct http_call *call);
 bool http_is_head(const struct http_call *call);
+
+/* http_costly.c */
+
+/* Runs the handler of a costly route, now or when others of the user have ended. If too many wait, answers 429. */
+void http_costly_run(struct http_call *call);
+/* A call with this member has ended and is freed. Starts the next one of the user. */
+void http_costly_ended(struct http_costly *u);
+/* Frees the waiting calls. */
+void http_costly_close(struct http *http);
 
 /* http_reply.c */
 

@@ -355,6 +355,8 @@ static void step_json(struct http_call *call)
 			http_reply_invalid(call, problems.data, problems.len);
 		else if (!origin_good(call))
 			http_reply_error(call, ERROR_bad_origin);
+		else if (r->costly)
+			http_costly_run(call);
 		else
 			r->run(call->http->env, call);
 	}

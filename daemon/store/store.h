@@ -142,8 +142,13 @@ typedef void store_load_cb(void *arg, enum error error, const struct head *heads
 /* The conversations of a user. Batched. */
 void store_load(struct store *s, int64_t user_id, store_load_cb *cb, void *arg);
 
-/* All chats of a viewer, latest activity first; one conversation as several viewers see it. Rows: store_chat_at. */
-void store_chats(struct store *s, int64_t viewer, store_cb *cb, void *arg);
+/*
+ * A page of the chats of a viewer, latest activity first, at most limit + 1. Rows: store_chat_at.
+ *   after  the cursor of the last chat before the page; NULL for the first page
+ */
+void store_chats(struct store *s, int64_t viewer, const struct cursor *after, int64_t limit,
+	store_cb *cb, void *arg);
+/* One conversation as several viewers see it. Rows: store_chat_at. */
 void store_chat_views(struct store *s, int64_t conv_id, const int64_t *viewers, size_t n,
 	store_cb *cb, void *arg);
 /* As store_chat_views, of a group: what all viewers share is read once. */
@@ -154,8 +159,13 @@ void store_group_views(struct store *s, int64_t group_id, const int64_t *viewers
  * a direct chat with the viewer. */
 void store_conv(struct store *s, int64_t viewer, int64_t chat_id, store_cb *cb, void *arg);
 
-/* A group. Rows: its members, store_member_at; none if the viewer is not a member. */
-void store_group(struct store *s, int64_t viewer, int64_t group_id, store_cb *cb, void *arg);
+/*
+ * A group, and a page of its members by standing, at most limit + 1. Rows: store_member_at; none if the viewer is not a
+ * member. If no member follows, there is one row, whose user_id is 0.
+ *   after  the cursor of the last member before the page; NULL for the first page
+ */
+void store_group(struct store *s, int64_t viewer, int64_t group_id, const struct cursor *after,
+	int64_t limit, store_cb *cb, void *arg);
 
 /*
  * Messages of a conversation, at most limit + 1; store_message_at. No row if the viewer is not a member; viewer 0 sees all.
