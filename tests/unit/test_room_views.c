@@ -7,7 +7,7 @@
 
 #include "tests/unit/room_fixture.h"
 
-enum { MEMBERS = 600, PIECE = 250 };
+enum { MEMBERS = 600, PIECE = 500 };
 
 static int64_t members[MEMBERS];
 
