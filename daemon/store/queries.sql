@@ -209,21 +209,18 @@ order by c.activity desc, c.conv_id desc
 {chats}
 where m.conv_id = $1::int8 and m.user_id = any ($2::int8[])
 
--- As chat_of_viewers, of a group. One scan counts the messages that are never unread for all viewers: those between one
--- watermark and the next, and from these the sums from each watermark to the end.
+-- As chat_of_viewers, of a group. The messages that are never unread are counted once for all viewers: from each
+-- watermark to the next one, and from these the sums to the end.
 -- name: group_of_viewers
 with viewers as (
 	select m.user_id, m.read_seq from members m where m.conv_id = $1::int8 and m.user_id = any ($2::int8[])
 ), marks as (
-	select array_agg(distinct v.read_seq order by v.read_seq) as seqs from viewers v
-), counts as (
-	select width_bucket(x.seq - 1, s.seqs) as n, count(*) as messages
-	from marks s, messages x
-	where x.conv_id = $1::int8 and x.seq > s.seqs[1] and (x.kind <> 't' or x.deleted)
-	group by 1
+	select seq, coalesce(lead(seq) over (order by seq), 9223372036854775807) as next_seq
+	from (select distinct v.read_seq as seq from viewers v) d
 ), uncounted as (
-	select i.seq, coalesce(sum(k.messages) over (order by i.n desc), 0)::int8 as messages
-	from marks s, unnest(s.seqs) with ordinality i (seq, n) left join counts k using (n)
+	select s.seq, (sum(x.n) over (order by s.seq desc))::int8 as messages
+	from marks s cross join lateral (select count(*) as n from messages x
+		where x.conv_id = $1::int8 and x.seq > s.seq and x.seq <= s.next_seq and (x.kind <> 't' or x.deleted)) x
 )
 select v.user_id as viewer, {conv}, c.name, c.owner_id, c.last_seq, c.last_mod, v.read_seq,
 	c.last_seq - v.read_seq - k.messages as unread, c.member_count, null::int8 as peer_read_seq,
