@@ -29,9 +29,9 @@ static unsigned n_messages;
 static bool ended; /* true once the peer has read the end of the stream */
 
 /* Replaces http's, which is not linked here. */
-void http_socket_closed(struct http *http, struct http_share *peer)
+void http_socket_closed(struct http *http, struct http_share *share)
 {
-	ck_assert_ptr_null(peer);
+	ck_assert_ptr_null(share);
 	ck_assert_ptr_null(http);
 }
 
