@@ -53,7 +53,8 @@ class Socket:
 class Device:
     def __init__(self):
         self.has = {}  # conv: a byte a message, 1 if it has the final version
-        # conv: time of chat_removed or a reset; earlier messages may arrive after the next join or sync
+        # conv: time of chat_removed or of a reset; earlier messages may arrive after the next join
+        # or sync
         self.removed = {}
         self.socket = None
 

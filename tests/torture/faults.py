@@ -173,8 +173,8 @@ class Faults(threading.Thread):
         self.cluster.replace_standby()
 
     def freeze_connections(self):
-        """As when a host vanishes without a word. The fault is over when the daemon has given up all
-        of them; the server's ends are closed then."""
+        """As when a host vanishes without a word. The fault is over when the daemon has given up
+        all of them; the server's ends are closed then."""
         self.continue_all()
         directions = self.rng.choice(((), ("to_client",)))
         with self._fault("freeze_connections", directions=directions):

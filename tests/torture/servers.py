@@ -2,8 +2,9 @@
 
 Owns: the servers, the process of the forwarders. Knows nothing of: parleyd, the schedule of faults.
 
-It has the methods of Cluster that Parleyd uses. The two ports in its connection string stay the same
-when servers are replaced. The forwarders run in a process of their own, since the clients need theirs.
+It has the methods of Cluster that Parleyd uses. The two ports in its connection string stay the
+same when servers are replaced. The forwarders run in a process of their own, since the clients need
+theirs.
 """
 
 import contextlib
@@ -15,7 +16,7 @@ import psycopg
 from postgres_server import SUPERUSER, PostgresServer, standby_of, wait_until
 from tcp_forwarder import Forwarder
 
-SETTINGS = {"max_connections": 200}
+SETTINGS = {"max_connections": 200, "fsync": "on"}
 
 
 class _Forwarder(Forwarder):
@@ -81,7 +82,8 @@ class Servers:
         """Returns when commits are confirmed by the standby."""
         wait_until(
             lambda: self.primary.sql(
-                "select 1 from pg_stat_replication where sync_state = 'sync' and state = 'streaming'"
+                "select 1 from pg_stat_replication"
+                " where sync_state = 'sync' and state = 'streaming'"
             ),
             "the standby does not stream",
         )
@@ -102,7 +104,8 @@ class Servers:
 
     def replace_standby(self):
         """Makes a new standby in place of the former primary."""
-        wait_until(lambda: not _processes_in(self.standby.data), "a backend outlives its postmaster")
+        former = self.standby.data
+        wait_until(lambda: not _processes_in(former), "a backend outlives its postmaster")
         self.standby.drop()
         self.standby = None
         self._make_standby()
