@@ -179,7 +179,7 @@ START_TEST(a_database_of_version_1_is_upgraded)
 		    "array[u.user_id], array['new'], array['c2']) s where s.status = 'ok'"),
 		2);
 	/* The trigger is still there. */
-	sql("update users set full_name = 'Renamed'");
+	sql("update users set full_name = 'Renamed', folded_name = 'renamed'");
 	ck_assert_int_eq(sql("select count(*) from user_words where word = 'renamed'"), 1);
 }
 END_TEST
