@@ -247,7 +247,12 @@ create function message_change_rejection(p_user bigint, m messages) returns text
 	end
 $$;
 
--- Status: ok, no_such_user.
+-- True if the user may be in no more groups. Direct chats do not count: their join_seq is 0.
+create function in_too_many_groups(p_user bigint) returns boolean language sql stable as $$
+	select count(*) = 10000 from (select from members where user_id = p_user and join_seq > 0 limit 10000) g
+$$;
+
+-- Status: ok, no_such_user, too_many.
 create function create_group(p_owner bigint, p_name text) returns change language plpgsql as $$
 declare
 	c conversations;
@@ -255,13 +260,16 @@ begin
 	perform 1 from users where user_id = p_owner and deleted_at is null for key share;
 	if not found then
 		return change_rejected('no_such_user');
+	elsif in_too_many_groups(p_owner) then
+		return change_rejected('too_many');
 	end if;
 	insert into conversations (kind, name, owner_id) values ('g', p_name, p_owner) returning * into c;
 	insert into members (conv_id, user_id, join_seq) values (c.conv_id, p_owner, 1);
 	return append_event(c.conv_id, p_owner, 'j', p_owner, null);
 end $$;
 
--- Status: ok; no_such_group (none, or the actor is not in it); no_such_user; duplicate (a member already).
+-- Status: ok; no_such_group (none, or the actor is not in it); no_such_user; too_many (groups of the user); duplicate (a
+-- member already).
 create function add_member(p_actor bigint, p_group bigint, p_user bigint) returns change language plpgsql as $$
 declare
 	c conversations;
@@ -276,6 +284,8 @@ begin
 	perform 1 from users where user_id = p_user and deleted_at is null for key share;
 	if not found then
 		return change_rejected('no_such_user');
+	elsif in_too_many_groups(p_user) then
+		return change_rejected('too_many');
 	end if;
 	-- A new member can read the messages before the join, but they do not count as unread.
 	insert into members (conv_id, user_id, join_seq, read_seq)
@@ -516,4 +526,12 @@ begin
 		end if;
 		perform pg_sleep(0.02);
 	end loop;
+end $$;
+
+-- Succeeds only if the server can store. A change in place needs no space, so this makes a table, which takes a block of
+-- a file, and drops it in the same transaction.
+create function probe_write() returns void language plpgsql as $$
+begin
+	execute format('create table parley.write_probe_%s as select 1 as one', pg_backend_pid());
+	execute format('drop table parley.write_probe_%s', pg_backend_pid());
 end $$;

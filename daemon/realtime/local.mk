@@ -28,4 +28,6 @@ libparley_a_SOURCES += \
 	daemon/realtime/typing.c \
 	daemon/realtime/typing.h \
 	daemon/realtime/watch.c \
-	daemon/realtime/watch.h
+	daemon/realtime/watch.h \
+	daemon/realtime/watch_check.c \
+	daemon/realtime/watch_check.h

@@ -217,6 +217,8 @@ static void apply_change(struct rooms *rs, const struct record_change *c)
 		room_change(room, c);
 	else
 		rooms_keep_early(rs, c->conv.id, c->message.mod, c);
+	if (room == NULL && c->event == RECORD_NEW && c->message.kind == MESSAGE_LEAVE)
+		rs->events->left(rs->arg, c->message.target_id);
 }
 
 /* If the erasures follow what was delivered, they are skipped and the members' sockets sync.

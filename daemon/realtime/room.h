@@ -65,6 +65,8 @@ struct room_events {
 		enum room_push kind);
 	/* Events may have been missed: send `resync` to every socket of u. */
 	void (*resync)(void *arg, struct room_user *u);
+	/* A membership of this user has ended, here or on another worker. */
+	void (*left)(void *arg, int64_t user_id);
 	/* A reconcile runs: compare the state outside of rooms with the database too, then call
 	 * done(done_arg, error) once. */
 	void (*reconcile)(void *arg, rooms_done_cb *done, void *done_arg);

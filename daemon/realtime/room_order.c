@@ -240,6 +240,7 @@ static void member_left(struct room *r, const struct message *m)
 	struct membership *membership = u != NULL ? room_membership(r, u) : NULL;
 
 	rooms_add_tombstone(r->rooms, m->target_id, r->conv.id, m->mod);
+	r->rooms->events->left(r->rooms->arg, m->target_id);
 	if (membership == NULL)
 		return;
 	room_leave(membership);

@@ -23,7 +23,7 @@ struct job {
 	bool timed; /* True if the deadline runs, which includes the preparation and all tries. */
 };
 
-enum db_state { DB_AWAY, DB_CONNECTING, DB_SETTING_UP, DB_READY };
+enum db_state { DB_AWAY, DB_RESOLVING, DB_CONNECTING, DB_SETTING_UP, DB_READY };
 
 struct prepared {
 	const struct db_statement *statement;
@@ -36,14 +36,14 @@ struct db {
 	void *arg;
 	struct stats_slot *stats;
 	struct db_hosts *hosts;
-	unsigned host; /* of this attempt or connection */
 	uint64_t failures_logged; /* since the connection was READY: one bit per host */
 	char *name;
 	PGconn *pg;
 	char farewell[160]; /* PostgreSQL's reason for ending the session, empty if it gave none */
-	/* Of the socket: always EV_READ, and EV_WRITE while libpq has something to flush. */
+	/* RESOLVING: the end of the look-up. Else of the socket: always EV_READ, and EV_WRITE while libpq has something
+	 * to flush. */
 	struct event *io;
-	/* AWAY: the next try. CONNECTING, SETTING_UP: the time limit. READY: the deadline of the statement in flight, or
+	/* AWAY: the next try. RESOLVING, CONNECTING, SETTING_UP: the time limit. READY: the deadline of the statement in flight, or
 	 * the probe of an idle connection; also a loss found inside a call. */
 	struct event *timer;
 	struct job *first, **last; /* The first one is in flight, if any is. */
@@ -61,6 +61,7 @@ struct db {
 };
 
 static void db_io(evutil_socket_t fd, short what, void *arg);
+static void db_resolved(struct db *db);
 static void db_next(struct db *db);
 
 static void job_free(struct job *j)
@@ -126,11 +127,16 @@ static void jobs_end(struct job *jobs)
 	}
 }
 
-static void db_watch(struct db *db, short what)
+static void db_watch_fd(struct db *db, int fd, short what)
 {
 	event_del(db->io);
-	event_assign(db->io, db->base, PQsocket(db->pg), what | EV_PERSIST, db_io, db);
+	event_assign(db->io, db->base, fd, what | EV_PERSIST, db_io, db);
 	event_add(db->io, NULL);
+}
+
+static void db_watch(struct db *db, short what)
+{
+	db_watch_fd(db, PQsocket(db->pg), what);
 }
 
 static void db_wake_in(struct db *db, unsigned ms)
@@ -144,7 +150,7 @@ static void db_wake_in(struct db *db, unsigned ms)
  * message. */
 static void db_log_loss(struct db *db, const char *why)
 {
-	uint64_t bit = UINT64_C(1) << (db->host % 64);
+	uint64_t bit = UINT64_C(1) << (db_hosts_current(db->hosts) % 64);
 	char quoted[256];
 
 	if (why == NULL)
@@ -158,14 +164,14 @@ static void db_log_loss(struct db *db, const char *why)
 		db->failures_logged |= bit;
 }
 
-/* Chooses the host of the next attempt and its time: the next one at once, the first one after a pause. */
+/* Chooses the address of the next attempt and its time: the next one at once, the first one after a pause. */
 static void db_try_next(struct db *db, bool was_ready)
 {
-	db->host = was_ready ? 0 : (db->host + 1) % db_hosts_n(db->hosts);
-	if (db->host > 0) {
+	if (!was_ready && db_hosts_next(db->hosts)) {
 		db_wake_in(db, 0);
 		return;
 	}
+	db_hosts_first(db->hosts);
 	db_wake_in(db, db->retry_ms);
 	db->retry_ms = db->retry_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : db->retry_ms * 2;
 }
@@ -293,6 +299,21 @@ static bool is_transient(const PGresult *r)
 		(strcmp(sqlstate, "40001") == 0 || strcmp(sqlstate, "40P01") == 0);
 }
 
+/* True for disk_full and the class system_error, which has io_error. */
+static bool is_storage_error(const PGresult *r)
+{
+	const char *sqlstate = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+
+	return sqlstate != NULL &&
+		(strcmp(sqlstate, "53100") == 0 || strncmp(sqlstate, "58", 2) == 0);
+}
+
+static void db_not_stored(struct db *db)
+{
+	if (db->events->not_stored != NULL)
+		db->events->not_stored(db->arg);
+}
+
 static void db_prepared(struct db *db)
 {
 	if (db->n_prepared == STATEMENTS_MAX)
@@ -321,6 +342,8 @@ static void db_command_done(struct db *db)
 		struct job *j = job_take(db);
 
 		FAULT("db.result");
+		if (is_storage_error(pg))
+			db_not_stored(db);
 		j->cb(j->arg, &result);
 		job_free(j);
 	}
@@ -428,6 +451,10 @@ static void db_io(evutil_socket_t fd, short what, void *arg)
 	PGconn *pg = db->pg;
 
 	(void)fd;
+	if (db->state == DB_RESOLVING) {
+		db_resolved(db);
+		return;
+	}
 	if (db->state == DB_CONNECTING) {
 		db_connect_step(db);
 		return;
@@ -454,8 +481,29 @@ static void db_notice(void *arg, const PGresult *r)
 
 static void db_connect(struct db *db)
 {
+	int lookup = db_hosts_resolve(db->hosts);
+
 	db->farewell[0] = '\0';
-	db->pg = db_hosts_connect(db->hosts, db->host);
+	db->state = DB_RESOLVING;
+	if (lookup < 0) {
+		db_resolved(db);
+		return;
+	}
+	db_wake_in(db, db_hosts_timeout_s(db->hosts) * 1000);
+	db_watch_fd(db, lookup, EV_READ);
+}
+
+/* The look-up has ended, or its time is up. */
+static void db_resolved(struct db *db)
+{
+	char why[256];
+
+	event_del(db->io);
+	if (!db_hosts_resolved(db->hosts, why, sizeof(why))) {
+		db_lost(db, why);
+		return;
+	}
+	db->pg = db_hosts_connect(db->hosts);
 	PQsetNoticeReceiver(db->pg, db_notice, db);
 	db->state = DB_CONNECTING;
 	if (PQstatus(db->pg) == CONNECTION_BAD) {
@@ -491,6 +539,13 @@ static void db_probe(struct db *db)
 	db_query(db, &probe, &args, probed, NULL);
 }
 
+/* The deadline of the statement in flight has passed. */
+static void db_overdue(struct db *db)
+{
+	db_not_stored(db);
+	db_lost(db, "no answer within the deadline");
+}
+
 static void db_wake(evutil_socket_t fd, short what, void *arg)
 {
 	struct db *db = arg;
@@ -499,12 +554,14 @@ static void db_wake(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (db->state == DB_AWAY)
 		db_connect(db);
+	else if (db->state == DB_RESOLVING)
+		db_resolved(db);
 	else if (db->state != DB_READY)
 		db_timed_out(db);
 	else if (db->broken)
 		db_lost(db, NULL);
 	else if (db->first != NULL)
-		db_lost(db, "no answer within the deadline");
+		db_overdue(db);
 	else
 		db_probe(db);
 }

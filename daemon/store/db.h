@@ -9,7 +9,8 @@
  *
  *   AWAY ──connect, set-up──► READY ──connection lost──► AWAY   (the next try after 50 ms, doubling up to 250 ms)
  *
- * No wait is without end. An attempt to connect has db_hosts_timeout_s, and the next host follows at once. The set-up and
+ * No wait is without end. A look-up of a name and an attempt to connect have
+ * db_hosts_timeout_s each, and the next address follows at once. The set-up and
  * each statement have DB_DEADLINE_S; then the connection is given up as lost. An idle connection is probed as often.
  *
  * Source: libpq's asynchronous command processing (PostgreSQL 15 manual, 34.4).
@@ -97,6 +98,9 @@ struct db_events {
 	void (*setup)(void *arg, struct buf *sql);
 	/* The connection has become READY or AWAY. */
 	void (*state)(void *arg, bool ready);
+	/* NULL, or: a statement has failed by a full disk or an I/O error of the server, or had no answer within its
+	 * deadline. */
+	void (*not_stored)(void *arg);
 };
 
 /*

@@ -1,8 +1,8 @@
 -- The statements of the store. A block "-- name: X" becomes the statement query_X (db.h); a block "-- fragment: X" is
 -- inserted where {X} stands (common/embed). store_rows.c reads the columns by their names.
 --
--- Messages are selected with all columns of their table, so a new column of messages needs no change here. If a result
--- has two columns of one name, the first is read.
+-- Messages are selected with all columns of their table, so a new column of messages needs no change here, except in the
+-- fragment last_message. If a result has two columns of one name, the first is read.
 
 -- fragment: conv
 c.conv_id, c.kind as conv_kind, c.user_lo, c.user_hi
@@ -102,6 +102,7 @@ from users u
 where u.user_id = any ($2::int8[]) and u.deleted_at is null
 	and exists (select from members a join members b using (conv_id)
 		where a.user_id = $1::int8 and b.user_id = u.user_id)
+order by u.user_id
 
 -- name: set_last_seen
 update users u
@@ -149,23 +150,44 @@ join conversations c using (conv_id)
 where m.user_id = any ($1::int8[])
 order by m.user_id
 
+-- The columns of a message, except for the end of a long text.
+-- fragment: last_message
+l.message_id, l.seq, l.mod, l.sender_id, l.kind, left(l.content, 200) as content,
+	octet_length(l.content) > octet_length(left(l.content, 200)) as cut, l.target_id, l.client_id, l.sent_at, l.edited_at,
+	l.deleted
+
 -- fragment: chats
 select m.user_id as viewer, {conv}, case when c.kind = 'g' then c.name else coalesce(u.full_name, '') end as name,
 	c.owner_id, c.last_seq, c.last_mod, m.read_seq,
 	c.last_seq - m.read_seq - (select count(*) from messages x
 		where x.conv_id = c.conv_id and x.seq > m.read_seq and (x.kind <> 't' or x.deleted)) as unread,
-	c.member_count, p.read_seq as peer_read_seq, {user}, l.*
+	c.member_count, c.activity, p.read_seq as peer_read_seq, {user}, {last_message}, coalesce(a.full_name, '') as sender_name
 from members m
 join conversations c using (conv_id)
 left join messages l on l.conv_id = c.conv_id and l.seq = c.last_seq
-left join members p on c.kind = 'd' and p.conv_id = c.conv_id
-	and p.user_id = case when c.user_lo = m.user_id then c.user_hi else c.user_lo end
+-- The limit makes the planner use the whole key; it could read all members of a group otherwise, to find no peer.
+left join lateral (
+	select p.user_id, p.read_seq
+	from members p
+	where p.conv_id = c.conv_id and p.user_id = case when c.user_lo = m.user_id then c.user_hi else c.user_lo end
+	limit 1
+) p on true
 left join users u on u.user_id = p.user_id and u.deleted_at is null
+left join users a on c.kind = 'g' and a.user_id = l.sender_id
 
+-- The page is chosen before the views are made, which cost more.
 -- name: chats_of_viewer
+with page as materialized (
+	select c.conv_id
+	from members m
+	join conversations c using (conv_id)
+	where m.user_id = $1::int8 and (c.activity, c.conv_id) < ($2::int8, $3::int8)
+	order by c.activity desc, c.conv_id desc
+	limit $4::int8
+)
 {chats}
-where m.user_id = $1::int8
-order by l.sent_at desc nulls last, c.conv_id desc
+where m.user_id = $1::int8 and m.conv_id in (select conv_id from page)
+order by c.activity desc, c.conv_id desc
 
 -- name: chat_of_viewers
 {chats}
@@ -216,11 +238,17 @@ where u.user_id = $2::int8 and u.deleted_at is null
 		where c.user_lo = least($1::int8, $2::int8) and c.user_hi = greatest($1::int8, $2::int8))
 
 -- name: group_members
-select m.user_id, u.username, u.full_name, m.joined_at, m.read_seq, c.name as group_name, c.owner_id,
-	c.created_at as group_created_at
+select m.user_id, m.join_seq, u.username, u.full_name, m.joined_at, m.read_seq, c.name as group_name, c.owner_id,
+	c.created_at as group_created_at, c.member_count
 from conversations c
-join members m using (conv_id)
-join users u on u.user_id = m.user_id
+left join lateral (
+	select *
+	from members x
+	where x.conv_id = c.conv_id and (x.join_seq, x.user_id) > ($3::int8, $4::int8)
+	order by x.join_seq, x.user_id
+	limit $5::int8
+) m on true
+left join users u on u.user_id = m.user_id
 where c.conv_id = $2::int8 and c.kind = 'g' and is_member(c.conv_id, $1::int8)
 order by m.join_seq, m.user_id
 
@@ -299,6 +327,9 @@ from (values
 join pg_catalog.pg_settings s on lower(s.name) = lower(v.name)
 
 -- Workers
+
+-- name: probe_write
+select probe_write()
 
 -- name: fence_dead_workers
 select fence_dead_workers($1::int8::int, $2::int8[]::int[], $3::int8::int)

@@ -2,7 +2,7 @@
  * store: the connections, what a new one executes first, and their state.
  *
  * The others: batcher.c (natural batching), store_send.c (sends), store_batch.c (read marks, tokens, loads), store_query.c
- * (single queries), store_rows.c (rows to structs), store_fence.c (sessions of dead workers), queries.sql (the SQL).
+ * (single queries), store_rows.c (rows to structs), store_fence.c (sessions of dead workers), store_writes.c (a full disk), queries.sql (the SQL).
  */
 #include "store/store.h"
 
@@ -134,14 +134,19 @@ static void background_state(void *arg, bool ready)
 	state_changed(s, ready);
 }
 
+static void writer_not_stored(void *arg)
+{
+	store_writes_fail(arg);
+}
+
 static const struct connection {
 	const char *name;
 	struct db_events events;
 } connections[STORE_CONNECTIONS] = {
-	[STORE_WRITER] = { "write", { writer_setup, writer_state } },
-	[STORE_READER] = { "read", { reader_setup, reader_state } },
-	[STORE_LISTER] = { "list", { lister_setup, lister_state } },
-	[STORE_BACKGROUND] = { "background", { background_setup, background_state } },
+	[STORE_WRITER] = { "write", { writer_setup, writer_state, writer_not_stored } },
+	[STORE_READER] = { "read", { reader_setup, reader_state, NULL } },
+	[STORE_LISTER] = { "list", { lister_setup, lister_state, NULL } },
+	[STORE_BACKGROUND] = { "background", { background_setup, background_state, NULL } },
 };
 
 bool store_ready(const struct store *s)
@@ -258,6 +263,7 @@ struct store *store_open(struct event_base *base, const struct heritage *h,
 		log_fatal("out_of_memory");
 	store_sends_init(s);
 	store_batches_init(s);
+	store_writes_init(s);
 	for (size_t i = 0; i < STORE_CONNECTIONS; i++) {
 		snprintf(name, sizeof(name), "parleyd worker=%u %s", h->slot, connections[i].name);
 		s->db[i] =
@@ -294,5 +300,6 @@ void store_close(struct store *s)
 		batcher_fini(batchers[i]);
 	event_free(s->rejecting);
 	event_free(s->send_deadline);
+	event_free(s->write_probe);
 	free(s);
 }

@@ -46,6 +46,8 @@ void store_connect(struct store *s);
 void store_close(struct store *s);
 /* Returns true if all connections that a client may wait for are usable. */
 bool store_ready(const struct store *s);
+/* Returns false while it is known that the server cannot store: its disk is full, or commits do not end. */
+bool store_takes_writes(const struct store *s);
 /* Returns true if nothing that a client may wait for is queued or in flight. */
 bool store_idle(const struct store *s);
 
@@ -71,10 +73,10 @@ void store_edit_message(struct store *s, int64_t actor, int64_t message_id, stru
 /* Errors: as store_edit_message. A duplicate if it was deleted before. */
 void store_delete_message(
 	struct store *s, int64_t actor, int64_t message_id, store_change_cb *cb, void *arg);
-/* Errors: no_such_user (the owner is deleted). */
+/* Errors: no_such_user (the owner is deleted), too_many (groups of the owner). */
 void store_create_group(
 	struct store *s, int64_t owner, struct text name, store_change_cb *cb, void *arg);
-/* Errors: no_such_group, no_such_user. A duplicate if the user is a member already. */
+/* Errors: no_such_group, no_such_user, too_many (groups of the user). A duplicate if the user is a member already. */
 void store_add_member(struct store *s, int64_t actor, int64_t group_id, int64_t user_id,
 	store_change_cb *cb, void *arg);
 /* Errors: no_such_group, not_owner, no_such_member. user_id = actor: a leave. */
@@ -141,8 +143,13 @@ typedef void store_load_cb(void *arg, enum error error, const struct head *heads
 /* The conversations of a user. Batched. */
 void store_load(struct store *s, int64_t user_id, store_load_cb *cb, void *arg);
 
-/* All chats of a viewer, latest activity first; one conversation as several viewers see it. Rows: store_chat_at. */
-void store_chats(struct store *s, int64_t viewer, store_cb *cb, void *arg);
+/*
+ * A page of the chats of a viewer, latest activity first, at most limit + 1. Rows: store_chat_at.
+ *   after  the cursor of the last chat before the page; NULL for the first page
+ */
+void store_chats(struct store *s, int64_t viewer, const struct cursor *after, int64_t limit,
+	store_cb *cb, void *arg);
+/* One conversation as several viewers see it. Rows: store_chat_at. */
 void store_chat_views(struct store *s, int64_t conv_id, const int64_t *viewers, size_t n,
 	store_cb *cb, void *arg);
 /* As store_chat_views, of a group: what all viewers share is read once. */
@@ -153,8 +160,13 @@ void store_group_views(struct store *s, int64_t group_id, const int64_t *viewers
  * a direct chat with the viewer. */
 void store_conv(struct store *s, int64_t viewer, int64_t chat_id, store_cb *cb, void *arg);
 
-/* A group. Rows: its members, store_member_at; none if the viewer is not a member. */
-void store_group(struct store *s, int64_t viewer, int64_t group_id, store_cb *cb, void *arg);
+/*
+ * A group, and a page of its members by standing, at most limit + 1. Rows: store_member_at; none if the viewer is not a
+ * member. If no member follows, there is one row, whose user_id is 0.
+ *   after  the cursor of the last member before the page; NULL for the first page
+ */
+void store_group(struct store *s, int64_t viewer, int64_t group_id, const struct cursor *after,
+	int64_t limit, store_cb *cb, void *arg);
 
 /*
  * Messages of a conversation, at most limit + 1; store_message_at. No row if the viewer is not a member; viewer 0 sees all.
@@ -167,7 +179,7 @@ void store_history(struct store *s, int64_t viewer, int64_t conv_id, int64_t bef
 void store_changes(struct store *s, int64_t viewer, int64_t conv_id, int64_t after, int64_t limit,
 	store_cb *cb, void *arg);
 
-/* Presence. Rows: those of the ids that share a chat with the viewer; store_id_at, store_last_seen_at. */
+/* Presence. Rows: those of the ids that share a chat with the viewer, in their order; store_id_at, store_last_seen_at. */
 void store_contacts(
 	struct store *s, int64_t viewer, const int64_t *ids, size_t n, store_cb *cb, void *arg);
 /* Sets the time at which these users were last seen to now. */

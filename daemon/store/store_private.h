@@ -32,6 +32,9 @@ struct store {
 	struct db *db[STORE_CONNECTIONS];
 	bool ready; /* as last reported */
 	bool was_lost; /* True if any connection was. */
+	bool writes_doubted; /* True until the probe is stored. */
+	bool writes_failed; /* True if a change failed since the last probe began. */
+	struct event *write_probe;
 	struct rejection *rejections; /* queries to end from the loop */
 	struct event *rejecting;
 	struct fence *fences; /* that wait for the background connection */
@@ -49,6 +52,10 @@ void store_sends_init(struct store *s);
 void store_sends_retry(struct store *s);
 /* The part of store_open that belongs to store_batch.c. */
 void store_batches_init(struct store *s);
+
+/* The part of store_open that belongs to store_writes.c, and the writer's event not_stored. */
+void store_writes_init(struct store *s);
+void store_writes_fail(struct store *s);
 
 /*
  * Appends the first statements of a session that writes: it waits for the fence of dead workers, and for the session

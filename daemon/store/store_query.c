@@ -302,12 +302,16 @@ void store_check_tokens(
 
 /* Chats. */
 
-void store_chats(struct store *s, int64_t viewer, store_cb *cb, void *arg)
+void store_chats(struct store *s, int64_t viewer, const struct cursor *after, int64_t limit,
+	store_cb *cb, void *arg)
 {
 	DECLARE_QUERY(chats_of_viewer);
 	struct db_args args = DB_ARGS_EMPTY;
 
 	db_arg_i64(&args, viewer);
+	db_arg_i64(&args, after != NULL ? after->at : INT64_MAX);
+	db_arg_i64(&args, after != NULL ? after->id : INT64_MAX);
+	db_arg_i64(&args, limit + 1);
 	store_query(s, STORE_LISTER, &query_chats_of_viewer, &args, cb, arg);
 }
 
@@ -362,13 +366,17 @@ static void conv_resolved(void *arg, enum error error, const store_rows *rows)
 	free(p);
 }
 
-void store_group(struct store *s, int64_t viewer, int64_t group_id, store_cb *cb, void *arg)
+void store_group(struct store *s, int64_t viewer, int64_t group_id, const struct cursor *after,
+	int64_t limit, store_cb *cb, void *arg)
 {
 	DECLARE_QUERY(group_members);
 	struct db_args args = DB_ARGS_EMPTY;
 
 	db_arg_i64(&args, viewer);
 	db_arg_i64(&args, group_id);
+	db_arg_i64(&args, after != NULL ? after->at : 0);
+	db_arg_i64(&args, after != NULL ? after->id : 0);
+	db_arg_i64(&args, limit + 1);
 	store_query(s, STORE_LISTER, &query_group_members, &args, cb, arg);
 }
 

@@ -61,6 +61,10 @@ class DatabaseParleyd(Parleyd):
             )
         return self
 
+    def ctl(self, *args, **options):
+        """As Parleyd's, in the daemon's environment."""
+        return super().ctl(*args, environment=self.environment, **options)
+
     def wait_up(self, timeout=START_S):
         """Returns when every worker serves."""
         wait_for(self._is_up, timeout, "parleyd does not become healthy:\n", self.log)

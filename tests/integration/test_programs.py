@@ -219,6 +219,23 @@ def test_reload_reopens_a_renamed_log_file(cluster, tmp_path):
         wait_for(lambda: " closed " in path.read_text())
 
 
+def test_reopen_reopens_a_renamed_log_file_and_follows_no_link(cluster, tmp_path):
+    path = tmp_path / "parleyd.log"
+    for daemon in run_daemon(cluster, log_target=str(path)):
+        path.rename(tmp_path / "parleyd.log.1")
+        daemon.ctl("reopen")
+        assert path.exists()
+        one = new_person(daemon)
+        one.ws()
+        one.close()
+        wait_for(lambda: " closed " in path.read_text())
+        path.rename(tmp_path / "parleyd.log.3")
+        path.symlink_to(tmp_path / "parleyd.log.1")
+        done = daemon.ctl("reopen", check=False)
+        assert done.returncode == 1 and "symbolic link" in done.stderr
+        path.unlink()
+
+
 # --- parleyctl ---
 
 
