@@ -3,6 +3,7 @@
  */
 #include "tests/unit/store_fixture.h"
 
+#include <libpq-fe.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -388,6 +389,31 @@ START_TEST(the_cost_of_unread_and_search_does_not_grow_with_the_tables)
 }
 END_TEST
 
+static void on_loaded(void *arg, enum error error, const struct head *heads, size_t n)
+{
+	(void)heads;
+	(void)n;
+	ck_assert_int_eq(error, ERROR_NONE);
+	*(bool *)arg = true;
+}
+
+START_TEST(loads_go_on_while_a_search_waits)
+{
+	PGconn *holder = pg_connect();
+	struct found r = { .done = false };
+	bool loaded = false;
+
+	PQclear(PQexec(holder, "begin; lock table user_words in access exclusive mode"));
+	store_search(s, alice, (struct text){ "a", 1 }, 50, on_found, &r);
+	fixture_for(100);
+	store_load(s, bob, on_loaded, &loaded);
+	fixture_for(300);
+	ck_assert(loaded && !r.done);
+	PQfinish(holder);
+	fixture_until(&r.done);
+}
+END_TEST
+
 /* Each has two words that match. */
 START_TEST(the_cost_of_a_search_does_not_grow_with_the_matches)
 {
@@ -497,6 +523,7 @@ static void add_tests(TCase *tc)
 		tc, search_finds_by_the_beginning_of_each_word_and_takes_wildcards_literally);
 	tcase_add_test(tc, unread_counts_the_texts_of_others_after_the_read_mark);
 	tcase_add_test(tc, search_finds_a_name_in_any_normal_form_case_and_width);
+	tcase_add_test(tc, loads_go_on_while_a_search_waits);
 	tcase_add_test(tc, the_cost_of_a_search_does_not_grow_with_the_matches);
 	tcase_add_test(tc, the_cost_of_unread_and_search_does_not_grow_with_the_tables);
 	tcase_add_test(tc, a_token_is_valid_until_it_expires_or_is_revoked);
