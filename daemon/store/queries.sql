@@ -65,8 +65,8 @@ left join moved v using (conv_id)
 -- Users
 
 -- name: insert_user
-insert into users as u (username, full_name, profile_picture, public_key, password)
-values ($1::text, $2::text, $3::text, $4::text, $5::text)
+insert into users as u (username, full_name, folded_name, profile_picture, public_key, password)
+values ($1::text, $2::text, $6::text, $3::text, $4::text, $5::text)
 on conflict (username) do nothing
 returning {user}
 
@@ -83,6 +83,7 @@ where u.username = $1::text and u.deleted_at is null
 -- name: update_profile
 update users u
 set full_name = case when $2::bool then $3::text else u.full_name end,
+	folded_name = case when $2::bool then $8::text else u.folded_name end,
 	profile_picture = case when $4::bool then $5::text else u.profile_picture end,
 	public_key = case when $6::bool then $7::text else u.public_key end
 where u.user_id = $1::int8 and u.deleted_at is null
@@ -91,25 +92,8 @@ returning {user}
 -- name: set_password
 select set_password($1::int8, $2::text, $3::int8)
 
--- Each word of the search is the beginning of a word of the name. The first one finds the rows through the index, as a
--- range that ends with the last code point (a "like" whose pattern is a parameter does not use the index). The others
--- filter.
 -- name: search_users
-with words as (
-	select array_agg(word order by n) as w
-	from regexp_split_to_table(lower($2::text), '\s+') with ordinality as x (word, n)
-	where word <> ''
-)
-select {user}
-from words, lateral (
-	select distinct p.user_id from user_words p where p.word ~>=~ w[1] and p.word ~<~ (w[1] || chr(1114111))
-) f
-join users u using (user_id)
-where u.user_id <> $1::int8 and u.deleted_at is null
-	and not exists (select from unnest(w) x (word) where not exists
-		(select from user_words p where p.user_id = u.user_id and starts_with(p.word, x.word)))
-order by starts_with(u.username, w[1]) desc, u.username
-limit $3::int8
+select {user} from search_users($1::int8, $2::text, $3::int8) u
 
 -- Of these users, those in a common chat with the viewer.
 -- name: contacts
