@@ -3,7 +3,8 @@
  *
  * The others: batcher.c (natural batching), store_send.c (sends), store_change.c (other changes of conversations),
  * store_erase.c (what deleted users and ended groups leave), store_batch.c (read marks, tokens, loads), store_query.c (single
- * queries), store_rows.c (rows to structs), store_fence.c (sessions of dead workers), queries.sql (the SQL).
+ * queries), store_rows.c (rows to structs), store_fence.c (sessions of dead workers), store_writes.c (a full disk),
+ * queries.sql (the SQL).
  */
 #include "store/store.h"
 
@@ -136,14 +137,19 @@ static void background_state(void *arg, bool ready)
 	state_changed(s, ready);
 }
 
+static void writer_not_stored(void *arg)
+{
+	store_writes_fail(arg);
+}
+
 static const struct connection {
 	const char *name;
 	struct db_events events;
 } connections[STORE_CONNECTIONS] = {
-	[STORE_WRITER] = { "write", { writer_setup, writer_state } },
-	[STORE_READER] = { "read", { reader_setup, reader_state } },
-	[STORE_LISTER] = { "list", { lister_setup, lister_state } },
-	[STORE_BACKGROUND] = { "background", { background_setup, background_state } },
+	[STORE_WRITER] = { "write", { writer_setup, writer_state, writer_not_stored } },
+	[STORE_READER] = { "read", { reader_setup, reader_state, NULL } },
+	[STORE_LISTER] = { "list", { lister_setup, lister_state, NULL } },
+	[STORE_BACKGROUND] = { "background", { background_setup, background_state, NULL } },
 };
 
 bool store_ready(const struct store *s)
@@ -268,12 +274,19 @@ struct store *store_open(struct event_base *base, const struct heritage *h,
 	store_batches_init(s);
 	store_changes_init(s);
 	store_erase_init(s);
+	store_writes_init(s);
 	for (size_t i = 0; i < STORE_CONNECTIONS; i++) {
 		snprintf(name, sizeof(name), "parleyd worker=%u %s", h->slot, connections[i].name);
 		s->db[i] =
 			db_open(base, h->conf->database, name, &connections[i].events, s, s->stats);
 	}
 	return s;
+}
+
+void store_connect(struct store *s)
+{
+	for (size_t i = 0; i < STORE_CONNECTIONS; i++)
+		db_start(s->db[i]);
 }
 
 void store_close(struct store *s)
@@ -301,5 +314,6 @@ void store_close(struct store *s)
 	store_changes_fini(s);
 	store_erase_fini(s);
 	event_free(s->rejecting);
+	event_free(s->write_probe);
 	free(s);
 }

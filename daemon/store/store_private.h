@@ -28,6 +28,7 @@ struct store_changes {
  *
  *   STORE_WRITER      sends and changes. What a batch waits for, all sends of the worker wait for.
  *   STORE_READER      what a client waits for and what is cheap: tokens, loads, messages by seq or mod, one user.
+ *                     Tokens and loads are urgent: they wait for one answer with messages, not for a queue of them.
  *   STORE_LISTER      what may be costly: chats, members, search, contacts.
  *   STORE_BACKGROUND  what takes long and no client waits for: the fence, changes in slices.
  */
@@ -43,6 +44,9 @@ struct store {
 	struct db *db[STORE_CONNECTIONS];
 	bool ready; /* as last reported */
 	bool was_lost; /* True if any connection was. */
+	bool writes_doubted; /* True until the probe is stored. */
+	bool writes_failed; /* True if a change failed since the last probe began. */
+	struct event *write_probe;
 	struct rejection *rejections; /* queries to end from the loop */
 	struct event *rejecting;
 	struct fence *fences; /* that wait for the background connection */
@@ -80,6 +84,10 @@ void store_erase_fini(struct store *s);
 
 /* Erases the texts of a group that has ended. */
 void store_erase_group(struct store *s, int64_t group_id);
+
+/* The part of store_open that belongs to store_writes.c, and the writer's event not_stored. */
+void store_writes_init(struct store *s);
+void store_writes_fail(struct store *s);
 
 /*
  * Appends the first statements of a session that writes: it waits for the fence of dead workers, and for the session

@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "common/unicode.h"
 #include "common/xalloc.h"
 #include "store/store_private.h"
 
@@ -20,6 +21,17 @@ void store_mark_messages_read(struct store *s, int64_t user_id, const int64_t *m
 
 /* Users. */
 
+/* Adds an argument: the folded words of a name, which are null if the name is. */
+static void arg_words(struct db_args *args, struct text name)
+{
+	struct buf words = BUF_EMPTY;
+
+	if (name.data != NULL)
+		unicode_put_words(&words, name.data, name.len);
+	db_arg_bytes(args, name.data != NULL ? buf_cstr(&words) : NULL, words.len);
+	buf_fini(&words);
+}
+
 void store_register(struct store *s, const struct registration *r, store_cb *cb, void *arg)
 {
 	DECLARE_QUERY(insert_user);
@@ -30,6 +42,7 @@ void store_register(struct store *s, const struct registration *r, store_cb *cb,
 	db_arg_bytes(&args, r->profile_picture.data, r->profile_picture.len);
 	db_arg_bytes(&args, r->public_key.data, r->public_key.len);
 	db_arg_bytes(&args, r->password.data, r->password.len);
+	arg_words(&args, r->full_name);
 	store_query(s, STORE_WRITER, &query_insert_user, &args, cb, arg);
 }
 
@@ -64,6 +77,7 @@ void store_update_profile(
 	db_arg_bytes(&args, p->profile_picture.data, p->profile_picture.len);
 	db_arg_bool(&args, p->has_public_key);
 	db_arg_bytes(&args, p->public_key.data, p->public_key.len);
+	arg_words(&args, p->full_name);
 	store_query(s, STORE_WRITER, &query_update_profile, &args, cb, arg);
 }
 
@@ -106,7 +120,7 @@ void store_search(
 	struct db_args args = DB_ARGS_EMPTY;
 
 	db_arg_i64(&args, viewer);
-	db_arg_bytes(&args, q.data, q.len);
+	arg_words(&args, q);
 	db_arg_i64(&args, limit);
 	store_query(s, STORE_LISTER, &query_search_users, &args, cb, arg);
 }
@@ -196,12 +210,16 @@ void store_check_tokens(
 
 /* Chats. */
 
-void store_chats(struct store *s, int64_t viewer, store_cb *cb, void *arg)
+void store_chats(struct store *s, int64_t viewer, const struct cursor *after, int64_t limit,
+	store_cb *cb, void *arg)
 {
 	DECLARE_QUERY(chats_of_viewer);
 	struct db_args args = DB_ARGS_EMPTY;
 
 	db_arg_i64(&args, viewer);
+	db_arg_i64(&args, after != NULL ? after->at : INT64_MAX);
+	db_arg_i64(&args, after != NULL ? after->id : INT64_MAX);
+	db_arg_i64(&args, limit + 1);
 	store_query(s, STORE_LISTER, &query_chats_of_viewer, &args, cb, arg);
 }
 
@@ -214,6 +232,17 @@ void store_chat_views(
 	db_arg_i64(&args, conv_id);
 	db_arg_i64s(&args, viewers, n);
 	store_query(s, STORE_LISTER, &query_chat_of_viewers, &args, cb, arg);
+}
+
+void store_group_views(struct store *s, int64_t group_id, const int64_t *viewers, size_t n,
+	store_cb *cb, void *arg)
+{
+	DECLARE_QUERY(group_of_viewers);
+	struct db_args args = DB_ARGS_EMPTY;
+
+	db_arg_i64(&args, group_id);
+	db_arg_i64s(&args, viewers, n);
+	store_query(s, STORE_LISTER, &query_group_of_viewers, &args, cb, arg);
 }
 
 struct pending_conv {
@@ -245,13 +274,17 @@ static void conv_resolved(void *arg, enum error error, const store_rows *rows)
 	free(p);
 }
 
-void store_group(struct store *s, int64_t viewer, int64_t group_id, store_cb *cb, void *arg)
+void store_group(struct store *s, int64_t viewer, int64_t group_id, const struct cursor *after,
+	int64_t limit, store_cb *cb, void *arg)
 {
 	DECLARE_QUERY(group_members);
 	struct db_args args = DB_ARGS_EMPTY;
 
 	db_arg_i64(&args, viewer);
 	db_arg_i64(&args, group_id);
+	db_arg_i64(&args, after != NULL ? after->at : 0);
+	db_arg_i64(&args, after != NULL ? after->id : 0);
+	db_arg_i64(&args, limit + 1);
 	store_query(s, STORE_LISTER, &query_group_members, &args, cb, arg);
 }
 

@@ -11,8 +11,8 @@ struct store *s;
 struct rooms *rs;
 int64_t alice, bob, carol;
 struct pushed_frame frames[FRAMES_MAX];
-unsigned n_frames, n_resyncs, n_reconciles;
-int64_t resynced;
+unsigned n_frames, n_resyncs, n_reconciles, n_left;
+int64_t resynced, left;
 struct record erased_record;
 
 static void on_push(
@@ -35,6 +35,13 @@ static void on_resync(void *arg, struct room_user *u)
 	ck_assert_ptr_eq(arg, &frames);
 	resynced = u->user_id;
 	n_resyncs++;
+}
+
+static void on_left(void *arg, int64_t user_id)
+{
+	ck_assert_ptr_eq(arg, &frames);
+	left = user_id;
+	n_left++;
 }
 
 /* The layer above has nothing to compare. */
@@ -71,10 +78,10 @@ static int64_t new_user(const char *name)
 
 static void setup(void)
 {
-	static const struct room_events events = { on_push, on_resync, on_reconcile };
+	static const struct room_events events = { on_push, on_resync, on_left, on_reconcile };
 	static const struct store_events store_events = { .state = on_state, .erased = on_erased };
 
-	n_frames = n_resyncs = n_reconciles = 0;
+	n_frames = n_resyncs = n_reconciles = n_left = 0;
 	fixture_make(pg_conninfo());
 	s = fixture_store(0, &store_events, NULL);
 	rs = rooms_open(fixture_base(), s, &events, &frames, &fixture_heritage(0)->stats->slots[0]);
