@@ -205,9 +205,8 @@ START_TEST(the_kept_number_of_members_is_the_number_of_members)
 			fixture_change(s, STORE_ADD, actor, g, other, NULL);
 		if (i % 10 == 0)
 			fixture_post(s, actor, other, "hello", NULL);
-		if (i % 40 == 39) {
+		if (i % 40 == 39)
 			fixture_delete_user(s, other);
-		}
 	}
 	ck_assert_int_gt(pg_number("select count(*) from conversations where kind = 'g' and "
 				   "member_count > 1"),
