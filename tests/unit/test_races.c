@@ -310,7 +310,7 @@ START_TEST(the_fence_waits_for_the_newest_worker_if_it_is_dead)
 		object = pg_number("select objid::bigint from pg_locks where locktype = "
 				   "'advisory' and objsubid = 2 limit 1");
 	PGconn *dead = hold("select pg_advisory_xact_lock(%d, %lld)", (int)class,
-		(long long)(object & ~INT64_C(0xfffff)) | FIXTURE_SLOTS);
+		(long long)(object & ~INT64_C(0xfffff)) | (FIXTURE_SLOTS << 1));
 	bool done = false;
 
 	atomic_store(&fixture_heritage(0)->stats->slots[FIXTURE_SLOTS - 1].alive, 0);
