@@ -54,6 +54,15 @@ static void publish(const struct api *api, const struct change *c)
 		bus_publish_change(api->bus, c, RECORD_NEW, 0);
 }
 
+/* As api_failed; field: the one that too_many is due to. */
+static bool change_failed(struct http_call *call, enum error error, const char *field)
+{
+	if (error != ERROR_too_many)
+		return api_failed(call, error);
+	http_reply_field(call, error, field);
+	return true;
+}
+
 /* The fault point of all changes. */
 static void change_queued(void)
 {
@@ -66,7 +75,7 @@ static void group_changed(void *arg, enum error error, const struct change *c)
 	struct group_call *g = arg;
 	const struct api *api = http_env(g->call);
 
-	if (api_failed(g->call, error)) {
+	if (change_failed(g->call, error, "name")) {
 		free(g);
 		return;
 	}
@@ -78,7 +87,7 @@ static void group_changed(void *arg, enum error error, const struct change *c)
 /* store_change_cb of changes of members, which are answered with 204. */
 static void members_changed(void *call, enum error error, const struct change *c)
 {
-	if (api_failed(call, error))
+	if (change_failed(call, error, "user_id"))
 		return;
 	publish(http_env(call), c);
 	api_reply_empty(call);
@@ -194,7 +203,7 @@ static const struct http_route routes[] = {
 	{ .method = HTTP_POST, .path = "/groups/create_group",
 	  .summary = "Creates a group with the caller as its first member and owner.",
 	  PARAMS(create_params),
-	  .status = 201, .answer = "group", .run = run_create },
+	  .status = 201, .answer = "group", .errors = "too_many", .run = run_create },
 	{ .method = HTTP_GET, .path = "/groups/{group_id}", .costly = true,
 	  .summary = "Returns a group and a page of its members, the longest-standing first.",
 	  PARAMS(get_params),
@@ -206,7 +215,7 @@ static const struct http_route routes[] = {
 	{ .method = HTTP_POST, .path = "/groups/add_user_to_group",
 	  .summary = "Adds a user to a group; any member may.",
 	  PARAMS(member_params),
-	  .status = 204, .errors = "no_such_group no_such_user", .run = run_add },
+	  .status = 204, .errors = "no_such_group no_such_user too_many", .run = run_add },
 	{ .method = HTTP_POST, .path = "/groups/remove_user_from_group",
 	  .summary = "Removes a member; only the owner may. To remove oneself is to leave.",
 	  PARAMS(member_params),

@@ -102,6 +102,7 @@ void store_read_at(const store_rows *rows, int i, struct read_mark *m)
 		.seq = db_i64(rows, i, "seq"),
 		.n_messages = db_i64(rows, i, "n_messages"),
 		.moved = db_bool(rows, i, "moved"),
+		.own_only = db_bool(rows, i, "own_only"),
 	};
 	store_conv_at(rows, i, &m->conv);
 }

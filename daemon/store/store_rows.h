@@ -50,6 +50,7 @@ struct read_mark {
 	int64_t seq;
 	int64_t n_messages; /* how many of those given are in it */
 	bool moved;
+	bool own_only; /* as in struct record_read */
 };
 void store_read_at(const store_rows *rows, int i, struct read_mark *m);
 

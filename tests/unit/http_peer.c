@@ -24,6 +24,8 @@
 
 #define PATIENCE_MS 5000
 
+int peer_request_ms = PEER_REQUEST_MS;
+
 static struct stats *stats;
 static int listen_fd = -1;
 static pid_t child;
@@ -205,7 +207,7 @@ static void upgraded(void *arg, const struct http_upgrade *u)
 		log_debug("gone");
 	buf_fini(&b);
 	close(w->fd);
-	http_socket_closed(*(struct http **)arg);
+	http_socket_closed(*(struct http **)arg, u->peer);
 }
 
 static bool may_upgrade(void *arg, int64_t user_id)
@@ -258,7 +260,8 @@ static int serve(const char *text)
 		.events = &events,
 		.arg = &s.http,
 	});
-	s.http->request_ms = PEER_REQUEST_MS;
+	s.http->request_ms = peer_request_ms;
+	s.http->stalled_s = PEER_STALLED_S;
 	term = evsignal_new(base, SIGTERM, on_term, NULL);
 	usr1 = evsignal_new(base, SIGUSR1, on_usr1, &s);
 	event_add(term, NULL);

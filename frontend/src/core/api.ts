@@ -57,21 +57,9 @@ export class Api {
   username = (userId: number) =>
     this.call<{ user_id: number; username: string }>('GET', `/users/username/${userId}`)
 
-  /** All chats, page by page. The first page is read again at the end, for those that moved to it meanwhile. */
-  async chats(): Promise<{ chats: Chat[] }> {
-    const chats = new Map<number, Chat>()
-    const read = async (query: string) => {
-      const page = await this.call<{ chats: Chat[]; next: string | null }>('GET', `/chats${query}`)
-      for (const chat of page.chats) chats.set(chat.chat_id, chat)
-      return page.next
-    }
-    let next = await read('')
-    const paged = Boolean(next)
-    while (next) next = await read(`?after=${encodeURIComponent(next)}`)
-    if (paged) await read('')
-    return { chats: [...chats.values()] }
-  }
-
+  /** A page of the chats, the one with the latest activity first. `after` is the `next` of the page before. */
+  chats = (after: string | null) =>
+    this.call<{ chats: Chat[]; next: string | null }>('GET', `/chats${afterQuery(after)}`)
   messages = (chatId: number, query: { before?: number; after?: number; limit?: number }) =>
     this.call<{ messages: Message[]; more: boolean }>(
       'GET',
@@ -84,21 +72,9 @@ export class Api {
   deleteMessage = (messageId: number) => this.call<void>('DELETE', `/messages/${messageId}`)
 
   createGroup = (name: string) => this.call<Group>('POST', '/groups/create_group', { name })
-
-  /** A group with all its members, page by page. */
-  async group(groupId: number): Promise<Group> {
-    const group = await this.call<Group>('GET', `/groups/${groupId}`)
-    while (group.next) {
-      const page = await this.call<Group>(
-        'GET',
-        `/groups/${groupId}?after=${encodeURIComponent(group.next)}`,
-      )
-      group.members.push(...page.members)
-      group.next = page.next
-    }
-    return group
-  }
-
+  /** A group with a page of its members. */
+  group = (groupId: number, after: string | null = null) =>
+    this.call<Group>('GET', `/groups/${groupId}${afterQuery(after)}`)
   renameGroup = (groupId: number, name: string) =>
     this.call<Group>('PATCH', `/groups/${groupId}`, { name })
   addToGroup = (group_id: number, user_id: number) =>
@@ -135,6 +111,9 @@ export class Api {
     }
   }
 }
+
+const afterQuery = (after: string | null) =>
+  after === null ? '' : `?after=${encodeURIComponent(after)}`
 
 async function toApiError(response: Response): Promise<ApiError> {
   const body: unknown = await response.json().catch(() => null)

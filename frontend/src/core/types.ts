@@ -33,11 +33,10 @@ export interface Message {
   partial?: true
 }
 
-/** The last message of a chat. */
+/** The last message of a chat in a list: its content may be cut. */
 export interface LastMessage extends Message {
-  /** Present if `content` is only the first 200 characters. */
   cut?: true
-  /** In a group: the name of the user who acted; "" after that account was deleted. */
+  /** In a group; empty if the account was deleted. */
   sender_name?: string
 }
 
@@ -54,6 +53,8 @@ export interface Chat {
   peer_read_seq: number | null
   owner_id: number | null
   member_count: number
+  /** Page only. The order of the chats: the one with the highest number had the latest message. */
+  activity?: number | undefined
 }
 
 export interface Member {
@@ -69,10 +70,10 @@ export interface Group {
   name: string
   owner_id: number | null
   created_at: string
-  member_count: number
-  /** A page of the members; all of them once Api.group has read the others. */
+  /** The first members, by standing. */
   members: Member[]
-  /** The `after` of the next page; null if nothing follows. */
+  member_count: number
+  /** Requests the members that follow; null if there are none. */
   next: string | null
 }
 
@@ -86,7 +87,7 @@ export type ClientFrame =
   | { type: 'send'; id: string; receiver_id: number; content: string }
   | { type: 'typing'; chat_id: number; is_typing: boolean }
   | { type: 'read'; chat_id: number; seq: number }
-  | { type: 'sync'; after: Record<string, number> }
+  | { type: 'sync'; epoch?: string; after: Record<string, number> }
   | { type: 'presence'; watch: number[] }
   | { type: 'ping' }
 
@@ -118,7 +119,7 @@ export interface Deleted {
 }
 
 export type ServerFrame =
-  | { type: 'ready'; user_id: number; session_id: string; server_time: string }
+  | { type: 'ready'; user_id: number; session_id: string; server_time: string; epoch: string }
   | Ack
   | ErrorFrame
   | Deleted
@@ -129,7 +130,14 @@ export type ServerFrame =
   | ({ type: 'presence' } & Presence)
   | ({ type: 'chat' } & Chat)
   | { type: 'chat_removed'; chat_id: number }
-  | { type: 'messages'; chat_id: number; messages: Message[]; read_seq: number; more: boolean }
+  | {
+      type: 'messages'
+      chat_id: number
+      messages: Message[]
+      read_seq: number
+      more: boolean
+      reset?: true
+    }
   | { type: 'synced' }
-  | { type: 'resync' }
+  | { type: 'resync'; epoch?: string }
   | { type: 'pong' }
