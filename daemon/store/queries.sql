@@ -248,13 +248,14 @@ with viewers as (
 		where x.conv_id = $1::int8 and x.seq > s.seq and x.seq <= s.next_seq and (x.kind <> 't' or x.deleted)) x
 )
 select v.user_id as viewer, {conv}, c.name, c.owner_id, c.last_seq, c.last_mod, v.read_seq,
-	c.last_seq - v.read_seq - k.messages as unread, c.member_count, null::int8 as peer_read_seq,
-	{user}, l.*
+	c.last_seq - v.read_seq - k.messages as unread, c.member_count, c.activity, null::int8 as peer_read_seq,
+	{user}, {last_message}, coalesce(a.full_name, '') as sender_name
 from conversations c
 cross join viewers v
 join uncounted k on k.seq = v.read_seq
 left join messages l on l.conv_id = c.conv_id and l.seq = c.last_seq
 left join users u on false
+left join users a on a.user_id = l.sender_id
 where c.conv_id = $1::int8 and c.kind = 'g'
 
 -- The conversation of a chat_id: a group, a direct chat, or a user without a direct chat yet, whose conv_id is null.

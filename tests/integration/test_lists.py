@@ -150,6 +150,10 @@ def test_a_chat_frame_has_the_same_last_message(alice, bob):
     ws = bob.ws()
     alice.add(group, bob)
     assert ws.until("chat", chat_id=group)["last_message"] == bob.chat(group)["last_message"]
+    alice.patch(f"/groups/{group}", {"name": "renamed"})
+    last = ws.until("chat", chat_id=group, name="renamed")["last_message"]
+    assert last == bob.chat(group)["last_message"]
+    assert (last["kind"], last["sender_name"]) == ("rename", alice.full_name)
 
 
 # --- pages of members ---
