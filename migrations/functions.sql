@@ -14,15 +14,13 @@
 -- Keeps user_words: the username and each word of the full name, folded by the program (common/unicode). The search_path is for an update by an
 -- administrator, whose session has another.
 create or replace function user_words_update() returns trigger language plpgsql set search_path = parley, pg_temp as $$
+declare
+	v_words text[] := case when new.deleted_at is null then string_to_array(new.folded_name, ' ') || new.username else '{}' end;
 begin
-	delete from user_words w where w.user_id = new.user_id;
-	if new.deleted_at is null then
-		insert into user_words (word, user_id)
-		select word, new.user_id
-		from unnest(string_to_array(new.folded_name, ' ') || new.username) word
-		where word <> ''
-		on conflict do nothing;
-	end if;
+	delete from user_words w where w.user_id = new.user_id and w.word <> all (v_words);
+	insert into user_words (word, user_id)
+	select word, new.user_id from unnest(v_words) word
+	on conflict do nothing;
 	return null;
 end $$;
 
