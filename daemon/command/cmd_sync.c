@@ -2,6 +2,7 @@
  * sync: sends everything that changed since the client's mods, chat by chat.
  *
  *   the user's conversations ─► of each that changed: page, page, … ─► chats that are gone ─► synced
+ *             ▲── once again, for named chats that the user has joined meanwhile ──┘
  *
  * One page is queried at a time, and none while the session is congested: a client that does not
  * read costs one page. Membership is checked when a page is sent, since it may have ended after the
@@ -49,6 +50,7 @@ struct sync {
 	size_t n_client_chats;
 	struct changed_conv *changed; /* NULL until the conversations are read */
 	size_t n_changed, at;
+	bool again; /* True if the conversations are read for client_chats that were not found. */
 	bool query_pending; /* an answer of the store is outstanding, and refers to this struct */
 	bool cancelled; /* the session has closed */
 };
@@ -187,11 +189,15 @@ static void convs_read(void *arg, enum error error, const struct head *heads, si
 		sync_fail(s, y, error);
 		return;
 	}
+	free(y->changed);
 	y->changed = xcalloc(n + 1, sizeof(*y->changed));
+	y->n_changed = y->at = 0;
 	for (size_t i = 0; i < n; i++) {
 		int64_t chat_id = conv_chat_id(&heads[i].conv, session_user_id(s));
 		struct client_chat *c = client_chat_find(y, chat_id);
 
+		if (y->again && (c == NULL || c->found))
+			continue;
 		if (c != NULL)
 			c->found = true;
 		if (c == NULL || c->mod < heads[i].mod)
@@ -252,23 +258,41 @@ static void page_read(void *arg, enum error error, const store_rows *rows)
 	sync_step(y);
 }
 
-static void send_removed(struct session *s, const struct sync *y)
+/* Returns true if the user was not in this named chat when the conversations were read, and has joined since. Then the
+ * client has got a chat frame for a chat that it has, and lacks the changes before the join. */
+static bool has_rejoined(struct session *s, const struct client_chat *named)
 {
 	struct conv c;
 
-	for (size_t i = 0; i < y->n_client_chats; i++) {
-		int64_t chat_id = y->client_chats[i].chat_id;
+	return !named->found && rooms_find_conv(session_user(s), named->chat_id, &c);
+}
 
-		/* A user who rejoined after the conversations were read has got a chat frame. */
-		if (y->client_chats[i].found || rooms_find_conv(session_user(s), chat_id, &c))
+static bool any_rejoined(struct session *s, const struct sync *y)
+{
+	for (size_t i = 0; i < y->n_client_chats; i++)
+		if (has_rejoined(s, &y->client_chats[i]))
+			return true;
+	return false;
+}
+
+static void send_removed(struct session *s, const struct sync *y)
+{
+	for (size_t i = 0; i < y->n_client_chats; i++) {
+		/* After the second time, one who has left again is sent, or has been sent, its own chat_removed. */
+		if (y->client_chats[i].found || has_rejoined(s, &y->client_chats[i]))
 			continue;
-		frames_write_chat_removed(session_scratch(s), chat_id);
+		frames_write_chat_removed(session_scratch(s), y->client_chats[i].chat_id);
 		session_send(s, session_scratch(s));
 	}
 }
 
 static void sync_finish(struct session *s, struct sync *y)
 {
+	if (!y->again && any_rejoined(s, y)) {
+		y->again = true;
+		sync_start(y);
+		return;
+	}
 	send_removed(s, y);
 	FAULT("sync.done");
 	frames_write_synced(session_scratch(s));
