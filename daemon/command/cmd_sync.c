@@ -2,10 +2,10 @@
  * sync: sends everything that changed since the client's mods, chat by chat.
  *
  *   the user's conversations ─► of each that changed: page, page, … ─► chats that are gone ─► synced
- *             ▲── once again, for named chats that the user has joined meanwhile ──┘
+ *             ▲── again, for each named chat that the user has joined meanwhile ──┘
  *
- * One page is queried at a time, and none while the session is congested: a client that does not
- * read costs one page. Membership is checked when a page is sent, since it may have ended after the
+ * One page is queried at a time, and nothing is sent while the session is congested: a client that
+ * does not read costs one page. Membership is checked when a page is sent, since it may have ended after the
  * conversations were read.
  */
 #include <stdlib.h>
@@ -33,6 +33,7 @@ struct client_chat {
 	int64_t chat_id;
 	int64_t mod;
 	bool found; /* true if the user is in it */
+	bool again; /* True if it was not found, and the user has joined since. */
 };
 
 /* A conversation with changes to send. */
@@ -47,10 +48,9 @@ struct sync {
 	const struct cmd_env *env;
 	uint64_t session;
 	struct client_chat *client_chats; /* in the order of chat_id */
-	size_t n_client_chats;
+	size_t n_client_chats, removed_at; /* removed_at: the next that may be gone */
 	struct changed_conv *changed; /* NULL until the conversations are read */
 	size_t n_changed, at;
-	bool again; /* True if the conversations are read for client_chats that were not found. */
 	bool query_pending; /* an answer of the store is outstanding, and refers to this struct */
 	bool cancelled; /* the session has closed */
 };
@@ -181,6 +181,7 @@ static void sync_start(struct sync *y)
 static void convs_read(void *arg, enum error error, const struct head *heads, size_t n)
 {
 	struct sync *y = arg;
+	bool again = y->changed != NULL; /* sync_answered may free it */
 	struct session *s = sync_answered(y);
 
 	if (s == NULL)
@@ -196,7 +197,7 @@ static void convs_read(void *arg, enum error error, const struct head *heads, si
 		int64_t chat_id = conv_chat_id(&heads[i].conv, session_user_id(s));
 		struct client_chat *c = client_chat_find(y, chat_id);
 
-		if (y->again && (c == NULL || c->found))
+		if (again && (c == NULL || c->found))
 			continue;
 		if (c != NULL)
 			c->found = true;
@@ -241,7 +242,8 @@ static void page_read(void *arg, enum error error, const store_rows *rows)
 	t = &y->changed[y->at];
 	viewer = session_user_id(s);
 	if (store_n(rows) > 0 &&
-		rooms_find_conv(session_user(s), conv_chat_id(&t->conv, viewer), &c)) {
+		rooms_find_conv(
+			y->env->rooms, session_user(s), conv_chat_id(&t->conv, viewer), &c)) {
 		n = frames_write_messages(
 			session_scratch(s), rows, PROTO_HISTORY_MAX, &t->conv, t->read_seq, viewer);
 		FAULT("sync.page");
@@ -258,42 +260,39 @@ static void page_read(void *arg, enum error error, const store_rows *rows)
 	sync_step(y);
 }
 
-/* Returns true if the user was not in this named chat when the conversations were read, and has joined since. Then the
- * client has got a chat frame for a chat that it has, and lacks the changes before the join. */
-static bool has_rejoined(struct session *s, const struct client_chat *named)
+/*
+ * Returns false if the queue must drain first, or if the conversations are read again. If the user has joined a named chat
+ * since they were read, the client has got a chat frame for a chat that it has, and lacks the changes before the join.
+ * Once is enough for each chat: from that join on, the session gets every later change.
+ */
+static bool send_removed(struct session *s, struct sync *y)
 {
 	struct conv c;
 
-	return !named->found && rooms_find_conv(session_user(s), named->chat_id, &c);
-}
+	for (; y->removed_at < y->n_client_chats; y->removed_at++) {
+		struct client_chat *chat = &y->client_chats[y->removed_at];
+		bool rejoined = !chat->found &&
+			rooms_find_conv(y->env->rooms, session_user(s), chat->chat_id, &c);
 
-static bool any_rejoined(struct session *s, const struct sync *y)
-{
-	for (size_t i = 0; i < y->n_client_chats; i++)
-		if (has_rejoined(s, &y->client_chats[i]))
-			return true;
-	return false;
-}
-
-static void send_removed(struct session *s, const struct sync *y)
-{
-	for (size_t i = 0; i < y->n_client_chats; i++) {
-		/* After the second time, one who has left again is sent, or has been sent, its own chat_removed. */
-		if (y->client_chats[i].found || has_rejoined(s, &y->client_chats[i]))
+		if (rejoined && !chat->again) {
+			chat->again = true;
+			sync_start(y);
+			return false;
+		}
+		if (chat->found || rejoined)
 			continue;
-		frames_write_chat_removed(session_scratch(s), y->client_chats[i].chat_id);
+		if (session_congested(s))
+			return false;
+		frames_write_chat_removed(session_scratch(s), chat->chat_id);
 		session_send(s, session_scratch(s));
 	}
+	return true;
 }
 
 static void sync_finish(struct session *s, struct sync *y)
 {
-	if (!y->again && any_rejoined(s, y)) {
-		y->again = true;
-		sync_start(y);
+	if (!send_removed(s, y))
 		return;
-	}
-	send_removed(s, y);
 	FAULT("sync.done");
 	frames_write_synced(session_scratch(s));
 	session_send(s, session_scratch(s));

@@ -161,8 +161,7 @@ void master_set_dumpable(const struct conf *conf)
 
 void master_chown_log(const struct master *m)
 {
-	if (m->user && m->conf->log_target[0] == '/' &&
-		lchown(m->conf->log_target, m->user->pw_uid, m->user->pw_gid) != 0)
+	if (m->user && log_chown(m->user->pw_uid, m->user->pw_gid) != 0)
 		log_warn("log_chown_failed error=\"%m\"");
 }
 

@@ -46,8 +46,10 @@ struct db {
 	/* AWAY: the next try. RESOLVING, CONNECTING, SETTING_UP: the time limit. READY: the deadline of the statement in flight, or
 	 * the probe of an idle connection; also a loss found inside a call. */
 	struct event *timer;
-	struct job *first, **last;
-	size_t n_jobs;
+	struct job *first, **last; /* The first one is in flight, if any is. */
+	struct job *urgent, **urgent_last;
+	size_t n_jobs; /* of both queues */
+	bool was_urgent; /* True if the job begun last was. */
 	PGresult *result; /* of the statement in flight, once it has arrived */
 	struct prepared prepared[STATEMENTS_MAX]; /* on this connection */
 	size_t n_prepared;
@@ -77,6 +79,52 @@ static struct job *job_take(struct db *db)
 		db->last = &db->first;
 	db->n_jobs--;
 	return j;
+}
+
+/* Puts the job whose turn it is first: urgent ones and others alternate, so that neither waits for a queue of the
+ * others. */
+static void job_choose(struct db *db)
+{
+	struct job *j = db->urgent;
+
+	if (db->first != NULL && db->first->timed)
+		return;
+	db->was_urgent = j != NULL && (db->first == NULL || !db->was_urgent);
+	if (!db->was_urgent)
+		return;
+	db->urgent = j->next;
+	if (db->urgent == NULL)
+		db->urgent_last = &db->urgent;
+	j->next = db->first;
+	if (db->first == NULL)
+		db->last = &j->next;
+	db->first = j;
+}
+
+/* Empties both queues. Returns the jobs. */
+static struct job *jobs_take(struct db *db)
+{
+	struct job *jobs;
+
+	*db->last = db->urgent;
+	jobs = db->first;
+	db->first = db->urgent = NULL;
+	db->last = &db->first;
+	db->urgent_last = &db->urgent;
+	db->n_jobs = 0;
+	return jobs;
+}
+
+/* Ends jobs of which it is unknown whether they were executed. */
+static void jobs_end(struct job *jobs)
+{
+	while (jobs != NULL) {
+		struct job *j = jobs;
+
+		jobs = j->next;
+		j->cb(j->arg, NULL);
+		job_free(j);
+	}
 }
 
 static void db_watch_fd(struct db *db, int fd, short what)
@@ -132,7 +180,7 @@ static void db_try_next(struct db *db, bool was_ready)
 static void db_lost(struct db *db, const char *why)
 {
 	bool was_ready = db->state == DB_READY;
-	struct job *jobs = db->first;
+	struct job *jobs = jobs_take(db);
 
 	db_log_loss(db, why);
 	event_del(db->io);
@@ -143,21 +191,12 @@ static void db_lost(struct db *db, const char *why)
 	db->n_prepared = 0;
 	db->sent = db->preparing = db->broken = false;
 	db->state = DB_AWAY;
-	db->first = NULL;
-	db->last = &db->first;
-	db->n_jobs = 0;
 	db_try_next(db, was_ready);
 	if (was_ready) {
 		STATS_ADD(db->stats, db_failures, 1);
 		db->events->state(db->arg, false);
 	}
-	while (jobs != NULL) {
-		struct job *j = jobs;
-
-		jobs = j->next;
-		j->cb(j->arg, NULL);
-		job_free(j);
-	}
+	jobs_end(jobs);
 }
 
 /* Handles a loss from the loop, since db_query may be running: no callback is called inside it. */
@@ -213,10 +252,12 @@ static int job_send(struct db *db, struct job *j)
 
 static void db_next(struct db *db)
 {
-	struct job *j = db->first;
+	struct job *j;
 
-	if (db->state != DB_READY || db->sent || j == NULL)
+	if (db->state != DB_READY || db->sent || db->n_jobs == 0)
 		return;
+	job_choose(db);
+	j = db->first;
 	db->sent = true;
 	if (!j->timed)
 		db_wake_in(
@@ -537,6 +578,7 @@ struct db *db_open(struct event_base *base, const char *conninfo, const char *na
 	db->arg = arg;
 	db->stats = stats;
 	db->last = &db->first;
+	db->urgent_last = &db->urgent;
 	db->retry_ms = RETRY_MIN_MS;
 	db->io = event_new(base, -1, 0, db_io, db);
 	db->timer = evtimer_new(base, db_wake, db);
@@ -555,12 +597,7 @@ void db_stop(struct db *db)
 	event_del(db->io);
 	event_del(db->timer);
 	db->state = DB_AWAY;
-	while (db->first != NULL) {
-		struct job *j = job_take(db);
-
-		j->cb(j->arg, NULL);
-		job_free(j);
-	}
+	jobs_end(jobs_take(db));
 }
 
 void db_close(struct db *db)
@@ -597,8 +634,13 @@ bool db_query(
 	j = xmalloc(sizeof(*j));
 	*j = (struct job){ .statement = s, .args = *args, .cb = cb, .arg = arg };
 	*args = (struct db_args)DB_ARGS_EMPTY;
-	*db->last = j;
-	db->last = &j->next;
+	if (j->args.urgent) {
+		*db->urgent_last = j;
+		db->urgent_last = &j->next;
+	} else {
+		*db->last = j;
+		db->last = &j->next;
+	}
 	db->n_jobs++;
 	db_next(db);
 	return true;

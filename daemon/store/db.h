@@ -46,6 +46,7 @@ extern const struct db_statement *const queries[];
 #define DB_DEADLINE_S 6
 struct db_args {
 	struct buf bytes;
+	bool urgent; /* True if it is executed before those that wait; these and urgent ones alternate. */
 	unsigned deadline_s; /* of this execution, from when it is sent; 0: DB_DEADLINE_S */
 	int n;
 	struct {

@@ -26,7 +26,7 @@ static void on_write_probe(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	s->writes_failed = false;
-	if (!db_query(s->writer, &query_probe_write, &args, probe_done, s))
+	if (!db_query(s->db[STORE_WRITER], &query_probe_write, &args, probe_done, s))
 		probe_later(s);
 }
 

@@ -211,7 +211,6 @@ def test_the_second_host_is_tried_when_the_first_falls_silent(pairs, forwarder, 
         )
 
 
-@pytest.mark.known_fault("the fence runs on the connection for reads")
 def test_reads_go_on_while_the_commit_of_a_dead_worker_hangs(pairs, people):
     pair = pairs()
     with parleyd_on(pair.conninfo()) as daemon:

@@ -82,7 +82,7 @@ def check_recovered(daemon, ws, ada, ben):
 def test_a_read_on_a_frozen_connection_is_answered_in_bounded_time(forwarded):
     daemon, through, ada, ben = forwarded
     a = ada.ws()
-    assert through.freeze() >= 4, "each worker has two connections"
+    assert through.freeze() >= 8, "each worker has four connections"
     status, took = timed_status(ada, "/users/me")
     assert (status, took <= ANSWER_S) in ((503, True), (200, True)), f"{status} after {took:.1f} s"
     wait_replaced(daemon)

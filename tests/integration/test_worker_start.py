@@ -68,7 +68,7 @@ def test_a_commit_that_lands_after_a_death_during_a_workers_start_is_delivered(d
         with daemon.locked("lock table schema_migrations in access exclusive mode"):
             daemon.kill_worker(his_slot)
             # Its successor has passed the fence: the check of the schema is the last step.
-            wait_for(lambda: n_waiting_for_table(daemon, "schema_migrations") == 2)
+            wait_for(lambda: n_waiting_for_table(daemon, "schema_migrations") == 4)
             hers.send({"type": "send", "id": "late", "receiver_id": bob.id, "content": "late"})
             wait_for(lambda: n_waiting_in(daemon, "send_messages") == 1)
             daemon.kill_worker(hers.slot)

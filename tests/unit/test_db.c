@@ -177,6 +177,30 @@ START_TEST(statements_end_in_the_order_of_the_queue)
 }
 END_TEST
 
+START_TEST(urgent_statements_and_others_alternate)
+{
+	enum { N = 4 };
+	static struct answer others[N], urgent[N];
+
+	n_answers = 0;
+	for (int i = 0; i < N; i++)
+		ask_plus(i, &others[i]);
+	for (int i = 0; i < N; i++) {
+		struct db_args args = { .bytes = BUF_EMPTY, .urgent = true };
+
+		db_arg_i64(&args, i);
+		ask(&plus, &args, &urgent[i]);
+	}
+	ck_assert_uint_eq(db_pending(db), 2 * N);
+	fixture_until(&urgent[N - 1].done);
+	/* The first one was in flight before. */
+	for (unsigned i = 0; i < N; i++) {
+		ck_assert_uint_eq(others[i].order, 2 * i + 1);
+		ck_assert_uint_eq(urgent[i].order, 2 * i + 2);
+	}
+}
+END_TEST
+
 START_TEST(null_empty_and_arbitrary_bytes_are_transmitted)
 {
 	static const struct db_statement echo = { "echo",
@@ -696,6 +720,7 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 30);
 	tcase_add_test(tc, statements_end_in_the_order_of_the_queue);
+	tcase_add_test(tc, urgent_statements_and_others_alternate);
 	tcase_add_test(tc, null_empty_and_arbitrary_bytes_are_transmitted);
 	tcase_add_test(tc, arrays_are_read_by_the_server);
 	tcase_add_test(tc, columns_are_read_by_name_and_type_and_null_is_nothing);
