@@ -2,6 +2,7 @@
  * sync: sends everything that changed since the client's mods, chat by chat.
  *
  *   the user's conversations ─► of each that changed: page, page, … ─► chats that are gone ─► synced
+ *             ▲── again, for each named chat that the user has joined meanwhile ──┘
  *
  * One page is queried at a time, and nothing is sent while the session is congested: a client that
  * does not read costs one page. Membership is checked when a page is sent, since it may have ended after the
@@ -32,6 +33,7 @@ struct client_chat {
 	int64_t chat_id;
 	int64_t mod;
 	bool found; /* true if the user is in it */
+	bool again; /* True if it was not found, and the user has joined since. */
 };
 
 /* A conversation with changes to send. */
@@ -179,6 +181,7 @@ static void sync_start(struct sync *y)
 static void convs_read(void *arg, enum error error, const struct head *heads, size_t n)
 {
 	struct sync *y = arg;
+	bool again = y->changed != NULL; /* sync_answered may free it */
 	struct session *s = sync_answered(y);
 
 	if (s == NULL)
@@ -187,11 +190,15 @@ static void convs_read(void *arg, enum error error, const struct head *heads, si
 		sync_fail(s, y, error);
 		return;
 	}
+	free(y->changed);
 	y->changed = xcalloc(n + 1, sizeof(*y->changed));
+	y->n_changed = y->at = 0;
 	for (size_t i = 0; i < n; i++) {
 		int64_t chat_id = conv_chat_id(&heads[i].conv, session_user_id(s));
 		struct client_chat *c = client_chat_find(y, chat_id);
 
+		if (again && (c == NULL || c->found))
+			continue;
 		if (c != NULL)
 			c->found = true;
 		if (c == NULL || c->mod < heads[i].mod)
@@ -253,17 +260,26 @@ static void page_read(void *arg, enum error error, const store_rows *rows)
 	sync_step(y);
 }
 
-/* Returns false if the queue must drain first. */
+/*
+ * Returns false if the queue must drain first, or if the conversations are read again. If the user has joined a named chat
+ * since they were read, the client has got a chat frame for a chat that it has, and lacks the changes before the join.
+ * Once is enough for each chat: from that join on, the session gets every later change.
+ */
 static bool send_removed(struct session *s, struct sync *y)
 {
 	struct conv c;
 
 	for (; y->removed_at < y->n_client_chats; y->removed_at++) {
-		const struct client_chat *chat = &y->client_chats[y->removed_at];
+		struct client_chat *chat = &y->client_chats[y->removed_at];
+		bool rejoined = !chat->found &&
+			rooms_find_conv(y->env->rooms, session_user(s), chat->chat_id, &c);
 
-		/* A user who rejoined after the conversations were read has got a chat frame. */
-		if (chat->found ||
-			rooms_find_conv(y->env->rooms, session_user(s), chat->chat_id, &c))
+		if (rejoined && !chat->again) {
+			chat->again = true;
+			sync_start(y);
+			return false;
+		}
+		if (chat->found || rejoined)
 			continue;
 		if (session_congested(s))
 			return false;

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from client import Person
 from conftest import new_person
 from fault_harness import FaultHarness, bound
 from polling import wait_for
@@ -148,6 +149,36 @@ def test_a_user_whom_a_dead_worker_added_is_notified(harness, pair):
     with contextlib.suppress(ConnectionError):  # the socket may be on the killed worker
         while ws.next(max(0.1, bound(since) - time.monotonic()))["type"] not in ("resync", "chat"):
             pass
+    guest.close()
+
+
+# --- a join during a sync ---
+
+
+def test_a_member_who_rejoins_during_a_sync_gets_what_came_between(harness, pair):
+    """Promise 4. The client did not see that it was removed: the `chat` of the join is of a chat
+    that it has."""
+    owner, guest = harness.owner, new_person(harness.daemon)
+    group = owner.group("left and joined", guest)
+    mod = owner.send(group, "before")["mod"]
+    removed = {"group_id": group, "user_id": guest.id}
+    assert owner.post("/groups/remove_user_from_group", removed).status_code == 204
+    owner.send(group, "between")
+    for _ in range(5):  # their pages keep the sync from ending
+        new_person(harness.daemon).send(guest.id, "another chat")
+    ws = guest.ws()
+    sync = {"type": "sync", "after": {str(group): mod}}
+    stopped = harness.stop_at("sync.heads", lambda: ws.send(sync))
+    Person(harness.daemon, owner.id, owner.username, owner.full_name, owner.token).add(group, guest)
+    harness.resume(stopped)
+    frames = []
+    while not frames or frames[-1]["type"] != "synced":
+        frames.append(ws.next())
+    kinds = [frame["type"] for frame in frames if frame.get("chat_id") == group]
+    assert "chat" in kinds, "the join came after the sync, which proves nothing"
+    pages = [one for one in frames if one["type"] == "messages" and one["chat_id"] == group]
+    received = [message.get("content") for page in pages for message in page["messages"]]
+    assert "between" in received, kinds
     guest.close()
 
 

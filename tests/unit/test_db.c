@@ -28,7 +28,8 @@ static struct stats_slot stats;
 static const char *setup_sql;
 static unsigned n_ready, n_away;
 
-/* Names that this program adds to those of the host, for the lookups of the daemon. silent.test waits. */
+/* Names that this program adds to those of the host. The look-up of silent.test waits until `names` is unlocked. */
+#define SILENCE_S 11
 static pthread_mutex_t names = PTHREAD_MUTEX_INITIALIZER;
 static atomic_uint n_silent;
 
@@ -42,8 +43,13 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
 	if (real == NULL)
 		*(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
 	if (node != NULL && strcmp(node, "silent.test") == 0) {
+		struct timespec until;
+
 		atomic_fetch_add(&n_silent, 1);
-		pthread_mutex_lock(&names);
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec += SILENCE_S;
+		if (pthread_mutex_timedlock(&names, &until) != 0)
+			return EAI_AGAIN;
 		pthread_mutex_unlock(&names);
 		return real("127.0.0.1", service, hints, result);
 	}
@@ -669,14 +675,14 @@ START_TEST(a_silent_name_server_takes_a_thread_per_host_and_not_the_loop)
 {
 	static const char conninfo[] = "host=silent.test,silent.test port=1 connect_timeout=2";
 	struct timeval tick = { 0, 10000 };
-	int64_t began, before, worst = 0;
+	int64_t began = clock_mono_ms(), before = began, worst = 0;
 
 	pthread_mutex_lock(&names);
 	db_close(db);
 	db = db_open(fixture_base(), conninfo, "test", &events, &stats, &stats);
 	db_start(db);
-	/* Three rounds of both hosts. */
-	for (began = before = clock_mono_ms(); clock_mono_ms() - began < 9000;) {
+	/* Two rounds of both hosts. */
+	while (clock_mono_ms() - began < 9000) {
 		event_base_loopexit(fixture_base(), &tick);
 		event_base_dispatch(fixture_base());
 		if (worst < clock_mono_ms() - before)
