@@ -7,8 +7,7 @@ import select
 import threading
 import time
 
-from many_sockets import BATCH, close_all, connect, move_above_select_max
-from polling import DEADLINE_S, wait_for
+from many_sockets import close_all, connect, move_above_select_max
 from raw_socket import upgrade_request
 
 CHUNK = 1 << 18
@@ -30,27 +29,26 @@ def ws_frame(text):
 
 
 class Crowd:
-    """A WebSocket for each token, which has received `ready`. The thread counts the bytes, and
-    the frames that contain the mark."""
+    """Reads its sockets, and counts the bytes and the frames that contain the mark."""
 
-    def __init__(self, port, tokens):
-        self.n_bytes = 0
-        self.n_marked = 0
-        self.mark = b'"type":"ready"'
-        self.last = time.monotonic()  # when something was received
+    def __init__(self, port):
+        self.port = port
         self.sockets = []
+        self.mark = b'"type":"ready"'
+        self.n_marked = 0
+        self.n_bytes = 0
+        self._last = time.monotonic()  # when something was received
         self._poll = select.epoll()
         self._by_fd = {}
         self._tails = {}
         self._closing = False
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
-        for first in range(0, len(tokens), BATCH):
-            self._open(port, tokens[first : first + BATCH])
 
-    def _open(self, port, tokens):
+    def open(self, tokens):
+        """Opens a WebSocket for each token. The caller waits for the frames `ready`."""
         for token in tokens:
-            one = connect(port, source=address(len(self.sockets)))
+            one = connect(self.port, source=address(len(self.sockets)))
             one = move_above_select_max(one)
             one.sendall(upgrade_request(token))
             one.setblocking(False)
@@ -58,7 +56,15 @@ class Crowd:
             self._by_fd[one.fileno()] = one
             self._tails[one.fileno()] = b""
             self._poll.register(one.fileno(), select.EPOLLIN)
-        self.wait_for_marked(len(self.sockets), DEADLINE_S)
+
+    def send(self, one, data):
+        """Sends all data on one of the sockets, which may be more than the server reads at once."""
+        view = memoryview(data)
+        writable = select.poll()
+        writable.register(one.fileno(), select.POLLOUT)
+        while view:
+            writable.poll()
+            view = view[one.send(view) :]
 
     def _read(self):
         buffer = memoryview(bytearray(CHUNK))
@@ -77,27 +83,17 @@ class Crowd:
                 self._tails[fd] = data[-len(self.mark) + 1 :]
                 self.n_marked += data.count(self.mark)
                 self.n_bytes += n
-                self.last = time.monotonic()
+                self._last = time.monotonic()
 
     def count(self, mark):
         """Begins to count the frames with this mark."""
         self.mark = mark
-        self.n_marked = 0
         self._tails = dict.fromkeys(self._tails, b"")
+        self.n_marked = 0
 
-    def wait_for_marked(self, n, timeout):
-        wait_for(
-            lambda: self.n_marked >= n,
-            timeout,
-            f"of {n} frames with {self.mark} came ",
-            lambda: str(self.n_marked),
-        )
-
-    def wait_until_quiet(self, quiet_s, timeout):
-        """Waits until nothing was received for quiet_s."""
-        wait_for(
-            lambda: time.monotonic() - self.last > quiet_s, timeout, "the pushes do not end"
-        )
+    def quiet_s(self):
+        """Seconds since something was received."""
+        return time.monotonic() - self._last
 
     def close(self):
         self._closing = True
