@@ -57,6 +57,7 @@ class Sizes:
     long_chats: int = 1_000  # whose last message is 16 KiB of U+0001
     unread_answers: int = 20
     bodies: int = 1_000
+    held_s: float = 5  # before connections without progress are closed
     guessing_addresses: int = 26
     warm_s: float = 1
     after_s: float = 2  # from the end of the load to the last measurement of memory
@@ -143,7 +144,7 @@ class Stage:
 def nothing(stage):
     """No load: what the machine allows."""
     yield
-    time.sleep(3)
+    time.sleep(stage.sizes.held_s)
 
 
 def large_group(stage):
@@ -314,7 +315,7 @@ def unread_answers(stage):
     head = f"GET /chats HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {big_data.token_of(user)}\r\n\r\n"
     for one in connections:
         one.sendall(head.encode())
-    time.sleep(5)
+    time.sleep(stage.sizes.held_s)
 
 
 def unfinished_bodies(stage):
@@ -345,7 +346,7 @@ def unfinished_bodies(stage):
                 del unsent[fd]
     poll.close()
     stage.notes["not read"] = len(unsent)
-    time.sleep(2)
+    time.sleep(stage.sizes.held_s)
 
 
 def open_some(stage, n):
@@ -451,16 +452,15 @@ def measure(daemon, name, sizes):
             stage.notes[CUT_OFF] = 1
         end = time.monotonic()
         time.sleep(max(0, begin + LEAST_S - end))
-        peak = peak_memory_kib(pid)
         stage.opened.close()
         time.sleep(sizes.after_s)
-        memory = tuple(kib / 1024 for kib in (before, peak, resident_memory_kib(pid)))
+        memory = (before, peak_memory_kib(pid), resident_memory_kib(pid))
         bystander.stop()
     finally:
         stage.opened.close()
         if bystander:
             bystander.kill()
-    return Result(stage, bystander, memory, begin, end)
+    return Result(stage, bystander, [kib / 1024 for kib in memory], begin, end)
 
 
 def on_new_daemon(cluster, name, sizes):

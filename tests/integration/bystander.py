@@ -21,6 +21,7 @@ from raw_socket import upgrade_request
 
 ADDRESS = "127.77.0.1"  # not the load's
 RATES = {"send": 40, "ping": 20, "get": 10, "connect": 5}  # per second, below all rate limits
+LOG_INS = 10  # at one per second, the burst of the limit
 # Operations that wait for an answer. Many that are answered at once would reach a rate limit.
 OUTSTANDING_MAX = {"send": 200, "ping": 100}
 TICK_S = 0.005
@@ -142,6 +143,7 @@ class Process:
         self.standstills = []
         self.outstanding = {kind: {} for kind in (*RATES, "log_in")}  # of each, id: when begun
         self.numbers = itertools.count()
+        self.log_ins_left = LOG_INS
         self.tasks = []
 
     def begin(self, kind):
@@ -206,7 +208,9 @@ class Process:
         self.spawn(self.measure("connect", self.connect_once()))
 
     def log_in(self):
-        self.spawn(self.measure("log_in", self.log_in_once()))
+        self.log_ins_left -= 1
+        if self.log_ins_left >= 0:
+            self.spawn(self.measure("log_in", self.log_in_once()))
 
     async def measure(self, kind, operation):
         name = self.begin(kind)
@@ -232,7 +236,7 @@ class Process:
 
     async def run(self, ended):
         """Begins what is due, until the test ends its side of the pipe."""
-        rates = dict(RATES, log_in=0.25) if self.login else RATES
+        rates = dict(RATES, log_in=1) if self.login else RATES
         due = {kind: time.monotonic() + i / 100 for i, kind in enumerate(rates)}
         last = time.monotonic()
         while not ended.is_set():

@@ -18,30 +18,41 @@ MEMORY_MIB = 64
 
 SETTINGS = big_chats.SETTINGS
 SIZES = big_chats.Sizes(
-    members=2_000,
-    online=200,
-    renames=5,
-    chats=1_000,
+    members=5_000,
+    online=400,
+    renames=3,
+    chats=500,
     sockets=2,
-    erased=50_000,
-    group_texts=100_000,
+    erased=20_000,
+    group_texts=50_000,
     namesakes=5_000,
     searches=100,
     locked_s=1,
-    edits=500,
+    edits=400,
     long_chats=200,
     unread_answers=20,
     bodies=150,
-    guessing_addresses=6,
+    held_s=1,
+    guessing_addresses=4,
     warm_s=0.2,
     after_s=0.2,
 )
-KNOWN_FAULTS = {}
-# The load alone takes a quarter of the connections' 30 s.
+KNOWN_FAULTS = {
+    "renames": "the chat of each local member counts all members",
+    "leaves": "the chat of each local member counts all members",
+    "deleted_user": "one transaction erases all messages",
+    "ended_group": "one transaction erases all messages",
+    "searches": "all matches are sorted, on the connection that serves every read",
+    "locked_row": "a batch of sends waits for the lock of one conversation",
+    "edits": "one edit after another, before the sends of others",
+    "unread_answers": "GET /chats has no bound, nor have the answers that wait for a reader",
+    "unfinished_bodies": "bodies are buffered without a budget",
+    "guessed_passwords": "one queue of the hasher for all addresses",
+}
 SCENARIOS = [
-    pytest.param(name, marks=pytest.mark.known_fault(KNOWN_FAULTS[name]))
-    if name in KNOWN_FAULTS
-    else name
+    pytest.param(
+        name, marks=[pytest.mark.known_fault(KNOWN_FAULTS[name])] if name in KNOWN_FAULTS else []
+    )
     for name in big_chats.SCENARIOS
 ]
 
@@ -51,12 +62,14 @@ def test_another_user_of_the_worker_does_not_wait(daemon, name):
     """docs/design.md, B1: what a peer can make large is bounded."""
     result = big_chats.measure(daemon, name, SIZES)
     figures = f"\n{big_chats.HEAD}\n{big_chats.row(name, result)}"
-    late_s = result.standstill_s
+    waits, late_s = result.waits, result.standstill_s
     before, peak, _ = result.memory_mib
     print(figures)
     assert not result.failures, figures
     assert not result.cut_off, figures
-    assert result.waits["send"].p99 < SEND_P99_S + late_s, figures
-    assert result.waits["connect"].worst < CONNECT_S + late_s, figures
-    assert result.waits["ping"].worst < PING_S + late_s, figures
+    assert waits["send"].p99 < SEND_P99_S + late_s, figures
+    assert waits["connect"].worst < CONNECT_S + late_s, figures
+    assert waits["ping"].worst < PING_S + late_s, figures
     assert peak - before < MEMORY_MIB, figures
+    if waits["log_in"]:  # it does not wait for all tries of the others
+        assert waits["log_in"].worst < result.took_s / 2, figures
