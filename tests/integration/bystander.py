@@ -164,11 +164,11 @@ class Process:
     async def open(self):
         self.ws = await open_ws(self.port, self.token)
         self.http = await connect(self.port)
-        self.spawn(self.read_ws())
-        self.spawn(self.read_http())
+        self.readers = [self.spawn(self.read_ws()), self.spawn(self.read_http())]
 
     def spawn(self, coroutine):
         self.tasks.append(asyncio.ensure_future(coroutine))
+        return self.tasks[-1]
 
     async def read_ws(self):
         while True:
@@ -245,6 +245,9 @@ class Process:
             if now - last > 4 * TICK_S:
                 self.standstills.append([now, now - last - TICK_S])
             last = now
+            for reader in self.readers:
+                if reader.done():  # the connection is lost
+                    reader.result()
             for kind, at in due.items():
                 if now >= at:
                     due[kind] = at + 1 / rates[kind]
