@@ -40,7 +40,7 @@ def groups(db, n, members, texts=1, content="text", sender=None):
         (members[0], texts, texts, n),
     )
     ids = [row[0] for row in rows.fetchall()]
-    _members(db, ids, members)
+    _members(db, ids, members, join_seq=1)
     _texts(db, ids, texts, content, sender or members[0])
     return ids
 
@@ -54,21 +54,21 @@ def directs(db, user, peers, texts=1):
         (user, user, texts, texts, peers, user),
     ).fetchall()
     ids = [row[0] for row in rows]
-    _members(db, ids, [user])
+    _members(db, ids, [user], join_seq=0)
     db.execute(
-        "insert into members (conv_id, user_id, join_seq)"
-        " select c, u, 1 from unnest(%s::int8[], %s::int8[]) x (c, u)",
+        "insert into members (conv_id, user_id)"
+        " select c, u from unnest(%s::int8[], %s::int8[]) x (c, u)",
         (ids, [row[1] for row in rows]),
     )
     _texts(db, ids, texts, "text", user)
     return ids
 
 
-def _members(db, convs, members):
+def _members(db, convs, members, join_seq):
     db.execute(
         "insert into members (conv_id, user_id, join_seq)"
-        " select c, u, 1 from unnest(%s::int8[]) c, unnest(%s::int8[]) u",
-        (convs, members),
+        " select c, u, %s from unnest(%s::int8[]) c, unnest(%s::int8[]) u",
+        (join_seq, convs, members),
     )
 
 
