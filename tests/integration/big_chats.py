@@ -17,6 +17,7 @@ import itertools
 import json
 import os
 import select
+import signal
 import sys
 import time
 
@@ -538,6 +539,7 @@ def main():
     if "many_chats" in chosen:
         place = 1 + next(i for i, run in enumerate(runs) if run[0] == "many_chats")
         runs.insert(place, (f"many_chats {MORE.chats}", "many_chats", MORE))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))  # stops the daemon and PostgreSQL
     print(f"load average {os.getloadavg()[0]:.1f}\n{HEAD}", flush=True)
     cluster = Cluster()
     status = 0
