@@ -11,7 +11,7 @@
 --     order of the commits.
 --   * Several conversations are locked in the order of conv_id, so that two writers do not deadlock.
 
--- Keeps user_words: the username and each word of the full name, in lower case. The search_path is for an update by an
+-- Keeps user_words: the username and each word of the full name, folded by the program (common/unicode). The search_path is for an update by an
 -- administrator, whose session has another.
 create or replace function user_words_update() returns trigger language plpgsql set search_path = parley, pg_temp as $$
 begin
@@ -19,7 +19,7 @@ begin
 	if new.deleted_at is null then
 		insert into user_words (word, user_id)
 		select word, new.user_id
-		from regexp_split_to_table(lower(new.full_name || ' ' || new.username), '\s+') word
+		from unnest(string_to_array(new.folded_name, ' ') || new.username) word
 		where word <> ''
 		on conflict do nothing;
 	end if;
@@ -94,8 +94,9 @@ begin
 		insert into messages select (s.message).* from numbered s
 	), heads as (
 		update conversations c
-		set last_seq = c.last_seq + g.n_new, last_mod = c.last_mod + g.n_new
-		from (select s.conv_id, count(*) as n_new from numbered s group by 1) g
+		set last_seq = c.last_seq + g.n_new, last_mod = c.last_mod + g.n_new, activity = g.activity
+		from (select k.*, nextval('activities') as activity
+			from (select s.conv_id, count(*) as n_new from numbered s group by 1 order by max(s.n)) k) g
 		where c.conv_id = g.conv_id
 	), watermarks as (
 		update members r
@@ -153,7 +154,8 @@ begin
 		continue when (select count(*) from users
 			where user_id in (v_pair.lo, v_pair.hi) and deleted_at is null)
 			< (case when v_pair.lo = v_pair.hi then 1 else 2 end);
-		insert into conversations (kind, user_lo, user_hi) values ('d', v_pair.lo, v_pair.hi)
+		insert into conversations (kind, user_lo, user_hi, member_count)
+			values ('d', v_pair.lo, v_pair.hi, case when v_pair.lo = v_pair.hi then 1 else 2 end)
 			on conflict (user_lo, user_hi) do nothing
 			returning conv_id into v_conv;
 		v_opened := true;
@@ -173,14 +175,18 @@ create function is_member(p_conv bigint, p_user bigint) returns boolean language
 	select exists (select from members where conv_id = p_conv and user_id = p_user)
 $$;
 
--- Appends a message about the conversation itself (kind j, l or r). The caller holds the lock.
+-- Appends a message about the conversation itself (kind j, l or r), and counts the join or leave. The caller holds the
+-- lock.
 create function append_event(p_conv bigint, p_actor bigint, p_kind "char", p_target bigint, p_content text)
 returns change language plpgsql as $$
 declare
 	c conversations;
 	m messages;
 begin
-	update conversations set last_seq = last_seq + 1, last_mod = last_mod + 1 where conv_id = p_conv returning * into c;
+	update conversations
+	set last_seq = last_seq + 1, last_mod = last_mod + 1, activity = nextval('activities'),
+		member_count = member_count + case p_kind when 'j' then 1 when 'l' then -1 else 0 end
+	where conv_id = p_conv returning * into c;
 	insert into messages (conv_id, seq, mod, sender_id, kind, content, target_id, sent_at)
 		values (p_conv, c.last_seq, c.last_mod, p_actor, p_kind, p_content, p_target, clock_timestamp())
 		returning * into m;
@@ -241,7 +247,12 @@ create function message_change_rejection(p_user bigint, m messages) returns text
 	end
 $$;
 
--- Status: ok, no_such_user.
+-- True if the user may be in no more groups. Direct chats do not count: their join_seq is 0.
+create function in_too_many_groups(p_user bigint) returns boolean language sql stable as $$
+	select count(*) = 10000 from (select from members where user_id = p_user and join_seq > 0 limit 10000) g
+$$;
+
+-- Status: ok, no_such_user, too_many.
 create function create_group(p_owner bigint, p_name text) returns change language plpgsql as $$
 declare
 	c conversations;
@@ -249,13 +260,16 @@ begin
 	perform 1 from users where user_id = p_owner and deleted_at is null for key share;
 	if not found then
 		return change_rejected('no_such_user');
+	elsif in_too_many_groups(p_owner) then
+		return change_rejected('too_many');
 	end if;
 	insert into conversations (kind, name, owner_id) values ('g', p_name, p_owner) returning * into c;
 	insert into members (conv_id, user_id, join_seq) values (c.conv_id, p_owner, 1);
 	return append_event(c.conv_id, p_owner, 'j', p_owner, null);
 end $$;
 
--- Status: ok; no_such_group (none, or the actor is not in it); no_such_user; duplicate (a member already).
+-- Status: ok; no_such_group (none, or the actor is not in it); no_such_user; too_many (groups of the user); duplicate (a
+-- member already).
 create function add_member(p_actor bigint, p_group bigint, p_user bigint) returns change language plpgsql as $$
 declare
 	c conversations;
@@ -270,6 +284,8 @@ begin
 	perform 1 from users where user_id = p_user and deleted_at is null for key share;
 	if not found then
 		return change_rejected('no_such_user');
+	elsif in_too_many_groups(p_user) then
+		return change_rejected('too_many');
 	end if;
 	-- A new member can read the messages before the join, but they do not count as unread.
 	insert into members (conv_id, user_id, join_seq, read_seq)
@@ -305,7 +321,8 @@ begin
 	select user_id into v_next from members where conv_id = c.conv_id order by join_seq, user_id limit 1;
 	if v_next is null then
 		update messages set content = null, deleted = true where conv_id = c.conv_id and kind = 't';
-		update conversations set owner_id = null, name = '' where conv_id = c.conv_id returning * into c;
+		update conversations set owner_id = null, name = '', member_count = 0
+			where conv_id = c.conv_id returning * into c;
 		m.sender_id := p_actor;
 		m.kind := 'l';
 		m.target_id := p_user;
@@ -335,9 +352,11 @@ begin
 end $$;
 
 -- Moves watermarks forward, never back and never beyond last_seq. Returns those that moved. No seq and no mod is
--- assigned, so the conversations are not locked; the members are, in one order.
+-- assigned, so the conversations are not locked; the members are, in one order. own_only: the group is so large that
+-- only the reader's own sockets are notified; else each message is followed by a push to each member of each member's
+-- mark.
 create function mark_read(p_user bigint[], p_conv bigint[], p_seq bigint[])
-returns table (conv_id bigint, user_id bigint, read_seq bigint) language plpgsql as $$
+returns table (conv_id bigint, user_id bigint, read_seq bigint, own_only boolean) language plpgsql as $$
 #variable_conflict use_column
 begin
 	set local synchronous_commit = off;	-- a lost watermark is read again, unlike a message
@@ -351,7 +370,42 @@ begin
 	from (select conv, usr, max(seq) as seq from unnest(p_conv, p_user, p_seq) as i (conv, usr, seq) group by 1, 2) i
 	join conversations c on c.conv_id = i.conv
 	where m.conv_id = i.conv and m.user_id = i.usr and m.read_seq < least(i.seq, c.last_seq)
-	returning m.conv_id, m.user_id, m.read_seq;
+	returning m.conv_id, m.user_id, m.read_seq, c.member_count > 200;
+end $$;
+
+-- The users other than the viewer whose name has a word beginning with each of the words, which are folded and separated by
+-- one space. The longest word finds them through the index, as a range that ends with the last code point. Only the first
+-- 1,000 in the order of the index are considered, so that the cost does not grow with their number; the other words filter.
+-- The user with the username p_words is always considered, and is the first.
+create function search_users(p_viewer bigint, p_words text, p_limit bigint) returns setof users language plpgsql stable
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+declare
+	v_words text[] := string_to_array(p_words, ' ');
+	v_longest text := (select w from unnest(v_words) w order by length(w) desc limit 1);
+begin
+	return query
+	select u.*
+	from (
+		select n.user_id from users n where n.username = p_words
+		union
+		select f.user_id from (
+			select p.user_id from user_words p
+			where p.word ~>=~ v_longest and p.word ~<~ (v_longest || chr(1114111))
+			order by p.word using ~<~
+			limit 1000
+		) f
+	) c
+	join users u on u.user_id = c.user_id
+	where u.user_id <> p_viewer and u.deleted_at is null
+		and not exists (select from unnest(v_words) w where w <> v_longest and not exists
+			(select from user_words p where p.user_id = u.user_id and starts_with(p.word, w)))
+	order by u.username = p_words desc, starts_with(u.username, v_words[1]) desc, u.username
+	limit p_limit;
 end $$;
 
 -- Sets the stored password and deletes all tokens of the user but one. The update locks the user's row first: a log-in
@@ -377,7 +431,7 @@ begin
 	if not found then
 		return;
 	end if;
-	update users set full_name = '', password = null, profile_picture = null, public_key = null, last_seen_at = null,
+	update users set full_name = '', folded_name = null, password = null, profile_picture = null, public_key = null, last_seen_at = null,
 		deleted_at = now() where user_id = p_user;
 	delete from tokens where user_id = p_user;
 	for c in
@@ -395,7 +449,10 @@ begin
 			where conv_id = c.conv_id and sender_id = p_user) e
 		where m.message_id = e.message_id;
 		get diagnostics v_erased = row_count;
-		update conversations set last_mod = last_mod + v_erased where conv_id = c.conv_id returning * into c;
+		-- The leave of a group is counted with its message.
+		update conversations set last_mod = last_mod + v_erased,
+			member_count = member_count - (kind = 'd' and is_member(conv_id, p_user))::int
+		where conv_id = c.conv_id returning * into c;
 		if c.kind = 'g' and is_member(c.conv_id, p_user) then
 			perform drop_member(c, null, p_user);
 		else
@@ -469,4 +526,12 @@ begin
 		end if;
 		perform pg_sleep(0.02);
 	end loop;
+end $$;
+
+-- Succeeds only if the server can store. A change in place needs no space, so this makes a table, which takes a block of
+-- a file, and drops it in the same transaction.
+create function probe_write() returns void language plpgsql as $$
+begin
+	execute format('create table parley.write_probe_%s as select 1 as one', pg_backend_pid());
+	execute format('drop table parley.write_probe_%s', pg_backend_pid());
 end $$;

@@ -10,16 +10,34 @@
 #include "store/db.h"
 #include "store/store.h"
 
+/*
+ * Each worker's connections. Statements on one are executed in order, and those on different ones in any order, so
+ * what depends on an order uses one connection.
+ *
+ *   STORE_WRITER      sends and changes. What a batch waits for, all sends of the worker wait for.
+ *   STORE_READER      what a client waits for and what is cheap: tokens, loads, messages by seq or mod, one user.
+ *                     Tokens and loads are urgent: they wait for one answer with messages, not for a queue of them.
+ *   STORE_LISTER      what may be costly: chats, members, search, contacts.
+ *   STORE_BACKGROUND  what takes long and no client waits for: the fence, changes in slices.
+ */
+enum store_connection { STORE_WRITER, STORE_READER, STORE_LISTER, STORE_BACKGROUND };
+#define STORE_CONNECTIONS (STORE_BACKGROUND + 1)
+
 struct store {
 	struct event_base *base;
 	const struct heritage *heritage;
 	const struct store_events *events;
 	void *arg;
 	struct stats_slot *stats;
-	struct db *writer, *reader;
-	bool writer_ready, reader_ready, was_lost;
+	struct db *db[STORE_CONNECTIONS];
+	bool ready; /* as last reported */
+	bool was_lost; /* True if any connection was. */
+	bool writes_doubted; /* True until the probe is stored. */
+	bool writes_failed; /* True if a change failed since the last probe began. */
+	struct event *write_probe;
 	struct rejection *rejections; /* queries to end from the loop */
 	struct event *rejecting;
+	struct fence *fences; /* that wait for the background connection */
 	struct batcher sends, reads, tokens, loads;
 	/* Of the sends in flight. */
 	struct event *send_deadline; /* of a batch whose outcome is unknown */
@@ -35,17 +53,28 @@ void store_sends_retry(struct store *s);
 /* The part of store_open that belongs to store_batch.c. */
 void store_batches_init(struct store *s);
 
-/* Appends the first statements of a writing session: it waits for the fence of dead workers and takes its own lock. */
-void store_fence_put_setup(const struct heritage *h, struct buf *sql);
+/* The part of store_open that belongs to store_writes.c, and the writer's event not_stored. */
+void store_writes_init(struct store *s);
+void store_writes_fail(struct store *s);
+
+/*
+ * Appends the first statements of a session that writes: it waits for the fence of dead workers, and for the session
+ * before it on the same connection, and takes its own lock.
+ *   connection  STORE_WRITER or STORE_BACKGROUND
+ */
+void store_fence_put_setup(
+	const struct heritage *h, enum store_connection connection, struct buf *sql);
+
+/* Sends the fences that wait; if the background connection is away, they end with ERROR_unavailable. */
+void store_fences_send(struct store *s);
 
 /*
  * Executes a statement.
- *   db    s->reader or s->writer
  *   args  taken over
  *   cb    called once, from the loop, with the rows; ERROR_unavailable on any error
  */
-void store_query(struct store *s, struct db *db, const struct db_statement *statement,
-	struct db_args *args, store_cb *cb, void *arg);
+void store_query(struct store *s, enum store_connection connection,
+	const struct db_statement *statement, struct db_args *args, store_cb *cb, void *arg);
 
 /* Returns ERROR_NONE, or ERROR_unavailable if the connection was lost (NULL) or for an error, which is logged. */
 enum error store_result_error(const struct db_result *r);
