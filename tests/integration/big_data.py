@@ -35,9 +35,11 @@ def groups(db, n, members, texts=1, content="text", sender=None):
     """Inserts n groups of all these members, with texts from the sender, who is the owner if there
     is none. The first member is the owner; returns the ids of the groups."""
     rows = db.execute(
-        "insert into conversations (kind, name, owner_id, last_seq, last_mod)"
-        " select 'g', 'Group ' || i, %s, %s, %s from generate_series(1, %s) i returning conv_id",
-        (members[0], texts, texts, n),
+        "insert into conversations"
+        " (kind, name, owner_id, last_seq, last_mod, activity, member_count)"
+        " select 'g', 'Group ' || i, %s, %s, %s, nextval('activities'), %s"
+        " from generate_series(1, %s) i returning conv_id",
+        (members[0], texts, texts, len(members), n),
     )
     ids = [row[0] for row in rows.fetchall()]
     _members(db, ids, members, join_seq=1)
@@ -48,8 +50,10 @@ def groups(db, n, members, texts=1, content="text", sender=None):
 def directs(db, user, peers, texts=1):
     """Inserts a direct chat with each peer, with texts from the user; returns their conv_ids."""
     rows = db.execute(
-        "insert into conversations (kind, user_lo, user_hi, last_seq, last_mod)"
-        " select 'd', least(%s, p), greatest(%s, p), %s, %s from unnest(%s::int8[]) p"
+        "insert into conversations"
+        " (kind, user_lo, user_hi, last_seq, last_mod, activity, member_count)"
+        " select 'd', least(%s, p), greatest(%s, p), %s, %s, nextval('activities'), 2"
+        " from unnest(%s::int8[]) p"
         " returning conv_id, user_lo + user_hi - %s",
         (user, user, texts, texts, peers, user),
     ).fetchall()
