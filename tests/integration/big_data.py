@@ -17,9 +17,10 @@ def token_of(user_id):
 def users(db, n, prefix, full_name="Person"):
     """Inserts users with a token each; returns their ids in ascending order."""
     rows = db.execute(
-        "insert into users (username, full_name)"
-        " select %s || i, %s || ' ' || i from generate_series(1, %s) i returning user_id",
-        (prefix, full_name, n),
+        "insert into users (username, full_name, folded_name)"
+        " select %s || i, %s || ' ' || i, lower(%s || ' ' || i) from generate_series(1, %s) i"
+        " returning user_id",
+        (prefix, full_name, full_name, n),
     )
     ids = sorted(row[0] for row in rows.fetchall())
     db.execute(
