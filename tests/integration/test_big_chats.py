@@ -42,11 +42,8 @@ KNOWN_FAULTS = {
     "leaves": "the chat of each local member counts all members",
     "deleted_user": "one transaction erases all messages",
     "ended_group": "one transaction erases all messages",
-    "searches": "all matches are sorted, on the connection that serves every read",
     "locked_row": "a batch of sends waits for the lock of one conversation",
     "edits": "one edit after another, before the sends of others",
-    "unread_answers": "GET /chats has no bound, nor have the answers that wait for a reader",
-    "unfinished_bodies": "bodies are buffered without a budget",
     "guessed_passwords": "one queue of the hasher for all addresses",
 }
 SCENARIOS = [
