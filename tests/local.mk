@@ -165,6 +165,11 @@ torture: all
 		echo 'torture needs what ./dev check installs: python3-psycopg and python3-websockets' >&2; exit 1; }
 	@$(check_env) $(PYTHON) -B '$(srcdir)/tests/torture/torture.py' --minutes "$${MINUTES:-10}" \
 		$(if $(SECONDS),--seconds '$(SECONDS)') $(if $(SEED),--seed '$(SEED)')
+# What another user waits meanwhile; SCENARIOS may name some of them.
+big-chats: all
+	@$(PYTHON) -c 'import psycopg, requests' || { \
+		echo 'big-chats needs what ./dev check installs: python3-psycopg and python3-requests' >&2; exit 1; }
+	@$(check_env) $(PYTHON) -B '$(srcdir)/tests/integration/big_chats.py' $(SCENARIOS)
 models:
 	@CC='$(CC)' $(SHELL) $(srcdir)/tests/model/run --long
 fuzz:
@@ -177,7 +182,7 @@ mutants-table:
 	@$(PYTHON) -B '$(srcdir)/tests/mutants/mutants.py' --update-table '$(srcdir)'
 analyze:
 	@srcdir='$(srcdir)' CC='$(CC)' $(SHELL) $(srcdir)/tests/lint/analyze --all
-.PHONY: torture models fuzz fuzz-corpus mutants mutants-table analyze
+.PHONY: torture big-chats models fuzz fuzz-corpus mutants mutants-table analyze
 .PHONY: known-faults check-units check-integration check-valgrind check-valgrind-short check-page check-e2e
 EXTRA_DIST += tests/README.md tests/count tests/run-e2e tests/run-integration tests/run-page tests/run-valgrind
 CLEANFILES += known-faults.xml check-integration.xml check-valgrind.xml check-page.json check-e2e.json check-e2e-*.png
