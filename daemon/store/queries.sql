@@ -256,7 +256,6 @@ join uncounted k on k.seq = v.read_seq
 left join messages l on l.conv_id = c.conv_id and l.seq = c.last_seq
 left join users a on a.user_id = l.sender_id
 left join users u on false
-left join users a on a.user_id = l.sender_id
 where c.conv_id = $1::int8 and c.kind = 'g'
 
 -- The conversation of a chat_id: a group, a direct chat, or a user without a direct chat yet, whose conv_id is null.
