@@ -6,6 +6,8 @@
  *    the mod of its row, which may precede such a record.
  * 2. Tombstones: leaves. A row that precedes one must not make the user a member again.
  * 3. membership.as_of: a load removes no membership that is younger than its query.
+ *
+ * A row below what was delivered before the query means that the database has lost commits.
  */
 #include <stdlib.h>
 
@@ -189,6 +191,8 @@ static void load_enter(
 		return;
 	if (added)
 		room = rooms_add(rs, &h->conv, h->mod, h->seq);
+	else if (h->mod < room->delivered_mod && (int32_t)(room->delivered_at - l->queried_at) <= 0)
+		room_go_back(room, h->mod, h->seq);
 	/* If the room has not reached the join, the join itself makes the user a member: what
 	 * precedes it must not be pushed to them. */
 	if (room_membership(room, u) == NULL && h->join_seq <= room->delivered_seq) {

@@ -42,6 +42,7 @@ struct room {
 	struct conv conv;
 	int64_t delivered_mod; /* of the last change delivered */
 	int64_t delivered_seq; /* of the newest message delivered: a higher seq is a new message */
+	uint32_t delivered_at; /* rooms' n_events then */
 	int64_t db_mod; /* a lower bound of the database's mod */
 	int64_t gap_read_mod; /* up to here a gap was read: held changes have none between */
 	struct room_member *members;
@@ -63,7 +64,7 @@ struct rooms {
 	struct hash by_id; /* struct room by conv.id */
 	struct hash users; /* struct room_user by user_id */
 	struct typing *typing;
-	uint32_t n_events; /* records and joins so far; wraps. Orders memberships and loads */
+	uint32_t n_events; /* records, joins and gaps so far; wraps. Orders them and loads */
 	unsigned n_loads; /* in progress */
 	struct hash early_records; /* by conv.id; while loads are in progress */
 	struct tombstone *tombstones; /* while loads are in progress */
@@ -110,6 +111,10 @@ void room_change(struct room *r, const struct record_change *c);
 /* The database has reached this mod: if it is not delivered soon, the gap is read. */
 void room_raise_db_mod(struct room *r, int64_t mod);
 void room_clear_held(struct room *r);
+
+/* The database has lost changes that were delivered: goes back to this mod and seq, and has the members resync. While
+ * the room waits for the database, a reconcile repeats the check instead. */
+void room_go_back(struct room *r, int64_t mod, int64_t seq);
 
 /* room_push.c: to the members of the room */
 void room_push_change(

@@ -4,6 +4,7 @@
  * compared with the part of the log that is younger than it.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/xalloc.h"
 #include "realtime/session_private.h"
@@ -28,6 +29,11 @@ static const struct record_token_revoked *log_find(
 			return r;
 	}
 	return NULL;
+}
+
+void revocations_clear(struct sessions *ss)
+{
+	memset(ss->revocations, 0, sizeof(ss->revocations));
 }
 
 /* True if the log has wrapped since the session's lookup. */

@@ -301,6 +301,8 @@ static void db_setup_done(struct db *db)
 		db_lost(db, why[0] != '\0' ? why : NULL);
 		return;
 	}
+	if (db->events->opened != NULL)
+		db->events->opened(db->arg, r);
 	PQclear(db->result);
 	db->result = NULL;
 	db->state = DB_READY;
@@ -512,6 +514,12 @@ void db_close(struct db *db)
 	db_hosts_free(db->hosts);
 	free(db->name);
 	free(db);
+}
+
+void db_reconnect(struct db *db, const char *why)
+{
+	if (db->state != DB_AWAY)
+		db_lost(db, why);
 }
 
 bool db_ready(const struct db *db)

@@ -94,6 +94,8 @@ struct db_events {
 	/* Appends the statements that a new connection executes first. It is used only if the first column of their
 	 * last row is true; if it is not, a second column is the reason for the log. */
 	void (*setup)(void *arg, struct buf *sql);
+	/* The new connection is usable; row: the last row of the set-up. state follows. May be NULL. */
+	void (*opened)(void *arg, const PGresult *row);
 	/* The connection has become READY or AWAY. */
 	void (*state)(void *arg, bool ready);
 };
@@ -113,6 +115,10 @@ void db_stop(struct db *db);
 
 /* Closes the connection and frees everything; calls db_stop. */
 void db_close(struct db *db);
+
+/* Gives up the connection, or the attempt to connect, and connects again. Queued statements end with NULL. why: for the
+ * log. Not for calls from within events of this db. */
+void db_reconnect(struct db *db, const char *why);
 
 bool db_ready(const struct db *db);
 

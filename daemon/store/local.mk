@@ -11,6 +11,7 @@ libparley_a_SOURCES += \
 	daemon/store/store.c \
 	daemon/store/store.h \
 	daemon/store/store_batch.c \
+	daemon/store/store_epoch.c \
 	daemon/store/store_fence.c \
 	daemon/store/store_private.h \
 	daemon/store/store_query.c \

@@ -2,7 +2,8 @@
  * store: the two connections, what a new one executes first, and their state.
  *
  * The others: batcher.c (natural batching), store_send.c (sends), store_batch.c (read marks, tokens, loads), store_query.c
- * (single queries), store_rows.c (rows to structs), store_fence.c (sessions of dead workers), queries.sql (the SQL).
+ * (single queries), store_rows.c (rows to structs), store_fence.c (sessions of dead workers), store_epoch.c (the database's
+ * history), queries.sql (the SQL).
  */
 #include "store/store.h"
 
@@ -37,14 +38,17 @@ static void put_settings(struct buf *sql)
 	buf_add_str(sql, "; commit; ");
 }
 
-/* Appends the last statement: a row with true, or with false and the reason. */
-static void put_check(struct buf *sql)
+/* Appends the last statement: a row with true, "" and the epoch, or with false and the reason. */
+static void put_check(const struct store *s, struct buf *sql)
 {
 	buf_add_str(sql,
 		"select w.ok and s.ok, case when not w.ok then 'the server takes no writes' "
-		"else 'the schema is not the one of this program' end from (select not "
-		"pg_is_in_recovery() and current_setting('transaction_read_only') = 'off') w (ok), "
-		"(");
+		"else 'the schema is not the one of this program' end, case when w.ok and s.ok "
+		"then ");
+	store_epoch_put(s, sql);
+	buf_add_str(sql,
+		" end from (select not pg_is_in_recovery() and "
+		"current_setting('transaction_read_only') = 'off') w (ok), (");
 	migrate_put_check(sql);
 	buf_add_str(sql, ") s (ok)");
 }
@@ -56,15 +60,28 @@ static void writer_setup(void *arg, struct buf *sql)
 	put_settings(sql);
 	store_fence_put_setup(s->heritage, sql);
 	buf_add_str(sql, LOCK_TIMEOUT);
-	put_check(sql);
+	put_check(s, sql);
 }
 
 static void reader_setup(void *arg, struct buf *sql)
 {
-	(void)arg;
 	put_settings(sql);
 	buf_add_str(sql, READ_TIMEOUT);
-	put_check(sql);
+	put_check(arg, sql);
+}
+
+static void writer_opened(void *arg, const PGresult *row)
+{
+	struct store *s = arg;
+
+	store_epoch_opened(s, s->writer, row);
+}
+
+static void reader_opened(void *arg, const PGresult *row)
+{
+	struct store *s = arg;
+
+	store_epoch_opened(s, s->reader, row);
 }
 
 static void state_changed(struct store *s, bool was_ready)
@@ -203,8 +220,8 @@ static void query_done(void *arg, const struct db_result *r)
 struct store *store_open(struct event_base *base, const struct heritage *h,
 	const struct store_events *events, void *arg)
 {
-	static const struct db_events writer_events = { writer_setup, writer_state };
-	static const struct db_events reader_events = { reader_setup, reader_state };
+	static const struct db_events writer_events = { writer_setup, writer_opened, writer_state };
+	static const struct db_events reader_events = { reader_setup, reader_opened, reader_state };
 	struct store *s = xcalloc(1, sizeof(*s));
 	char name[64];
 

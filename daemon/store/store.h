@@ -25,6 +25,8 @@
 #include "heritage.h"
 #include "store/store_rows.h"
 
+#define STORE_EPOCH_MAX 64
+
 struct store;
 
 struct store_events {
@@ -34,6 +36,11 @@ struct store_events {
 	/* A read mark has moved. origin: as given to store_mark_read, 0 for several. */
 	void (*read_moved)(
 		void *arg, const struct conv *conv, int64_t user_id, int64_t seq, uint64_t origin);
+	/* The database has another history than before, or this is the first connection. Ids, seq and mod that were read
+	 * before mean nothing any more, and no query is answered with them from now on. Tokens are valid by their hash
+	 * only. state follows when both connections are usable.
+	 *   generation  of the new epoch, from 1; it wraps */
+	void (*epoch)(void *arg, uint16_t generation);
 };
 
 /* Begins to connect; events are called with arg. Both they and the heritage must outlive the store. */
@@ -42,6 +49,10 @@ struct store *store_open(struct event_base *base, const struct heritage *h,
 /* Calls all outstanding callbacks, then frees everything. */
 void store_close(struct store *s);
 bool store_ready(const struct store *s);
+/* The name of the database's history, at most STORE_EPOCH_MAX characters; "" before the first connection. */
+const char *store_epoch(const struct store *s);
+/* Another worker has found this generation of the epoch: connects again, to find it too. */
+void store_follow_epoch(struct store *s, uint16_t generation);
 /* Returns true if nothing is queued or in flight. */
 bool store_idle(const struct store *s);
 
@@ -117,7 +128,6 @@ void store_search(
 	struct store *s, int64_t viewer, struct text q, int64_t limit, store_cb *cb, void *arg);
 
 /* Tokens. Only their SHA-256 is stored. */
-#define STORE_HASH_SIZE 32
 typedef void store_token_cb(void *arg, enum error error, const struct token *t);
 /* Errors: bad_token. Batched. */
 void store_authenticate(

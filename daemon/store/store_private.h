@@ -18,6 +18,10 @@ struct store {
 	struct stats_slot *stats;
 	struct db *writer, *reader;
 	bool writer_ready, reader_ready, was_lost;
+	char epoch[STORE_EPOCH_MAX + 1]; /* the name; "" before the first connection */
+	uint16_t generation; /* of the epoch; 0 before the first connection */
+	uint16_t
+		followed; /* the last one of another worker for which the connections were closed */
 	struct rejection *rejections; /* queries to end from the loop */
 	struct event *rejecting;
 	struct batcher sends, reads, tokens, loads;
@@ -37,6 +41,13 @@ void store_batches_init(struct store *s);
 
 /* Appends the first statements of a writing session: it waits for the fence of dead workers and takes its own lock. */
 void store_fence_put_setup(const struct heritage *h, struct buf *sql);
+
+/* Appends a call of current_epoch. */
+void store_epoch_put(const struct store *s, struct buf *sql);
+/* A connection is set up; column 2 of the row is the epoch. */
+void store_epoch_opened(struct store *s, struct db *opened, const PGresult *row);
+/* A transaction of this epoch was committed: column "xid" of the first row, if there is one. */
+void store_epoch_note_xid(struct store *s, const store_rows *rows);
 
 /*
  * Executes a statement.

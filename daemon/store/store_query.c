@@ -12,6 +12,7 @@
 /* Changes of conversations. */
 
 struct pending_change {
+	struct store *store;
 	store_change_cb *cb;
 	void *arg;
 };
@@ -23,7 +24,7 @@ static void change(struct store *s, const struct db_statement *statement, struct
 {
 	struct pending_change *p = xmalloc(sizeof(*p));
 
-	*p = (struct pending_change){ cb, arg };
+	*p = (struct pending_change){ s, cb, arg };
 	store_query(s, s->writer, statement, args, change_done, p);
 }
 
@@ -32,8 +33,10 @@ static void change_done(void *arg, enum error error, const store_rows *rows)
 	struct pending_change *p = arg;
 	struct change c;
 
-	if (error == ERROR_NONE)
+	if (error == ERROR_NONE) {
+		store_epoch_note_xid(p->store, rows);
 		error = store_change_at(rows, 0, &c);
+	}
 	p->cb(p->arg, error, error == ERROR_NONE ? &c : NULL);
 	free(p);
 }
@@ -233,6 +236,7 @@ void store_set_last_seen(struct store *s, const int64_t *ids, size_t n)
 /* Tokens. */
 
 struct pending_token {
+	struct store *store;
 	store_token_cb *cb;
 	void *arg;
 };
@@ -246,7 +250,7 @@ void store_add_token(struct store *s, int64_t user_id, struct text password,
 	struct pending_token *p = xmalloc(sizeof(*p));
 	struct db_args args = DB_ARGS_EMPTY;
 
-	*p = (struct pending_token){ cb, arg };
+	*p = (struct pending_token){ s, cb, arg };
 	db_arg_i64(&args, user_id);
 	db_arg_bytes(&args, hash, STORE_HASH_SIZE);
 	db_arg_i64(&args, lifetime_s);
@@ -261,8 +265,10 @@ static void token_added(void *arg, enum error error, const store_rows *rows)
 
 	if (error == ERROR_NONE && store_n(rows) == 0)
 		error = ERROR_no_such_user;
-	if (error == ERROR_NONE)
+	if (error == ERROR_NONE) {
+		store_epoch_note_xid(p->store, rows);
 		store_token_at(rows, 0, &t);
+	}
 	p->cb(p->arg, error, error == ERROR_NONE ? &t : NULL);
 	free(p);
 }

@@ -193,6 +193,7 @@ static void sends_done(void *arg, const struct db_result *r)
 	if (store_result_error(r) == ERROR_NONE) {
 		STATS_ADD(s->stats, messages_stored, b->n_batch);
 		STATS_ADD(s->stats, send_batches, 1);
+		store_epoch_note_xid(s, r);
 		sends_answer(b, r);
 	} else {
 		sends_fail(b);

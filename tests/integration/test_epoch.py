@@ -22,8 +22,6 @@ from database_harness import (
     wait_for,
 )
 
-pytestmark = pytest.mark.known_fault("the daemon has no epoch yet")
-
 pytest_plugins = ["database_fixtures"]
 
 

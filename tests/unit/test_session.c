@@ -108,7 +108,8 @@ static void setup(void)
 {
 	static const struct bus_events bus_events = { on_record, on_overrun };
 	static const struct room_events room_events = { on_push, on_resync, on_reconcile };
-	static const struct sessions_events events = { on_message, on_session, on_session };
+	static const struct sessions_events events = { on_message, on_session, on_session,
+		on_session };
 	static unsigned n;
 	char username[16];
 
