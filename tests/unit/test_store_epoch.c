@@ -18,6 +18,11 @@ static void change_history(const char *pattern)
 	terminate(pattern);
 }
 
+static int64_t backend(const char *name)
+{
+	return pg_number("select pid from pg_stat_activity where application_name = '%s'", name);
+}
+
 static void until_ready_again(unsigned n)
 {
 	fixture_until_n(&n_ready, n);
@@ -48,11 +53,13 @@ END_TEST
 START_TEST(another_history_gives_all_stores_one_new_epoch)
 {
 	struct store *other = fixture_store(1, NULL, NULL);
+	int64_t writer = backend("parleyd worker=0 write");
 	char epoch[STORE_EPOCH_MAX + 1];
 
 	strcpy(epoch, store_epoch(s));
 	change_history("parleyd worker=0 read");
 	until_ready_again(2);
+	ck_assert_int_ne(backend("parleyd worker=0 write"), writer);
 	ck_assert_str_ne(store_epoch(s), epoch);
 	ck_assert_uint_eq(epoch_generation, 2);
 	/* The other one has lost no connection. A record of the ring has the new generation. */
