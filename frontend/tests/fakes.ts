@@ -62,7 +62,7 @@ export class FakeSocket implements WebSocketLike {
     this.onmessage?.({ data: JSON.stringify(frame) })
   }
   ready(): void {
-    this.receive({ type: 'ready', user_id: 1, session_id: 's', server_time: '' })
+    this.receive({ type: 'ready', user_id: 1, session_id: 's', server_time: '', epoch: 'e' })
   }
   /** The server closes the connection, or it breaks (1006). */
   closeFromServer(code: number): void {

@@ -74,7 +74,7 @@ export type ClientFrame =
   | { type: 'send'; id: string; receiver_id: number; content: string }
   | { type: 'typing'; chat_id: number; is_typing: boolean }
   | { type: 'read'; chat_id: number; seq: number }
-  | { type: 'sync'; after: Record<string, number> }
+  | { type: 'sync'; after: Record<string, number>; epoch?: string }
   | { type: 'presence'; watch: number[] }
   | { type: 'ping' }
 
@@ -106,7 +106,7 @@ export interface Deleted {
 }
 
 export type ServerFrame =
-  | { type: 'ready'; user_id: number; session_id: string; server_time: string }
+  | { type: 'ready'; user_id: number; session_id: string; server_time: string; epoch: string }
   | Ack
   | ErrorFrame
   | Deleted
@@ -117,7 +117,7 @@ export type ServerFrame =
   | ({ type: 'presence' } & Presence)
   | ({ type: 'chat' } & Chat)
   | { type: 'chat_removed'; chat_id: number }
-  | { type: 'messages'; chat_id: number; messages: Message[]; read_seq: number; more: boolean }
+  | { type: 'messages'; chat_id: number; messages: Message[]; read_seq: number; more: boolean; reset?: boolean }
   | { type: 'synced' }
-  | { type: 'resync' }
+  | { type: 'resync'; epoch?: string }
   | { type: 'pong' }
