@@ -490,6 +490,8 @@ begin
 		end if;
 		lock table epoch in share row exclusive mode;
 	end loop;
+	-- Reads must not wait for a synchronous standby.
+	set local synchronous_commit = local;
 	delete from epoch;
 	insert into epoch (name, history) values (gen_random_uuid(), v_history) returning name into v_name;
 	return v_name;

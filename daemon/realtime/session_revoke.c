@@ -88,7 +88,8 @@ static void token_list_add(void *arg, struct session *s)
 {
 	struct token_list *l = arg;
 
-	if (s->user == NULL)
+	/* A token id of the former epoch may be another token's now. */
+	if (s->user == NULL || s->state == SESSION_STALE || s->state == SESSION_AUTHENTICATING)
 		return;
 	l->ids = xgrow(l->ids, l->n, &l->cap, sizeof(*l->ids));
 	l->ids[l->n++] = s->token_id;

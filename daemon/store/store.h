@@ -30,8 +30,8 @@
 struct store;
 
 struct store_events {
-	/* ready: true if both connections are usable. after_loss: true if one was lost before; then another worker's or
-	 * our own commit may not have been published. */
+	/* ready: true if both connections are usable. after_loss: true if one was lost before, or the epoch has changed;
+	 * then another worker's or our own commit may not have been published. */
 	void (*state)(void *arg, bool ready, bool after_loss);
 	/* A read mark has moved. origin: as given to store_mark_read, 0 for several. */
 	void (*read_moved)(

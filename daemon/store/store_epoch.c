@@ -69,13 +69,24 @@ void store_epoch_note_xid(struct store *s, const store_rows *rows)
 		;
 }
 
+static void reconnect_all(struct store *s, const struct db *except, const char *why)
+{
+	struct db *const connections[] = { s->writer, s->reader };
+
+	for (size_t i = 0; i < sizeof(connections) / sizeof(connections[0]); i++)
+		if (connections[i] != except)
+			db_reconnect(connections[i], why);
+}
+
 /* From now on the queries of the former epoch are answered, with an error, and those to come are of the new one. */
 static void epoch_change(struct store *s, struct db *opened, const char *name, uint16_t generation)
 {
 	log_info("epoch name=%s generation=%u", name, generation);
 	s->generation = s->followed = generation;
 	snprintf(s->epoch, sizeof(s->epoch), "%s", name);
-	db_reconnect(opened == s->writer ? s->reader : s->writer, "the epoch has changed");
+	reconnect_all(s, opened, "the epoch has changed");
+	/* The connections of other workers may be open still. */
+	s->was_lost |= generation > 1;
 	/* Their users may be others now, and a repeat would be another message. */
 	event_del(s->send_deadline);
 	s->send_tries = 0;
@@ -97,8 +108,7 @@ void store_follow_epoch(struct store *s, uint16_t generation)
 	if (s->generation == 0 || s->followed == generation)
 		return;
 	s->followed = generation;
-	db_reconnect(s->writer, "another worker has found a new epoch");
-	db_reconnect(s->reader, "another worker has found a new epoch");
+	reconnect_all(s, NULL, "another worker has found a new epoch");
 }
 
 const char *store_epoch(const struct store *s)

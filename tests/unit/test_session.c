@@ -374,6 +374,29 @@ START_TEST(in_a_new_epoch_a_socket_whose_token_is_another_users_is_closed)
 }
 END_TEST
 
+/* The next log-in gets the token id that the stale socket has. */
+START_TEST(in_a_new_epoch_a_reconcile_revokes_no_token_id_of_the_former_one)
+{
+	struct token again = token;
+
+	open_socket(token);
+	peer_until("\"ready\"");
+	pg_number(
+		"delete from tokens where token_id = %lld returning 1", (long long)token.token_id);
+	change_epoch();
+	rooms_reconcile(rs, false);
+	fixture_for(100);
+	sessions_check_stale(ss);
+	peer_until(CODE_TOKEN_ENDED);
+	close(peer);
+	buf_reset(&got, 0);
+	ended = false;
+	open_socket(again);
+	peer_until("\"ready\"");
+	ck_assert_uint_eq(count("\"ready\""), 1);
+}
+END_TEST
+
 START_TEST(in_a_new_epoch_earlier_revocations_concern_no_token)
 {
 	sessions_token_revoked(ss, &(struct record_token_revoked){ .token_id = token.token_id });
@@ -439,6 +462,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, in_a_new_epoch_nothing_is_pushed_until_the_token_was_found_again);
 	tcase_add_test(tc, in_a_new_epoch_a_socket_whose_tokens_hash_is_unknown_is_closed);
 	tcase_add_test(tc, in_a_new_epoch_a_socket_whose_token_is_another_users_is_closed);
+	tcase_add_test(tc, in_a_new_epoch_a_reconcile_revokes_no_token_id_of_the_former_one);
 	tcase_add_test(tc, in_a_new_epoch_earlier_revocations_concern_no_token);
 	tcase_add_test(tc,
 		a_session_that_loads_when_the_epoch_changes_is_ready_once_its_token_was_found_again);

@@ -76,6 +76,25 @@ START_TEST(another_history_gives_all_stores_one_new_epoch)
 }
 END_TEST
 
+/* A standby that was promoted may have none of its own. */
+START_TEST(a_new_epoch_does_not_wait_for_a_synchronous_standby)
+{
+	char epoch[STORE_EPOCH_MAX + 1];
+
+	strcpy(epoch, store_epoch(s));
+	pg_number("update epoch set history = 'another' returning 1");
+	pg_number("alter system set synchronous_standby_names = 'nowhere'");
+	pg_number("select 1 where pg_reload_conf()");
+	fixture_for(200);
+	terminate("parleyd worker=0 %");
+	until_ready_again(2);
+	ck_assert_str_ne(store_epoch(s), epoch);
+	pg_number("alter system reset synchronous_standby_names");
+	pg_number("select 1 where pg_reload_conf()");
+	fixture_for(200);
+}
+END_TEST
+
 /* Files that were put back: the server has not reached a transaction that it had committed. */
 START_TEST(a_commit_that_the_server_has_lost_makes_a_new_epoch_once)
 {
@@ -131,6 +150,7 @@ static void add_tests(TCase *tc)
 {
 	tcase_add_test(tc, the_epoch_stays_the_same_for_all_stores_and_across_a_crash);
 	tcase_add_test(tc, another_history_gives_all_stores_one_new_epoch);
+	tcase_add_test(tc, a_new_epoch_does_not_wait_for_a_synchronous_standby);
 	tcase_add_test(tc, a_commit_that_the_server_has_lost_makes_a_new_epoch_once);
 	tcase_add_test(tc, a_send_whose_outcome_is_unknown_is_not_retried_in_a_new_epoch);
 }
