@@ -41,7 +41,7 @@ struct wire_group_gone {
 };
 
 struct wire_read {
-	uint8_t type, unused[5];
+	uint8_t type, own_only, unused[4];
 	uint16_t generation;
 	struct wire_conv conv;
 	int64_t user_id, seq;
@@ -159,6 +159,7 @@ static void encode_read(const struct record_read *r, uint8_t *fixed, struct iove
 {
 	const struct wire_read w = {
 		.type = RECORD_READ,
+		.own_only = r->own_only,
 		.conv = wire_conv_of(&r->conv),
 		.user_id = r->user_id,
 		.seq = r->seq,
@@ -354,9 +355,11 @@ static bool decode_read(struct record_read *r, const uint8_t *bytes, size_t len)
 {
 	struct wire_read w;
 
-	if (!get_fixed(&w, sizeof(w), bytes, len))
+	if (!get_fixed(&w, sizeof(w), bytes, len) || w.own_only > 1)
 		return false;
-	*r = (struct record_read){ .user_id = w.user_id, .seq = w.seq, .origin = w.origin };
+	*r = (struct record_read){
+		.user_id = w.user_id, .seq = w.seq, .origin = w.origin, .own_only = w.own_only
+	};
 	return get_conv(&r->conv, &w.conv) && in_range(w.user_id, 1) && in_range(w.seq, 0);
 }
 

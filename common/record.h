@@ -56,6 +56,7 @@ struct record_read {
 	int64_t user_id; /* the reader */
 	int64_t seq; /* read up to here */
 	uint64_t origin; /* as in record_change */
+	bool own_only; /* true if only the reader's own sockets are notified */
 };
 
 struct record_typing {

@@ -52,9 +52,16 @@ static int fail_database(const char *message)
 	return fail("%.*s", (int)strcspn(message, "\n"), message);
 }
 
-static int not_running(const struct conf *conf)
+/* The process of the daemon; 0 after printing that there is none, or that its pid file cannot be opened. */
+static pid_t find_daemon(const struct conf *conf)
 {
-	return fail("parleyd is not running (%s is not locked)", conf->pid_file);
+	pid_t pid = pidfile_owner(conf->pid_file);
+
+	if (pid < 0)
+		fail("%s: %s", conf->pid_file, strerror(errno));
+	else if (pid == 0)
+		fail("parleyd is not running (%s is not locked)", conf->pid_file);
+	return pid > 0 ? pid : 0;
 }
 
 static int report_migration(enum migrate_result result, struct buf *why)
@@ -87,6 +94,8 @@ static int run_reset_database(const struct conf *conf, char **args)
 		return EXIT_USAGE;
 	}
 	pid = pidfile_owner(conf->pid_file);
+	if (pid < 0)
+		return fail("%s: %s", conf->pid_file, strerror(errno));
 	if (pid != 0)
 		return fail("parleyd is running (pid %ld); stop it first", (long)pid);
 	return report_migration(migrate_reset(conf->database, &why), &why);
@@ -233,8 +242,8 @@ static int run_status(const struct conf *conf, char **args)
 		fail("status accepts only --json");
 		return EXIT_USAGE;
 	}
-	if (pidfile_owner(conf->pid_file) == 0)
-		return not_running(conf);
+	if (find_daemon(conf) == 0)
+		return EXIT_FAILURE;
 	s = open_stats(conf);
 	if (!s)
 		return EXIT_FAILURE;
@@ -253,8 +262,10 @@ static void pause_poll(void)
 	nanosleep(&(const struct timespec){ 0, POLL_MS * 1000000L }, NULL);
 }
 
-/* Waits for the reload with this number or a later one. Both counters wrap. */
-static int await_reload(const struct conf *conf, pid_t pid, const struct stats *s, uint32_t number)
+/* Waits for the reload with this number or a later one. Both counters wrap.
+ *   rejected  what to print if it failed, before the reason */
+static int await_reload(const struct conf *conf, pid_t pid, const struct stats *s, uint32_t number,
+	const char *rejected)
 {
 	int64_t deadline_ms = clock_mono_ms() + RELOAD_MS;
 
@@ -267,37 +278,47 @@ static int await_reload(const struct conf *conf, pid_t pid, const struct stats *
 		pause_poll();
 	}
 	if (s->reload_error[0] != '\0')
-		return fail("parleyd keeps the former settings: %.*s", STATS_ERROR_SIZE - 1,
-			s->reload_error);
+		return fail("%s: %.*s", rejected, STATS_ERROR_SIZE - 1, s->reload_error);
 	return EXIT_SUCCESS;
 }
 
-static int run_reload(const struct conf *conf, char **args)
+static int signal_and_wait(const struct conf *conf, int number, const char *rejected)
 {
-	pid_t pid = pidfile_owner(conf->pid_file);
+	pid_t pid = find_daemon(conf);
 	const struct stats *s;
 	uint32_t started;
 
-	(void)args;
 	if (pid == 0)
-		return not_running(conf);
+		return EXIT_FAILURE;
 	s = open_stats(conf);
 	if (!s)
 		return EXIT_FAILURE;
 	started = s->reloads_started;
-	if (kill(pid, SIGHUP) != 0)
+	if (kill(pid, number) != 0)
 		return fail("pid %ld: %s", (long)pid, strerror(errno));
-	return await_reload(conf, pid, s, started + 1);
+	return await_reload(conf, pid, s, started + 1, rejected);
+}
+
+static int run_reload(const struct conf *conf, char **args)
+{
+	(void)args;
+	return signal_and_wait(conf, SIGHUP, "parleyd keeps the former settings");
+}
+
+static int run_reopen(const struct conf *conf, char **args)
+{
+	(void)args;
+	return signal_and_wait(conf, SIGUSR1, "parleyd keeps the former log");
 }
 
 static int run_stop(const struct conf *conf, char **args)
 {
 	int64_t deadline_ms = clock_mono_ms() + STOP_MS;
-	pid_t pid = pidfile_owner(conf->pid_file);
+	pid_t pid = find_daemon(conf);
 
 	(void)args;
 	if (pid == 0)
-		return not_running(conf);
+		return EXIT_FAILURE;
 	if (kill(pid, SIGTERM) != 0)
 		return fail("pid %ld: %s", (long)pid, strerror(errno));
 	while (pidfile_owner(conf->pid_file) == pid) {
@@ -323,6 +344,7 @@ static const struct command {
 	{ "new-epoch",      "",         0, 0, run_new_epoch,      "make all clients drop what they hold and sync" },
 	{ "status",         "[--json]", 0, 1, run_status,         "print the state of the daemon and its workers" },
 	{ "reload",         "",         0, 0, run_reload,         "reload the configuration of the daemon" },
+	{ "reopen",         "",         0, 0, run_reopen,         "reopen the log file of the daemon" },
 	{ "stop",           "",         0, 0, run_stop,           "stop the daemon and wait until it has exited" },
 };
 /* clang-format on */

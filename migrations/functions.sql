@@ -94,8 +94,9 @@ begin
 		insert into messages select (s.message).* from numbered s
 	), heads as (
 		update conversations c
-		set last_seq = c.last_seq + g.n_new, last_mod = c.last_mod + g.n_new
-		from (select s.conv_id, count(*) as n_new from numbered s group by 1) g
+		set last_seq = c.last_seq + g.n_new, last_mod = c.last_mod + g.n_new, activity = g.activity
+		from (select k.*, nextval('activities') as activity
+			from (select s.conv_id, count(*) as n_new from numbered s group by 1 order by max(s.n)) k) g
 		where c.conv_id = g.conv_id
 	), watermarks as (
 		update members r
@@ -153,7 +154,8 @@ begin
 		continue when (select count(*) from users
 			where user_id in (v_pair.lo, v_pair.hi) and deleted_at is null)
 			< (case when v_pair.lo = v_pair.hi then 1 else 2 end);
-		insert into conversations (kind, user_lo, user_hi) values ('d', v_pair.lo, v_pair.hi)
+		insert into conversations (kind, user_lo, user_hi, member_count)
+			values ('d', v_pair.lo, v_pair.hi, case when v_pair.lo = v_pair.hi then 1 else 2 end)
 			on conflict (user_lo, user_hi) do nothing
 			returning conv_id into v_conv;
 		v_opened := true;
@@ -173,14 +175,18 @@ create function is_member(p_conv bigint, p_user bigint) returns boolean language
 	select exists (select from members where conv_id = p_conv and user_id = p_user)
 $$;
 
--- Appends a message about the conversation itself (kind j, l or r). The caller holds the lock.
+-- Appends a message about the conversation itself (kind j, l or r), and counts the join or leave. The caller holds the
+-- lock.
 create function append_event(p_conv bigint, p_actor bigint, p_kind "char", p_target bigint, p_content text)
 returns change language plpgsql as $$
 declare
 	c conversations;
 	m messages;
 begin
-	update conversations set last_seq = last_seq + 1, last_mod = last_mod + 1 where conv_id = p_conv returning * into c;
+	update conversations
+	set last_seq = last_seq + 1, last_mod = last_mod + 1, activity = nextval('activities'),
+		member_count = member_count + case p_kind when 'j' then 1 when 'l' then -1 else 0 end
+	where conv_id = p_conv returning * into c;
 	insert into messages (conv_id, seq, mod, sender_id, kind, content, target_id, sent_at)
 		values (p_conv, c.last_seq, c.last_mod, p_actor, p_kind, p_content, p_target, clock_timestamp())
 		returning * into m;
@@ -241,7 +247,12 @@ create function message_change_rejection(p_user bigint, m messages) returns text
 	end
 $$;
 
--- Status: ok, no_such_user.
+-- True if the user may be in no more groups. Direct chats do not count: their join_seq is 0.
+create function in_too_many_groups(p_user bigint) returns boolean language sql stable as $$
+	select count(*) = 10000 from (select from members where user_id = p_user and join_seq > 0 limit 10000) g
+$$;
+
+-- Status: ok, no_such_user, too_many.
 create function create_group(p_owner bigint, p_name text) returns change language plpgsql as $$
 declare
 	c conversations;
@@ -249,13 +260,16 @@ begin
 	perform 1 from users where user_id = p_owner and deleted_at is null for key share;
 	if not found then
 		return change_rejected('no_such_user');
+	elsif in_too_many_groups(p_owner) then
+		return change_rejected('too_many');
 	end if;
 	insert into conversations (kind, name, owner_id) values ('g', p_name, p_owner) returning * into c;
 	insert into members (conv_id, user_id, join_seq) values (c.conv_id, p_owner, 1);
 	return append_event(c.conv_id, p_owner, 'j', p_owner, null);
 end $$;
 
--- Status: ok; no_such_group (none, or the actor is not in it); no_such_user; duplicate (a member already).
+-- Status: ok; no_such_group (none, or the actor is not in it); no_such_user; too_many (groups of the user); duplicate (a
+-- member already).
 create function add_member(p_actor bigint, p_group bigint, p_user bigint) returns change language plpgsql as $$
 declare
 	c conversations;
@@ -270,6 +284,8 @@ begin
 	perform 1 from users where user_id = p_user and deleted_at is null for key share;
 	if not found then
 		return change_rejected('no_such_user');
+	elsif in_too_many_groups(p_user) then
+		return change_rejected('too_many');
 	end if;
 	-- A new member can read the messages before the join, but they do not count as unread.
 	insert into members (conv_id, user_id, join_seq, read_seq)
@@ -305,7 +321,8 @@ begin
 	select user_id into v_next from members where conv_id = c.conv_id order by join_seq, user_id limit 1;
 	if v_next is null then
 		update messages set content = null, deleted = true where conv_id = c.conv_id and kind = 't';
-		update conversations set owner_id = null, name = '' where conv_id = c.conv_id returning * into c;
+		update conversations set owner_id = null, name = '', member_count = 0
+			where conv_id = c.conv_id returning * into c;
 		m.sender_id := p_actor;
 		m.kind := 'l';
 		m.target_id := p_user;
@@ -335,9 +352,11 @@ begin
 end $$;
 
 -- Moves watermarks forward, never back and never beyond last_seq. Returns those that moved. No seq and no mod is
--- assigned, so the conversations are not locked; the members are, in one order.
+-- assigned, so the conversations are not locked; the members are, in one order. own_only: the group is so large that
+-- only the reader's own sockets are notified; else each message is followed by a push to each member of each member's
+-- mark.
 create function mark_read(p_user bigint[], p_conv bigint[], p_seq bigint[])
-returns table (conv_id bigint, user_id bigint, read_seq bigint) language plpgsql as $$
+returns table (conv_id bigint, user_id bigint, read_seq bigint, own_only boolean) language plpgsql as $$
 #variable_conflict use_column
 begin
 	set local synchronous_commit = off;	-- a lost watermark is read again, unlike a message
@@ -351,7 +370,7 @@ begin
 	from (select conv, usr, max(seq) as seq from unnest(p_conv, p_user, p_seq) as i (conv, usr, seq) group by 1, 2) i
 	join conversations c on c.conv_id = i.conv
 	where m.conv_id = i.conv and m.user_id = i.usr and m.read_seq < least(i.seq, c.last_seq)
-	returning m.conv_id, m.user_id, m.read_seq;
+	returning m.conv_id, m.user_id, m.read_seq, c.member_count > 200;
 end $$;
 
 -- Sets the stored password and deletes all tokens of the user but one. The update locks the user's row first: a log-in
@@ -395,7 +414,10 @@ begin
 			where conv_id = c.conv_id and sender_id = p_user) e
 		where m.message_id = e.message_id;
 		get diagnostics v_erased = row_count;
-		update conversations set last_mod = last_mod + v_erased where conv_id = c.conv_id returning * into c;
+		-- The leave of a group is counted with its message.
+		update conversations set last_mod = last_mod + v_erased,
+			member_count = member_count - (kind = 'd' and is_member(conv_id, p_user))::int
+		where conv_id = c.conv_id returning * into c;
 		if c.kind = 'g' and is_member(c.conv_id, p_user) then
 			perform drop_member(c, null, p_user);
 		else
@@ -495,4 +517,12 @@ begin
 	delete from epoch;
 	insert into epoch (name, history) values (gen_random_uuid(), v_history) returning name into v_name;
 	return v_name;
+end $$;
+
+-- Succeeds only if the server can store. A change in place needs no space, so this makes a table, which takes a block of
+-- a file, and drops it in the same transaction.
+create function probe_write() returns void language plpgsql as $$
+begin
+	execute format('create table parley.write_probe_%s as select 1 as one', pg_backend_pid());
+	execute format('drop table parley.write_probe_%s', pg_backend_pid());
 end $$;

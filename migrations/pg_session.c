@@ -42,6 +42,7 @@ static PGconn *connect_to(const char *conninfo, const char *dbname, struct buf *
 	PQconninfoOption *options, *o;
 	char *error = NULL;
 	PGconn *db;
+	bool has_service = false; /* its file may have any setting */
 	size_t n = 0;
 
 	options = PQconninfoParse(conninfo, &error);
@@ -50,14 +51,20 @@ static PGconn *connect_to(const char *conninfo, const char *dbname, struct buf *
 		PQfreemem(error);
 		return NULL;
 	}
-	for (o = options; o->keyword; o++)
+	for (o = options; o->keyword; o++) {
 		n++;
-	keywords = xcalloc(n + 4, sizeof(*keywords));
-	values = xcalloc(n + 4, sizeof(*values));
+		has_service = has_service || (strcmp(o->keyword, "service") == 0 && o->val);
+	}
+	keywords = xcalloc(n + 5, sizeof(*keywords));
+	values = xcalloc(n + 5, sizeof(*values));
 	/* The last value of a keyword wins: a default comes before the user's, an override after. */
 	n = 0;
 	keywords[n] = "connect_timeout";
 	values[n++] = CONNECT_TIMEOUT_S;
+	if (!has_service) {
+		keywords[n] = "target_session_attrs";
+		values[n++] = "primary";
+	}
 	for (o = options; o->keyword; o++) {
 		if (!o->val)
 			continue;

@@ -3,7 +3,7 @@
 -- this fail, and nothing is changed.
 drop table if exists users, user_words, tokens, conversations, members, messages,
 	schema_migrations, schema_functions, schema_identity, epoch;
-drop sequence if exists party_ids, message_ids;
+drop sequence if exists party_ids, message_ids, activities;
 drop function if exists user_words_update;
 
 -- The schema and its grants stay. It must be empty now.

@@ -243,7 +243,7 @@ static bool copy_conversations(struct run *r)
 	if (!run_sql(r,
 		    "copy conversations (conv_id, kind, user_lo, user_hi, name, owner_id, "
 		    "created_at, last_seq, "
-		    "last_mod) from stdin"))
+		    "last_mod, activity, member_count) from stdin"))
 		return false;
 	for (i = 0; i < w->n_conversations; i++) {
 		const struct conversation *c = &w->conversations[i];
@@ -266,6 +266,8 @@ static bool copy_conversations(struct run *r)
 		put_time(&r->rows, c->started_ms);
 		put_number(&r->rows, c->last_seq);
 		put_number(&r->rows, c->last_seq);
+		put_number(&r->rows, (int64_t)c->activity);
+		put_number(&r->rows, c->n_members);
 		if (!end_row(r))
 			return false;
 	}
@@ -370,11 +372,14 @@ static bool begin(struct run *r)
 static bool advance_sequences(struct run *r)
 {
 	const struct world *w = r->load->world;
-	char sql[160];
+	char sql[200];
 
-	snprintf(sql, sizeof(sql), "select setval('party_ids', %lld), setval('message_ids', %lld)",
+	snprintf(sql, sizeof(sql),
+		"select setval('party_ids', %lld), setval('message_ids', %lld), "
+		"setval('activities', %lld)",
 		(long long)(r->first_conversation + w->n_conversations),
-		(long long)(r->first_message + (int64_t)world_n_messages(w)));
+		(long long)(r->first_message + (int64_t)world_n_messages(w)),
+		(long long)world_n_messages(w));
 	return run_sql(r, sql);
 }
 

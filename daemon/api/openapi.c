@@ -109,6 +109,8 @@ static void put_string(struct buf *b, const struct param_spec *a)
 	case PARAM_CLIENT_ID:
 		buf_add_str(b, ",\"pattern\":\"^[A-Za-z0-9._:-]{1,64}$\"");
 		break;
+	case PARAM_CURSOR:
+		break; /* opaque to clients */
 	case PARAM_URL:
 		put_lengths(b, a);
 		buf_add_str(b, ",\"format\":\"uri\",\"pattern\":\"^[Hh][Tt][Tt][Pp][Ss]?://\"");

@@ -2,6 +2,7 @@
  * presence: sets the users whose presence the socket watches.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "command/command.h"
 #include "common/xalloc.h"
@@ -18,17 +19,40 @@ static const struct param_spec params[] = {
 struct pending {
 	const struct cmd_env *env;
 	uint64_t session;
+	uint64_t checks; /* watch_checks_now at the query */
+	size_t n;
+	int64_t ids[];
 };
 
+static void query(struct pending *p, const struct session *s);
 static void contacts_read(void *arg, enum error error, const store_rows *rows);
 
 static void run(const struct cmd_env *env, struct session *s, const struct params *a)
 {
-	struct pending *p = xmalloc(sizeof(*p));
+	const struct param *watch = &a->at[WATCH];
+	struct pending *p = xmalloc(sizeof(*p) + watch->n_ids * sizeof(p->ids[0]));
 
-	*p = (struct pending){ env, session_id(s) };
-	store_contacts(env->store, session_user_id(s), a->at[WATCH].ids, a->at[WATCH].n_ids,
-		contacts_read, p);
+	*p = (struct pending){ .env = env, .session = session_id(s), .n = watch->n_ids };
+	if (p->n > 0)
+		memcpy(p->ids, watch->ids, p->n * sizeof(p->ids[0]));
+	query(p, s);
+}
+
+static void query(struct pending *p, const struct session *s)
+{
+	p->checks = watch_checks_now(p->env->watch_checks);
+	store_contacts(p->env->store, session_user_id(s), p->ids, p->n, contacts_read, p);
+}
+
+static void set(const struct cmd_env *env, struct session *s, const store_rows *rows)
+{
+	struct watch_user users[WATCH_MAX];
+	size_t n = 0;
+
+	for (int i = 0; i < store_n(rows) && n < WATCH_MAX; i++)
+		users[n++] =
+			(struct watch_user){ store_id_at(rows, i), store_last_seen_at(rows, i) };
+	watch_set(env->watch, session_watcher(s), s, session_user_id(s), users, n);
 }
 
 static void contacts_read(void *arg, enum error error, const store_rows *rows)
@@ -36,20 +60,18 @@ static void contacts_read(void *arg, enum error error, const store_rows *rows)
 	struct pending *p = arg;
 	const struct cmd_env *env = p->env;
 	struct session *s = sessions_find(env->sessions, p->session);
-	struct watch_user users[WATCH_MAX];
-	size_t n = 0;
 
-	free(p);
-	if (s == NULL)
-		return;
-	if (error != ERROR_NONE) {
-		session_error(s, (struct text){ NULL, 0 }, error, NULL);
+	if (s != NULL && error == ERROR_NONE &&
+		watch_checks_since(
+			env->watch_checks, p->checks, session_user_id(s), p->ids, p->n)) {
+		query(p, s);
 		return;
 	}
-	for (int i = 0; i < store_n(rows) && n < WATCH_MAX; i++)
-		users[n++] =
-			(struct watch_user){ store_id_at(rows, i), store_last_seen_at(rows, i) };
-	watch_set(env->watch, session_watcher(s), s, users, n);
+	free(p);
+	if (s != NULL && error != ERROR_NONE)
+		session_error(s, (struct text){ NULL, 0 }, error, NULL);
+	else if (s != NULL)
+		set(env, s, rows);
 }
 
 const struct command cmd_presence = {

@@ -3,8 +3,8 @@
  *
  *   the user's conversations ─► of each that changed: page, page, … ─► chats that are gone ─► synced
  *
- * One page is queried at a time, and none while the session is congested: a client that does not
- * read costs one page. Membership is checked when a page is sent, since it may have ended after the
+ * One page is queried at a time, and nothing is sent while the session is congested: a client that
+ * does not read costs one page. Membership is checked when a page is sent, since it may have ended after the
  * conversations were read.
  */
 #include <stdlib.h>
@@ -52,7 +52,7 @@ struct sync {
 	const struct cmd_env *env;
 	uint64_t session;
 	struct client_chat *client_chats; /* in the order of chat_id */
-	size_t n_client_chats;
+	size_t n_client_chats, removed_at; /* removed_at: the next that may be gone */
 	enum epoch_given epoch;
 	struct changed_conv *changed; /* NULL until the conversations are read */
 	size_t n_changed, at;
@@ -266,7 +266,8 @@ static void page_read(void *arg, enum error error, const store_rows *rows)
 	t = &y->changed[y->at];
 	viewer = session_user_id(s);
 	if ((store_n(rows) > 0 || t->reset) &&
-		rooms_find_conv(session_user(s), conv_chat_id(&t->conv, viewer), &c)) {
+		rooms_find_conv(
+			y->env->rooms, session_user(s), conv_chat_id(&t->conv, viewer), &c)) {
 		n = frames_write_messages(session_scratch(s), rows, PROTO_HISTORY_MAX, &t->conv,
 			t->read_seq, t->reset, viewer);
 		t->reset = false;
@@ -284,24 +285,30 @@ static void page_read(void *arg, enum error error, const store_rows *rows)
 	sync_step(y);
 }
 
-static void send_removed(struct session *s, const struct sync *y)
+/* Returns false if the queue must drain first. */
+static bool send_removed(struct session *s, struct sync *y)
 {
 	struct conv c;
 
-	for (size_t i = 0; i < y->n_client_chats; i++) {
-		int64_t chat_id = y->client_chats[i].chat_id;
+	for (; y->removed_at < y->n_client_chats; y->removed_at++) {
+		const struct client_chat *chat = &y->client_chats[y->removed_at];
 
 		/* A user who rejoined after the conversations were read has got a chat frame. */
-		if (y->client_chats[i].found || rooms_find_conv(session_user(s), chat_id, &c))
+		if (chat->found ||
+			rooms_find_conv(y->env->rooms, session_user(s), chat->chat_id, &c))
 			continue;
-		frames_write_chat_removed(session_scratch(s), chat_id);
+		if (session_congested(s))
+			return false;
+		frames_write_chat_removed(session_scratch(s), chat->chat_id);
 		session_send(s, session_scratch(s));
 	}
+	return true;
 }
 
 static void sync_finish(struct session *s, struct sync *y)
 {
-	send_removed(s, y);
+	if (!send_removed(s, y))
+		return;
 	FAULT("sync.done");
 	frames_write_synced(session_scratch(s));
 	session_send(s, session_scratch(s));

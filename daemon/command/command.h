@@ -18,6 +18,7 @@
 #include "realtime/room.h"
 #include "realtime/session.h"
 #include "realtime/watch.h"
+#include "realtime/watch_check.h"
 #include "store/store.h"
 
 /* What commands work with; filled once by the worker. */
@@ -27,6 +28,7 @@ struct cmd_env {
 	struct rooms *rooms;
 	struct bus *bus;
 	struct watch *watch;
+	struct watch_checks *watch_checks;
 };
 
 struct command {

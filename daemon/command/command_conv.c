@@ -23,7 +23,7 @@ bool command_find_conv(const struct cmd_env *env, struct session *s, struct text
 {
 	struct lookup *l;
 
-	if (rooms_find_conv(session_user(s), chat_id, c))
+	if (rooms_find_conv(env->rooms, session_user(s), chat_id, c))
 		return true;
 	l = xmalloc(sizeof(*l) + id.len);
 	*l = (struct lookup){ .env = env, .session = session_id(s) };

@@ -115,21 +115,6 @@ bool http_origin_allowed(const struct http_call *call)
 			&call->http->conf->allowed_origins);
 }
 
-void http_drop_trailers(struct http_call *call)
-{
-	struct evkeyvalq *all = evhttp_request_get_input_headers(call->req), head;
-	uint32_t n = call->conn->head.n_fields;
-	struct evkeyval *h;
-
-	TAILQ_INIT(&head);
-	while (n-- > 0 && (h = TAILQ_FIRST(all)) != NULL) {
-		TAILQ_REMOVE(all, h, next);
-		TAILQ_INSERT_TAIL(&head, h, next);
-	}
-	evhttp_clear_headers(all);
-	TAILQ_CONCAT(all, &head, next);
-}
-
 static bool is_token(const char *s)
 {
 	size_t len = 0;
@@ -152,8 +137,6 @@ static const char *line_problem(const struct evkeyval *h)
 		return "A header's name is not a token.";
 	if (strcasecmp(h->key, "Content-Length") == 0 && !is_number(h->value))
 		return "Content-Length is not a number.";
-	if (strcasecmp(h->key, "Transfer-Encoding") == 0 && strcasecmp(h->value, "chunked") != 0)
-		return "The only transfer encoding that is understood is chunked.";
 	return NULL;
 }
 
@@ -167,10 +150,6 @@ const char *http_fields_problem(const struct http_call *call)
 	const struct evkeyval *h;
 	const char *problem = NULL;
 
-	/* libevent before 2.1.12-stable-8+deb12u1 appends trailer fields to those of the head, and their continuation lines to
-	 * the last one. */
-	if (head->in_trailers && head->is_malformed)
-		return http_head_problem(head);
 	if (strchr(evhttp_request_get_uri(call->req), ' ') != NULL)
 		return "There is a blank too many in the request line.";
 	TAILQ_FOREACH(h, evhttp_request_get_input_headers(call->req), next)
@@ -184,13 +163,9 @@ const char *http_fields_problem(const struct http_call *call)
 		return "There may be one Content-Length or one Transfer-Encoding.";
 	if (encodings != 0 && req->minor == 0)
 		return "HTTP/1.0 has no transfer encodings.";
-	if (http_is_head(call) &&
-		(encodings != 0 ||
-			(lengths != 0 &&
-				http_field(call, "Content-Length")[strspn(
-					http_field(call, "Content-Length"), "0")] != '\0')))
+	if (http_is_head(call) && !head->complete)
 		return "A HEAD has no body.";
-	if (!head->complete && !head->is_malformed)
-		return "The request is not complete.";
+	if (!head->ended && !head->is_malformed)
+		return "The head is not complete.";
 	return http_head_problem(head);
 }

@@ -44,9 +44,6 @@ struct text http_cookie(const struct http_call *call);
 /* True if there is one Origin, and it is the server's own or in the setting allowed_origins. */
 bool http_origin_allowed(const struct http_call *call);
 
-/* Removes trailer fields (RFC 9112 7.1.2), which some versions of evhttp append to the fields of the head. */
-void http_drop_trailers(struct http_call *call);
-
 /* A sentence on what evhttp accepts and RFC 9112 does not: anything by which two servers could disagree on where a
  * request ends (6.3) or on its host (3.2). NULL if the request is fine. */
 const char *http_fields_problem(const struct http_call *call);

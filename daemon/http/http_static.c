@@ -124,6 +124,7 @@ static void send_file(
 	http_add_header(
 		call, "Cache-Control", hashed ? "public, max-age=31536000, immutable" : "no-cache");
 	http_add_header(call, "ETag", etag);
+	call->is_file = true;
 	if (client_has(call, etag)) {
 		close(fd);
 		http_send(call, 304, body);

@@ -253,34 +253,16 @@ static void opening_read(void *arg, enum error error, const store_rows *rows)
 	room_advance(r);
 }
 
-static void chats_read(void *arg, enum error error, const store_rows *rows)
-{
-	if (error == ERROR_NONE)
-		room_push_chats(arg, rows);
-}
-
-/* The group's name changed, or perhaps its owner: every member gets its chat frame. */
-static void push_chat_to_members(struct room *r)
-{
-	int64_t *ids;
-
-	if (r->n_members == 0)
-		return;
-	ids = xreallocarray(NULL, r->n_members, sizeof(*ids));
-	for (size_t i = 0; i < r->n_members; i++)
-		ids[i] = r->members[i].user->user_id;
-	store_chat_views(r->rooms->store, r->conv.id, ids, r->n_members, chats_read, r->rooms);
-	free(ids);
-}
-
 static void member_left(struct room *r, const struct message *m)
 {
 	struct room_user *u = rooms_find_user(r->rooms, m->target_id);
+	struct membership *membership = u != NULL ? room_membership(r, u) : NULL;
 
 	rooms_add_tombstone(r->rooms, m->target_id, r->conv.id, m->mod);
-	if (u == NULL || room_membership(r, u) == NULL)
+	r->rooms->events->left(r->rooms->arg, m->target_id);
+	if (membership == NULL)
 		return;
-	room_leave(r, u);
+	room_leave(membership);
 	room_push_removed(r->rooms, &r->conv, u);
 }
 
@@ -305,7 +287,7 @@ static void room_deliver(struct room *r, const struct message *m, uint64_t origi
 				     : RECORD_EDITED,
 		origin);
 	if (new && (m->kind == MESSAGE_LEAVE || m->kind == MESSAGE_RENAME))
-		push_chat_to_members(r);
+		room_push_views(r);
 }
 
 /* Gaps, in the order of their steps. */

@@ -65,7 +65,7 @@ static void reconcile_users(struct reconcile *c)
 	for (struct hash_link *l = hash_first(&rs->users); l != NULL;
 		l = hash_next(&rs->users, l)) {
 		c->n_pending++;
-		rooms_load(rs, HASH_ENTRY(l, struct room_user, link), reconcile_answered, c);
+		rooms_load_again(rs, HASH_ENTRY(l, struct room_user, link), reconcile_answered, c);
 	}
 }
 

@@ -218,6 +218,7 @@ void sessions_upgraded(struct sessions *ss, const struct http_upgrade *u)
 	char id[SESSION_ID_SIZE];
 
 	s->sessions = ss;
+	s->peer = u->peer;
 	s->id = id_next(ss);
 	hash_insert(&ss->by_id, &s->link, s->id);
 	ws_open(&s->ws, ss->loop, &u->handshake);
@@ -295,7 +296,7 @@ static void on_closed(struct ws *w, enum close_reason reason)
 	s->state = SESSION_CLOSED;
 	ss->events->closed(ss->arg, s);
 	session_leave_user(s);
-	http_socket_closed(ss->http);
+	http_socket_closed(ss->http, s->peer);
 }
 
 static void on_free(struct ws *w)

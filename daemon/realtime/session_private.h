@@ -37,6 +37,7 @@ struct session {
 	int64_t token_ends_ms; /* clock_mono_ms; 0: no token yet */
 	struct sync *sync;
 	struct watcher *watcher;
+	struct http_share *peer; /* of http_upgrade */
 	uint32_t opened_s;
 	uint32_t frames_in, frames_out;
 	uint16_t in_flight;

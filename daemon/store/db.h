@@ -9,7 +9,8 @@
  *
  *   AWAY ──connect, set-up──► READY ──connection lost──► AWAY   (the next try after 50 ms, doubling up to 250 ms)
  *
- * No wait is without end. An attempt to connect has db_hosts_timeout_s, and the next host follows at once. The set-up and
+ * No wait is without end. A look-up of a name and an attempt to connect have
+ * db_hosts_timeout_s each, and the next address follows at once. The set-up and
  * each statement have DB_DEADLINE_S; then the connection is given up as lost. An idle connection is probed as often.
  *
  * Source: libpq's asynchronous command processing (PostgreSQL 15 manual, 34.4).
@@ -45,6 +46,7 @@ extern const struct db_statement *const queries[];
 #define DB_DEADLINE_S 6
 struct db_args {
 	struct buf bytes;
+	bool urgent; /* True if it is executed before those that wait; these and urgent ones alternate. */
 	unsigned deadline_s; /* of this execution, from when it is sent; 0: DB_DEADLINE_S */
 	int n;
 	struct {
@@ -94,14 +96,17 @@ struct db_events {
 	/* Appends the statements that a new connection executes first. It is used only if the first column of their
 	 * last row is true; if it is not, a second column is the reason for the log. */
 	void (*setup)(void *arg, struct buf *sql);
-	/* The new connection is usable; row: the last row of the set-up. state follows. May be NULL. */
-	void (*opened)(void *arg, const PGresult *row);
+	/* NULL, or: the new connection is usable, and state follows. row: the last row of the set-up. */
+	void (*opened)(void *arg, struct db *db, const PGresult *row);
 	/* The connection has become READY or AWAY. */
 	void (*state)(void *arg, bool ready);
+	/* NULL, or: a statement has failed by a full disk or an I/O error of the server, or had no answer within its
+	 * deadline. */
+	void (*not_stored)(void *arg);
 };
 
 /*
- * Begins to connect.
+ * Creates a connection, which is away until db_start.
  *   conninfo  a connection string of libpq
  *   name      its application_name
  *   events    called with arg; must outlive the connection
@@ -110,13 +115,16 @@ struct db_events {
 struct db *db_open(struct event_base *base, const char *conninfo, const char *name,
 	const struct db_events *events, void *arg, struct stats_slot *stats);
 
+/* Begins to connect. Called once. */
+void db_start(struct db *db);
+
 /* Queued statements end with NULL. From now on the connection is away and does not connect again. */
 void db_stop(struct db *db);
 
 /* Closes the connection and frees everything; calls db_stop. */
 void db_close(struct db *db);
 
-/* Gives up the connection, or the attempt to connect, and connects again. Queued statements end with NULL. why: for the
+/* Gives up a connection that is set up or ready, and connects again. Queued statements end with NULL. why: for the
  * log. Not for calls from within events of this db. */
 void db_reconnect(struct db *db, const char *why);
 

@@ -1,11 +1,15 @@
 #include "store/db_hosts.h"
 
-#include <stdbool.h>
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/log.h"
 #include "common/xalloc.h"
+#include "store/db_lookup.h"
 
 #define CONNECT_TIMEOUT_S 5
 #define CONNECT_TIMEOUT_MIN_S 2 /* as libpq's */
@@ -17,8 +21,13 @@ struct db_hosts {
 	bool has_service; /* its file may have any setting */
 	unsigned n;
 	unsigned timeout_s;
-	/* Lists with n entries, or NULL; port may have 1. All are NULL if n is 1. */
+	/* Lists with n entries, or NULL; port may have 1. All are NULL if libpq is to read the string. */
 	char *host, *hostaddr, *port;
+	unsigned current; /* of the n hosts */
+	size_t address; /* of the current host's addresses */
+	struct db_lookup_result addresses; /* n is 0 until they are known */
+	struct db_lookup **lookups; /* in progress, by host; or NULL */
+	int lookup_errno; /* why the last one did not start */
 };
 
 static const char *find(const PQconninfoOption *o, const char *keyword)
@@ -93,7 +102,7 @@ static void read_hosts(struct db_hosts *h, const PQconninfoOption *parsed)
 	h->hostaddr = option(parsed, defaults, "hostaddr");
 	h->port = option(parsed, defaults, "port");
 	h->n = n_entries(h->hostaddr != NULL ? h->hostaddr : h->host);
-	if (h->n <= 1 || h->has_service || !lists_match(h)) {
+	if (h->n == 0 || h->has_service || !lists_match(h)) {
 		h->n = 1;
 		clear(&h->host);
 		clear(&h->hostaddr);
@@ -118,11 +127,15 @@ struct db_hosts *db_hosts_new(const char *conninfo, const char *name)
 	if (parsed != NULL)
 		read_hosts(h, parsed);
 	PQconninfoFree(parsed);
+	h->lookups = xcalloc(h->n, sizeof(struct db_lookup *));
 	return h;
 }
 
 void db_hosts_free(struct db_hosts *h)
 {
+	for (unsigned i = 0; i < h->n; i++)
+		db_lookup_free(h->lookups[i]);
+	free(h->lookups);
 	free(h->conninfo);
 	free(h->name);
 	free(h->host);
@@ -131,9 +144,28 @@ void db_hosts_free(struct db_hosts *h)
 	free(h);
 }
 
-unsigned db_hosts_n(const struct db_hosts *h)
+void db_hosts_first(struct db_hosts *h)
 {
-	return h->n;
+	h->current = 0;
+	h->addresses.n = h->address = 0;
+}
+
+bool db_hosts_next(struct db_hosts *h)
+{
+	unsigned next = h->current + 1;
+
+	if (h->address + 1 < h->addresses.n) {
+		h->address++;
+		return true;
+	}
+	db_hosts_first(h);
+	h->current = next < h->n ? next : 0;
+	return h->current > 0;
+}
+
+unsigned db_hosts_current(const struct db_hosts *h)
+{
+	return h->current;
 }
 
 unsigned db_hosts_timeout_s(const struct db_hosts *h)
@@ -141,8 +173,66 @@ unsigned db_hosts_timeout_s(const struct db_hosts *h)
 	return h->timeout_s;
 }
 
+/* Returns the name of the current host, allocated; NULL if there is none to look up. */
+static char *name_to_look_up(const struct db_hosts *h)
+{
+	char *host = entry(h->host, h->current), *hostaddr = entry(h->hostaddr, h->current);
+	struct in_addr ip;
+
+	if ((hostaddr != NULL && *hostaddr != '\0') ||
+		(host != NULL &&
+			(*host == '\0' || *host == '/' || *host == '@' ||
+				strchr(host, ':') != NULL || inet_pton(AF_INET, host, &ip) == 1))) {
+		free(host);
+		host = NULL;
+	}
+	free(hostaddr);
+	return host;
+}
+
+int db_hosts_resolve(struct db_hosts *h)
+{
+	struct db_lookup **lookup = &h->lookups[h->current];
+	char *name = h->addresses.n == 0 && *lookup == NULL ? name_to_look_up(h) : NULL;
+
+	h->lookup_errno = 0;
+	if (name != NULL) {
+		*lookup = db_lookup_start(name);
+		h->lookup_errno = *lookup == NULL ? errno : 0;
+	}
+	free(name);
+	return *lookup != NULL ? db_lookup_fd(*lookup) : -1;
+}
+
+bool db_hosts_resolved(struct db_hosts *h, char *why, size_t size)
+{
+	struct db_lookup *lookup = h->lookups[h->current];
+	const struct db_lookup_result *result = NULL;
+	const char *reason = "timeout expired";
+	char *host;
+
+	if (lookup == NULL && h->lookup_errno == 0)
+		return true;
+	if (lookup != NULL)
+		result = db_lookup_result(lookup);
+	if (result != NULL) {
+		h->addresses = *result;
+		db_lookup_free(lookup);
+		h->lookups[h->current] = NULL;
+		if (h->addresses.n > 0)
+			return true;
+		reason = gai_strerror(h->addresses.error);
+	} else if (h->lookup_errno != 0) {
+		reason = strerror(h->lookup_errno);
+	}
+	host = entry(h->host, h->current);
+	snprintf(why, size, "could not translate host name \"%s\" to address: %s", host, reason);
+	free(host);
+	return false;
+}
+
 /* The last value of a keyword wins: defaults come before the string, overrides after it. */
-PGconn *db_hosts_connect(const struct db_hosts *h, unsigned i)
+PGconn *db_hosts_connect(const struct db_hosts *h)
 {
 	/* "primary" rather than "read-write": libpq takes a role's default_transaction_read_only for a server that takes
 	 * no writes, and the set-up turns that setting off. */
@@ -154,7 +244,10 @@ PGconn *db_hosts_connect(const struct db_hosts *h, unsigned i)
 		{ "tcp_user_timeout", "10000" },
 	};
 	static const char *const of_host[] = { "host", "hostaddr", "port" };
-	char *const own[] = { entry(h->host, i), entry(h->hostaddr, i), entry(h->port, i) };
+	char *const own[] = { entry(h->host, h->current),
+		h->addresses.n > 0 ? xstrdup(h->addresses.address[h->address])
+				   : entry(h->hostaddr, h->current),
+		entry(h->port, h->current) };
 	const char *keys[KEYS_MAX] = { NULL }, *values[KEYS_MAX] = { NULL };
 	size_t n = 0;
 	PGconn *pg;

@@ -7,6 +7,8 @@ libparley_a_SOURCES += \
 	daemon/store/db.h \
 	daemon/store/db_hosts.c \
 	daemon/store/db_hosts.h \
+	daemon/store/db_lookup.c \
+	daemon/store/db_lookup.h \
 	daemon/store/db_value.c \
 	daemon/store/store.c \
 	daemon/store/store.h \
@@ -17,7 +19,8 @@ libparley_a_SOURCES += \
 	daemon/store/store_query.c \
 	daemon/store/store_rows.c \
 	daemon/store/store_rows.h \
-	daemon/store/store_send.c
+	daemon/store/store_send.c \
+	daemon/store/store_writes.c
 nodist_libparley_a_SOURCES += queries.c
 
 queries.c: daemon/store/queries.sql common/embed

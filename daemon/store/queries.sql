@@ -1,8 +1,8 @@
 -- The statements of the store. A block "-- name: X" becomes the statement query_X (db.h); a block "-- fragment: X" is
 -- inserted where {X} stands (common/embed). store_rows.c reads the columns by their names.
 --
--- Messages are selected with all columns of their table, so a new column of messages needs no change here. If a result
--- has two columns of one name, the first is read.
+-- Messages are selected with all columns of their table, so a new column of messages needs no change here, except in the
+-- fragment last_message. If a result has two columns of one name, the first is read.
 
 -- fragment: conv
 c.conv_id, c.kind as conv_kind, c.user_lo, c.user_hi
@@ -48,7 +48,7 @@ from delete_user($1::int8) d
 join conversations c using (conv_id)
 
 -- name: mark_read
-select conv_id, user_id, read_seq from mark_read($1::int8[], $2::int8[], $3::int8[])
+select conv_id, user_id, read_seq, own_only from mark_read($1::int8[], $2::int8[], $3::int8[])
 
 -- name: mark_messages_read
 with named as (
@@ -61,7 +61,7 @@ with named as (
 	select * from mark_read((select array_agg($1::int8) from named), (select array_agg(conv_id) from named),
 		(select array_agg(seq) from named))
 )
-select {conv}, n.seq, n.n as n_messages, v.conv_id is not null as moved
+select {conv}, n.seq, n.n as n_messages, v.conv_id is not null as moved, v.own_only
 from named n
 join conversations c using (conv_id)
 left join moved v using (conv_id)
@@ -122,6 +122,7 @@ from users u
 where u.user_id = any ($2::int8[]) and u.deleted_at is null
 	and exists (select from members a join members b using (conv_id)
 		where a.user_id = $1::int8 and b.user_id = u.user_id)
+order by u.user_id
 
 -- name: set_last_seen
 update users u
@@ -169,28 +170,74 @@ join conversations c using (conv_id)
 where m.user_id = any ($1::int8[])
 order by m.user_id
 
+-- The columns of a message, except for the end of a long text.
+-- fragment: last_message
+l.message_id, l.seq, l.mod, l.sender_id, l.kind, left(l.content, 200) as content,
+	octet_length(l.content) > octet_length(left(l.content, 200)) as cut, l.target_id, l.client_id, l.sent_at, l.edited_at,
+	l.deleted
+
 -- fragment: chats
 select m.user_id as viewer, {conv}, case when c.kind = 'g' then c.name else coalesce(u.full_name, '') end as name,
 	c.owner_id, c.last_seq, c.last_mod, m.read_seq,
 	c.last_seq - m.read_seq - (select count(*) from messages x
 		where x.conv_id = c.conv_id and x.seq > m.read_seq and (x.kind <> 't' or x.deleted)) as unread,
-	(select count(*) from members y where y.conv_id = c.conv_id) as member_count, p.read_seq as peer_read_seq,
-	{user}, l.*
+	c.member_count, c.activity, p.read_seq as peer_read_seq, {user}, {last_message}, coalesce(a.full_name, '') as sender_name
 from members m
 join conversations c using (conv_id)
 left join messages l on l.conv_id = c.conv_id and l.seq = c.last_seq
-left join members p on c.kind = 'd' and p.conv_id = c.conv_id
-	and p.user_id = case when c.user_lo = m.user_id then c.user_hi else c.user_lo end
+-- The limit makes the planner use the whole key; it could read all members of a group otherwise, to find no peer.
+left join lateral (
+	select p.user_id, p.read_seq
+	from members p
+	where p.conv_id = c.conv_id and p.user_id = case when c.user_lo = m.user_id then c.user_hi else c.user_lo end
+	limit 1
+) p on true
 left join users u on u.user_id = p.user_id and u.deleted_at is null
+left join users a on c.kind = 'g' and a.user_id = l.sender_id
 
+-- The page is chosen before the views are made, which cost more.
 -- name: chats_of_viewer
+with page as materialized (
+	select c.conv_id
+	from members m
+	join conversations c using (conv_id)
+	where m.user_id = $1::int8 and (c.activity, c.conv_id) < ($2::int8, $3::int8)
+	order by c.activity desc, c.conv_id desc
+	limit $4::int8
+)
 {chats}
-where m.user_id = $1::int8
-order by l.sent_at desc nulls last, c.conv_id desc
+where m.user_id = $1::int8 and m.conv_id in (select conv_id from page)
+order by c.activity desc, c.conv_id desc
 
 -- name: chat_of_viewers
 {chats}
 where m.conv_id = $1::int8 and m.user_id = any ($2::int8[])
+
+-- As chat_of_viewers, of a group. One scan counts the messages that are never unread for all viewers: those between one
+-- watermark and the next, and from these the sums from each watermark to the end.
+-- name: group_of_viewers
+with viewers as (
+	select m.user_id, m.read_seq from members m where m.conv_id = $1::int8 and m.user_id = any ($2::int8[])
+), marks as (
+	select array_agg(distinct v.read_seq order by v.read_seq) as seqs from viewers v
+), counts as (
+	select width_bucket(x.seq - 1, s.seqs) as n, count(*) as messages
+	from marks s, messages x
+	where x.conv_id = $1::int8 and x.seq > s.seqs[1] and (x.kind <> 't' or x.deleted)
+	group by 1
+), uncounted as (
+	select i.seq, coalesce(sum(k.messages) over (order by i.n desc), 0)::int8 as messages
+	from marks s, unnest(s.seqs) with ordinality i (seq, n) left join counts k using (n)
+)
+select v.user_id as viewer, {conv}, c.name, c.owner_id, c.last_seq, c.last_mod, v.read_seq,
+	c.last_seq - v.read_seq - k.messages as unread, c.member_count, null::int8 as peer_read_seq,
+	{user}, l.*
+from conversations c
+cross join viewers v
+join uncounted k on k.seq = v.read_seq
+left join messages l on l.conv_id = c.conv_id and l.seq = c.last_seq
+left join users u on false
+where c.conv_id = $1::int8 and c.kind = 'g'
 
 -- The conversation of a chat_id: a group, a direct chat, or a user without a direct chat yet, whose conv_id is null.
 -- name: resolve_chat
@@ -211,11 +258,17 @@ where u.user_id = $2::int8 and u.deleted_at is null
 		where c.user_lo = least($1::int8, $2::int8) and c.user_hi = greatest($1::int8, $2::int8))
 
 -- name: group_members
-select m.user_id, u.username, u.full_name, m.joined_at, m.read_seq, c.name as group_name, c.owner_id,
-	c.created_at as group_created_at
+select m.user_id, m.join_seq, u.username, u.full_name, m.joined_at, m.read_seq, c.name as group_name, c.owner_id,
+	c.created_at as group_created_at, c.member_count
 from conversations c
-join members m using (conv_id)
-join users u on u.user_id = m.user_id
+left join lateral (
+	select *
+	from members x
+	where x.conv_id = c.conv_id and (x.join_seq, x.user_id) > ($3::int8, $4::int8)
+	order by x.join_seq, x.user_id
+	limit $5::int8
+) m on true
+left join users u on u.user_id = m.user_id
 where c.conv_id = $2::int8 and c.kind = 'g' and is_member(c.conv_id, $1::int8)
 order by m.join_seq, m.user_id
 
@@ -295,5 +348,12 @@ join pg_catalog.pg_settings s on lower(s.name) = lower(v.name)
 
 -- Workers
 
+-- name: probe_write
+select probe_write()
+
 -- name: fence_dead_workers
 select fence_dead_workers($1::int8::int, $2::int8[]::int[], $3::int8::int)
+
+-- Its answer follows those of all statements before it on its connection.
+-- name: nothing
+select 1

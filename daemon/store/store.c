@@ -1,9 +1,9 @@
 /*
- * store: the two connections, what a new one executes first, and their state.
+ * store: the connections, what a new one executes first, and their state.
  *
  * The others: batcher.c (natural batching), store_send.c (sends), store_batch.c (read marks, tokens, loads), store_query.c
- * (single queries), store_rows.c (rows to structs), store_fence.c (sessions of dead workers), store_epoch.c (the database's
- * history), queries.sql (the SQL).
+ * (single queries), store_rows.c (rows to structs), store_fence.c (sessions of dead workers), store_writes.c (a full disk),
+ * store_epoch.c (the database's history), queries.sql (the SQL).
  */
 #include "store/store.h"
 
@@ -17,6 +17,7 @@
 
 /* These end before DB_DEADLINE_S, so that a slow statement does not cost the connection. */
 #define READ_TIMEOUT "set statement_timeout = '5s'; "
+#define LIST_TIMEOUT "set statement_timeout = '2s'; "
 #define LOCK_TIMEOUT "set lock_timeout = '5s'; "
 
 struct rejection {
@@ -53,14 +54,22 @@ static void put_check(const struct store *s, struct buf *sql)
 	buf_add_str(sql, ") s (ok)");
 }
 
-static void writer_setup(void *arg, struct buf *sql)
+static void put_writing_setup(struct store *s, enum store_connection connection, struct buf *sql)
 {
-	struct store *s = arg;
-
 	put_settings(sql);
-	store_fence_put_setup(s->heritage, sql);
+	store_fence_put_setup(s->heritage, connection, sql);
 	buf_add_str(sql, LOCK_TIMEOUT);
 	put_check(s, sql);
+}
+
+static void writer_setup(void *arg, struct buf *sql)
+{
+	put_writing_setup(arg, STORE_WRITER, sql);
+}
+
+static void background_setup(void *arg, struct buf *sql)
+{
+	put_writing_setup(arg, STORE_BACKGROUND, sql);
 }
 
 static void reader_setup(void *arg, struct buf *sql)
@@ -70,66 +79,91 @@ static void reader_setup(void *arg, struct buf *sql)
 	put_check(arg, sql);
 }
 
-static void writer_opened(void *arg, const PGresult *row)
+static void lister_setup(void *arg, struct buf *sql)
 {
-	struct store *s = arg;
-
-	store_epoch_opened(s, s->writer, row);
+	put_settings(sql);
+	buf_add_str(sql, LIST_TIMEOUT);
+	put_check(arg, sql);
 }
 
-static void reader_opened(void *arg, const PGresult *row)
+/* A connection has become READY or AWAY. */
+static void state_changed(struct store *s, bool connection_ready)
 {
-	struct store *s = arg;
+	bool ready = store_ready(s), changed = ready != s->ready;
 
-	store_epoch_opened(s, s->reader, row);
-}
-
-static void state_changed(struct store *s, bool was_ready)
-{
-	bool ready = store_ready(s);
-
-	if (ready == was_ready)
-		return;
-	if (!ready)
-		s->was_lost = true;
-	s->events->state(s->arg, ready, ready && s->was_lost);
+	s->ready = ready;
+	s->was_lost |= !connection_ready;
+	if (changed)
+		s->events->state(s->arg, ready, ready && s->was_lost);
 }
 
 static void writer_state(void *arg, bool ready)
 {
 	struct store *s = arg;
-	bool was_ready = store_ready(s);
 
-	s->writer_ready = ready;
 	if (ready)
 		store_sends_retry(s);
 	else
 		batcher_reject_waiting(&s->reads);
-	state_changed(s, was_ready);
+	state_changed(s, ready);
 }
 
 static void reader_state(void *arg, bool ready)
 {
 	struct store *s = arg;
-	bool was_ready = store_ready(s);
 
-	s->reader_ready = ready;
 	if (!ready) {
 		batcher_reject_waiting(&s->tokens);
 		batcher_reject_waiting(&s->loads);
 	}
-	state_changed(s, was_ready);
+	state_changed(s, ready);
 }
+
+static void lister_state(void *arg, bool ready)
+{
+	state_changed(arg, ready);
+}
+
+static void background_state(void *arg, bool ready)
+{
+	struct store *s = arg;
+
+	if (ready)
+		store_fences_send(s);
+	/* A change that was in flight when the session before this one was lost may be committed. */
+	if (ready && s->ready && s->was_lost)
+		s->events->state(s->arg, true, true);
+	state_changed(s, ready);
+}
+
+static void writer_not_stored(void *arg)
+{
+	store_writes_fail(arg);
+}
+
+static const struct connection {
+	const char *name;
+	struct db_events events;
+} connections[STORE_CONNECTIONS] = {
+	[STORE_WRITER] = { "write",
+		{ writer_setup, store_epoch_opened, writer_state, writer_not_stored } },
+	[STORE_READER] = { "read", { reader_setup, store_epoch_opened, reader_state, NULL } },
+	[STORE_LISTER] = { "list", { lister_setup, store_epoch_opened, lister_state, NULL } },
+	[STORE_BACKGROUND] = { "background",
+		{ background_setup, store_epoch_opened, background_state, NULL } },
+};
 
 bool store_ready(const struct store *s)
 {
-	return s->writer_ready && s->reader_ready;
+	return db_ready(s->db[STORE_WRITER]) && db_ready(s->db[STORE_READER]) &&
+		db_ready(s->db[STORE_LISTER]);
 }
 
 bool store_idle(const struct store *s)
 {
-	return db_pending(s->writer) == 0 && db_pending(s->reader) == 0 &&
-		s->sends.n_waiting == 0 && s->sends.n_batch == 0 && s->rejections == NULL;
+	return db_pending(s->db[STORE_WRITER]) == 0 && db_pending(s->db[STORE_READER]) == 0 &&
+		db_pending(s->db[STORE_LISTER]) == 0 && s->sends.n_waiting == 0 &&
+		s->sends.n_batch == 0 && s->rejections == NULL;
 }
 
 /* Queries. */
@@ -194,13 +228,13 @@ static void reject(struct store *s, store_cb *cb, void *arg)
 	event_active(s->rejecting, EV_TIMEOUT, 0);
 }
 
-void store_query(struct store *s, struct db *db, const struct db_statement *statement,
-	struct db_args *args, store_cb *cb, void *arg)
+void store_query(struct store *s, enum store_connection connection,
+	const struct db_statement *statement, struct db_args *args, store_cb *cb, void *arg)
 {
 	struct pending_query *q = xmalloc(sizeof(*q));
 
 	*q = (struct pending_query){ cb, arg };
-	if (!db_query(db, statement, args, query_done, q)) {
+	if (!db_query(s->db[connection], statement, args, query_done, q)) {
 		free(q);
 		reject(s, cb, arg);
 	}
@@ -220,8 +254,6 @@ static void query_done(void *arg, const struct db_result *r)
 struct store *store_open(struct event_base *base, const struct heritage *h,
 	const struct store_events *events, void *arg)
 {
-	static const struct db_events writer_events = { writer_setup, writer_opened, writer_state };
-	static const struct db_events reader_events = { reader_setup, reader_opened, reader_state };
 	struct store *s = xcalloc(1, sizeof(*s));
 	char name[64];
 
@@ -235,11 +267,19 @@ struct store *store_open(struct event_base *base, const struct heritage *h,
 		log_fatal("out_of_memory");
 	store_sends_init(s);
 	store_batches_init(s);
-	snprintf(name, sizeof(name), "parleyd worker=%u write", h->slot);
-	s->writer = db_open(base, h->conf->database, name, &writer_events, s, s->stats);
-	snprintf(name, sizeof(name), "parleyd worker=%u read", h->slot);
-	s->reader = db_open(base, h->conf->database, name, &reader_events, s, s->stats);
+	store_writes_init(s);
+	for (size_t i = 0; i < STORE_CONNECTIONS; i++) {
+		snprintf(name, sizeof(name), "parleyd worker=%u %s", h->slot, connections[i].name);
+		s->db[i] =
+			db_open(base, h->conf->database, name, &connections[i].events, s, s->stats);
+	}
 	return s;
+}
+
+void store_connect(struct store *s)
+{
+	for (size_t i = 0; i < STORE_CONNECTIONS; i++)
+		db_start(s->db[i]);
 }
 
 void store_close(struct store *s)
@@ -248,20 +288,22 @@ void store_close(struct store *s)
 	const size_t n = sizeof(batchers) / sizeof(batchers[0]);
 	bool any;
 
-	db_stop(s->writer);
-	db_stop(s->reader);
+	for (size_t i = 0; i < STORE_CONNECTIONS; i++)
+		db_stop(s->db[i]);
 	batcher_reject_all(&s->sends);
+	store_fences_send(s);
 	/* A callback may query again: nothing is freed before the last one has returned. */
 	do {
 		any = run_rejections(s);
 		for (size_t i = 0; i < n; i++)
 			any = batcher_run_rejections(batchers[i]) || any;
 	} while (any);
-	db_close(s->writer);
-	db_close(s->reader);
+	for (size_t i = 0; i < STORE_CONNECTIONS; i++)
+		db_close(s->db[i]);
 	for (size_t i = 0; i < n; i++)
 		batcher_fini(batchers[i]);
 	event_free(s->rejecting);
 	event_free(s->send_deadline);
+	event_free(s->write_probe);
 	free(s);
 }

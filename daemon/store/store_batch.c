@@ -69,7 +69,7 @@ static bool reads_flush(struct batcher *b)
 	db_arg_array(&args, DB_INT8, b->n_batch);
 	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
 		db_element_i64(&args, read_of(i)->seq);
-	return db_query(s->writer, &query_mark_read, &args, reads_done, b);
+	return db_query(s->db[STORE_WRITER], &query_mark_read, &args, reads_done, b);
 }
 
 /* If several sockets of the user marked the conversation in this batch, the origin is 0: all of them are notified. */
@@ -89,8 +89,14 @@ static void read_report(struct batcher *b, const store_rows *rows, int row)
 		found = read;
 	}
 	if (found != NULL)
-		s->events->read_moved(
-			s->arg, &found->conv, user_id, db_i64(rows, row, "read_seq"), origin);
+		s->events->read_moved(s->arg,
+			&(const struct record_read){
+				.conv = found->conv,
+				.user_id = user_id,
+				.seq = db_i64(rows, row, "read_seq"),
+				.origin = origin,
+				.own_only = db_bool(rows, row, "own_only"),
+			});
 }
 
 static void reads_done(void *arg, const struct db_result *r)
@@ -155,10 +161,11 @@ static bool tokens_flush(struct batcher *b)
 	struct db_args args = DB_ARGS_EMPTY;
 
 	s->tokens_sent_ms = clock_mono_ms();
+	args.urgent = true;
 	db_arg_array(&args, DB_BYTEA, b->n_batch);
 	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
 		db_element_bytes(&args, token_of(i)->hash, STORE_HASH_SIZE);
-	return db_query(s->reader, &query_authenticate, &args, tokens_done, b);
+	return db_query(s->db[STORE_READER], &query_authenticate, &args, tokens_done, b);
 }
 
 static void tokens_done(void *arg, const struct db_result *r)
@@ -236,10 +243,11 @@ static bool loads_flush(struct batcher *b)
 	 * it. */
 	if (!store_ready(s))
 		return false;
+	args.urgent = true;
 	db_arg_array(&args, DB_INT8, b->n_batch);
 	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
 		db_element_i64(&args, load_of(i)->user_id);
-	return db_query(s->reader, &query_load_users, &args, loads_done, b);
+	return db_query(s->db[STORE_READER], &query_load_users, &args, loads_done, b);
 }
 
 /* Returns the index of the first head of this user or a later one; the heads are in the order of users. */

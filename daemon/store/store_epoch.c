@@ -4,7 +4,7 @@
  * The set-up of each connection returns the name (current_epoch in migrations/functions.sql). The first worker that gets
  * a new one gives it the next generation, a number in the status file; the others find it there. What a worker knows of
  * ids, seq and mod belongs to one generation, and so do its connections: when one of them is of another generation, the
- * other one is closed, and no answer of the former generation is left when events->epoch is called.
+ * others are closed, and no answer of the former generation is left when events->epoch is called.
  */
 #include <stdio.h>
 #include <string.h>
@@ -71,20 +71,21 @@ void store_epoch_note_xid(struct store *s, const store_rows *rows)
 
 static void reconnect_all(struct store *s, const struct db *except, const char *why)
 {
-	struct db *const connections[] = { s->writer, s->reader };
-
-	for (size_t i = 0; i < sizeof(connections) / sizeof(connections[0]); i++)
-		if (connections[i] != except)
-			db_reconnect(connections[i], why);
+	for (size_t i = 0; i < STORE_CONNECTIONS; i++)
+		if (s->db[i] != except)
+			db_reconnect(s->db[i], why);
 }
 
 /* From now on the queries of the former epoch are answered, with an error, and those to come are of the new one. */
 static void epoch_change(struct store *s, struct db *opened, const char *name, uint16_t generation)
 {
+	bool first = s->generation == 0;
+
 	log_info("epoch name=%s generation=%u", name, generation);
 	s->generation = s->followed = generation;
 	snprintf(s->epoch, sizeof(s->epoch), "%s", name);
-	reconnect_all(s, opened, "the epoch has changed");
+	if (!first)
+		reconnect_all(s, opened, "the epoch has changed");
 	/* The connections of other workers may be open still. */
 	s->was_lost |= generation > 1;
 	/* Their users may be others now, and a repeat would be another message. */
@@ -94,8 +95,9 @@ static void epoch_change(struct store *s, struct db *opened, const char *name, u
 	s->events->epoch(s->arg, generation);
 }
 
-void store_epoch_opened(struct store *s, struct db *opened, const PGresult *row)
+void store_epoch_opened(void *store, struct db *opened, const PGresult *row)
 {
+	struct store *s = store;
 	const char *name = PQgetvalue(row, 0, 2);
 	uint16_t generation = generation_for(s->heritage->stats, name);
 

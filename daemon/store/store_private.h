@@ -10,20 +10,37 @@
 #include "store/db.h"
 #include "store/store.h"
 
+/*
+ * Each worker's connections. Statements on one are executed in order, and those on different ones in any order, so
+ * what depends on an order uses one connection.
+ *
+ *   STORE_WRITER      sends and changes. What a batch waits for, all sends of the worker wait for.
+ *   STORE_READER      what a client waits for and what is cheap: tokens, loads, messages by seq or mod, one user.
+ *                     Tokens and loads are urgent: they wait for one answer with messages, not for a queue of them.
+ *   STORE_LISTER      what may be costly: chats, members, search, contacts.
+ *   STORE_BACKGROUND  what takes long and no client waits for: the fence, changes in slices.
+ */
+enum store_connection { STORE_WRITER, STORE_READER, STORE_LISTER, STORE_BACKGROUND };
+#define STORE_CONNECTIONS (STORE_BACKGROUND + 1)
+
 struct store {
 	struct event_base *base;
 	const struct heritage *heritage;
 	const struct store_events *events;
 	void *arg;
 	struct stats_slot *stats;
-	struct db *writer, *reader;
-	bool writer_ready, reader_ready, was_lost;
+	struct db *db[STORE_CONNECTIONS];
+	bool ready; /* as last reported */
+	bool was_lost; /* True if any connection was. */
 	char epoch[STORE_EPOCH_MAX + 1]; /* the name; "" before the first connection */
 	uint16_t generation; /* of the epoch; 0 before the first connection */
-	uint16_t
-		followed; /* the last one of another worker for which the connections were closed */
+	uint16_t followed; /* the last generation for which the connections were closed */
+	bool writes_doubted; /* True until the probe is stored. */
+	bool writes_failed; /* True if a change failed since the last probe began. */
+	struct event *write_probe;
 	struct rejection *rejections; /* queries to end from the loop */
 	struct event *rejecting;
+	struct fence *fences; /* that wait for the background connection */
 	struct batcher sends, reads, tokens, loads;
 	/* Of the sends in flight. */
 	struct event *send_deadline; /* of a batch whose outcome is unknown */
@@ -39,24 +56,35 @@ void store_sends_retry(struct store *s);
 /* The part of store_open that belongs to store_batch.c. */
 void store_batches_init(struct store *s);
 
-/* Appends the first statements of a writing session: it waits for the fence of dead workers and takes its own lock. */
-void store_fence_put_setup(const struct heritage *h, struct buf *sql);
+/* The part of store_open that belongs to store_writes.c, and the writer's event not_stored. */
+void store_writes_init(struct store *s);
+void store_writes_fail(struct store *s);
+
+/*
+ * Appends the first statements of a session that writes: it waits for the fence of dead workers, and for the session
+ * before it on the same connection, and takes its own lock.
+ *   connection  STORE_WRITER or STORE_BACKGROUND
+ */
+void store_fence_put_setup(
+	const struct heritage *h, enum store_connection connection, struct buf *sql);
+
+/* Sends the fences that wait; if the background connection is away, they end with ERROR_unavailable. */
+void store_fences_send(struct store *s);
 
 /* Appends a call of current_epoch. */
 void store_epoch_put(const struct store *s, struct buf *sql);
-/* A connection is set up; column 2 of the row is the epoch. */
-void store_epoch_opened(struct store *s, struct db *opened, const PGresult *row);
+/* db_events.opened of each connection; column 2 of the row is the epoch. */
+void store_epoch_opened(void *store, struct db *opened, const PGresult *row);
 /* A transaction of this epoch was committed: column "xid" of the first row, if there is one. */
 void store_epoch_note_xid(struct store *s, const store_rows *rows);
 
 /*
  * Executes a statement.
- *   db    s->reader or s->writer
  *   args  taken over
  *   cb    called once, from the loop, with the rows; ERROR_unavailable on any error
  */
-void store_query(struct store *s, struct db *db, const struct db_statement *statement,
-	struct db_args *args, store_cb *cb, void *arg);
+void store_query(struct store *s, enum store_connection connection,
+	const struct db_statement *statement, struct db_args *args, store_cb *cb, void *arg);
 
 /* Returns ERROR_NONE, or ERROR_unavailable if the connection was lost (NULL) or for an error, which is logged. */
 enum error store_result_error(const struct db_result *r);

@@ -25,7 +25,7 @@ static void change(struct store *s, const struct db_statement *statement, struct
 	struct pending_change *p = xmalloc(sizeof(*p));
 
 	*p = (struct pending_change){ s, cb, arg };
-	store_query(s, s->writer, statement, args, change_done, p);
+	store_query(s, STORE_WRITER, statement, args, change_done, p);
 }
 
 static void change_done(void *arg, enum error error, const store_rows *rows)
@@ -119,7 +119,7 @@ void store_delete_user(struct store *s, int64_t user_id, store_cb *cb, void *arg
 
 	db_arg_i64(&args, user_id);
 	args.deadline_s = ERASE_DEADLINE_S;
-	store_query(s, s->writer, &query_delete_user, &args, cb, arg);
+	store_query(s, STORE_WRITER, &query_delete_user, &args, cb, arg);
 }
 
 void store_mark_messages_read(struct store *s, int64_t user_id, const int64_t *message_ids,
@@ -130,7 +130,7 @@ void store_mark_messages_read(struct store *s, int64_t user_id, const int64_t *m
 
 	db_arg_i64(&args, user_id);
 	db_arg_i64s(&args, message_ids, n);
-	store_query(s, s->writer, &query_mark_messages_read, &args, cb, arg);
+	store_query(s, STORE_WRITER, &query_mark_messages_read, &args, cb, arg);
 }
 
 /* Users. */
@@ -145,7 +145,7 @@ void store_register(struct store *s, const struct registration *r, store_cb *cb,
 	db_arg_bytes(&args, r->profile_picture.data, r->profile_picture.len);
 	db_arg_bytes(&args, r->public_key.data, r->public_key.len);
 	db_arg_bytes(&args, r->password.data, r->password.len);
-	store_query(s, s->writer, &query_insert_user, &args, cb, arg);
+	store_query(s, STORE_WRITER, &query_insert_user, &args, cb, arg);
 }
 
 void store_user(struct store *s, int64_t user_id, store_cb *cb, void *arg)
@@ -154,7 +154,7 @@ void store_user(struct store *s, int64_t user_id, store_cb *cb, void *arg)
 	struct db_args args = DB_ARGS_EMPTY;
 
 	db_arg_i64(&args, user_id);
-	store_query(s, s->reader, &query_user_by_id, &args, cb, arg);
+	store_query(s, STORE_READER, &query_user_by_id, &args, cb, arg);
 }
 
 void store_user_named(struct store *s, struct text username, store_cb *cb, void *arg)
@@ -163,7 +163,7 @@ void store_user_named(struct store *s, struct text username, store_cb *cb, void 
 	struct db_args args = DB_ARGS_EMPTY;
 
 	db_arg_bytes(&args, username.data, username.len);
-	store_query(s, s->reader, &query_user_by_name, &args, cb, arg);
+	store_query(s, STORE_READER, &query_user_by_name, &args, cb, arg);
 }
 
 void store_update_profile(
@@ -179,7 +179,7 @@ void store_update_profile(
 	db_arg_bytes(&args, p->profile_picture.data, p->profile_picture.len);
 	db_arg_bool(&args, p->has_public_key);
 	db_arg_bytes(&args, p->public_key.data, p->public_key.len);
-	store_query(s, s->writer, &query_update_profile, &args, cb, arg);
+	store_query(s, STORE_WRITER, &query_update_profile, &args, cb, arg);
 }
 
 void store_set_password(struct store *s, int64_t user_id, struct text password,
@@ -191,7 +191,7 @@ void store_set_password(struct store *s, int64_t user_id, struct text password,
 	db_arg_i64(&args, user_id);
 	db_arg_bytes(&args, password.data, password.len);
 	db_arg_i64(&args, keep_token_id);
-	store_query(s, s->writer, &query_set_password, &args, cb, arg);
+	store_query(s, STORE_WRITER, &query_set_password, &args, cb, arg);
 }
 
 void store_search(
@@ -203,7 +203,7 @@ void store_search(
 	db_arg_i64(&args, viewer);
 	db_arg_bytes(&args, q.data, q.len);
 	db_arg_i64(&args, limit);
-	store_query(s, s->reader, &query_search_users, &args, cb, arg);
+	store_query(s, STORE_LISTER, &query_search_users, &args, cb, arg);
 }
 
 void store_contacts(
@@ -214,7 +214,7 @@ void store_contacts(
 
 	db_arg_i64(&args, viewer);
 	db_arg_i64s(&args, ids, n);
-	store_query(s, s->reader, &query_contacts, &args, cb, arg);
+	store_query(s, STORE_LISTER, &query_contacts, &args, cb, arg);
 }
 
 static void last_seen_set(void *arg, enum error error, const store_rows *rows)
@@ -230,7 +230,7 @@ void store_set_last_seen(struct store *s, const int64_t *ids, size_t n)
 	struct db_args args = DB_ARGS_EMPTY;
 
 	db_arg_i64s(&args, ids, n);
-	store_query(s, s->writer, &query_set_last_seen, &args, last_seen_set, NULL);
+	store_query(s, STORE_WRITER, &query_set_last_seen, &args, last_seen_set, NULL);
 }
 
 /* Tokens. */
@@ -255,7 +255,7 @@ void store_add_token(struct store *s, int64_t user_id, struct text password,
 	db_arg_bytes(&args, hash, STORE_HASH_SIZE);
 	db_arg_i64(&args, lifetime_s);
 	db_arg_bytes(&args, password.data, password.len);
-	store_query(s, s->writer, &query_insert_token, &args, token_added, p);
+	store_query(s, STORE_WRITER, &query_insert_token, &args, token_added, p);
 }
 
 static void token_added(void *arg, enum error error, const store_rows *rows)
@@ -279,7 +279,7 @@ void store_end_token(struct store *s, int64_t token_id, store_cb *cb, void *arg)
 	struct db_args args = DB_ARGS_EMPTY;
 
 	db_arg_i64(&args, token_id);
-	store_query(s, s->writer, &query_delete_token, &args, cb, arg);
+	store_query(s, STORE_WRITER, &query_delete_token, &args, cb, arg);
 }
 
 void store_check_tokens(
@@ -289,18 +289,22 @@ void store_check_tokens(
 	struct db_args args = DB_ARGS_EMPTY;
 
 	db_arg_i64s(&args, token_ids, n);
-	store_query(s, s->reader, &query_invalid_tokens, &args, cb, arg);
+	store_query(s, STORE_READER, &query_invalid_tokens, &args, cb, arg);
 }
 
 /* Chats. */
 
-void store_chats(struct store *s, int64_t viewer, store_cb *cb, void *arg)
+void store_chats(struct store *s, int64_t viewer, const struct cursor *after, int64_t limit,
+	store_cb *cb, void *arg)
 {
 	DECLARE_QUERY(chats_of_viewer);
 	struct db_args args = DB_ARGS_EMPTY;
 
 	db_arg_i64(&args, viewer);
-	store_query(s, s->reader, &query_chats_of_viewer, &args, cb, arg);
+	db_arg_i64(&args, after != NULL ? after->at : INT64_MAX);
+	db_arg_i64(&args, after != NULL ? after->id : INT64_MAX);
+	db_arg_i64(&args, limit + 1);
+	store_query(s, STORE_LISTER, &query_chats_of_viewer, &args, cb, arg);
 }
 
 void store_chat_views(
@@ -311,7 +315,18 @@ void store_chat_views(
 
 	db_arg_i64(&args, conv_id);
 	db_arg_i64s(&args, viewers, n);
-	store_query(s, s->reader, &query_chat_of_viewers, &args, cb, arg);
+	store_query(s, STORE_LISTER, &query_chat_of_viewers, &args, cb, arg);
+}
+
+void store_group_views(struct store *s, int64_t group_id, const int64_t *viewers, size_t n,
+	store_cb *cb, void *arg)
+{
+	DECLARE_QUERY(group_of_viewers);
+	struct db_args args = DB_ARGS_EMPTY;
+
+	db_arg_i64(&args, group_id);
+	db_arg_i64s(&args, viewers, n);
+	store_query(s, STORE_LISTER, &query_group_of_viewers, &args, cb, arg);
 }
 
 struct pending_conv {
@@ -330,7 +345,7 @@ void store_conv(struct store *s, int64_t viewer, int64_t chat_id, store_cb *cb, 
 	*p = (struct pending_conv){ cb, arg };
 	db_arg_i64(&args, viewer);
 	db_arg_i64(&args, chat_id);
-	store_query(s, s->reader, &query_resolve_chat, &args, conv_resolved, p);
+	store_query(s, STORE_READER, &query_resolve_chat, &args, conv_resolved, p);
 }
 
 static void conv_resolved(void *arg, enum error error, const store_rows *rows)
@@ -343,14 +358,18 @@ static void conv_resolved(void *arg, enum error error, const store_rows *rows)
 	free(p);
 }
 
-void store_group(struct store *s, int64_t viewer, int64_t group_id, store_cb *cb, void *arg)
+void store_group(struct store *s, int64_t viewer, int64_t group_id, const struct cursor *after,
+	int64_t limit, store_cb *cb, void *arg)
 {
 	DECLARE_QUERY(group_members);
 	struct db_args args = DB_ARGS_EMPTY;
 
 	db_arg_i64(&args, viewer);
 	db_arg_i64(&args, group_id);
-	store_query(s, s->reader, &query_group_members, &args, cb, arg);
+	db_arg_i64(&args, after != NULL ? after->at : 0);
+	db_arg_i64(&args, after != NULL ? after->id : 0);
+	db_arg_i64(&args, limit + 1);
+	store_query(s, STORE_LISTER, &query_group_members, &args, cb, arg);
 }
 
 /* Messages. */
@@ -369,8 +388,8 @@ void store_history(struct store *s, int64_t viewer, int64_t conv_id, int64_t bef
 		db_arg_i64(&args, before > 0 ? before : INT64_MAX);
 	db_arg_i64(&args, limit + 1);
 	db_arg_i64(&args, viewer);
-	store_query(s, s->reader, after >= 0 ? &query_history_after : &query_history_before, &args,
-		cb, arg);
+	store_query(s, STORE_READER, after >= 0 ? &query_history_after : &query_history_before,
+		&args, cb, arg);
 }
 
 void store_changes(struct store *s, int64_t viewer, int64_t conv_id, int64_t after, int64_t limit,
@@ -384,6 +403,6 @@ void store_changes(struct store *s, int64_t viewer, int64_t conv_id, int64_t aft
 	db_arg_i64(&args, after);
 	db_arg_i64(&args, limit + 1);
 	db_arg_i64(&args, viewer);
-	store_query(s, s->reader, after < 0 ? &query_changes_of_last_50 : &query_changes_after,
+	store_query(s, STORE_READER, after < 0 ? &query_changes_of_last_50 : &query_changes_after,
 		&args, cb, arg);
 }

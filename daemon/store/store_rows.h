@@ -50,6 +50,7 @@ struct read_mark {
 	int64_t seq;
 	int64_t n_messages; /* how many of those given are in it */
 	bool moved;
+	bool own_only; /* as in struct record_read */
 };
 void store_read_at(const store_rows *rows, int i, struct read_mark *m);
 
@@ -85,6 +86,9 @@ struct chat {
 	struct user peer;
 	bool has_last;
 	struct message last;
+	bool last_cut; /* True if last.content is only its beginning. */
+	struct text last_sender_name; /* of a group; "" if deleted */
+	struct cursor cursor;
 };
 void store_chat_at(const store_rows *rows, int i, struct chat *c);
 
@@ -92,8 +96,9 @@ struct member {
 	int64_t user_id;
 	struct text username, full_name;
 	int64_t joined_ms, read_seq;
+	struct cursor cursor;
 	struct text group_name;
-	int64_t owner_id, group_created_ms;
+	int64_t owner_id, group_created_ms, member_count;
 };
 void store_member_at(const store_rows *rows, int i, struct member *m);
 

@@ -86,7 +86,7 @@ void store_send(struct store *s, const struct send *p, store_change_cb *cb, void
 		memcpy(bytes, p->client_id.data, p->client_id.len);
 		send->client_id = (struct text){ bytes, p->client_id.len };
 	}
-	if (db_ready(s->writer))
+	if (db_ready(s->db[STORE_WRITER]))
 		batcher_add(&s->sends, &send->item, p->content.len + p->client_id.len);
 	else
 		batcher_reject(&s->sends, &send->item);
@@ -128,7 +128,7 @@ static bool sends_flush(struct batcher *b)
 	db_arg_array(&args, DB_TEXT, b->n_batch);
 	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
 		db_element_bytes(&args, send_of(i)->client_id.data, send_of(i)->client_id.len);
-	return db_query(s->writer, &query_send_messages, &args, sends_done, b);
+	return db_query(s->db[STORE_WRITER], &query_send_messages, &args, sends_done, b);
 }
 
 static bool may_succeed_again(const PGresult *r)

@@ -288,7 +288,9 @@ void __wrap_store_remove_member(struct store *s, int64_t actor, int64_t group_id
 
 static void give_read(struct answer *a)
 {
-	store_events->read_moved(store_arg, &a->change.conv, a->user_id, a->seq, a->origin);
+	store_events->read_moved(store_arg,
+		&(const struct record_read){
+			a->change.conv, a->user_id, a->seq, a->origin, false });
 	a->cb.mark(a->arg, ERROR_NONE);
 }
 

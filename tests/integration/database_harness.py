@@ -6,6 +6,7 @@ This is the only module of the tests of the database's failures that imports fro
 tests: client, parleyd, polling.
 """
 
+import collections
 import contextlib
 import datetime
 import itertools
@@ -60,6 +61,10 @@ class DatabaseParleyd(Parleyd):
             )
         return self
 
+    def ctl(self, *args, **options):
+        """As Parleyd's, in the daemon's environment."""
+        return super().ctl(*args, environment=self.environment, **options)
+
     def wait_up(self, timeout=START_S):
         """Returns when every worker serves."""
         wait_for(self._is_up, timeout, "parleyd does not become healthy:\n", self.log)
@@ -88,6 +93,12 @@ class DatabaseParleyd(Parleyd):
             for match in CONNECTION.finditer(self.log())
         }
         return {connection for connection, word in state.items() if word != "ready"}
+
+    def times_ready(self):
+        """How often each database connection, as (worker, kind), has become ready."""
+        return collections.Counter(
+            match.group(2, 3) for match in CONNECTION.finditer(self.log()) if match.group(1) == "ready"
+        )
 
     def exit_status(self, timeout=START_S):
         """Waits for the end of a daemon that refuses to run; returns its status, None if it still
@@ -156,7 +167,7 @@ def register(daemon, full_name, username=None):
             "/users/register",
             {"username": username, "full_name": full_name, "password": PASSWORD},
         )
-        assert answer.status_code == 201, answer.text
+        assert answer.status_code == 201, f"{answer.text}\n{daemon.log()}"
     token = daemon.ctl("token", username).stdout.strip()
     return Person(daemon, answer.json()["user_id"], username, full_name, token)
 

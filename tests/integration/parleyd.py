@@ -197,13 +197,14 @@ class Parleyd:
     def ws_url(self):
         return f"ws://127.0.0.1:{self.port}/ws"
 
-    def ctl(self, *args, check=True):
+    def ctl(self, *args, check=True, environment=None):
         return subprocess.run(
             [*self.command("parleyctl"), *args],
             check=check,
             capture_output=True,
             text=True,
             timeout=START_S,
+            env={**os.environ, **(environment or {})},
         )
 
     def status(self):

@@ -299,7 +299,6 @@ def test_search_finds_names_in_any_case_in_a_database_of_this_locale(
 # The clock.
 
 
-@pytest.mark.known_fault("chats are ordered by sent_at")
 @pytest.mark.skipif(FAKETIME is None, reason="there is no libfaketime on this machine")
 def test_the_latest_activity_is_first_after_the_clock_went_back(servers, people):
     server = servers()

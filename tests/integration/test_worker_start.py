@@ -17,7 +17,15 @@ pytestmark = pytest.mark.no_valgrind("bounds of time")
 SETTINGS = {"workers": 2}
 
 
-def n_waiting(daemon, query):
+def n_waiting_for_table(daemon, table):
+    """The number of sessions that wait for a lock of this table. Their queries do not tell: that of
+    a set-up is longer than pg_stat_activity shows."""
+    return daemon.sql(
+        "select count(*) from pg_locks where not granted and relation = to_regclass(%s)", table
+    )[0][0]
+
+
+def n_waiting_in(daemon, query):
     """The number of sessions that wait for a lock in a query that contains this text."""
     return daemon.sql(
         "select count(*) from pg_stat_activity where datname = current_database()"
@@ -59,9 +67,10 @@ def test_a_commit_that_lands_after_a_death_during_a_workers_start_is_delivered(d
     ):
         with daemon.locked("lock table schema_migrations in access exclusive mode"):
             daemon.kill_worker(his_slot)
-            wait_for(lambda: n_waiting(daemon, "schema_migrations") == 2)  # its successor
+            # Its successor has passed the fence: the check of the schema is the last step.
+            wait_for(lambda: n_waiting_for_table(daemon, "schema_migrations") == 4)
             hers.send({"type": "send", "id": "late", "receiver_id": bob.id, "content": "late"})
-            wait_for(lambda: n_waiting(daemon, "send_messages") == 1)
+            wait_for(lambda: n_waiting_in(daemon, "send_messages") == 1)
             daemon.kill_worker(hers.slot)
             daemon.wait_for_log(f"worker_died slot={hers.slot}")
         # The successor of the second dead worker waits for its session. The other new worker serves

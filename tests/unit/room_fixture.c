@@ -11,8 +11,8 @@ struct store *s;
 struct rooms *rs;
 int64_t alice, bob, carol;
 struct pushed_frame frames[FRAMES_MAX];
-unsigned n_frames, n_resyncs, n_reconciles;
-int64_t resynced;
+unsigned n_frames, n_resyncs, n_reconciles, n_left;
+int64_t resynced, left;
 
 static void on_push(
 	void *arg, struct room_user *u, struct frame *f, uint64_t origin, enum room_push kind)
@@ -36,6 +36,13 @@ static void on_resync(void *arg, struct room_user *u)
 	n_resyncs++;
 }
 
+static void on_left(void *arg, int64_t user_id)
+{
+	ck_assert_ptr_eq(arg, &frames);
+	left = user_id;
+	n_left++;
+}
+
 /* The layer above has nothing to compare. */
 static void on_reconcile(void *arg, rooms_done_cb *done, void *done_arg)
 {
@@ -55,9 +62,9 @@ static int64_t new_user(const char *name)
 
 static void setup(void)
 {
-	static const struct room_events events = { on_push, on_resync, on_reconcile };
+	static const struct room_events events = { on_push, on_resync, on_left, on_reconcile };
 
-	n_frames = n_resyncs = n_reconciles = 0;
+	n_frames = n_resyncs = n_reconciles = n_left = 0;
 	fixture_make(pg_conninfo());
 	s = fixture_store(0, NULL, NULL);
 	rs = rooms_open(fixture_base(), s, &events, &frames, &fixture_heritage(0)->stats->slots[0]);

@@ -19,12 +19,12 @@ static void on_state(void *arg, bool ready, bool after_loss)
 		ck_assert_uint_gt(n_away, 0);
 }
 
-static void on_read(
-	void *arg, const struct conv *conv, int64_t user_id, int64_t seq, uint64_t origin)
+static void on_read(void *arg, const struct record_read *read)
 {
 	(void)arg;
-	ck_assert_int_gt(conv->id, 0);
-	moved = (struct moved){ moved.n + 1, user_id, seq, origin };
+	ck_assert_int_gt(read->conv.id, 0);
+	moved = (struct moved){ moved.n + 1, read->user_id, read->seq, read->origin,
+		read->own_only };
 }
 
 static void on_epoch(void *arg, uint16_t generation)

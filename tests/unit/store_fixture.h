@@ -22,6 +22,7 @@ extern struct moved {
 	unsigned n;
 	int64_t user_id, seq; /* of the last call */
 	uint64_t origin;
+	bool own_only;
 } moved;
 extern const struct store_events store_fixture_events;
 

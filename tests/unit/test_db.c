@@ -1,11 +1,16 @@
 /*
  * A connection to a real PostgreSQL: arguments and columns, order, errors, loss and return.
  */
+#define _GNU_SOURCE 1
 #include "store/db.h"
 
 #include <arpa/inet.h>
 #include <check.h>
+#include <dlfcn.h>
+#include <netdb.h>
 #include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +27,33 @@ static struct db *db;
 static struct stats_slot stats;
 static const char *setup_sql;
 static unsigned n_ready, n_away;
+
+/* Names that this program adds to those of the host, for the lookups of the daemon. silent.test waits. */
+static pthread_mutex_t names = PTHREAD_MUTEX_INITIALIZER;
+static atomic_uint n_silent;
+
+int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
+	struct addrinfo **result)
+{
+	static int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+	struct addrinfo *second;
+	int error;
+
+	if (real == NULL)
+		*(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+	if (node != NULL && strcmp(node, "silent.test") == 0) {
+		atomic_fetch_add(&n_silent, 1);
+		pthread_mutex_lock(&names);
+		pthread_mutex_unlock(&names);
+		return real("127.0.0.1", service, hints, result);
+	}
+	if (node == NULL || strcmp(node, "two.test") != 0)
+		return real(node, service, hints, result);
+	error = real("127.0.0.1", service, hints, result);
+	if (error == 0 && real("127.0.0.2", service, hints, &second) == 0)
+		(*result)->ai_next = second;
+	return error;
+}
 
 static void on_setup(void *arg, struct buf *sql)
 {
@@ -44,6 +76,7 @@ static void setup(void)
 	setup_sql = "set application_name = 'test db'; select true";
 	fixture_make("");
 	db = db_open(fixture_base(), pg_conninfo(), "test", &events, &stats, &stats);
+	db_start(db);
 	ck_assert(!db_ready(db));
 	fixture_until_n(&n_ready, 1);
 }
@@ -135,6 +168,30 @@ START_TEST(statements_end_in_the_order_of_the_queue)
 		ck_assert_uint_eq(a[i].order, (unsigned)i + 1);
 	}
 	ck_assert_uint_eq(db_pending(db), 0);
+}
+END_TEST
+
+START_TEST(urgent_statements_and_others_alternate)
+{
+	enum { N = 4 };
+	static struct answer others[N], urgent[N];
+
+	n_answers = 0;
+	for (int i = 0; i < N; i++)
+		ask_plus(i, &others[i]);
+	for (int i = 0; i < N; i++) {
+		struct db_args args = { .bytes = BUF_EMPTY, .urgent = true };
+
+		db_arg_i64(&args, i);
+		ask(&plus, &args, &urgent[i]);
+	}
+	ck_assert_uint_eq(db_pending(db), 2 * N);
+	fixture_until(&urgent[N - 1].done);
+	/* The first one was in flight before. */
+	for (unsigned i = 0; i < N; i++) {
+		ck_assert_uint_eq(others[i].order, 2 * i + 1);
+		ck_assert_uint_eq(urgent[i].order, 2 * i + 2);
+	}
 }
 END_TEST
 
@@ -283,6 +340,7 @@ START_TEST(a_column_that_the_statement_lacks_ends_the_process)
 		event_reinit(fixture_base());
 		n_ready = 0;
 		db = db_open(fixture_base(), pg_conninfo(), "test", &events, &stats, &stats);
+		db_start(db);
 		fixture_until_n(&n_ready, 1);
 		db_arg_i64(&args, 1);
 		db_query(db, &plus, &args, on_renamed, &done);
@@ -519,23 +577,33 @@ static void ck_reaches_the_last_host(const char *first, const char *port, const 
 		pg_directory(), port, more);
 	db_close(db);
 	db = db_open(fixture_base(), buf_cstr(&conninfo), "test", &events, &stats, &stats);
+	db_start(db);
 	fixture_until_n(&n_ready, ready + 1);
 	buf_fini(&conninfo);
 }
 
-START_TEST(each_host_is_tried_for_its_time)
+/* Opens a listener that accepts and says nothing. port: set to its port if it is empty, else bound. */
+static int silent_listener(const char *ip, char port[16])
 {
 	struct sockaddr_in address = { .sin_family = AF_INET,
-		.sin_addr = { htonl(INADDR_LOOPBACK) } };
+		.sin_port = htons((uint16_t)strtol(port, NULL, 10)) };
 	socklen_t len = sizeof(address);
-	int silent = socket(AF_INET, SOCK_STREAM, 0);
-	char port[16];
-	int64_t began;
+	int silent = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 
+	ck_assert_int_eq(inet_pton(AF_INET, ip, &address.sin_addr), 1);
 	ck_assert_int_eq(bind(silent, (struct sockaddr *)&address, len), 0);
 	ck_assert_int_eq(listen(silent, 8), 0);
 	ck_assert_int_eq(getsockname(silent, (struct sockaddr *)&address, &len), 0);
-	snprintf(port, sizeof(port), "%d", ntohs(address.sin_port));
+	snprintf(port, 16, "%d", ntohs(address.sin_port));
+	return silent;
+}
+
+START_TEST(each_host_is_tried_for_its_time)
+{
+	char port[16] = "";
+	int silent = silent_listener("127.0.0.1", port);
+	int64_t began;
+
 	/* One that accepts and says nothing; then one that refuses. */
 	began = clock_mono_ms();
 	ck_reaches_the_last_host("127.0.0.1", port, "connect_timeout=2");
@@ -545,6 +613,46 @@ START_TEST(each_host_is_tried_for_its_time)
 	began = clock_mono_ms();
 	ck_reaches_the_last_host("127.0.0.1", port, "");
 	ck_assert_int_lt(clock_mono_ms() - began, 1500);
+}
+END_TEST
+
+START_TEST(each_address_of_a_name_is_tried_for_its_time)
+{
+	char port[16] = "";
+	int first = silent_listener("127.0.0.1", port), second = silent_listener("127.0.0.2", port);
+	int64_t began = clock_mono_ms();
+
+	ck_reaches_the_last_host("two.test", port, "connect_timeout=2");
+	ck_assert_int_ge(clock_mono_ms() - began, 3900);
+	ck_assert_int_ge(accept(first, NULL, NULL), 0);
+	ck_assert_int_ge(accept(second, NULL, NULL), 0);
+	close(first);
+	close(second);
+}
+END_TEST
+
+START_TEST(a_silent_name_server_takes_a_thread_per_host_and_not_the_loop)
+{
+	static const char conninfo[] = "host=silent.test,silent.test port=1 connect_timeout=2";
+	struct timeval tick = { 0, 10000 };
+	int64_t began, before, worst = 0;
+
+	pthread_mutex_lock(&names);
+	db_close(db);
+	db = db_open(fixture_base(), conninfo, "test", &events, &stats, &stats);
+	db_start(db);
+	/* Three rounds of both hosts. */
+	for (began = before = clock_mono_ms(); clock_mono_ms() - began < 9000;) {
+		event_base_loopexit(fixture_base(), &tick);
+		event_base_dispatch(fixture_base());
+		if (worst < clock_mono_ms() - before)
+			worst = clock_mono_ms() - before;
+		before = clock_mono_ms();
+	}
+	ck_assert_int_lt(worst, 1000);
+	ck_assert_uint_eq(n_silent, 2);
+	pthread_mutex_unlock(&names);
+	ck_reaches_the_last_host("silent.test", "1", "");
 }
 END_TEST
 
@@ -606,6 +714,7 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 30);
 	tcase_add_test(tc, statements_end_in_the_order_of_the_queue);
+	tcase_add_test(tc, urgent_statements_and_others_alternate);
 	tcase_add_test(tc, null_empty_and_arbitrary_bytes_are_transmitted);
 	tcase_add_test(tc, arrays_are_read_by_the_server);
 	tcase_add_test(tc, columns_are_read_by_name_and_type_and_null_is_nothing);
@@ -622,6 +731,8 @@ static Suite *suite(void)
 	tcase_add_test(tc, a_column_added_to_a_table_renews_the_connection);
 	tcase_add_test(tc, a_query_to_a_crashed_server_calls_back_later_and_not_inside_the_call);
 	tcase_add_test(tc, each_host_is_tried_for_its_time);
+	tcase_add_test(tc, each_address_of_a_name_is_tried_for_its_time);
+	tcase_add_test(tc, a_silent_name_server_takes_a_thread_per_host_and_not_the_loop);
 	tcase_add_test(tc, a_connection_whose_setup_is_false_is_not_used);
 	tcase_add_test(tc, stopping_ends_all_statements_and_queues_no_more);
 	suite_add_tcase(suite, tc);

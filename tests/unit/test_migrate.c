@@ -340,6 +340,32 @@ START_TEST(the_old_layout_is_moved_from_any_schema_and_others_objects_stay)
 }
 END_TEST
 
+START_TEST(existing_conversations_get_an_activity_and_a_number_of_members)
+{
+	make_version_1();
+	sql("insert into users (username, full_name) select 'u' || n, 'U' from generate_series(1, "
+	    "4) n");
+	/* The first group has the latest message, and the chat of u1 and u2 the earliest. */
+	sql("select create_group(user_id, 'first') from users where username = 'u1'");
+	sql("select create_group(user_id, 'second') from users where username = 'u1'");
+	sql("select count(*) from users a, users b, post_messages(array[a.user_id], "
+	    "array[b.user_id], "
+	    "array['hi'], array['c1']) where a.username = 'u1' and b.username = 'u2'");
+	sql("select add_member(owner_id, conv_id, (select user_id from users where username = "
+	    "'u3')) "
+	    "from conversations where name = 'first'");
+	sql("update messages set sent_at = now() - interval '1 day' where kind = 't'");
+	migrate();
+	ck_assert_int_eq(
+		sql("select (string_agg(coalesce(name, 'direct') || member_count, ' ' order by "
+		    "activity desc) = 'first2 second1 direct2')::int from conversations"),
+		1);
+	ck_assert_int_eq(sql("select count(distinct activity) from conversations"), 3);
+	ck_assert_int_gt(sql("select nextval('activities')"),
+		sql("select max(activity) from conversations"));
+}
+END_TEST
+
 START_TEST(the_old_layout_of_version_2_is_moved)
 {
 	make_version_1();
@@ -482,6 +508,7 @@ int main(void)
 	tcase_add_test(tc, all_objects_are_in_one_schema);
 	tcase_add_test(tc, a_search_path_of_the_database_changes_nothing);
 	tcase_add_test(tc, the_old_layout_is_moved_from_any_schema_and_others_objects_stay);
+	tcase_add_test(tc, existing_conversations_get_an_activity_and_a_number_of_members);
 	tcase_add_test(tc, the_old_layout_of_version_2_is_moved);
 	tcase_add_test(tc, the_old_layout_in_a_schema_named_parley_stays_there);
 	tcase_add_test(tc, a_reset_of_the_old_layout_leaves_nothing_of_it);

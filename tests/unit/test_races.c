@@ -284,6 +284,7 @@ START_TEST(a_new_worker_loads_nothing_while_a_dead_one_may_commit)
 	store_close(other);
 	began = clock_mono_ms();
 	other = store_open(fixture_base(), fixture_heritage(1), &events, NULL);
+	store_connect(other);
 	while (clock_mono_ms() - began < FENCE_MS / 2) {
 		enum error error = load();
 

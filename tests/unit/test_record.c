@@ -69,7 +69,7 @@ static struct record valid_record(enum record_type type)
 		r.group_gone = (struct record_group_gone){ group, 5 };
 		break;
 	case RECORD_READ:
-		r.read = (struct record_read){ direct, 5, 3, UINT64_MAX };
+		r.read = (struct record_read){ direct, 5, 3, UINT64_MAX, true };
 		break;
 	case RECORD_TYPING:
 		r.typing = (struct record_typing){ direct, 5, true };
@@ -178,6 +178,7 @@ START_TEST(the_other_types_come_back_as_they_were)
 	ck_assert_int_eq(r.read.user_id, 5);
 	ck_assert_int_eq(r.read.seq, 3);
 	ck_assert(r.read.origin == UINT64_MAX);
+	ck_assert(r.read.own_only);
 	in = valid_record(RECORD_TYPING);
 	ck_assert(round_trip(&in, &r));
 	ck_conv(&r.typing.conv, &direct);

@@ -311,6 +311,31 @@ START_TEST(a_watermark_is_pushed_to_all_members_with_its_origin)
 }
 END_TEST
 
+START_TEST(a_watermark_of_a_large_group_is_pushed_to_the_reader_only)
+{
+	struct record r = { .type = RECORD_READ,
+		.read = { .user_id = bob, .seq = 1, .origin = 7, .own_only = true } };
+	int64_t g = group_of_alice();
+	struct fixture_change c = fixture_change(s, STORE_ADD, alice, g, bob, NULL);
+
+	r.read.conv = c.c.conv;
+	connect_user(alice);
+	rooms_apply(rs, &r);
+	ck_assert_uint_eq(n_frames, 0);
+	connect_user(bob);
+	rooms_apply(rs, &r);
+	ck_assert_uint_eq(n_frames, 1);
+	ck_frame(0, bob, "{\"type\":\"read\",\"chat_id\":");
+	ck_assert_uint_eq(frames[0].origin, 7);
+	ck_assert_int_eq(frames[0].kind, ROOM_HINT);
+	/* Not to a reader who has left meanwhile. */
+	r.read.user_id = carol;
+	connect_user(carol);
+	rooms_apply(rs, &r);
+	ck_assert_uint_eq(n_frames, 1);
+}
+END_TEST
+
 START_TEST(a_conversation_is_found_by_the_members_chat_id)
 {
 	struct fixture_change c = post(alice, bob, "first");
@@ -320,14 +345,14 @@ START_TEST(a_conversation_is_found_by_the_members_chat_id)
 
 	a = connect_user(alice);
 	b = connect_user(bob);
-	ck_assert(rooms_find_conv(a, bob, &conv));
+	ck_assert(rooms_find_conv(rs, a, bob, &conv));
 	ck_assert_int_eq(conv.id, c.c.conv.id);
-	ck_assert(rooms_find_conv(b, alice, &conv));
-	ck_assert(rooms_find_conv(a, g, &conv));
+	ck_assert(rooms_find_conv(rs, b, alice, &conv));
+	ck_assert(rooms_find_conv(rs, a, g, &conv));
 	ck_assert_int_eq(conv.kind, CONV_GROUP);
-	ck_assert(!rooms_find_conv(b, g, &conv));
-	ck_assert(!rooms_find_conv(a, c.c.conv.id, &conv));
-	ck_assert(!rooms_find_conv(a, alice, &conv));
+	ck_assert(!rooms_find_conv(rs, b, g, &conv));
+	ck_assert(!rooms_find_conv(rs, a, c.c.conv.id, &conv));
+	ck_assert(!rooms_find_conv(rs, a, alice, &conv));
 }
 END_TEST
 
@@ -349,6 +374,7 @@ int main(void)
 	tcase_add_test(tc, an_erasure_behind_a_gap_is_read_with_it);
 	tcase_add_test(tc, typing_is_pushed_to_the_other_members_and_ends_with_a_message);
 	tcase_add_test(tc, a_watermark_is_pushed_to_all_members_with_its_origin);
+	tcase_add_test(tc, a_watermark_of_a_large_group_is_pushed_to_the_reader_only);
 	tcase_add_test(tc, a_conversation_is_found_by_the_members_chat_id);
 	return room_run(tc);
 }

@@ -94,7 +94,6 @@ END_TEST
 START_TEST(a_load_that_is_older_than_a_delivery_takes_no_room_back)
 {
 	struct fixture_change c = post(alice, bob, "first");
-	struct room_user *u = connect_user(bob);
 	struct record r = record_of(c.c.conv,
 		(struct message){ .message_id = 1,
 			.seq = 2,
@@ -102,15 +101,14 @@ START_TEST(a_load_that_is_older_than_a_delivery_takes_no_room_back)
 			.sender_id = alice,
 			.kind = MESSAGE_TEXT,
 			.content = { "during", 6 } });
-	bool done = false;
 
-	rooms_load(rs, u, on_loaded, &done);
+	connect_user(bob);
+	rooms_reconcile(rs, false);
 	database_works();
 	ck_assert_int_eq(post_by_sql(alice, bob, "during"), 2);
 	rooms_apply(rs, &r);
-	ck_assert(!done);
-	fixture_until(&done);
-	fixture_for(60);
+	fixture_until_n(&n_reconciles, 1);
+	fixture_for(100);
 	ck_assert_uint_eq(n_resyncs, 0);
 	ck_assert_uint_eq(n_frames, 1);
 }

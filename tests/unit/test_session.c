@@ -29,8 +29,9 @@ static unsigned n_messages;
 static bool ended; /* true once the peer has read the end of the stream */
 
 /* Replaces http's, which is not linked here. */
-void http_socket_closed(struct http *http)
+void http_socket_closed(struct http *http, struct http_share *share)
 {
+	ck_assert_ptr_null(share);
 	ck_assert_ptr_null(http);
 }
 
@@ -56,6 +57,12 @@ static void on_push(
 {
 	(void)arg;
 	sessions_push(ss, u, f, origin, kind);
+}
+
+static void on_left(void *arg, int64_t user_id)
+{
+	(void)arg;
+	(void)user_id;
 }
 
 static void on_resync(void *arg, struct room_user *u)
@@ -113,7 +120,7 @@ static struct token new_token(int64_t user_id)
 static void setup(void)
 {
 	static const struct bus_events bus_events = { on_record, on_overrun, on_newer };
-	static const struct room_events room_events = { on_push, on_resync, on_reconcile };
+	static const struct room_events room_events = { on_push, on_resync, on_left, on_reconcile };
 	static const struct sessions_events events = { on_message, on_session, on_session,
 		on_session };
 	static unsigned n;

@@ -3,6 +3,7 @@
  */
 #include "tests/unit/store_fixture.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 START_TEST(only_the_sender_edits_and_only_a_text_that_is_not_deleted)
@@ -187,6 +188,46 @@ START_TEST(a_deleted_user_is_erased_and_chats_keep_their_numbers_without_gaps)
 }
 END_TEST
 
+START_TEST(the_kept_number_of_members_is_the_number_of_members)
+{
+	enum { USERS = 12, GROUPS = 3, STEPS = 300 };
+	int64_t users[USERS], groups[GROUPS];
+
+	for (int i = 0; i < USERS; i++)
+		users[i] = person("member");
+	for (int i = 0; i < GROUPS; i++)
+		groups[i] = fixture_change(s, STORE_CREATE_GROUP, users[i], 0, 0, "g").c.conv.id;
+	srandom(1);
+	for (int i = 0; i < STEPS; i++) {
+		int64_t actor = users[random() % USERS], other = users[random() % USERS];
+		int64_t g = groups[random() % GROUPS];
+
+		/* The owners remove others; any member adds them; most other changes are rejected. */
+		if (i % 3 == 0)
+			fixture_change(s, STORE_REMOVE, actor, g, i % 2 ? actor : other, NULL);
+		else
+			fixture_change(s, STORE_ADD, actor, g, other, NULL);
+		if (i % 10 == 0)
+			fixture_post(s, actor, other, "hello", NULL);
+		if (i % 40 == 39) {
+			struct erasure h = { .done = false };
+
+			store_delete_user(s, other, on_erased, &h);
+			fixture_until(&h.done);
+		}
+	}
+	ck_assert_int_gt(pg_number("select count(*) from conversations where kind = 'g' and "
+				   "member_count > 1"),
+		0);
+	ck_assert_int_gt(pg_number("select count(*) from conversations where kind = 'd' and "
+				   "member_count < 2 and user_lo <> user_hi"),
+		0);
+	ck_assert_int_eq(pg_number("select count(*) from conversations c where member_count <> "
+				   "(select count(*) from members m where m.conv_id = c.conv_id)"),
+		0);
+}
+END_TEST
+
 START_TEST(each_load_of_a_batch_gets_the_conversations_of_its_user)
 {
 	enum { N = 200 };
@@ -218,6 +259,7 @@ static void add_tests(TCase *tc)
 	tcase_add_test(tc, only_the_sender_edits_and_only_a_text_that_is_not_deleted);
 	tcase_add_test(tc, groups_keep_the_rules_of_the_contract);
 	tcase_add_test(tc, a_deleted_user_is_erased_and_chats_keep_their_numbers_without_gaps);
+	tcase_add_test(tc, the_kept_number_of_members_is_the_number_of_members);
 	tcase_add_test(tc, each_load_of_a_batch_gets_the_conversations_of_its_user);
 }
 

@@ -68,7 +68,7 @@ START_TEST(the_fence_waits_for_the_newest_worker_if_it_is_dead)
 	slot->alive = 0;
 	slot->incarnation = 40;
 	snprintf(sql, sizeof(sql), "select pg_advisory_lock(%d, %lld)", (int)lock_class(),
-		(long long)boot + 40);
+		(long long)boot + 2 * 40);
 	PQclear(PQexec(dead, sql));
 	store_fence_dead_workers(s, on_rows, &r);
 	fixture_for(300);
@@ -78,7 +78,7 @@ START_TEST(the_fence_waits_for_the_newest_worker_if_it_is_dead)
 	/* The next one to be forked is alive. */
 	dead = pg_connect();
 	snprintf(sql, sizeof(sql), "select pg_advisory_lock(%d, %lld)", (int)lock_class(),
-		(long long)boot + 41);
+		(long long)boot + 2 * 41);
 	PQclear(PQexec(dead, sql));
 	r.done = false;
 	store_fence_dead_workers(s, on_rows, &r);
@@ -87,6 +87,34 @@ START_TEST(the_fence_waits_for_the_newest_worker_if_it_is_dead)
 	PQfinish(dead);
 	slot->alive = 1;
 	slot->incarnation = incarnation;
+}
+END_TEST
+
+static void on_token(void *arg, enum error error, const struct token *t)
+{
+	(void)t;
+	ck_assert_int_eq(error, ERROR_bad_token);
+	*(bool *)arg = true;
+}
+
+/* A look-up that began before a revocation may return the token; its session must be known when the tokens of all sessions
+ * are checked. */
+START_TEST(the_fence_ends_after_the_lookups_of_tokens_that_were_in_flight)
+{
+	const uint8_t hash[STORE_HASH_SIZE] = { 0 };
+	struct rows r = { .done = false };
+	bool looked_up = false;
+	PGconn *holder = pg_connect();
+
+	PQclear(PQexec(holder, "begin; lock table tokens in access exclusive mode"));
+	store_authenticate(s, hash, on_token, &looked_up);
+	store_fence_dead_workers(s, on_rows, &r);
+	fixture_for(300);
+	ck_assert_msg(!looked_up && !r.done, "it did not wait");
+	PQfinish(holder);
+	fixture_until(&r.done);
+	ck_assert_int_eq(r.error, ERROR_NONE);
+	ck_assert(looked_up);
 }
 END_TEST
 
@@ -196,6 +224,7 @@ static void add_tests(TCase *tc)
 	tcase_add_test(tc, a_connection_to_a_schema_with_other_functions_is_not_used);
 	tcase_add_test(tc, the_fence_waits_for_the_sessions_of_dead_workers_only);
 	tcase_add_test(tc, the_fence_waits_for_the_newest_worker_if_it_is_dead);
+	tcase_add_test(tc, the_fence_ends_after_the_lookups_of_tokens_that_were_in_flight);
 	tcase_add_test(tc, the_fence_terminates_a_session_that_does_not_end);
 	tcase_add_test(tc, one_daemon_at_a_time_claims_the_database);
 	tcase_add_test(tc, a_claim_does_not_wait_for_a_hung_session_of_an_earlier_run);

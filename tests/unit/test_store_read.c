@@ -75,7 +75,7 @@ END_TEST
 struct marks {
 	bool done;
 	int64_t n_messages;
-	int n, n_moved;
+	int n, n_moved, n_own_only;
 };
 
 static void on_marked(void *arg, enum error error, const store_rows *rows)
@@ -89,6 +89,7 @@ static void on_marked(void *arg, enum error error, const store_rows *rows)
 		store_read_at(rows, i, &mark);
 		m->n_messages += mark.n_messages;
 		m->n_moved += mark.moved;
+		m->n_own_only += mark.own_only;
 		m->n++;
 	}
 	m->done = true;
@@ -113,6 +114,33 @@ START_TEST(marking_by_message_ids_counts_only_messages_in_the_users_chats)
 	fixture_until(&m.done);
 	ck_assert_int_eq(m.n_messages, 3);
 	ck_assert_int_eq(m.n_moved, 0);
+}
+END_TEST
+
+START_TEST(marks_in_a_group_of_more_than_200_members_are_for_the_readers_own_sockets)
+{
+	int64_t g = group();
+	struct conv conv = fixture_post(s, alice, g, "1", NULL).c.conv;
+	int64_t id = fixture_post(s, alice, g, "2", NULL).c.message.message_id;
+	int64_t direct = fixture_post(s, alice, bob, "3", NULL).c.message.message_id;
+
+	for (int members = 200; members <= 201; members++) {
+		struct marks m = { .done = false };
+		bool large = members > 200;
+		int64_t ids[] = { id, direct };
+
+		pg_number("update conversations set member_count = %d where conv_id = %lld",
+			members, (long long)g);
+		moved.n = 0;
+		pg_number("update members set read_seq = 0");
+		store_mark_read(s, &conv, bob, 4, 0, on_mark, NULL);
+		fixture_until_n(&moved.n, 1);
+		ck_assert(moved.own_only == large);
+		store_mark_messages_read(s, bob, ids, 2, on_marked, &m);
+		fixture_until(&m.done);
+		ck_assert_int_eq(m.n_moved, 2);
+		ck_assert_int_eq(m.n_own_only, large);
+	}
 }
 END_TEST
 
@@ -410,6 +438,8 @@ static void add_tests(TCase *tc)
 	tcase_add_test(tc, a_read_mark_that_cannot_be_stored_ends_with_an_error);
 	tcase_add_test(tc, two_sockets_that_mark_in_one_batch_are_both_notified);
 	tcase_add_test(tc, marking_by_message_ids_counts_only_messages_in_the_users_chats);
+	tcase_add_test(
+		tc, marks_in_a_group_of_more_than_200_members_are_for_the_readers_own_sockets);
 	tcase_add_test(tc, changes_come_in_the_order_of_mod_and_collapse_repeated_edits);
 	tcase_add_test(tc, a_viewer_who_is_not_a_member_gets_no_row);
 	tcase_add_test(

@@ -117,14 +117,10 @@ static void no_state(void *arg, bool ready, bool after_loss)
 	(void)after_loss;
 }
 
-static void no_read(
-	void *arg, const struct conv *conv, int64_t user_id, int64_t seq, uint64_t origin)
+static void no_read(void *arg, const struct record_read *read)
 {
 	(void)arg;
-	(void)conv;
-	(void)user_id;
-	(void)seq;
-	(void)origin;
+	(void)read;
 }
 
 static void no_epoch(void *arg, uint16_t generation)
@@ -139,6 +135,7 @@ struct store *fixture_store(unsigned slot, const struct store_events *events, vo
 	int64_t until = clock_mono_ms() + FIXTURE_MS;
 	struct store *s = store_open(base, &heritages[slot], events != NULL ? events : &none, arg);
 
+	store_connect(s);
 	while (!store_ready(s)) {
 		ck_assert_msg(clock_mono_ms() < until, "timeout: the store is not ready");
 		run_loop(until);
