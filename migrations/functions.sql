@@ -11,7 +11,7 @@
 --     order of the commits.
 --   * Several conversations are locked in the order of conv_id, so that two writers do not deadlock.
 
--- Keeps user_words: the username and each word of the full name, in lower case. The search_path is for an update by an
+-- Keeps user_words: the username and each word of the full name, folded by the program (common/unicode). The search_path is for an update by an
 -- administrator, whose session has another.
 create or replace function user_words_update() returns trigger language plpgsql set search_path = parley, pg_temp as $$
 begin
@@ -19,7 +19,7 @@ begin
 	if new.deleted_at is null then
 		insert into user_words (word, user_id)
 		select word, new.user_id
-		from regexp_split_to_table(lower(new.full_name || ' ' || new.username), '\s+') word
+		from unnest(string_to_array(new.folded_name, ' ') || new.username) word
 		where word <> ''
 		on conflict do nothing;
 	end if;
@@ -373,6 +373,41 @@ begin
 	returning m.conv_id, m.user_id, m.read_seq, c.member_count > 200;
 end $$;
 
+-- The users other than the viewer whose name has a word beginning with each of the words, which are folded and separated by
+-- one space. The longest word finds them through the index, as a range that ends with the last code point. Only the first
+-- 1,000 in the order of the index are considered, so that the cost does not grow with their number; the other words filter.
+-- The user with the username p_words is always considered, and is the first.
+create function search_users(p_viewer bigint, p_words text, p_limit bigint) returns setof users language plpgsql stable
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+declare
+	v_words text[] := string_to_array(p_words, ' ');
+	v_longest text := (select w from unnest(v_words) w order by length(w) desc limit 1);
+begin
+	return query
+	select u.*
+	from (
+		select n.user_id from users n where n.username = p_words
+		union
+		select f.user_id from (
+			select p.user_id from user_words p
+			where p.word ~>=~ v_longest and p.word ~<~ (v_longest || chr(1114111))
+			order by p.word using ~<~
+			limit 1000
+		) f
+	) c
+	join users u on u.user_id = c.user_id
+	where u.user_id <> p_viewer and u.deleted_at is null
+		and not exists (select from unnest(v_words) w where w <> v_longest and not exists
+			(select from user_words p where p.user_id = u.user_id and starts_with(p.word, w)))
+	order by u.username = p_words desc, starts_with(u.username, v_words[1]) desc, u.username
+	limit p_limit;
+end $$;
+
 -- Sets the stored password and deletes all tokens of the user but one. The update locks the user's row first: a log-in
 -- with the old password has inserted its token by then, or finds the new password.
 create function set_password(p_user bigint, p_password text, p_keep_token bigint) returns void language plpgsql as $$
@@ -396,7 +431,7 @@ begin
 	if not found then
 		return;
 	end if;
-	update users set full_name = '', password = null, profile_picture = null, public_key = null, last_seen_at = null,
+	update users set full_name = '', folded_name = null, password = null, profile_picture = null, public_key = null, last_seen_at = null,
 		deleted_at = now() where user_id = p_user;
 	delete from tokens where user_id = p_user;
 	for c in

@@ -7,6 +7,7 @@
 
 #include "common/log.h"
 #include "common/xalloc.h"
+#include "migrations/migrate_names.h"
 #include "migrations/pg_session.h"
 
 #define LOCK_KEY "7020952021" /* of the advisory lock; an arbitrary number */
@@ -256,7 +257,7 @@ static bool apply_all(PGconn *db, long installed, struct buf *why)
 	for (const struct embedded *f = migration_files; f->name != NULL; f++)
 		if (version_of(f) > installed && !apply_numbered(db, f, why))
 			return false;
-	return apply_functions(db, why);
+	return apply_functions(db, why) && migrate_names(db, why);
 }
 
 /* Drops all that is parley's. Objects that were moved are first brought up to date, since reset.sql knows no others. */

@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "common/token.h"
+#include "common/unicode.h"
 #include "common/xalloc.h"
 #include "migrations/migrate.h"
 
@@ -97,6 +98,15 @@ static void put_text(struct buf *rows, const char *text, size_t len)
 	buf_add_char(rows, '\t');
 }
 
+static void put_words(struct buf *rows, const char *name)
+{
+	struct buf words = BUF_EMPTY;
+
+	unicode_put_words(&words, name, strlen(name));
+	put_text(rows, words.data, words.len);
+	buf_fini(&words);
+}
+
 static void put_number(struct buf *rows, int64_t n)
 {
 	buf_add_i64(rows, n);
@@ -155,7 +165,8 @@ static bool copy_users(struct run *r)
 	uint32_t i;
 
 	if (!run_sql(r,
-		    "copy users (user_id, username, full_name, password, created_at, last_seen_at) "
+		    "copy users (user_id, username, full_name, folded_name, password, created_at, "
+		    "last_seen_at) "
 		    "from stdin"))
 		return false;
 	for (i = 0; i < w->size.users; i++) {
@@ -164,6 +175,7 @@ static bool copy_users(struct run *r)
 		put_number(&r->rows, r->first_user + i);
 		put_text(&r->rows, p->username, strlen(p->username));
 		put_text(&r->rows, p->full_name, strlen(p->full_name));
+		put_words(&r->rows, p->full_name);
 		put_text(&r->rows, r->load->password, strlen(r->load->password));
 		put_time(&r->rows, p->created_ms);
 		put_time(&r->rows, p->last_seen_ms);

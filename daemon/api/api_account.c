@@ -39,10 +39,10 @@ static enum error hasher_error(enum hasher_result result, enum error wrong)
 static void add_cookie(struct http_call *call, const char *token, long max_age)
 {
 	char cookie[COOKIE_SIZE];
+	bool https = http_is_https(call);
 
-	snprintf(cookie, sizeof(cookie),
-		AUTH_COOKIE "=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%ld%s", token, max_age,
-		http_is_https(call) ? "; Secure" : "");
+	snprintf(cookie, sizeof(cookie), "%s=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%ld%s",
+		https ? AUTH_COOKIE_HTTPS : AUTH_COOKIE, token, max_age, https ? "; Secure" : "");
 	http_add_header(call, "Set-Cookie", cookie);
 	OPENSSL_cleanse(cookie, sizeof(cookie));
 }
@@ -187,7 +187,7 @@ static const struct param_spec login_params[] = {
 	[LOGIN_PASSWORD] = { .name = "password", .type = PARAM_TEXT,     .required = true, .min = 1, .max = HASHER_PASSWORD_MAX,
 	                     .doc = "The password." },
 	[LOGIN_COOKIE]   = { .name = "cookie",   .type = PARAM_BOOL,
-	                     .doc = "True to set the token as the cookie parley_session in addition." },
+	                     .doc = "True to set the token as a cookie in addition." },
 };
 /* clang-format on */
 

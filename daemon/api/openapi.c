@@ -472,7 +472,8 @@ static const char security_schemes[] =
 	"\"bearer\":{\"type\":\"http\",\"scheme\":\"bearer\","
 	"\"description\":\"The access_token of a login.\"},"
 	"\"cookie\":{\"type\":\"apiKey\",\"in\":\"cookie\",\"name\":\"parley_session\","
-	"\"description\":\"Set by a login with cookie: true. "
+	"\"description\":\"Set by a login with cookie: true. Over https its name is "
+	"__Host-parley_session. "
 	"A request that changes something needs an allowed Origin.\"}}";
 
 /* "x-websocket-commands":{"send":{"description":"…","schema":{…}},…}: the schema has all members but type. */

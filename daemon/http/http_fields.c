@@ -100,11 +100,13 @@ struct text http_bearer(const struct http_call *call)
 
 struct text http_cookie(const struct http_call *call)
 {
+	static const char *const names[] = { AUTH_COOKIE_HTTPS, AUTH_COOKIE };
 	const struct evkeyval *line = NULL;
 	struct text token = { NULL, 0 };
 
-	while (token.data == NULL && (line = next_line(call, line, "Cookie")) != NULL)
-		token = auth_cookie(line->value);
+	for (size_t i = 0; i < 2; i++)
+		while (token.data == NULL && (line = next_line(call, line, "Cookie")) != NULL)
+			token = auth_cookie(line->value, names[i]);
 	return token;
 }
 

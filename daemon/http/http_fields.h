@@ -37,7 +37,8 @@ bool http_field_has(const struct http_call *call, const char *name, const char *
 /* True if Accept has this media type, whatever its parameters. */
 bool http_accepts(const struct http_call *call, const char *type);
 
-/* The credentials of Authorization with the scheme Bearer, the session cookie; data NULL if there is none. */
+/* The credentials of Authorization with the scheme Bearer; the session cookie, that of https first. data NULL if there is
+ * none. */
 struct text http_bearer(const struct http_call *call);
 struct text http_cookie(const struct http_call *call);
 

@@ -8,7 +8,7 @@
 #include "common/xalloc.h"
 #include "realtime/room_private.h"
 
-#define PIECE 250 /* viewers of one query */
+#define PIECE 500 /* viewers of one query */
 
 struct views {
 	struct views *next; /* in rooms' views: the first is being read */

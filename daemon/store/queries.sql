@@ -69,8 +69,8 @@ left join moved v using (conv_id)
 -- Users
 
 -- name: insert_user
-insert into users as u (username, full_name, profile_picture, public_key, password)
-values ($1::text, $2::text, $3::text, $4::text, $5::text)
+insert into users as u (username, full_name, folded_name, profile_picture, public_key, password)
+values ($1::text, $2::text, $6::text, $3::text, $4::text, $5::text)
 on conflict (username) do nothing
 returning {user}
 
@@ -87,6 +87,7 @@ where u.username = $1::text and u.deleted_at is null
 -- name: update_profile
 update users u
 set full_name = case when $2::bool then $3::text else u.full_name end,
+	folded_name = case when $2::bool then $8::text else u.folded_name end,
 	profile_picture = case when $4::bool then $5::text else u.profile_picture end,
 	public_key = case when $6::bool then $7::text else u.public_key end
 where u.user_id = $1::int8 and u.deleted_at is null
@@ -95,25 +96,8 @@ returning {user}
 -- name: set_password
 select set_password($1::int8, $2::text, $3::int8)
 
--- Each word of the search is the beginning of a word of the name. The first one finds the rows through the index, as a
--- range that ends with the last code point (a "like" whose pattern is a parameter does not use the index). The others
--- filter.
 -- name: search_users
-with words as (
-	select array_agg(word order by n) as w
-	from regexp_split_to_table(lower($2::text), '\s+') with ordinality as x (word, n)
-	where word <> ''
-)
-select {user}
-from words, lateral (
-	select distinct p.user_id from user_words p where p.word ~>=~ w[1] and p.word ~<~ (w[1] || chr(1114111))
-) f
-join users u using (user_id)
-where u.user_id <> $1::int8 and u.deleted_at is null
-	and not exists (select from unnest(w) x (word) where not exists
-		(select from user_words p where p.user_id = u.user_id and starts_with(p.word, x.word)))
-order by starts_with(u.username, w[1]) desc, u.username
-limit $3::int8
+select {user} from search_users($1::int8, $2::text, $3::int8) u
 
 -- Of these users, those in a common chat with the viewer.
 -- name: contacts
@@ -213,21 +197,18 @@ order by c.activity desc, c.conv_id desc
 {chats}
 where m.conv_id = $1::int8 and m.user_id = any ($2::int8[])
 
--- As chat_of_viewers, of a group. One scan counts the messages that are never unread for all viewers: those between one
--- watermark and the next, and from these the sums from each watermark to the end.
+-- As chat_of_viewers, of a group. The messages that are never unread are counted once for all viewers: from each
+-- watermark to the next one, and from these the sums to the end.
 -- name: group_of_viewers
 with viewers as (
 	select m.user_id, m.read_seq from members m where m.conv_id = $1::int8 and m.user_id = any ($2::int8[])
 ), marks as (
-	select array_agg(distinct v.read_seq order by v.read_seq) as seqs from viewers v
-), counts as (
-	select width_bucket(x.seq - 1, s.seqs) as n, count(*) as messages
-	from marks s, messages x
-	where x.conv_id = $1::int8 and x.seq > s.seqs[1] and (x.kind <> 't' or x.deleted)
-	group by 1
+	select seq, coalesce(lead(seq) over (order by seq), 9223372036854775807) as next_seq
+	from (select distinct v.read_seq as seq from viewers v) d
 ), uncounted as (
-	select i.seq, coalesce(sum(k.messages) over (order by i.n desc), 0)::int8 as messages
-	from marks s, unnest(s.seqs) with ordinality i (seq, n) left join counts k using (n)
+	select s.seq, (sum(x.n) over (order by s.seq desc))::int8 as messages
+	from marks s cross join lateral (select count(*) as n from messages x
+		where x.conv_id = $1::int8 and x.seq > s.seq and x.seq <= s.next_seq and (x.kind <> 't' or x.deleted)) x
 )
 select v.user_id as viewer, {conv}, c.name, c.owner_id, c.last_seq, c.last_mod, v.read_seq,
 	c.last_seq - v.read_seq - k.messages as unread, c.member_count, null::int8 as peer_read_seq,

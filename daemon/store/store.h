@@ -130,7 +130,8 @@ void store_update_profile(
 /* Sets the stored password and revokes every other token of the user. */
 void store_set_password(struct store *s, int64_t user_id, struct text password,
 	int64_t keep_token_id, store_cb *cb, void *arg);
-/* Users other than the viewer whose name has a word beginning with each word of q; at most limit. */
+/* Users other than the viewer whose name has a word beginning with each word of q; at most limit. Those whose names are many
+ * are not all found: see search_users in functions.sql. */
 void store_search(
 	struct store *s, int64_t viewer, struct text q, int64_t limit, store_cb *cb, void *arg);
 

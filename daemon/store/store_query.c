@@ -3,6 +3,7 @@
  */
 #include <stdlib.h>
 
+#include "common/unicode.h"
 #include "common/xalloc.h"
 #include "store/store_private.h"
 
@@ -135,6 +136,17 @@ void store_mark_messages_read(struct store *s, int64_t user_id, const int64_t *m
 
 /* Users. */
 
+/* Adds an argument: the folded words of a name, which are null if the name is. */
+static void arg_words(struct db_args *args, struct text name)
+{
+	struct buf words = BUF_EMPTY;
+
+	if (name.data != NULL)
+		unicode_put_words(&words, name.data, name.len);
+	db_arg_bytes(args, name.data != NULL ? buf_cstr(&words) : NULL, words.len);
+	buf_fini(&words);
+}
+
 void store_register(struct store *s, const struct registration *r, store_cb *cb, void *arg)
 {
 	DECLARE_QUERY(insert_user);
@@ -145,6 +157,7 @@ void store_register(struct store *s, const struct registration *r, store_cb *cb,
 	db_arg_bytes(&args, r->profile_picture.data, r->profile_picture.len);
 	db_arg_bytes(&args, r->public_key.data, r->public_key.len);
 	db_arg_bytes(&args, r->password.data, r->password.len);
+	arg_words(&args, r->full_name);
 	store_query(s, STORE_WRITER, &query_insert_user, &args, cb, arg);
 }
 
@@ -179,6 +192,7 @@ void store_update_profile(
 	db_arg_bytes(&args, p->profile_picture.data, p->profile_picture.len);
 	db_arg_bool(&args, p->has_public_key);
 	db_arg_bytes(&args, p->public_key.data, p->public_key.len);
+	arg_words(&args, p->full_name);
 	store_query(s, STORE_WRITER, &query_update_profile, &args, cb, arg);
 }
 
@@ -201,7 +215,7 @@ void store_search(
 	struct db_args args = DB_ARGS_EMPTY;
 
 	db_arg_i64(&args, viewer);
-	db_arg_bytes(&args, q.data, q.len);
+	arg_words(&args, q);
 	db_arg_i64(&args, limit);
 	store_query(s, STORE_LISTER, &query_search_users, &args, cb, arg);
 }

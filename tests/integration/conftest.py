@@ -8,6 +8,7 @@ import hashlib
 import itertools
 import os
 import secrets
+import unicodedata
 
 import pytest
 
@@ -95,14 +96,21 @@ def new_token(daemon, user_id, lifetime="1 day"):
     return token
 
 
+def folded(name):
+    """The words of a name as the daemon stores them (common/unicode.h)."""
+    return unicodedata.normalize("NFKC", " ".join(name.casefold().split()))
+
+
 def new_person(daemon, full_name=None, username=None):
     number = next(_numbers)
     username = username or f"user{number}.{secrets.token_hex(3)}"
     full_name = full_name or f"Person {number}"
     user_id = daemon.sql(
-        "insert into users (username, full_name) values (%s, %s) returning user_id",
+        "insert into users (username, full_name, folded_name) values (%s, %s, %s)"
+        " returning user_id",
         username,
         full_name,
+        folded(full_name),
     )[0][0]
     return Person(daemon, user_id, username, full_name, new_token(daemon, user_id))
 

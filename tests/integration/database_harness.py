@@ -97,7 +97,9 @@ class DatabaseParleyd(Parleyd):
     def times_ready(self):
         """How often each database connection, as (worker, kind), has become ready."""
         return collections.Counter(
-            match.group(2, 3) for match in CONNECTION.finditer(self.log()) if match.group(1) == "ready"
+            match.group(2, 3)
+            for match in CONNECTION.finditer(self.log())
+            if match.group(1) == "ready"
         )
 
     def exit_status(self, timeout=START_S):

@@ -12,6 +12,8 @@ import socket
 import threading
 
 DIRECTIONS = ("to_server", "to_client")
+# Of the kernel's net/tcp_states.h: the peer has reset the connection, or sent its FIN.
+TCP_CLOSE, TCP_CLOSE_WAIT = 7, 8
 
 
 class _Connection:
@@ -51,6 +53,20 @@ class _Connection:
     @property
     def is_open(self):
         return self._n_open > 0
+
+    @property
+    def is_frozen(self):
+        return self.is_open and not all(event.is_set() for event in self.flows.values())
+
+    @property
+    def is_closed_by_client(self):
+        """True if the client has closed its end, even if that is not read."""
+        with contextlib.suppress(OSError):
+            return self.client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] in (
+                TCP_CLOSE,
+                TCP_CLOSE_WAIT,
+            )
+        return True
 
     def cut(self):
         for end in (self.client, self.server):
@@ -113,6 +129,19 @@ class Forwarder:
             for direction in directions or DIRECTIONS:
                 connection.flows[direction].clear()
         return len(frozen)
+
+    def n_frozen(self):
+        """The number of frozen connections that their client has not closed."""
+        with self._lock:
+            connections = list(self._connections)
+        return sum(one.is_frozen and not one.is_closed_by_client for one in connections)
+
+    def end_frozen(self):
+        """Cuts the frozen connections, on both sides."""
+        with self._lock:
+            frozen = [one for one in self._connections if one.is_frozen]
+        for connection in frozen:
+            connection.cut()
 
     def mute(self):
         self._speaks.clear()

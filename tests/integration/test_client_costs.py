@@ -6,8 +6,9 @@ import time
 
 import pytest
 
+from conftest import run_daemon
 from polling import wait_for
-from procfs import is_sanitized, resident_memory_kib
+from procfs import is_sanitized, n_fds, resident_memory_kib
 from raw_socket import RawSocket
 
 pytestmark = pytest.mark.no_valgrind("bounds of memory")
@@ -77,3 +78,17 @@ def test_bodies_without_a_token_cost_little_memory(daemon, alice, head):
     if not is_sanitized(daemon.workers()[0]["pid"]):
         # 8 MiB of an address on each of two workers, in buffers that grow by doubling
         assert during - before < 48 * 1024, f"{during - before} KiB more"
+
+
+def test_a_slow_reader_of_a_file_holds_one_descriptor(cluster, tmp_path):
+    (tmp_path / "large.js").write_bytes(b"/" * (16 * 1024 * 1024))
+    for daemon in run_daemon(cluster, workers=1, web_root=str(tmp_path)):
+        pid = daemon.workers()[0]["pid"]
+        before = n_fds(pid)
+        raws = [RawSocket(daemon.port) for _ in range(20)]
+        for raw in raws:
+            raw.send(b"GET /large.js HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert raw.socket.recv(12) == b"HTTP/1.1 200"
+        assert n_fds(pid) - before == len(raws)
+        for raw in raws:
+            raw.close()

@@ -88,6 +88,9 @@ def test_joins_leaves_and_renames_are_activity(alice, bob, carol):
 def test_sends_of_one_moment_order_their_chats_as_they_came(alice, person):
     """They share a transaction and a sent_at."""
     others = [person() for _ in range(20)]
+    for other in others:
+        alice.send(other.id, "opens the chat")
+    others = others[::2] + others[::-2]
     ws = alice.ws()
     ws.send_all(
         [

@@ -423,6 +423,7 @@ def test_mock_data_is_consistent_and_the_same_for_the_same_seed(cluster, tmp_pat
             contents.append([daemon.sql(query) for query in CONTENT])
             assert contents[-1][0][0][1] == 500 and contents[-1][1][0][1] >= 50
             assert daemon.sql(WRONG_ORDER) == [(0,)] and daemon.sql(WRONG_COUNTS) == [(0,)]
+            assert daemon.sql("select count(*) from users where folded_name is null") == [(0,)]
             lines = [line.split(",") for line in tokens.read_text().split()]
             assert len(lines) == 50
             for user_id, token, group_id in lines[:10]:

@@ -113,6 +113,9 @@ START_TEST(the_first_bearer_and_the_first_session_cookie_are_found)
 	add("Cookie", "c=d; parley_session=three");
 	ck_assert_str_eq(http_bearer(&call).data, "one");
 	ck_assert_str_eq(http_cookie(&call).data, "three");
+	/* Another host of the domain can set the name without the prefix. */
+	add("Cookie", "e=f; __Host-parley_session=four");
+	ck_assert_str_eq(http_cookie(&call).data, "four");
 }
 END_TEST
 

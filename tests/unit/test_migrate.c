@@ -179,8 +179,23 @@ START_TEST(a_database_of_version_1_is_upgraded)
 		    "array[u.user_id], array['new'], array['c2']) s where s.status = 'ok'"),
 		2);
 	/* The trigger is still there. */
-	sql("update users set full_name = 'Renamed'");
+	sql("update users set full_name = 'Renamed', folded_name = 'renamed'");
 	ck_assert_int_eq(sql("select count(*) from user_words where word = 'renamed'"), 1);
+}
+END_TEST
+
+START_TEST(names_of_an_older_version_are_folded_in_slices)
+{
+	make_version_1();
+	sql("insert into users (username, full_name) select 'emilie' || n, "
+	    "U&'\\00C9milie \"\\\\' || n from generate_series(1, 2500) n");
+	sql("insert into users (username, full_name, deleted_at) values ('gone', '', now())");
+	migrate();
+	ck_assert_int_eq(sql("select count(*) from users where folded_name = "
+			     "U&'\\00E9milie \"\\\\' || substr(username, 7)"),
+		2500);
+	ck_assert_int_eq(sql("select count(*) from user_words where word = U&'\\00E9milie'"), 2500);
+	ck_assert_int_eq(sql("select count(*) from user_words"), 3 * 2500);
 }
 END_TEST
 
@@ -499,6 +514,7 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, numbered_files_have_no_gaps);
 	tcase_add_test(tc, a_database_of_version_1_is_upgraded);
+	tcase_add_test(tc, names_of_an_older_version_are_folded_in_slices);
 	tcase_add_test(tc, an_up_to_date_schema_is_not_changed);
 	tcase_add_test(tc, changed_functions_are_replaced_and_only_they);
 	tcase_add_test(tc, a_failed_upgrade_changes_nothing);

@@ -3,6 +3,7 @@
  */
 #include "tests/unit/store_fixture.h"
 
+#include <libpq-fe.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -263,12 +264,20 @@ static struct found search(const char *q)
 	return r;
 }
 
+static void rename_user(int64_t user_id, const char *name)
+{
+	const struct profile p = { .has_full_name = true, .full_name = { name, strlen(name) } };
+	struct found r = { .done = false };
+
+	store_update_profile(s, user_id, &p, on_found, &r);
+	fixture_until(&r.done);
+	ck_assert_int_eq(r.n, 1);
+}
+
 START_TEST(search_finds_by_the_beginning_of_each_word_and_takes_wildcards_literally)
 {
 	carol = fixture_user(s, "zoe_");
-	pg_number(
-		"update users set full_name = 'Zoë Łukasiewicz-O''Hara 100%%' where user_id = %lld",
-		(long long)carol);
+	rename_user(carol, "Zoë Łukasiewicz-O'Hara 100%");
 	ck_assert_int_eq(search("zoe_").first, carol);
 	ck_assert_int_eq(search("ZOË").first, carol);
 	ck_assert_int_eq(search("łukas zoë").first, carol);
@@ -279,8 +288,25 @@ START_TEST(search_finds_by_the_beginning_of_each_word_and_takes_wildcards_litera
 	ck_assert_int_eq(search("zo__").n, 0);
 	ck_assert_int_eq(search("zoë\\").n, 0);
 	ck_assert_int_eq(search(" ").n, 0);
-	pg_number("update users set full_name = 'Quentin' where user_id = %lld", (long long)alice);
+	rename_user(alice, "Quentin");
 	ck_assert_int_eq(search("quentin").n, 0); /* not the viewer */
+}
+END_TEST
+
+START_TEST(search_finds_a_name_in_any_normal_form_case_and_width)
+{
+	carol = fixture_user(s, "xenia");
+	rename_user(carol,
+		"XOE\xCC\x88\xE3\x80\x80Stra\xC3\x9F"
+		"e"); /* NFD, ideographic space, sharp s */
+	ck_assert_int_eq(search("xo\xC3\xAB").first, carol);
+	ck_assert_int_eq(search("xoe\xCC\x88 STRASSE").first, carol);
+	ck_assert_int_eq(
+		search("\xEF\xBD\x98\xEF\xBD\x8F\xC3\xAB").first, carol); /* fullwidth xo */
+	ck_assert_int_eq(search("\xE2\x80\x8B").n, 0); /* zero width space: no word */
+	rename_user(carol, "Xora");
+	ck_assert_int_eq(search("xo\xC3\xAB").n, 0);
+	ck_assert_int_eq(search("xora").first, carol);
 }
 END_TEST
 
@@ -353,12 +379,63 @@ START_TEST(the_cost_of_unread_and_search_does_not_grow_with_the_tables)
 	pg_number("update conversations set last_seq = 200001, last_mod = 200001 where conv_id = "
 		  "%lld",
 		(long long)conv);
-	pg_number("insert into users (username, full_name) select 'many' || n, 'Many Of' from "
+	pg_number("insert into users (username, full_name, folded_name) select 'many' || n, 'Many "
+		  "Of', 'many of' from "
 		  "generate_series(1, 5000) n");
 	began = clock_mono_ms();
 	ck_assert_int_eq(unread(conv, bob), 200001);
 	ck_assert_int_eq(search("many of").n, 50);
 	ck_assert_int_lt(clock_mono_ms() - began, 1000);
+}
+END_TEST
+
+static void on_loaded(void *arg, enum error error, const struct head *heads, size_t n)
+{
+	(void)heads;
+	(void)n;
+	ck_assert_int_eq(error, ERROR_NONE);
+	*(bool *)arg = true;
+}
+
+START_TEST(loads_go_on_while_a_search_waits)
+{
+	PGconn *holder = pg_connect();
+	struct found r = { .done = false };
+	bool loaded = false;
+
+	PQclear(PQexec(holder, "begin; lock table user_words in access exclusive mode"));
+	store_search(s, alice, (struct text){ "a", 1 }, 50, on_found, &r);
+	fixture_for(100);
+	store_load(s, bob, on_loaded, &loaded);
+	fixture_for(300);
+	ck_assert(loaded && !r.done);
+	PQfinish(holder);
+	fixture_until(&r.done);
+}
+END_TEST
+
+/* Each has two words that match. */
+START_TEST(the_cost_of_a_search_does_not_grow_with_the_matches)
+{
+	int64_t last, began;
+
+	pg_number("alter table users disable trigger user_words_update");
+	last = pg_number(
+		"with u as (insert into users (username, full_name) select 'same' || n, "
+		"'Same Name' from generate_series(1, 100000) n returning user_id, username), "
+		"w as (insert into user_words (word, user_id) select word, user_id from u, "
+		"unnest(array[username, 'same', 'name']) word) select max(user_id) from u");
+	pg_number("alter table users enable trigger user_words_update");
+	began = clock_mono_ms();
+	for (int i = 0; i < 20; i++) {
+		ck_assert_int_eq(search("s").n, 50);
+		ck_assert_int_eq(search("same na").n, 50);
+	}
+	ck_assert_int_lt(clock_mono_ms() - began, 40 * 50);
+	/* Behind 100,000 others in the order of the words. */
+	rename_user(last, "Renamed");
+	ck_assert_int_eq(search("same99999").first,
+		pg_number("select user_id from users where username = 'same99999'"));
 }
 END_TEST
 
@@ -445,6 +522,9 @@ static void add_tests(TCase *tc)
 	tcase_add_test(
 		tc, search_finds_by_the_beginning_of_each_word_and_takes_wildcards_literally);
 	tcase_add_test(tc, unread_counts_the_texts_of_others_after_the_read_mark);
+	tcase_add_test(tc, search_finds_a_name_in_any_normal_form_case_and_width);
+	tcase_add_test(tc, loads_go_on_while_a_search_waits);
+	tcase_add_test(tc, the_cost_of_a_search_does_not_grow_with_the_matches);
 	tcase_add_test(tc, the_cost_of_unread_and_search_does_not_grow_with_the_tables);
 	tcase_add_test(tc, a_token_is_valid_until_it_expires_or_is_revoked);
 }
