@@ -6,8 +6,11 @@
 
 /*
  * The fixed parts as they are in the ring. They are copied, so nothing is aligned there; and they
- * have no padding, so every byte is defined. The first byte is the type.
+ * have no padding, so every byte is defined. The first byte is the type; the generation is at the same
+ * place in all of them.
  */
+
+#define GENERATION_AT 6
 
 struct wire_conv {
 	int64_t id, user_lo, user_hi;
@@ -15,7 +18,8 @@ struct wire_conv {
 };
 
 struct wire_change {
-	uint8_t type, event, message_kind, deleted, has_content, has_client_id, unused[2];
+	uint8_t type, event, message_kind, deleted, has_content, has_client_id;
+	uint16_t generation;
 	uint32_t content_len, client_id_len;
 	struct wire_conv conv;
 	uint64_t origin;
@@ -23,45 +27,61 @@ struct wire_change {
 };
 
 struct wire_erased {
-	uint8_t type, left, unused[6];
+	uint8_t type, left, unused[4];
+	uint16_t generation;
 	struct wire_conv conv;
 	int64_t from_mod, mod, seq;
 };
 
 struct wire_group_gone {
-	uint8_t type, unused[7];
+	uint8_t type, unused[5];
+	uint16_t generation;
 	struct wire_conv conv;
 	int64_t user_id;
 };
 
 struct wire_read {
-	uint8_t type, own_only, unused[6];
+	uint8_t type, own_only, unused[4];
+	uint16_t generation;
 	struct wire_conv conv;
 	int64_t user_id, seq;
 	uint64_t origin;
 };
 
 struct wire_typing {
-	uint8_t type, on, unused[6];
+	uint8_t type, on, unused[4];
+	uint16_t generation;
 	struct wire_conv conv;
 	int64_t user_id;
 };
 
 struct wire_presence {
-	uint8_t type, unused[7];
+	uint8_t type, unused[5];
+	uint16_t generation;
 	int64_t user_id;
 };
 
 struct wire_reconcile {
-	uint8_t type, unused[7];
+	uint8_t type, unused[5];
+	uint16_t generation;
 };
 
 struct wire_token_revoked {
-	uint8_t type, unused[7];
+	uint8_t type, unused[5];
+	uint16_t generation;
 	int64_t token_id, user_id, keep_token_id;
 };
 
 _Static_assert(sizeof(struct wire_change) == RECORD_FIXED_SIZE, "the longest fixed part");
+_Static_assert(offsetof(struct wire_change, generation) == GENERATION_AT &&
+		offsetof(struct wire_erased, generation) == GENERATION_AT &&
+		offsetof(struct wire_group_gone, generation) == GENERATION_AT &&
+		offsetof(struct wire_read, generation) == GENERATION_AT &&
+		offsetof(struct wire_typing, generation) == GENERATION_AT &&
+		offsetof(struct wire_presence, generation) == GENERATION_AT &&
+		offsetof(struct wire_reconcile, generation) == GENERATION_AT &&
+		offsetof(struct wire_token_revoked, generation) == GENERATION_AT,
+	"the place of the generation");
 _Static_assert(sizeof(struct wire_erased) <= RECORD_FIXED_SIZE &&
 		sizeof(struct wire_read) <= RECORD_FIXED_SIZE,
 	"RECORD_FIXED_SIZE holds every fixed part");
@@ -221,6 +241,7 @@ void record_encode(
 	case RECORD_TYPE_MAX:
 		break;
 	}
+	memcpy(fixed + GENERATION_AT, &r->generation, sizeof(r->generation));
 }
 
 /* Decoding. */
@@ -379,9 +400,10 @@ static bool decode_token_revoked(struct record_token_revoked *t, const uint8_t *
 
 bool record_decode(struct record *r, const uint8_t *bytes, size_t len)
 {
-	if (len == 0)
+	if (len < GENERATION_AT + sizeof(r->generation))
 		return false;
 	r->type = bytes[0];
+	memcpy(&r->generation, bytes + GENERATION_AT, sizeof(r->generation));
 	switch (r->type) {
 	case RECORD_CHANGE:
 		return decode_change(&r->change, bytes, len);

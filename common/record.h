@@ -79,6 +79,7 @@ struct record_token_revoked {
 
 struct record {
 	uint8_t type; /* enum record_type; selects the member below, RECORD_RECONCILE has none */
+	uint16_t generation; /* of the epoch of the database; set by bus_publish */
 	union {
 		struct record_change change;
 		struct record_erased erased;

@@ -125,6 +125,16 @@ static char *to_lower(char *username)
 	return username;
 }
 
+/* Connects to the server that takes writes. */
+static PGconn *connect_database(const struct conf *conf)
+{
+	PGconn *db = PQconnectdbParams((const char *[]){ "target_session_attrs", "dbname", NULL },
+		(const char *[]){ "primary", conf->database, NULL }, 1);
+
+	PQclear(PQexec(db, "set default_transaction_read_only = off"));
+	return db;
+}
+
 static int run_token(const struct conf *conf, char **args)
 {
 	static const char sql[] =
@@ -138,9 +148,7 @@ static int run_token(const struct conf *conf, char **args)
 	int rc = EXIT_SUCCESS;
 
 	snprintf(lifetime, sizeof(lifetime), "%ld", conf->token_lifetime);
-	db = PQconnectdbParams((const char *[]){ "target_session_attrs", "dbname", NULL },
-		(const char *[]){ "primary", conf->database, NULL }, 1);
-	PQclear(PQexec(db, "set default_transaction_read_only = off"));
+	db = connect_database(conf);
 	if (PQstatus(db) != CONNECTION_OK)
 		rc = fail_database(PQerrorMessage(db));
 	else if (!make_token(token, digest))
@@ -155,6 +163,35 @@ static int run_token(const struct conf *conf, char **args)
 		puts(token);
 	OPENSSL_cleanse(token, sizeof(token));
 	PQclear(r);
+	PQfinish(db);
+	return rc;
+}
+
+/* The daemon's next connection finds that the epoch's history is not the database's, and names a new one. So its sessions
+ * end, after the commit. */
+static int run_new_epoch(const struct conf *conf, char **args)
+{
+	static const char *const sql[] = {
+		"update parley.epoch set history = ''",
+		"select pg_terminate_backend(pid) from pg_stat_activity where application_name ~ "
+		"'^parleyd worker=' "
+		"and datname = current_database() and usename = current_user",
+	};
+	PGconn *db = connect_database(conf);
+	int rc = EXIT_SUCCESS;
+	size_t i;
+
+	(void)args;
+	if (PQstatus(db) != CONNECTION_OK)
+		rc = fail_database(PQerrorMessage(db));
+	for (i = 0; rc == EXIT_SUCCESS && i < sizeof(sql) / sizeof(sql[0]); i++) {
+		PGresult *r = PQexec(db, sql[i]);
+		ExecStatusType status = PQresultStatus(r);
+
+		if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
+			rc = fail_database(PQresultErrorMessage(r));
+		PQclear(r);
+	}
 	PQfinish(db);
 	return rc;
 }
@@ -304,6 +341,7 @@ static const struct command {
 	{ "migrate",        "",         0, 0, run_migrate,        "create the database and update its schema" },
 	{ "reset-database", "--yes",    0, 1, run_reset_database, "delete all data in the database" },
 	{ "token",          "USERNAME", 1, 1, run_token,          "create an access token and print it" },
+	{ "new-epoch",      "",         0, 0, run_new_epoch,      "make all clients drop what they hold and sync" },
 	{ "status",         "[--json]", 0, 1, run_status,         "print the state of the daemon and its workers" },
 	{ "reload",         "",         0, 0, run_reload,         "reload the configuration of the daemon" },
 	{ "reopen",         "",         0, 0, run_reopen,         "reopen the log file of the daemon" },

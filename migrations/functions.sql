@@ -611,6 +611,32 @@ begin
 	end loop;
 end $$;
 
+-- Returns the name of the database's history, a new one if commits may have been lost since it was given:
+--   * Another server, timeline or database, or another table of this name: a standby was promoted, or a backup restored.
+--   * A transaction p_xid, which was committed under the name p_name, is in the future: files were put back.
+-- The lock makes all connections agree on one new name. Without a change nothing is locked or written.
+create function current_epoch(p_name text, p_xid bigint) returns text language plpgsql as $$
+declare
+	v_history constant text := concat_ws(' ', (select system_identifier from pg_control_system()),
+		left(pg_walfile_name(pg_current_wal_lsn()), 8),
+		(select oid from pg_database where datname = current_database()), 'epoch'::regclass::oid);
+	v_name text;
+begin
+	for i in 1..2 loop
+		select name into v_name from epoch where history = v_history
+			and (name = p_name and txid_snapshot_xmax(txid_current_snapshot()) <= p_xid) is not true;
+		if found then
+			return v_name;
+		end if;
+		lock table epoch in share row exclusive mode;
+	end loop;
+	-- Reads must not wait for a synchronous standby.
+	set local synchronous_commit = local;
+	delete from epoch;
+	insert into epoch (name, history) values (gen_random_uuid(), v_history) returning name into v_name;
+	return v_name;
+end $$;
+
 -- Succeeds only if the server can store. A change in place needs no space, so this makes a table, which takes a block of
 -- a file, and drops it in the same transaction.
 create function probe_write() returns void language plpgsql as $$

@@ -69,6 +69,7 @@ unit_tests = \
 	tests/unit/test_shlock \
 	tests/unit/test_stats \
 	tests/unit/test_store_change \
+	tests/unit/test_store_epoch \
 	tests/unit/test_store_fence \
 	tests/unit/test_store_read \
 	tests/unit/test_store_rows \
@@ -95,6 +96,7 @@ tests_unit_test_room_reconcile_SOURCES = tests/unit/test_room_reconcile.c $(room
 tests_unit_test_room_views_SOURCES = tests/unit/test_room_views.c $(room_fixture)
 tests_unit_test_watch_check_SOURCES = tests/unit/test_watch_check.c $(room_fixture)
 tests_unit_test_store_change_SOURCES = tests/unit/test_store_change.c $(store_fixture)
+tests_unit_test_store_epoch_SOURCES = tests/unit/test_store_epoch.c $(store_fixture)
 tests_unit_test_store_fence_SOURCES = tests/unit/test_store_fence.c $(store_fixture)
 tests_unit_test_store_read_SOURCES = tests/unit/test_store_read.c $(store_fixture)
 tests_unit_test_store_send_SOURCES = tests/unit/test_store_send.c $(store_fixture)

@@ -66,6 +66,8 @@ const struct http_route *api_routes(size_t *n)
 
 bool api_failed(struct http_call *call, enum error error)
 {
+	if (error == ERROR_NONE && http_is_stale(call))
+		error = ERROR_unavailable;
 	if (error != ERROR_NONE)
 		http_reply_error(call, error);
 	return error != ERROR_NONE;

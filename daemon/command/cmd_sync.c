@@ -19,12 +19,14 @@
 
 #define SYNCS_MAX 4 /* of one session, the running one included */
 
-enum { AFTER };
+enum { AFTER, EPOCH };
 
 /* clang-format off */
 static const struct param_spec params[] = {
 	[AFTER] = { .name = "after", .type = PARAM_OBJECT, .required = true,
 	            .doc = "For each chat_id the highest mod below which nothing is missing." },
+	[EPOCH] = { .name = "epoch", .type = PARAM_TEXT,   .max = STORE_EPOCH_MAX,
+	            .doc = "The epoch of these mods; the current one if absent." },
 };
 /* clang-format on */
 
@@ -41,7 +43,11 @@ struct changed_conv {
 	struct conv conv;
 	int64_t after; /* pages begin behind this mod; -1: with the last messages */
 	int64_t read_seq;
+	bool reset; /* true until a page has said that the client drops what it holds */
 };
+
+/* How the client's mods are read. */
+enum epoch_given { EPOCH_CURRENT, EPOCH_OTHER, EPOCH_ABSENT };
 
 struct sync {
 	struct sync *next; /* starts after this one */
@@ -49,6 +55,7 @@ struct sync {
 	uint64_t session;
 	struct client_chat *client_chats; /* in the order of chat_id */
 	size_t n_client_chats, removed_at; /* removed_at: the next that may be gone */
+	enum epoch_given epoch;
 	struct changed_conv *changed; /* NULL until the conversations are read */
 	size_t n_changed, at;
 	bool query_pending; /* an answer of the store is outstanding, and refers to this struct */
@@ -148,6 +155,17 @@ static bool sync_enqueue(struct session *s, struct sync *y)
 	return true;
 }
 
+static enum epoch_given epoch_given(const struct cmd_env *env, const struct param *p)
+{
+	const char *current = store_epoch(env->store);
+
+	if (!p->present)
+		return EPOCH_ABSENT;
+	return p->text.len == strlen(current) && memcmp(p->text.data, current, p->text.len) == 0
+		? EPOCH_CURRENT
+		: EPOCH_OTHER;
+}
+
 static void run(const struct cmd_env *env, struct session *s, const struct params *a)
 {
 	struct sync *y = xcalloc(1, sizeof(*y));
@@ -155,6 +173,7 @@ static void run(const struct cmd_env *env, struct session *s, const struct param
 
 	y->env = env;
 	y->session = session_id(s);
+	y->epoch = epoch_given(env, &a->at[EPOCH]);
 	if (!client_chats_read(y, a->at[AFTER].json)) {
 		session_error(s, no_id, ERROR_invalid,
 			"after: its members are chat ids with a mod of at least 0");
@@ -176,6 +195,20 @@ static void sync_start(struct sync *y)
 		return;
 	y->query_pending = true;
 	store_load(y->env->store, session_user_id(s), convs_read, y);
+}
+
+/* Adds the conversation if the client needs something of it. c: as the client named it, or NULL. */
+static void sync_add(struct sync *y, const struct head *h, const struct client_chat *c)
+{
+	struct changed_conv *t = &y->changed[y->n_changed];
+
+	*t = (struct changed_conv){ .conv = h->conv, .after = -1, .read_seq = h->read_seq };
+	t->reset = y->epoch == EPOCH_OTHER ||
+		(y->epoch == EPOCH_ABSENT && c != NULL && c->mod > h->mod);
+	if (c != NULL && !t->reset)
+		t->after = c->mod;
+	if (t->after < h->mod)
+		y->n_changed++;
 }
 
 static void convs_read(void *arg, enum error error, const struct head *heads, size_t n)
@@ -201,9 +234,7 @@ static void convs_read(void *arg, enum error error, const struct head *heads, si
 			continue;
 		if (c != NULL)
 			c->found = true;
-		if (c == NULL || c->mod < heads[i].mod)
-			y->changed[y->n_changed++] = (struct changed_conv){ heads[i].conv,
-				c != NULL ? c->mod : -1, heads[i].read_seq };
+		sync_add(y, &heads[i], c);
 	}
 	FAULT("sync.heads");
 	sync_step(y);
@@ -241,11 +272,12 @@ static void page_read(void *arg, enum error error, const store_rows *rows)
 	}
 	t = &y->changed[y->at];
 	viewer = session_user_id(s);
-	if (store_n(rows) > 0 &&
+	if ((store_n(rows) > 0 || t->reset) &&
 		rooms_find_conv(
 			y->env->rooms, session_user(s), conv_chat_id(&t->conv, viewer), &c)) {
-		n = frames_write_messages(
-			session_scratch(s), rows, PROTO_HISTORY_MAX, &t->conv, t->read_seq, viewer);
+		n = frames_write_messages(session_scratch(s), rows, PROTO_HISTORY_MAX, &t->conv,
+			t->read_seq, t->reset, viewer);
+		t->reset = false;
 		FAULT("sync.page");
 		session_send(s, session_scratch(s));
 	}
@@ -307,6 +339,13 @@ void cmd_sync_resume(struct session *s)
 
 	if (y != NULL && y->changed != NULL)
 		sync_step(y);
+}
+
+void cmd_sync_fail(struct session *s)
+{
+	for (struct sync *y = *session_sync(s); y != NULL; y = y->next)
+		session_error(s, (struct text){ NULL, 0 }, ERROR_unavailable, NULL);
+	cmd_sync_cancel(s);
 }
 
 void cmd_sync_cancel(struct session *s)

@@ -60,8 +60,9 @@ extern const struct command cmd_send, cmd_typing, cmd_read, cmd_edit, cmd_delete
 bool command_find_conv(const struct cmd_env *env, struct session *s, struct text id,
 	int64_t chat_id, struct conv *c);
 
-/* The worker's calls for a session's syncs: its queue has drained; it has closed. */
+/* The worker's calls for a session's syncs: its queue has drained; they cannot go on; it has closed. */
 void cmd_sync_resume(struct session *s);
+void cmd_sync_fail(struct session *s);
 void cmd_sync_cancel(struct session *s);
 
 #endif

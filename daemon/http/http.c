@@ -419,6 +419,14 @@ void http_socket_closed(struct http *http, struct http_share *peer)
 	connection_closed(http, peer);
 }
 
+void http_epoch_changed(struct http *http)
+{
+	struct http_call *call;
+
+	TAILQ_FOREACH(call, &http->calls, link)
+	call->stale = true;
+}
+
 void http_stop(struct http *http)
 {
 	http->stopped = true;

@@ -98,6 +98,9 @@ void http_set_conf(struct http *http, const struct conf *conf);
  */
 void http_socket_closed(struct http *http, struct http_share *peer);
 
+/* The database has another history (store_events.epoch): the calls in flight are stale. */
+void http_epoch_changed(struct http *http);
+
 /* Stops accepting; requests in flight are still answered. */
 void http_stop(struct http *http);
 
@@ -111,6 +114,8 @@ void *http_env(const struct http_call *call); /* of http_open; also after http_c
 const struct params *http_params(const struct http_call *call);
 int64_t http_user(const struct http_call *call); /* 0 on an open route */
 const struct token *http_token(const struct http_call *call);
+/* True if its token and the rows read for it are of another history of the database. */
+bool http_is_stale(const struct http_call *call);
 const char *http_address(
 	const struct http_call *call); /* the client's, behind trusted proxies too */
 bool http_is_https(const struct http_call *call); /* the client's scheme, likewise */

@@ -134,6 +134,7 @@ struct http_call {
 	struct params params;
 	struct token token;
 	bool by_cookie;
+	bool stale;
 	bool https;
 	char address[HTTP_ADDRESS_MAX];
 };

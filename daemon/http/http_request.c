@@ -375,6 +375,11 @@ const struct params *http_params(const struct http_call *call)
 	return &call->params;
 }
 
+bool http_is_stale(const struct http_call *call)
+{
+	return call->stale;
+}
+
 int64_t http_user(const struct http_call *call)
 {
 	return call->token.user_id;

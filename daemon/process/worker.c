@@ -69,8 +69,10 @@ static void on_store_state(void *arg, bool ready, bool after_loss)
 	const struct record r = { .type = RECORD_RECONCILE };
 
 	log_info(ready ? "store_ready" : "store_unavailable");
-	if (ready)
+	if (ready) {
 		worker_serve(w);
+		sessions_check_stale(w->sessions);
+	}
 	/* A statement that was in flight when the connection failed may be committed, but was not published. */
 	if (ready && after_loss)
 		bus_publish(w->bus, &r);
@@ -93,6 +95,19 @@ static void on_erased(void *arg, const struct erased *e)
 	};
 
 	bus_publish(w->bus, &r);
+}
+
+/* Sockets get what was known of the former epoch first: that typing has ended. Then nothing, until their tokens are
+ * checked again in on_store_state. */
+static void on_epoch(void *arg, uint16_t generation)
+{
+	struct worker *w = arg;
+
+	rooms_restart(w->rooms);
+	sessions_epoch_changed(w->sessions);
+	if (w->http != NULL)
+		http_epoch_changed(w->http);
+	bus_set_generation(w->bus, generation);
 }
 
 /* --- events of the ring --- */
@@ -127,6 +142,11 @@ static void on_record(void *arg, const struct record *r)
 static void on_overrun(void *arg)
 {
 	worker_reconcile(arg);
+}
+
+static void on_newer(void *arg, uint16_t generation)
+{
+	store_follow_epoch(((struct worker *)arg)->store, generation);
 }
 
 /* --- events of rooms and of watched users, for sockets --- */
@@ -166,6 +186,12 @@ static void on_drained(void *arg, struct session *s)
 	cmd_sync_resume(s);
 }
 
+static void on_stale(void *arg, struct session *s)
+{
+	cmd_sync_fail(s);
+	watch_clear(((struct worker *)arg)->watch, session_watcher(s));
+}
+
 static void on_closed(void *arg, struct session *s)
 {
 	cmd_sync_cancel(s);
@@ -187,11 +213,12 @@ static bool on_may_upgrade(void *arg, int64_t user_id)
 /* Creates and connects all parts: calls go down by name, events come up through the callbacks above. */
 static void worker_wire(struct worker *w)
 {
-	static const struct store_events store_events = { on_store_state, on_read_moved,
-		on_erased };
-	static const struct bus_events bus_events = { on_record, on_overrun };
+	static const struct store_events store_events = { on_store_state, on_read_moved, on_erased,
+		on_epoch };
+	static const struct bus_events bus_events = { on_record, on_overrun, on_newer };
 	static const struct room_events room_events = { on_push, on_resync, on_left, on_reconcile };
-	static const struct sessions_events sessions_events = { on_message, on_drained, on_closed };
+	static const struct sessions_events sessions_events = { on_message, on_drained, on_stale,
+		on_closed };
 	const struct heritage *h = w->heritage;
 
 	w->store = store_open(w->base, h, &store_events, w);

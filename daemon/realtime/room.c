@@ -27,6 +27,7 @@ struct room *rooms_add(struct rooms *rs, const struct conv *c, int64_t mod, int6
 	r->rooms = rs;
 	r->conv = *c;
 	r->delivered_mod = r->db_mod = mod;
+	r->delivered_at = rs->n_events;
 	r->delivered_seq = seq;
 	hash_insert(&rs->by_id, &r->link, (uint64_t)c->id);
 	return r;
@@ -49,6 +50,16 @@ bool room_drop_if_empty(struct room *r)
 		return false;
 	room_free(r);
 	return true;
+}
+
+static void rooms_free_all(struct rooms *rs)
+{
+	struct hash_link *next;
+
+	for (struct hash_link *l = hash_first(&rs->by_id); l != NULL; l = next) {
+		next = hash_next(&rs->by_id, l);
+		room_free(HASH_ENTRY(l, struct room, link));
+	}
 }
 
 size_t rooms_n(const struct rooms *rs)
@@ -230,6 +241,7 @@ static void skip_erased(struct room *room, const struct record_erased *e)
 	if (room->state == ROOM_LIVE && room->delivered_mod == e->from_mod) {
 		room->delivered_mod = e->mod;
 		room->delivered_seq = e->seq;
+		room->delivered_at = rs->n_events;
 	}
 	for (size_t i = 0; i < room->n_members; i++)
 		rs->events->resync(rs->arg, room->members[i].user);
@@ -303,6 +315,22 @@ void rooms_apply(struct rooms *rs, const struct record *r)
 	}
 }
 
+void rooms_restart(struct rooms *rs)
+{
+	typing_clear(rs->typing);
+	rooms_drop_loads(rs);
+	for (struct hash_link *l = hash_first(&rs->users); l != NULL;
+		l = hash_next(&rs->users, l)) {
+		struct room_user *u = HASH_ENTRY(l, struct room_user, link);
+
+		while (u->memberships != NULL)
+			room_leave(u->memberships);
+		u->load = NULL;
+		u->loaded = u->missed = false;
+	}
+	rooms_free_all(rs);
+}
+
 /* Open and close. */
 
 static void on_typing(void *arg, const struct conv *c, int64_t user_id, bool on)
@@ -332,15 +360,10 @@ struct rooms *rooms_open(struct event_base *base, struct store *store,
 
 void rooms_close(struct rooms *rs)
 {
-	struct hash_link *next;
-
 	rooms_loads_fini(rs);
 	typing_close(rs->typing);
 	rooms_reconcile_fini(rs);
-	for (struct hash_link *l = hash_first(&rs->by_id); l != NULL; l = next) {
-		next = hash_next(&rs->by_id, l);
-		room_free(HASH_ENTRY(l, struct room, link));
-	}
+	rooms_free_all(rs);
 	hash_fini(&rs->by_id);
 	hash_fini(&rs->users);
 	hash_fini(&rs->memberships);

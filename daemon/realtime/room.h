@@ -109,6 +109,12 @@ void rooms_apply(struct rooms *rs, const struct record *r);
  */
 void rooms_reconcile(struct rooms *rs, bool fence_dead_workers);
 
+/*
+ * The database has another history (store_events.epoch): ends all rooms, and typing in them. Users stay; their next
+ * load makes their rooms from the database, and no resync follows it.
+ */
+void rooms_restart(struct rooms *rs);
+
 /* Finds the conversation that chat_id names for a local user; false if the user is in none of that
  * id. */
 bool rooms_find_conv(

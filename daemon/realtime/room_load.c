@@ -9,6 +9,8 @@
  *
  * The rows of a user with many chats are applied in slices over several passes of the loop, with
  * the same rule: to the rooms they are an answer that came later.
+ *
+ * A row below what was delivered before the query means that the database has lost commits.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -298,6 +300,8 @@ static void load_enter(struct load *l, struct room_user *u, const struct head *h
 		return;
 	if (added)
 		room = rooms_add(rs, &h->conv, h->mod, h->seq);
+	else if (h->mod < room->delivered_mod && room->delivered_at <= l->queried_at)
+		room_go_back(room, h->mod, h->seq);
 	/* If the room has not reached the join, the join itself makes the user a member: what
 	 * precedes it must not be pushed to them. */
 	if (m == NULL && h->join_seq <= room->delivered_seq) {
@@ -373,6 +377,13 @@ void rooms_end_loads(struct rooms *rs)
 {
 	while (rs->slices != NULL)
 		load_end(slices_pop(rs), ERROR_unavailable);
+}
+
+void rooms_drop_loads(struct rooms *rs)
+{
+	event_del(rs->slice_timer);
+	rooms_end_loads(rs);
+	rooms_clear_early(rs);
 }
 
 void rooms_loads_init(struct rooms *rs)

@@ -154,6 +154,25 @@ void room_raise_db_mod(struct room *r, int64_t mod)
 		room_start_timer(r, GAP_MS);
 }
 
+void room_go_back(struct room *r, int64_t mod, int64_t seq)
+{
+	struct rooms *rs = r->rooms;
+
+	if (r->state == ROOM_READING || r->state == ROOM_OPENING) {
+		rooms_reconcile(rs, false);
+		return;
+	}
+	if (r->state == ROOM_GAP)
+		event_del(r->timer);
+	r->state = ROOM_LIVE;
+	room_clear_held(r);
+	r->delivered_mod = r->db_mod = mod;
+	r->delivered_seq = seq;
+	r->gap_read_mod = 0;
+	for (size_t i = 0; i < r->n_members; i++)
+		rs->events->resync(rs->arg, r->members[i].user);
+}
+
 /* Delivers the held changes whose turn it is, then waits for what is missing. */
 static void room_advance(struct room *r)
 {
@@ -252,6 +271,7 @@ static void room_deliver(struct room *r, const struct message *m, uint64_t origi
 	bool new = is_new(r, m);
 
 	r->delivered_mod = m->mod;
+	r->delivered_at = r->rooms->n_events;
 	room_note_db_mod(r, m->mod);
 	if (new)
 		r->delivered_seq = m->seq;
@@ -311,6 +331,8 @@ static void gap_read(void *arg, enum error error, const store_rows *rows)
 		room_start_timer(r, RETRY_MS);
 		return;
 	}
+	/* A load in progress may have read older rows, on another connection. */
+	r->rooms->n_events++;
 	/* A message has one row, with its latest mod. So mods may be missing between rows, and
 	 * nothing up to the last row's is missing any more. */
 	for (int i = 0; i < store_n(rows); i++) {

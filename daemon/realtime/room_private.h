@@ -53,6 +53,7 @@ struct room {
 	struct conv conv;
 	int64_t delivered_mod; /* of the last change delivered */
 	int64_t delivered_seq; /* of the newest message delivered: a higher seq is a new message */
+	uint64_t delivered_at; /* rooms' n_events then */
 	int64_t db_mod; /* a lower bound of the database's mod */
 	int64_t gap_read_mod; /* up to here a gap was read: held changes have none between */
 	struct room_member *members;
@@ -76,7 +77,7 @@ struct rooms {
 	struct hash users; /* struct room_user by user_id */
 	struct hash memberships; /* by user and chat_id: see room.c */
 	struct typing *typing;
-	uint64_t n_events; /* records, joins and loads so far: orders memberships and loads */
+	uint64_t n_events; /* records, joins, gaps and loads so far: orders them */
 	unsigned n_loads; /* in progress */
 	struct load *slices, **slices_end; /* the loads that have their answer */
 	struct event *slice_timer; /* pending while there are some */
@@ -127,6 +128,9 @@ void rooms_keep_early(
 /* Records that a user left at this mod, for the loads in progress: their rows may be older. */
 void rooms_add_tombstone(struct rooms *rs, int64_t user_id, int64_t conv_id, int64_t mod);
 
+/* The loads that were answered end with ERROR_unavailable, and what was kept for loads is freed. */
+void rooms_drop_loads(struct rooms *rs);
+
 void rooms_loads_init(struct rooms *rs);
 void rooms_loads_fini(struct rooms *rs);
 
@@ -136,6 +140,10 @@ void room_change(struct room *r, const struct record_change *c);
 /* The database has reached this mod: if it is not delivered soon, the gap is read. */
 void room_raise_db_mod(struct room *r, int64_t mod);
 void room_clear_held(struct room *r);
+
+/* The database has lost changes that were delivered: goes back to this mod and seq, and has the members resync. While
+ * the room waits for the database, a reconcile repeats the check instead. */
+void room_go_back(struct room *r, int64_t mod, int64_t seq);
 
 /* room_push.c: to the members of the room */
 void room_push_change(

@@ -1,7 +1,7 @@
 /*
- * room_views: the `chat` frames of all members of a group, after its name or owner may have
- * changed. The views are read in pieces, one query of a worker at a time; groups take turns. So
- * another query waits for one piece, whatever the size of the group.
+ * room_views: the `chat` frames of all members of a conversation, after its name, owner or peer may have changed. The
+ * views are read in pieces, one query of a worker at a time; conversations take turns. So another query waits for one
+ * piece, whatever the size of the group.
  */
 #include <stdlib.h>
 
@@ -14,9 +14,10 @@ struct views {
 	struct views *next; /* in rooms' views: the first is being read */
 	struct rooms *rooms;
 	int64_t conv_id;
+	bool is_group;
 	int64_t *viewers; /* the local members at the start */
 	size_t n, at;
-	bool again; /* true if the group has changed since the start */
+	bool again; /* True if the conversation has changed since the start */
 };
 
 static void views_add(struct room *r);
@@ -48,6 +49,7 @@ static void views_add(struct room *r)
 
 	v->rooms = r->rooms;
 	v->conv_id = r->conv.id;
+	v->is_group = r->conv.kind == CONV_GROUP;
 	v->viewers = xreallocarray(NULL, r->n_members, sizeof(*v->viewers));
 	for (; v->n < r->n_members; v->n++)
 		v->viewers[v->n] = r->members[v->n].user->user_id;
@@ -64,7 +66,8 @@ static void views_read_piece(struct rooms *rs)
 {
 	const struct views *v = rs->views;
 
-	store_group_views(rs->store, v->conv_id, v->viewers + v->at, piece_size(v), piece_read, rs);
+	(v->is_group ? store_group_views : store_chat_views)(
+		rs->store, v->conv_id, v->viewers + v->at, piece_size(v), piece_read, rs);
 }
 
 /* The frames of these viewers cannot be made: those who are still members sync. */

@@ -104,6 +104,8 @@ static void session_require_resync(struct session *s)
 
 void session_push_presence(struct session *s, int64_t user_id, bool online, int64_t last_seen_ms)
 {
+	if (s->state != SESSION_READY)
+		return;
 	if (conn_congested(&s->ws.conn)) {
 		session_require_resync(s);
 		return;
@@ -128,7 +130,7 @@ void sessions_push(struct sessions *ss, struct room_user *u, struct frame *f, ui
 	}
 }
 
-static void session_resync(struct session *s)
+void session_resync(struct session *s)
 {
 	struct sessions *ss = s->sessions;
 
@@ -140,7 +142,13 @@ static void session_resync(struct session *s)
 	}
 	s->resync_pending = false;
 	STATS_ADD(ss->stats, resyncs, 1);
-	session_frame(s, ss->resync);
+	if (!s->epoch_pending) {
+		session_frame(s, ss->resync);
+		return;
+	}
+	s->epoch_pending = false;
+	frames_write_resync(session_scratch(s), store_epoch(ss->store));
+	session_send(s, session_scratch(s));
 }
 
 void sessions_resync(struct sessions *ss, struct room_user *u)
@@ -375,6 +383,25 @@ void sessions_pause(struct sessions *ss)
 	sessions_each(ss, pause_one, NULL);
 }
 
+static void stale_one(void *arg, struct session *s)
+{
+	(void)arg;
+	if (s->state == SESSION_OPENED)
+		return;
+	s->state = SESSION_STALE;
+	s->epoch_pending = true;
+	conn_read(&s->ws.conn, false);
+	s->sessions->events->stale(s->sessions->arg, s);
+}
+
+void sessions_epoch_changed(struct sessions *ss)
+{
+	ss->n_epochs++;
+	revocations_clear(ss);
+	last_seen_clear(ss->last_seen);
+	sessions_each(ss, stale_one, NULL);
+}
+
 static void close_one(void *arg, struct session *s)
 {
 	const enum close_reason *reason = arg;
@@ -427,7 +454,7 @@ struct sessions *sessions_open(struct event_base *base, const struct heritage *h
 	ss->stats = &h->stats->slots[h->slot];
 	ss->frame_limits = ratelimit_new(FRAMES_PER_S, FRAMES_BURST);
 	ss->loop = ws_loop_new(base, &ws_events, ss->stats, (unsigned)h->conf->ping_interval);
-	frames_write_resync(&ss->scratch);
+	frames_write_resync(&ss->scratch, NULL);
 	ss->resync = frame_new(WSFRAME_TEXT, ss->scratch.data, ss->scratch.len);
 	ss->last_seen = last_seen_new(base, store);
 	/* The users that this slot's dead worker left with sockets were last seen now. */

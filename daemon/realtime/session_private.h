@@ -22,6 +22,7 @@ enum session_state {
 	SESSION_AUTHENTICATING,
 	SESSION_LOADING,
 	SESSION_READY,
+	SESSION_STALE,
 	SESSION_CLOSED
 };
 
@@ -43,6 +44,9 @@ struct session {
 	uint8_t state; /* enum session_state */
 	bool in_presence; /* true if the presence table counts this socket */
 	bool resync_pending; /* true if a push was dropped since the last `resync` */
+	bool announced; /* true once `ready` was sent */
+	bool epoch_pending; /* true if the epoch has changed since `ready` or the last `resync` */
+	uint8_t token_hash[STORE_HASH_SIZE]; /* from AUTHENTICATING on */
 	size_t revocations_at_lookup; /* n_revocations when the token was looked up; 0: unknown */
 };
 
@@ -61,6 +65,7 @@ struct sessions {
 	uint32_t counter; /* of ids */
 	struct buf scratch; /* of the frame that is being written */
 	struct frame *resync;
+	uint16_t n_epochs; /* changes so far; wraps */
 	struct ratelimit *frame_limits; /* by user */
 	struct record_token_revoked revocations[REVOCATIONS_KEPT]; /* a log: the newest ones */
 	size_t n_revocations; /* since the start */
@@ -78,6 +83,12 @@ void session_join_user(struct session *s, int64_t user_id);
 
 /* Reads again, unless the worker stops or too much is in flight. */
 void session_resume_reading(struct session *s);
+
+/* session.c: sends `resync`, with the epoch if it has changed; once the queue has drained */
+void session_resync(struct session *s);
+
+/* session_revoke.c: forgets the log, whose ids are of another history */
+void revocations_clear(struct sessions *ss);
 
 /* session_auth.c: the database knows the token as good */
 void session_start(struct session *s, const struct token *t);

@@ -4,6 +4,7 @@
  * compared with the part of the log that is younger than it.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/xalloc.h"
 #include "realtime/session_private.h"
@@ -28,6 +29,11 @@ static const struct record_token_revoked *log_find(
 			return r;
 	}
 	return NULL;
+}
+
+void revocations_clear(struct sessions *ss)
+{
+	memset(ss->revocations, 0, sizeof(ss->revocations));
 }
 
 /* True if the log has wrapped since the session's lookup. */
@@ -82,7 +88,8 @@ static void token_list_add(void *arg, struct session *s)
 {
 	struct token_list *l = arg;
 
-	if (s->user == NULL)
+	/* A token id of the former epoch may be another token's now. */
+	if (s->user == NULL || s->state == SESSION_STALE || s->state == SESSION_AUTHENTICATING)
 		return;
 	l->ids = xgrow(l->ids, l->n, &l->cap, sizeof(*l->ids));
 	l->ids[l->n++] = s->token_id;

@@ -394,6 +394,8 @@ static void db_setup_done(struct db *db)
 		db_lost(db, why[0] != '\0' ? why : NULL);
 		return;
 	}
+	if (db->events->opened != NULL)
+		db->events->opened(db->arg, db, r);
 	PQclear(db->result);
 	db->result = NULL;
 	db->state = DB_READY;
@@ -639,6 +641,14 @@ void db_close(struct db *db)
 	db_hosts_free(db->hosts);
 	free(db->name);
 	free(db);
+}
+
+void db_reconnect(struct db *db, const char *why)
+{
+	if (db->state != DB_SETTING_UP && db->state != DB_READY)
+		return;
+	db_lost(db, why);
+	db->failures_logged = 0; /* This was none: the next one is logged. */
 }
 
 bool db_ready(const struct db *db)

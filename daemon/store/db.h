@@ -99,6 +99,8 @@ struct db_events {
 	/* Appends the statements that a new connection executes first. It is used only if the first column of their
 	 * last row is true; if it is not, a second column is the reason for the log. */
 	void (*setup)(void *arg, struct buf *sql);
+	/* NULL, or: the new connection is usable, and state follows. row: the last row of the set-up. */
+	void (*opened)(void *arg, struct db *db, const PGresult *row);
 	/* The connection has become READY or AWAY. */
 	void (*state)(void *arg, bool ready);
 	/* NULL, or: a statement has failed by a full disk or an I/O error of the server, or had no answer within its
@@ -124,6 +126,10 @@ void db_stop(struct db *db);
 
 /* Closes the connection and frees everything; calls db_stop. */
 void db_close(struct db *db);
+
+/* Gives up a connection that is set up or ready, and connects again. Queued statements end with NULL. why: for the
+ * log. Not for calls from within events of this db. */
+void db_reconnect(struct db *db, const char *why);
 
 bool db_ready(const struct db *db);
 

@@ -14,6 +14,7 @@ libparley_a_SOURCES += \
 	daemon/store/store.h \
 	daemon/store/store_batch.c \
 	daemon/store/store_change.c \
+	daemon/store/store_epoch.c \
 	daemon/store/store_erase.c \
 	daemon/store/store_fence.c \
 	daemon/store/store_private.h \

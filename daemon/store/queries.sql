@@ -10,9 +10,13 @@ c.conv_id, c.kind as conv_kind, c.user_lo, c.user_hi
 -- fragment: user
 u.user_id, u.username, u.full_name, u.profile_picture, u.public_key, u.created_at
 
+-- The transaction that has changed something: see current_epoch.
+-- fragment: xid
+txid_current_if_assigned() as xid
+
 -- The columns of the SQL type change.
 -- fragment: change
-status, (conv).conv_id, (conv).kind as conv_kind, (conv).user_lo, (conv).user_hi, (message).*
+status, (conv).conv_id, (conv).kind as conv_kind, (conv).user_lo, (conv).user_hi, (message).*, {xid}
 
 -- Changes of conversations
 
@@ -171,7 +175,7 @@ with expired as (
 )
 insert into tokens (hash, user_id, expires_at)
 select $2::bytea, user_id, now() + $3::int8 * interval '1 second' from holder
-returning token_id, user_id, expires_at
+returning token_id, user_id, expires_at, {xid}
 
 -- name: delete_token
 delete from tokens where token_id = $1::int8

@@ -4,7 +4,7 @@
  * The others: batcher.c (natural batching), store_send.c (sends), store_change.c (other changes of conversations),
  * store_erase.c (what deleted users and ended groups leave), store_batch.c (read marks, tokens, loads), store_query.c (single
  * queries), store_rows.c (rows to structs), store_fence.c (sessions of dead workers), store_writes.c (a full disk),
- * queries.sql (the SQL).
+ * store_epoch.c (the database's history), queries.sql (the SQL).
  */
 #include "store/store.h"
 
@@ -41,14 +41,17 @@ static void put_settings(struct buf *sql)
 	buf_add_str(sql, "; commit; ");
 }
 
-/* Appends the last statement: a row with true, or with false and the reason. */
-static void put_check(struct buf *sql)
+/* Appends the last statement: a row with true, "" and the epoch, or with false and the reason. */
+static void put_check(const struct store *s, struct buf *sql)
 {
 	buf_add_str(sql,
 		"select w.ok and s.ok, case when not w.ok then 'the server takes no writes' "
-		"else 'the schema is not the one of this program' end from (select not "
-		"pg_is_in_recovery() and current_setting('transaction_read_only') = 'off') w (ok), "
-		"(");
+		"else 'the schema is not the one of this program' end, case when w.ok and s.ok "
+		"then ");
+	store_epoch_put(s, sql);
+	buf_add_str(sql,
+		" end from (select not pg_is_in_recovery() and "
+		"current_setting('transaction_read_only') = 'off') w (ok), (");
 	migrate_put_check(sql);
 	buf_add_str(sql, ") s (ok)");
 }
@@ -58,7 +61,7 @@ static void put_writing_setup(struct store *s, enum store_connection connection,
 	put_settings(sql);
 	store_fence_put_setup(s->heritage, connection, sql);
 	buf_add_str(sql, LOCK_TIMEOUT);
-	put_check(sql);
+	put_check(s, sql);
 }
 
 static void writer_setup(void *arg, struct buf *sql)
@@ -73,18 +76,16 @@ static void background_setup(void *arg, struct buf *sql)
 
 static void reader_setup(void *arg, struct buf *sql)
 {
-	(void)arg;
 	put_settings(sql);
 	buf_add_str(sql, READ_TIMEOUT);
-	put_check(sql);
+	put_check(arg, sql);
 }
 
 static void lister_setup(void *arg, struct buf *sql)
 {
-	(void)arg;
 	put_settings(sql);
 	buf_add_str(sql, LIST_TIMEOUT);
-	put_check(sql);
+	put_check(arg, sql);
 }
 
 /* A connection has become READY or AWAY. */
@@ -146,10 +147,12 @@ static const struct connection {
 	const char *name;
 	struct db_events events;
 } connections[STORE_CONNECTIONS] = {
-	[STORE_WRITER] = { "write", { writer_setup, writer_state, writer_not_stored } },
-	[STORE_READER] = { "read", { reader_setup, reader_state, NULL } },
-	[STORE_LISTER] = { "list", { lister_setup, lister_state, NULL } },
-	[STORE_BACKGROUND] = { "background", { background_setup, background_state, NULL } },
+	[STORE_WRITER] = { "write",
+		{ writer_setup, store_epoch_opened, writer_state, writer_not_stored } },
+	[STORE_READER] = { "read", { reader_setup, store_epoch_opened, reader_state, NULL } },
+	[STORE_LISTER] = { "list", { lister_setup, store_epoch_opened, lister_state, NULL } },
+	[STORE_BACKGROUND] = { "background",
+		{ background_setup, store_epoch_opened, background_state, NULL } },
 };
 
 bool store_ready(const struct store *s)
@@ -298,6 +301,7 @@ void store_close(struct store *s)
 	for (size_t i = 0; i < STORE_CONNECTIONS; i++)
 		db_stop(s->db[i]);
 	store_sends_stop(s);
+	store_changes_stop(s);
 	store_fences_send(s);
 	/* A callback may query again: nothing is freed before the last one has returned. */
 	do {

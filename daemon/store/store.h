@@ -26,16 +26,24 @@
 #include "heritage.h"
 #include "store/store_rows.h"
 
+#define STORE_EPOCH_MAX 64
+
 struct store;
 
 struct store_events {
-	/* ready: as store_ready. after_loss: True if a connection was lost before; then another worker's or our own
-	 * commit may not have been published. Called when ready has changed, and when a loss in the background is over. */
+	/* ready: as store_ready. after_loss: True if a connection was lost before, or the epoch has changed; then another
+	 * worker's or our own commit may not have been published. Called when ready has changed, and when a loss in the
+	 * background is over. */
 	void (*state)(void *arg, bool ready, bool after_loss);
 	/* A read mark has moved. Its origin is the one given to store_mark_read, 0 for several. */
 	void (*read_moved)(void *arg, const struct record_read *read);
 	/* A membership of a deleted user has ended, or messages of theirs were erased. */
 	void (*erased)(void *arg, const struct erased *e);
+	/* The database has another history than before, or this is the first connection. Ids, seq and mod that were read
+	 * before mean nothing any more, and no query is answered with them from now on. Tokens are valid by their hash
+	 * only. state follows when the connections are usable.
+	 *   generation  of the new epoch, from 1; it wraps */
+	void (*epoch)(void *arg, uint16_t generation);
 };
 
 /* Creates a store that is not connected; events are called with arg. Both they and the heritage must outlive the store. */
@@ -48,6 +56,10 @@ void store_connect(struct store *s);
 void store_close(struct store *s);
 /* Returns true if all connections that a client may wait for are usable. */
 bool store_ready(const struct store *s);
+/* The name of the database's history, at most STORE_EPOCH_MAX characters; "" before the first connection. */
+const char *store_epoch(const struct store *s);
+/* Another worker has found this generation of the epoch: connects again, to find it too. */
+void store_follow_epoch(struct store *s, uint16_t generation);
 /* Returns false while it is known that the server cannot store: its disk is full, or commits do not end. */
 bool store_takes_writes(const struct store *s);
 /* Returns true if nothing that a client may wait for is queued or in flight. */
@@ -137,7 +149,6 @@ void store_search(
 	struct store *s, int64_t viewer, struct text q, int64_t limit, store_cb *cb, void *arg);
 
 /* Tokens. Only their SHA-256 is stored. */
-#define STORE_HASH_SIZE 32
 typedef void store_token_cb(void *arg, enum error error, const struct token *t);
 /* Errors: bad_token. Batched. */
 void store_authenticate(

@@ -187,8 +187,9 @@ static void tokens_done(void *arg, const struct db_result *r)
 	}
 	while (b->batch != NULL) {
 		struct token_item *token = token_of(b->batch);
-		const struct token *t = &found[n++];
+		struct token *t = &found[n++];
 
+		memcpy(t->hash, token->hash, STORE_HASH_SIZE);
 		b->batch = b->batch->next;
 		if (error != ERROR_NONE)
 			token_end(token, error, NULL);

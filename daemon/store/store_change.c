@@ -8,6 +8,7 @@
  *
  * The changes of one user are executed in their order: while one pauses, so do the later ones of that user, and only they.
  */
+#include <assert.h>
 #include <stdlib.h>
 
 #include "common/clock.h"
@@ -199,6 +200,20 @@ void store_changes_init(struct store *s)
 		log_fatal("out_of_memory");
 }
 
+void store_changes_stop(struct store *s)
+{
+	struct store_changes *c = &s->changes;
+
+	assert(c->running == NULL);
+	while (c->turns != NULL) {
+		struct actor *a = take_turn(c);
+
+		while (a->first != NULL)
+			change_reject(s, a);
+		end_turn(c, a);
+	}
+}
+
 void store_changes_fini(struct store *s)
 {
 	event_free(s->changes.resume);
@@ -229,8 +244,10 @@ static void change_done(void *arg, enum error error, const store_rows *rows)
 	struct pending_change *p = arg;
 	struct change c;
 
-	if (error == ERROR_NONE)
+	if (error == ERROR_NONE) {
+		store_epoch_note_xid(p->store, rows);
 		error = store_change_at(rows, 0, &c);
+	}
 	if (error == ERROR_NONE && c.message.mod == 0)
 		store_erase_group(p->store, c.conv.id);
 	p->cb(p->arg, error, error == ERROR_NONE ? &c : NULL);

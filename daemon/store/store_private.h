@@ -44,6 +44,9 @@ struct store {
 	struct db *db[STORE_CONNECTIONS];
 	bool ready; /* as last reported */
 	bool was_lost; /* True if any connection was. */
+	char epoch[STORE_EPOCH_MAX + 1]; /* the name; "" before the first connection */
+	uint16_t generation; /* of the epoch; 0 before the first connection */
+	uint16_t followed; /* the last generation for which the connections were closed */
 	bool writes_doubted; /* True until the probe is stored. */
 	bool writes_failed; /* True if a change failed since the last probe began. */
 	struct event *write_probe;
@@ -74,8 +77,9 @@ void store_sends_stop(struct store *s);
 void store_sends_fini(struct store *s);
 /* The part of store_open that belongs to store_batch.c. */
 void store_batches_init(struct store *s);
-/* Those of store_change.c. */
+/* Those of store_change.c. store_changes_stop rejects all changes that wait. */
 void store_changes_init(struct store *s);
+void store_changes_stop(struct store *s);
 void store_changes_fini(struct store *s);
 /* Those of store_erase.c. store_erase_stop ends the erasures that pause; it returns true if there was one. */
 void store_erase_init(struct store *s);
@@ -99,6 +103,13 @@ void store_fence_put_setup(
 
 /* Sends the fences that wait; if the background connection is away, they end with ERROR_unavailable. */
 void store_fences_send(struct store *s);
+
+/* Appends a call of current_epoch. */
+void store_epoch_put(const struct store *s, struct buf *sql);
+/* db_events.opened of each connection; column 2 of the row is the epoch. */
+void store_epoch_opened(void *store, struct db *opened, const PGresult *row);
+/* A transaction of this epoch was committed: column "xid" of the first row, if there is one. */
+void store_epoch_note_xid(struct store *s, const store_rows *rows);
 
 /*
  * Executes a statement.

@@ -155,6 +155,7 @@ void store_set_last_seen(struct store *s, const int64_t *ids, size_t n)
 /* Tokens. */
 
 struct pending_token {
+	struct store *store;
 	store_token_cb *cb;
 	void *arg;
 };
@@ -168,7 +169,7 @@ void store_add_token(struct store *s, int64_t user_id, struct text password,
 	struct pending_token *p = xmalloc(sizeof(*p));
 	struct db_args args = DB_ARGS_EMPTY;
 
-	*p = (struct pending_token){ cb, arg };
+	*p = (struct pending_token){ s, cb, arg };
 	db_arg_i64(&args, user_id);
 	db_arg_bytes(&args, hash, STORE_HASH_SIZE);
 	db_arg_i64(&args, lifetime_s);
@@ -183,8 +184,10 @@ static void token_added(void *arg, enum error error, const store_rows *rows)
 
 	if (error == ERROR_NONE && store_n(rows) == 0)
 		error = ERROR_no_such_user;
-	if (error == ERROR_NONE)
+	if (error == ERROR_NONE) {
+		store_epoch_note_xid(p->store, rows);
 		store_token_at(rows, 0, &t);
+	}
 	p->cb(p->arg, error, error == ERROR_NONE ? &t : NULL);
 	free(p);
 }

@@ -66,6 +66,8 @@ void store_user_at(const store_rows *rows, int i, struct user *u);
 /* The stored password; NULL data if there is none. */
 struct text store_password_at(const store_rows *rows, int i);
 
+#define STORE_HASH_SIZE 32
+
 struct token {
 	int64_t token_id;
 	int64_t user_id;
@@ -73,6 +75,7 @@ struct token {
 	/* The same by clock_mono_ms, so that a step of the wall clock ends no socket and keeps none; only of
 	 * store_authenticate. */
 	int64_t ends_ms;
+	uint8_t hash[STORE_HASH_SIZE]; /* only of store_authenticate */
 };
 
 struct chat {

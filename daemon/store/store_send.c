@@ -316,6 +316,7 @@ static void sends_done(void *arg, const struct db_result *r)
 	FAULT("batch.stored");
 	if (store_result_error(r) == ERROR_NONE) {
 		STATS_ADD(s->stats, send_batches, 1);
+		store_epoch_note_xid(s, r);
 		STATS_ADD(s->stats, messages_stored, sends_answer(b, r));
 	} else {
 		sends_fail(b);

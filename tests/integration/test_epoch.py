@@ -6,6 +6,9 @@ with another epoch is answered as if no chat were named, the first `messages` fr
 with `"reset":true`.
 """
 
+import concurrent.futures
+import os
+import signal
 import time
 
 import pytest
@@ -13,6 +16,7 @@ import pytest
 from database_harness import (
     ANSWER_S,
     DEADLINE_S,
+    PASSWORD,
     parleyd_on,
     register,
     say,
@@ -21,8 +25,6 @@ from database_harness import (
     synced_contents,
     wait_for,
 )
-
-pytestmark = pytest.mark.known_fault("the daemon has no epoch yet")
 
 pytest_plugins = ["database_fixtures"]
 
@@ -174,6 +176,26 @@ def test_lost_messages_are_dropped_by_a_sync_after_the_promotion(pairs, people):
         say(a, ben, "pushed")
         assert b.until("message", chat_id=ada.id)["content"] == "pushed"
         daemon.wait_health(200)
+
+
+def test_a_request_begun_in_a_former_epoch_is_unavailable(talk):
+    """Its user id, which the former history gave, may be another person's."""
+    daemon, *_, ada, ben = talk
+    sockets = ben.ws_on_each()
+    hasher = daemon.status()["hasher_pid"]
+    os.kill(hasher, signal.SIGSTOP)
+    try:
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            change = {"old_password": PASSWORD, "new_password": "a new password"}
+            answer = pool.submit(ada.put, "/users/me/password", change)
+            time.sleep(0.5)  # until it waits for the hasher
+            daemon.ctl("new-epoch")
+            for ws in sockets:
+                until_resync_with_epoch(ws)
+            os.kill(hasher, signal.SIGCONT)
+            assert answer.result().status_code == 503
+    finally:
+        os.kill(hasher, signal.SIGCONT)
 
 
 # A restored backup.

@@ -57,7 +57,6 @@ def lose_three_commits(pair, a, b, ada, ben):
     pair.fail_over()
 
 
-@pytest.mark.known_fault("rooms do not start again when the database has lost commits")
 def test_texts_after_an_asynchronous_failover_reach_a_socket_that_saw_lost_texts(pairs, people):
     pair = pairs()
     with parleyd_on(pair.conninfo()) as daemon:

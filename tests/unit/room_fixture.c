@@ -76,10 +76,20 @@ static int64_t new_user(const char *name)
 	return fixture_user(s, username);
 }
 
+static void no_epoch(void *arg, uint16_t generation)
+{
+	(void)arg;
+	(void)generation;
+}
+
 static void setup(void)
 {
 	static const struct room_events events = { on_push, on_resync, on_left, on_reconcile };
-	static const struct store_events store_events = { .state = on_state, .erased = on_erased };
+	static const struct store_events store_events = {
+		.state = on_state,
+		.erased = on_erased,
+		.epoch = no_epoch,
+	};
 
 	n_frames = n_resyncs = n_reconciles = n_left = 0;
 	fixture_make(pg_conninfo());

@@ -6,7 +6,8 @@
 
 struct store *s;
 int64_t alice, bob, carol;
-unsigned n_ready, n_away;
+unsigned n_ready, n_away, n_epochs;
+uint16_t epoch_generation;
 unsigned n_marked, n_not_marked;
 struct moved moved;
 struct erasures erasures;
@@ -35,7 +36,14 @@ static void on_erased(void *arg, const struct erased *e)
 	erasures.at[erasures.n++] = *e;
 }
 
-const struct store_events store_fixture_events = { on_state, on_read, on_erased };
+static void on_epoch(void *arg, uint16_t generation)
+{
+	(void)arg;
+	n_epochs++;
+	epoch_generation = generation;
+}
+
+const struct store_events store_fixture_events = { on_state, on_read, on_erased, on_epoch };
 
 int64_t person(const char *name)
 {
@@ -49,7 +57,7 @@ int64_t person(const char *name)
 static void setup(void)
 {
 	erasures.n = erasures.n_left = 0;
-	n_ready = n_away = moved.n = n_marked = n_not_marked = 0;
+	n_ready = n_away = n_epochs = moved.n = n_marked = n_not_marked = 0;
 	fixture_make(pg_conninfo());
 	s = fixture_store(0, &store_fixture_events, NULL);
 	alice = person("alice");

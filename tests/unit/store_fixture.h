@@ -16,7 +16,8 @@ extern struct store *s; /* of slot 0; a test may close it and open another one *
 extern int64_t alice, bob, carol; /* new for each test, since usernames are never used twice */
 
 /* Calls of the store's events since the start of the test. */
-extern unsigned n_ready, n_away;
+extern unsigned n_ready, n_away, n_epochs;
+extern uint16_t epoch_generation; /* of the last call */
 extern struct moved {
 	unsigned n;
 	int64_t user_id, seq; /* of the last call */

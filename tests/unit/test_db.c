@@ -74,7 +74,7 @@ static void on_state(void *arg, bool ready)
 	*(ready ? &n_ready : &n_away) += 1;
 }
 
-static const struct db_events events = { on_setup, on_state, NULL };
+static const struct db_events events = { .setup = on_setup, .state = on_state };
 
 static void setup(void)
 {

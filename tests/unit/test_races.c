@@ -262,10 +262,16 @@ static void no_state(void *arg, bool ready, bool after_loss)
 	(void)after_loss;
 }
 
+static void no_epoch(void *arg, uint16_t generation)
+{
+	(void)arg;
+	(void)generation;
+}
+
 /* A head that is read before a dead worker's last commit is too low, and no record follows. */
 START_TEST(a_new_worker_loads_nothing_while_a_dead_one_may_commit)
 {
-	static const struct store_events events = { .state = no_state };
+	static const struct store_events events = { .state = no_state, .epoch = no_epoch };
 	int64_t class = pg_number("select classid::bigint from pg_locks where locktype = "
 				  "'advisory' and objsubid = 2 limit 1"),
 		object = pg_number("select objid::bigint from pg_locks where locktype = "

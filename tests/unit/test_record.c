@@ -120,6 +120,18 @@ START_TEST(a_change_comes_back_as_it_was)
 }
 END_TEST
 
+START_TEST(the_generation_comes_back_in_records_of_all_types)
+{
+	for (int type = RECORD_CHANGE; type < RECORD_TYPE_MAX; type++) {
+		struct record in = valid_record((uint8_t)type), r;
+
+		in.generation = (uint16_t)(0xfff0 + type);
+		ck_assert_msg(round_trip(&in, &r), "type %d", type);
+		ck_assert_uint_eq(r.generation, in.generation);
+	}
+}
+END_TEST
+
 START_TEST(system_messages_and_deletions_come_back_as_they_were)
 {
 	struct record in = change_record(), r;
@@ -401,6 +413,7 @@ static Suite *suite(void)
 
 	tcase_set_timeout(tc, 30);
 	tcase_add_test(tc, a_change_comes_back_as_it_was);
+	tcase_add_test(tc, the_generation_comes_back_in_records_of_all_types);
 	tcase_add_test(tc, system_messages_and_deletions_come_back_as_they_were);
 	tcase_add_test(tc, the_other_types_come_back_as_they_were);
 	tcase_add_test(tc, a_null_client_id_and_an_empty_one_stay_apart);

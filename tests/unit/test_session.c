@@ -46,6 +46,12 @@ static void on_overrun(void *arg)
 	(void)arg;
 }
 
+static void on_newer(void *arg, uint16_t generation)
+{
+	(void)arg;
+	ck_abort_msg("a record of generation %u", generation);
+}
+
 static void on_push(
 	void *arg, struct room_user *u, struct frame *f, uint64_t origin, enum room_push kind)
 {
@@ -113,9 +119,10 @@ static struct token new_token(int64_t user_id)
 
 static void setup(void)
 {
-	static const struct bus_events bus_events = { on_record, on_overrun };
+	static const struct bus_events bus_events = { on_record, on_overrun, on_newer };
 	static const struct room_events room_events = { on_push, on_resync, on_left, on_reconcile };
-	static const struct sessions_events events = { on_message, on_session, on_session };
+	static const struct sessions_events events = { on_message, on_session, on_session,
+		on_session };
 	static unsigned n;
 	char username[16];
 
@@ -215,7 +222,7 @@ START_TEST(a_token_revoked_during_its_lookup_opens_no_session)
 }
 END_TEST
 
-static void on_set(void *arg, enum error error, const store_rows *rows)
+static void on_ended(void *arg, enum error error, const store_rows *rows)
 {
 	(void)rows;
 	ck_assert_int_eq(error, ERROR_NONE);
@@ -224,10 +231,10 @@ static void on_set(void *arg, enum error error, const store_rows *rows)
 
 START_TEST(after_all_tokens_of_a_user_are_revoked_only_a_younger_one_opens_a_session)
 {
-	bool set = false;
+	bool revoked = false;
 
-	store_set_password(s, alice, (struct text){ "x", 1 }, 0, on_set, &set);
-	fixture_until(&set);
+	store_end_token(s, token.token_id, on_ended, &revoked);
+	fixture_until(&revoked);
 	sessions_token_revoked(ss, &(struct record_token_revoked){ .user_id = alice });
 	open_socket(token);
 	peer_until(CODE_TOKEN_ENDED);
@@ -245,12 +252,12 @@ END_TEST
 /* Promise 5: the worker that revoked it was killed before it published it. */
 START_TEST(a_reconcile_closes_the_socket_of_a_token_whose_revocation_was_not_published)
 {
-	bool set = false;
+	bool revoked = false;
 
 	open_socket(token);
 	peer_until("\"ready\"");
-	store_set_password(s, alice, (struct text){ "x", 1 }, 0, on_set, &set);
-	fixture_until(&set);
+	store_end_token(s, token.token_id, on_ended, &revoked);
+	fixture_until(&revoked);
 	rooms_reconcile(rs, true);
 	peer_until(CODE_TOKEN_ENDED);
 	ck_assert_uint_eq(count(CODE_TOKEN_ENDED), 1);
@@ -306,6 +313,143 @@ START_TEST(a_session_with_too_many_requests_in_flight_is_not_read)
 }
 END_TEST
 
+/* The database has another history, as after a restore. */
+static void change_epoch(void)
+{
+	rooms_restart(rs);
+	sessions_epoch_changed(ss);
+}
+
+static void push(const char *text)
+{
+	struct frame *f = frame_new(WSFRAME_TEXT, text, strlen(text));
+
+	sessions_push(ss, rooms_find_user(rs, alice), f, 0, ROOM_EVENT);
+	frame_unref(f);
+}
+
+START_TEST(in_a_new_epoch_nothing_is_pushed_until_the_token_was_found_again)
+{
+	open_socket(token);
+	peer_until("\"ready\"");
+	ck_assert_uint_eq(count("\"epoch\":"), 1);
+	change_epoch();
+	push("before");
+	sessions_resync(ss, rooms_find_user(rs, alice));
+	fixture_for(50);
+	sessions_check_stale(ss);
+	push("during");
+	peer_until("\"resync\",\"epoch\":");
+	push("after");
+	peer_until("after");
+	ck_assert_uint_eq(count("before") + count("during"), 0);
+	ck_assert_uint_eq(count("\"resync\""), 1);
+	ck_assert_uint_eq(count("\"ready\""), 1);
+	/* Later ones are without it. */
+	sessions_resync(ss, rooms_find_user(rs, alice));
+	peer_until("\"resync\"}");
+}
+END_TEST
+
+/* A restored sequence gives the ids of a token and of a user again, to others. */
+START_TEST(in_a_new_epoch_a_socket_whose_tokens_hash_is_unknown_is_closed)
+{
+	open_socket(token);
+	peer_until("\"ready\"");
+	pg_number("update tokens set hash = sha256(hash) where token_id = %lld returning 1",
+		(long long)token.token_id);
+	change_epoch();
+	sessions_check_stale(ss);
+	peer_until(CODE_TOKEN_ENDED);
+	ck_assert_uint_eq(count(CODE_TOKEN_ENDED), 1);
+	ck_assert_uint_eq(count("\"resync\""), 0);
+}
+END_TEST
+
+START_TEST(in_a_new_epoch_a_socket_whose_token_is_another_users_is_closed)
+{
+	int64_t eve = fixture_user(s, "eve");
+
+	open_socket(token);
+	peer_until("\"ready\"");
+	pg_number("update tokens set user_id = %lld where token_id = %lld returning 1",
+		(long long)eve, (long long)token.token_id);
+	change_epoch();
+	sessions_check_stale(ss);
+	peer_until(CODE_TOKEN_ENDED);
+	ck_assert_uint_eq(count("\"resync\""), 0);
+}
+END_TEST
+
+/* The next log-in gets the token id that the stale socket has. */
+START_TEST(in_a_new_epoch_a_reconcile_revokes_no_token_id_of_the_former_one)
+{
+	struct token again = token;
+
+	open_socket(token);
+	peer_until("\"ready\"");
+	pg_number(
+		"delete from tokens where token_id = %lld returning 1", (long long)token.token_id);
+	change_epoch();
+	rooms_reconcile(rs, false);
+	fixture_for(100);
+	sessions_check_stale(ss);
+	peer_until(CODE_TOKEN_ENDED);
+	close(peer);
+	buf_reset(&got, 0);
+	ended = false;
+	open_socket(again);
+	peer_until("\"ready\"");
+	ck_assert_uint_eq(count("\"ready\""), 1);
+}
+END_TEST
+
+START_TEST(in_a_new_epoch_earlier_revocations_concern_no_token)
+{
+	sessions_token_revoked(ss, &(struct record_token_revoked){ .token_id = token.token_id });
+	sessions_token_revoked(ss, &(struct record_token_revoked){ .user_id = alice });
+	change_epoch();
+	open_socket(token);
+	peer_until("\"ready\"");
+	ck_assert_uint_eq(count("\"ready\""), 1);
+}
+END_TEST
+
+/* Its token was looked up in the former epoch. */
+START_TEST(a_session_that_loads_when_the_epoch_changes_is_ready_once_its_token_was_found_again)
+{
+	open_socket(token);
+	change_epoch();
+	fixture_for(50);
+	peer_reads();
+	ck_assert_uint_eq(count("\"ready\""), 0);
+	sessions_check_stale(ss);
+	peer_until("\"ready\"");
+	fixture_for(50);
+	peer_reads();
+	ck_assert_uint_eq(count("\"ready\""), 1);
+	ck_assert_uint_eq(count("\"resync\""), 0);
+}
+END_TEST
+
+START_TEST(a_check_that_the_database_does_not_answer_is_repeated)
+{
+	open_socket(token);
+	peer_until("\"ready\"");
+	change_epoch();
+	pg_crash();
+	sessions_check_stale(ss);
+	while (store_ready(s))
+		fixture_for(10);
+	pg_restart();
+	while (!store_ready(s))
+		fixture_for(10);
+	sessions_check_stale(ss);
+	peer_until("\"resync\",\"epoch\":");
+	ck_assert(!ended);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *suite = suite_create("session");
@@ -322,6 +466,14 @@ static Suite *suite(void)
 	tcase_add_test(
 		tc, a_client_that_does_not_read_has_a_bounded_queue_and_then_gets_resync_once);
 	tcase_add_test(tc, a_session_with_too_many_requests_in_flight_is_not_read);
+	tcase_add_test(tc, in_a_new_epoch_nothing_is_pushed_until_the_token_was_found_again);
+	tcase_add_test(tc, in_a_new_epoch_a_socket_whose_tokens_hash_is_unknown_is_closed);
+	tcase_add_test(tc, in_a_new_epoch_a_socket_whose_token_is_another_users_is_closed);
+	tcase_add_test(tc, in_a_new_epoch_a_reconcile_revokes_no_token_id_of_the_former_one);
+	tcase_add_test(tc, in_a_new_epoch_earlier_revocations_concern_no_token);
+	tcase_add_test(tc,
+		a_session_that_loads_when_the_epoch_changes_is_ready_once_its_token_was_found_again);
+	tcase_add_test(tc, a_check_that_the_database_does_not_answer_is_repeated);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -480,20 +480,37 @@ static struct tokens token(uint8_t mark, bool add, int64_t lifetime_s)
 	return a;
 }
 
+struct changed {
+	bool done;
+	enum error error;
+};
+
+static void on_changed(void *arg, enum error error)
+{
+	*(struct changed *)arg = (struct changed){ true, error };
+}
+
 START_TEST(a_token_is_valid_until_it_expires_or_is_revoked)
 {
 	struct tokens one = token(1, true, 100), two = token(2, true, 100),
 		      three = token(3, true, 1);
-	struct rows r = { .done = false };
+	struct changed changed = { .done = false };
 	struct found invalid = { .done = false };
 	int64_t ids[3] = { one.t.token_id, two.t.token_id, three.t.token_id };
 
 	ck_assert_int_eq(token(1, false, 0).t.user_id, alice);
 	ck_assert_int_eq(token(1, false, 0).t.token_id, one.t.token_id);
 	ck_assert_int_eq(token(9, false, 0).error, ERROR_bad_token);
-	store_set_password(s, alice, (struct text){ "new", 3 }, two.t.token_id, on_rows, &r);
-	fixture_until(&r.done);
-	ck_assert(r.error == ERROR_NONE && r.n == 1);
+	store_set_password(s,
+		&(const struct password_change){
+			.user_id = alice,
+			.token_id = two.t.token_id,
+			.old = password,
+			.new = { "new", 3 },
+		},
+		on_changed, &changed);
+	fixture_until(&changed.done);
+	ck_assert_int_eq(changed.error, ERROR_NONE);
 	ck_assert_int_eq(token(1, false, 0).error, ERROR_bad_token);
 	ck_assert_int_eq(token(2, false, 0).error, ERROR_NONE);
 	ck_assert_int_eq(token(3, true, 100).error, ERROR_no_such_user); /* the old password */

@@ -129,9 +129,15 @@ static void no_erased(void *arg, const struct erased *e)
 	(void)e;
 }
 
+static void no_epoch(void *arg, uint16_t generation)
+{
+	(void)arg;
+	ck_assert_uint_gt(generation, 0);
+}
+
 struct store *fixture_store(unsigned slot, const struct store_events *events, void *arg)
 {
-	static const struct store_events none = { no_state, no_read, no_erased };
+	static const struct store_events none = { no_state, no_read, no_erased, no_epoch };
 	int64_t until = clock_mono_ms() + FIXTURE_MS;
 	struct store *s = store_open(base, &heritages[slot], events != NULL ? events : &none, arg);
 
