@@ -12,7 +12,7 @@
 #define RETRY_MAX_MS 250
 #define STATEMENTS_MAX 64
 #define FAILURES_MAX 5 /* of a statement, by deadlocks */
-#define LOCKED_MAX 15 /* waits for a lock of one statement */
+#define LOCKED_MAX 45 /* waits for a lock of one statement */
 
 struct job {
 	struct job *next;
