@@ -323,8 +323,10 @@ void rooms_restart(struct rooms *rs)
 		l = hash_next(&rs->users, l)) {
 		struct room_user *u = HASH_ENTRY(l, struct room_user, link);
 
-		while (u->memberships != NULL)
-			room_leave(u->memberships);
+		for (struct membership *m = u->memberships, *next; m != NULL; m = next) {
+			next = m->next;
+			room_leave(m);
+		}
 		u->load = NULL;
 		u->loaded = u->missed = false;
 	}
