@@ -516,7 +516,7 @@ begin
 	select * from heads;
 end $$;
 
--- Erases the next texts of a group that has ended. No mod is taken, since nobody can see them; the client_ids stay taken.
+-- Erases the next texts of a group that has ended. No mod is taken, since they have no reader; the client_ids stay taken.
 -- Returns true if more may be left.
 create function erase_group(p_group bigint) returns boolean language plpgsql
 set plan_cache_mode = force_generic_plan

@@ -48,7 +48,7 @@ struct reply {
 /*
  * A token bucket as one number: the time at which it is full again. Each try adds HASHER_REFILL_MS to it. A full bucket
  * needs no entry, and only its entry is used again. So a flood of other keys cannot displace a bucket: each entry in use
- * was paid by a try, and the hasher cannot hash as many passwords as there are entries while a bucket refills.
+ * is that of a hashed try, and the hasher cannot hash as many passwords as there are entries while a bucket refills.
  */
 struct bucket {
 	struct ratelimit_key key;

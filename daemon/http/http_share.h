@@ -1,11 +1,12 @@
 /*
- * http_share: what one client costs a worker: bytes of request bodies, bytes of answers that are not sent, connections.
+ * http_share: the resources of a worker that one client uses: bytes of request bodies, bytes of unsent answers,
+ * connections.
  *
- * Owns: the shares, one for each user or address that costs something now. Knows nothing of: routes, how a client is
- * found.
+ * Owns: the shares, one for each user or address that uses any of them. Knows nothing of: routes, how a client is
+ * identified.
  *
- * What a client sends or does not read is paid from its own share, so that it cannot use up what the others need. The
- * sums over all clients have bounds too.
+ * Each client has bounds of its own, so that it cannot use up the resources of the others. The sums over all clients
+ * have bounds too.
  */
 #ifndef PARLEY_HTTP_SHARE_H
 #define PARLEY_HTTP_SHARE_H

@@ -106,7 +106,7 @@ static bool client_has(const struct http_call *call, const char *etag)
 	return false;
 }
 
-/* Maps the file, so that a slow reader holds no descriptor besides its connection. */
+/* Maps the file, so that a slow reader holds no descriptor in addition to its connection. */
 static void add_file(struct evbuffer *body, int fd, off_t size)
 {
 	struct evbuffer_file_segment *segment = size == 0

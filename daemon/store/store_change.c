@@ -1,6 +1,6 @@
 /*
- * store_change: changes of conversations. They are executed one at a time, and users take turns, so that one who queues many
- * delays another's by few. A batch of sends waits for one change at most.
+ * store_change: changes of conversations. They are executed one at a time, and users take turns: the queue of one user delays
+ * a change of another one by a single change. A batch of sends waits for one change at most.
  *
  *   store_change_query ──► the user's queue ──turn──► in flight ──► answered
  *                              ▲                         │

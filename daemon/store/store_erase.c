@@ -9,7 +9,7 @@
  * All of it uses the background connection: only the locks of the conversations of one slice delay others.
  *
  * The table erasures names both, so that an erasure that ends with its worker, or by an error, is continued by another
- * one. Each step finds what is left by itself: two workers that erase the same do no harm.
+ * one. Each step queries what is left, so two workers may erase the same.
  *
  * Once a user is deleted, no membership is added, and without a membership no message is. So the order of the two
  * loops makes the end of the second one final.

@@ -43,3 +43,13 @@ it('keeps what a push changed while the list was read', () => {
   chats.replace([5, 7].map((chat_id) => chat({ chat_id, last_seq: 1 })))
   expect(order()).toEqual([6, 5, 7])
 })
+
+it('orders chats with messages during the request by their last one', () => {
+  const { chats, order } = list(5, 7, 6)
+  chats.beginReplace()
+  received(chats, 6, 2)
+  received(chats, 7, 2)
+  received(chats, 6, 3)
+  chats.replace([5, 7, 6].map((chat_id) => chat({ chat_id, last_seq: 1 })))
+  expect(order()).toEqual([6, 7, 5])
+})

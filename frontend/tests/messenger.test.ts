@@ -288,7 +288,10 @@ describe('reconnecting', () => {
     harness.messages = [message(1), message(2, { content: 'of the new epoch' })]
     harness.chats = [chat({ last_seq: 2, last_mod: 2, read_seq: 1, last_message: message(2) })]
     harness.socket.receive({ type: 'resync', epoch: 'second' })
+    // The open chat is not gone: the list of the new epoch is not loaded yet.
+    expect(messenger.store.getState()).toMatchObject({ chats: new Map(), chatListLoaded: false })
     await flushMicrotasks()
+    expect(messenger.store.getState().chatListLoaded).toBe(true)
     expect(texts(messenger)).toEqual(['text 1', 'of the new epoch'])
     expect(summary(messenger)).toMatchObject({ last_seq: 2, last_mod: 2, read_seq: 1 })
     expect(harness.socket.ofType('sync').at(-1)).toEqual({
@@ -342,6 +345,13 @@ describe('reconnecting', () => {
     })
     await flushMicrotasks()
     expect(texts(messenger)).toEqual(['restored'])
+    expect(summary(messenger)).toMatchObject({
+      last_seq: 1,
+      last_mod: 1,
+      last_message: { content: 'restored' },
+      read_seq: 0,
+      unread: 1,
+    })
   })
 
   it('requests what is missing if a gap stays open', async () => {

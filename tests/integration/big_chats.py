@@ -305,6 +305,7 @@ def edits(stage):
     crowd.send(crowd.sockets[0], frames)
     # An edit that waits for too long may be rejected.
     stage.wait_for(lambda: crowd.n_marked >= stage.sizes.edits or crowd.quiet_s() > 2)
+    assert crowd.n_marked > 0, "no edit was acknowledged"
     stage.notes["acknowledged"] = crowd.n_marked
 
 

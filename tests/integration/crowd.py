@@ -37,7 +37,7 @@ class Crowd:
         self.mark = b'"type":"ready"'
         self.n_marked = 0
         self.n_bytes = 0
-        self._last = time.monotonic()  # when something was received
+        self._last = time.monotonic()  # when something was received, or the count began
         self._poll = select.epoll()
         self._by_fd = {}
         self._tails = {}
@@ -90,9 +90,10 @@ class Crowd:
         self.mark = mark
         self._tails = dict.fromkeys(self._tails, b"")
         self.n_marked = 0
+        self._last = time.monotonic()
 
     def quiet_s(self):
-        """Seconds since something was received."""
+        """Seconds since something was received, or the count began."""
         return time.monotonic() - self._last
 
     def close(self):

@@ -3,11 +3,10 @@
 The sizes are small, and the bounds generous: `make big-chats` has both at full.
 """
 
-import dataclasses
-
 import pytest
 
 import big_chats
+from cluster import Cluster
 
 pytestmark = pytest.mark.no_valgrind("bounds of time")
 
@@ -37,24 +36,17 @@ SIZES = big_chats.Sizes(
     warm_s=0.2,
     after_s=0.2,
 )
-KNOWN_FAULTS = {
-    "renames": "the chat of each local member counts all members",
-    "leaves": "the chat of each local member counts all members",
-    "deleted_user": "one transaction erases all messages",
-    "ended_group": "one transaction erases all messages",
-    "locked_row": "a batch of sends waits for the lock of one conversation",
-    "edits": "one edit after another, before the sends of others",
-    "guessed_passwords": "one queue of the hasher for all addresses",
-}
-SCENARIOS = [
-    pytest.param(
-        name, marks=[pytest.mark.known_fault(KNOWN_FAULTS[name])] if name in KNOWN_FAULTS else []
-    )
-    for name in big_chats.SCENARIOS
-]
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.fixture(scope="module")
+def cluster():
+    """Without fsync: the waits for the disk belong to the machine."""
+    own = Cluster(fsync=False)
+    yield own
+    own.drop()
+
+
+@pytest.mark.parametrize("name", big_chats.SCENARIOS)
 def test_another_user_of_the_worker_does_not_wait(daemon, name):
     """docs/design.md, B1: what a peer can make large is bounded."""
     result = big_chats.measure(daemon, name, SIZES)

@@ -23,6 +23,22 @@ export function withMessage(chat: Chat, message: Message, me: number): Chat {
   return next
 }
 
+/** A chat all of whose messages are replaced: `messages` are the latest ones that the server has. */
+export function withMessagesOnly(chat: Chat, messages: readonly Message[], me: number): Chat {
+  const empty: Chat = {
+    ...chat,
+    last_seq: 0,
+    last_mod: 0,
+    last_message: null,
+    read_seq: 0,
+    unread: 0,
+    peer_read_seq: chat.peer_read_seq === null ? null : 0,
+  }
+  return [...messages]
+    .sort((a, b) => a.seq - b.seq)
+    .reduce((next, message) => withMessage(next, message, me), empty)
+}
+
 /** A `deleted` push. */
 export function withDeleted(chat: Chat, deleted: Deleted): Chat {
   const last = chat.last_message

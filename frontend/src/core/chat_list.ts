@@ -5,7 +5,7 @@ import { withEntry, withoutEntry, type AppStore } from './state'
 import type { Chat } from './types'
 
 export class ChatList {
-  /** Chats with a new message since the list was requested: the response may lack them. */
+  /** Chats with a new message since the list was requested, the latest one last: the response may lack them. */
   private readonly active = new Set<number>()
   /** The highest `activity` of a chat. */
   private activity = 0
@@ -34,7 +34,10 @@ export class ChatList {
   /** Stores a chat, as the one with the latest activity if it is new or has a new message. */
   private set(chat: Chat, known: Chat | undefined): void {
     const isActive = known === undefined || chat.last_seq > known.last_seq
-    if (isActive) this.active.add(chat.chat_id)
+    if (isActive) {
+      this.active.delete(chat.chat_id)
+      this.active.add(chat.chat_id)
+    }
     const activity = isActive ? ++this.activity : known.activity
     const { chats } = this.store.getState()
     this.store.setState({ chats: withEntry(chats, chat.chat_id, { ...chat, activity }) })

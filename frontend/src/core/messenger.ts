@@ -135,6 +135,7 @@ export class Messenger {
     const { me } = this.store.getState()
     this.store.setState({
       chats: new Map(),
+      chatListLoaded: false,
       histories: new Map(),
       groups: new Map(),
       presence: new Map(),

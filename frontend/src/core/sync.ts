@@ -9,7 +9,7 @@
 
 import { ApiError, type Api } from './api'
 import { backoffMs } from './backoff'
-import { withMessage, withRead } from './chat'
+import { withMessage, withMessagesOnly, withRead } from './chat'
 import type { ChatList } from './chat_list'
 import type { Clock } from './clock'
 import type { Connection } from './connection'
@@ -145,7 +145,9 @@ export class Sync {
     const me = myId(this.parts.store)
     const known = this.parts.timeline.get(chat_id)?.messages ?? []
     this.parts.chats.update(chat_id, (chat) => {
-      const changed = messages.reduce((next, message) => withMessage(next, message, me), chat)
+      const changed = reset
+        ? withMessagesOnly(chat, messages, me)
+        : messages.reduce((next, message) => withMessage(next, message, me), chat)
       return withRead(changed, me, read_seq, me, known)
     })
     this.parts.timeline.apply(chat_id, (history) => applySync(history, messages))
