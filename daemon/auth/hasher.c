@@ -245,7 +245,8 @@ int hasher_run(const struct heritage *h)
 		}
 		if (log_rotated) {
 			log_rotated = 0;
-			log_reopen();
+			if (log_reopen() != 0)
+				log_error("log_reopen_failed error=\"%m\"");
 		}
 		if (terminated || master->revents != 0) {
 			leaving = true;

@@ -346,6 +346,11 @@ static void step_json(struct http_call *call)
 	const struct http_route *r = call->route;
 	struct buf problems = BUF_EMPTY;
 
+	/* The user may be another now; a handler compares only the answer of its query. */
+	if (call->stale) {
+		http_reply_error(call, ERROR_unavailable);
+		return;
+	}
 	if (!read_json(call))
 		return;
 	params_read_body(&call->params, r->params, r->n_params, call->json, &problems);

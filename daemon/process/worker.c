@@ -350,7 +350,8 @@ static void worker_reload(struct worker *w)
 	struct stat st;
 	struct conf *conf = NULL;
 
-	log_reopen();
+	if (log_reopen() != 0)
+		log_error("log_reopen_failed error=\"%m\"");
 	if (fstat(w->heritage->conf_fd, &st) == 0) {
 		char *to = buf_reserve(&text, (size_t)st.st_size + 1);
 		ssize_t n = pread(w->heritage->conf_fd, to, (size_t)st.st_size, 0);

@@ -82,6 +82,8 @@ struct room_user *rooms_add_user(struct rooms *rs, int64_t user_id)
 		return u;
 	u = xcalloc(1, sizeof(*u));
 	u->user_id = user_id;
+	/* A load for the user's former sockets may have applied some of its slices before. */
+	u->loaded_at = rs->n_events;
 	hash_insert(&rs->users, &u->link, (uint64_t)user_id);
 	return u;
 }

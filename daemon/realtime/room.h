@@ -46,7 +46,8 @@ struct room_user {
 	struct session *sessions; /* the session layer's list */
 	struct membership *memberships; /* a list, the newest first */
 	struct load *load; /* the youngest one in progress, or NULL */
-	uint64_t loaded_at; /* rooms' n_events at the query of the youngest load that was applied */
+	/* rooms' n_events when the user was added, or at the query of the youngest load that was applied */
+	uint64_t loaded_at;
 	bool loaded; /* true once a load was applied */
 	bool missed; /* true if a load in progress has found a membership */
 };

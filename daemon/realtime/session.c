@@ -187,7 +187,8 @@ void session_join_user(struct session *s, int64_t user_id)
 	atomic_fetch_add(&ss->stats->sockets, 1);
 }
 
-static void session_leave_user(struct session *s)
+/* was_current: as session_is_current before the close. If false, the user's id may be another's now. */
+static void session_leave_user(struct session *s, bool was_current)
 {
 	struct sessions *ss = s->sessions;
 	struct room_user *u = s->user;
@@ -206,7 +207,8 @@ static void session_leave_user(struct session *s)
 		presence_remove(ss->heritage->presence, ss->heritage->slot, user_id,
 			clock_mono_ms()) == 0) {
 		presence_changed(ss, user_id);
-		last_seen_add(ss->last_seen, user_id);
+		if (was_current)
+			last_seen_add(ss->last_seen, user_id);
 	}
 	atomic_fetch_sub(&ss->stats->sockets, 1);
 	STATS_ADD(ss->stats, ws_closed, 1);
@@ -288,6 +290,7 @@ static void on_closed(struct ws *w, enum close_reason reason)
 	struct session *s = session_of(w);
 	struct sessions *ss = s->sessions;
 	int64_t user_id = s->user != NULL ? s->user->user_id : 0;
+	bool was_current = session_is_current(s);
 	char id[SESSION_ID_SIZE];
 
 	log_info("conn=%s closed reason=%s user=%" PRId64 " age=%us in=%u out=%u",
@@ -295,7 +298,7 @@ static void on_closed(struct ws *w, enum close_reason reason)
 		ws_now_s(ss->loop) - s->opened_s, s->frames_in, s->frames_out);
 	s->state = SESSION_CLOSED;
 	ss->events->closed(ss->arg, s);
-	session_leave_user(s);
+	session_leave_user(s, was_current);
 	http_socket_closed(ss->http, s->peer);
 }
 
@@ -396,9 +399,10 @@ static void stale_one(void *arg, struct session *s)
 
 void sessions_epoch_changed(struct sessions *ss)
 {
-	ss->n_epochs++;
+	/* Before the first epoch there are only the users of this slot's dead worker. */
+	if (ss->n_epochs++ > 0)
+		last_seen_clear(ss->last_seen);
 	revocations_clear(ss);
-	last_seen_clear(ss->last_seen);
 	sessions_each(ss, stale_one, NULL);
 }
 

@@ -115,6 +115,7 @@ void session_start(struct session *s, const struct token *t)
 	int64_t left_ms = t->ends_ms - clock_mono_ms();
 	enum revocation revocation = session_find_revocation(s, t);
 
+	memcpy(s->token_hash, t->hash, sizeof(s->token_hash));
 	/* Of another history only a token of the same user is good, by its hash. */
 	if (revocation == REVOCATION_CERTAIN || left_ms <= 0 ||
 		(s->user != NULL && s->user->user_id != t->user_id)) {
@@ -131,7 +132,6 @@ void session_start(struct session *s, const struct token *t)
 	}
 	s->token_id = t->token_id;
 	s->token_ends_ms = t->ends_ms;
-	memcpy(s->token_hash, t->hash, sizeof(s->token_hash));
 	s->state = SESSION_LOADING;
 	conn_read(&s->ws.conn, false);
 	if (left_ms < INT32_MAX)

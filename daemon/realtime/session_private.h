@@ -81,6 +81,12 @@ void sessions_each(struct sessions *ss, void (*cb)(void *arg, struct session *s)
 /* Adds the session to its user, who becomes local with the first one. */
 void session_join_user(struct session *s, int64_t user_id);
 
+/* True if the session's user and token_id are of the current epoch. */
+static inline bool session_is_current(const struct session *s)
+{
+	return s->state == SESSION_LOADING || s->state == SESSION_READY;
+}
+
 /* Reads again, unless the worker stops or too much is in flight. */
 void session_resume_reading(struct session *s);
 

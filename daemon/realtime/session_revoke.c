@@ -57,7 +57,8 @@ enum revocation session_find_revocation(const struct session *s, const struct to
 
 static void revoke_one(void *arg, struct session *s)
 {
-	if (s->user != NULL && revokes(arg, s->token_id, s->user->user_id))
+	/* Others look up their tokens after this, or compare the answer with the log. */
+	if (session_is_current(s) && revokes(arg, s->token_id, s->user->user_id))
 		session_close(s, CLOSE_token_ended);
 }
 
@@ -88,8 +89,7 @@ static void token_list_add(void *arg, struct session *s)
 {
 	struct token_list *l = arg;
 
-	/* A token id of the former epoch may be another token's now. */
-	if (s->user == NULL || s->state == SESSION_STALE || s->state == SESSION_AUTHENTICATING)
+	if (!session_is_current(s))
 		return;
 	l->ids = xgrow(l->ids, l->n, &l->cap, sizeof(*l->ids));
 	l->ids[l->n++] = s->token_id;

@@ -21,6 +21,7 @@ import sys
 
 from cluster import Cluster
 from parleyd import Parleyd
+from postgres_server import bindir
 
 
 def answer(**fields):
@@ -32,7 +33,7 @@ def kill_worker(daemon, slot):
 
 
 def run_tool(daemon, name, database, *args):
-    tool = os.path.join(daemon.cluster.bindir, name)
+    tool = os.path.join(bindir(), name)
     subprocess.run([tool, "-d", daemon.cluster.conninfo(database), *args], check=True)
 
 

@@ -237,6 +237,13 @@ static void on_usr1(evutil_socket_t fd, short what, void *arg)
 	http_stop(((struct server *)arg)->http);
 }
 
+static void on_usr2(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	http_epoch_changed(((struct server *)arg)->http);
+}
+
 static int serve(const char *text)
 {
 	static const struct http_events events = { upgraded, may_upgrade };
@@ -247,7 +254,7 @@ static int serve(const char *text)
 	};
 	struct event_base *the_base = event_base_new();
 	struct server s;
-	struct event *term, *usr1;
+	struct event *term, *usr1, *usr2;
 
 	if (conf == NULL)
 		log_fatal("%s", buf_cstr(&why));
@@ -266,6 +273,8 @@ static int serve(const char *text)
 	usr1 = evsignal_new(base, SIGUSR1, on_usr1, &s);
 	event_add(term, NULL);
 	event_add(usr1, NULL);
+	usr2 = evsignal_new(base, SIGUSR2, on_usr2, &s);
+	event_add(usr2, NULL);
 	event_base_dispatch(base);
 	http_close(s.http);
 	/* Requests in flight are answered without effect, and the loop frees bufferevents. */
@@ -273,6 +282,7 @@ static int serve(const char *text)
 	event_base_dispatch(base);
 	event_free(term);
 	event_free(usr1);
+	event_free(usr2);
 	event_base_free(base);
 	conf_free(conf);
 	buf_fini(&why);
@@ -312,6 +322,11 @@ void peer_stop(void)
 void peer_accept_no_more(void)
 {
 	kill(child, SIGUSR1);
+}
+
+void peer_change_epoch(void)
+{
+	kill(child, SIGUSR2);
 }
 
 bool peer_has_connections(unsigned n)

@@ -36,6 +36,9 @@ void peer_stop(void);
 /* SIGUSR1: http_stop. */
 void peer_accept_no_more(void);
 
+/* SIGUSR2: http_epoch_changed. */
+void peer_change_epoch(void);
+
 /* Waits up to 3 s until the shared counter of connections is n; returns false if it is not. */
 bool peer_has_connections(unsigned n);
 unsigned peer_accepted(void);

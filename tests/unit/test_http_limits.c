@@ -96,6 +96,25 @@ START_TEST(a_body_may_come_in_pieces_while_the_token_is_looked_up)
 }
 END_TEST
 
+/* The user of the token that was found may be another now. */
+START_TEST(a_request_whose_body_comes_after_a_change_of_the_epoch_is_unavailable)
+{
+	static const char request[] =
+		"PUT /things/1 HTTP/1.1\r\n" HOST BEARER LENGTH(16) "{\"name\":\"bobby\"}";
+	int fd = peer_connect();
+
+	peer_send(fd, request, sizeof(request) - 8);
+	usleep(50000);
+	peer_change_epoch();
+	usleep(50000);
+	peer_send_str(fd, request + sizeof(request) - 8);
+	check_has(peer_read_answer(fd), "HTTP/1.1 503 ");
+	peer_send_str(fd, request);
+	check_has(peer_read_answer(fd), "\"text\":\"bobby\"}");
+	close(fd);
+}
+END_TEST
+
 START_TEST(the_limit_is_checked_before_the_body)
 {
 	static const char bad[] = "PUT /things/1 HTTP/1.1\r\n" HOST BEARER LENGTH(2) "{}";
@@ -238,6 +257,7 @@ int main(void)
 	tcase_add_test(tc, a_bad_token_is_answered_before_the_body_is_sent);
 	tcase_add_test(tc, a_connection_is_kept_after_the_body_of_a_rejected_request);
 	tcase_add_test(tc, a_body_may_come_in_pieces_while_the_token_is_looked_up);
+	tcase_add_test(tc, a_request_whose_body_comes_after_a_change_of_the_epoch_is_unavailable);
 	tcase_add_test(tc, the_bodies_of_a_user_have_a_bound);
 	tcase_add_test(tc, answers_that_are_not_read_have_a_bound);
 	tcase_add_test(tc, a_peer_that_does_not_read_is_closed);

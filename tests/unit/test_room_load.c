@@ -300,6 +300,24 @@ START_TEST(a_younger_load_ends_the_slices_of_an_older_one)
 }
 END_TEST
 
+START_TEST(the_slices_of_a_load_do_not_load_a_user_who_has_connected_again)
+{
+	struct room_user *u;
+	bool former = false, done = false;
+
+	many_groups(alice);
+	rooms_load(rs, rooms_add_user(rs, alice), on_loaded, &former);
+	until_rooms(1);
+	disconnect_user(alice);
+	u = rooms_add_user(rs, alice);
+	fixture_until(&former);
+	rooms_load(rs, u, on_loaded, &done);
+	fixture_until(&done);
+	ck_assert_uint_eq(rooms_n(rs), MANY);
+	ck_assert_uint_eq(n_resyncs, 0);
+}
+END_TEST
+
 START_TEST(a_user_who_is_loaded_connects_without_the_database)
 {
 	struct room_user *u;
@@ -361,6 +379,7 @@ int main(void)
 	tcase_add_test(tc, a_leave_between_the_slices_is_not_undone);
 	tcase_add_test(tc, a_record_between_the_slices_is_delivered_after_them);
 	tcase_add_test(tc, a_younger_load_ends_the_slices_of_an_older_one);
+	tcase_add_test(tc, the_slices_of_a_load_do_not_load_a_user_who_has_connected_again);
 	tcase_add_test(tc, a_user_who_is_loaded_connects_without_the_database);
 	tcase_add_test(tc, a_load_that_finds_chats_of_a_connected_user_resyncs_once);
 	tcase_add_test(tc, the_slices_end_at_a_stop);

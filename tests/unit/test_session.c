@@ -328,6 +328,13 @@ static void push(const char *text)
 	frame_unref(f);
 }
 
+/* Returns 1 if alice was last seen at some time, else 0. */
+static int64_t n_seen(void)
+{
+	return pg_number(
+		"select count(last_seen_at) from users where user_id = %lld", (long long)alice);
+}
+
 START_TEST(in_a_new_epoch_nothing_is_pushed_until_the_token_was_found_again)
 {
 	open_socket(token);
@@ -432,6 +439,58 @@ START_TEST(a_session_that_loads_when_the_epoch_changes_is_ready_once_its_token_w
 }
 END_TEST
 
+/* The user whom the socket was of is not seen, since the id may be another's now. */
+START_TEST(in_a_new_epoch_the_close_of_a_stale_socket_sets_no_last_seen)
+{
+	open_socket(token);
+	peer_until("\"ready\"");
+	pg_number("update tokens set hash = sha256(hash) where token_id = %lld returning 1",
+		(long long)token.token_id);
+	change_epoch();
+	sessions_check_stale(ss);
+	peer_until(CODE_TOKEN_ENDED);
+	fixture_for(1200);
+	ck_assert_int_eq(n_seen(), 0);
+}
+END_TEST
+
+/* The users of a dead worker are noted before its successor connects. */
+START_TEST(the_first_epoch_of_a_worker_keeps_the_users_last_seen_before)
+{
+	open_socket(token);
+	peer_until("\"ready\"");
+	close(peer);
+	fixture_for(50);
+	sessions_epoch_changed(ss);
+	fixture_for(1200);
+	ck_assert_int_eq(n_seen(), 1);
+}
+END_TEST
+
+START_TEST(a_revocation_does_not_concern_the_token_id_of_a_stale_socket)
+{
+	open_socket(token);
+	peer_until("\"ready\"");
+	change_epoch();
+	sessions_token_revoked(ss, &(struct record_token_revoked){ .token_id = token.token_id });
+	sessions_check_stale(ss);
+	peer_until("\"resync\",\"epoch\":");
+	ck_assert(!ended);
+}
+END_TEST
+
+START_TEST(a_token_that_is_rechecked_when_the_epoch_changes_is_looked_up_again)
+{
+	sessions_token_revoked(ss, &(struct record_token_revoked){ .user_id = alice });
+	open_socket(token);
+	change_epoch();
+	fixture_for(50);
+	sessions_check_stale(ss);
+	peer_until("\"ready\"");
+	ck_assert_uint_eq(count("\"ready\""), 1);
+}
+END_TEST
+
 START_TEST(a_check_that_the_database_does_not_answer_is_repeated)
 {
 	open_socket(token);
@@ -473,6 +532,10 @@ static Suite *suite(void)
 	tcase_add_test(tc, in_a_new_epoch_earlier_revocations_concern_no_token);
 	tcase_add_test(tc,
 		a_session_that_loads_when_the_epoch_changes_is_ready_once_its_token_was_found_again);
+	tcase_add_test(tc, in_a_new_epoch_the_close_of_a_stale_socket_sets_no_last_seen);
+	tcase_add_test(tc, the_first_epoch_of_a_worker_keeps_the_users_last_seen_before);
+	tcase_add_test(tc, a_revocation_does_not_concern_the_token_id_of_a_stale_socket);
+	tcase_add_test(tc, a_token_that_is_rechecked_when_the_epoch_changes_is_looked_up_again);
 	tcase_add_test(tc, a_check_that_the_database_does_not_answer_is_repeated);
 	suite_add_tcase(suite, tc);
 	return suite;
