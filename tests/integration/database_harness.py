@@ -28,7 +28,7 @@ ANSWER_S = 10 * SLOWNESS  # the longest that a request waits for a silent databa
 PASSWORD = "correct horse battery"
 LOST = re.compile(r"database[_ ](?:lost|away)\b.*")  # one line per lost database connection
 # One line per change of a connection's state.
-CONNECTION = re.compile(r"database[_ ](ready|lost|away)\b.* worker=(\d+) (write|read)\b")
+CONNECTION = re.compile(r"database[_ ](ready|lost|away)\b.* worker=(\d+) (write|read|list|background)\b")
 _numbers = itertools.count(1)
 
 
@@ -49,26 +49,9 @@ class DatabaseParleyd(Parleyd):
         environment = settings.pop("environment", None)
         super().__init__(_Conninfo(conninfo), environment=environment, **settings)
 
-    def launch(self):
-        """Starts it and returns at once."""
-        with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(
-                [*self.command(self.program), "-F"],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env={**os.environ, **self.environment},
-            )
-        return self
-
     def ctl(self, *args, **options):
         """As Parleyd's, in the daemon's environment."""
         return super().ctl(*args, environment=self.environment, **options)
-
-    def wait_up(self, timeout=START_S):
-        """Returns when every worker serves."""
-        wait_for(self._is_up, timeout, "parleyd does not become healthy:\n", self.log)
-        return self
 
     def health(self, timeout=5):
         """The status of GET /healthz; None if there is no answer."""

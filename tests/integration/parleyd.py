@@ -117,7 +117,8 @@ class Parleyd:
         wrapper = [word.replace("{directory}", self.directory) for word in wrapper]
         return [*wrapper, program(name), "-c", self.conf]
 
-    def start(self):
+    def launch(self):
+        """Starts it and returns at once."""
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [*self.command(self.program), "-F"],
@@ -126,8 +127,15 @@ class Parleyd:
                 stderr=log,
                 env={**os.environ, **self.environment},
             )
-        wait_for(self._is_up, START_S, "parleyd does not answer /healthz with 200:\n", self.log)
         return self
+
+    def wait_up(self, timeout=START_S):
+        """Returns when every worker serves."""
+        wait_for(self._is_up, timeout, "parleyd does not answer /healthz with 200:\n", self.log)
+        return self
+
+    def start(self):
+        return self.launch().wait_up()
 
     def _is_up(self):
         if self.process.poll() is not None:

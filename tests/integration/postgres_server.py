@@ -53,9 +53,9 @@ def unprivileged():
     return options
 
 
-def private_directory(prefix):
+def private_directory(prefix, parent=None):
     """A new directory that belongs to the unprivileged account and that everybody can enter."""
-    directory = tempfile.mkdtemp(prefix=prefix)
+    directory = tempfile.mkdtemp(prefix=prefix, dir=parent)
     os.chmod(directory, 0o755)
     options = unprivileged()
     if "user" in options:

@@ -1,8 +1,8 @@
 """Failover between two PostgreSQL servers that replicate, and what a socket sees of it.
 
 The contract: an acknowledged message is kept (promise 1), seq has no gap (promise 3), and what a
-socket was not pushed a sync brings, which the client learns by `resync` (promise 4). The default of
-target_session_attrs is read-write: parleyd uses the host that takes writes.
+socket was not pushed a sync brings, which the client learns by `resync` (promise 4). By default
+parleyd uses the host that is a primary.
 """
 
 import re
