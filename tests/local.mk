@@ -150,9 +150,6 @@ endif
 check-integration: all parleyd-faults
 check-integration: all tests/integration/failing_malloc.so
 	@$(check_env) $(SHELL) $(srcdir)/tests/run-integration
-# The tests of faults that are known and not mended yet.
-known-faults: all
-	@$(check_env) PARLEY_KNOWN_FAULTS=1 PARLEY_REPORT=known-faults.xml $(SHELL) $(srcdir)/tests/run-integration
 check-valgrind-short: all
 	@$(check_env) $(SHELL) $(srcdir)/tests/run-valgrind --short
 check-valgrind: all
@@ -185,9 +182,9 @@ mutants-table:
 analyze:
 	@srcdir='$(srcdir)' CC='$(CC)' $(SHELL) $(srcdir)/tests/lint/analyze --all
 .PHONY: torture big-chats models fuzz fuzz-corpus mutants mutants-table analyze
-.PHONY: known-faults check-units check-integration check-valgrind check-valgrind-short check-page check-e2e
+.PHONY: check-units check-integration check-valgrind check-valgrind-short check-page check-e2e
 EXTRA_DIST += tests/README.md tests/count tests/run-e2e tests/run-integration tests/run-page tests/run-valgrind
-CLEANFILES += known-faults.xml check-integration.xml check-valgrind.xml check-page.json check-e2e.json check-e2e-*.png
+CLEANFILES += check-integration.xml check-valgrind.xml check-page.json check-e2e.json check-e2e-*.png
 
 EXTRA_DIST += \
 	tests/integration \

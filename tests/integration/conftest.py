@@ -23,25 +23,15 @@ def pytest_configure(config):
     config.addinivalue_line(
         "markers", "no_valgrind(reason): not meaningful at the speed of valgrind"
     )
-    config.addinivalue_line(
-        "markers",
-        "known_fault(reason): has the right value and fails, until the fault is mended",
-    )
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leaves out known faults, which only `make known-faults` runs, and under valgrind (tests/run-valgrind) the tests that
-    are marked no_valgrind.
-    """
-    known_faults = bool(os.environ.get("PARLEY_KNOWN_FAULTS"))
-    valgrind = bool(os.environ.get("PARLEY_WRAPPER"))
+    """Under valgrind (tests/run-valgrind), leaves out the tests that are marked no_valgrind."""
+    if not os.environ.get("PARLEY_WRAPPER"):
+        return
     selected, left_out = [], []
     for item in items:
-        is_known_fault = item.get_closest_marker("known_fault") is not None
-        skipped = is_known_fault != known_faults or (
-            valgrind and item.get_closest_marker("no_valgrind")
-        )
-        (left_out if skipped else selected).append(item)
+        (left_out if item.get_closest_marker("no_valgrind") else selected).append(item)
     config.hook.pytest_deselected(items=left_out)
     items[:] = selected
 
