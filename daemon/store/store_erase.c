@@ -341,7 +341,6 @@ bool store_erase_stop(struct store *s)
 	struct erasing *next;
 	bool any = false;
 
-	event_del(s->claim);
 	for (struct erasing *e = s->erasings; e != NULL; e = next) {
 		next = e->next;
 		if (!evtimer_pending(e->pause, NULL))
