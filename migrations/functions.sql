@@ -83,7 +83,7 @@ begin
 		select i.n, i.sender, i.content, i.client, c as conv, c.conv_id, c.last_seq, c.last_mod,
 			m.message_id is null and i.conv = any (v_locked) and a.user_id is not null and (c.kind = 'g'
 				or exists (select from members b where b.conv_id = c.conv_id and b.user_id = i.receiver)) as fresh,
-			m.message_id is null and i.conv <> all (v_locked) as locked,
+			m.message_id is null and i.conv is not null and i.conv <> all (v_locked) as locked,
 			m.message_id as stored_id, m as stored
 		from unnest(p_sender, p_receiver, p_content, p_client, v_conv)
 			with ordinality as i (sender, receiver, content, client, conv, n)

@@ -65,7 +65,7 @@ from (select message_id, conv_id, seq from messages where sender_id = $1::int8 l
 order by conv_id, seq
 
 -- name: erase_messages
-select {conv}, e.last_seq, e.last_mod, e.from_mod
+select {conv}, e.last_seq, e.last_mod, e.from_mod, {xid}
 from erase_messages($1::int8, $2::int8[]) e
 join conversations c using (conv_id)
 

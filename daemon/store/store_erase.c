@@ -178,6 +178,7 @@ static void memberships_ended(void *arg, enum error error, const store_rows *row
 
 	if (erasing_failed(e, error))
 		return;
+	store_epoch_note_xid(s, rows);
 	FAULT("erase.left");
 	for (int i = 0; i < store_n(rows); i++) {
 		struct change c;
@@ -238,6 +239,7 @@ static void slice_erased(void *arg, enum error error, const store_rows *rows)
 
 	if (erasing_failed(e, error))
 		return;
+	store_epoch_note_xid(s, rows);
 	FAULT("erase.slice");
 	for (int i = 0; i < store_n(rows); i++) {
 		struct erased erased;
@@ -339,7 +341,6 @@ bool store_erase_stop(struct store *s)
 	struct erasing *next;
 	bool any = false;
 
-	event_del(s->claim);
 	for (struct erasing *e = s->erasings; e != NULL; e = next) {
 		next = e->next;
 		if (!evtimer_pending(e->pause, NULL))

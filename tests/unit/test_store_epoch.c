@@ -121,6 +121,18 @@ START_TEST(a_commit_that_the_server_has_lost_makes_a_new_epoch_once)
 }
 END_TEST
 
+/* Members have the mods of an erasure, as of any other change. */
+START_TEST(the_commits_of_an_erasure_are_noted)
+{
+	int64_t next;
+
+	fixture_post(s, alice, bob, "to erase", NULL);
+	next = pg_number("select txid_snapshot_xmax(txid_current_snapshot())");
+	fixture_delete_user(s, alice);
+	ck_assert_int_gt((int64_t)(atomic_load(&stats()->epoch_xid) & 0xffffffffffff), next + 1);
+}
+END_TEST
+
 /* The sender's id may be another user's, and the lost message would be another one. */
 START_TEST(a_send_whose_outcome_is_unknown_is_not_retried_in_a_new_epoch)
 {
@@ -152,6 +164,7 @@ static void add_tests(TCase *tc)
 	tcase_add_test(tc, another_history_gives_all_stores_one_new_epoch);
 	tcase_add_test(tc, a_new_epoch_does_not_wait_for_a_synchronous_standby);
 	tcase_add_test(tc, a_commit_that_the_server_has_lost_makes_a_new_epoch_once);
+	tcase_add_test(tc, the_commits_of_an_erasure_are_noted);
 	tcase_add_test(tc, a_send_whose_outcome_is_unknown_is_not_retried_in_a_new_epoch);
 }
 
