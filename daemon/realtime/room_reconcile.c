@@ -74,7 +74,8 @@ static void reconcile_fenced(void *arg, enum error error, const store_rows *rows
 	struct reconcile *c = arg;
 
 	(void)rows;
-	c->failed |= error != ERROR_NONE;
+	/* The fence needs only some of the connections; the loads, all of them. */
+	c->failed |= error != ERROR_NONE || !store_ready(c->rooms->store);
 	FAULT("reconcile.fenced");
 	if (!c->failed) {
 		c->n_pending++;
