@@ -128,6 +128,7 @@ static void fence_send(struct fence *f)
 	int32_t live[LIVE_MAX];
 	size_t n = live_locks(h, -1, live);
 
+	args.urgent = true; /* a user's many erasures may wait */
 	db_arg_i64(&args, lock_class(h));
 	db_arg_array(&args, DB_INT8, n);
 	for (size_t i = 0; i < n; i++)
