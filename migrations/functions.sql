@@ -288,12 +288,12 @@ begin
 	if c.kind is distinct from 'g' or not is_member(p_group, p_actor) then
 		return change_rejected('no_such_group');
 	end if;
-	if is_member(p_group, p_user) then
-		return change_rejected('duplicate');
-	end if;
+	-- The memberships of a deleted user end some time after the deletion.
 	perform 1 from users where user_id = p_user and deleted_at is null for key share;
 	if not found then
 		return change_rejected('no_such_user');
+	elsif is_member(p_group, p_user) then
+		return change_rejected('duplicate');
 	elsif in_too_many_groups(p_user) then
 		return change_rejected('too_many');
 	end if;

@@ -5,8 +5,8 @@
  *             ▲── again, for each named chat that the user has joined meanwhile ──┘
  *
  * One page is queried at a time, and nothing is sent while the session is congested: a client that
- * does not read costs one page. Membership is checked when a page is sent, since it may have ended after the
- * conversations were read.
+ * does not read costs one page. The query of a page checks the membership. If it may have ended before the page is
+ * sent, the page is queried again.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +58,7 @@ struct sync {
 	enum epoch_given epoch;
 	struct changed_conv *changed; /* NULL until the conversations are read */
 	size_t n_changed, at;
+	uint64_t checks; /* watch_checks_now at the query of the page */
 	bool query_pending; /* an answer of the store is outstanding, and refers to this struct */
 	bool cancelled; /* the session has closed */
 };
@@ -252,17 +253,38 @@ static void sync_step(struct sync *y)
 		return;
 	}
 	y->query_pending = true;
+	y->checks = watch_checks_now(y->env->watch_checks);
 	store_changes(y->env->store, session_user_id(s), y->changed[y->at].conv.id,
 		y->changed[y->at].after, PROTO_HISTORY_MAX, page_read, y);
 }
 
+/* Sends a page. Returns true if it was the last one of its conversation. */
+static bool page_send(struct session *s, struct changed_conv *t, const store_rows *rows)
+{
+	int64_t n;
+	struct message last;
+
+	n = frames_write_messages(session_scratch(s), rows, PROTO_HISTORY_MAX, &t->conv,
+		t->read_seq, t->reset, session_user_id(s));
+	t->reset = false;
+	FAULT("sync.page");
+	session_send(s, session_scratch(s));
+	if (n == 0 || n == store_n(rows))
+		return true;
+	store_message_at(rows, (int)n - 1, &last);
+	t->after = last.mod;
+	return false;
+}
+
+/* A user with rows and without a room has joined, and this worker has not delivered the join yet, or has left. */
 static void page_read(void *arg, enum error error, const store_rows *rows)
 {
 	struct sync *y = arg;
 	struct session *s = sync_answered(y);
 	struct changed_conv *t;
 	struct conv c;
-	int64_t viewer, n = 0;
+	int64_t viewer;
+	bool in_room;
 
 	if (s == NULL)
 		return;
@@ -272,23 +294,12 @@ static void page_read(void *arg, enum error error, const store_rows *rows)
 	}
 	t = &y->changed[y->at];
 	viewer = session_user_id(s);
-	if ((store_n(rows) > 0 || t->reset) &&
-		rooms_find_conv(
-			y->env->rooms, session_user(s), conv_chat_id(&t->conv, viewer), &c)) {
-		n = frames_write_messages(session_scratch(s), rows, PROTO_HISTORY_MAX, &t->conv,
-			t->read_seq, t->reset, viewer);
-		t->reset = false;
-		FAULT("sync.page");
-		session_send(s, session_scratch(s));
-	}
-	if (n > 0 && n < store_n(rows)) {
-		struct message last;
-
-		store_message_at(rows, (int)n - 1, &last);
-		t->after = last.mod;
-	} else {
+	in_room =
+		rooms_find_conv(y->env->rooms, session_user(s), conv_chat_id(&t->conv, viewer), &c);
+	if (store_n(rows) == 0 && !(t->reset && in_room))
 		y->at++;
-	}
+	else if (in_room || !watch_checks_since(y->env->watch_checks, y->checks, viewer, NULL, 0))
+		y->at += page_send(s, t, rows);
 	sync_step(y);
 }
 

@@ -275,6 +275,7 @@ static void apply_group_gone(struct rooms *rs, const struct record_group_gone *g
 	if (m == NULL)
 		return;
 	room_leave(m);
+	rs->events->left(rs->arg, g->user_id);
 	room_push_removed(rs, &g->conv, u);
 	room_drop_if_empty(room);
 }

@@ -342,6 +342,7 @@ static void load_leave(struct load *l)
 		if (m->as_of >= l->queried_at)
 			continue;
 		room_leave(m);
+		rs->events->left(rs->arg, u->user_id);
 		room_push_removed(rs, &room->conv, u);
 		room_drop_if_empty(room);
 	}

@@ -168,7 +168,7 @@ def test_a_member_who_rejoins_during_a_sync_gets_what_came_between(harness, pair
     removed = {"group_id": group, "user_id": guest.id}
     assert owner.post("/groups/remove_user_from_group", removed).status_code == 204
     owner.send(group, "between")
-    for _ in range(5):  # their pages keep the sync from ending
+    for _ in range(30):  # their pages keep the sync from ending
         new_person(harness.daemon).send(guest.id, "another chat")
     ws = guest.ws()
     sync = {"type": "sync", "after": {str(group): mod}}
@@ -188,6 +188,36 @@ def test_a_member_who_rejoins_during_a_sync_gets_what_came_between(harness, pair
     pages = [one for one in frames if one["type"] == "messages" and one["chat_id"] == group]
     received = [message.get("content") for page in pages for message in page["messages"]]
     assert "between" in received, kinds
+    guest.close()
+
+
+def test_a_sync_before_a_join_is_delivered_contains_what_came_between(harness, pair):
+    """Promise 4. The database has the join, and the worker still reads the `chat` frame of it."""
+    owner, guest = harness.owner, new_person(harness.daemon)
+    group = owner.group("joined and synced", guest)
+    mod = owner.send(group, "before")["mod"]
+    removed = {"group_id": group, "user_id": guest.id}
+    assert owner.post("/groups/remove_user_from_group", removed).status_code == 204
+    owner.send(group, "between")
+    ws = guest.ws()
+    joins = Person(harness.daemon, owner.id, owner.username, owner.full_name, owner.token)
+    stopped = harness.stop_at(
+        "room.opening", lambda: harness.in_background(lambda: joins.add(group, guest))
+    )
+    with harness.daemon.locked("lock table users in access exclusive mode"):
+        harness.resume(stopped)
+        time.sleep(HELD_S)  # the frame is being read
+        assert not ws.got("chat")
+        ws.send({"type": "sync", "after": {str(group): mod}})
+        synced = ws.until("synced")
+    received = [
+        message.get("content")
+        for page in ws.got("messages", chat_id=group)
+        for message in page["messages"]
+    ]
+    assert "between" in received, synced
+    assert not ws.got("chat"), "the join came before the sync, which proves nothing"
+    ws.until("chat", chat_id=group)
     guest.close()
 
 

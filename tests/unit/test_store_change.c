@@ -184,6 +184,19 @@ START_TEST(a_deleted_user_is_erased_and_chats_keep_their_numbers_without_gaps)
 }
 END_TEST
 
+START_TEST(a_deleted_user_whose_membership_has_not_ended_is_no_such_user)
+{
+	int64_t g = group();
+
+	pg_number("select count(*) from delete_user(%lld)", (long long)carol);
+	ck_assert_int_eq(
+		pg_number("select count(*) from members where user_id = %lld", (long long)carol),
+		1);
+	ck_assert_int_eq(
+		fixture_change(s, STORE_ADD, alice, g, carol, NULL).error, ERROR_no_such_user);
+}
+END_TEST
+
 START_TEST(the_kept_number_of_members_is_the_number_of_members)
 {
 	enum { USERS = 12, GROUPS = 3, STEPS = 300 };
@@ -251,6 +264,7 @@ static void add_tests(TCase *tc)
 	tcase_add_test(tc, only_the_sender_edits_and_only_a_text_that_is_not_deleted);
 	tcase_add_test(tc, groups_keep_the_rules_of_the_contract);
 	tcase_add_test(tc, a_deleted_user_is_erased_and_chats_keep_their_numbers_without_gaps);
+	tcase_add_test(tc, a_deleted_user_whose_membership_has_not_ended_is_no_such_user);
 	tcase_add_test(tc, the_kept_number_of_members_is_the_number_of_members);
 	tcase_add_test(tc, each_load_of_a_batch_gets_the_conversations_of_its_user);
 }

@@ -81,6 +81,21 @@ START_TEST(a_pair_ends_with_the_last_chat_that_it_shares)
 }
 END_TEST
 
+START_TEST(the_pairs_of_a_deleted_user_end_before_the_memberships_do)
+{
+	int64_t g = group_of_alice();
+
+	open_checks();
+	fixture_change(s, STORE_ADD, alice, g, bob, NULL);
+	watch_one(&hers, alice, bob);
+	watch_one(&his, bob, alice);
+	pg_number("select count(*) from delete_user(%lld)", (long long)bob);
+	watch_check(checks, bob);
+	until_n_others(alice, 0);
+	close_checks();
+}
+END_TEST
+
 START_TEST(a_check_of_many_pairs_is_done_in_pieces)
 {
 	enum { WATCHERS = 1200 };
@@ -182,6 +197,7 @@ int main(void)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, a_pair_ends_with_the_last_chat_that_it_shares);
+	tcase_add_test(tc, the_pairs_of_a_deleted_user_end_before_the_memberships_do);
 	tcase_add_test(tc, a_check_of_many_pairs_is_done_in_pieces);
 	tcase_add_test(tc, a_membership_that_ends_during_a_check_is_checked_too);
 	tcase_add_test(tc, a_check_that_fails_is_repeated);
