@@ -26,6 +26,7 @@ static struct token token;
 static int peer;
 static struct buf got = BUF_EMPTY; /* what the peer has read */
 static unsigned n_messages;
+static unsigned n_presence_lost;
 static bool ended; /* true once the peer has read the end of the stream */
 
 /* Replaces http's, which is not linked here. */
@@ -86,6 +87,13 @@ static void on_session(void *arg, struct session *session)
 	(void)session;
 }
 
+static void on_presence_lost(void *arg, struct session *session)
+{
+	(void)arg;
+	(void)session;
+	n_presence_lost++;
+}
+
 static void on_reconcile(void *arg, rooms_done_cb *done, void *done_arg)
 {
 	(void)arg;
@@ -122,11 +130,11 @@ static void setup(void)
 	static const struct bus_events bus_events = { on_record, on_overrun, on_newer };
 	static const struct room_events room_events = { on_push, on_resync, on_left, on_reconcile };
 	static const struct sessions_events events = { on_message, on_session, on_session,
-		on_session };
+		on_presence_lost, on_session };
 	static unsigned n;
 	char username[16];
 
-	n_messages = 0;
+	n_messages = n_presence_lost = 0;
 	ended = false;
 	buf_reset(&got, 0);
 	fixture_make(pg_conninfo());
