@@ -302,6 +302,23 @@ START_TEST(a_client_that_does_not_read_has_a_bounded_queue_and_then_gets_resync_
 }
 END_TEST
 
+START_TEST(presence_is_lost_when_the_queue_is_full_and_this_is_known_after_resync)
+{
+	open_socket(token);
+	peer_until("\"ready\"");
+	for (int i = 0; i < 10000; i++) {
+		session_push_presence(rooms_find_user(rs, alice)->sessions, 1, true, 0);
+		if (i % 100 == 0)
+			fixture_for(1);
+	}
+	ck_assert_uint_eq(n_presence_lost, 0);
+	peer_until("\"resync\"");
+	ck_assert_uint_eq(count("\"resync\""), 1);
+	ck_assert_uint_lt(count("\"presence\""), 10000);
+	ck_assert_uint_eq(n_presence_lost, 1);
+}
+END_TEST
+
 /* B1: "{}" in a frame, masked with zeros. */
 START_TEST(a_session_with_too_many_requests_in_flight_is_not_read)
 {
@@ -360,9 +377,11 @@ START_TEST(in_a_new_epoch_nothing_is_pushed_until_the_token_was_found_again)
 	ck_assert_uint_eq(count("before") + count("during"), 0);
 	ck_assert_uint_eq(count("\"resync\""), 1);
 	ck_assert_uint_eq(count("\"ready\""), 1);
+	ck_assert_uint_eq(n_presence_lost, 1);
 	/* Later ones are without it. */
 	sessions_resync(ss, rooms_find_user(rs, alice));
 	peer_until("\"resync\"}");
+	ck_assert_uint_eq(n_presence_lost, 1);
 }
 END_TEST
 
@@ -532,6 +551,7 @@ static Suite *suite(void)
 		tc, a_reconcile_closes_the_socket_of_a_token_whose_revocation_was_not_published);
 	tcase_add_test(
 		tc, a_client_that_does_not_read_has_a_bounded_queue_and_then_gets_resync_once);
+	tcase_add_test(tc, presence_is_lost_when_the_queue_is_full_and_this_is_known_after_resync);
 	tcase_add_test(tc, a_session_with_too_many_requests_in_flight_is_not_read);
 	tcase_add_test(tc, in_a_new_epoch_nothing_is_pushed_until_the_token_was_found_again);
 	tcase_add_test(tc, in_a_new_epoch_a_socket_whose_tokens_hash_is_unknown_is_closed);
