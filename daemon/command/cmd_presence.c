@@ -72,14 +72,15 @@ static void set(const struct cmd_env *env, struct session *s, const store_rows *
 	watch_set(env->watch, session_watcher(s), s, session_user_id(s), users, n);
 }
 
-/* A session that is not READY has another epoch than the query. Its set is looked up again once it is. */
+/* A session that is not READY is of another epoch than the query; cmd_presence_again follows. A set that is not held
+ * was replaced by the client. */
 static void answer(
 	const struct pending *p, struct session *s, enum error error, const store_rows *rows)
 {
 	if (!session_ready(s))
 		error = ERROR_unavailable;
 	if (p->again && (!session_ready(s) || !watch_is_held(*session_watcher(s))))
-		return; /* the client has replaced the set */
+		return;
 	if (error == ERROR_NONE)
 		set(p->env, s, rows);
 	else if (p->again)

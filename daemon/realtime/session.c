@@ -397,7 +397,8 @@ static void stale_one(void *arg, struct session *s)
 	if (s->state == SESSION_OPENED)
 		return;
 	s->state = SESSION_STALE;
-	s->epoch_pending = s->presence_lost = true;
+	s->epoch_pending = true;
+	s->presence_lost = true;
 	conn_read(&s->ws.conn, false);
 	s->sessions->events->stale(s->sessions->arg, s);
 }
