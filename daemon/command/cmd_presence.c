@@ -1,5 +1,6 @@
 /*
- * presence: sets the users whose presence the socket watches.
+ * presence: sets the users whose presence the socket watches. The set is kept until the socket
+ * closes: after a new epoch its users are looked up again.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@ struct pending {
 	const struct cmd_env *env;
 	uint64_t session;
 	uint64_t checks; /* watch_checks_now at the query */
+	bool again; /* true if the users are those of the session's set */
 	size_t n;
 	int64_t ids[];
 };
@@ -27,15 +29,30 @@ struct pending {
 static void query(struct pending *p, const struct session *s);
 static void contacts_read(void *arg, enum error error, const store_rows *rows);
 
+static void begin(
+	const struct cmd_env *env, struct session *s, const int64_t *ids, size_t n, bool again)
+{
+	struct pending *p = xmalloc(sizeof(*p) + n * sizeof(p->ids[0]));
+
+	*p = (struct pending){ .env = env, .session = session_id(s), .again = again, .n = n };
+	if (n > 0)
+		memcpy(p->ids, ids, n * sizeof(p->ids[0]));
+	query(p, s);
+}
+
 static void run(const struct cmd_env *env, struct session *s, const struct params *a)
 {
-	const struct param *watch = &a->at[WATCH];
-	struct pending *p = xmalloc(sizeof(*p) + watch->n_ids * sizeof(p->ids[0]));
+	begin(env, s, a->at[WATCH].ids, a->at[WATCH].n_ids, false);
+}
 
-	*p = (struct pending){ .env = env, .session = session_id(s), .n = watch->n_ids };
-	if (p->n > 0)
-		memcpy(p->ids, watch->ids, p->n * sizeof(p->ids[0]));
-	query(p, s);
+void cmd_presence_again(const struct cmd_env *env, struct session *s)
+{
+	int64_t ids[WATCH_MAX];
+	size_t n = watch_ids(*session_watcher(s), ids);
+
+	watch_hold(*session_watcher(s));
+	if (n > 0)
+		begin(env, s, ids, n, true);
 }
 
 static void query(struct pending *p, const struct session *s)
@@ -55,6 +72,23 @@ static void set(const struct cmd_env *env, struct session *s, const store_rows *
 	watch_set(env->watch, session_watcher(s), s, session_user_id(s), users, n);
 }
 
+/* A session that is not READY is of another epoch than the query; cmd_presence_again follows. A set that is not held
+ * was replaced by the client. */
+static void answer(
+	const struct pending *p, struct session *s, enum error error, const store_rows *rows)
+{
+	if (!session_ready(s))
+		error = ERROR_unavailable;
+	if (p->again && (!session_ready(s) || !watch_is_held(*session_watcher(s))))
+		return;
+	if (error == ERROR_NONE)
+		set(p->env, s, rows);
+	else if (p->again)
+		session_close(s, CLOSE_unavailable);
+	else
+		session_error(s, (struct text){ NULL, 0 }, error, NULL);
+}
+
 static void contacts_read(void *arg, enum error error, const store_rows *rows)
 {
 	struct pending *p = arg;
@@ -67,11 +101,9 @@ static void contacts_read(void *arg, enum error error, const store_rows *rows)
 		query(p, s);
 		return;
 	}
+	if (s != NULL)
+		answer(p, s, error, rows);
 	free(p);
-	if (s != NULL && error != ERROR_NONE)
-		session_error(s, (struct text){ NULL, 0 }, error, NULL);
-	else if (s != NULL)
-		set(env, s, rows);
 }
 
 const struct command cmd_presence = {

@@ -65,4 +65,10 @@ void cmd_sync_resume(struct session *s);
 void cmd_sync_fail(struct session *s);
 void cmd_sync_cancel(struct session *s);
 
+/*
+ * The worker's call when presence frames may have been lost: checks the session's watched users again and sends the
+ * level of each. The session closes if the store fails.
+ */
+void cmd_presence_again(const struct cmd_env *env, struct session *s);
+
 #endif

@@ -188,8 +188,14 @@ static void on_drained(void *arg, struct session *s)
 
 static void on_stale(void *arg, struct session *s)
 {
+	(void)arg;
 	cmd_sync_fail(s);
-	watch_clear(((struct worker *)arg)->watch, session_watcher(s));
+	watch_hold(*session_watcher(s));
+}
+
+static void on_presence_lost(void *arg, struct session *s)
+{
+	cmd_presence_again(&((struct worker *)arg)->commands, s);
 }
 
 static void on_closed(void *arg, struct session *s)
@@ -218,7 +224,7 @@ static void worker_wire(struct worker *w)
 	static const struct bus_events bus_events = { on_record, on_overrun, on_newer };
 	static const struct room_events room_events = { on_push, on_resync, on_left, on_reconcile };
 	static const struct sessions_events sessions_events = { on_message, on_drained, on_stale,
-		on_closed };
+		on_presence_lost, on_closed };
 	const struct heritage *h = w->heritage;
 
 	w->store = store_open(w->base, h, &store_events, w);

@@ -107,6 +107,7 @@ void session_push_presence(struct session *s, int64_t user_id, bool online, int6
 	if (s->state != SESSION_READY)
 		return;
 	if (conn_congested(&s->ws.conn)) {
+		s->presence_lost = true;
 		session_require_resync(s);
 		return;
 	}
@@ -142,13 +143,17 @@ void session_resync(struct session *s)
 	}
 	s->resync_pending = false;
 	STATS_ADD(ss->stats, resyncs, 1);
-	if (!s->epoch_pending) {
+	if (s->epoch_pending) {
+		frames_write_resync(session_scratch(s), store_epoch(ss->store));
+		session_send(s, session_scratch(s));
+	} else {
 		session_frame(s, ss->resync);
-		return;
 	}
 	s->epoch_pending = false;
-	frames_write_resync(session_scratch(s), store_epoch(ss->store));
-	session_send(s, session_scratch(s));
+	if (s->presence_lost) {
+		s->presence_lost = false;
+		ss->events->presence_lost(ss->arg, s);
+	}
 }
 
 void sessions_resync(struct sessions *ss, struct room_user *u)
@@ -393,6 +398,7 @@ static void stale_one(void *arg, struct session *s)
 		return;
 	s->state = SESSION_STALE;
 	s->epoch_pending = true;
+	s->presence_lost = true;
 	conn_read(&s->ws.conn, false);
 	s->sessions->events->stale(s->sessions->arg, s);
 }

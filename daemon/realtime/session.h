@@ -10,9 +10,9 @@
  *
  * Nothing is read from the socket in AUTHENTICATING, LOADING and STALE, and nothing is pushed to it, so
  * frames behind the token wait for `ready`. A STALE session has a user id and a token id of another
- * history of the database: its token is looked up again, and it gets `resync` with the epoch. If a push does not fit into the socket's queue it is dropped, and `resync` is sent
- * once the queue has drained. Asynchronous answers carry the session's id: a lookup may find
- * nothing.
+ * history of the database: its token is looked up again, and it gets `resync` with the epoch. If a push
+ * does not fit into the socket's queue it is dropped, and `resync` is sent once the queue has drained.
+ * Asynchronous answers carry the session's id: a lookup may find nothing.
  */
 #ifndef PARLEY_SESSION_H
 #define PARLEY_SESSION_H
@@ -46,6 +46,8 @@ struct sessions_events {
 	void (*drained)(void *arg, struct session *s);
 	/* The session is STALE: what was begun for its user is of another history. */
 	void (*stale)(void *arg, struct session *s);
+	/* A presence frame may have been dropped since the last call, and `resync` was sent. */
+	void (*presence_lost)(void *arg, struct session *s);
 	/* The socket has closed. s is freed at the end of the loop pass. */
 	void (*closed)(void *arg, struct session *s);
 };
@@ -120,7 +122,7 @@ void session_send(struct session *s, const struct buf *text);
 /* Sends an error frame: see frames_write_error. */
 void session_error(struct session *s, struct text id, enum error error, const char *detail);
 
-/* Pushes a presence frame, or has the session resync if its queue is full. */
+/* Pushes a presence frame. If the queue is full, resync and presence_lost follow. */
 void session_push_presence(struct session *s, int64_t user_id, bool online, int64_t last_seen_ms);
 
 /*

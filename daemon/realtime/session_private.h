@@ -44,6 +44,7 @@ struct session {
 	uint8_t state; /* enum session_state */
 	bool in_presence; /* true if the presence table counts this socket */
 	bool resync_pending; /* true if a push was dropped since the last `resync` */
+	bool presence_lost; /* true if a presence frame may have been dropped since the last `resync` */
 	bool announced; /* true once `ready` was sent */
 	bool epoch_pending; /* true if the epoch has changed since `ready` or the last `resync` */
 	uint8_t token_hash[STORE_HASH_SIZE]; /* from AUTHENTICATING on */

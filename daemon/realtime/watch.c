@@ -29,6 +29,7 @@ struct watcher {
 	struct hash_link link; /* in watch's watchers */
 	void *owner;
 	int64_t viewer_id;
+	bool held; /* true if nothing is sent */
 	size_t n;
 	struct interest interests[];
 };
@@ -103,10 +104,11 @@ static void watched_refresh(struct watch *w, struct watched *u)
 		return;
 	u->online = online;
 	for (struct interest *i = u->interests; i != NULL; i = i->next)
-		w->cb(w->arg, i->watcher->owner, u->user_id, online,
-			online                 ? 0
-				: gone_ms != 0 ? wall_of(gone_ms)
-					       : clock_wall_ms());
+		if (!i->watcher->held)
+			w->cb(w->arg, i->watcher->owner, u->user_id, online,
+				online                 ? 0
+					: gone_ms != 0 ? wall_of(gone_ms)
+						       : clock_wall_ms());
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -201,11 +203,33 @@ void watch_set(struct watch *w, struct watcher **set, void *owner, int64_t viewe
 	s = xmalloc(sizeof(*s) + n * sizeof(s->interests[0]));
 	s->owner = owner;
 	s->viewer_id = viewer_id;
+	s->held = false;
 	s->n = n;
 	hash_insert(&w->watchers, &s->link, (uint64_t)viewer_id);
 	*set = s;
 	for (size_t i = 0; i < n; i++)
 		interest_init(w, &s->interests[i], s, &users[i]);
+}
+
+void watch_hold(struct watcher *set)
+{
+	if (set != NULL)
+		set->held = true;
+}
+
+bool watch_is_held(const struct watcher *set)
+{
+	return set != NULL && set->held;
+}
+
+size_t watch_ids(const struct watcher *set, int64_t *ids)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; set != NULL && i < set->n; i++)
+		if (set->interests[i].user != NULL)
+			ids[n++] = set->interests[i].user->user_id;
+	return n;
 }
 
 /* Pairs of users who watch each other. */

@@ -51,6 +51,15 @@ struct watch_user {
 void watch_set(struct watch *w, struct watcher **set, void *owner, int64_t viewer_id,
 	const struct watch_user *users, size_t n);
 
+/*
+ * Holds a watcher, or none if it is NULL: it is sent nothing until watch_set replaces its set.
+ *   watch_is_held  true if set is not NULL and held
+ *   watch_ids      the users in its set: ids receives at most WATCH_MAX; returns their number
+ */
+void watch_hold(struct watcher *set);
+bool watch_is_held(const struct watcher *set);
+size_t watch_ids(const struct watcher *set, int64_t *ids);
+
 /* Ends a watcher; *set becomes NULL. */
 void watch_clear(struct watch *w, struct watcher **set);
 

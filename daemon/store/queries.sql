@@ -146,7 +146,7 @@ select u.user_id as id, u.last_seen_at
 from users u
 where u.user_id = any ($2::int8[]) and u.deleted_at is null
 	-- The memberships of a deleted user end some time after the deletion.
-	and exists (select from users where user_id = $1::int8 and deleted_at is null)
+	and exists (select from users v where v.user_id = $1::int8 and v.deleted_at is null)
 	and exists (select from members a join members b using (conv_id)
 		where a.user_id = $1::int8 and b.user_id = u.user_id)
 order by u.user_id

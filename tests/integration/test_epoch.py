@@ -129,6 +129,26 @@ def test_parleyctl_new_epoch_gives_every_socket_the_new_epoch(talk):
     assert new != epoch and epoch_of(ada.ws()) == new
 
 
+def test_a_socket_watches_the_same_users_in_a_new_epoch(talk, people):
+    """The client does not send `presence` again. A user who shares no chat any longer is left out."""
+    daemon, server, _role, database, ada, ben = talk
+    [eve] = people(daemon, "Eve")
+    bens, eves = ben.ws(), eve.ws()
+    watching = ada.ws()
+    say(watching, ben, "before")
+    say(watching, eve, "before")
+    watching.send({"type": "presence", "watch": [ben.id, eve.id]})
+    watching.until("presence", user_id=eve.id, online=True)
+    server.sql(f"delete from parley.members where user_id = {eve.id}", dbname=database)
+    daemon.ctl("new-epoch")
+    until_resync_with_epoch(watching)
+    watching.until("presence", user_id=ben.id, online=True)
+    eves.close()
+    bens.close()
+    watching.until("presence", user_id=ben.id, online=False, timeout=10 + DEADLINE_S)
+    assert len(watching.got("presence", user_id=eve.id)) == 1
+
+
 @pytest.mark.parametrize("synchronous", [False, True], ids=["asynchronous", "synchronous"])
 def test_a_promotion_gives_every_socket_a_new_epoch(pairs, people, synchronous):
     pair = pairs()

@@ -26,6 +26,7 @@ static struct token token;
 static int peer;
 static struct buf got = BUF_EMPTY; /* what the peer has read */
 static unsigned n_messages;
+static unsigned n_presence_lost;
 static bool ended; /* true once the peer has read the end of the stream */
 
 /* Replaces http's, which is not linked here. */
@@ -86,6 +87,13 @@ static void on_session(void *arg, struct session *session)
 	(void)session;
 }
 
+static void on_presence_lost(void *arg, struct session *session)
+{
+	(void)arg;
+	(void)session;
+	n_presence_lost++;
+}
+
 static void on_reconcile(void *arg, rooms_done_cb *done, void *done_arg)
 {
 	(void)arg;
@@ -122,11 +130,11 @@ static void setup(void)
 	static const struct bus_events bus_events = { on_record, on_overrun, on_newer };
 	static const struct room_events room_events = { on_push, on_resync, on_left, on_reconcile };
 	static const struct sessions_events events = { on_message, on_session, on_session,
-		on_session };
+		on_presence_lost, on_session };
 	static unsigned n;
 	char username[16];
 
-	n_messages = 0;
+	n_messages = n_presence_lost = 0;
 	ended = false;
 	buf_reset(&got, 0);
 	fixture_make(pg_conninfo());
@@ -294,6 +302,23 @@ START_TEST(a_client_that_does_not_read_has_a_bounded_queue_and_then_gets_resync_
 }
 END_TEST
 
+START_TEST(presence_is_lost_when_the_queue_is_full_and_this_is_known_after_resync)
+{
+	open_socket(token);
+	peer_until("\"ready\"");
+	for (int i = 0; i < 10000; i++) {
+		session_push_presence(rooms_find_user(rs, alice)->sessions, 1, true, 0);
+		if (i % 100 == 0)
+			fixture_for(1);
+	}
+	ck_assert_uint_eq(n_presence_lost, 0);
+	peer_until("\"resync\"");
+	ck_assert_uint_eq(count("\"resync\""), 1);
+	ck_assert_uint_lt(count("\"presence\""), 10000);
+	ck_assert_uint_eq(n_presence_lost, 1);
+}
+END_TEST
+
 /* B1: "{}" in a frame, masked with zeros. */
 START_TEST(a_session_with_too_many_requests_in_flight_is_not_read)
 {
@@ -352,9 +377,11 @@ START_TEST(in_a_new_epoch_nothing_is_pushed_until_the_token_was_found_again)
 	ck_assert_uint_eq(count("before") + count("during"), 0);
 	ck_assert_uint_eq(count("\"resync\""), 1);
 	ck_assert_uint_eq(count("\"ready\""), 1);
+	ck_assert_uint_eq(n_presence_lost, 1);
 	/* Later ones are without it. */
 	sessions_resync(ss, rooms_find_user(rs, alice));
 	peer_until("\"resync\"}");
+	ck_assert_uint_eq(n_presence_lost, 1);
 }
 END_TEST
 
@@ -524,6 +551,7 @@ static Suite *suite(void)
 		tc, a_reconcile_closes_the_socket_of_a_token_whose_revocation_was_not_published);
 	tcase_add_test(
 		tc, a_client_that_does_not_read_has_a_bounded_queue_and_then_gets_resync_once);
+	tcase_add_test(tc, presence_is_lost_when_the_queue_is_full_and_this_is_known_after_resync);
 	tcase_add_test(tc, a_session_with_too_many_requests_in_flight_is_not_read);
 	tcase_add_test(tc, in_a_new_epoch_nothing_is_pushed_until_the_token_was_found_again);
 	tcase_add_test(tc, in_a_new_epoch_a_socket_whose_tokens_hash_is_unknown_is_closed);

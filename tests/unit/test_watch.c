@@ -199,6 +199,31 @@ START_TEST(a_watcher_may_close_while_its_users_are_in_grace)
 }
 END_TEST
 
+START_TEST(a_held_watcher_is_sent_nothing_until_its_set_is_replaced)
+{
+	int64_t ids[WATCH_MAX];
+
+	watch_hold(NULL);
+	ck_assert(!watch_is_held(NULL));
+	ck_assert_uint_eq(watch_ids(NULL, ids), 0);
+	set_one((struct watch_user[]){ { ANNA, 0 }, { BERT, 0 } }, 2);
+	watch_set(w, &two, &owner_two, TWO, (struct watch_user[]){ { ANNA, 0 } }, 1);
+	watch_hold(one);
+	ck_assert(watch_is_held(one) && !watch_is_held(two));
+	presence_add(p, 0, ANNA);
+	watch_refresh(w, ANNA);
+	ck_assert_uint_eq(n_sent, 4);
+	ck_sent(3, &owner_two, ANNA, true);
+	watch_end(w, ONE, (int64_t[]){ BERT }, 1);
+	ck_assert_uint_eq(watch_ids(one, ids), 1);
+	ck_assert_int_eq(ids[0], ANNA);
+	set_one((struct watch_user[]){ { ANNA, 0 } }, 1);
+	ck_assert_uint_eq(n_sent, 5);
+	ck_sent(4, &owner_one, ANNA, true);
+	ck_assert(!watch_is_held(one));
+}
+END_TEST
+
 START_TEST(the_levels_of_the_largest_set_are_all_sent)
 {
 	struct watch_user users[WATCH_MAX];
@@ -273,6 +298,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, the_users_of_a_dead_worker_are_offline_after_their_grace);
 	tcase_add_test(tc, a_new_set_replaces_the_former_one_and_an_empty_one_ends_it);
 	tcase_add_test(tc, a_watcher_may_close_while_its_users_are_in_grace);
+	tcase_add_test(tc, a_held_watcher_is_sent_nothing_until_its_set_is_replaced);
 	tcase_add_test(tc, the_levels_of_the_largest_set_are_all_sent);
 	tcase_add_test(tc, the_users_of_all_pairs_are_found_once_each);
 	tcase_add_test(tc, a_pair_ends_in_both_directions_and_other_pairs_stay);
