@@ -11,6 +11,7 @@
 #include "common/ring.h"
 #include "common/stats.h"
 #include "realtime/presence.h"
+#include "store/store_private.h"
 
 static struct event_base *base;
 static struct heritage heritages[FIXTURE_SLOTS];
@@ -296,7 +297,13 @@ static void on_user_deleted(void *arg, enum error error, const store_rows *rows)
 void fixture_delete_user(struct store *s, int64_t user_id)
 {
 	struct deletion d = { s, user_id, false };
+	int64_t until = clock_mono_ms() + FIXTURE_MS;
 
+	/* The store is ready before this connection is, which erases. */
+	while (!db_ready(s->db[STORE_BACKGROUND])) {
+		ck_assert(clock_mono_ms() < until);
+		run_loop(until);
+	}
 	store_delete_user(s, user_id, on_user_deleted, &d);
 	fixture_until(&d.done);
 }
