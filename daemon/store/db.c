@@ -12,6 +12,7 @@
 #define RETRY_MAX_MS 250
 #define STATEMENTS_MAX 64
 #define FAILURES_MAX 5 /* of a statement, by deadlocks */
+#define PROBE_S 3 /* of silence, until an idle connection is probed */
 #define LOCKED_MAX 45 /* waits for a lock of one statement */
 
 struct job {
@@ -264,8 +265,12 @@ static void db_next(struct db *db)
 {
 	struct job *j;
 
-	if (db->state != DB_READY || db->sent || db->n_jobs == 0)
+	if (db->state != DB_READY || db->sent || db->broken)
 		return;
+	if (db->n_jobs == 0) {
+		db_wake_in(db, PROBE_S * 1000);
+		return;
+	}
 	job_choose(db);
 	j = db->first;
 	db->sent = true;
@@ -401,7 +406,7 @@ static void db_setup_done(struct db *db)
 	db->state = DB_READY;
 	db->retry_ms = RETRY_MIN_MS;
 	db->failures_logged = 0;
-	db_wake_in(db, DB_DEADLINE_S * 1000);
+	db_wake_in(db, PROBE_S * 1000);
 	log_info("database_ready connection=\"%s\" backend=%d", db->name, PQbackendPID(db->pg));
 	db->events->state(db->arg, true);
 	db_next(db);
