@@ -13,7 +13,7 @@
 #define STATEMENTS_MAX 64
 #define FAILURES_MAX 5 /* of a statement, by deadlocks */
 #define PROBE_S 3 /* of silence, until an idle connection is probed */
-#define LOCKED_MAX 45 /* waits for a lock of one statement */
+#define LOCKED_MAX 15 /* waits for a lock of one statement */
 
 struct job {
 	struct job *next;

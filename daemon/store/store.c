@@ -20,7 +20,7 @@
 #define READ_TIMEOUT "set statement_timeout = '5s'; "
 #define LIST_TIMEOUT "set statement_timeout = '2s'; "
 /* A statement that waits for a lock delays all that are queued. Then it is executed again, later. */
-#define LOCK_TIMEOUT "set lock_timeout = '100ms'; "
+#define LOCK_TIMEOUT "set lock_timeout = '300ms'; "
 
 struct rejection {
 	struct rejection *next;
