@@ -60,6 +60,7 @@ static void setup(void)
 	n_ready = n_away = n_epochs = moved.n = n_marked = n_not_marked = 0;
 	fixture_make(pg_conninfo());
 	s = fixture_store(0, &store_fixture_events, NULL);
+	fixture_until_background(s);
 	alice = person("alice");
 	bob = person("bob");
 	carol = person("carol");

@@ -56,6 +56,7 @@ START_TEST(another_history_gives_all_stores_one_new_epoch)
 	int64_t writer = backend("parleyd worker=0 write");
 	char epoch[STORE_EPOCH_MAX + 1];
 
+	fixture_until_background(other);
 	strcpy(epoch, store_epoch(s));
 	change_history("parleyd worker=0 read");
 	until_ready_again(2);

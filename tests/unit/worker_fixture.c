@@ -294,16 +294,21 @@ static void on_user_deleted(void *arg, enum error error, const store_rows *rows)
 	store_erase_user(d->store, d->user_id, on_user_erased, d);
 }
 
+void fixture_until_background(struct store *s)
+{
+	int64_t until = clock_mono_ms() + FIXTURE_MS;
+
+	while (!db_ready(s->db[STORE_BACKGROUND])) {
+		ck_assert_msg(clock_mono_ms() < until, "timeout: no background connection");
+		run_loop(until);
+	}
+}
+
 void fixture_delete_user(struct store *s, int64_t user_id)
 {
 	struct deletion d = { s, user_id, false };
-	int64_t until = clock_mono_ms() + FIXTURE_MS;
 
-	/* The store is ready before this connection is, which erases. */
-	while (!db_ready(s->db[STORE_BACKGROUND])) {
-		ck_assert(clock_mono_ms() < until);
-		run_loop(until);
-	}
+	fixture_until_background(s);
 	store_delete_user(s, user_id, on_user_deleted, &d);
 	fixture_until(&d.done);
 }
