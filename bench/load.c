@@ -403,6 +403,7 @@ static void mode_sql(void)
 
 	if (PQstatus(pg) != CONNECTION_OK)
 		bench_fail("%s", PQerrorMessage(pg));
+	PQclear(PQexec(pg, "set search_path = parley, pg_temp"));
 	start_ns = bench_now_ns();
 	while ((double)(bench_now_ns() - start_ns) < options.seconds * 1e9) {
 		struct buf q = BUF_EMPTY;

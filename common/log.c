@@ -34,7 +34,7 @@ static const struct {
 
 static int open_file(const char *path)
 {
-	return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+	return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW, 0640);
 }
 
 /* Replaces the target. Owns fd and path from now on. */
@@ -90,6 +90,11 @@ int log_reopen(void)
 	close(out.fd);
 	out.fd = fd;
 	return 0;
+}
+
+int log_chown(uid_t uid, gid_t gid)
+{
+	return out.path == NULL ? 0 : fchown(out.fd, uid, gid);
 }
 
 void log_set_level(enum log_level level_min)

@@ -15,12 +15,14 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
 
 /*
  * Sets the target and the level.
- *   target     "stderr", "syslog", or the absolute path of a file, which is created with mode 0640; copied
+ *   target     "stderr", "syslog", or the absolute path of a file, which is created with mode 0640; copied. A symbolic
+ *              link is not followed (ELOOP): the directory may be writable for another account than root
  *   level_min  lowest level that is logged
  * Returns 0, or -1 with errno if the former target stays: EINVAL for another word, ENOMEM, or those of open(2).
  */
@@ -31,6 +33,9 @@ int log_open(const char *target, enum log_level level_min);
  * errno of open(2) if the former file stays.
  */
 int log_reopen(void);
+
+/* Gives the open file to an account. Does nothing for stderr and syslog. Returns 0, or -1 with errno of fchown(2). */
+int log_chown(uid_t uid, gid_t gid);
 
 void log_set_level(enum log_level level_min);
 

@@ -47,6 +47,9 @@ static void put_detail(struct buf *b, const struct param_spec *s)
 		buf_addf(
 			b, "must be an http or https address of at most %" PRId64 " bytes", s->max);
 		break;
+	case PARAM_CURSOR:
+		buf_add_str(b, "must be the next of a page");
+		break;
 	case PARAM_IDS:
 		buf_addf(b, "must be a list of %" PRId64 " to %" PRId64 " ids", s->min, s->max);
 		break;
@@ -280,6 +283,14 @@ static bool parse_number(const char *s, size_t len, int64_t *n)
 	return true;
 }
 
+static bool parse_cursor(const char *value, size_t len, struct cursor *c)
+{
+	const char *dot = memchr(value, '.', len);
+
+	return dot != NULL && parse_number(value, (size_t)(dot - value), &c->at) && c->at >= 0 &&
+		parse_number(dot + 1, len - (size_t)(dot + 1 - value), &c->id) && c->id >= 0;
+}
+
 static enum outcome parse_ids(
 	struct param *p, const struct param_spec *spec, const char *value, size_t len)
 {
@@ -316,6 +327,9 @@ static enum outcome parse_value(
 	case PARAM_BOOL:
 		p->flag = strcmp(value, "true") == 0;
 		good = p->flag || strcmp(value, "false") == 0;
+		break;
+	case PARAM_CURSOR:
+		good = parse_cursor(value, len, &p->cursor);
 		break;
 	case PARAM_IDS:
 		return parse_ids(p, spec, value, len);

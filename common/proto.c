@@ -1,5 +1,7 @@
 #include "common/proto.h"
 
+#include <inttypes.h>
+
 #include "common/clock.h"
 #include "common/json.h"
 
@@ -46,6 +48,15 @@ void proto_put_text(struct buf *b, const char *name, struct text t)
 		buf_add_str(b, "null");
 	else
 		json_put_str(b, t.data, t.len);
+}
+
+void proto_put_cursor(struct buf *b, const char *name, const struct cursor *c)
+{
+	put_name(b, name);
+	if (c == NULL)
+		buf_add_str(b, "null");
+	else
+		buf_addf(b, "\"%" PRId64 ".%" PRId64 "\"", c->at, c->id);
 }
 
 static const char *kind_word(uint8_t kind)

@@ -24,6 +24,12 @@ struct text {
 	size_t len;
 };
 
+/* A position in an ordered list: the next page begins after it. */
+struct cursor {
+	int64_t at; /* what orders the list, 0 or more */
+	int64_t id; /* orders what has the same `at`, 0 or more */
+};
+
 enum conv_kind { CONV_DIRECT = 'd', CONV_GROUP = 'g' };
 
 /* The identity of a conversation. */
@@ -67,6 +73,9 @@ void proto_put_time(struct buf *b, const char *name, int64_t wall_ms);
 
 /* Appends "name":N; null for 0. */
 void proto_put_id(struct buf *b, const char *name, int64_t id);
+
+/* Appends "name":"N.N", which PARAM_CURSOR reads; null for NULL. */
+void proto_put_cursor(struct buf *b, const char *name, const struct cursor *c);
 
 /* Appends "name":"text"; null for NULL data. */
 void proto_put_text(struct buf *b, const char *name, struct text t);

@@ -68,6 +68,11 @@ struct ratelimit_key ratelimit_key_username(const char *username, size_t len)
 	return make_key(KIND_USERNAME, username, len);
 }
 
+bool ratelimit_key_is_address(const struct ratelimit_key *key)
+{
+	return key->kind == KIND_ADDRESS || key->kind == KIND_NETWORK;
+}
+
 bool ratelimit_key_equal(const struct ratelimit_key *a, const struct ratelimit_key *b)
 {
 	return memcmp(a, b, sizeof(*a)) == 0;

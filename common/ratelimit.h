@@ -39,6 +39,9 @@ struct ratelimit_key ratelimit_key_socket(uint64_t id);
  */
 struct ratelimit_key ratelimit_key_username(const char *username, size_t len);
 
+/* True for a key of ratelimit_key_address. */
+bool ratelimit_key_is_address(const struct ratelimit_key *key);
+
 bool ratelimit_key_equal(const struct ratelimit_key *a, const struct ratelimit_key *b);
 
 struct ratelimit;

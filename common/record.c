@@ -6,8 +6,11 @@
 
 /*
  * The fixed parts as they are in the ring. They are copied, so nothing is aligned there; and they
- * have no padding, so every byte is defined. The first byte is the type.
+ * have no padding, so every byte is defined. The first byte is the type; the generation is at the same
+ * place in all of them.
  */
+
+#define GENERATION_AT 6
 
 struct wire_conv {
 	int64_t id, user_lo, user_hi;
@@ -15,7 +18,8 @@ struct wire_conv {
 };
 
 struct wire_change {
-	uint8_t type, event, message_kind, deleted, has_content, has_client_id, unused[2];
+	uint8_t type, event, message_kind, deleted, has_content, has_client_id;
+	uint16_t generation;
 	uint32_t content_len, client_id_len;
 	struct wire_conv conv;
 	uint64_t origin;
@@ -23,45 +27,61 @@ struct wire_change {
 };
 
 struct wire_erased {
-	uint8_t type, unused[7];
+	uint8_t type, left, unused[4];
+	uint16_t generation;
 	struct wire_conv conv;
 	int64_t from_mod, mod, seq;
 };
 
 struct wire_group_gone {
-	uint8_t type, unused[7];
+	uint8_t type, unused[5];
+	uint16_t generation;
 	struct wire_conv conv;
 	int64_t user_id;
 };
 
 struct wire_read {
-	uint8_t type, unused[7];
+	uint8_t type, own_only, unused[4];
+	uint16_t generation;
 	struct wire_conv conv;
 	int64_t user_id, seq;
 	uint64_t origin;
 };
 
 struct wire_typing {
-	uint8_t type, on, unused[6];
+	uint8_t type, on, unused[4];
+	uint16_t generation;
 	struct wire_conv conv;
 	int64_t user_id;
 };
 
 struct wire_presence {
-	uint8_t type, unused[7];
+	uint8_t type, unused[5];
+	uint16_t generation;
 	int64_t user_id;
 };
 
 struct wire_reconcile {
-	uint8_t type, unused[7];
+	uint8_t type, unused[5];
+	uint16_t generation;
 };
 
 struct wire_token_revoked {
-	uint8_t type, unused[7];
+	uint8_t type, unused[5];
+	uint16_t generation;
 	int64_t token_id, user_id, keep_token_id;
 };
 
 _Static_assert(sizeof(struct wire_change) == RECORD_FIXED_SIZE, "the longest fixed part");
+_Static_assert(offsetof(struct wire_change, generation) == GENERATION_AT &&
+		offsetof(struct wire_erased, generation) == GENERATION_AT &&
+		offsetof(struct wire_group_gone, generation) == GENERATION_AT &&
+		offsetof(struct wire_read, generation) == GENERATION_AT &&
+		offsetof(struct wire_typing, generation) == GENERATION_AT &&
+		offsetof(struct wire_presence, generation) == GENERATION_AT &&
+		offsetof(struct wire_reconcile, generation) == GENERATION_AT &&
+		offsetof(struct wire_token_revoked, generation) == GENERATION_AT,
+	"the place of the generation");
 _Static_assert(sizeof(struct wire_erased) <= RECORD_FIXED_SIZE &&
 		sizeof(struct wire_read) <= RECORD_FIXED_SIZE,
 	"RECORD_FIXED_SIZE holds every fixed part");
@@ -117,6 +137,7 @@ static void encode_erased(const struct record_erased *e, uint8_t *fixed, struct 
 {
 	const struct wire_erased w = {
 		.type = RECORD_ERASED,
+		.left = e->left,
 		.conv = wire_conv_of(&e->conv),
 		.from_mod = e->from_mod,
 		.mod = e->mod,
@@ -139,6 +160,7 @@ static void encode_read(const struct record_read *r, uint8_t *fixed, struct iove
 {
 	const struct wire_read w = {
 		.type = RECORD_READ,
+		.own_only = r->own_only,
 		.conv = wire_conv_of(&r->conv),
 		.user_id = r->user_id,
 		.seq = r->seq,
@@ -219,6 +241,7 @@ void record_encode(
 	case RECORD_TYPE_MAX:
 		break;
 	}
+	memcpy(fixed + GENERATION_AT, &r->generation, sizeof(r->generation));
 }
 
 /* Decoding. */
@@ -314,8 +337,10 @@ static bool decode_erased(struct record_erased *e, const uint8_t *bytes, size_t 
 
 	if (!get_fixed(&w, sizeof(w), bytes, len))
 		return false;
-	*e = (struct record_erased){ .from_mod = w.from_mod, .mod = w.mod, .seq = w.seq };
-	return get_conv(&e->conv, &w.conv) && in_range(w.from_mod, 0) &&
+	*e = (struct record_erased){
+		.from_mod = w.from_mod, .mod = w.mod, .seq = w.seq, .left = w.left != 0
+	};
+	return w.left <= 1 && get_conv(&e->conv, &w.conv) && in_range(w.from_mod, 0) &&
 		in_range(w.mod, w.from_mod) && in_range(w.seq, 0);
 }
 
@@ -333,9 +358,11 @@ static bool decode_read(struct record_read *r, const uint8_t *bytes, size_t len)
 {
 	struct wire_read w;
 
-	if (!get_fixed(&w, sizeof(w), bytes, len))
+	if (!get_fixed(&w, sizeof(w), bytes, len) || w.own_only > 1)
 		return false;
-	*r = (struct record_read){ .user_id = w.user_id, .seq = w.seq, .origin = w.origin };
+	*r = (struct record_read){
+		.user_id = w.user_id, .seq = w.seq, .origin = w.origin, .own_only = w.own_only
+	};
 	return get_conv(&r->conv, &w.conv) && in_range(w.user_id, 1) && in_range(w.seq, 0);
 }
 
@@ -373,9 +400,10 @@ static bool decode_token_revoked(struct record_token_revoked *t, const uint8_t *
 
 bool record_decode(struct record *r, const uint8_t *bytes, size_t len)
 {
-	if (len == 0)
+	if (len < GENERATION_AT + sizeof(r->generation))
 		return false;
 	r->type = bytes[0];
+	memcpy(&r->generation, bytes + GENERATION_AT, sizeof(r->generation));
 	switch (r->type) {
 	case RECORD_CHANGE:
 		return decode_change(&r->change, bytes, len);

@@ -19,7 +19,7 @@
 
 enum record_type {
 	RECORD_CHANGE = 1, /* a message was stored, edited or deleted */
-	RECORD_ERASED, /* a person's messages in a conversation were erased */
+	RECORD_ERASED, /* a deleted user's membership has ended, or messages of theirs were erased */
 	RECORD_GROUP_GONE, /* a group went with its last member */
 	RECORD_READ, /* a watermark moved */
 	RECORD_TYPING, /* a hint: dropped if the ring is busy */
@@ -44,6 +44,7 @@ struct record_erased {
 	int64_t from_mod;
 	int64_t mod; /* of the conversation after it */
 	int64_t seq; /* likewise */
+	bool left; /* True if the membership has ended. */
 };
 
 struct record_group_gone {
@@ -56,6 +57,7 @@ struct record_read {
 	int64_t user_id; /* the reader */
 	int64_t seq; /* read up to here */
 	uint64_t origin; /* as in record_change */
+	bool own_only; /* true if only the reader's own sockets are notified */
 };
 
 struct record_typing {
@@ -77,6 +79,7 @@ struct record_token_revoked {
 
 struct record {
 	uint8_t type; /* enum record_type; selects the member below, RECORD_RECONCILE has none */
+	uint16_t generation; /* of the epoch of the database; set by bus_publish */
 	union {
 		struct record_change change;
 		struct record_erased erased;

@@ -18,7 +18,7 @@
 
 #include "common/buf.h"
 
-#define STATS_MAGIC 0x326c7270u /* change it with the layout below */
+#define STATS_MAGIC 0x336c7270u /* change it with the layout below */
 #define STATS_ERROR_SIZE 512
 
 struct stats_slot {
@@ -41,6 +41,8 @@ struct stats {
 	int64_t started_wall_ms;
 	_Atomic uint32_t reloads_started,
 		reloads_finished; /* totals; they differ during a reload */
+	/* The epoch of the database, and the last transaction that was committed in it: see store_epoch.c. */
+	_Atomic uint64_t epoch, epoch_xid;
 	char reload_error
 		[STATS_ERROR_SIZE]; /* of the last finished reload; "" if it was accepted */
 	struct stats_slot slots[];

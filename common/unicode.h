@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/buf.h"
+
 /* No text has fewer than a quarter of its code points in NFC (UAX #15, section 9). */
 #define UNICODE_NFC_FACTOR 4
 
@@ -26,6 +28,14 @@ char *unicode_nfc(const char *s, size_t len, size_t *nfc_len);
  * but invalid UTF-8. Arguments and result as of unicode_nfc. All other copies of the text are wiped.
  */
 char *unicode_opaque(const char *s, size_t len, size_t *opaque_len);
+
+/*
+ * Appends the words of a name or of a search, folded (NFKC_Casefold, UAX #44) and separated by one space. Names that differ
+ * only in case, normal form, width or white space have the same words. Appends nothing if s is not valid UTF-8.
+ *   to      a space separates the words from what it has
+ *   s, len  as of unicode_nfc
+ */
+void unicode_put_words(struct buf *to, const char *s, size_t len);
 
 /*
  * True if at least one code point of s (len bytes of valid UTF-8) is visible: one that is not default-ignorable, white

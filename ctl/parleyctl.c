@@ -52,9 +52,16 @@ static int fail_database(const char *message)
 	return fail("%.*s", (int)strcspn(message, "\n"), message);
 }
 
-static int not_running(const struct conf *conf)
+/* The process of the daemon; 0 after printing that there is none, or that its pid file cannot be opened. */
+static pid_t find_daemon(const struct conf *conf)
 {
-	return fail("parleyd is not running (%s is not locked)", conf->pid_file);
+	pid_t pid = pidfile_owner(conf->pid_file);
+
+	if (pid < 0)
+		fail("%s: %s", conf->pid_file, strerror(errno));
+	else if (pid == 0)
+		fail("parleyd is not running (%s is not locked)", conf->pid_file);
+	return pid > 0 ? pid : 0;
 }
 
 static int report_migration(enum migrate_result result, struct buf *why)
@@ -87,6 +94,8 @@ static int run_reset_database(const struct conf *conf, char **args)
 		return EXIT_USAGE;
 	}
 	pid = pidfile_owner(conf->pid_file);
+	if (pid < 0)
+		return fail("%s: %s", conf->pid_file, strerror(errno));
 	if (pid != 0)
 		return fail("parleyd is running (pid %ld); stop it first", (long)pid);
 	return report_migration(migrate_reset(conf->database, &why), &why);
@@ -116,12 +125,22 @@ static char *to_lower(char *username)
 	return username;
 }
 
+/* Connects to the server that takes writes. */
+static PGconn *connect_database(const struct conf *conf)
+{
+	PGconn *db = PQconnectdbParams((const char *[]){ "target_session_attrs", "dbname", NULL },
+		(const char *[]){ "primary", conf->database, NULL }, 1);
+
+	PQclear(PQexec(db, "set default_transaction_read_only = off"));
+	return db;
+}
+
 static int run_token(const struct conf *conf, char **args)
 {
 	static const char sql[] =
-		"insert into tokens (hash, user_id, expires_at) "
+		"insert into parley.tokens (hash, user_id, expires_at) "
 		"select $1::bytea, user_id, now() + make_interval(secs => $2::int) "
-		"from users where username = $3 and deleted_at is null";
+		"from parley.users where username = $3 and deleted_at is null";
 	char token[TOKEN_CHARS + 1], digest[DIGEST_HEX_SIZE], lifetime[24];
 	const char *values[] = { digest, lifetime, to_lower(args[0]) };
 	PGresult *r = NULL;
@@ -129,7 +148,7 @@ static int run_token(const struct conf *conf, char **args)
 	int rc = EXIT_SUCCESS;
 
 	snprintf(lifetime, sizeof(lifetime), "%ld", conf->token_lifetime);
-	db = PQconnectdb(conf->database);
+	db = connect_database(conf);
 	if (PQstatus(db) != CONNECTION_OK)
 		rc = fail_database(PQerrorMessage(db));
 	else if (!make_token(token, digest))
@@ -144,6 +163,35 @@ static int run_token(const struct conf *conf, char **args)
 		puts(token);
 	OPENSSL_cleanse(token, sizeof(token));
 	PQclear(r);
+	PQfinish(db);
+	return rc;
+}
+
+/* The daemon's next connection finds that the epoch's history is not the database's, and names a new one. So its sessions
+ * end, after the commit. */
+static int run_new_epoch(const struct conf *conf, char **args)
+{
+	static const char *const sql[] = {
+		"update parley.epoch set history = ''",
+		"select pg_terminate_backend(pid) from pg_stat_activity where application_name ~ "
+		"'^parleyd worker=' "
+		"and datname = current_database() and usename = current_user",
+	};
+	PGconn *db = connect_database(conf);
+	int rc = EXIT_SUCCESS;
+	size_t i;
+
+	(void)args;
+	if (PQstatus(db) != CONNECTION_OK)
+		rc = fail_database(PQerrorMessage(db));
+	for (i = 0; rc == EXIT_SUCCESS && i < sizeof(sql) / sizeof(sql[0]); i++) {
+		PGresult *r = PQexec(db, sql[i]);
+		ExecStatusType status = PQresultStatus(r);
+
+		if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
+			rc = fail_database(PQresultErrorMessage(r));
+		PQclear(r);
+	}
 	PQfinish(db);
 	return rc;
 }
@@ -194,8 +242,8 @@ static int run_status(const struct conf *conf, char **args)
 		fail("status accepts only --json");
 		return EXIT_USAGE;
 	}
-	if (pidfile_owner(conf->pid_file) == 0)
-		return not_running(conf);
+	if (find_daemon(conf) == 0)
+		return EXIT_FAILURE;
 	s = open_stats(conf);
 	if (!s)
 		return EXIT_FAILURE;
@@ -214,8 +262,10 @@ static void pause_poll(void)
 	nanosleep(&(const struct timespec){ 0, POLL_MS * 1000000L }, NULL);
 }
 
-/* Waits for the reload with this number or a later one. Both counters wrap. */
-static int await_reload(const struct conf *conf, pid_t pid, const struct stats *s, uint32_t number)
+/* Waits for the reload with this number or a later one. Both counters wrap.
+ *   rejected  what to print if it failed, before the reason */
+static int await_reload(const struct conf *conf, pid_t pid, const struct stats *s, uint32_t number,
+	const char *rejected)
 {
 	int64_t deadline_ms = clock_mono_ms() + RELOAD_MS;
 
@@ -228,37 +278,47 @@ static int await_reload(const struct conf *conf, pid_t pid, const struct stats *
 		pause_poll();
 	}
 	if (s->reload_error[0] != '\0')
-		return fail("parleyd keeps the former settings: %.*s", STATS_ERROR_SIZE - 1,
-			s->reload_error);
+		return fail("%s: %.*s", rejected, STATS_ERROR_SIZE - 1, s->reload_error);
 	return EXIT_SUCCESS;
 }
 
-static int run_reload(const struct conf *conf, char **args)
+static int signal_and_wait(const struct conf *conf, int number, const char *rejected)
 {
-	pid_t pid = pidfile_owner(conf->pid_file);
+	pid_t pid = find_daemon(conf);
 	const struct stats *s;
 	uint32_t started;
 
-	(void)args;
 	if (pid == 0)
-		return not_running(conf);
+		return EXIT_FAILURE;
 	s = open_stats(conf);
 	if (!s)
 		return EXIT_FAILURE;
 	started = s->reloads_started;
-	if (kill(pid, SIGHUP) != 0)
+	if (kill(pid, number) != 0)
 		return fail("pid %ld: %s", (long)pid, strerror(errno));
-	return await_reload(conf, pid, s, started + 1);
+	return await_reload(conf, pid, s, started + 1, rejected);
+}
+
+static int run_reload(const struct conf *conf, char **args)
+{
+	(void)args;
+	return signal_and_wait(conf, SIGHUP, "parleyd keeps the former settings");
+}
+
+static int run_reopen(const struct conf *conf, char **args)
+{
+	(void)args;
+	return signal_and_wait(conf, SIGUSR1, "parleyd keeps the former log");
 }
 
 static int run_stop(const struct conf *conf, char **args)
 {
 	int64_t deadline_ms = clock_mono_ms() + STOP_MS;
-	pid_t pid = pidfile_owner(conf->pid_file);
+	pid_t pid = find_daemon(conf);
 
 	(void)args;
 	if (pid == 0)
-		return not_running(conf);
+		return EXIT_FAILURE;
 	if (kill(pid, SIGTERM) != 0)
 		return fail("pid %ld: %s", (long)pid, strerror(errno));
 	while (pidfile_owner(conf->pid_file) == pid) {
@@ -281,8 +341,10 @@ static const struct command {
 	{ "migrate",        "",         0, 0, run_migrate,        "create the database and update its schema" },
 	{ "reset-database", "--yes",    0, 1, run_reset_database, "delete all data in the database" },
 	{ "token",          "USERNAME", 1, 1, run_token,          "create an access token and print it" },
+	{ "new-epoch",      "",         0, 0, run_new_epoch,      "make all clients drop what they hold and sync" },
 	{ "status",         "[--json]", 0, 1, run_status,         "print the state of the daemon and its workers" },
 	{ "reload",         "",         0, 0, run_reload,         "reload the configuration of the daemon" },
+	{ "reopen",         "",         0, 0, run_reopen,         "reopen the log file of the daemon" },
 	{ "stop",           "",         0, 0, run_stop,           "stop the daemon and wait until it has exited" },
 };
 /* clang-format on */

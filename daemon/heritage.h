@@ -32,6 +32,7 @@ struct heritage {
 	struct stats *stats;
 	struct presence *presence;
 	int master_fd;           /* read end of a pipe without writers but the master: EOF means that it is dead */
+	int schema_fd;           /* eventfd: readable once the migrator has brought the schema up to date */
 	const int *hasher_fds;   /* SOCK_SEQPACKET to the hasher, by slot; a worker has only its own open */
 	const int *hasher_ends;  /* the hasher's ends, by slot; open in the hasher only */
 	unsigned n_slots;        /* number of workers */

@@ -2,7 +2,8 @@
 -- was applied last, the program drops what that one created and applies this one (migrate.h).
 --
 -- Each object is created by a line that begins with "create function NAME" or "create type NAME": these are dropped by
--- name. The function of a trigger is replaced instead, since the trigger depends on it.
+-- name. The function of a trigger is replaced instead, since the trigger depends on it. All are in the schema parley,
+-- which the search_path of each connection names.
 --
 -- Two rules carry the promises to clients:
 --   * The row of a conversation is the lock of all that belongs to it. A transaction that assigns a seq or a mod, or
@@ -10,17 +11,16 @@
 --     order of the commits.
 --   * Several conversations are locked in the order of conv_id, so that two writers do not deadlock.
 
--- Keeps user_words: the username and each word of the full name, in lower case.
-create or replace function user_words_update() returns trigger language plpgsql as $$
+-- Keeps user_words: the username and each word of the full name, folded by the program (common/unicode). The search_path is for an update by an
+-- administrator, whose session has another.
+create or replace function user_words_update() returns trigger language plpgsql set search_path = parley, pg_temp as $$
+declare
+	v_words text[] := case when new.deleted_at is null then string_to_array(new.folded_name, ' ') || new.username else '{}' end;
 begin
-	delete from user_words w where w.user_id = new.user_id;
-	if new.deleted_at is null then
-		insert into user_words (word, user_id)
-		select word, new.user_id
-		from regexp_split_to_table(lower(new.full_name || ' ' || new.username), '\s+') word
-		where word <> ''
-		on conflict do nothing;
-	end if;
+	delete from user_words w where w.user_id = new.user_id and w.word <> all (v_words);
+	insert into user_words (word, user_id)
+	select word, new.user_id from unnest(v_words) word
+	on conflict do nothing;
 	return null;
 end $$;
 
@@ -42,13 +42,15 @@ $$;
 
 -- Stores a batch of messages. Element n of each array belongs to send n, from 1; p_client may be null. In one batch, a
 -- client_id appears once per sender. Returns one row per send, in any order. Status: ok; duplicate (the client_id is
--- stored: its message as it is now); no_such_chat (no such user or group, or the sender is not a member).
+-- stored: its message as it is now); no_such_chat (no such user or group, or the sender is not a member); locked (without
+-- p_wait: another transaction has locked the conversation).
 -- A rejected send does not raise an error, so that the others of the batch are stored. The counters of a returned
 -- conversation are those before the batch.
 --
 -- The settings pin the only good plan, nested loops over indexes for at most some hundred rows, planned once per
 -- connection. The row of a new message is built once, in numbered, by position: the columns of messages in their order.
-create function send_messages(p_sender bigint[], p_receiver bigint[], p_content text[], p_client text[])
+create function send_messages(p_sender bigint[], p_receiver bigint[], p_content text[], p_client text[],
+	p_wait boolean default true)
 returns table (n bigint, status text, conv conversations, message messages) language plpgsql
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
@@ -58,6 +60,7 @@ as $$
 #variable_conflict use_column
 declare
 	v_conv bigint[];
+	v_locked bigint[];	-- by this transaction
 	v_now timestamptz;
 begin
 	v_conv := send_targets(p_sender, p_receiver);
@@ -65,14 +68,22 @@ begin
 		v_conv := send_targets(p_sender, p_receiver);
 	end if;
 
-	perform 1 from conversations where conv_id = any (v_conv) order by conv_id for no key update;
+	if p_wait then
+		perform 1 from conversations where conv_id = any (v_conv) order by conv_id for no key update;
+		v_locked := v_conv;
+	else
+		select coalesce(array_agg(x.conv_id), '{}') into v_locked
+		from (select c.conv_id from conversations c where c.conv_id = any (v_conv)
+			order by c.conv_id for no key update skip locked) x;
+	end if;
 	v_now := clock_timestamp();
 
 	return query
 	with sends as (
 		select i.n, i.sender, i.content, i.client, c as conv, c.conv_id, c.last_seq, c.last_mod,
-			m.message_id is null and a.user_id is not null and (c.kind = 'g'
+			m.message_id is null and i.conv = any (v_locked) and a.user_id is not null and (c.kind = 'g'
 				or exists (select from members b where b.conv_id = c.conv_id and b.user_id = i.receiver)) as fresh,
+			m.message_id is null and i.conv is not null and i.conv <> all (v_locked) as locked,
 			m.message_id as stored_id, m as stored
 		from unnest(p_sender, p_receiver, p_content, p_client, v_conv)
 			with ordinality as i (sender, receiver, content, client, conv, n)
@@ -92,8 +103,9 @@ begin
 		insert into messages select (s.message).* from numbered s
 	), heads as (
 		update conversations c
-		set last_seq = c.last_seq + g.n_new, last_mod = c.last_mod + g.n_new
-		from (select s.conv_id, count(*) as n_new from numbered s group by 1) g
+		set last_seq = c.last_seq + g.n_new, last_mod = c.last_mod + g.n_new, activity = g.activity
+		from (select k.*, nextval('activities') as activity
+			from (select s.conv_id, count(*) as n_new from numbered s group by 1 order by max(s.n)) k) g
 		where c.conv_id = g.conv_id
 	), watermarks as (
 		update members r
@@ -105,7 +117,8 @@ begin
 	select s.n, 'ok', s.conv, s.message
 	from numbered s
 	union all
-	select s.n, case when s.stored_id is null then 'no_such_chat' else 'duplicate' end, s.conv, s.stored
+	select s.n, case when s.locked then 'locked' when s.stored_id is null then 'no_such_chat' else 'duplicate' end,
+		s.conv, s.stored
 	from sends s
 	where s.fresh is not true;
 end $$;
@@ -151,7 +164,8 @@ begin
 		continue when (select count(*) from users
 			where user_id in (v_pair.lo, v_pair.hi) and deleted_at is null)
 			< (case when v_pair.lo = v_pair.hi then 1 else 2 end);
-		insert into conversations (kind, user_lo, user_hi) values ('d', v_pair.lo, v_pair.hi)
+		insert into conversations (kind, user_lo, user_hi, member_count)
+			values ('d', v_pair.lo, v_pair.hi, case when v_pair.lo = v_pair.hi then 1 else 2 end)
 			on conflict (user_lo, user_hi) do nothing
 			returning conv_id into v_conv;
 		v_opened := true;
@@ -171,14 +185,18 @@ create function is_member(p_conv bigint, p_user bigint) returns boolean language
 	select exists (select from members where conv_id = p_conv and user_id = p_user)
 $$;
 
--- Appends a message about the conversation itself (kind j, l or r). The caller holds the lock.
+-- Appends a message about the conversation itself (kind j, l or r), and counts the join or leave. The caller holds the
+-- lock.
 create function append_event(p_conv bigint, p_actor bigint, p_kind "char", p_target bigint, p_content text)
 returns change language plpgsql as $$
 declare
 	c conversations;
 	m messages;
 begin
-	update conversations set last_seq = last_seq + 1, last_mod = last_mod + 1 where conv_id = p_conv returning * into c;
+	update conversations
+	set last_seq = last_seq + 1, last_mod = last_mod + 1, activity = nextval('activities'),
+		member_count = member_count + case p_kind when 'j' then 1 when 'l' then -1 else 0 end
+	where conv_id = p_conv returning * into c;
 	insert into messages (conv_id, seq, mod, sender_id, kind, content, target_id, sent_at)
 		values (p_conv, c.last_seq, c.last_mod, p_actor, p_kind, p_content, p_target, clock_timestamp())
 		returning * into m;
@@ -239,7 +257,12 @@ create function message_change_rejection(p_user bigint, m messages) returns text
 	end
 $$;
 
--- Status: ok, no_such_user.
+-- True if the user may be in no more groups. Direct chats do not count: their join_seq is 0.
+create function in_too_many_groups(p_user bigint) returns boolean language sql stable as $$
+	select count(*) = 10000 from (select from members where user_id = p_user and join_seq > 0 limit 10000) g
+$$;
+
+-- Status: ok, no_such_user, too_many.
 create function create_group(p_owner bigint, p_name text) returns change language plpgsql as $$
 declare
 	c conversations;
@@ -247,13 +270,16 @@ begin
 	perform 1 from users where user_id = p_owner and deleted_at is null for key share;
 	if not found then
 		return change_rejected('no_such_user');
+	elsif in_too_many_groups(p_owner) then
+		return change_rejected('too_many');
 	end if;
 	insert into conversations (kind, name, owner_id) values ('g', p_name, p_owner) returning * into c;
 	insert into members (conv_id, user_id, join_seq) values (c.conv_id, p_owner, 1);
 	return append_event(c.conv_id, p_owner, 'j', p_owner, null);
 end $$;
 
--- Status: ok; no_such_group (none, or the actor is not in it); no_such_user; duplicate (a member already).
+-- Status: ok; no_such_group (none, or the actor is not in it); no_such_user; too_many (groups of the user); duplicate (a
+-- member already).
 create function add_member(p_actor bigint, p_group bigint, p_user bigint) returns change language plpgsql as $$
 declare
 	c conversations;
@@ -262,12 +288,14 @@ begin
 	if c.kind is distinct from 'g' or not is_member(p_group, p_actor) then
 		return change_rejected('no_such_group');
 	end if;
-	if is_member(p_group, p_user) then
-		return change_rejected('duplicate');
-	end if;
+	-- The memberships of a deleted user end some time after the deletion.
 	perform 1 from users where user_id = p_user and deleted_at is null for key share;
 	if not found then
 		return change_rejected('no_such_user');
+	elsif is_member(p_group, p_user) then
+		return change_rejected('duplicate');
+	elsif in_too_many_groups(p_user) then
+		return change_rejected('too_many');
 	end if;
 	-- A new member can read the messages before the join, but they do not count as unread.
 	insert into members (conv_id, user_id, join_seq, read_seq)
@@ -291,8 +319,8 @@ begin
 	return drop_member(c, p_actor, p_user);
 end $$;
 
--- Removes a member; the caller holds the lock. A group without members is emptied: its rows stay without their texts,
--- so that their client_ids stay taken. The returned message then has no mod and is not stored.
+-- Removes a member; the caller holds the lock. A group without members ends: erase_group erases its texts. The returned
+-- message then has no mod and is not stored.
 create function drop_member(c conversations, p_actor bigint, p_user bigint) returns change language plpgsql as $$
 declare
 	v_next bigint;
@@ -302,8 +330,9 @@ begin
 	delete from members where conv_id = c.conv_id and user_id = p_user;
 	select user_id into v_next from members where conv_id = c.conv_id order by join_seq, user_id limit 1;
 	if v_next is null then
-		update messages set content = null, deleted = true where conv_id = c.conv_id and kind = 't';
-		update conversations set owner_id = null, name = '' where conv_id = c.conv_id returning * into c;
+		update conversations set owner_id = null, name = '', member_count = 0
+			where conv_id = c.conv_id returning * into c;
+		insert into erasures (party_id, is_group) values (c.conv_id, true);
 		m.sender_id := p_actor;
 		m.kind := 'l';
 		m.target_id := p_user;
@@ -333,9 +362,11 @@ begin
 end $$;
 
 -- Moves watermarks forward, never back and never beyond last_seq. Returns those that moved. No seq and no mod is
--- assigned, so the conversations are not locked; the members are, in one order.
+-- assigned, so the conversations are not locked; the members are, in one order. own_only: the group is so large that
+-- only the reader's own sockets are notified; else each message is followed by a push to each member of each member's
+-- mark.
 create function mark_read(p_user bigint[], p_conv bigint[], p_seq bigint[])
-returns table (conv_id bigint, user_id bigint, read_seq bigint) language plpgsql as $$
+returns table (conv_id bigint, user_id bigint, read_seq bigint, own_only boolean) language plpgsql as $$
 #variable_conflict use_column
 begin
 	set local synchronous_commit = off;	-- a lost watermark is read again, unlike a message
@@ -349,59 +380,170 @@ begin
 	from (select conv, usr, max(seq) as seq from unnest(p_conv, p_user, p_seq) as i (conv, usr, seq) group by 1, 2) i
 	join conversations c on c.conv_id = i.conv
 	where m.conv_id = i.conv and m.user_id = i.usr and m.read_seq < least(i.seq, c.last_seq)
-	returning m.conv_id, m.user_id, m.read_seq;
+	returning m.conv_id, m.user_id, m.read_seq, c.member_count > 200;
 end $$;
 
--- Sets the stored password and deletes all tokens of the user but one. The update locks the user's row first: a log-in
--- with the old password has inserted its token by then, or finds the new password.
-create function set_password(p_user bigint, p_password text, p_keep_token bigint) returns void language plpgsql as $$
-begin
-	update users set password = p_password where user_id = p_user and deleted_at is null;
-	delete from tokens where user_id = p_user and token_id <> p_keep_token;
-end $$;
-
--- Erases a user: profile, tokens, memberships and the contents of their messages. The username stays taken. Each erased
--- message takes a mod; a group also gets a leave. Returns one row per conversation that has members left: its counters,
--- and its last mod before. No row if the user does not exist.
-create function delete_user(p_user bigint)
-returns table (conv_id bigint, last_seq bigint, last_mod bigint, from_mod bigint) language plpgsql as $$
-#variable_conflict use_column
+-- The users other than the viewer whose name has a word beginning with each of the words, which are folded and separated by
+-- one space. The longest word finds them through the index, as a range that ends with the last code point. Only the first
+-- 1,000 in the order of the index are considered, so that the cost does not grow with their number; the other words filter.
+-- The user with the username p_words is always considered, and is the first.
+create function search_users(p_viewer bigint, p_words text, p_limit bigint) returns setof users language plpgsql stable
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
 declare
-	c conversations;
-	v_erased bigint;
-	v_from bigint;
+	v_words text[] := string_to_array(p_words, ' ');
+	v_longest text := (select w from unnest(v_words) w order by length(w) desc limit 1);
+begin
+	return query
+	select u.*
+	from (
+		select n.user_id from users n where n.username = p_words
+		union
+		select f.user_id from (
+			select p.user_id from user_words p
+			where p.word ~>=~ v_longest and p.word ~<~ (v_longest || chr(1114111))
+			order by p.word using ~<~
+			limit 1000
+		) f
+	) c
+	join users u on u.user_id = c.user_id
+	where u.user_id <> p_viewer and u.deleted_at is null
+		and not exists (select from unnest(v_words) w where w <> v_longest and not exists
+			(select from user_words p where p.user_id = u.user_id and starts_with(p.word, w)))
+	order by u.username = p_words desc, starts_with(u.username, v_words[1]) desc, u.username
+	limit p_limit;
+end $$;
+
+-- Sets the stored password and deletes all tokens of the user but that of the request. What authorized the request is
+-- checked again, since hashing takes long: the token and the old password. The user's row is locked
+-- first: a log-in with the old password has inserted its token by then, or finds the new password; and of two changes
+-- at once, the second finds what the first has done. Status: ok, bad_token, wrong_password.
+create function set_password(p_user bigint, p_token bigint, p_old text, p_new text) returns text language plpgsql as $$
+begin
+	perform 1 from users where user_id = p_user and deleted_at is null for no key update;
+	if not exists (select from tokens where token_id = p_token and user_id = p_user) then
+		return 'bad_token';
+	end if;
+	update users set password = p_new where user_id = p_user and password = p_old;
+	if not found then
+		return 'wrong_password';
+	end if;
+	delete from tokens where user_id = p_user and token_id <> p_token;
+	return 'ok';
+end $$;
+
+-- Deletes a user: the profile and the tokens at once, the rest in slices (end_memberships, erase_messages). The username
+-- stays taken. The lock on the user waits for transactions that add a membership, and no later one adds any.
+create function delete_user(p_user bigint) returns void language plpgsql as $$
 begin
 	perform 1 from users where user_id = p_user and deleted_at is null for update;
 	if not found then
 		return;
 	end if;
-	update users set full_name = '', password = null, profile_picture = null, public_key = null, last_seen_at = null,
+	update users set full_name = '', folded_name = null, password = null, profile_picture = null, public_key = null, last_seen_at = null,
 		deleted_at = now() where user_id = p_user;
 	delete from tokens where user_id = p_user;
+	insert into erasures (party_id, is_group) values (p_user, false);
+end $$;
+
+-- Ends the memberships of a deleted user in these conversations. A group gets a leave. Returns one row per membership
+-- that ended; that of a direct conversation has no message. A slice waits for no conversation: those that another
+-- transaction has locked are left out.
+create function end_memberships(p_user bigint, p_conv bigint[]) returns setof change language plpgsql as $$
+declare
+	c conversations;
+begin
+	update erasures set touched_at = clock_timestamp() where party_id = p_user;
 	for c in
-		select * from conversations
-		where conv_id in (select conv_id from members where user_id = p_user
-			union select conv_id from messages where sender_id = p_user)
-		order by conv_id for no key update
+		select * from conversations where conv_id = any (p_conv) order by conv_id for no key update skip locked
 	loop
-		v_from := c.last_mod;
-		update messages m
-		set sender_id = null, client_id = null, mod = c.last_mod + e.nth,
-			content = case when m.kind = 't' then null else m.content end,
-			deleted = m.deleted or m.kind = 't'
-		from (select message_id, row_number() over (order by seq) as nth from messages
-			where conv_id = c.conv_id and sender_id = p_user) e
-		where m.message_id = e.message_id;
-		get diagnostics v_erased = row_count;
-		update conversations set last_mod = last_mod + v_erased where conv_id = c.conv_id returning * into c;
-		if c.kind = 'g' and is_member(c.conv_id, p_user) then
-			perform drop_member(c, null, p_user);
+		if not is_member(c.conv_id, p_user) then
+			continue;
+		elsif c.kind = 'g' then
+			return next drop_member(c, null, p_user);
 		else
 			delete from members where conv_id = c.conv_id and user_id = p_user;
+			update conversations set member_count = member_count - 1 where conv_id = c.conv_id;
+			return next change_of('ok', c, null);
 		end if;
-		return query select k.conv_id, k.last_seq, k.last_mod, v_from from conversations k
-			where k.conv_id = c.conv_id and exists (select from members m where m.conv_id = k.conv_id);
 	end loop;
+end $$;
+
+-- Erases those of these messages that the deleted user sent. Each takes a mod. Returns one row per conversation: its
+-- counters, and its last mod before. Conversations that another transaction has locked are left out.
+create function erase_messages(p_user bigint, p_message bigint[])
+returns table (conv_id bigint, last_seq bigint, last_mod bigint, from_mod bigint) language plpgsql
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+#variable_conflict use_column
+declare
+	v_conv bigint[];
+begin
+	update erasures set touched_at = clock_timestamp() where party_id = p_user;
+	select array_agg(x.conv_id) into v_conv
+	from (
+		select c.conv_id from conversations c
+		where c.conv_id in (select m.conv_id from messages m where m.message_id = any (p_message))
+		order by c.conv_id for no key update skip locked
+	) x;
+	return query
+	with numbered as (
+		select m.message_id, m.conv_id, row_number() over (partition by m.conv_id order by m.seq) as nth
+		from messages m
+		where m.message_id = any (p_message) and m.sender_id = p_user and m.conv_id = any (v_conv)
+	), heads as (
+		update conversations c
+		set last_mod = c.last_mod + g.n_erased
+		from (select n.conv_id, count(*) as n_erased from numbered n group by 1) g
+		where c.conv_id = g.conv_id
+		returning c.conv_id, c.last_seq, c.last_mod, c.last_mod - g.n_erased as from_mod
+	), erased as (
+		update messages m
+		set sender_id = null, client_id = null, mod = h.from_mod + n.nth,
+			content = case when m.kind = 't' then null else m.content end,
+			deleted = m.deleted or m.kind = 't'
+		from numbered n
+		join heads h on h.conv_id = n.conv_id
+		where m.message_id = n.message_id
+	)
+	select * from heads;
+end $$;
+
+-- Erases the next texts of a group that has ended. No mod is taken, since they have no reader; the client_ids stay taken.
+-- Returns true if more may be left.
+create function erase_group(p_group bigint) returns boolean language plpgsql
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+declare
+	v_done bigint;
+	v_last bigint;
+begin
+	select done_seq into v_done from erasures where party_id = p_group for update;
+	if not found then
+		return false;
+	end if;
+	perform conversation_lock(p_group);
+	with slice as (
+		select message_id, seq from messages where conv_id = p_group and seq > v_done order by seq limit 1000
+	), erased as (
+		update messages m set content = null, deleted = true
+		from slice s
+		where m.message_id = s.message_id and m.kind = 't' and not m.deleted
+	)
+	select max(seq) into v_last from slice;
+	update erasures set done_seq = v_last, touched_at = clock_timestamp() where party_id = p_group and v_last is not null;
+	delete from erasures where party_id = p_group and v_last is null;
+	return v_last is not null;
 end $$;
 
 -- Waits until no writing session of a dead worker can still commit. Each writing session holds an advisory lock: p_class
@@ -427,4 +569,78 @@ begin
 		end if;
 		perform pg_sleep(0.005);
 	end loop;
+end $$;
+
+-- Lets one daemon at a time write to the database. p_class and p_object are the lock that the writing session takes next
+-- (see fence_dead_workers). Each writing session also holds a shared advisory lock that identifies its daemon's run. If
+-- a session of another run is still there after p_wait_ms, this raises an error, and the session that calls it ends.
+--
+-- A session of the same class, of an earlier run, is left to the fence unless its client is alive: an idle session of a
+-- local client that has died ends at once, and a remote client with our own address is not alive, since the daemon holds
+-- the lock on its pid file.
+create function claim_database(p_class int, p_object int, p_wait_ms int) returns void language plpgsql as $$
+declare
+	v_until timestamptz := clock_timestamp() + p_wait_ms * interval '1 ms';
+	v_runs constant bigint := 1885434482;		-- the upper half of the keys of runs; an arbitrary number
+	v_serial constant bigint := 8097878671;		-- the key that makes claims take turns; an arbitrary number
+	v_run bigint := ((p_class::bigint << 11) | (p_object >> 20)) & 2147483647;
+	v_other record;
+begin
+	loop
+		perform pg_advisory_lock(v_serial), pg_stat_clear_snapshot();
+		select a.pid, coalesce(host(a.client_addr), 'a Unix socket') as client into v_other
+		from pg_locks r join pg_stat_activity a on a.pid = r.pid
+		where r.locktype = 'advisory' and r.granted and r.objsubid = 1
+			and r.database = (select oid from pg_database where datname = current_database())
+			and r.classid::bigint = v_runs and r.objid::bigint <> v_run
+			and (not exists (select from pg_locks l where l.pid = r.pid and l.locktype = 'advisory'
+					and l.objsubid = 2 and l.classid::bigint = p_class)
+				or a.state = 'idle' and (a.client_addr is null or a.client_addr <<= '127.0.0.0/8'
+					or a.client_addr = '::1' or a.client_addr is distinct from inet_client_addr()))
+		limit 1;
+		if not found then
+			perform pg_advisory_lock_shared((v_runs << 32) | v_run);
+		end if;
+		perform pg_advisory_unlock(v_serial);
+		exit when v_other is null;
+		if clock_timestamp() > v_until then
+			raise 'another parleyd uses the database: its session % is connected from %',
+				v_other.pid, v_other.client;
+		end if;
+		perform pg_sleep(0.02);
+	end loop;
+end $$;
+
+-- Returns the name of the database's history, a new one if commits may have been lost since it was given:
+--   * Another server, timeline or database, or another table of this name: a standby was promoted, or a backup restored.
+--   * A transaction p_xid, which was committed under the name p_name, is in the future: files were put back.
+-- The lock makes all connections agree on one new name. Without a change nothing is locked or written.
+create function current_epoch(p_name text, p_xid bigint) returns text language plpgsql as $$
+declare
+	v_history constant text := concat_ws(' ', (select system_identifier from pg_control_system()),
+		left(pg_walfile_name(pg_current_wal_lsn()), 8),
+		(select oid from pg_database where datname = current_database()), 'epoch'::regclass::oid);
+	v_name text;
+begin
+	for i in 1..2 loop
+		select name into v_name from epoch where history = v_history
+			and (name = p_name and txid_snapshot_xmax(txid_current_snapshot()) <= p_xid) is not true;
+		if found then
+			return v_name;
+		end if;
+		lock table epoch in share row exclusive mode;
+	end loop;
+	-- Reads must not wait for a synchronous standby.
+	set local synchronous_commit = local;
+	delete from epoch;
+	insert into epoch (name, history) values (gen_random_uuid(), v_history) returning name into v_name;
+	return v_name;
+end $$;
+
+-- Succeeds only if the server can store. A change in place needs no space, so this makes a table, which takes a block of
+-- a file, and drops it in the same transaction.
+create function probe_write() returns void language plpgsql as $$
+begin
+	execute format('create table parley.write_probe_%s as select 1 as one', pg_backend_pid());
+	execute format('drop table parley.write_probe_%s', pg_backend_pid());
 end $$;

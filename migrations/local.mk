@@ -3,7 +3,11 @@
 noinst_LIBRARIES += libmigrations.a
 libmigrations_a_SOURCES = \
 	migrations/migrate.c \
-	migrations/migrate.h
+	migrations/migrate.h \
+	migrations/migrate_names.c \
+	migrations/migrate_names.h \
+	migrations/pg_session.c \
+	migrations/pg_session.h
 nodist_libmigrations_a_SOURCES = migrations.c
 
 migration_files = $(sort $(wildcard $(srcdir)/migrations/*.sql))

@@ -1,19 +1,18 @@
 /* migrate: see migrate.h. A step that fails leaves its reason in *why. */
 #include "migrations/migrate.h"
 
-#include <libpq-fe.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/log.h"
 #include "common/xalloc.h"
+#include "migrations/migrate_names.h"
+#include "migrations/pg_session.h"
 
-#define CONNECT_TIMEOUT_S "10"
 #define LOCK_KEY "7020952021" /* of the advisory lock; an arbitrary number */
+#define IDENTITY "9a0e7a4c-51f6-4f0b-8d5e-6b1c2f3d7e90" /* in schema_identity; see identity.sql */
 #define FUNCTIONS "functions.sql"
-#define SQLSTATE_DUPLICATE_DATABASE "42P04"
-#define SQLSTATE_UNIQUE_VIOLATION "23505"
 
 static const struct embedded *file_named(const char *name)
 {
@@ -56,239 +55,152 @@ static long long functions_digest(void)
 void migrate_put_check(struct buf *sql)
 {
 	buf_addf(sql,
-		"select (select max(version) from schema_migrations) = %d"
-		" and (select digest from schema_functions) = %lld",
+		"select (select max(version) from parley.schema_migrations) = %d"
+		" and (select digest from parley.schema_functions) = %lld",
 		migrate_version(), functions_digest());
 }
 
-/* Sets *why to what and PostgreSQL's message, as one line. */
-static void explain(struct buf *why, const char *what, const char *message)
-{
-	size_t start, i;
+/* The database. */
 
+enum place {
+	PLACE_OURS, /* the schema parley, with its identity */
+	PLACE_OLD, /* tables of version 1 or 2 in a schema of the role's choice */
+	PLACE_NONE /* no schema parley, or an empty one */
+};
+
+struct found {
+	enum place place;
+	bool has_schema; /* True if the schema parley exists. */
+	char *old_schema; /* of PLACE_OLD; to be freed */
+};
+
+/* Returns false. */
+static bool refuse(PGconn *db, const char *reason, struct buf *why)
+{
+	if (PQstatus(db) != CONNECTION_OK)
+		return false;
 	buf_reset(why, 0);
-	buf_addf(why, "%s: ", what);
-	start = why->len;
-	buf_add_str(why, message);
-	while (why->len > start && strchr("\n ", why->data[why->len - 1]))
-		why->len--;
-	for (i = start; i < why->len; i++)
-		if (why->data[i] == '\n')
-			why->data[i] = ' ';
+	buf_addf(why, "database %s is not parley's: %s", PQdb(db), reason);
+	return false;
 }
 
-/*
- * Connects.
- *   dbname  the database, NULL for that of conninfo
- * Returns a connection, whose status may be bad, for the caller to finish; NULL if conninfo is malformed.
- */
-static PGconn *connect_to(const char *conninfo, const char *dbname, struct buf *why)
+static bool is_true(const PGresult *r, const char *column)
 {
-	const char **keywords, **values;
-	PQconninfoOption *options, *o;
-	char *error = NULL;
-	PGconn *db;
-	size_t n = 0;
-
-	options = PQconninfoParse(conninfo, &error);
-	if (!options) {
-		explain(why, "database", error ? error : "out of memory");
-		PQfreemem(error);
-		return NULL;
-	}
-	for (o = options; o->keyword; o++)
-		n++;
-	keywords = xcalloc(n + 4, sizeof(*keywords));
-	values = xcalloc(n + 4, sizeof(*values));
-	/* The last value of a keyword wins: a default comes before the user's, an override after. */
-	n = 0;
-	keywords[n] = "connect_timeout";
-	values[n++] = CONNECT_TIMEOUT_S;
-	for (o = options; o->keyword; o++) {
-		if (!o->val)
-			continue;
-		keywords[n] = o->keyword;
-		values[n++] = o->val;
-	}
-	keywords[n] = "client_encoding";
-	values[n++] = "UTF8";
-	if (dbname) {
-		keywords[n] = "dbname";
-		values[n++] = dbname;
-	}
-	db = PQconnectdbParams(keywords, values, 0);
-	if (!db)
-		log_fatal("out_of_memory");
-	PQconninfoFree(options);
-	free(keywords);
-	free(values);
-	return db;
+	return strcmp(PQgetvalue(r, 0, PQfnumber(r, column)), "t") == 0;
 }
 
-/* Runs several statements, or one with n > 0 parameters. Returns the last result; NULL on an error. */
-static PGresult *query(
-	PGconn *db, const char *sql, int n, const char *const *values, struct buf *why)
+/* Returns a column of find_schema.sql; NULL if it is null. */
+static const char *text_of(const PGresult *r, const char *column)
 {
-	PGresult *r;
+	int number = PQfnumber(r, column);
 
-	if (n > 0)
-		r = PQexecParams(db, sql, n, NULL, values, NULL, NULL, 0);
-	else
-		r = PQexec(db, sql);
-	if (PQresultStatus(r) == PGRES_COMMAND_OK || PQresultStatus(r) == PGRES_TUPLES_OK)
-		return r;
-	explain(why, "PostgreSQL", PQresultErrorMessage(r));
+	return PQgetisnull(r, 0, number) ? NULL : PQgetvalue(r, 0, number);
+}
+
+/* Judges a row of find_schema.sql. Returns false if the database is another program's. */
+static bool judge(PGconn *db, const PGresult *r, struct found *found, struct buf *why)
+{
+	const char *old = text_of(r, "old_schemas"), *contents = text_of(r, "contents");
+
+	found->has_schema = is_true(r, "has_schema");
+	if (is_true(r, "has_identity")) {
+		found->place = PLACE_OURS;
+		if (pg_session_number(db,
+			    "select count(*) from parley.schema_identity where id::text = "
+			    "'" IDENTITY "'",
+			    why) == 1)
+			return true;
+		return refuse(db, "the identity in its schema parley is another program's", why);
+	}
+	if (old && !is_true(r, "old_is_one")) {
+		buf_reset(why, 0);
+		buf_addf(why, "database %s has parley's tables in more than one schema: %s",
+			PQdb(db), old);
+		return false;
+	}
+	if (contents && !(old && strcmp(old, "parley") == 0))
+		return refuse(db, "its schema parley has objects of another program", why);
+	if (old) {
+		found->place = PLACE_OLD;
+		found->old_schema = xstrdup(old);
+		return true;
+	}
+	found->place = PLACE_NONE;
+	/* An empty schema parley is the administrator's consent to share the database. */
+	return found->has_schema || !is_true(r, "others") ||
+		refuse(db, "it has tables of another program", why);
+}
+
+static bool find_schema(PGconn *db, struct found *found, struct buf *why)
+{
+	PGresult *r = pg_session_query(db, file_named("find_schema.sql")->text, 0, NULL, why);
+	bool good = r && judge(db, r, found, why);
+
 	PQclear(r);
-	return NULL;
+	return good;
 }
 
-static bool run(PGconn *db, const char *sql, struct buf *why)
+/* Executes a file that is not recorded. */
+static bool run_file(PGconn *db, const char *name, struct buf *why)
 {
-	PGresult *r = query(db, sql, 0, NULL, why);
+	return pg_session_run(db, file_named(name)->text, why);
+}
+
+/* Sets a setting until the end of the transaction. */
+static bool set_local(PGconn *db, const char *name, const char *value, struct buf *why)
+{
+	const char *values[] = { name, value };
+	PGresult *r = pg_session_query(db, "select set_config($1, $2, true)", 2, values, why);
 
 	PQclear(r);
 	return r != NULL;
 }
 
-/* Returns the number that sql selects, -1 on an error. */
-static long query_number(PGconn *db, const char *sql, struct buf *why)
+static bool set_search_path(PGconn *db, const char *schema, struct buf *why)
 {
-	PGresult *r = query(db, sql, 0, NULL, why);
-	long number = -1;
-
-	if (r)
-		number = strtol(PQgetvalue(r, 0, 0), NULL, 10);
-	PQclear(r);
-	return number;
-}
-
-/* The result after a step failed: another try helps only if the connection was lost. */
-static enum migrate_result failed(PGconn *db)
-{
-	return PQstatus(db) == CONNECTION_OK ? MIGRATE_FAILED : MIGRATE_UNREACHABLE;
-}
-
-/* Creates the database. Succeeds also if another program has just created it. */
-static bool create_database(PGconn *db, const char *dbname, struct buf *why)
-{
-	struct buf sql = BUF_EMPTY;
-	char *name = PQescapeIdentifier(db, dbname, strlen(dbname));
-	const char *state;
-	PGresult *r;
-	bool made;
+	struct buf path = BUF_EMPTY;
+	char *name = PQescapeIdentifier(db, schema, strlen(schema));
+	bool good;
 
 	if (!name)
 		log_fatal("out_of_memory");
-	buf_addf(&sql,
-		"create database %s encoding 'UTF8' lc_collate 'C.UTF-8' lc_ctype 'C.UTF-8' "
-		"template template0",
-		name);
+	buf_addf(&path, "%s, pg_temp", name);
 	PQfreemem(name);
-	r = PQexec(db, buf_cstr(&sql));
-	state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
-	made = PQresultStatus(r) == PGRES_COMMAND_OK ||
-		(state &&
-			(strcmp(state, SQLSTATE_DUPLICATE_DATABASE) == 0 ||
-				strcmp(state, SQLSTATE_UNIQUE_VIOLATION) == 0));
-	if (!made)
-		explain(why, "the database is missing and cannot be created",
-			PQresultErrorMessage(r));
-	PQclear(r);
-	buf_fini(&sql);
-	return made;
+	good = set_local(db, "search_path", buf_cstr(&path), why);
+	buf_fini(&path);
+	return good;
 }
 
-/*
- * Creates the database, if that is what kept open_database from connecting, through one that every cluster has.
- * Returns MIGRATE_DONE if it exists now. *why keeps the first connection's error if no other database lets us in.
- */
-static enum migrate_result open_missing(const char *conninfo, const char *dbname, struct buf *why)
+/* Drops the functions that functions.sql has created, from the schema of the search_path. */
+static bool drop_functions(PGconn *db, struct buf *why)
 {
-	static const char *const others[] = { "postgres", "template1" };
-	enum migrate_result result = MIGRATE_UNREACHABLE;
-	size_t i;
+	long has_functions = pg_session_number(
+		db, "select (to_regclass('schema_functions') is not null)::int", why);
 
-	for (i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
-		PGconn *db = connect_to(conninfo, others[i], why);
-		struct buf ignored = BUF_EMPTY;
-		PGresult *r = NULL;
-
-		if (PQstatus(db) == CONNECTION_OK)
-			r = query(db, "select 1 from pg_database where datname = $1", 1, &dbname,
-				&ignored);
-		buf_fini(&ignored);
-		if (r && PQntuples(r) == 0)
-			result = create_database(db, dbname, why) ? MIGRATE_DONE : failed(db);
-		PQclear(r);
-		PQfinish(db);
-		if (r)
-			break;
-	}
-	return result;
+	return has_functions == 0 || (has_functions > 0 && run_file(db, "drop_functions.sql", why));
 }
 
-/* Connects to the database, which is created if it is missing. Returns NULL on an error, with its *result. */
-static PGconn *open_database(const char *conninfo, enum migrate_result *result, struct buf *why)
+/* Moves the objects of the old schema, which may be named parley, to the schema parley, which exists. */
+static bool move_old(PGconn *db, const struct found *found, struct buf *why)
 {
-	PGconn *db = connect_to(conninfo, NULL, why);
-
-	*result = MIGRATE_FAILED;
-	if (!db)
-		return NULL;
-	if (PQstatus(db) != CONNECTION_OK) {
-		explain(why, "PostgreSQL", PQerrorMessage(db));
-		*result = open_missing(conninfo, PQdb(db), why);
-		PQfinish(db);
-		if (*result != MIGRATE_DONE)
-			return NULL;
-		db = connect_to(conninfo, NULL, why);
-		if (PQstatus(db) != CONNECTION_OK) {
-			explain(why, "PostgreSQL", PQerrorMessage(db));
-			PQfinish(db);
-			*result = MIGRATE_UNREACHABLE;
-			return NULL;
-		}
-	}
-	if (strcmp(PQparameterStatus(db, "server_encoding"), "UTF8") != 0) {
-		buf_reset(why, 0);
-		buf_addf(why, "database %s has the encoding %s: it must be UTF8", PQdb(db),
-			PQparameterStatus(db, "server_encoding"));
-		PQfinish(db);
-		*result = MIGRATE_FAILED;
-		return NULL;
-	}
-	return db;
+	return set_search_path(db, found->old_schema, why) && drop_functions(db, why) &&
+		(strcmp(found->old_schema, "parley") == 0 ||
+			(set_local(db, "parley.old_schema", found->old_schema, why) &&
+				run_file(db, "move_schema.sql", why)));
 }
 
-/* Counts the relations that are neither PostgreSQL's nor an extension's. */
-#define COUNT_RELATIONS                                                                   \
-	"select count(*) from pg_class c join pg_namespace s on s.oid = c.relnamespace "  \
-	"where s.nspname !~ '^pg_' and s.nspname <> 'information_schema' "                \
-	"and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass " \
-	"and d.objid = c.oid and d.deptype = 'e')"
-
-/* Returns the version of the schema, 0 for an empty database; -1 on an error, or if it is another program's. */
-static long installed_version(PGconn *db, struct buf *why)
+/* Makes the schema parley the search_path, and parley's own. */
+static bool adopt(PGconn *db, const struct found *found, struct buf *why)
 {
-	long known =
-		query_number(db, "select (to_regclass('schema_migrations') is not null)::int", why);
-	long relations;
-
-	if (known < 0)
-		return -1;
-	if (known)
-		return query_number(
-			db, "select coalesce(max(version), 0) from schema_migrations", why);
-	relations = query_number(db, COUNT_RELATIONS, why);
-	if (relations > 0) {
-		buf_reset(why, 0);
-		buf_addf(why,
-			"database %s is not parley's: it has tables, but no schema_migrations",
-			PQdb(db));
-		return -1;
-	}
-	return relations;
+	if (!found->has_schema && !pg_session_run(db, "create schema parley", why))
+		return false;
+	if (found->place == PLACE_OLD && !move_old(db, found, why))
+		return false;
+	return set_search_path(db, "parley", why) &&
+		(found->place == PLACE_OURS || run_file(db, "identity.sql", why));
 }
+
+/* Migrations. */
 
 /* Applies a numbered file that the database lacks, and records it. */
 static bool apply_numbered(PGconn *db, const struct embedded *f, struct buf *why)
@@ -302,11 +214,12 @@ static bool apply_numbered(PGconn *db, const struct embedded *f, struct buf *why
 	snprintf(name, sizeof(name), "%.*s", (int)strcspn(f->name, "."), f->name);
 	values[0] = version;
 	values[1] = name;
-	if (run(db, f->text, &reason))
-		r = query(db, "insert into schema_migrations (version, name) values ($1, $2)", 2,
-			values, &reason);
+	if (pg_session_run(db, f->text, &reason))
+		r = pg_session_query(db,
+			"insert into schema_migrations (version, name) values ($1, $2)", 2, values,
+			&reason);
 	if (r == NULL)
-		explain(why, name, buf_cstr(&reason));
+		pg_session_explain(why, name, buf_cstr(&reason));
 	PQclear(r);
 	buf_fini(&reason);
 	return r != NULL;
@@ -324,40 +237,65 @@ static bool apply_functions(PGconn *db, struct buf *why)
 	snprintf(digest, sizeof(digest), "%lld", functions_digest());
 	values[0] = digest;
 	values[1] = f->text;
-	if (run(db, f->text, &reason) && run(db, "delete from schema_functions", &reason))
-		r = query(db, "insert into schema_functions (digest, sql) values ($1, $2)", 2,
-			values, &reason);
+	if (pg_session_run(db, f->text, &reason) &&
+		pg_session_run(db, "delete from schema_functions", &reason))
+		r = pg_session_query(db,
+			"insert into schema_functions (digest, sql) values ($1, $2)", 2, values,
+			&reason);
 	if (r == NULL)
-		explain(why, FUNCTIONS, buf_cstr(&reason));
+		pg_session_explain(why, FUNCTIONS, buf_cstr(&reason));
 	PQclear(r);
 	buf_fini(&reason);
 	return r != NULL;
 }
 
-/* The steps of one transaction. An older program's functions are dropped first, since they depend on the tables. */
-static bool apply_all(PGconn *db, long installed, bool has_functions, struct buf *why)
+/* Makes the schema the one of this program. An older program's functions are dropped first: they use the tables. */
+static bool apply_all(PGconn *db, long installed, struct buf *why)
 {
-	if (!run(db,
-		    "create table if not exists schema_migrations (version int primary key, "
-		    "name text not null, applied_at timestamptz not null default now())",
-		    why) ||
-		(has_functions && !run(db, file_named("drop_functions.sql")->text, why)))
+	if (!drop_functions(db, why))
 		return false;
 	for (const struct embedded *f = migration_files; f->name != NULL; f++)
 		if (version_of(f) > installed && !apply_numbered(db, f, why))
 			return false;
-	return apply_functions(db, why);
+	return apply_functions(db, why) && migrate_names(db, why);
 }
 
-/* Makes the schema the one that this program was built for. The caller holds the advisory lock. */
-static enum migrate_result apply_missing(PGconn *db, struct buf *why)
+/* Drops all that is parley's. Objects that were moved are first brought up to date, since reset.sql knows no others. */
+static bool drop_all(PGconn *db, enum place place, long installed, struct buf *why)
+{
+	return (place != PLACE_OLD || apply_all(db, installed, why)) && drop_functions(db, why) &&
+		run_file(db, "reset.sql", why) && run_file(db, "identity.sql", why);
+}
+
+static bool is_current(PGconn *db, struct buf *why)
 {
 	struct buf sql = BUF_EMPTY;
-	long installed = installed_version(db, why), has_functions, is_current = 0;
+	bool current =
+		pg_session_number(
+			db, "select (to_regclass('schema_functions') is not null)::int", why) == 1;
 
+	buf_add_str(&sql, "select coalesce((");
+	migrate_put_check(&sql);
+	buf_add_str(&sql, "), false)::int");
+	current = current && pg_session_number(db, buf_cstr(&sql), why) == 1;
+	buf_fini(&sql);
+	return current;
+}
+
+/* The steps of a transaction that holds the lock. */
+static enum migrate_result migrate_found(
+	PGconn *db, const struct found *found, bool reset, struct buf *why)
+{
+	long installed = 0;
+	bool good;
+
+	if (!adopt(db, found, why))
+		return MIGRATE_FAILED;
+	installed = pg_session_number(
+		db, "select coalesce(max(version), 0) from schema_migrations", why);
 	if (installed < 0)
-		return failed(db);
-	if (installed > migrate_version()) {
+		return MIGRATE_FAILED;
+	if (installed > migrate_version() && !reset) {
 		buf_reset(why, 0);
 		buf_addf(why,
 			"database %s is from a newer parleyd: its schema is %ld, this parleyd "
@@ -365,24 +303,27 @@ static enum migrate_result apply_missing(PGconn *db, struct buf *why)
 			PQdb(db), installed, migrate_version());
 		return MIGRATE_NEWER;
 	}
-	has_functions =
-		query_number(db, "select (to_regclass('schema_functions') is not null)::int", why);
-	if (has_functions > 0) {
-		buf_add_str(&sql, "select coalesce((");
-		migrate_put_check(&sql);
-		buf_add_str(&sql, "), false)::int");
-		is_current = query_number(db, buf_cstr(&sql), why);
-		buf_fini(&sql);
-	}
-	if (has_functions < 0 || is_current < 0)
-		return failed(db);
-	if (is_current ||
-		(run(db, "begin", why) && apply_all(db, installed, has_functions, why) &&
-			run(db, "commit", why)))
-		return MIGRATE_DONE;
-	PQclear(PQexec(db, "rollback"));
-	return failed(db);
+	if (reset)
+		good = drop_all(db, found->place, installed, why) && apply_all(db, 0, why);
+	else
+		good = is_current(db, why) || apply_all(db, installed, why);
+	return good ? MIGRATE_DONE : MIGRATE_FAILED;
 }
+
+/*
+ * Settings of the role or the database must not change what the files do. Each statement needs its own snapshot: the
+ * first one waits for the lock.
+ */
+/* clang-format off */
+#define BEGIN \
+	"set default_transaction_read_only = off; " \
+	"begin isolation level read committed; " \
+	"set local search_path = pg_catalog, pg_temp; " \
+	"set local statement_timeout = 0; " \
+	"set local lock_timeout = 0; " \
+	"set local standard_conforming_strings = on; " \
+	"select pg_advisory_xact_lock(" LOCK_KEY ")"
+/* clang-format on */
 
 /* PostgreSQL sends a notice for each object that `if exists` skips. */
 static void ignore_notice(void *arg, const char *message)
@@ -393,22 +334,23 @@ static void ignore_notice(void *arg, const char *message)
 
 static enum migrate_result migrate(const char *conninfo, bool reset, struct buf *why)
 {
-	enum migrate_result result;
-	PGconn *db;
+	enum migrate_result result = MIGRATE_FAILED;
+	struct found found = { .old_schema = NULL };
+	bool try_again;
+	PGconn *db = pg_session_open(conninfo, &try_again, why);
 
-	buf_reset(why, 0);
-	db = open_database(conninfo, &result, why);
 	if (!db)
-		return result;
+		return try_again ? MIGRATE_UNREACHABLE : MIGRATE_FAILED;
 	PQsetNoticeProcessor(db, ignore_notice, NULL);
-	if (!run(db, "select pg_advisory_lock(" LOCK_KEY ")", why) ||
-		(reset &&
-			(installed_version(db, why) < 0 ||
-				!run(db, file_named("reset.sql")->text, why))))
-		result = failed(db);
-	else
-		result = apply_missing(db, why);
-	PQfinish(db); /* releases the lock */
+	if (pg_session_run(db, BEGIN, why) && find_schema(db, &found, why))
+		result = migrate_found(db, &found, reset, why);
+	if (result == MIGRATE_DONE && !pg_session_run(db, "commit", why))
+		result = MIGRATE_FAILED;
+	/* Another try helps only if the connection was lost. */
+	if (result == MIGRATE_FAILED && PQstatus(db) != CONNECTION_OK)
+		result = MIGRATE_UNREACHABLE;
+	free(found.old_schema);
+	PQfinish(db); /* rolls back what was not committed */
 	return result;
 }
 

@@ -1,12 +1,17 @@
 /*
  * migrate: creates the database if it is missing, and brings its schema up to date.
  *
- * Owns: the tables schema_migrations and schema_functions. Knows nothing of: what the migrations do, the daemon.
+ * Owns: the schema parley, and its tables schema_identity, schema_migrations and schema_functions. Knows nothing of:
+ * what the migrations do, the daemon.
  *
  * The files of this directory are built into the program. The schema is up to date if the highest version in
  * schema_migrations is that of the last numbered file, and the digest in schema_functions is that of functions.sql. If
- * it is not, one transaction drops the functions, applies the numbered files that are missing, in order, and applies
- * functions.sql. A session advisory lock lets one program at a time do so. A database with a higher version is refused.
+ * it is not, one transaction drops the functions, applies the numbered files that are missing, in order, applies
+ * functions.sql, and folds the names that are not folded yet. An advisory lock lets one program at a time do so. A database with a higher version is refused.
+ *
+ * All objects are in the schema parley. It is parley's if its table schema_identity has parley's uuid. Versions 1 and 2
+ * had their objects in the schema that the search_path named; they are recognized by the columns of all their tables,
+ * and moved. Everything else is another program's.
  *
  * Everything here blocks: call it before an event loop runs.
  */
@@ -15,6 +20,9 @@
 
 #include "common/buf.h"
 #include "common/embedded.h"
+
+/* The search_path of each connection: a statement. The schema of temporary objects is last, so that none hides a table. */
+#define MIGRATE_SET_SEARCH_PATH "set search_path = parley, pg_temp"
 
 /* The files of this directory, in the order of their names. */
 extern const struct embedded migration_files[];
@@ -34,9 +42,8 @@ enum migrate_result {
 enum migrate_result migrate_run(const char *conninfo, struct buf *why);
 
 /*
- * Drops everything in the schema public of parley's database, and makes the schema again. A missing database is
- * created. Arguments and result as migrate_run; MIGRATE_FAILED also if the database has relations but no
- * schema_migrations, since it is then another program's.
+ * Drops parley's objects and makes them again. A missing database is created. Arguments and result as migrate_run;
+ * MIGRATE_FAILED also if an object of another program is in the schema or depends on one of parley's: *why names it.
  */
 enum migrate_result migrate_reset(const char *conninfo, struct buf *why);
 

@@ -1,36 +1,19 @@
--- Drops all relations, routines and types of the schema public. The schema itself, its grants and the objects of
--- extensions stay.
+-- Drops what the numbered files and identity.sql have created; drop_functions.sql has dropped the rest. Each object
+-- of a new numbered file is added here. Without cascade: an object of another program that depends on one of them makes
+-- this fail, and nothing is changed.
+drop table if exists users, user_words, tokens, conversations, members, messages, erasures,
+	schema_migrations, schema_functions, schema_identity, epoch;
+drop sequence if exists party_ids, message_ids, activities;
+drop function if exists user_words_update;
+
+-- The schema and its grants stay. It must be empty now.
 do $$
 declare
-	r record;
+	v_rest text := (select string_agg(pg_describe_object(classid, objid, objsubid), ', ')
+		from pg_depend
+		where refclassid = 'pg_namespace'::regclass and refobjid = 'parley'::regnamespace and deptype = 'n');
 begin
-	for r in
-		select format('drop routine if exists %I.%I(%s) cascade', s.nspname, p.proname,
-			pg_get_function_identity_arguments(p.oid)) as sql
-		from pg_proc p join pg_namespace s on s.oid = p.pronamespace
-		where s.nspname = 'public' and not exists (select from pg_depend d
-			where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
-	loop
-		execute r.sql;
-	end loop;
-	for r in
-		select format('drop %s if exists %I.%I cascade',
-			case c.relkind when 'v' then 'view' when 'm' then 'materialized view' when 'S' then 'sequence'
-				when 'f' then 'foreign table' when 'c' then 'type' else 'table' end,
-			s.nspname, c.relname) as sql
-		from pg_class c join pg_namespace s on s.oid = c.relnamespace
-		where s.nspname = 'public' and c.relkind in ('r', 'p', 'v', 'm', 'S', 'f', 'c')
-			and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass
-				and d.objid = c.oid and (d.deptype = 'e' or d.deptype = 'i' and c.relkind = 'S'))
-	loop
-		execute r.sql;
-	end loop;
-	for r in
-		select format('drop type if exists %I.%I cascade', s.nspname, t.typname) as sql
-		from pg_type t join pg_namespace s on s.oid = t.typnamespace
-		where s.nspname = 'public' and t.typtype in ('e', 'd') and not exists (select from pg_depend d
-			where d.classid = 'pg_type'::regclass and d.objid = t.oid and d.deptype = 'e')
-	loop
-		execute r.sql;
-	end loop;
+	if v_rest is not null then
+		raise 'the schema parley has objects that are not parley''s' using detail = v_rest;
+	end if;
 end $$;

@@ -6,7 +6,9 @@
 
 #include "common/clock.h"
 #include "common/token.h"
+#include "common/unicode.h"
 #include "common/xalloc.h"
+#include "migrations/migrate.h"
 
 #define CHUNK_BYTES ((size_t)256 << 10)
 #define PROGRESS_EVERY 4096
@@ -96,6 +98,15 @@ static void put_text(struct buf *rows, const char *text, size_t len)
 	buf_add_char(rows, '\t');
 }
 
+static void put_words(struct buf *rows, const char *name)
+{
+	struct buf words = BUF_EMPTY;
+
+	unicode_put_words(&words, name, strlen(name));
+	put_text(rows, words.data, words.len);
+	buf_fini(&words);
+}
+
 static void put_number(struct buf *rows, int64_t n)
 {
 	buf_add_i64(rows, n);
@@ -154,7 +165,8 @@ static bool copy_users(struct run *r)
 	uint32_t i;
 
 	if (!run_sql(r,
-		    "copy users (user_id, username, full_name, password, created_at, last_seen_at) "
+		    "copy users (user_id, username, full_name, folded_name, password, created_at, "
+		    "last_seen_at) "
 		    "from stdin"))
 		return false;
 	for (i = 0; i < w->size.users; i++) {
@@ -163,6 +175,7 @@ static bool copy_users(struct run *r)
 		put_number(&r->rows, r->first_user + i);
 		put_text(&r->rows, p->username, strlen(p->username));
 		put_text(&r->rows, p->full_name, strlen(p->full_name));
+		put_words(&r->rows, p->full_name);
 		put_text(&r->rows, r->load->password, strlen(r->load->password));
 		put_time(&r->rows, p->created_ms);
 		put_time(&r->rows, p->last_seen_ms);
@@ -242,7 +255,7 @@ static bool copy_conversations(struct run *r)
 	if (!run_sql(r,
 		    "copy conversations (conv_id, kind, user_lo, user_hi, name, owner_id, "
 		    "created_at, last_seq, "
-		    "last_mod) from stdin"))
+		    "last_mod, activity, member_count) from stdin"))
 		return false;
 	for (i = 0; i < w->n_conversations; i++) {
 		const struct conversation *c = &w->conversations[i];
@@ -265,6 +278,8 @@ static bool copy_conversations(struct run *r)
 		put_time(&r->rows, c->started_ms);
 		put_number(&r->rows, c->last_seq);
 		put_number(&r->rows, c->last_seq);
+		put_number(&r->rows, (int64_t)c->activity);
+		put_number(&r->rows, c->n_members);
 		if (!end_row(r))
 			return false;
 	}
@@ -345,7 +360,7 @@ static bool begin(struct run *r)
 {
 	int64_t taken = 0;
 
-	if (!run_sql(r, "begin") ||
+	if (!run_sql(r, MIGRATE_SET_SEARCH_PATH) || !run_sql(r, "begin") ||
 		!run_sql(r,
 			"lock table users, conversations, members, messages, tokens in share row "
 			"exclusive mode") ||
@@ -369,11 +384,14 @@ static bool begin(struct run *r)
 static bool advance_sequences(struct run *r)
 {
 	const struct world *w = r->load->world;
-	char sql[160];
+	char sql[200];
 
-	snprintf(sql, sizeof(sql), "select setval('party_ids', %lld), setval('message_ids', %lld)",
+	snprintf(sql, sizeof(sql),
+		"select setval('party_ids', %lld), setval('message_ids', %lld), "
+		"setval('activities', %lld)",
 		(long long)(r->first_conversation + w->n_conversations),
-		(long long)(r->first_message + (int64_t)world_n_messages(w)));
+		(long long)(r->first_message + (int64_t)world_n_messages(w)),
+		(long long)world_n_messages(w));
 	return run_sql(r, sql);
 }
 

@@ -241,6 +241,7 @@ static void append(struct generator *k, struct message *m, uint32_t conversation
 
 	m->conversation = conversation;
 	m->seq = ++c->last_seq;
+	c->activity = k->n_joins + k->n_texts + 1;
 	m->sender = c->members[member].user;
 	c->members[member].last_sent = m->seq;
 	if (c->started_ms == 0)

@@ -38,6 +38,7 @@ struct conversation {
 	enum language language;
 	uint32_t n_members; /* of a direct chat: 2, or 1 for notes to oneself */
 	uint32_t last_seq;
+	uint64_t activity; /* number of the last message, of those of all conversations; from 1 */
 	int64_t started_ms; /* creation of a group, first message of a direct chat; 0 until then */
 	struct member *members; /* in the order of joining; the first one is the owner of a group */
 	char *name; /* of a group */

@@ -35,6 +35,7 @@ unit_tests = \
 	tests/unit/test_http \
 	tests/unit/test_http_fields \
 	tests/unit/test_http_head \
+	tests/unit/test_http_limits \
 	tests/unit/test_http_origin \
 	tests/unit/test_http_proxy \
 	tests/unit/test_http_route \
@@ -48,6 +49,7 @@ unit_tests = \
 	tests/unit/test_openapi \
 	tests/unit/test_params \
 	tests/unit/test_password \
+	tests/unit/test_pidfile \
 	tests/unit/test_presence \
 	tests/unit/test_proto \
 	tests/unit/test_races \
@@ -61,11 +63,13 @@ unit_tests = \
 	tests/unit/test_room_load \
 	tests/unit/test_room_members \
 	tests/unit/test_room_reconcile \
+	tests/unit/test_room_views \
 	tests/unit/test_secret \
 	tests/unit/test_session \
 	tests/unit/test_shlock \
 	tests/unit/test_stats \
 	tests/unit/test_store_change \
+	tests/unit/test_store_epoch \
 	tests/unit/test_store_fence \
 	tests/unit/test_store_read \
 	tests/unit/test_store_rows \
@@ -75,6 +79,7 @@ unit_tests = \
 	tests/unit/test_unicode \
 	tests/unit/test_utf8 \
 	tests/unit/test_watch \
+	tests/unit/test_watch_check \
 	tests/unit/test_ws \
 	tests/unit/test_wsframe \
 	tests/unit/test_wsframe_wslay
@@ -88,11 +93,15 @@ tests_unit_test_room_SOURCES = tests/unit/test_room.c $(room_fixture)
 tests_unit_test_room_load_SOURCES = tests/unit/test_room_load.c $(room_fixture)
 tests_unit_test_room_members_SOURCES = tests/unit/test_room_members.c $(room_fixture)
 tests_unit_test_room_reconcile_SOURCES = tests/unit/test_room_reconcile.c $(room_fixture)
+tests_unit_test_room_views_SOURCES = tests/unit/test_room_views.c $(room_fixture)
+tests_unit_test_watch_check_SOURCES = tests/unit/test_watch_check.c $(room_fixture)
 tests_unit_test_store_change_SOURCES = tests/unit/test_store_change.c $(store_fixture)
+tests_unit_test_store_epoch_SOURCES = tests/unit/test_store_epoch.c $(store_fixture)
 tests_unit_test_store_fence_SOURCES = tests/unit/test_store_fence.c $(store_fixture)
 tests_unit_test_store_read_SOURCES = tests/unit/test_store_read.c $(store_fixture)
 tests_unit_test_store_send_SOURCES = tests/unit/test_store_send.c $(store_fixture)
 tests_unit_test_http_SOURCES = tests/unit/test_http.c tests/unit/http_peer.c tests/unit/http_peer.h
+tests_unit_test_http_limits_SOURCES = tests/unit/test_http_limits.c tests/unit/http_peer.c tests/unit/http_peer.h
 tests_unit_test_http_static_SOURCES = tests/unit/test_http_static.c tests/unit/http_peer.c tests/unit/http_peer.h
 tests_unit_test_ring_crash_CPPFLAGS = $(AM_CPPFLAGS) -DPARLEY_FAULTS
 tests_unit_test_ring_crash_SOURCES = tests/unit/test_ring_crash.c common/ring.c
@@ -155,6 +164,11 @@ torture: all
 		echo 'torture needs what ./dev check installs: python3-psycopg and python3-websockets' >&2; exit 1; }
 	@$(check_env) $(PYTHON) -B '$(srcdir)/tests/torture/torture.py' --minutes "$${MINUTES:-10}" \
 		$(if $(SECONDS),--seconds '$(SECONDS)') $(if $(SEED),--seed '$(SEED)')
+# What another user waits meanwhile; SCENARIOS may name some of them.
+big-chats: all
+	@$(PYTHON) -c 'import psycopg, requests' || { \
+		echo 'big-chats needs what ./dev check installs: python3-psycopg and python3-requests' >&2; exit 1; }
+	@$(check_env) $(PYTHON) -B '$(srcdir)/tests/integration/big_chats.py' $(SCENARIOS)
 models:
 	@CC='$(CC)' $(SHELL) $(srcdir)/tests/model/run --long
 fuzz:
@@ -167,7 +181,7 @@ mutants-table:
 	@$(PYTHON) -B '$(srcdir)/tests/mutants/mutants.py' --update-table '$(srcdir)'
 analyze:
 	@srcdir='$(srcdir)' CC='$(CC)' $(SHELL) $(srcdir)/tests/lint/analyze --all
-.PHONY: torture models fuzz fuzz-corpus mutants mutants-table analyze
+.PHONY: torture big-chats models fuzz fuzz-corpus mutants mutants-table analyze
 .PHONY: check-units check-integration check-valgrind check-valgrind-short check-page check-e2e
 EXTRA_DIST += tests/README.md tests/count tests/run-e2e tests/run-integration tests/run-page tests/run-valgrind
 CLEANFILES += check-integration.xml check-valgrind.xml check-page.json check-e2e.json check-e2e-*.png

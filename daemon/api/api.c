@@ -12,7 +12,9 @@ static void run_healthz(void *env, struct http_call *call)
 	static const char ok[] = "{\"status\":\"ok\"}";
 	const struct api *api = env;
 
-	if (!api_failed(call, store_ready(api->store) ? ERROR_NONE : ERROR_unavailable))
+	bool good = store_ready(api->store) && store_takes_writes(api->store);
+
+	if (!api_failed(call, good ? ERROR_NONE : ERROR_unavailable))
 		http_reply(call, 200, ok, sizeof(ok) - 1);
 }
 
@@ -64,6 +66,8 @@ const struct http_route *api_routes(size_t *n)
 
 bool api_failed(struct http_call *call, enum error error)
 {
+	if (error == ERROR_NONE && http_is_stale(call))
+		error = ERROR_unavailable;
 	if (error != ERROR_NONE)
 		http_reply_error(call, error);
 	return error != ERROR_NONE;

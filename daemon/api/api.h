@@ -50,7 +50,7 @@ void api_put_openapi(struct buf *out);
 
 /* Shared steps of handlers. */
 
-/* Answers an error, if there is one. Returns true if there was: the call has ended. */
+/* Answers an error, if there is one or the call is stale. Returns true if there was: the call has ended. */
 bool api_failed(struct http_call *call, enum error error);
 
 /* Answers with the JSON in b, which is freed. Ends the call. */

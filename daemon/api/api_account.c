@@ -39,10 +39,10 @@ static enum error hasher_error(enum hasher_result result, enum error wrong)
 static void add_cookie(struct http_call *call, const char *token, long max_age)
 {
 	char cookie[COOKIE_SIZE];
+	bool https = http_is_https(call);
 
-	snprintf(cookie, sizeof(cookie),
-		AUTH_COOKIE "=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%ld%s", token, max_age,
-		http_is_https(call) ? "; Secure" : "");
+	snprintf(cookie, sizeof(cookie), "%s=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%ld%s",
+		https ? AUTH_COOKIE_HTTPS : AUTH_COOKIE, token, max_age, https ? "; Secure" : "");
 	http_add_header(call, "Set-Cookie", cookie);
 	OPENSSL_cleanse(cookie, sizeof(cookie));
 }
@@ -122,7 +122,7 @@ static void registered(void *call, enum error error, const store_rows *rows)
 	api_reply(call, 201, &b);
 }
 
-/* A call whose password is verified. */
+/* A call whose password is verified. What it changes then depends on the stored password's being still the same. */
 struct attempt {
 	struct http_call *call;
 	char stored[HASHER_STORED_MAX + 1]; /* the stored password, as it was when it was read */
@@ -187,7 +187,7 @@ static const struct param_spec login_params[] = {
 	[LOGIN_PASSWORD] = { .name = "password", .type = PARAM_TEXT,     .required = true, .min = 1, .max = HASHER_PASSWORD_MAX,
 	                     .doc = "The password." },
 	[LOGIN_COOKIE]   = { .name = "cookie",   .type = PARAM_BOOL,
-	                     .doc = "True to set the token as the cookie parley_session in addition." },
+	                     .doc = "True to set the token as a cookie in addition." },
 };
 /* clang-format on */
 
@@ -311,8 +311,8 @@ static const struct param_spec change_params[] = {
 
 static void change_found(void *arg, enum error error, const store_rows *rows);
 static void change_verified(void *arg, enum hasher_result result, const char *stored);
-static void change_hashed(void *call, enum hasher_result result, const char *stored);
-static void change_stored(void *call, enum error error, const store_rows *rows);
+static void change_hashed(void *arg, enum hasher_result result, const char *stored);
+static void change_stored(void *arg, enum error error);
 
 static void run_change(void *env, struct http_call *call)
 {
@@ -347,30 +347,39 @@ static void change_verified(void *arg, enum hasher_result result, const char *st
 	(void)stored;
 	if (attempt_failed(a, hasher_error(result, ERROR_wrong_password)))
 		return;
-	attempt_free(a);
 	hasher_hash(api->hasher,
 		&(const struct hasher_request){
 			.password = http_params(call)->at[CHANGE_NEW].text,
 			.cb = change_hashed,
-			.arg = call,
+			.arg = a,
 		});
 }
 
-static void change_hashed(void *call, enum hasher_result result, const char *stored)
+static void change_hashed(void *arg, enum hasher_result result, const char *stored)
 {
-	const struct api *api = http_env(call);
+	struct attempt *a = arg;
+	const struct api *api = http_env(a->call);
 
-	if (!api_failed(call, hasher_error(result, ERROR_unavailable)))
-		store_set_password(api->store, http_user(call), text_of(stored),
-			http_token(call)->token_id, change_stored, call);
+	if (attempt_failed(a, hasher_error(result, ERROR_unavailable)))
+		return;
+	store_set_password(api->store,
+		&(const struct password_change){
+			.user_id = http_user(a->call),
+			.token_id = http_token(a->call)->token_id,
+			.old = text_of(a->stored),
+			.new = text_of(stored),
+		},
+		change_stored, a);
 }
 
-static void change_stored(void *call, enum error error, const store_rows *rows)
+static void change_stored(void *arg, enum error error)
 {
-	if (error == ERROR_NONE && store_n(rows) == 0)
-		error = ERROR_bad_token;
-	if (api_failed(call, error))
+	struct attempt *a = arg;
+	struct http_call *call = a->call;
+
+	if (attempt_failed(a, error))
 		return;
+	attempt_free(a);
 	publish_revoked(http_env(call),
 		(struct record_token_revoked){
 			.user_id = http_user(call), .keep_token_id = http_token(call)->token_id });

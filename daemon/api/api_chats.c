@@ -7,31 +7,48 @@
 #include "common/xalloc.h"
 #include "realtime/json_view.h"
 
+#define CHATS_MAX 200
 #define HISTORY_DEFAULT 50
 
 /* GET /chats */
 
-static void put_chat(struct buf *b, const struct http_call *call, const store_rows *rows, int i)
-{
-	struct chat c;
+enum { CHATS_LIMIT, CHATS_AFTER };
 
-	(void)call;
-	store_chat_at(rows, i, &c);
-	buf_add_char(b, '{');
-	json_view_put_chat(b, &c);
-	buf_add_char(b, '}');
+/* clang-format off */
+static const struct param_spec chats_params[] = {
+	[CHATS_LIMIT] = { .name = "limit", .type = PARAM_INT,    .place = PARAM_QUERY, .min = 1, .max = CHATS_MAX,
+	                  .doc = "The maximum number of chats; 200 if absent." },
+	[CHATS_AFTER] = { .name = "after", .type = PARAM_CURSOR, .place = PARAM_QUERY,
+	                  .doc = "The next of the page before." },
+};
+/* clang-format on */
+
+static int64_t chats_limit(const struct http_call *call)
+{
+	const struct param *limit = &http_params(call)->at[CHATS_LIMIT];
+
+	return limit->present ? limit->number : CHATS_MAX;
 }
 
 static void chats_read(void *call, enum error error, const store_rows *rows)
 {
-	api_reply_rows(call, error, rows, "chats", put_chat);
+	struct buf b = BUF_EMPTY;
+
+	if (api_failed(call, error))
+		return;
+	buf_add_char(&b, '{');
+	json_view_put_chats(&b, rows, chats_limit(call));
+	buf_add_char(&b, '}');
+	api_reply(call, 200, &b);
 }
 
 static void run_chats(void *env, struct http_call *call)
 {
 	const struct api *api = env;
+	const struct param *after = &http_params(call)->at[CHATS_AFTER];
 
-	store_chats(api->store, http_user(call), chats_read, call);
+	store_chats(api->store, http_user(call), after->present ? &after->cursor : NULL,
+		chats_limit(call), chats_read, call);
 }
 
 /* GET /messages/{chat_id} */
@@ -121,10 +138,11 @@ static void history_read(void *arg, enum error error, const store_rows *rows)
 
 /* clang-format off */
 static const struct http_route routes[] = {
-	{ .method = HTTP_GET, .path = "/chats",
-	  .summary = "Lists the caller's chats, latest activity first.",
+	{ .method = HTTP_GET, .path = "/chats", .costly = true,
+	  .summary = "Returns a page of the caller's chats, latest activity first.",
+	  PARAMS(chats_params),
 	  .status = 200, .answer = "chats", .run = run_chats },
-	{ .method = HTTP_GET, .path = "/messages/{chat_id}",
+	{ .method = HTTP_GET, .path = "/messages/{chat_id}", .costly = true,
 	  .summary = "Returns a page of the messages of a chat.",
 	  PARAMS(history_params),
 	  .status = 200, .answer = "messages", .errors = "no_such_chat", .run = run_history },

@@ -8,10 +8,13 @@
 #include "common/xalloc.h"
 #include "realtime/json_view.h"
 
+#define MEMBERS_MAX 500 /* in a page */
+
 /* A call that is answered with a group. */
 struct group_call {
 	struct http_call *call;
 	int64_t group_id; /* 0 until the group is created */
+	int64_t limit; /* members */
 	int status;
 };
 
@@ -19,7 +22,7 @@ static struct group_call *group_call_new(struct http_call *call, int64_t group_i
 {
 	struct group_call *g = xmalloc(sizeof(*g));
 
-	*g = (struct group_call){ call, group_id, status };
+	*g = (struct group_call){ call, group_id, MEMBERS_MAX, status };
 	return g;
 }
 
@@ -31,7 +34,7 @@ static void group_read(void *arg, enum error error, const store_rows *rows)
 	if (error == ERROR_NONE && store_n(rows) == 0)
 		error = ERROR_no_such_group;
 	if (!api_failed(g->call, error)) {
-		json_view_put_group(&b, g->group_id, rows);
+		json_view_put_group(&b, g->group_id, rows, g->limit);
 		api_reply(g->call, g->status, &b);
 	}
 	free(g);
@@ -51,6 +54,15 @@ static void publish(const struct api *api, const struct change *c)
 		bus_publish_change(api->bus, c, RECORD_NEW, 0);
 }
 
+/* As api_failed; field: the one that too_many is due to. */
+static bool change_failed(struct http_call *call, enum error error, const char *field)
+{
+	if (error != ERROR_too_many)
+		return api_failed(call, error);
+	http_reply_field(call, error, field);
+	return true;
+}
+
 /* The fault point of all changes. */
 static void change_queued(void)
 {
@@ -63,19 +75,19 @@ static void group_changed(void *arg, enum error error, const struct change *c)
 	struct group_call *g = arg;
 	const struct api *api = http_env(g->call);
 
-	if (api_failed(g->call, error)) {
+	if (change_failed(g->call, error, "name")) {
 		free(g);
 		return;
 	}
 	publish(api, c);
 	g->group_id = c->conv.id;
-	store_group(api->store, http_user(g->call), g->group_id, group_read, g);
+	store_group(api->store, http_user(g->call), g->group_id, NULL, g->limit, group_read, g);
 }
 
 /* store_change_cb of changes of members, which are answered with 204. */
 static void members_changed(void *call, enum error error, const struct change *c)
 {
-	if (api_failed(call, error))
+	if (change_failed(call, error, "user_id"))
 		return;
 	publish(http_env(call), c);
 	api_reply_empty(call);
@@ -101,24 +113,36 @@ static void run_create(void *env, struct http_call *call)
 
 /* GET and PATCH /groups/{group_id} */
 
-enum { GROUP_ID, GROUP_NAME };
+enum { GET_GROUP, GET_LIMIT, GET_AFTER };
+enum { RENAME_GROUP, RENAME_NAME };
 
 /* clang-format off */
-static const struct param_spec group_params[] = {
-	[GROUP_ID]   = { .name = "group_id", .type = PARAM_ID,   .place = PARAM_PATH, .required = true,
-	                 .doc = "A group that the caller is a member of." },
-	[GROUP_NAME] = { .name = "name",     .type = PARAM_NAME, .required = true, .min = 1, .max = API_NAME_MAX,
-	                 .doc = "The new name." },
+static const struct param_spec get_params[] = {
+	[GET_GROUP] = { .name = "group_id", .type = PARAM_ID,     .place = PARAM_PATH, .required = true,
+	                .doc = "A group that the caller is a member of." },
+	[GET_LIMIT] = { .name = "limit",    .type = PARAM_INT,    .place = PARAM_QUERY, .min = 1, .max = MEMBERS_MAX,
+	                .doc = "The maximum number of members; 500 if absent." },
+	[GET_AFTER] = { .name = "after",    .type = PARAM_CURSOR, .place = PARAM_QUERY,
+	                .doc = "The next of the page before." },
+};
+static const struct param_spec rename_params[] = {
+	[RENAME_GROUP] = { .name = "group_id", .type = PARAM_ID,   .place = PARAM_PATH, .required = true,
+	                   .doc = "A group that the caller is a member of." },
+	[RENAME_NAME]  = { .name = "name",     .type = PARAM_NAME, .required = true, .min = 1, .max = API_NAME_MAX,
+	                   .doc = "The new name." },
 };
 /* clang-format on */
 
 static void run_get(void *env, struct http_call *call)
 {
 	const struct api *api = env;
-	int64_t group_id = http_params(call)->at[GROUP_ID].number;
+	const struct param *at = http_params(call)->at;
+	struct group_call *g = group_call_new(call, at[GET_GROUP].number, 200);
 
-	store_group(api->store, http_user(call), group_id, group_read,
-		group_call_new(call, group_id, 200));
+	if (at[GET_LIMIT].present)
+		g->limit = at[GET_LIMIT].number;
+	store_group(api->store, http_user(call), g->group_id,
+		at[GET_AFTER].present ? &at[GET_AFTER].cursor : NULL, g->limit, group_read, g);
 }
 
 static void run_rename(void *env, struct http_call *call)
@@ -127,8 +151,9 @@ static void run_rename(void *env, struct http_call *call)
 	const struct param *at = http_params(call)->at;
 
 	change_queued();
-	store_rename_group(api->store, http_user(call), at[GROUP_ID].number, at[GROUP_NAME].text,
-		group_changed, group_call_new(call, at[GROUP_ID].number, 200));
+	store_rename_group(api->store, http_user(call), at[RENAME_GROUP].number,
+		at[RENAME_NAME].text, group_changed,
+		group_call_new(call, at[RENAME_GROUP].number, 200));
 }
 
 /* POST /groups/add_user_to_group, remove_user_from_group, leave_group */
@@ -178,19 +203,19 @@ static const struct http_route routes[] = {
 	{ .method = HTTP_POST, .path = "/groups/create_group",
 	  .summary = "Creates a group with the caller as its first member and owner.",
 	  PARAMS(create_params),
-	  .status = 201, .answer = "group", .run = run_create },
-	{ .method = HTTP_GET, .path = "/groups/{group_id}",
-	  .summary = "Returns a group and its members, the longest-standing first.",
-	  PARAMS_FIRST(GROUP_ID + 1, group_params),
+	  .status = 201, .answer = "group", .errors = "too_many", .run = run_create },
+	{ .method = HTTP_GET, .path = "/groups/{group_id}", .costly = true,
+	  .summary = "Returns a group and a page of its members, the longest-standing first.",
+	  PARAMS(get_params),
 	  .status = 200, .answer = "group", .errors = "no_such_group", .run = run_get },
 	{ .method = HTTP_PATCH, .path = "/groups/{group_id}",
 	  .summary = "Renames a group; only its owner may.",
-	  PARAMS(group_params),
+	  PARAMS(rename_params),
 	  .status = 200, .answer = "group", .errors = "not_owner no_such_group", .run = run_rename },
 	{ .method = HTTP_POST, .path = "/groups/add_user_to_group",
 	  .summary = "Adds a user to a group; any member may.",
 	  PARAMS(member_params),
-	  .status = 204, .errors = "no_such_group no_such_user", .run = run_add },
+	  .status = 204, .errors = "no_such_group no_such_user too_many", .run = run_add },
 	{ .method = HTTP_POST, .path = "/groups/remove_user_from_group",
 	  .summary = "Removes a member; only the owner may. To remove oneself is to leave.",
 	  PARAMS(member_params),

@@ -132,7 +132,10 @@ static void publish_read(const struct api *api, int64_t user_id, const struct re
 {
 	const struct record r = {
 		.type = RECORD_READ,
-		.read = { .conv = m->conv, .user_id = user_id, .seq = m->seq },
+		.read = { .conv = m->conv,
+			.user_id = user_id,
+			.seq = m->seq,
+			.own_only = m->own_only },
 	};
 
 	bus_publish(api->bus, &r);

@@ -94,7 +94,7 @@ static const struct http_route routes[] = {
 	  .summary = "Shows the other members of a chat for 6 s that the caller is typing, or ends it.",
 	  PARAMS(typing_params),
 	  .status = 204, .errors = "no_such_chat", .run = run_typing },
-	{ .method = HTTP_GET, .path = "/users/presence",
+	{ .method = HTTP_GET, .path = "/users/presence", .costly = true,
 	  .summary = "Reports which of these users are online.",
 	  PARAMS(presence_params),
 	  .status = 200, .answer = "presences", .run = run_presence },

@@ -152,29 +152,8 @@ static const struct param_spec delete_params[] = {
 };
 /* clang-format on */
 
-/* The user's sockets are closed first, so that none of them sees its chats change; then the other members sync. */
-static void publish_deleted(const struct api *api, int64_t user_id, const store_rows *rows)
-{
-	FAULT("user.deleted");
-	api_publish_revoked(api, (struct record_token_revoked){ .user_id = user_id });
-	FAULT("user.revoked");
-	for (int i = 0; i < store_n(rows); i++) {
-		struct record r = { .type = RECORD_ERASED };
-		struct erased e;
-
-		store_erased_at(rows, i, &e);
-		r.erased = (struct record_erased){ e.conv, e.from_mod, e.mod, e.seq };
-		bus_publish(api->bus, &r);
-	}
-}
-
-static void deleted(void *call, enum error error, const store_rows *rows)
-{
-	if (api_failed(call, error))
-		return;
-	publish_deleted(http_env(call), http_user(call), rows);
-	api_reply_empty(call);
-}
+static void deleted(void *arg, enum error error, const store_rows *rows);
+static void erased(void *arg, enum error error);
 
 static void run_delete(void *env, struct http_call *call)
 {
@@ -182,6 +161,28 @@ static void run_delete(void *env, struct http_call *call)
 
 	if (api_is_caller(call, &http_params(call)->at[0]))
 		store_delete_user(api->store, http_user(call), deleted, call);
+}
+
+/* The user's sockets are closed first, so that none of them sees its chats change. */
+static void deleted(void *arg, enum error error, const store_rows *rows)
+{
+	struct http_call *call = arg;
+	const struct api *api = http_env(call);
+
+	(void)rows;
+	if (api_failed(call, error))
+		return;
+	FAULT("user.deleted");
+	api_publish_revoked(api, (struct record_token_revoked){ .user_id = http_user(call) });
+	FAULT("user.revoked");
+	store_erase_user(api->store, http_user(call), erased, call);
+}
+
+/* The answer says that all is erased. */
+static void erased(void *call, enum error error)
+{
+	if (!api_failed(call, error))
+		api_reply_empty(call);
 }
 
 /* clang-format off */
@@ -193,7 +194,7 @@ static const struct http_route routes[] = {
 	  .summary = "Changes those fields of the caller's profile that the body contains.",
 	  PARAMS(patch_params),
 	  .status = 200, .answer = "user", .run = run_patch },
-	{ .method = HTTP_GET, .path = "/users/search",
+	{ .method = HTTP_GET, .path = "/users/search", .costly = true,
 	  .summary = "Finds users by a prefix of their names; the caller is left out.",
 	  PARAMS(search_params),
 	  .status = 200, .answer = "users", .run = run_search },

@@ -109,6 +109,8 @@ static void put_string(struct buf *b, const struct param_spec *a)
 	case PARAM_CLIENT_ID:
 		buf_add_str(b, ",\"pattern\":\"^[A-Za-z0-9._:-]{1,64}$\"");
 		break;
+	case PARAM_CURSOR:
+		break; /* opaque to clients */
 	case PARAM_URL:
 		put_lengths(b, a);
 		buf_add_str(b, ",\"format\":\"uri\",\"pattern\":\"^[Hh][Tt][Tt][Pp][Ss]?://\"");
@@ -470,7 +472,8 @@ static const char security_schemes[] =
 	"\"bearer\":{\"type\":\"http\",\"scheme\":\"bearer\","
 	"\"description\":\"The access_token of a login.\"},"
 	"\"cookie\":{\"type\":\"apiKey\",\"in\":\"cookie\",\"name\":\"parley_session\","
-	"\"description\":\"Set by a login with cookie: true. "
+	"\"description\":\"Set by a login with cookie: true. Over https its name is "
+	"__Host-parley_session. "
 	"A request that changes something needs an allowed Origin.\"}}";
 
 /* "x-websocket-commands":{"send":{"description":"…","schema":{…}},…}: the schema has all members but type. */

@@ -42,9 +42,9 @@ struct text auth_bearer(const char *value)
 	return t;
 }
 
-struct text auth_cookie(const char *value)
+struct text auth_cookie(const char *value, const char *name)
 {
-	const size_t name_len = sizeof(AUTH_COOKIE) - 1;
+	const size_t name_len = strlen(name);
 
 	while (*value != '\0') {
 		size_t len;
@@ -52,7 +52,7 @@ struct text auth_cookie(const char *value)
 		value += strspn(value, "; \t");
 		len = strcspn(value, ";");
 		if (len > name_len && value[name_len] == '=' &&
-			memcmp(value, AUTH_COOKIE, name_len) == 0) {
+			memcmp(value, name, name_len) == 0) {
 			struct text t = { value + name_len + 1, len - name_len - 1 };
 
 			while (t.len > 0 && (t.data[t.len - 1] == ' ' || t.data[t.len - 1] == '\t'))

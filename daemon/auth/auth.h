@@ -13,7 +13,10 @@
 #include "common/proto.h"
 #include "common/token.h"
 
+/* The session cookie over http, and over https: with this prefix a browser accepts it from this host only, over https
+ * only (RFC 6265bis 4.1.3), so that another host of the domain cannot plant one. */
 #define AUTH_COOKIE "parley_session"
+#define AUTH_COOKIE_HTTPS "__Host-parley_session"
 
 /* Makes a new token, NUL-terminated. Ends the process if OpenSSL has no random bytes. */
 void auth_mint(char token[TOKEN_CHARS + 1]);
@@ -33,10 +36,11 @@ bool auth_hash(uint8_t hash[TOKEN_DIGEST_SIZE], const char *token, size_t len);
 struct text auth_bearer(const char *value);
 
 /*
- * The value of AUTH_COOKIE in a Cookie field (RFC 6265 4.2.1).
+ * The value of a cookie in a Cookie field (RFC 6265 4.2.1).
  *   value  NUL-terminated
+ *   name   of the cookie
  * Points into value; NULL data if it is not there.
  */
-struct text auth_cookie(const char *value);
+struct text auth_cookie(const char *value, const char *name);
 
 #endif

@@ -20,6 +20,7 @@
 
 #define NICENESS 10
 #define TRY_ENTRIES 4096
+#define LEAVE_MS 100
 
 /* One packet each. Both ends are the same program: no byte order, no version. */
 struct request {
@@ -46,52 +47,49 @@ struct reply {
 
 /*
  * A token bucket as one number: the time at which it is full again. Each try adds HASHER_REFILL_MS to it. A full bucket
- * needs no entry.
+ * needs no entry, and only its entry is used again. So a flood of other keys cannot displace a bucket: each entry in use
+ * is that of a hashed try, and the hasher cannot hash as many passwords as there are entries while a bucket refills.
  */
 struct bucket {
 	struct ratelimit_key key;
-	uint64_t used; /* number of the last try; 0: free */
 	int64_t full_ms;
 };
 
 struct tries {
-	uint64_t n;
-	struct bucket buckets[TRY_ENTRIES];
+	struct bucket addresses[TRY_ENTRIES], others[TRY_ENTRIES];
 };
 
-/* The key's bucket. If it has none, it gets a new one in place of the least recently used. */
-static struct bucket *tries_bucket(struct tries *t, const struct ratelimit_key *key)
+/* The key's bucket, or an entry for it, whose full_ms is in the past; NULL if the table is full. */
+static struct bucket *tries_bucket(struct tries *t, const struct ratelimit_key *key, int64_t now_ms)
 {
-	struct bucket *oldest = &t->buckets[0];
+	struct bucket *table = ratelimit_key_is_address(key) ? t->addresses : t->others;
+	struct bucket *unused = NULL;
 
 	for (size_t i = 0; i < TRY_ENTRIES; i++) {
-		struct bucket *b = &t->buckets[i];
-
-		if (b->used > 0 && ratelimit_key_equal(&b->key, key)) {
-			b->used = ++t->n;
-			return b;
-		}
-		if (b->used < oldest->used)
-			oldest = b;
+		if (table[i].full_ms <= now_ms)
+			unused = &table[i];
+		else if (ratelimit_key_equal(&table[i].key, key))
+			return &table[i];
 	}
-	*oldest = (struct bucket){ .key = *key, .used = ++t->n };
-	return oldest;
+	return unused;
 }
 
 static bool tries_allow(
 	struct tries *t, const struct ratelimit_key *keys, unsigned n, int64_t now_ms)
 {
-	struct bucket *buckets[HASHER_KEYS_MAX];
-
 	for (unsigned i = 0; i < n; i++) {
-		buckets[i] = tries_bucket(t, &keys[i]);
-		if (buckets[i]->full_ms - now_ms > (HASHER_BURST - 1) * HASHER_REFILL_MS)
+		const struct bucket *b = tries_bucket(t, &keys[i], now_ms);
+
+		if (b == NULL || b->full_ms - now_ms > (HASHER_BURST - 1) * HASHER_REFILL_MS)
 			return false;
 	}
 	for (unsigned i = 0; i < n; i++) {
-		if (buckets[i]->full_ms < now_ms)
-			buckets[i]->full_ms = now_ms;
-		buckets[i]->full_ms += HASHER_REFILL_MS;
+		struct bucket *b = tries_bucket(t, &keys[i], now_ms);
+
+		if (b == NULL) /* the key before has the last entry */
+			return false;
+		b->key = keys[i];
+		b->full_ms = (b->full_ms > now_ms ? b->full_ms : now_ms) + HASHER_REFILL_MS;
 	}
 	return true;
 }
@@ -226,7 +224,7 @@ static void priority_lower(void)
 int hasher_run(const struct heritage *h)
 {
 	struct pollfd fds[HERITAGE_SLOTS_MAX + 1], *master = &fds[h->n_slots];
-	static const struct timespec no_wait;
+	static const struct timespec last_wait = { 0, LEAVE_MS * 1000000L };
 	sigset_t waiting;
 	unsigned turn = 0;
 	bool leaving = false;
@@ -237,9 +235,9 @@ int hasher_run(const struct heritage *h)
 		fds[i] = (struct pollfd){ .fd = h->hasher_ends[i], .events = POLLIN };
 	*master = (struct pollfd){ .fd = h->master_fd, .events = POLLIN };
 
-	/* Queued requests are answered before it leaves. */
+	/* Queued requests are answered before it leaves; a worker sends the next one when it has a reply. */
 	for (;;) {
-		if (ppoll(fds, h->n_slots + 1, leaving ? &no_wait : NULL, &waiting) < 0) {
+		if (ppoll(fds, h->n_slots + 1, leaving ? &last_wait : NULL, &waiting) < 0) {
 			if (errno != EINTR)
 				log_fatal("poll_failed error=\"%m\"");
 		} else if (!serve_next(h, fds, &turn) && leaving) {
@@ -247,7 +245,8 @@ int hasher_run(const struct heritage *h)
 		}
 		if (log_rotated) {
 			log_rotated = 0;
-			log_reopen();
+			if (log_reopen() != 0)
+				log_error("log_reopen_failed error=\"%m\"");
 		}
 		if (terminated || master->revents != 0) {
 			leaving = true;
@@ -261,8 +260,8 @@ int hasher_run(const struct heritage *h)
 /* A request without a reply. */
 struct pending {
 	STAILQ_ENTRY(pending) next;
-	uint64_t id;
-	int64_t deadline_ms;
+	struct request packet; /* the password is wiped when it has been sent */
+	unsigned rank; /* requests of its client that waited when it came */
 	enum hasher_result result; /* in `rejected` */
 	hasher_cb *cb;
 	void *arg;
@@ -273,12 +272,13 @@ struct hasher {
 	int fd;
 	uint32_t incarnation;
 	uint64_t last_id;
-	unsigned n_in_flight;
-	struct pendings in_flight; /* sent, in the order of the replies */
-	struct pendings rejected; /* not sent; answered at the end of the loop pass */
+	unsigned n; /* sent and waiting */
+	struct pending *sent; /* NULL: none */
+	struct pendings waiting; /* by rank, then in the order of their arrival */
+	struct pendings rejected; /* answered at the end of the loop pass */
 	struct event *readable;
 	struct event *end_of_pass; /* active while `rejected` is not empty */
-	struct event *tick; /* each second while `in_flight` is not empty */
+	struct event *tick; /* each second while n is not 0 */
 };
 
 /* Frees p. */
@@ -287,18 +287,27 @@ static void pending_answer(struct pending *p, enum hasher_result result, const c
 	hasher_cb *cb = p->cb;
 	void *arg = p->arg;
 
+	OPENSSL_cleanse(&p->packet, sizeof(p->packet));
 	free(p);
 	cb(arg, result, stored);
 }
 
-/* The same for a request in flight. */
-static void in_flight_answer(
-	struct hasher *h, struct pending *p, enum hasher_result result, const char *stored)
+static void reject(struct hasher *h, struct pending *p, enum hasher_result result)
 {
-	STAILQ_REMOVE(&h->in_flight, p, pending, next);
-	h->n_in_flight--;
-	if (h->n_in_flight == 0)
-		event_del(h->tick);
+	p->result = result;
+	STAILQ_INSERT_TAIL(&h->rejected, p, next);
+	event_active(h->end_of_pass, EV_TIMEOUT, 0);
+}
+
+static void send_next(struct hasher *h);
+
+static void sent_answer(struct hasher *h, enum hasher_result result, const char *stored)
+{
+	struct pending *p = h->sent;
+
+	h->sent = NULL;
+	h->n--;
+	send_next(h);
 	pending_answer(p, result, stored);
 }
 
@@ -321,35 +330,56 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct hasher *h = arg;
 	int64_t now_ms = clock_mono_ms();
-	struct pending *p;
+	struct pending *p, *next;
 
 	(void)fd;
 	(void)what;
-	while ((p = STAILQ_FIRST(&h->in_flight)) && p->deadline_ms <= now_ms)
-		in_flight_answer(h, p, HASHER_FAILED, NULL);
+	for (p = STAILQ_FIRST(&h->waiting); p != NULL; p = next) {
+		next = STAILQ_NEXT(p, next);
+		if (p->packet.deadline_ms > now_ms)
+			continue;
+		STAILQ_REMOVE(&h->waiting, p, pending, next);
+		h->n--;
+		reject(h, p, HASHER_FAILED);
+	}
+	if (h->sent != NULL && h->sent->packet.deadline_ms <= now_ms)
+		sent_answer(h, HASHER_FAILED, NULL);
+	if (h->n == 0)
+		event_del(h->tick);
 }
 
 static void on_reply(struct hasher *h, const struct reply *r)
 {
 	bool has_text = r->stored[0] != '\0' && memchr(r->stored, '\0', sizeof(r->stored));
+
+	if (r->incarnation == h->incarnation && r->result <= HASHER_FAILED && h->sent != NULL &&
+		h->sent->packet.id == r->id)
+		sent_answer(h, (enum hasher_result)r->result, has_text ? r->stored : NULL);
+}
+
+static void fail_all(struct pendings *list)
+{
 	struct pending *p;
 
-	if (r->incarnation != h->incarnation || r->result > HASHER_FAILED)
-		return;
-	STAILQ_FOREACH(p, &h->in_flight, next)
-	{
-		if (p->id == r->id) {
-			in_flight_answer(
-				h, p, (enum hasher_result)r->result, has_text ? r->stored : NULL);
-			return;
-		}
+	while ((p = STAILQ_FIRST(list))) {
+		STAILQ_REMOVE_HEAD(list, next);
+		pending_answer(p, HASHER_FAILED, NULL);
 	}
+}
+
+/* Fails all requests that were sent or wait. */
+static void fail_pending(struct hasher *h)
+{
+	if (h->sent != NULL)
+		STAILQ_INSERT_HEAD(&h->waiting, h->sent, next);
+	h->sent = NULL;
+	h->n = 0;
+	fail_all(&h->waiting);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct hasher *h = arg;
-	struct pending *p;
 	struct reply r;
 	ssize_t size = 0;
 
@@ -365,9 +395,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		return;
 	/* The hasher is gone and has no successor: the master is stopping or dead. */
 	event_del(h->readable);
-	while ((p = STAILQ_FIRST(&h->in_flight)))
-		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): taken off the list before it is freed */
-		in_flight_answer(h, p, HASHER_FAILED, NULL);
+	fail_pending(h);
 }
 
 struct hasher *hasher_open(struct event_base *base, const struct heritage *heritage)
@@ -376,7 +404,7 @@ struct hasher *hasher_open(struct event_base *base, const struct heritage *herit
 
 	h->fd = heritage->hasher_fds[heritage->slot];
 	h->incarnation = heritage->incarnation;
-	STAILQ_INIT(&h->in_flight);
+	STAILQ_INIT(&h->waiting);
 	STAILQ_INIT(&h->rejected);
 	h->readable = event_new(base, h->fd, EV_READ | EV_PERSIST, on_readable, h);
 	h->end_of_pass = event_new(base, -1, 0, on_end_of_pass, h);
@@ -387,19 +415,9 @@ struct hasher *hasher_open(struct event_base *base, const struct heritage *herit
 	return h;
 }
 
-static void fail_all(struct pendings *list)
-{
-	struct pending *p;
-
-	while ((p = STAILQ_FIRST(list))) {
-		STAILQ_REMOVE_HEAD(list, next);
-		pending_answer(p, HASHER_FAILED, NULL);
-	}
-}
-
 void hasher_close(struct hasher *h)
 {
-	fail_all(&h->in_flight);
+	fail_pending(h);
 	fail_all(&h->rejected);
 	event_free(h->readable);
 	event_free(h->end_of_pass);
@@ -408,22 +426,47 @@ void hasher_close(struct hasher *h)
 	free(h);
 }
 
-/* HASHER_OK once the packet is in the socket. */
-static enum hasher_result packet_send(struct hasher *h, const struct request *packet)
+/* Sends the next request, unless one is with the hasher: its queue is the workers', which know the clients. */
+static void send_next(struct hasher *h)
 {
-	size_t size = offsetof(struct request, password) + packet->len;
+	struct pending *p = STAILQ_FIRST(&h->waiting);
+	size_t size;
 
-	if (h->n_in_flight == HASHER_IN_FLIGHT)
-		return HASHER_BUSY;
+	if (p == NULL || h->sent != NULL)
+		return;
 	FAULT("hasher.request");
-	return send(h->fd, packet, size, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? HASHER_BUSY : HASHER_OK;
+	size = offsetof(struct request, password) + p->packet.len;
+	STAILQ_REMOVE_HEAD(&h->waiting, next);
+	if (send(h->fd, &p->packet, size, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+		h->n--;
+		reject(h, p, HASHER_BUSY);
+		return;
+	}
+	OPENSSL_cleanse(p->packet.password, p->packet.len);
+	h->sent = p;
 }
 
-/* Completes the packet and sends it. */
-static void submit(struct hasher *h, const struct hasher_request *r, struct request *packet)
+/* Inserts a request so that a client with one request does not wait for another's many. */
+static void enqueue(struct hasher *h, struct pending *p)
+{
+	struct pending *before = NULL, *q;
+
+	STAILQ_FOREACH(q, &h->waiting, next)
+	p->rank += p->packet.n_keys > 0 && q->packet.n_keys > 0 &&
+		ratelimit_key_equal(&p->packet.keys[0], &q->packet.keys[0]);
+	STAILQ_FOREACH(q, &h->waiting, next)
+	if (q->rank <= p->rank)
+		before = q;
+	if (before != NULL)
+		STAILQ_INSERT_AFTER(&h->waiting, before, p, next);
+	else
+		STAILQ_INSERT_HEAD(&h->waiting, p, next);
+}
+
+static void submit(struct hasher *h, const struct hasher_request *r, struct pending *p)
 {
 	static const struct timeval second = { 1, 0 };
-	struct pending *p = xmalloc(sizeof(*p));
+	struct request *packet = &p->packet;
 
 	assert(r->password.len >= 1 && r->password.len <= HASHER_PASSWORD_MAX);
 	assert(r->n_keys <= HASHER_KEYS_MAX);
@@ -434,34 +477,31 @@ static void submit(struct hasher *h, const struct hasher_request *r, struct requ
 	memcpy(packet->keys, r->keys, sizeof(r->keys));
 	packet->len = (uint32_t)r->password.len;
 	memcpy(packet->password, r->password.data, r->password.len);
-	*p = (struct pending){
-		.id = packet->id, .deadline_ms = packet->deadline_ms, .cb = r->cb, .arg = r->arg
-	};
-	p->result = packet_send(h, packet);
-	OPENSSL_cleanse(packet->password, packet->len);
-	if (p->result != HASHER_OK) {
-		STAILQ_INSERT_TAIL(&h->rejected, p, next);
-		event_active(h->end_of_pass, EV_TIMEOUT, 0);
+	p->cb = r->cb;
+	p->arg = r->arg;
+	if (h->n == HASHER_IN_FLIGHT) {
+		reject(h, p, HASHER_BUSY);
 		return;
 	}
-	STAILQ_INSERT_TAIL(&h->in_flight, p, next);
-	if (h->n_in_flight++ == 0)
+	if (h->n++ == 0)
 		event_add(h->tick, &second);
+	enqueue(h, p);
+	send_next(h);
 }
 
 void hasher_hash(struct hasher *h, const struct hasher_request *r)
 {
-	struct request packet = { .verify = 0 };
-
-	submit(h, r, &packet);
+	submit(h, r, xcalloc(1, sizeof(struct pending)));
 }
 
 void hasher_verify(struct hasher *h, const struct hasher_request *r, const char *stored)
 {
-	struct request packet = { .verify = 1, .has_stored = stored != NULL };
+	struct pending *p = xcalloc(1, sizeof(*p));
 
+	p->packet.verify = 1;
+	p->packet.has_stored = stored != NULL;
 	/* A text that is too long is sent as an empty one, which is malformed as well. */
 	if (stored && strlen(stored) < HASHER_STORED_MAX)
-		strcpy(packet.stored, stored);
-	submit(h, r, &packet);
+		strcpy(p->packet.stored, stored);
+	submit(h, r, p);
 }

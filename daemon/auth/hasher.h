@@ -4,13 +4,15 @@
  * Owns: the requests of a worker in flight, the table of tries.
  * Knows nothing of: users, tokens, the database.
  *
- *	worker --request--> SOCK_SEQPACKET pair (one per slot) --> hasher: one at a time, slots in turn
- *	       <--reply----
+ *	worker: queue --request--> SOCK_SEQPACKET pair (one per slot) --> hasher: one at a time, slots in turn
+ *	              <--reply----
  *
- * The queue is the content of the socket pairs, at most HASHER_IN_FLIGHT requests per worker; beyond it a request fails
- * at once with HASHER_BUSY. A request leaves its socket only when it has been answered, so that a killed hasher costs
- * time and nothing else. It has the incarnation of its worker: none is hashed for a dead worker, and a worker ignores
- * replies to its predecessor.
+ * Each worker queues its requests, at most HASHER_IN_FLIGHT, and sends one at a time; beyond it a request fails at once
+ * with HASHER_BUSY. A client's second request waits for the first ones of all others, its third for the second ones, and
+ * so on: many requests of a few addresses do not delay another's log-in.
+ *
+ * A request leaves its socket only when it has been answered, so that a killed hasher costs time and nothing else. It
+ * has the incarnation of its worker: none is hashed for a dead worker, and a worker ignores replies to its predecessor.
  */
 #ifndef PARLEY_HASHER_H
 #define PARLEY_HASHER_H
@@ -64,7 +66,7 @@ void hasher_close(struct hasher *h);
 /*
  * A password, and who tries it. All is copied; the copy of the password is wiped after use.
  *   password  1..HASHER_PASSWORD_MAX bytes
- *   keys      n_keys of them. If one has no try left the result is HASHER_LIMITED, and the others lose none. The table
+ *   keys      n_keys of them, the first one is that of the client in the queue. If one has no try left the result is HASHER_LIMITED, and the others lose none. The table
  *             of tries is shared by all workers and lives as long as the hasher process. n_keys 0: no limit
  *   cb        called once, never from inside the functions below; it must not call hasher_close
  */

@@ -2,10 +2,11 @@
  * sync: sends everything that changed since the client's mods, chat by chat.
  *
  *   the user's conversations ─► of each that changed: page, page, … ─► chats that are gone ─► synced
+ *             ▲── again, for each named chat that the user has joined meanwhile ──┘
  *
- * One page is queried at a time, and none while the session is congested: a client that does not
- * read costs one page. Membership is checked when a page is sent, since it may have ended after the
- * conversations were read.
+ * One page is queried at a time, and nothing is sent while the session is congested: a client that
+ * does not read costs one page. The query of a page checks the membership. If it may have ended before the page is
+ * sent, the page is queried again.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -18,12 +19,14 @@
 
 #define SYNCS_MAX 4 /* of one session, the running one included */
 
-enum { AFTER };
+enum { AFTER, EPOCH };
 
 /* clang-format off */
 static const struct param_spec params[] = {
 	[AFTER] = { .name = "after", .type = PARAM_OBJECT, .required = true,
 	            .doc = "For each chat_id the highest mod below which nothing is missing." },
+	[EPOCH] = { .name = "epoch", .type = PARAM_TEXT,   .max = STORE_EPOCH_MAX,
+	            .doc = "The epoch of these mods; the current one if absent." },
 };
 /* clang-format on */
 
@@ -32,6 +35,7 @@ struct client_chat {
 	int64_t chat_id;
 	int64_t mod;
 	bool found; /* true if the user is in it */
+	bool again; /* True if it was not found, and the user has joined since. */
 };
 
 /* A conversation with changes to send. */
@@ -39,16 +43,22 @@ struct changed_conv {
 	struct conv conv;
 	int64_t after; /* pages begin behind this mod; -1: with the last messages */
 	int64_t read_seq;
+	bool reset; /* true until a page has said that the client drops what it holds */
 };
+
+/* How the client's mods are read. */
+enum epoch_given { EPOCH_CURRENT, EPOCH_OTHER, EPOCH_ABSENT };
 
 struct sync {
 	struct sync *next; /* starts after this one */
 	const struct cmd_env *env;
 	uint64_t session;
 	struct client_chat *client_chats; /* in the order of chat_id */
-	size_t n_client_chats;
+	size_t n_client_chats, removed_at; /* removed_at: the next that may be gone */
+	enum epoch_given epoch;
 	struct changed_conv *changed; /* NULL until the conversations are read */
 	size_t n_changed, at;
+	uint64_t checks; /* watch_checks_now at the query of the page */
 	bool query_pending; /* an answer of the store is outstanding, and refers to this struct */
 	bool cancelled; /* the session has closed */
 };
@@ -146,6 +156,17 @@ static bool sync_enqueue(struct session *s, struct sync *y)
 	return true;
 }
 
+static enum epoch_given epoch_given(const struct cmd_env *env, const struct param *p)
+{
+	const char *current = store_epoch(env->store);
+
+	if (!p->present)
+		return EPOCH_ABSENT;
+	return p->text.len == strlen(current) && memcmp(p->text.data, current, p->text.len) == 0
+		? EPOCH_CURRENT
+		: EPOCH_OTHER;
+}
+
 static void run(const struct cmd_env *env, struct session *s, const struct params *a)
 {
 	struct sync *y = xcalloc(1, sizeof(*y));
@@ -153,6 +174,7 @@ static void run(const struct cmd_env *env, struct session *s, const struct param
 
 	y->env = env;
 	y->session = session_id(s);
+	y->epoch = epoch_given(env, &a->at[EPOCH]);
 	if (!client_chats_read(y, a->at[AFTER].json)) {
 		session_error(s, no_id, ERROR_invalid,
 			"after: its members are chat ids with a mod of at least 0");
@@ -176,9 +198,24 @@ static void sync_start(struct sync *y)
 	store_load(y->env->store, session_user_id(s), convs_read, y);
 }
 
+/* Adds the conversation if the client needs something of it. c: as the client named it, or NULL. */
+static void sync_add(struct sync *y, const struct head *h, const struct client_chat *c)
+{
+	struct changed_conv *t = &y->changed[y->n_changed];
+
+	*t = (struct changed_conv){ .conv = h->conv, .after = -1, .read_seq = h->read_seq };
+	t->reset = y->epoch == EPOCH_OTHER ||
+		(y->epoch == EPOCH_ABSENT && c != NULL && c->mod > h->mod);
+	if (c != NULL && !t->reset)
+		t->after = c->mod;
+	if (t->after < h->mod)
+		y->n_changed++;
+}
+
 static void convs_read(void *arg, enum error error, const struct head *heads, size_t n)
 {
 	struct sync *y = arg;
+	bool again = y->changed != NULL; /* sync_answered may free it */
 	struct session *s = sync_answered(y);
 
 	if (s == NULL)
@@ -187,16 +224,18 @@ static void convs_read(void *arg, enum error error, const struct head *heads, si
 		sync_fail(s, y, error);
 		return;
 	}
+	free(y->changed);
 	y->changed = xcalloc(n + 1, sizeof(*y->changed));
+	y->n_changed = y->at = 0;
 	for (size_t i = 0; i < n; i++) {
 		int64_t chat_id = conv_chat_id(&heads[i].conv, session_user_id(s));
 		struct client_chat *c = client_chat_find(y, chat_id);
 
+		if (again && (c == NULL || c->found))
+			continue;
 		if (c != NULL)
 			c->found = true;
-		if (c == NULL || c->mod < heads[i].mod)
-			y->changed[y->n_changed++] = (struct changed_conv){ heads[i].conv,
-				c != NULL ? c->mod : -1, heads[i].read_seq };
+		sync_add(y, &heads[i], c);
 	}
 	FAULT("sync.heads");
 	sync_step(y);
@@ -214,17 +253,38 @@ static void sync_step(struct sync *y)
 		return;
 	}
 	y->query_pending = true;
+	y->checks = watch_checks_now(y->env->watch_checks);
 	store_changes(y->env->store, session_user_id(s), y->changed[y->at].conv.id,
 		y->changed[y->at].after, PROTO_HISTORY_MAX, page_read, y);
 }
 
+/* Sends a page. Returns true if it was the last one of its conversation. */
+static bool page_send(struct session *s, struct changed_conv *t, const store_rows *rows)
+{
+	int64_t n;
+	struct message last;
+
+	n = frames_write_messages(session_scratch(s), rows, PROTO_HISTORY_MAX, &t->conv,
+		t->read_seq, t->reset, session_user_id(s));
+	t->reset = false;
+	FAULT("sync.page");
+	session_send(s, session_scratch(s));
+	if (n == 0 || n == store_n(rows))
+		return true;
+	store_message_at(rows, (int)n - 1, &last);
+	t->after = last.mod;
+	return false;
+}
+
+/* A user with rows and without a room has joined, and this worker has not delivered the join yet, or has left. */
 static void page_read(void *arg, enum error error, const store_rows *rows)
 {
 	struct sync *y = arg;
 	struct session *s = sync_answered(y);
 	struct changed_conv *t;
 	struct conv c;
-	int64_t viewer, n = 0;
+	int64_t viewer;
+	bool in_room;
 
 	if (s == NULL)
 		return;
@@ -234,42 +294,48 @@ static void page_read(void *arg, enum error error, const store_rows *rows)
 	}
 	t = &y->changed[y->at];
 	viewer = session_user_id(s);
-	if (store_n(rows) > 0 &&
-		rooms_find_conv(session_user(s), conv_chat_id(&t->conv, viewer), &c)) {
-		n = frames_write_messages(
-			session_scratch(s), rows, PROTO_HISTORY_MAX, &t->conv, t->read_seq, viewer);
-		FAULT("sync.page");
-		session_send(s, session_scratch(s));
-	}
-	if (n > 0 && n < store_n(rows)) {
-		struct message last;
-
-		store_message_at(rows, (int)n - 1, &last);
-		t->after = last.mod;
-	} else {
+	in_room =
+		rooms_find_conv(y->env->rooms, session_user(s), conv_chat_id(&t->conv, viewer), &c);
+	if (store_n(rows) == 0 && !(t->reset && in_room))
 		y->at++;
-	}
+	else if (in_room || !watch_checks_since(y->env->watch_checks, y->checks, viewer, NULL, 0))
+		y->at += page_send(s, t, rows);
 	sync_step(y);
 }
 
-static void send_removed(struct session *s, const struct sync *y)
+/*
+ * Returns false if the queue must drain first, or if the conversations are read again. If the user has joined a named chat
+ * since they were read, the client has got a chat frame for a chat that it has, and lacks the changes before the join.
+ * Once is enough for each chat: from that join on, the session gets every later change.
+ */
+static bool send_removed(struct session *s, struct sync *y)
 {
 	struct conv c;
 
-	for (size_t i = 0; i < y->n_client_chats; i++) {
-		int64_t chat_id = y->client_chats[i].chat_id;
+	for (; y->removed_at < y->n_client_chats; y->removed_at++) {
+		struct client_chat *chat = &y->client_chats[y->removed_at];
+		bool rejoined = !chat->found &&
+			rooms_find_conv(y->env->rooms, session_user(s), chat->chat_id, &c);
 
-		/* A user who rejoined after the conversations were read has got a chat frame. */
-		if (y->client_chats[i].found || rooms_find_conv(session_user(s), chat_id, &c))
+		if (rejoined && !chat->again) {
+			chat->again = true;
+			sync_start(y);
+			return false;
+		}
+		if (chat->found || rejoined)
 			continue;
-		frames_write_chat_removed(session_scratch(s), chat_id);
+		if (session_congested(s))
+			return false;
+		frames_write_chat_removed(session_scratch(s), chat->chat_id);
 		session_send(s, session_scratch(s));
 	}
+	return true;
 }
 
 static void sync_finish(struct session *s, struct sync *y)
 {
-	send_removed(s, y);
+	if (!send_removed(s, y))
+		return;
 	FAULT("sync.done");
 	frames_write_synced(session_scratch(s));
 	session_send(s, session_scratch(s));
@@ -284,6 +350,13 @@ void cmd_sync_resume(struct session *s)
 
 	if (y != NULL && y->changed != NULL)
 		sync_step(y);
+}
+
+void cmd_sync_fail(struct session *s)
+{
+	for (struct sync *y = *session_sync(s); y != NULL; y = y->next)
+		session_error(s, (struct text){ NULL, 0 }, ERROR_unavailable, NULL);
+	cmd_sync_cancel(s);
 }
 
 void cmd_sync_cancel(struct session *s)

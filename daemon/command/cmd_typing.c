@@ -17,7 +17,7 @@ static void run(const struct cmd_env *env, struct session *s, const struct param
 	struct record r = { .type = RECORD_TYPING,
 		.typing = { .user_id = session_user_id(s), .on = a->at[VALUE].flag } };
 
-	if (command_find_conv(env, s, a->at[CHAT].number, &r.typing.conv))
+	if (command_find_conv(env, s, (struct text){ NULL, 0 }, a->at[CHAT].number, &r.typing.conv))
 		bus_publish(env->bus, &r);
 }
 

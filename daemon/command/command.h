@@ -18,6 +18,7 @@
 #include "realtime/room.h"
 #include "realtime/session.h"
 #include "realtime/watch.h"
+#include "realtime/watch_check.h"
 #include "store/store.h"
 
 /* What commands work with; filled once by the worker. */
@@ -27,6 +28,7 @@ struct cmd_env {
 	struct rooms *rooms;
 	struct bus *bus;
 	struct watch *watch;
+	struct watch_checks *watch_checks;
 };
 
 struct command {
@@ -52,13 +54,21 @@ extern const struct command cmd_send, cmd_typing, cmd_read, cmd_edit, cmd_delete
 
 /*
  * Finds the conversation that a chat_id names for the session's user.
+ *   id  of the frame, for the error; NULL data: none
  * Returns false if no conversation has begun; an error frame follows if the user has no such chat.
  */
-bool command_find_conv(
-	const struct cmd_env *env, struct session *s, int64_t chat_id, struct conv *c);
+bool command_find_conv(const struct cmd_env *env, struct session *s, struct text id,
+	int64_t chat_id, struct conv *c);
 
-/* The worker's calls for a session's syncs: its queue has drained; it has closed. */
+/* The worker's calls for a session's syncs: its queue has drained; they cannot go on; it has closed. */
 void cmd_sync_resume(struct session *s);
+void cmd_sync_fail(struct session *s);
 void cmd_sync_cancel(struct session *s);
+
+/*
+ * The worker's call when presence frames may have been lost: checks the session's watched users again and sends the
+ * level of each. The session closes if the store fails.
+ */
+void cmd_presence_again(const struct cmd_env *env, struct session *s);
 
 #endif

@@ -48,20 +48,18 @@ static void request_timer_set(struct http *http, int64_t now_ms)
 	event_add(http->request_timer, &after);
 }
 
-/* The first byte of a request has come. */
-static void request_started(struct http_conn *c)
+void http_request_started(struct http_conn *c)
 {
 	struct http *http = c->http;
 
-	c->head = (struct http_head){ 0 };
 	c->started_ms = clock_mono_ms();
 	TAILQ_INSERT_TAIL(&http->by_age, c, by_age);
 	if (!event_pending(http->request_timer, EV_TIMEOUT, NULL))
 		request_timer_set(http, c->started_ms);
 }
 
-/* The request is complete, or is given up. The timer is left: its callback sets it for the next one. */
-static void request_ended(struct http_conn *c)
+/* The timer is left: its callback sets it for the next one. */
+void http_request_ended(struct http_conn *c)
 {
 	if (c->started_ms == 0)
 		return;
@@ -83,7 +81,7 @@ static void on_request_timer(evutil_socket_t fd, short what, void *arg)
 	request_timer_set(http, now_ms);
 }
 
-/* Scans the last n bytes of input, before evhttp reads them. */
+/* Scans the last n bytes of input, up to the end of the head, before evhttp reads them. */
 static void scan_input(struct http_conn *c, struct evbuffer *input, size_t n)
 {
 	struct evbuffer_ptr from;
@@ -91,12 +89,12 @@ static void scan_input(struct http_conn *c, struct evbuffer *input, size_t n)
 	int n_pieces;
 
 	if (c->started_ms == 0)
-		request_started(c);
-	while (n > 0 && !c->head.complete) {
+		http_request_started(c);
+	while (n > 0 && !c->head.ended) {
 		evbuffer_ptr_set(input, &from, evbuffer_get_length(input) - n, EVBUFFER_PTR_SET);
 		n_pieces = evbuffer_peek(input, (ev_ssize_t)n, &from, pieces, 8);
-		for (int i = 0; i < n_pieces && i < 8; i++) {
-			http_head_feed(&c->head, pieces[i].iov_base, pieces[i].iov_len);
+		for (int i = 0; i < n_pieces && i < 8 && !c->head.ended; i++) {
+			http_head_feed(&c->head, pieces[i].iov_base, pieces[i].iov_len, NULL);
 			n -= pieces[i].iov_len < n ? pieces[i].iov_len : n;
 		}
 	}
@@ -108,8 +106,26 @@ static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info
 {
 	struct http_conn *c = arg;
 
-	if (info->n_added != 0 && c->state == HTTP_READING && !c->head.complete)
+	if (info->n_added != 0 && c->state == HTTP_READING && !c->head.ended)
 		scan_input(c, input, info->n_added);
+	else if (info->n_added != 0 && c->state == HTTP_BODY)
+		conn_defer(c);
+}
+
+static void unsent_set(struct http_conn *c, size_t unsent)
+{
+	if (c->reader != NULL)
+		http_share_unsent(&c->http->shares, c->reader, c->unsent, unsent);
+	c->unsent = unsent;
+}
+
+/* The answer is sent, or is given up. */
+static void writing_ended(struct http_conn *c)
+{
+	unsent_set(c, 0);
+	http_share_unref(&c->http->shares, c->reader);
+	c->reader = NULL;
+	c->http->n_writing--;
 }
 
 /*
@@ -120,8 +136,9 @@ static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *in
 {
 	struct http_conn *c = arg;
 
-	(void)output;
-	if (info->n_added != 0 && c->state != HTTP_WRITING)
+	if (c->state == HTTP_WRITING)
+		unsent_set(c, evbuffer_get_length(output));
+	else if (info->n_added != 0)
 		conn_defer(c);
 }
 
@@ -131,15 +148,23 @@ static void conn_unwatch(struct http_conn *c)
 	evbuffer_remove_cb(bufferevent_get_output(c->bev), on_output, c);
 }
 
+static void connection_closed(struct http *http, struct http_share *peer)
+{
+	if (peer != NULL)
+		peer->connections--;
+	http_share_unref(&http->shares, peer);
+	listen_connection_closed(http->listen);
+}
+
 static void conn_free(struct http_conn *c)
 {
 	conn_unwatch(c);
 	conn_undefer(c);
-	request_ended(c);
+	http_request_ended(c);
 	if (c->state == HTTP_WRITING)
-		c->http->n_writing--;
+		writing_ended(c);
 	if (!c->hijacked)
-		listen_connection_closed(c->http->listen);
+		connection_closed(c->http, c->peer);
 	free(c);
 }
 
@@ -147,12 +172,38 @@ static void on_conn_closed(struct evhttp_connection *evcon, void *arg)
 {
 	struct http_conn *c = arg;
 	struct http *http = c->http;
+	struct http_call *call = c->call;
+	bool in_body = c->state == HTTP_BODY;
 
 	(void)evcon;
 	http->conns[c->fd] = NULL;
-	if (c->call != NULL)
-		c->call->conn = NULL;
+	if (call != NULL)
+		call->conn = NULL;
 	conn_free(c);
+	if (call != NULL && in_body) /* no later step ends it */
+		http_reply_error(call, ERROR_bad_request);
+}
+
+/* Counts the connection for its peer's address; closes it if there are too many. */
+static void count_peer(struct http_conn *c)
+{
+	const struct conf *conf = c->http->conf;
+	struct ratelimit_key key;
+	char *address;
+	uint16_t port;
+
+	evhttp_connection_get_peer(c->evcon, &address, &port);
+	if (http_proxy_trusted(address, &conf->trusted_proxies))
+		return;
+	key = ratelimit_key_address(address);
+	c->peer = http_share_ref(&c->http->shares, &key);
+	if (c->peer->connections++ < (unsigned)conf->max_connections_per_address)
+		return;
+	if (!c->peer->is_full_logged)
+		log_warn("address_full address=%s connections=%u", address,
+			c->peer->connections - 1);
+	c->peer->is_full_logged = true;
+	evhttp_connection_free(c->evcon);
 }
 
 /*
@@ -175,6 +226,8 @@ static void conn_register(struct http_conn *c)
 	c->evcon = evcon;
 	c->fd = bufferevent_getfd(bev);
 	c->state = HTTP_READING;
+	bufferevent_set_timeouts(
+		bev, &(struct timeval){ HTTP_IDLE_S, 0 }, &(struct timeval){ http->stalled_s, 0 });
 	evhttp_connection_set_closecb(c->evcon, on_conn_closed, c);
 	if ((size_t)c->fd >= http->conns_cap) {
 		size_t cap = (size_t)c->fd * 2 + 64;
@@ -185,6 +238,7 @@ static void conn_register(struct http_conn *c)
 		http->conns_cap = cap;
 	}
 	http->conns[c->fd] = c;
+	count_peer(c);
 }
 
 static void on_end_of_pass(evutil_socket_t fd, short what, void *arg)
@@ -199,6 +253,8 @@ static void on_end_of_pass(evutil_socket_t fd, short what, void *arg)
 		conn_undefer(c);
 		if (c->state == HTTP_NEW)
 			conn_register(c);
+		else if (c->state == HTTP_BODY)
+			http_body_take(c);
 		else
 			http_reject(c);
 	}
@@ -231,18 +287,20 @@ static void on_sent(struct evhttp_request *req, void *arg)
 	size_t len = evbuffer_get_length(bufferevent_get_input(c->bev));
 
 	(void)req;
-	c->http->n_writing--;
+	writing_ended(c);
 	c->state = HTTP_READING;
-	c->head.complete = false;
+	c->head = (struct http_head){ 0 };
 	/* The next request may be in the buffer already. */
 	if (len != 0)
 		scan_input(c, bufferevent_get_input(c->bev), len);
 }
 
-void http_conn_write(struct http_conn *c)
+void http_conn_write(struct http_conn *c, bool counted)
 {
 	c->state = HTTP_WRITING;
 	c->http->n_writing++;
+	if (counted && c->call->share != NULL)
+		c->reader = http_share_ref(&c->http->shares, &c->call->share->key);
 	evhttp_request_set_on_complete_cb(c->call->req, on_sent, c);
 	c->call->conn = NULL;
 	c->call = NULL;
@@ -258,7 +316,7 @@ static void on_request(struct evhttp_request *req, void *arg)
 		http->conns[bufferevent_getfd(evhttp_connection_get_bufferevent(evcon))];
 	struct http_call *call = xcalloc(1, sizeof(*call));
 
-	request_ended(c);
+	http_request_ended(c);
 	c->state = HTTP_IN_FLIGHT;
 	c->call = call;
 	call->http = http;
@@ -271,14 +329,23 @@ static void on_request(struct evhttp_request *req, void *arg)
 
 void http_call_free(struct http_call *call)
 {
-	if (call->http != NULL)
+	struct http_costly *costly = call->costly;
+
+	http_body_fini(call);
+	if (call->http != NULL) {
+		http_share_unref(&call->http->shares, call->share);
 		TAILQ_REMOVE(&call->http->calls, call, link);
+	}
 	if (call->conn != NULL)
 		call->conn->call = NULL;
-	cJSON_Delete(call->body);
+	if (call->held != NULL)
+		evbuffer_free(call->held);
+	cJSON_Delete(call->json);
 	params_fini(&call->params);
 	http_target_fini(&call->target);
 	free(call);
+	if (costly != NULL)
+		http_costly_ended(costly);
 }
 
 /* Opening and closing. */
@@ -291,7 +358,6 @@ static struct evhttp *evhttp_make(struct http *http)
 	if (evhttp == NULL)
 		log_fatal("out_of_memory what=evhttp");
 	evhttp_set_max_headers_size(evhttp, HTTP_HEADERS_MAX);
-	evhttp_set_max_body_size(evhttp, HTTP_BODY_READ_MAX);
 	evhttp_set_timeout(evhttp, HTTP_IDLE_S);
 	evhttp_set_default_content_type(evhttp, NULL);
 	/* The methods of routes, and OPTIONS for a 405. evhttp answers 501 to all others. */
@@ -327,6 +393,7 @@ struct http *http_open(const struct http_options *o)
 	http->events = o->events;
 	http->arg = o->arg;
 	http->request_ms = HTTP_REQUEST_MS;
+	http->stalled_s = HTTP_STALLED_S;
 	TAILQ_INIT(&http->by_age);
 	TAILQ_INIT(&http->deferred);
 	TAILQ_INIT(&http->calls);
@@ -347,9 +414,17 @@ void http_set_conf(struct http *http, const struct conf *conf)
 	http->conf = conf;
 }
 
-void http_socket_closed(struct http *http)
+void http_socket_closed(struct http *http, struct http_share *peer)
 {
-	listen_connection_closed(http->listen);
+	connection_closed(http, peer);
+}
+
+void http_epoch_changed(struct http *http)
+{
+	struct http_call *call;
+
+	TAILQ_FOREACH(call, &http->calls, link)
+	call->stale = true;
 }
 
 void http_stop(struct http *http)
@@ -371,9 +446,17 @@ void http_close(struct http *http)
 	http_stop(http);
 	/* Requests in flight are freed with evhttp, their calls by their answers, which are not sent. */
 	while ((call = TAILQ_FIRST(&http->calls)) != NULL) {
+		if (call->conn != NULL && call->conn->state == HTTP_BODY) {
+			http_call_free(call);
+			continue;
+		}
+		http_body_fini(call);
+		http_share_unref(&http->shares, call->share);
+		call->share = NULL;
 		TAILQ_REMOVE(&http->calls, call, link);
 		call->http = NULL;
 	}
+	http_costly_close(http);
 	while ((c = TAILQ_FIRST(&http->deferred)) != NULL) {
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): a freed one is off the list */
 		conn_undefer(c);
@@ -387,6 +470,7 @@ void http_close(struct http *http)
 	event_free(http->request_timer);
 	close(http->placeholder_fd);
 	ratelimit_free(http->ratelimit);
+	http_shares_fini(&http->shares);
 	free(http->conns);
 	free(http);
 }

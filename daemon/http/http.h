@@ -5,9 +5,12 @@
  *
  * The steps of a request and the errors of each, in the order of the code:
  *
- *   framing (400) → expectation (417) → path (404) → method (405) → token (401, 503)
- *   → content type (415) → size (413) → JSON (400) → values in the path (400, 404) → fields (422)
- *   → origin of a cookie (403) → rate (429) → the handler, which answers now or later
+ *   framing (400) → more than can be read (413) → expectation (417) → path (404) → method (405) → token (401, 503)
+ *   → rate and unsent answers (429, 503) → content type (415) → the body is read (429, 503) → size (413) → JSON (400)
+ *   → values in the path (400, 404) → fields (422) → origin of a cookie (403) → if costly, the user's share (429)
+ *   → the handler, which answers now or later
+ *
+ * An answer waits until the body has been read; if it is an error of an earlier step the body is not kept.
  *
  * /ws instead, after the method: handshake (426, 400) → origin (403) → token (401, 503) → sockets of the user (429) → 101.
  */
@@ -28,6 +31,7 @@
 #include "store/store.h"
 
 struct http;
+struct http_share;
 
 /* A request, from its arrival to its answer. It remains valid until a function answers it, even if the client has closed
  * the connection. */
@@ -41,6 +45,7 @@ struct http_route {
 	const char *
 		path; /* "/users/user_id/{username}"; the name in braces is a PARAM_PATH of params */
 	bool open; /* True if it needs no token */
+	bool costly; /* True if it reads much: 2 of a user run at a time, 8 wait, more are 429. Not with open */
 	const char *summary; /* for the description */
 	const struct param_spec *params;
 	size_t n_params;
@@ -57,6 +62,7 @@ struct http_upgrade {
 	struct ws_handshake handshake; /* fd: the callback owns it */
 	struct token token; /* token_id 0: the first frame has the token */
 	const char *address; /* of the client, for the log */
+	struct http_share *peer; /* for http_socket_closed */
 };
 
 struct http_events {
@@ -86,8 +92,14 @@ struct http *http_open(const struct http_options *options);
  */
 void http_set_conf(struct http *http, const struct conf *conf);
 
-/* A WebSocket that was a connection of http has ended: subtracts it from the worker's count. */
-void http_socket_closed(struct http *http);
+/*
+ * A WebSocket that was a connection of http has ended: subtracts it from the counts of the worker and of its address.
+ *   peer  of its http_upgrade
+ */
+void http_socket_closed(struct http *http, struct http_share *peer);
+
+/* The database has another history (store_events.epoch): the calls in flight are stale. */
+void http_epoch_changed(struct http *http);
 
 /* Stops accepting; requests in flight are still answered. */
 void http_stop(struct http *http);
@@ -102,6 +114,8 @@ void *http_env(const struct http_call *call); /* of http_open; also after http_c
 const struct params *http_params(const struct http_call *call);
 int64_t http_user(const struct http_call *call); /* 0 on an open route */
 const struct token *http_token(const struct http_call *call);
+/* True if its token and the rows read for it are of another history of the database. */
+bool http_is_stale(const struct http_call *call);
 const char *http_address(
 	const struct http_call *call); /* the client's, behind trusted proxies too */
 bool http_is_https(const struct http_call *call); /* the client's scheme, likewise */
@@ -120,6 +134,9 @@ void http_reply_detail(struct http_call *call, enum error error, const char *det
  *   errors  len bytes, the members of "errors" as params_read_body writes them
  */
 void http_reply_invalid(struct http_call *call, const char *errors, size_t len);
+
+/* Answers an error of status 422 that is due to one field; its sentence is also the detail of the field. */
+void http_reply_field(struct http_call *call, enum error error, const char *field);
 
 /* Adds a header to the answer, before it is sent. Does nothing after http_close. */
 void http_add_header(struct http_call *call, const char *name, const char *value);

@@ -100,11 +100,13 @@ struct text http_bearer(const struct http_call *call)
 
 struct text http_cookie(const struct http_call *call)
 {
+	static const char *const names[] = { AUTH_COOKIE_HTTPS, AUTH_COOKIE };
 	const struct evkeyval *line = NULL;
 	struct text token = { NULL, 0 };
 
-	while (token.data == NULL && (line = next_line(call, line, "Cookie")) != NULL)
-		token = auth_cookie(line->value);
+	for (size_t i = 0; i < 2; i++)
+		while (token.data == NULL && (line = next_line(call, line, "Cookie")) != NULL)
+			token = auth_cookie(line->value, names[i]);
 	return token;
 }
 
@@ -113,21 +115,6 @@ bool http_origin_allowed(const struct http_call *call)
 	return http_field_lines(call, "Origin") == 1 &&
 		http_origin_good(http_field(call, "Origin"), http_field(call, "Host"), call->https,
 			&call->http->conf->allowed_origins);
-}
-
-void http_drop_trailers(struct http_call *call)
-{
-	struct evkeyvalq *all = evhttp_request_get_input_headers(call->req), head;
-	uint32_t n = call->conn->head.n_fields;
-	struct evkeyval *h;
-
-	TAILQ_INIT(&head);
-	while (n-- > 0 && (h = TAILQ_FIRST(all)) != NULL) {
-		TAILQ_REMOVE(all, h, next);
-		TAILQ_INSERT_TAIL(&head, h, next);
-	}
-	evhttp_clear_headers(all);
-	TAILQ_CONCAT(all, &head, next);
 }
 
 static bool is_token(const char *s)
@@ -152,8 +139,6 @@ static const char *line_problem(const struct evkeyval *h)
 		return "A header's name is not a token.";
 	if (strcasecmp(h->key, "Content-Length") == 0 && !is_number(h->value))
 		return "Content-Length is not a number.";
-	if (strcasecmp(h->key, "Transfer-Encoding") == 0 && strcasecmp(h->value, "chunked") != 0)
-		return "The only transfer encoding that is understood is chunked.";
 	return NULL;
 }
 
@@ -167,10 +152,6 @@ const char *http_fields_problem(const struct http_call *call)
 	const struct evkeyval *h;
 	const char *problem = NULL;
 
-	/* libevent before 2.1.12-stable-8+deb12u1 appends trailer fields to those of the head, and their continuation lines to
-	 * the last one. */
-	if (head->in_trailers && head->is_malformed)
-		return http_head_problem(head);
 	if (strchr(evhttp_request_get_uri(call->req), ' ') != NULL)
 		return "There is a blank too many in the request line.";
 	TAILQ_FOREACH(h, evhttp_request_get_input_headers(call->req), next)
@@ -184,13 +165,9 @@ const char *http_fields_problem(const struct http_call *call)
 		return "There may be one Content-Length or one Transfer-Encoding.";
 	if (encodings != 0 && req->minor == 0)
 		return "HTTP/1.0 has no transfer encodings.";
-	if (http_is_head(call) &&
-		(encodings != 0 ||
-			(lengths != 0 &&
-				http_field(call, "Content-Length")[strspn(
-					http_field(call, "Content-Length"), "0")] != '\0')))
+	if (http_is_head(call) && !head->complete)
 		return "A HEAD has no body.";
-	if (!head->complete && !head->is_malformed)
-		return "The request is not complete.";
+	if (!head->ended && !head->is_malformed)
+		return "The head is not complete.";
 	return http_head_problem(head);
 }

@@ -37,15 +37,13 @@ bool http_field_has(const struct http_call *call, const char *name, const char *
 /* True if Accept has this media type, whatever its parameters. */
 bool http_accepts(const struct http_call *call, const char *type);
 
-/* The credentials of Authorization with the scheme Bearer, the session cookie; data NULL if there is none. */
+/* The credentials of Authorization with the scheme Bearer; the session cookie, that of https first. data NULL if there is
+ * none. */
 struct text http_bearer(const struct http_call *call);
 struct text http_cookie(const struct http_call *call);
 
 /* True if there is one Origin, and it is the server's own or in the setting allowed_origins. */
 bool http_origin_allowed(const struct http_call *call);
-
-/* Removes trailer fields (RFC 9112 7.1.2), which some versions of evhttp append to the fields of the head. */
-void http_drop_trailers(struct http_call *call);
 
 /* A sentence on what evhttp accepts and RFC 9112 does not: anything by which two servers could disagree on where a
  * request ends (6.3) or on its host (3.2). NULL if the request is fine. */

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-/* Far more than a body may have. */
-#define CHUNK_MAX (UINT64_C(1) << 40)
+/* Far more than a body may have; a larger number is not read on. */
+#define SIZE_LIMIT (UINT64_C(1) << 40)
 
 enum {
 	/* lines of the head */
@@ -13,9 +13,11 @@ enum {
 	LINE_ENCODING_NAME, /* a prefix of "transfer-encoding:" so far */
 	LINE_SPACE, /* before a value */
 	LINE_VALUE, /* or the request line */
+	LINE_LENGTH_VALUE, /* of Content-Length */
 	LINE_ENCODING_SPACE, /* before the value of Transfer-Encoding */
 	LINE_ENCODING_VALUE, /* a prefix of "chunked" so far */
 	LINE_CHUNKED, /* only white space may follow */
+	BODY, /* of a known length */
 	/* a chunked body */
 	CHUNK_START, /* of the line with its size */
 	CHUNK_SIZE,
@@ -68,10 +70,12 @@ static void end_head_line(struct http_head *h)
 	else if (h->state == LINE_ENCODING_SPACE || h->state == LINE_ENCODING_VALUE)
 		h->is_malformed = true;
 	h->ended = h->state == LINE_START && h->started;
-	h->complete = h->ended && !h->is_chunked;
-	h->n_fields += h->started && !h->ended;
+	h->complete = h->ended && !h->is_chunked && h->left == 0;
 	h->started = true;
-	h->state = h->ended ? CHUNK_START : LINE_START;
+	if (!h->ended)
+		h->state = LINE_START;
+	else
+		h->state = h->is_chunked ? CHUNK_START : BODY;
 }
 
 static void end_body_line(struct http_head *h)
@@ -79,7 +83,7 @@ static void end_body_line(struct http_head *h)
 	switch (h->state) {
 	case CHUNK_SIZE:
 	case CHUNK_EXTENSION:
-		h->in_trailers = h->chunk == 0;
+		h->in_trailers = h->left == 0;
 		h->state = h->in_trailers ? TRAILER_START : CHUNK_DATA;
 		break;
 	case CHUNK_END:
@@ -126,8 +130,8 @@ static int hex(char c)
 static void feed_body_line(struct http_head *h, char c)
 {
 	if ((h->state == CHUNK_START || h->state == CHUNK_SIZE) && hex(c) >= 0) {
-		if (h->chunk < CHUNK_MAX)
-			h->chunk = h->chunk * 16 + (uint64_t)hex(c);
+		if (h->left < SIZE_LIMIT)
+			h->left = h->left * 16 + (uint64_t)hex(c);
 		h->state = CHUNK_SIZE;
 	} else if (h->state == CHUNK_SIZE && c == ';') {
 		h->state = CHUNK_EXTENSION;
@@ -153,6 +157,17 @@ static void feed_line_start(struct http_head *h, char c)
 		feed_name(h, c);
 }
 
+static void feed_length(struct http_head *h, char *c)
+{
+	if (*c == '\t')
+		*c = ' ';
+	if (*c < '0' || *c > '9')
+		return;
+	if (h->left < SIZE_LIMIT)
+		h->left = h->left * 10 + (uint64_t)(*c - '0');
+	*c = '0';
+}
+
 static void feed_head_line(struct http_head *h, char *c)
 {
 	bool is_space = *c == ' ' || *c == '\t';
@@ -165,10 +180,13 @@ static void feed_head_line(struct http_head *h, char *c)
 		feed_name(h, *c);
 		break;
 	case LINE_LENGTH_NAME:
-		if (!compare(h, length_name, *c, LINE_SPACE))
+		if (!compare(h, length_name, *c, LINE_LENGTH_VALUE))
 			feed_name(h, *c);
-		else if (h->state == LINE_SPACE)
+		else if (h->state == LINE_LENGTH_VALUE)
 			set_framing(h, &h->has_length);
+		break;
+	case LINE_LENGTH_VALUE: /* http_fields_problem rejects other characters than digits */
+		feed_length(h, c);
 		break;
 	case LINE_ENCODING_NAME:
 		if (!compare(h, encoding_name, *c, LINE_ENCODING_SPACE))
@@ -192,6 +210,8 @@ static void feed_head_line(struct http_head *h, char *c)
 		if (!compare(h, chunked_name, *c, LINE_CHUNKED)) {
 			h->is_malformed = true;
 			h->state = LINE_VALUE;
+		} else if (h->matched == 1) {
+			*c = 'x';
 		}
 		break;
 	case LINE_CHUNKED:
@@ -227,20 +247,29 @@ static void feed(struct http_head *h, char *c)
 		feed_body_line(h, *c);
 }
 
-void http_head_feed(struct http_head *h, char *bytes, size_t len)
+size_t http_head_feed(struct http_head *h, char *bytes, size_t len, struct buf *body)
 {
-	for (size_t i = 0; i < len && !h->complete;) {
-		size_t n = len - i < h->chunk ? len - i : (size_t)h->chunk;
+	bool in_head = !h->ended;
+	size_t i = 0;
 
-		if (h->state != CHUNK_DATA) {
+	while (i < len && !h->complete && !(in_head && h->ended)) {
+		size_t n = len - i < h->left ? len - i : (size_t)h->left;
+
+		if (h->state != BODY && h->state != CHUNK_DATA) {
 			feed(h, &bytes[i++]);
 			continue;
 		}
+		if (body != NULL)
+			buf_add(body, bytes + i, n);
 		i += n;
-		h->chunk -= n;
-		if (h->chunk == 0)
+		h->left -= n;
+		h->body += n;
+		if (h->left == 0 && h->state == BODY)
+			h->complete = true;
+		else if (h->left == 0)
 			h->state = CHUNK_END;
 	}
+	return i;
 }
 
 const char *http_head_problem(const struct http_head *h)

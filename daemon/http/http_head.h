@@ -1,14 +1,14 @@
 /*
- * http_head: a scanner of a request's framing: its head, the lines between the chunks of its body, and its
- * trailer fields. It runs over the bytes before evhttp reads them.
+ * http_head: a scanner of a request's framing: its head, which it scans before evhttp does, and its body, which evhttp
+ * does not see.
  *
- * Owns: nothing. Knows nothing of: connections, how evhttp parses a request.
+ * Owns: nothing. Knows nothing of: connections, how evhttp parses a head.
  *
- * evhttp shows a request only when it is complete. If two fields disagree on where that is (RFC 9112 6.3), or a
- * transfer encoding is unknown, evhttp waits by its own reading of them while the peer waits for an answer. It also
- * accepts lines that another server reads otherwise or rejects: a NUL or a CR within a line, a version like
- * "HTTP/01.257", a chunk size like "0x5" or "5 5", a chunk that is longer than its size. It skips blanks before a
- * value, but not tabs. Some versions append trailer fields to the fields of the head.
+ * evhttp would buffer a whole body before it shows the request. So the scanner overwrites the values that frame the
+ * body: evhttp finds a length of 0, or an unknown encoding, and shows the request as soon as its head is complete.
+ *
+ * evhttp accepts lines that another server reads otherwise or rejects: a NUL or a CR within a line, a version like
+ * "HTTP/01.257". It skips blanks before a value, but not tabs.
  */
 #ifndef PARLEY_HTTP_HEAD_H
 #define PARLEY_HTTP_HEAD_H
@@ -17,19 +17,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/buf.h"
+
 /* All 0 before the first byte of a request. */
 struct http_head {
 	uint64_t last_8; /* bytes of the request line */
-	uint64_t chunk; /* bytes of the current chunk that have not come */
+	uint64_t left; /* bytes of the body, or of the current chunk, that have not come */
+	uint64_t body; /* bytes of the body that have come, without the framing of chunks */
 	uint32_t bytes; /* of the head and of the trailer section, with line ends */
-	uint32_t n_fields; /* in the head, without the trailer fields */
 	uint8_t state;
 	uint8_t matched; /* characters of the word that a line is compared with */
 	bool is_head; /* the method is HEAD */
 	bool started; /* the request line is over */
 	bool ended; /* the empty line after the fields has come */
 	bool in_trailers; /* the last chunk has come */
-	bool complete; /* the body too, if it is chunked; what follows is not scanned */
+	bool complete; /* the body has come too; what follows is not scanned */
 	bool has_length; /* a Content-Length */
 	bool is_chunked; /* a Transfer-Encoding that is chunked alone */
 	bool after_cr; /* the next byte must be LF */
@@ -37,11 +39,14 @@ struct http_head {
 };
 
 /*
- * Scans the next bytes of a request, and replaces tabs before a field's value by blanks, which mean the same
- * (RFC 9110 5.6.3).
+ * Scans the next bytes of a request, up to the end of the head, the body or bytes, whichever comes first. In the head it
+ * overwrites the digits of Content-Length by "0" and the first letter of "chunked", and replaces tabs before a field's
+ * value by blanks, which mean the same (RFC 9110 5.6.3).
  *   bytes  len of them, of any value
+ *   body   the bytes of the body are appended to it; NULL: they are skipped
+ * Returns the number of bytes that were scanned.
  */
-void http_head_feed(struct http_head *h, char *bytes, size_t len);
+size_t http_head_feed(struct http_head *h, char *bytes, size_t len, struct buf *body);
 
 /* True if c may be in a token (RFC 9110 5.6.2). */
 bool http_is_token_char(char c);

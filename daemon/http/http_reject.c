@@ -16,7 +16,6 @@
 
 #define LINGER_S 3
 #define LINGER_MAX (16u << 20) /* bytes that are read and discarded */
-#define CONTINUE "HTTP/1.1 100 Continue\r\n\r\n"
 #define STATUS_AT (sizeof("HTTP/1.1 ") - 1)
 
 /*
@@ -25,6 +24,7 @@
  */
 struct http_linger {
 	struct http *http;
+	struct http_share *peer;
 	struct event *event;
 	int64_t until_ms;
 	size_t bytes;
@@ -38,7 +38,7 @@ static void linger_free(struct http_linger *l)
 	LIST_REMOVE(l, link);
 	event_free(l->event);
 	close(fd);
-	listen_connection_closed(l->http->listen);
+	http_socket_closed(l->http, l->peer);
 	free(l);
 }
 
@@ -56,12 +56,13 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		linger_free(l);
 }
 
-static void linger_new(struct http *http, int fd)
+static void linger_new(struct http *http, int fd, struct http_share *peer)
 {
 	static const struct timeval timeout = { LINGER_S, 0 };
 	struct http_linger *l = xcalloc(1, sizeof(*l));
 
 	l->http = http;
+	l->peer = peer;
 	l->until_ms = clock_mono_ms() + LINGER_S * 1000;
 	l->event = event_new(http->base, fd, EV_READ | EV_PERSIST, on_readable, l);
 	if (l->event == NULL || event_add(l->event, &timeout) != 0)
@@ -87,9 +88,10 @@ static void put_answer(struct buf *answer, enum error error, const char *detail,
 	buf_addf(answer,
 		"HTTP/1.1 %d %s\r\nContent-Type: application/problem+json\r\nContent-Length: "
 		"%zu\r\n"
-		"Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: "
+		"Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n%sConnection: "
 		"close\r\n\r\n",
-		status, http_reason(status), body.len);
+		status, http_reason(status), body.len,
+		status == 429 || status == 503 ? "Retry-After: 1\r\n" : "");
 	if (!no_body)
 		buf_add(answer, body.data, body.len);
 	buf_fini(&body);
@@ -102,8 +104,11 @@ static bool reject(struct http_conn *c, enum error error, const char *detail)
 	struct http *http = c->http;
 	struct buf rest = BUF_EMPTY, answer = BUF_EMPTY;
 	bool no_body = c->head.is_head; /* before c is freed with its evhttp connection */
+	struct http_share *peer = c->peer;
 	int fd;
 
+	if (c->call != NULL)
+		http_call_free(c->call);
 	c->hijacked = true;
 	fd = hijack_fd(c->evcon, http->placeholder_fd, &rest);
 	if (fd < 0) {
@@ -118,15 +123,14 @@ static bool reject(struct http_conn *c, enum error error, const char *detail)
 		log_debug("rejection_not_sent code=%s error=\"%m\"", error_code(error));
 	buf_fini(&answer);
 	shutdown(fd, SHUT_WR);
-	linger_new(http, fd);
+	linger_new(http, fd, peer);
 	return true;
 }
 
 void http_reject(struct http_conn *c)
 {
 	struct evbuffer *output = bufferevent_get_output(c->bev);
-	char page[sizeof(CONTINUE) + STATUS_AT + 3] = "";
-	const char *status = page;
+	char page[STATUS_AT + 4] = "";
 
 	if (c->state != HTTP_READING)
 		return;
@@ -134,38 +138,18 @@ void http_reject(struct http_conn *c)
 		output, 1); /* a bufferevent freezes it after a write; then copyout fails */
 	evbuffer_copyout(output, page, sizeof(page) - 1);
 	evbuffer_freeze(output, 1);
-	if (strncmp(page, CONTINUE, sizeof(CONTINUE) - 1) == 0)
-		status = page + sizeof(CONTINUE) - 1;
-	if (strlen(status) < STATUS_AT + 3) { /* nothing, or 100 Continue alone */
+	if (page[0] == '\0') {
 		if (c->head.ended && c->head.is_malformed)
 			reject(c, ERROR_bad_request, http_head_problem(&c->head));
 		return;
 	}
-	switch (atoi(status + STATUS_AT)) {
-	case 413:
-		/* evhttp answers 413 to malformed trailer fields too. */
-		if (c->head.in_trailers && c->head.bytes > HTTP_HEADERS_MAX)
-			reject(c, ERROR_headers_too_large, NULL);
-		else if (c->head.in_trailers)
-			reject(c, ERROR_bad_request, http_head_problem(&c->head));
-		else
-			reject(c, ERROR_too_large,
-				"The body is larger than 1 MiB, or its chunks are malformed.");
-		break;
-	case 417:
-		reject(c, ERROR_expectation_failed, NULL);
-		break;
-	case 501:
+	if (atoi(page + STATUS_AT) == 501)
 		reject(c, ERROR_not_implemented, NULL);
-		break;
-	default:
-		/* evhttp answers 400 to a head that is too long and to one that is malformed. */
+	else /* evhttp answers 400 to a head that is too long and to one that is malformed */
 		reject(c,
 			c->head.bytes > HTTP_HEADERS_MAX ? ERROR_headers_too_large
 							 : ERROR_bad_request,
 			NULL);
-		break;
-	}
 }
 
 void http_reject_with(struct http_conn *c, enum error error, const char *detail)

@@ -99,10 +99,37 @@ static void drop_keep_alive(struct http_call *call)
 		;
 }
 
+/* Keeps the answer until the body of the request has come: only then can the next request follow. */
+static void hold(struct http_call *call, int status, struct evbuffer *body)
+{
+	call->held = evbuffer_new();
+	if (call->held == NULL || evbuffer_add_buffer(call->held, body) != 0)
+		log_fatal("out_of_memory what=answer");
+	call->held_status = status;
+	http_body_fini(call);
+	http_body_skip(call);
+}
+
+void http_send_held(struct http_call *call)
+{
+	struct evbuffer *body = call->held;
+
+	call->held = NULL;
+	http_send(call, call->held_status, body);
+	evbuffer_free(body);
+}
+
 void http_send(struct http_call *call, int status, struct evbuffer *body)
 {
 	struct http *http = call->http;
 
+	if (http != NULL && http_body_incomplete(call)) {
+		if (!http_body_awaits_continue(call)) {
+			hold(call, status, body);
+			return;
+		}
+		http_add_header(call, "Connection", "close"); /* it may send the body, or not */
+	}
 	if (http != NULL) {
 		STATS_ADD(http->stats, http_requests, 1);
 		if (status >= 500)
@@ -117,7 +144,7 @@ void http_send(struct http_call *call, int status, struct evbuffer *body)
 				add_length(call, evbuffer_get_length(body));
 			if (http_is_head(call))
 				evbuffer_drain(body, evbuffer_get_length(body));
-			http_conn_write(call->conn);
+			http_conn_write(call->conn, !call->is_file);
 		}
 		/* If the client has closed the connection this only frees the request. */
 		evhttp_send_reply(call->req, status, http_reason(status), body);
@@ -137,11 +164,6 @@ static void send_json(
 	http_add_header(call, "X-Content-Type-Options", "nosniff");
 	http_send(call, status, body);
 	evbuffer_free(body);
-}
-
-void http_reply(struct http_call *call, int status, const char *json, size_t len)
-{
-	send_json(call, status, "application/json", json, len);
 }
 
 static void send_problem(struct http_call *call, enum error error, const char *detail,
@@ -174,8 +196,26 @@ void http_reply_invalid(struct http_call *call, const char *errors, size_t len)
 	send_problem(call, ERROR_invalid, NULL, errors, len);
 }
 
-void http_reply_close(struct http_call *call, enum error error, const char *detail)
+void http_reply_field(struct http_call *call, enum error error, const char *field)
 {
-	http_add_header(call, "Connection", "close");
-	send_problem(call, error, detail, NULL, 0);
+	struct buf errors = BUF_EMPTY;
+
+	buf_addf(&errors, "{\"field\":\"%s\",\"detail\":", field);
+	json_put_cstr(&errors, error_sentence(error));
+	buf_add_char(&errors, '}');
+	send_problem(call, error, NULL, errors.data, errors.len);
+	buf_fini(&errors);
+}
+
+void http_reply(struct http_call *call, int status, const char *json, size_t len)
+{
+	enum error error = ERROR_NONE;
+
+	/* Many answers that were requested at once; a change is made already, and its answer is short. */
+	if (call->http != NULL && call->share != NULL && call->route->method == HTTP_GET)
+		error = http_share_unsent_fits(&call->http->shares, call->share, len);
+	if (error != ERROR_NONE)
+		http_reply_error(call, error);
+	else
+		send_json(call, status, "application/json", json, len);
 }

@@ -25,10 +25,8 @@ const char *http_reason(int status);
 void http_put_problem(
 	struct buf *b, enum error error, const char *detail, const char *errors, size_t errors_len);
 
-/* Sends the answer, with the headers added so far, and ends the call. Empties body. */
+/* Sends the answer, with the headers added so far, and ends the call. Empties body. If the body of the request has not
+ * come, it is skipped first. */
 void http_send(struct http_call *call, int status, struct evbuffer *body);
-
-/* Answers an error and closes the connection, because the end of the request is not known. */
-void http_reply_close(struct http_call *call, enum error error, const char *detail);
 
 #endif

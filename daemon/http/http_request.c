@@ -14,7 +14,9 @@
 
 static void step_route(struct http_call *call);
 static void step_token(struct http_call *call);
+static void step_limits(struct http_call *call);
 static void step_body(struct http_call *call);
+static void step_json(struct http_call *call);
 
 bool http_is_head(const struct http_call *call)
 {
@@ -74,7 +76,6 @@ void http_request(struct http_call *call)
 {
 	const char *problem;
 
-	http_drop_trailers(call);
 	problem = http_fields_problem(call);
 	find_client(call);
 	read_target(call);
@@ -84,9 +85,11 @@ void http_request(struct http_call *call)
 	if (call->req->major != 1 || call->req->minor != 0)
 		call->req->major = call->req->minor = 1; /* of the answer */
 	if (problem != NULL)
-		http_reply_close(call, ERROR_bad_request, problem);
+		http_reject_with(call->conn, ERROR_bad_request, problem);
+	else if (call->conn->head.left > HTTP_BODY_READ_MAX)
+		http_reject_with(call->conn, ERROR_too_large, NULL);
 	else if (expects_other(call))
-		http_reply_error(call, ERROR_expectation_failed);
+		http_reject_with(call->conn, ERROR_expectation_failed, NULL);
 	else
 		step_route(call);
 }
@@ -177,7 +180,7 @@ static void on_token(void *arg, enum error error, const struct token *t)
 	if (call->conn == NULL)
 		http_reply_error(call, ERROR_unavailable);
 	else
-		step_body(call);
+		step_limits(call);
 }
 
 static void step_token(struct http_call *call)
@@ -186,7 +189,7 @@ static void step_token(struct http_call *call)
 	uint8_t hash[STORE_HASH_SIZE];
 
 	if (call->route->open) {
-		step_body(call);
+		step_limits(call);
 		return;
 	}
 	token = http_bearer(call);
@@ -200,6 +203,38 @@ static void step_token(struct http_call *call)
 		http_reply_error(call, ERROR_bad_token);
 }
 
+/* The limits. */
+
+static struct ratelimit_key limit_key(const struct http_call *call)
+{
+	return call->token.user_id != 0 ? ratelimit_key_user(call->token.user_id)
+					: ratelimit_key_address(call->address);
+}
+
+bool http_within_rate(const struct http_call *call)
+{
+	struct ratelimit_key key = limit_key(call);
+
+	return !call->http->conf->rate_limits ||
+		ratelimit_take(call->http->ratelimit, &key, 1, clock_mono_ms());
+}
+
+static void step_limits(struct http_call *call)
+{
+	struct http *http = call->http;
+	struct ratelimit_key key = limit_key(call);
+	enum error error;
+
+	call->share = http_share_ref(&http->shares, &key);
+	error = http_share_unsent_fits(&http->shares, call->share, 0);
+	if (!http_within_rate(call))
+		error = ERROR_too_many_requests;
+	if (error != ERROR_NONE)
+		http_reply_error(call, error);
+	else
+		step_body(call);
+}
+
 /* The body. */
 
 static bool is_json(const char *type)
@@ -211,32 +246,47 @@ static bool is_json(const char *type)
 		(type[len] == '\0' || strchr("; \t", type[len]) != NULL);
 }
 
-/* Parses call->body, which stays NULL if the route takes no body, or needs none and none came. Returns false if it has
- * answered. */
-static bool read_body(struct http_call *call)
+/* True if the route has parameters in the body. */
+static bool takes_body(const struct http_route *r, bool *needs)
 {
-	const struct http_route *r = call->route;
-	struct evbuffer *in = evhttp_request_get_input_buffer(call->req);
-	const char *type = http_field(call, "Content-Type"), *why = NULL;
-	size_t len = evbuffer_get_length(in);
-	bool takes = false, needs = false;
+	bool takes = false;
 
+	*needs = false;
 	for (size_t i = 0; i < r->n_params; i++) {
 		takes |= r->params[i].place == PARAM_BODY;
-		needs |= r->params[i].place == PARAM_BODY && r->params[i].required;
+		*needs |= r->params[i].place == PARAM_BODY && r->params[i].required;
 	}
-	if (!takes || (len == 0 && type == NULL && !needs))
-		return true;
-	if ((len != 0 || type != NULL) && !is_json(type)) {
+	return takes;
+}
+
+static void step_body(struct http_call *call)
+{
+	const char *type = http_field(call, "Content-Type");
+	bool needs, takes = takes_body(call->route, &needs);
+
+	if (takes && (type != NULL || !call->conn->head.complete) && !is_json(type))
 		http_reply_error(call, ERROR_not_json);
-		return false;
-	}
-	if (len > HTTP_BODY_MAX) {
+	else
+		http_body_read(call, takes, step_json);
+}
+
+/* Parses call->json, which stays NULL if the route takes no body, or needs none and none came. Returns false if it has
+ * answered. */
+static bool read_json(struct http_call *call)
+{
+	const struct buf *body = &call->body;
+	const char *why = NULL;
+	bool needs;
+
+	if (!takes_body(call->route, &needs) ||
+		(body->len == 0 && http_field(call, "Content-Type") == NULL && !needs))
+		return true;
+	if (body->len > HTTP_BODY_MAX) {
 		http_reply_error(call, ERROR_too_large);
 		return false;
 	}
-	call->body = json_parse(len != 0 ? (const char *)evbuffer_pullup(in, -1) : "", len, &why);
-	if (!cJSON_IsObject(call->body)) {
+	call->json = json_parse(body->len != 0 ? body->data : "", body->len, &why);
+	if (!cJSON_IsObject(call->json)) {
 		http_reply_detail(call, ERROR_bad_json, why);
 		return false;
 	}
@@ -291,32 +341,27 @@ static bool origin_good(const struct http_call *call)
 	return !call->by_cookie || call->route->method == HTTP_GET || http_origin_allowed(call);
 }
 
-static bool within_rate(const struct http_call *call)
-{
-	struct ratelimit_key key = call->token.user_id != 0
-		? ratelimit_key_user(call->token.user_id)
-		: ratelimit_key_address(call->address);
-
-	return !call->http->conf->rate_limits ||
-		ratelimit_take(call->http->ratelimit, &key, 1, clock_mono_ms());
-}
-
-static void step_body(struct http_call *call)
+static void step_json(struct http_call *call)
 {
 	const struct http_route *r = call->route;
 	struct buf problems = BUF_EMPTY;
 
-	if (!read_body(call))
+	/* The user may be another now; a handler compares only the answer of its query. */
+	if (call->stale) {
+		http_reply_error(call, ERROR_unavailable);
 		return;
-	params_read_body(&call->params, r->params, r->n_params, call->body, &problems);
+	}
+	if (!read_json(call))
+		return;
+	params_read_body(&call->params, r->params, r->n_params, call->json, &problems);
 	if (read_path(call)) {
 		read_query(call, &problems);
 		if (problems.len != 0)
 			http_reply_invalid(call, problems.data, problems.len);
 		else if (!origin_good(call))
 			http_reply_error(call, ERROR_bad_origin);
-		else if (!within_rate(call))
-			http_reply_error(call, ERROR_too_many_requests);
+		else if (r->costly)
+			http_costly_run(call);
 		else
 			r->run(call->http->env, call);
 	}
@@ -333,6 +378,11 @@ void *http_env(const struct http_call *call)
 const struct params *http_params(const struct http_call *call)
 {
 	return &call->params;
+}
+
+bool http_is_stale(const struct http_call *call)
+{
+	return call->stale;
 }
 
 int64_t http_user(const struct http_call *call)

@@ -106,6 +106,19 @@ static bool client_has(const struct http_call *call, const char *etag)
 	return false;
 }
 
+/* Maps the file, so that a slow reader holds no descriptor in addition to its connection. */
+static void add_file(struct evbuffer *body, int fd, off_t size)
+{
+	struct evbuffer_file_segment *segment = size == 0
+		? NULL
+		: evbuffer_file_segment_new(fd, 0, size, EVBUF_FS_DISABLE_SENDFILE);
+
+	if (segment == NULL)
+		return;
+	evbuffer_add_file_segment(body, segment, 0, size);
+	evbuffer_file_segment_free(segment);
+}
+
 /* Closes fd. */
 static void send_file(
 	struct http_call *call, int fd, const struct stat *st, const char *name, bool hashed)
@@ -124,13 +137,14 @@ static void send_file(
 	http_add_header(
 		call, "Cache-Control", hashed ? "public, max-age=31536000, immutable" : "no-cache");
 	http_add_header(call, "ETag", etag);
+	call->is_file = true;
 	if (client_has(call, etag)) {
 		close(fd);
 		http_send(call, 304, body);
 	} else {
 		http_add_header(call, "Content-Type", http_static_type(name));
-		if (st->st_size == 0 || evbuffer_add_file(body, fd, 0, st->st_size) != 0)
-			close(fd);
+		add_file(body, fd, st->st_size);
+		close(fd);
 		http_send(call, 200, body);
 	}
 	evbuffer_free(body);

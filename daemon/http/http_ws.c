@@ -46,7 +46,8 @@ static struct text find_token(struct http_call *call)
 }
 
 /* Hands the socket to the layer above. */
-static void hand_over(struct http_call *call, int fd, const struct buf *rest, const char *key)
+static void hand_over(struct http_call *call, int fd, const struct buf *rest, const char *key,
+	struct http_share *peer)
 {
 	struct http *http = call->http;
 	struct http_upgrade u = {
@@ -57,6 +58,7 @@ static void hand_over(struct http_call *call, int fd, const struct buf *rest, co
 			.len = rest->len },
 		.token = call->token,
 		.address = call->address,
+		.peer = peer,
 	};
 	int on = 1;
 
@@ -71,6 +73,7 @@ static void upgrade(struct http_call *call)
 	struct http *http = call->http;
 	struct http_conn *c = call->conn;
 	struct buf rest = BUF_EMPTY;
+	struct http_share *peer;
 	char *key;
 	int fd;
 
@@ -78,16 +81,21 @@ static void upgrade(struct http_call *call)
 		http_reply_error(call, ERROR_unavailable);
 		return;
 	}
+	if (!http_within_rate(call)) {
+		http_reply_error(call, ERROR_too_many_requests);
+		return;
+	}
 	if (call->token.user_id != 0 &&
 		!http->events->may_upgrade(http->arg, call->token.user_id)) {
 		http_reply_error(call, ERROR_too_many_sockets);
 		return;
 	}
+	peer = c->peer;
 	key = xstrdup(call->handshake.key); /* the request is freed with its connection */
 	c->hijacked = true;
 	fd = hijack_fd(c->evcon, http->placeholder_fd, &rest);
 	if (fd >= 0) {
-		hand_over(call, fd, &rest, key);
+		hand_over(call, fd, &rest, key, peer);
 	} else {
 		c->hijacked = false;
 		log_warn("hijack_failed error=\"%m\"");
@@ -126,6 +134,10 @@ void http_ws_request(struct http_call *call)
 	struct text token;
 	uint8_t hash[STORE_HASH_SIZE];
 
+	if (http_body_incomplete(call)) {
+		http_reject_with(call->conn, ERROR_bad_request, "A handshake has no body.");
+		return;
+	}
 	if (!is_handshake(call)) {
 		http_add_header(call, "Connection", "Upgrade");
 		http_add_header(call, "Upgrade", "websocket");

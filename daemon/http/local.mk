@@ -3,6 +3,9 @@
 libparley_a_SOURCES += \
 	daemon/http/http.c \
 	daemon/http/http.h \
+	daemon/http/http_body.c \
+	daemon/http/http_body.h \
+	daemon/http/http_costly.c \
 	daemon/http/http_fields.c \
 	daemon/http/http_fields.h \
 	daemon/http/http_head.c \
@@ -18,6 +21,8 @@ libparley_a_SOURCES += \
 	daemon/http/http_request.c \
 	daemon/http/http_route.c \
 	daemon/http/http_route.h \
+	daemon/http/http_share.c \
+	daemon/http/http_share.h \
 	daemon/http/http_static.c \
 	daemon/http/http_static.h \
 	daemon/http/http_ws.c

@@ -71,6 +71,30 @@ static void notify_reloading(void)
 	notify_send(state);
 }
 
+/* The children reopen their logs at SIGHUP. Returns false with errno if the former file stays. */
+static bool reopen_log(const struct master *m)
+{
+	if (log_reopen() != 0) {
+		log_error("log_reopen_failed error=\"%m\"");
+		return false;
+	}
+	master_chown_log(m);
+	return true;
+}
+
+/* Counted as a reload, so that parleyctl can wait for it. */
+static void master_reopen_log(struct master *m)
+{
+	struct buf error = BUF_EMPTY;
+
+	stats_reload_start(m->heritage.stats);
+	if (!reopen_log(m))
+		buf_addf(&error, "%s: %m", m->conf->log_target);
+	children_signal(m, CHILD_HASHER, SIGHUP);
+	stats_reload_finish(m->heritage.stats, buf_cstr(&error));
+	buf_fini(&error);
+}
+
 static void master_reload(struct master *m)
 {
 	struct buf error = BUF_EMPTY;
@@ -78,9 +102,7 @@ static void master_reload(struct master *m)
 	if (m->notified_ready)
 		notify_reloading();
 	stats_reload_start(m->heritage.stats);
-	if (log_reopen() != 0)
-		log_error("log_reopen_failed error=\"%m\"");
-	master_chown_log(m);
+	reopen_log(m);
 	reload_conf(m, &error);
 	if (error.len > 0)
 		log_error("reload_rejected why=\"%s\"", buf_cstr(&error));
@@ -103,20 +125,16 @@ static void notify_if_ready(struct master *m)
 }
 
 /*
- * Blocks the signals that take_signal waits for. SIGUSR1 is the children's: blocked here, it stays pending in a child
- * until that has its handler.
+ * Blocks the signals that take_signal waits for. In a child they stay pending until it has its handlers.
  */
 static void block_signals(sigset_t *awaited)
 {
-	static const int numbers[] = { SIGCHLD, SIGHUP, SIGINT, SIGTERM };
-	sigset_t blocked;
+	static const int numbers[] = { SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1 };
 
 	sigemptyset(awaited);
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		sigaddset(awaited, numbers[i]);
-	blocked = *awaited;
-	sigaddset(&blocked, SIGUSR1);
-	sigprocmask(SIG_BLOCK, &blocked, NULL);
+	sigprocmask(SIG_BLOCK, awaited, NULL);
 	/* The caller may have ignored them; the kernel reaps children if SIGCHLD is ignored. */
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		signal(numbers[i], SIG_DFL);
@@ -149,6 +167,10 @@ static void take_signal(struct master *m, const sigset_t *awaited)
 	case SIGHUP:
 		if (!m->stopping)
 			master_reload(m);
+		break;
+	case SIGUSR1:
+		if (!m->stopping)
+			master_reopen_log(m);
 		break;
 	case SIGINT:
 	case SIGTERM:

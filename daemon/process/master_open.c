@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -104,6 +105,9 @@ static bool open_channels(struct master *m)
 		return failed("part", "pipe");
 	h->master_fd = ends[0];
 	m->life_fd = ends[1];
+	h->schema_fd = eventfd(0, EFD_CLOEXEC);
+	if (h->schema_fd < 0)
+		return failed("part", "eventfd");
 	h->hasher_fds = m->hasher_fds;
 	h->hasher_ends = m->hasher_ends;
 	for (unsigned i = 0; i < h->n_slots; i++) {
@@ -157,8 +161,7 @@ void master_set_dumpable(const struct conf *conf)
 
 void master_chown_log(const struct master *m)
 {
-	if (m->user && m->conf->log_target[0] == '/' &&
-		lchown(m->conf->log_target, m->user->pw_uid, m->user->pw_gid) != 0)
+	if (m->user && log_chown(m->user->pw_uid, m->user->pw_gid) != 0)
 		log_warn("log_chown_failed error=\"%m\"");
 }
 

@@ -2,11 +2,12 @@
 
 #include <poll.h>
 #include <stdbool.h>
+#include <sys/eventfd.h>
 
 #include "common/log.h"
 #include "migrations/migrate.h"
 
-#define RETRY_MS 1000
+#define RETRY_MS 250
 
 int migrator_run(const struct heritage *h)
 {
@@ -24,6 +25,8 @@ int migrator_run(const struct heritage *h)
 			return 0;
 		}
 	}
+	if (result == MIGRATE_DONE && eventfd_write(h->schema_fd, 1) != 0)
+		log_fatal("schema_event_failed error=\"%m\"");
 	if (result == MIGRATE_DONE)
 		log_info("schema_ready version=%d", migrate_version());
 	else

@@ -30,6 +30,7 @@ struct worker {
 	struct bus *bus;
 	struct rooms *rooms;
 	struct watch *watch;
+	struct watch_checks *watch_checks;
 	struct sessions *sessions;
 	struct hasher *hasher;
 	struct http *http; /* NULL until this worker accepts connections */
@@ -38,6 +39,7 @@ struct worker {
 	struct event *signals[3];
 	struct event *master_gone;
 	struct event *serve_timer;
+	struct event *schema; /* h->schema_fd */
 	struct event *stop_timer;
 	enum worker_stage stage;
 	int64_t stage_ms; /* when the stage began */
@@ -53,7 +55,10 @@ static void worker_reconcile(struct worker *w)
 
 static void on_reconcile(void *arg, rooms_done_cb *done, void *done_arg)
 {
-	sessions_reconcile_tokens(((struct worker *)arg)->sessions, done, done_arg);
+	struct worker *w = arg;
+
+	watch_check_all(w->watch_checks);
+	sessions_reconcile_tokens(w->sessions, done, done_arg);
 }
 
 static void worker_serve(struct worker *w);
@@ -64,23 +69,45 @@ static void on_store_state(void *arg, bool ready, bool after_loss)
 	const struct record r = { .type = RECORD_RECONCILE };
 
 	log_info(ready ? "store_ready" : "store_unavailable");
-	if (ready)
+	if (ready) {
 		worker_serve(w);
+		sessions_check_stale(w->sessions);
+	}
 	/* A statement that was in flight when the connection failed may be committed, but was not published. */
 	if (ready && after_loss)
 		bus_publish(w->bus, &r);
 }
 
-static void on_read_moved(
-	void *arg, const struct conv *conv, int64_t user_id, int64_t seq, uint64_t origin)
+static void on_read_moved(void *arg, const struct record_read *read)
+{
+	struct worker *w = arg;
+	const struct record r = { .type = RECORD_READ, .read = *read };
+
+	bus_publish(w->bus, &r);
+}
+
+static void on_erased(void *arg, const struct erased *e)
 {
 	struct worker *w = arg;
 	const struct record r = {
-		.type = RECORD_READ,
-		.read = { *conv, user_id, seq, origin },
+		.type = RECORD_ERASED,
+		.erased = { e->conv, e->from_mod, e->mod, e->seq, e->left },
 	};
 
 	bus_publish(w->bus, &r);
+}
+
+/* Sockets get what was known of the former epoch first: that typing has ended. Then nothing, until their tokens are
+ * checked again in on_store_state. */
+static void on_epoch(void *arg, uint16_t generation)
+{
+	struct worker *w = arg;
+
+	rooms_restart(w->rooms);
+	sessions_epoch_changed(w->sessions);
+	if (w->http != NULL)
+		http_epoch_changed(w->http);
+	bus_set_generation(w->bus, generation);
 }
 
 /* --- events of the ring --- */
@@ -95,6 +122,9 @@ static void on_record(void *arg, const struct record *r)
 		break;
 	case RECORD_TOKEN_REVOKED:
 		sessions_token_revoked(w->sessions, &r->token_revoked);
+		/* Perhaps the account was deleted, and its memberships with it. */
+		if (r->token_revoked.user_id != 0)
+			watch_check(w->watch_checks, r->token_revoked.user_id);
 		break;
 	case RECORD_RECONCILE:
 		worker_reconcile(w);
@@ -106,12 +136,17 @@ static void on_record(void *arg, const struct record *r)
 }
 
 /*
- * The reconcile is a query on the connection for reads. When it returns, so have all look-ups of tokens that were
- * queued before the overrun.
+ * The fence ends after all look-ups of tokens that were in flight at the overrun. So the reconcile checks their sessions
+ * as well.
  */
 static void on_overrun(void *arg)
 {
 	worker_reconcile(arg);
+}
+
+static void on_newer(void *arg, uint16_t generation)
+{
+	store_follow_epoch(((struct worker *)arg)->store, generation);
 }
 
 /* --- events of rooms and of watched users, for sockets --- */
@@ -125,6 +160,11 @@ static void on_push(
 static void on_resync(void *arg, struct room_user *u)
 {
 	sessions_resync(((struct worker *)arg)->sessions, u);
+}
+
+static void on_left(void *arg, int64_t user_id)
+{
+	watch_check(((struct worker *)arg)->watch_checks, user_id);
 }
 
 static void on_presence(void *arg, void *owner, int64_t user_id, bool online, int64_t last_seen_ms)
@@ -144,6 +184,18 @@ static void on_drained(void *arg, struct session *s)
 {
 	(void)arg;
 	cmd_sync_resume(s);
+}
+
+static void on_stale(void *arg, struct session *s)
+{
+	(void)arg;
+	cmd_sync_fail(s);
+	watch_hold(*session_watcher(s));
+}
+
+static void on_presence_lost(void *arg, struct session *s)
+{
+	cmd_presence_again(&((struct worker *)arg)->commands, s);
 }
 
 static void on_closed(void *arg, struct session *s)
@@ -167,20 +219,24 @@ static bool on_may_upgrade(void *arg, int64_t user_id)
 /* Creates and connects all parts: calls go down by name, events come up through the callbacks above. */
 static void worker_wire(struct worker *w)
 {
-	static const struct store_events store_events = { on_store_state, on_read_moved };
-	static const struct bus_events bus_events = { on_record, on_overrun };
-	static const struct room_events room_events = { on_push, on_resync, on_reconcile };
-	static const struct sessions_events sessions_events = { on_message, on_drained, on_closed };
+	static const struct store_events store_events = { on_store_state, on_read_moved, on_erased,
+		on_epoch };
+	static const struct bus_events bus_events = { on_record, on_overrun, on_newer };
+	static const struct room_events room_events = { on_push, on_resync, on_left, on_reconcile };
+	static const struct sessions_events sessions_events = { on_message, on_drained, on_stale,
+		on_presence_lost, on_closed };
 	const struct heritage *h = w->heritage;
 
 	w->store = store_open(w->base, h, &store_events, w);
 	w->bus = bus_open(w->base, h, &bus_events, w);
 	w->rooms = rooms_open(w->base, w->store, &room_events, w, &h->stats->slots[h->slot]);
 	w->watch = watch_open(w->base, h->presence, on_presence, w);
+	w->watch_checks = watch_checks_open(w->base, w->watch, w->store);
 	w->sessions = sessions_open(w->base, h, w->store, w->bus, &sessions_events, w);
 	w->hasher = hasher_open(w->base, h);
 	w->api = (struct api){ h->conf, w->store, w->hasher, w->bus, h->presence };
-	w->commands = (struct cmd_env){ w->sessions, w->store, w->rooms, w->bus, w->watch };
+	w->commands = (struct cmd_env){ w->sessions, w->store, w->rooms, w->bus, w->watch,
+		w->watch_checks };
 }
 
 /*
@@ -212,6 +268,15 @@ static void worker_serve(struct worker *w)
 	w->heritage->stats->slots[w->heritage->slot].serving = 1;
 }
 
+static void on_schema(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker *w = arg;
+
+	(void)fd;
+	(void)what;
+	store_connect(w->store);
+}
+
 static void on_serve_timer(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
@@ -226,8 +291,10 @@ static void worker_unwire(struct worker *w)
 		http_close(w->http);
 	hasher_close(w->hasher);
 	store_close(w->store);
+	rooms_end_loads(w->rooms);
 	sessions_free(w->sessions);
 	rooms_close(w->rooms);
+	watch_checks_close(w->watch_checks);
 	watch_close(w->watch);
 	bus_close(w->bus);
 }
@@ -289,7 +356,8 @@ static void worker_reload(struct worker *w)
 	struct stat st;
 	struct conf *conf = NULL;
 
-	log_reopen();
+	if (log_reopen() != 0)
+		log_error("log_reopen_failed error=\"%m\"");
 	if (fstat(w->heritage->conf_fd, &st) == 0) {
 		char *to = buf_reserve(&text, (size_t)st.st_size + 1);
 		ssize_t n = pread(w->heritage->conf_fd, to, (size_t)st.st_size, 0);
@@ -353,7 +421,9 @@ static void worker_events(struct worker *w)
 	w->master_gone = event_new(w->base, w->heritage->master_fd, EV_READ, on_master_gone, w);
 	w->stop_timer = event_new(w->base, -1, EV_PERSIST, on_stop_timer, w);
 	w->serve_timer = evtimer_new(w->base, on_serve_timer, w);
+	w->schema = event_new(w->base, w->heritage->schema_fd, EV_READ, on_schema, w);
 	if (w->master_gone == NULL || w->stop_timer == NULL || w->serve_timer == NULL ||
+		w->schema == NULL || event_add(w->schema, NULL) != 0 ||
 		event_add(w->master_gone, NULL) != 0 ||
 		event_add(w->serve_timer, &(const struct timeval){ SERVE_WAIT_MS / 1000, 0 }) != 0)
 		log_fatal("event_failed event=timer");
@@ -366,6 +436,7 @@ static void worker_events_free(struct worker *w)
 	event_free(w->master_gone);
 	event_free(w->stop_timer);
 	event_free(w->serve_timer);
+	event_free(w->schema);
 }
 
 int worker_run(const struct heritage *h)

@@ -33,6 +33,7 @@ struct bus {
 	struct event *retry;
 	struct outbox_record *outbox, **outbox_end;
 	size_t outbox_bytes;
+	uint16_t generation; /* of the epoch */
 	size_t buf_size;
 	uint8_t *buf;
 };
@@ -42,6 +43,17 @@ static void record_rejected(struct bus *b, size_t len)
 {
 	log_error("ring_record_rejected len=%zu", len);
 	b->events->overrun(b->arg);
+}
+
+/* A record of another generation has ids that mean something else here. */
+static void bus_deliver(struct bus *b, const struct record *r)
+{
+	int16_t ahead = (int16_t)(r->generation - b->generation); /* it wraps */
+
+	if (ahead == 0)
+		b->events->record(b->arg, r);
+	else if (ahead > 0)
+		b->events->newer(b->arg, r->generation);
 }
 
 /* Reads at most one batch. */
@@ -57,7 +69,7 @@ static void bus_read(struct bus *b)
 			STATS_ADD(b->stats, ring_records, 1);
 			FAULT("bus.record");
 			if (record_decode(&r, b->buf, len))
-				b->events->record(b->arg, &r);
+				bus_deliver(b, &r);
 			else
 				record_rejected(b, len);
 			break;
@@ -166,7 +178,7 @@ static void outbox_add(struct bus *b, const struct iovec *iov, int n)
 /* The database has everything that the records would have reported, except hints. */
 static void outbox_collapse(struct bus *b)
 {
-	const struct record r = { .type = RECORD_RECONCILE };
+	const struct record r = { .type = RECORD_RECONCILE, .generation = b->generation };
 	uint8_t fixed[RECORD_FIXED_SIZE];
 	struct iovec iov[RECORD_IOV];
 
@@ -177,18 +189,20 @@ static void outbox_collapse(struct bus *b)
 	outbox_add(b, iov, RECORD_IOV);
 }
 
-void bus_publish(struct bus *b, const struct record *r)
+void bus_publish(struct bus *b, const struct record *record)
 {
+	struct record r = *record;
 	uint8_t fixed[RECORD_FIXED_SIZE];
 	struct iovec iov[RECORD_IOV];
 
-	record_encode(r, fixed, iov);
+	r.generation = b->generation;
+	record_encode(&r, fixed, iov);
 	/* This worker reads its own records at the end of the pass: awake, it needs no wakeup. */
 	ring_awake(&b->reader);
 	event_active(b->wake, EV_READ, 0);
 	if (b->outbox == NULL && bus_try(b, iov, RECORD_IOV))
 		return;
-	if (r->type == RECORD_TYPING)
+	if (r.type == RECORD_TYPING)
 		return;
 	outbox_add(b, iov, RECORD_IOV);
 	if (b->outbox_bytes > OUTBOX_MAX)
@@ -211,6 +225,11 @@ void bus_publish_change(
 	FAULT("change.committed");
 	bus_publish(b, &r);
 	FAULT("change.published");
+}
+
+void bus_set_generation(struct bus *b, uint16_t generation)
+{
+	b->generation = generation;
 }
 
 bool bus_idle(const struct bus *b)

@@ -17,11 +17,13 @@
 struct bus;
 
 struct bus_events {
-	/* A record was read, possibly one of this worker's own. Its texts are valid until it
+	/* A record of this worker's generation was read, possibly one of its own. Its texts are valid until it
 	 * returns. */
 	void (*record)(void *arg, const struct record *r);
 	/* Records were lost: the state here must be compared with the database. */
 	void (*overrun)(void *arg);
+	/* A record of a later generation was read and dropped: another worker has found a new epoch. */
+	void (*newer)(void *arg, uint16_t generation);
 };
 
 /* Opens this worker's reader at the tail of h's ring. events and h are borrowed. */
@@ -34,7 +36,7 @@ void bus_close(struct bus *b);
  * most 2 ms. A record that the ring cannot take waits in the outbox; RECORD_TYPING is dropped
  * instead.
  */
-void bus_publish(struct bus *b, const struct record *r);
+void bus_publish(struct bus *b, const struct record *record);
 
 /*
  * Publishes a committed change.
@@ -44,6 +46,9 @@ void bus_publish(struct bus *b, const struct record *r);
  */
 void bus_publish_change(
 	struct bus *b, const struct change *c, enum record_event event, uint64_t origin);
+
+/* Sets the generation of the records that are published and delivered from now on; 0 at first. */
+void bus_set_generation(struct bus *b, uint16_t generation);
 
 /* True if the outbox is empty. */
 bool bus_idle(const struct bus *b);

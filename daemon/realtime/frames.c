@@ -68,13 +68,14 @@ static void put_chat_id(struct buf *b, const struct conv *c, int64_t viewer)
 	put_number(b, "chat_id", conv_chat_id(c, viewer));
 }
 
-void frames_write_ready(
-	struct buf *b, int64_t user_id, const char *session_id, int64_t server_time_ms)
+void frames_write_ready(struct buf *b, int64_t user_id, const char *session_id,
+	int64_t server_time_ms, const char *epoch)
 {
 	begin(b, FRAME_ready);
 	put_number(b, "user_id", user_id);
 	put_cstr(b, "session_id", session_id);
 	put_time(b, "server_time", server_time_ms);
+	put_cstr(b, "epoch", epoch);
 	end(b);
 }
 
@@ -174,7 +175,7 @@ void frames_write_chat_removed(struct buf *b, int64_t chat_id)
 }
 
 int64_t frames_write_messages(struct buf *b, const store_rows *rows, int64_t limit,
-	const struct conv *c, int64_t read_seq, int64_t viewer)
+	const struct conv *c, int64_t read_seq, bool reset, int64_t viewer)
 {
 	int64_t n = json_view_page_rows(rows, limit);
 	bool more;
@@ -185,6 +186,8 @@ int64_t frames_write_messages(struct buf *b, const store_rows *rows, int64_t lim
 	more = json_view_put_messages(b, rows, n, c, viewer);
 	put_number(b, "read_seq", read_seq);
 	put_bool(b, "more", more);
+	if (reset)
+		put_bool(b, "reset", true);
 	end(b);
 	return n;
 }
@@ -195,9 +198,11 @@ void frames_write_synced(struct buf *b)
 	end(b);
 }
 
-void frames_write_resync(struct buf *b)
+void frames_write_resync(struct buf *b, const char *epoch)
 {
 	begin(b, FRAME_resync);
+	if (epoch != NULL)
+		put_cstr(b, "epoch", epoch);
 	end(b);
 }
 

@@ -18,9 +18,9 @@
 #include "common/record.h"
 #include "store/store.h"
 
-/* session_id: as shown to clients. server_time_ms: wall clock. */
-void frames_write_ready(
-	struct buf *b, int64_t user_id, const char *session_id, int64_t server_time_ms);
+/* session_id: as shown to clients. server_time_ms: wall clock. epoch: its name. */
+void frames_write_ready(struct buf *b, int64_t user_id, const char *session_id,
+	int64_t server_time_ms, const char *epoch);
 
 /* The ack of a send: id is the one that the client gave. */
 void frames_write_send_ack(struct buf *b, struct text id, const struct change *c, int64_t viewer);
@@ -49,13 +49,15 @@ void frames_write_chat_removed(struct buf *b, int64_t chat_id);
  *   rows      of store_changes
  *   limit     the number of rows that the frame has at most
  *   read_seq  the viewer's watermark
+ *   reset     true: the client drops what it holds of the chat
  * Returns the number of messages in the frame; it says "more" if there are more rows.
  */
 int64_t frames_write_messages(struct buf *b, const store_rows *rows, int64_t limit,
-	const struct conv *c, int64_t read_seq, int64_t viewer);
+	const struct conv *c, int64_t read_seq, bool reset, int64_t viewer);
 
 void frames_write_synced(struct buf *b);
-void frames_write_resync(struct buf *b);
+/* epoch: its name, if it has changed; else NULL. */
+void frames_write_resync(struct buf *b, const char *epoch);
 void frames_write_pong(struct buf *b);
 
 /*

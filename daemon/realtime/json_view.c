@@ -33,6 +33,12 @@ static void put_last_message(struct buf *b, const struct chat *c)
 	}
 	buf_add_str(b, ",\"last_message\":{");
 	proto_put_message(b, &c->last, &c->conv, c->viewer);
+	if (c->last_cut)
+		buf_add_str(b, ",\"cut\":true");
+	if (c->conv.kind == CONV_GROUP) {
+		buf_add_char(b, ',');
+		proto_put_text(b, "sender_name", c->last_sender_name);
+	}
 	buf_add_char(b, '}');
 }
 
@@ -66,6 +72,22 @@ void json_view_put_chat(struct buf *b, const struct chat *c)
 	put_number(b, "member_count", c->member_count);
 }
 
+void json_view_put_chats(struct buf *b, const store_rows *rows, int64_t limit)
+{
+	int n = store_n(rows);
+	struct chat c;
+
+	buf_add_str(b, "\"chats\":[");
+	for (int i = 0; i < n && i < limit; i++) {
+		store_chat_at(rows, i, &c);
+		buf_add_str(b, i > 0 ? ",{" : "{");
+		json_view_put_chat(b, &c);
+		buf_add_char(b, '}');
+	}
+	buf_add_str(b, "],");
+	proto_put_cursor(b, "next", n > limit ? &c.cursor : NULL);
+}
+
 static void put_member(struct buf *b, const struct member *m)
 {
 	buf_add_char(b, '{');
@@ -80,7 +102,26 @@ static void put_member(struct buf *b, const struct member *m)
 	buf_add_char(b, '}');
 }
 
-void json_view_put_group(struct buf *b, int64_t group_id, const store_rows *rows)
+/* Appends "members":[…],"next":… of at most limit rows. A row without a user has only the group. */
+static void put_members(struct buf *b, const store_rows *rows, int64_t limit)
+{
+	int n = store_n(rows);
+	struct member m;
+
+	buf_add_str(b, "\"members\":[");
+	for (int i = 0; i < n && i < limit; i++) {
+		store_member_at(rows, i, &m);
+		if (m.user_id == 0)
+			break;
+		if (i > 0)
+			buf_add_char(b, ',');
+		put_member(b, &m);
+	}
+	buf_add_str(b, "],");
+	proto_put_cursor(b, "next", n > limit ? &m.cursor : NULL);
+}
+
+void json_view_put_group(struct buf *b, int64_t group_id, const store_rows *rows, int64_t limit)
 {
 	struct member m;
 
@@ -93,14 +134,10 @@ void json_view_put_group(struct buf *b, int64_t group_id, const store_rows *rows
 	proto_put_id(b, "owner_id", m.owner_id);
 	buf_add_char(b, ',');
 	proto_put_time(b, "created_at", m.group_created_ms);
-	buf_add_str(b, ",\"members\":[");
-	for (int i = 0; i < store_n(rows); i++) {
-		if (i > 0)
-			buf_add_char(b, ',');
-		store_member_at(rows, i, &m);
-		put_member(b, &m);
-	}
-	buf_add_str(b, "]}");
+	put_number(b, "member_count", m.member_count);
+	buf_add_char(b, ',');
+	put_members(b, rows, limit);
+	buf_add_char(b, '}');
 }
 
 int64_t json_view_page_rows(const store_rows *rows, int64_t limit)

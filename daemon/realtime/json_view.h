@@ -15,8 +15,11 @@ void json_view_put_user(struct buf *b, const struct user *u);
 /* Appends the fields of a chat object, without its braces. */
 void json_view_put_chat(struct buf *b, const struct chat *c);
 
-/* Appends a group object. rows: of store_group, at least one. */
-void json_view_put_group(struct buf *b, int64_t group_id, const store_rows *rows);
+/* Appends "chats":[…],"next":… of at most limit rows of store_chats. */
+void json_view_put_chats(struct buf *b, const store_rows *rows, int64_t limit);
+
+/* Appends a group object with at most limit members. rows: of store_group, at least one. */
+void json_view_put_group(struct buf *b, int64_t group_id, const store_rows *rows, int64_t limit);
 
 /* The text in one page, in bytes, whatever its number of messages: it bounds the memory of a client
  * that queries and does not read. */

@@ -34,6 +34,11 @@ void last_seen_flush(struct last_seen *l)
 	l->n = 0;
 }
 
+void last_seen_clear(struct last_seen *l)
+{
+	l->n = 0;
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;

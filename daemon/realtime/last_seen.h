@@ -23,6 +23,9 @@ void last_seen_free(struct last_seen *l);
 /* The user was last seen now, give or take a second. */
 void last_seen_add(struct last_seen *l, int64_t user_id);
 
+/* Drops what is not written: the ids are of another history. */
+void last_seen_clear(struct last_seen *l);
+
 /* Writes all of them now. */
 void last_seen_flush(struct last_seen *l);
 

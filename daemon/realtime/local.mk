@@ -19,6 +19,7 @@ libparley_a_SOURCES += \
 	daemon/realtime/room_private.h \
 	daemon/realtime/room_push.c \
 	daemon/realtime/room_reconcile.c \
+	daemon/realtime/room_views.c \
 	daemon/realtime/session.c \
 	daemon/realtime/session.h \
 	daemon/realtime/session_auth.c \
@@ -27,4 +28,6 @@ libparley_a_SOURCES += \
 	daemon/realtime/typing.c \
 	daemon/realtime/typing.h \
 	daemon/realtime/watch.c \
-	daemon/realtime/watch.h
+	daemon/realtime/watch.h \
+	daemon/realtime/watch_check.c \
+	daemon/realtime/watch_check.h

@@ -1,8 +1,9 @@
 /*
  * room: the tables of rooms and local users, memberships, and the dispatch of records.
  *
- * A membership is an entry on both sides. Each knows its index on the other side, so a leave costs
- * the same in a large room.
+ * A membership is in a hash table, on its user's list, and in its room's array, where it knows its
+ * index. So a look-up, a join and a leave cost the same for a user with many chats and in a large
+ * room.
  */
 #include "realtime/room.h"
 
@@ -26,6 +27,7 @@ struct room *rooms_add(struct rooms *rs, const struct conv *c, int64_t mod, int6
 	r->rooms = rs;
 	r->conv = *c;
 	r->delivered_mod = r->db_mod = mod;
+	r->delivered_at = rs->n_events;
 	r->delivered_seq = seq;
 	hash_insert(&rs->by_id, &r->link, (uint64_t)c->id);
 	return r;
@@ -50,6 +52,16 @@ bool room_drop_if_empty(struct room *r)
 	return true;
 }
 
+static void rooms_free_all(struct rooms *rs)
+{
+	struct hash_link *next;
+
+	for (struct hash_link *l = hash_first(&rs->by_id); l != NULL; l = next) {
+		next = hash_next(&rs->by_id, l);
+		room_free(HASH_ENTRY(l, struct room, link));
+	}
+}
+
 size_t rooms_n(const struct rooms *rs)
 {
 	return rs->by_id.n;
@@ -70,80 +82,100 @@ struct room_user *rooms_add_user(struct rooms *rs, int64_t user_id)
 		return u;
 	u = xcalloc(1, sizeof(*u));
 	u->user_id = user_id;
+	/* A load for the user's former sockets may have applied some of its slices before. */
+	u->loaded_at = rs->n_events;
 	hash_insert(&rs->users, &u->link, (uint64_t)user_id);
 	return u;
 }
 
 void rooms_remove_user(struct rooms *rs, struct room_user *u)
 {
-	while (u->n_memberships > 0) {
-		struct room *r = u->memberships[u->n_memberships - 1].room;
+	while (u->memberships != NULL) {
+		struct room *r = u->memberships->room;
 
-		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): a freed room is not in it any more */
-		room_leave(r, u);
+		room_leave(u->memberships);
 		room_drop_if_empty(r);
 	}
 	hash_remove(&rs->users, &u->link);
-	free(u->memberships);
 	free(u);
-}
-
-bool rooms_find_conv(const struct room_user *u, int64_t chat_id, struct conv *c)
-{
-	for (size_t i = 0; i < u->n_memberships; i++) {
-		const struct room *r = u->memberships[i].room;
-
-		if (conv_chat_id(&r->conv, u->user_id) == chat_id) {
-			*c = r->conv;
-			return true;
-		}
-	}
-	return false;
 }
 
 /* Memberships. */
 
-struct membership *room_membership(const struct room *r, const struct room_user *u)
+static struct membership *membership_of(struct hash_link *link)
 {
-	for (size_t i = 0; i < u->n_memberships; i++)
-		if (u->memberships[i].room == r)
-			return &u->memberships[i];
-	return NULL;
+	return HASH_ENTRY(link, struct membership, link);
 }
 
-void room_enter(struct room *r, struct room_user *u)
+/* A user has at most one chat of each chat_id. */
+static struct membership *membership_find(
+	const struct rooms *rs, const struct room_user *u, int64_t chat_id)
 {
-	uint32_t at_user = (uint32_t)u->n_memberships, at_room = (uint32_t)r->n_members;
+	struct hash_link *link = hash_find(&rs->memberships, rooms_pair_key(u->user_id, chat_id));
+	struct membership *m = membership_of(link);
 
-	if (room_membership(r, u) != NULL)
-		return;
-	r->members = xgrow(r->members, r->n_members, &r->cap_members, sizeof(*r->members));
-	u->memberships = xgrow(
-		u->memberships, u->n_memberships, &u->cap_memberships, sizeof(*u->memberships));
-	r->members[r->n_members++] = (struct room_member){ u, at_user };
-	u->memberships[u->n_memberships++] =
-		(struct membership){ r, at_room, ++r->rooms->n_events };
+	while (m != NULL && (m->user != u || conv_chat_id(&m->room->conv, u->user_id) != chat_id))
+		m = membership_of(hash_find_next(&m->link));
+	return m;
 }
 
-void room_leave(struct room *r, struct room_user *u)
+bool rooms_find_conv(
+	const struct rooms *rs, const struct room_user *u, int64_t chat_id, struct conv *c)
 {
-	struct membership *m = room_membership(r, u);
-	struct room_member last_member;
-	struct membership last_membership;
-	uint32_t at_room, at_user;
+	const struct membership *m = membership_find(rs, u, chat_id);
 
 	if (m == NULL)
-		return;
-	at_room = m->at;
-	at_user = (uint32_t)(m - u->memberships);
-	/* The last entry of each list fills the hole. */
-	last_member = r->members[--r->n_members];
-	r->members[at_room] = last_member;
-	last_member.user->memberships[last_member.at].at = at_room;
-	last_membership = u->memberships[--u->n_memberships];
-	u->memberships[at_user] = last_membership;
-	if (at_user < u->n_memberships)
-		last_membership.room->members[last_membership.at].at = at_user;
+		return false;
+	*c = m->room->conv;
+	return true;
+}
+
+struct membership *room_membership(const struct room *r, const struct room_user *u)
+{
+	struct membership *m = membership_find(r->rooms, u, conv_chat_id(&r->conv, u->user_id));
+
+	return m != NULL && m->room == r ? m : NULL;
+}
+
+struct membership *room_enter(struct room *r, struct room_user *u)
+{
+	struct rooms *rs = r->rooms;
+	struct membership *m = room_membership(r, u);
+
+	if (m != NULL)
+		return m;
+	m = xmalloc(sizeof(*m));
+	*m = (struct membership){
+		.room = r,
+		.user = u,
+		.next = u->memberships,
+		.prev = &u->memberships,
+		.at = r->n_members,
+		.as_of = ++rs->n_events,
+	};
+	if (m->next != NULL)
+		m->next->prev = &m->next;
+	u->memberships = m;
+	r->members = xgrow(r->members, r->n_members, &r->cap_members, sizeof(*r->members));
+	r->members[r->n_members++] = (struct room_member){ u, m };
+	hash_insert(&rs->memberships, &m->link,
+		rooms_pair_key(u->user_id, conv_chat_id(&r->conv, u->user_id)));
+	return m;
+}
+
+void room_leave(struct membership *m)
+{
+	struct room *r = m->room;
+	struct room_member last = r->members[--r->n_members];
+
+	/* The last member fills the hole. */
+	r->members[m->at] = last;
+	last.membership->at = m->at;
+	*m->prev = m->next;
+	if (m->next != NULL)
+		m->next->prev = m->prev;
+	hash_remove(&r->rooms->memberships, &m->link);
+	free(m);
 }
 
 /* Records. */
@@ -198,10 +230,27 @@ static void apply_change(struct rooms *rs, const struct record_change *c)
 		room_change(room, c);
 	else
 		rooms_keep_early(rs, c->conv.id, c->message.mod, c);
+	if (room == NULL && c->event == RECORD_NEW && c->message.kind == MESSAGE_LEAVE)
+		rs->events->left(rs->arg, c->message.target_id);
 }
 
-/* If the erasures follow what was delivered, they are skipped and the members' sockets sync.
+/* If the changes follow what was delivered, they are skipped and the members' sockets sync.
  * Otherwise they are part of a gap. */
+static void skip_erased(struct room *room, const struct record_erased *e)
+{
+	struct rooms *rs = room->rooms;
+
+	if (room->state == ROOM_LIVE && room->delivered_mod == e->from_mod) {
+		room->delivered_mod = e->mod;
+		room->delivered_seq = e->seq;
+		room->delivered_at = rs->n_events;
+	}
+	for (size_t i = 0; i < room->n_members; i++)
+		rs->events->resync(rs->arg, room->members[i].user);
+	room_raise_db_mod(room, e->mod);
+}
+
+/* The end of a membership changes the chat itself: the owner, or the peer. */
 static void apply_erased(struct rooms *rs, const struct record_erased *e)
 {
 	struct room *room = rooms_find(rs, e->conv.id);
@@ -210,26 +259,23 @@ static void apply_erased(struct rooms *rs, const struct record_erased *e)
 		rooms_keep_early(rs, e->conv.id, e->mod, NULL);
 		return;
 	}
-	if (e->mod <= room->delivered_mod)
-		return;
-	if (room->state == ROOM_LIVE && room->delivered_mod == e->from_mod) {
-		room->delivered_mod = e->mod;
-		room->delivered_seq = e->seq;
-	}
-	for (size_t i = 0; i < room->n_members; i++)
-		rs->events->resync(rs->arg, room->members[i].user);
-	room_raise_db_mod(room, e->mod);
+	if (e->mod > room->delivered_mod)
+		skip_erased(room, e);
+	if (e->left)
+		room_push_views(room);
 }
 
 static void apply_group_gone(struct rooms *rs, const struct record_group_gone *g)
 {
 	struct room_user *u = rooms_find_user(rs, g->user_id);
 	struct room *room = rooms_find(rs, g->conv.id);
+	struct membership *m = u != NULL && room != NULL ? room_membership(room, u) : NULL;
 
 	rooms_add_tombstone(rs, g->user_id, g->conv.id, INT64_MAX);
-	if (u == NULL || room == NULL || room_membership(room, u) == NULL)
+	if (m == NULL)
 		return;
-	room_leave(room, u);
+	room_leave(m);
+	rs->events->left(rs->arg, g->user_id);
 	room_push_removed(rs, &g->conv, u);
 	room_drop_if_empty(room);
 }
@@ -272,6 +318,24 @@ void rooms_apply(struct rooms *rs, const struct record *r)
 	}
 }
 
+void rooms_restart(struct rooms *rs)
+{
+	typing_clear(rs->typing);
+	rooms_drop_loads(rs);
+	for (struct hash_link *l = hash_first(&rs->users); l != NULL;
+		l = hash_next(&rs->users, l)) {
+		struct room_user *u = HASH_ENTRY(l, struct room_user, link);
+
+		for (struct membership *m = u->memberships, *next; m != NULL; m = next) {
+			next = m->next;
+			room_leave(m);
+		}
+		u->load = NULL;
+		u->loaded = u->missed = false;
+	}
+	rooms_free_all(rs);
+}
+
 /* Open and close. */
 
 static void on_typing(void *arg, const struct conv *c, int64_t user_id, bool on)
@@ -292,24 +356,22 @@ struct rooms *rooms_open(struct event_base *base, struct store *store,
 	rs->events = events;
 	rs->arg = arg;
 	rs->stats = stats;
+	rs->views_end = &rs->views;
 	rs->typing = typing_open(base, on_typing, rs);
+	rooms_loads_init(rs);
 	rooms_reconcile_init(rs);
 	return rs;
 }
 
 void rooms_close(struct rooms *rs)
 {
-	struct hash_link *next;
-
-	rooms_clear_early(rs);
+	rooms_loads_fini(rs);
 	typing_close(rs->typing);
 	rooms_reconcile_fini(rs);
-	for (struct hash_link *l = hash_first(&rs->by_id); l != NULL; l = next) {
-		next = hash_next(&rs->by_id, l);
-		room_free(HASH_ENTRY(l, struct room, link));
-	}
+	rooms_free_all(rs);
 	hash_fini(&rs->by_id);
 	hash_fini(&rs->users);
+	hash_fini(&rs->memberships);
 	buf_fini(&rs->scratch);
 	free(rs);
 }

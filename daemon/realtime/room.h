@@ -36,21 +36,20 @@ struct rooms;
 struct room;
 struct session;
 
-struct membership {
-	struct room *room;
-	uint32_t at; /* index of the user in the room's members */
-	/* rooms' n_events at the join, or at the query of the load that found it */
-	uint32_t as_of;
-};
+struct membership;
+struct load;
 
 /* A user with at least one authenticated socket on this worker. */
 struct room_user {
 	struct hash_link link; /* in rooms' users */
 	int64_t user_id;
 	struct session *sessions; /* the session layer's list */
-	struct membership *memberships;
-	size_t n_memberships, cap_memberships;
-	bool loaded; /* true once a load has succeeded */
+	struct membership *memberships; /* a list, the newest first */
+	struct load *load; /* the youngest one in progress, or NULL */
+	/* rooms' n_events when the user was added, or at the query of the youngest load that was applied */
+	uint64_t loaded_at;
+	bool loaded; /* true once a load was applied */
+	bool missed; /* true if a load in progress has found a membership */
 };
 
 /* error: ERROR_NONE or ERROR_unavailable. */
@@ -67,6 +66,8 @@ struct room_events {
 		enum room_push kind);
 	/* Events may have been missed: send `resync` to every socket of u. */
 	void (*resync)(void *arg, struct room_user *u);
+	/* A membership of this user has ended, here or on another worker. */
+	void (*left)(void *arg, int64_t user_id);
 	/* A reconcile runs: compare the state outside of rooms with the database too, then call
 	 * done(done_arg, error) once. */
 	void (*reconcile)(void *arg, rooms_done_cb *done, void *done_arg);
@@ -76,7 +77,10 @@ struct room_events {
 struct rooms *rooms_open(struct event_base *base, struct store *store,
 	const struct room_events *events, void *arg, struct stats_slot *stats);
 
-/* After the last user and the last answer of the store. */
+/* Ends the loads in progress with ERROR_unavailable; after the last answer of the store. */
+void rooms_end_loads(struct rooms *rs);
+
+/* After rooms_end_loads and the last user. */
 void rooms_close(struct rooms *rs);
 
 /* Returns the local user of this id, or NULL. */
@@ -89,9 +93,9 @@ struct room_user *rooms_add_user(struct rooms *rs, int64_t user_id);
 void rooms_remove_user(struct rooms *rs, struct room_user *u);
 
 /*
- * Reads the user's conversations from the database. cb runs later, once: with ERROR_NONE when they
- * are loaded and every later event is pushed, or with ERROR_unavailable. The user may be removed
- * meanwhile.
+ * Reads the user's conversations from the database, unless they are loaded. cb runs once, perhaps
+ * before this returns: with ERROR_NONE when they are loaded and every later event is pushed, or
+ * with ERROR_unavailable. The user may be removed meanwhile.
  */
 void rooms_load(struct rooms *rs, struct room_user *u, rooms_done_cb *cb, void *arg);
 
@@ -106,9 +110,16 @@ void rooms_apply(struct rooms *rs, const struct record *r);
  */
 void rooms_reconcile(struct rooms *rs, bool fence_dead_workers);
 
+/*
+ * The database has another history (store_events.epoch): ends all rooms, and typing in them. Users stay; their next
+ * load makes their rooms from the database, and no resync follows it.
+ */
+void rooms_restart(struct rooms *rs);
+
 /* Finds the conversation that chat_id names for a local user; false if the user is in none of that
  * id. */
-bool rooms_find_conv(const struct room_user *u, int64_t chat_id, struct conv *c);
+bool rooms_find_conv(
+	const struct rooms *rs, const struct room_user *u, int64_t chat_id, struct conv *c);
 
 size_t rooms_n(const struct rooms *rs);
 

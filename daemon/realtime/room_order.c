@@ -154,6 +154,25 @@ void room_raise_db_mod(struct room *r, int64_t mod)
 		room_start_timer(r, GAP_MS);
 }
 
+void room_go_back(struct room *r, int64_t mod, int64_t seq)
+{
+	struct rooms *rs = r->rooms;
+
+	if (r->state == ROOM_READING || r->state == ROOM_OPENING) {
+		rooms_reconcile(rs, false);
+		return;
+	}
+	if (r->state == ROOM_GAP)
+		event_del(r->timer);
+	r->state = ROOM_LIVE;
+	room_clear_held(r);
+	r->delivered_mod = r->db_mod = mod;
+	r->delivered_seq = seq;
+	r->gap_read_mod = 0;
+	for (size_t i = 0; i < r->n_members; i++)
+		rs->events->resync(rs->arg, r->members[i].user);
+}
+
 /* Delivers the held changes whose turn it is, then waits for what is missing. */
 static void room_advance(struct room *r)
 {
@@ -234,34 +253,16 @@ static void opening_read(void *arg, enum error error, const store_rows *rows)
 	room_advance(r);
 }
 
-static void chats_read(void *arg, enum error error, const store_rows *rows)
-{
-	if (error == ERROR_NONE)
-		room_push_chats(arg, rows);
-}
-
-/* The group's name changed, or perhaps its owner: every member gets its chat frame. */
-static void push_chat_to_members(struct room *r)
-{
-	int64_t *ids;
-
-	if (r->n_members == 0)
-		return;
-	ids = xreallocarray(NULL, r->n_members, sizeof(*ids));
-	for (size_t i = 0; i < r->n_members; i++)
-		ids[i] = r->members[i].user->user_id;
-	store_chat_views(r->rooms->store, r->conv.id, ids, r->n_members, chats_read, r->rooms);
-	free(ids);
-}
-
 static void member_left(struct room *r, const struct message *m)
 {
 	struct room_user *u = rooms_find_user(r->rooms, m->target_id);
+	struct membership *membership = u != NULL ? room_membership(r, u) : NULL;
 
 	rooms_add_tombstone(r->rooms, m->target_id, r->conv.id, m->mod);
-	if (u == NULL || room_membership(r, u) == NULL)
+	r->rooms->events->left(r->rooms->arg, m->target_id);
+	if (membership == NULL)
 		return;
-	room_leave(r, u);
+	room_leave(membership);
 	room_push_removed(r->rooms, &r->conv, u);
 }
 
@@ -270,6 +271,7 @@ static void room_deliver(struct room *r, const struct message *m, uint64_t origi
 	bool new = is_new(r, m);
 
 	r->delivered_mod = m->mod;
+	r->delivered_at = r->rooms->n_events;
 	room_note_db_mod(r, m->mod);
 	if (new)
 		r->delivered_seq = m->seq;
@@ -285,7 +287,7 @@ static void room_deliver(struct room *r, const struct message *m, uint64_t origi
 				     : RECORD_EDITED,
 		origin);
 	if (new && (m->kind == MESSAGE_LEAVE || m->kind == MESSAGE_RENAME))
-		push_chat_to_members(r);
+		room_push_views(r);
 }
 
 /* Gaps, in the order of their steps. */
@@ -329,6 +331,8 @@ static void gap_read(void *arg, enum error error, const store_rows *rows)
 		room_start_timer(r, RETRY_MS);
 		return;
 	}
+	/* A load in progress may have read older rows, on another connection. */
+	r->rooms->n_events++;
 	/* A message has one row, with its latest mod. So mods may be missing between rows, and
 	 * nothing up to the last row's is missing any more. */
 	for (int i = 0; i < store_n(rows); i++) {

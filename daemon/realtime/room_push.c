@@ -87,9 +87,25 @@ static void write_read(struct buf *b, const struct conv *c, const void *hint, in
 	frames_write_read(b, c, read->user_id, read->seq, viewer);
 }
 
+/* To the reader's own sockets. */
+static void push_own_read(struct room *r, struct room_user *u, const struct record_read *read)
+{
+	struct frame *f;
+
+	write_read(&r->rooms->scratch, &r->conv, read, u->user_id);
+	f = frame_of(r->rooms);
+	push(r->rooms, u, f, read->origin, ROOM_HINT);
+	frame_unref(f);
+}
+
 void room_push_read(struct room *r, const struct record_read *read)
 {
-	push_hint(r, write_read, read, 0, read->origin);
+	struct room_user *u = rooms_find_user(r->rooms, read->user_id);
+
+	if (!read->own_only)
+		push_hint(r, write_read, read, 0, read->origin);
+	else if (u != NULL && room_membership(r, u) != NULL)
+		push_own_read(r, u, read);
 }
 
 struct typing_hint {

@@ -65,7 +65,7 @@ static void reconcile_users(struct reconcile *c)
 	for (struct hash_link *l = hash_first(&rs->users); l != NULL;
 		l = hash_next(&rs->users, l)) {
 		c->n_pending++;
-		rooms_load(rs, HASH_ENTRY(l, struct room_user, link), reconcile_answered, c);
+		rooms_load_again(rs, HASH_ENTRY(l, struct room_user, link), reconcile_answered, c);
 	}
 }
 
@@ -74,7 +74,8 @@ static void reconcile_fenced(void *arg, enum error error, const store_rows *rows
 	struct reconcile *c = arg;
 
 	(void)rows;
-	c->failed |= error != ERROR_NONE;
+	/* The fence needs only some of the connections; the loads, all of them. */
+	c->failed |= error != ERROR_NONE || !store_ready(c->rooms->store);
 	FAULT("reconcile.fenced");
 	if (!c->failed) {
 		c->n_pending++;

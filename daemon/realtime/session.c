@@ -104,7 +104,10 @@ static void session_require_resync(struct session *s)
 
 void session_push_presence(struct session *s, int64_t user_id, bool online, int64_t last_seen_ms)
 {
+	if (s->state != SESSION_READY)
+		return;
 	if (conn_congested(&s->ws.conn)) {
+		s->presence_lost = true;
 		session_require_resync(s);
 		return;
 	}
@@ -128,7 +131,7 @@ void sessions_push(struct sessions *ss, struct room_user *u, struct frame *f, ui
 	}
 }
 
-static void session_resync(struct session *s)
+void session_resync(struct session *s)
 {
 	struct sessions *ss = s->sessions;
 
@@ -140,7 +143,17 @@ static void session_resync(struct session *s)
 	}
 	s->resync_pending = false;
 	STATS_ADD(ss->stats, resyncs, 1);
-	session_frame(s, ss->resync);
+	if (s->epoch_pending) {
+		frames_write_resync(session_scratch(s), store_epoch(ss->store));
+		session_send(s, session_scratch(s));
+	} else {
+		session_frame(s, ss->resync);
+	}
+	s->epoch_pending = false;
+	if (s->presence_lost) {
+		s->presence_lost = false;
+		ss->events->presence_lost(ss->arg, s);
+	}
 }
 
 void sessions_resync(struct sessions *ss, struct room_user *u)
@@ -179,7 +192,8 @@ void session_join_user(struct session *s, int64_t user_id)
 	atomic_fetch_add(&ss->stats->sockets, 1);
 }
 
-static void session_leave_user(struct session *s)
+/* was_current: as session_is_current before the close. If false, the user's id may be another's now. */
+static void session_leave_user(struct session *s, bool was_current)
 {
 	struct sessions *ss = s->sessions;
 	struct room_user *u = s->user;
@@ -198,7 +212,8 @@ static void session_leave_user(struct session *s)
 		presence_remove(ss->heritage->presence, ss->heritage->slot, user_id,
 			clock_mono_ms()) == 0) {
 		presence_changed(ss, user_id);
-		last_seen_add(ss->last_seen, user_id);
+		if (was_current)
+			last_seen_add(ss->last_seen, user_id);
 	}
 	atomic_fetch_sub(&ss->stats->sockets, 1);
 	STATS_ADD(ss->stats, ws_closed, 1);
@@ -210,6 +225,7 @@ void sessions_upgraded(struct sessions *ss, const struct http_upgrade *u)
 	char id[SESSION_ID_SIZE];
 
 	s->sessions = ss;
+	s->peer = u->peer;
 	s->id = id_next(ss);
 	hash_insert(&ss->by_id, &s->link, s->id);
 	ws_open(&s->ws, ss->loop, &u->handshake);
@@ -279,6 +295,7 @@ static void on_closed(struct ws *w, enum close_reason reason)
 	struct session *s = session_of(w);
 	struct sessions *ss = s->sessions;
 	int64_t user_id = s->user != NULL ? s->user->user_id : 0;
+	bool was_current = session_is_current(s);
 	char id[SESSION_ID_SIZE];
 
 	log_info("conn=%s closed reason=%s user=%" PRId64 " age=%us in=%u out=%u",
@@ -286,8 +303,8 @@ static void on_closed(struct ws *w, enum close_reason reason)
 		ws_now_s(ss->loop) - s->opened_s, s->frames_in, s->frames_out);
 	s->state = SESSION_CLOSED;
 	ss->events->closed(ss->arg, s);
-	session_leave_user(s);
-	http_socket_closed(ss->http);
+	session_leave_user(s, was_current);
+	http_socket_closed(ss->http, s->peer);
 }
 
 static void on_free(struct ws *w)
@@ -374,6 +391,27 @@ void sessions_pause(struct sessions *ss)
 	sessions_each(ss, pause_one, NULL);
 }
 
+static void stale_one(void *arg, struct session *s)
+{
+	(void)arg;
+	if (s->state == SESSION_OPENED)
+		return;
+	s->state = SESSION_STALE;
+	s->epoch_pending = true;
+	s->presence_lost = true;
+	conn_read(&s->ws.conn, false);
+	s->sessions->events->stale(s->sessions->arg, s);
+}
+
+void sessions_epoch_changed(struct sessions *ss)
+{
+	/* Before the first epoch there are only the users of this slot's dead worker. */
+	if (ss->n_epochs++ > 0)
+		last_seen_clear(ss->last_seen);
+	revocations_clear(ss);
+	sessions_each(ss, stale_one, NULL);
+}
+
 static void close_one(void *arg, struct session *s)
 {
 	const enum close_reason *reason = arg;
@@ -426,7 +464,7 @@ struct sessions *sessions_open(struct event_base *base, const struct heritage *h
 	ss->stats = &h->stats->slots[h->slot];
 	ss->frame_limits = ratelimit_new(FRAMES_PER_S, FRAMES_BURST);
 	ss->loop = ws_loop_new(base, &ws_events, ss->stats, (unsigned)h->conf->ping_interval);
-	frames_write_resync(&ss->scratch);
+	frames_write_resync(&ss->scratch, NULL);
 	ss->resync = frame_new(WSFRAME_TEXT, ss->scratch.data, ss->scratch.len);
 	ss->last_seen = last_seen_new(base, store);
 	/* The users that this slot's dead worker left with sockets were last seen now. */

@@ -5,12 +5,14 @@
  * HTTP requests.
  *
  *   OPENED ──token──► AUTHENTICATING ──user──► LOADING ──rooms loaded──► READY ──► CLOSED
- *     └ 10 s without a token: 4501
+ *     └ 10 s without a token: 4501       ▲
+ *                                        └──the store is ready── STALE ◄── any but OPENED, a new epoch
  *
- * Nothing is read from the socket in AUTHENTICATING and LOADING, so frames behind the token wait
- * for `ready`. If a push does not fit into the socket's queue it is dropped, and `resync` is sent
- * once the queue has drained. Asynchronous answers carry the session's id: a lookup may find
- * nothing.
+ * Nothing is read from the socket in AUTHENTICATING, LOADING and STALE, and nothing is pushed to it, so
+ * frames behind the token wait for `ready`. A STALE session has a user id and a token id of another
+ * history of the database: its token is looked up again, and it gets `resync` with the epoch. If a push
+ * does not fit into the socket's queue it is dropped, and `resync` is sent once the queue has drained.
+ * Asynchronous answers carry the session's id: a lookup may find nothing.
  */
 #ifndef PARLEY_SESSION_H
 #define PARLEY_SESSION_H
@@ -42,6 +44,10 @@ struct sessions_events {
 	void (*message)(void *arg, struct session *s, char *text, size_t len);
 	/* The queue has drained after session_congested was true. */
 	void (*drained)(void *arg, struct session *s);
+	/* The session is STALE: what was begun for its user is of another history. */
+	void (*stale)(void *arg, struct session *s);
+	/* A presence frame may have been dropped since the last call, and `resync` was sent. */
+	void (*presence_lost)(void *arg, struct session *s);
 	/* The socket has closed. s is freed at the end of the loop pass. */
 	void (*closed)(void *arg, struct session *s);
 };
@@ -78,6 +84,12 @@ void sessions_token_revoked(struct sessions *ss, const struct record_token_revok
  */
 void sessions_reconcile_tokens(struct sessions *ss, rooms_done_cb *done, void *done_arg);
 
+/* The database has another history (store_events.epoch): all sockets become STALE. */
+void sessions_epoch_changed(struct sessions *ss);
+
+/* The store is ready: checks the tokens of the sockets that are STALE. */
+void sessions_check_stale(struct sessions *ss);
+
 /* Stops reading from all sockets; answers are still sent. */
 void sessions_pause(struct sessions *ss);
 
@@ -110,7 +122,7 @@ void session_send(struct session *s, const struct buf *text);
 /* Sends an error frame: see frames_write_error. */
 void session_error(struct session *s, struct text id, enum error error, const char *detail);
 
-/* Pushes a presence frame, or has the session resync if its queue is full. */
+/* Pushes a presence frame. If the queue is full, resync and presence_lost follow. */
 void session_push_presence(struct session *s, int64_t user_id, bool online, int64_t last_seen_ms);
 
 /*

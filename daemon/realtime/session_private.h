@@ -22,6 +22,7 @@ enum session_state {
 	SESSION_AUTHENTICATING,
 	SESSION_LOADING,
 	SESSION_READY,
+	SESSION_STALE,
 	SESSION_CLOSED
 };
 
@@ -36,12 +37,17 @@ struct session {
 	int64_t token_ends_ms; /* clock_mono_ms; 0: no token yet */
 	struct sync *sync;
 	struct watcher *watcher;
+	struct http_share *peer; /* of http_upgrade */
 	uint32_t opened_s;
 	uint32_t frames_in, frames_out;
 	uint16_t in_flight;
 	uint8_t state; /* enum session_state */
 	bool in_presence; /* true if the presence table counts this socket */
 	bool resync_pending; /* true if a push was dropped since the last `resync` */
+	bool presence_lost; /* true if a presence frame may have been dropped since the last `resync` */
+	bool announced; /* true once `ready` was sent */
+	bool epoch_pending; /* true if the epoch has changed since `ready` or the last `resync` */
+	uint8_t token_hash[STORE_HASH_SIZE]; /* from AUTHENTICATING on */
 	size_t revocations_at_lookup; /* n_revocations when the token was looked up; 0: unknown */
 };
 
@@ -60,6 +66,7 @@ struct sessions {
 	uint32_t counter; /* of ids */
 	struct buf scratch; /* of the frame that is being written */
 	struct frame *resync;
+	uint16_t n_epochs; /* changes so far; wraps */
 	struct ratelimit *frame_limits; /* by user */
 	struct record_token_revoked revocations[REVOCATIONS_KEPT]; /* a log: the newest ones */
 	size_t n_revocations; /* since the start */
@@ -75,8 +82,20 @@ void sessions_each(struct sessions *ss, void (*cb)(void *arg, struct session *s)
 /* Adds the session to its user, who becomes local with the first one. */
 void session_join_user(struct session *s, int64_t user_id);
 
+/* True if the session's user and token_id are of the current epoch. */
+static inline bool session_is_current(const struct session *s)
+{
+	return s->state == SESSION_LOADING || s->state == SESSION_READY;
+}
+
 /* Reads again, unless the worker stops or too much is in flight. */
 void session_resume_reading(struct session *s);
+
+/* session.c: sends `resync`, with the epoch if it has changed; once the queue has drained */
+void session_resync(struct session *s);
+
+/* session_revoke.c: forgets the log, whose ids are of another history */
+void revocations_clear(struct sessions *ss);
 
 /* session_auth.c: the database knows the token as good */
 void session_start(struct session *s, const struct token *t);

@@ -4,6 +4,7 @@
  * compared with the part of the log that is younger than it.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/xalloc.h"
 #include "realtime/session_private.h"
@@ -30,6 +31,11 @@ static const struct record_token_revoked *log_find(
 	return NULL;
 }
 
+void revocations_clear(struct sessions *ss)
+{
+	memset(ss->revocations, 0, sizeof(ss->revocations));
+}
+
 /* True if the log has wrapped since the session's lookup. */
 static bool log_wrapped(const struct session *s)
 {
@@ -51,7 +57,8 @@ enum revocation session_find_revocation(const struct session *s, const struct to
 
 static void revoke_one(void *arg, struct session *s)
 {
-	if (s->user != NULL && revokes(arg, s->token_id, s->user->user_id))
+	/* Others look up their tokens after this, or compare the answer with the log. */
+	if (session_is_current(s) && revokes(arg, s->token_id, s->user->user_id))
 		session_close(s, CLOSE_token_ended);
 }
 
@@ -82,7 +89,7 @@ static void token_list_add(void *arg, struct session *s)
 {
 	struct token_list *l = arg;
 
-	if (s->user == NULL)
+	if (!session_is_current(s))
 		return;
 	l->ids = xgrow(l->ids, l->n, &l->cap, sizeof(*l->ids));
 	l->ids[l->n++] = s->token_id;

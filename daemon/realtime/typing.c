@@ -89,6 +89,13 @@ static void typist_remove(struct typing *t, struct typist *x)
 	free(x);
 }
 
+void typing_clear(struct typing *t)
+{
+	while (t->oldest != NULL)
+		typist_remove(t, t->oldest);
+	event_del(t->timer);
+}
+
 static void set_timer(struct typing *t, int64_t now)
 {
 	int64_t ms;

@@ -25,6 +25,9 @@ typedef void typing_cb(void *arg, const struct conv *c, int64_t user_id, bool on
 
 struct typing *typing_open(struct event_base *base, typing_cb *cb, void *arg);
 
+/* All have stopped. Calls back for those who are shown. */
+void typing_clear(struct typing *t);
+
 /* Calls back no more. */
 void typing_close(struct typing *t);
 

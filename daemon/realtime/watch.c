@@ -12,8 +12,8 @@
 /* One watcher's interest in one user: in the watcher's array and on the user's list. */
 struct interest {
 	struct interest *next, **prev;
-	struct watched *user;
-	void *owner;
+	struct watched *user; /* NULL once it has ended */
+	struct watcher *watcher;
 };
 
 struct watched {
@@ -26,6 +26,10 @@ struct watched {
 };
 
 struct watcher {
+	struct hash_link link; /* in watch's watchers */
+	void *owner;
+	int64_t viewer_id;
+	bool held; /* true if nothing is sent */
 	size_t n;
 	struct interest interests[];
 };
@@ -35,6 +39,7 @@ struct watch {
 	struct event *timer; /* pending while the grace list is not empty */
 	struct watched *grace;
 	struct hash users; /* struct watched by user_id */
+	struct hash watchers; /* by viewer_id */
 	watch_cb *cb;
 	void *arg;
 };
@@ -99,10 +104,11 @@ static void watched_refresh(struct watch *w, struct watched *u)
 		return;
 	u->online = online;
 	for (struct interest *i = u->interests; i != NULL; i = i->next)
-		w->cb(w->arg, i->owner, u->user_id, online,
-			online                 ? 0
-				: gone_ms != 0 ? wall_of(gone_ms)
-					       : clock_wall_ms());
+		if (!i->watcher->held)
+			w->cb(w->arg, i->watcher->owner, u->user_id, online,
+				online                 ? 0
+					: gone_ms != 0 ? wall_of(gone_ms)
+						       : clock_wall_ms());
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -137,6 +143,19 @@ void watch_refresh_all(struct watch *w)
 		watched_refresh(w, watched_of(l));
 }
 
+static void interest_end(struct watch *w, struct interest *x)
+{
+	struct watched *u = x->user;
+
+	if (u == NULL)
+		return;
+	x->user = NULL;
+	*x->prev = x->next;
+	if (x->next != NULL)
+		x->next->prev = x->prev;
+	watched_drop_if_idle(w, u);
+}
+
 void watch_clear(struct watch *w, struct watcher **set)
 {
 	struct watcher *s = *set;
@@ -144,19 +163,14 @@ void watch_clear(struct watch *w, struct watcher **set)
 	if (s == NULL)
 		return;
 	*set = NULL;
-	for (size_t i = 0; i < s->n; i++) {
-		struct interest *x = &s->interests[i];
-
-		*x->prev = x->next;
-		if (x->next != NULL)
-			x->next->prev = x->prev;
-		watched_drop_if_idle(w, x->user);
-	}
+	for (size_t i = 0; i < s->n; i++)
+		interest_end(w, &s->interests[i]);
+	hash_remove(&w->watchers, &s->link);
 	free(s);
 }
 
 static void interest_init(
-	struct watch *w, struct interest *x, void *owner, const struct watch_user *wu)
+	struct watch *w, struct interest *x, struct watcher *s, const struct watch_user *wu)
 {
 	struct watched *u = watched_get(w, wu->user_id);
 	int64_t gone_ms = 0, last_seen_ms = wu->last_seen_ms;
@@ -170,16 +184,16 @@ static void interest_init(
 	if (gone_ms != 0 && wall_of(gone_ms) > last_seen_ms)
 		last_seen_ms = wall_of(gone_ms);
 	*x = (struct interest){
-		.next = u->interests, .prev = &u->interests, .user = u, .owner = owner
+		.next = u->interests, .prev = &u->interests, .user = u, .watcher = s
 	};
 	if (x->next != NULL)
 		x->next->prev = &x->next;
 	u->interests = x;
-	w->cb(w->arg, owner, u->user_id, online, online ? 0 : last_seen_ms);
+	w->cb(w->arg, s->owner, u->user_id, online, online ? 0 : last_seen_ms);
 }
 
-void watch_set(struct watch *w, struct watcher **set, void *owner, const struct watch_user *users,
-	size_t n)
+void watch_set(struct watch *w, struct watcher **set, void *owner, int64_t viewer_id,
+	const struct watch_user *users, size_t n)
 {
 	struct watcher *s;
 
@@ -187,10 +201,122 @@ void watch_set(struct watch *w, struct watcher **set, void *owner, const struct 
 	if (n == 0)
 		return;
 	s = xmalloc(sizeof(*s) + n * sizeof(s->interests[0]));
+	s->owner = owner;
+	s->viewer_id = viewer_id;
+	s->held = false;
 	s->n = n;
+	hash_insert(&w->watchers, &s->link, (uint64_t)viewer_id);
 	*set = s;
 	for (size_t i = 0; i < n; i++)
-		interest_init(w, &s->interests[i], owner, &users[i]);
+		interest_init(w, &s->interests[i], s, &users[i]);
+}
+
+void watch_hold(struct watcher *set)
+{
+	if (set != NULL)
+		set->held = true;
+}
+
+bool watch_is_held(const struct watcher *set)
+{
+	return set != NULL && set->held;
+}
+
+size_t watch_ids(const struct watcher *set, int64_t *ids)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; set != NULL && i < set->n; i++)
+		if (set->interests[i].user != NULL)
+			ids[n++] = set->interests[i].user->user_id;
+	return n;
+}
+
+/* Pairs of users who watch each other. */
+
+static struct watcher *watcher_of(struct hash_link *link)
+{
+	return HASH_ENTRY(link, struct watcher, link);
+}
+
+static struct watcher *watchers_first(const struct watch *w, int64_t viewer_id)
+{
+	return watcher_of(hash_find(&w->watchers, (uint64_t)viewer_id));
+}
+
+static struct watcher *watchers_next(const struct watcher *s)
+{
+	return watcher_of(hash_find_next(&s->link));
+}
+
+static int id_compare(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static size_t ids_unique(int64_t *ids, size_t n)
+{
+	size_t kept = 0;
+
+	if (n > 0)
+		qsort(ids, n, sizeof(*ids), id_compare);
+	for (size_t i = 0; i < n; i++)
+		if (kept == 0 || ids[kept - 1] != ids[i])
+			ids[kept++] = ids[i];
+	return kept;
+}
+
+size_t watch_others(const struct watch *w, int64_t user_id, int64_t **ids)
+{
+	const struct watched *u = watched_find(w, user_id);
+	size_t n = 0, cap = 0;
+
+	*ids = NULL;
+	for (const struct interest *x = u != NULL ? u->interests : NULL; x != NULL; x = x->next) {
+		*ids = xgrow(*ids, n, &cap, sizeof(**ids));
+		(*ids)[n++] = x->watcher->viewer_id;
+	}
+	for (const struct watcher *s = watchers_first(w, user_id); s != NULL; s = watchers_next(s))
+		for (size_t i = 0; i < s->n; i++) {
+			if (s->interests[i].user == NULL)
+				continue;
+			*ids = xgrow(*ids, n, &cap, sizeof(**ids));
+			(*ids)[n++] = s->interests[i].user->user_id;
+		}
+	return ids_unique(*ids, n);
+}
+
+static bool ids_have(const int64_t *ids, size_t n, int64_t id)
+{
+	return n > 0 && bsearch(&id, ids, n, sizeof(id), id_compare) != NULL;
+}
+
+void watch_end(struct watch *w, int64_t user_id, const int64_t *others, size_t n)
+{
+	const struct watched *u = watched_find(w, user_id);
+	struct interest *next;
+
+	for (struct watcher *s = watchers_first(w, user_id); s != NULL; s = watchers_next(s))
+		for (size_t i = 0; i < s->n; i++) {
+			const struct watched *other = s->interests[i].user;
+
+			if (other != NULL && other != u && ids_have(others, n, other->user_id))
+				interest_end(w, &s->interests[i]);
+		}
+	for (struct interest *x = u != NULL ? u->interests : NULL; x != NULL; x = next) {
+		next = x->next;
+		if (ids_have(others, n, x->watcher->viewer_id))
+			interest_end(w, x);
+	}
+}
+
+void watch_each_viewer(const struct watch *w, void (*cb)(void *arg, int64_t viewer_id), void *arg)
+{
+	for (struct hash_link *l = hash_first(&w->watchers); l != NULL;
+		l = hash_next(&w->watchers, l))
+		cb(arg, watcher_of(l)->viewer_id);
 }
 
 struct watch *watch_open(struct event_base *base, const struct presence *p, watch_cb *cb, void *arg)
@@ -215,6 +341,7 @@ void watch_close(struct watch *w)
 		free(watched_of(l));
 	}
 	hash_fini(&w->users);
+	hash_fini(&w->watchers);
 	event_free(w->timer);
 	free(w);
 }

@@ -44,14 +44,37 @@ struct watch_user {
 
 /*
  * Replaces a watcher's set and sends the level of each user in it.
- *   set    the watcher's; *set is NULL at first
- *   users  n <= WATCH_MAX of them
+ *   set        the watcher's; *set is NULL at first
+ *   viewer_id  the user who watches
+ *   users      n <= WATCH_MAX of them
  */
-void watch_set(struct watch *w, struct watcher **set, void *owner, const struct watch_user *users,
-	size_t n);
+void watch_set(struct watch *w, struct watcher **set, void *owner, int64_t viewer_id,
+	const struct watch_user *users, size_t n);
+
+/*
+ * Holds a watcher, or none if it is NULL: it is sent nothing until watch_set replaces its set.
+ *   watch_is_held  true if set is not NULL and held
+ *   watch_ids      the users in its set: ids receives at most WATCH_MAX; returns their number
+ */
+void watch_hold(struct watcher *set);
+bool watch_is_held(const struct watcher *set);
+size_t watch_ids(const struct watcher *set, int64_t *ids);
 
 /* Ends a watcher; *set becomes NULL. */
 void watch_clear(struct watch *w, struct watcher **set);
+
+/*
+ * The users who watch this one here, and those whom this one watches here.
+ *   ids  receives an array, each id once in rising order; freed by the caller
+ * Returns their number.
+ */
+size_t watch_others(const struct watch *w, int64_t user_id, int64_t **ids);
+
+/* Ends what this user and the others, n of them in rising order, watch of each other. */
+void watch_end(struct watch *w, int64_t user_id, const int64_t *others, size_t n);
+
+/* Calls cb for each user who watches another here, once for each of their watchers. */
+void watch_each_viewer(const struct watch *w, void (*cb)(void *arg, int64_t viewer_id), void *arg);
 
 /* Looks up the level of this user, or of all watched users, and sends what has changed. */
 void watch_refresh(struct watch *w, int64_t user_id);

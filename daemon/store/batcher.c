@@ -83,6 +83,45 @@ void batcher_add(struct batcher *b, struct batch_item *item, size_t bytes)
 	flush_next(b);
 }
 
+struct batch_item *batcher_take(
+	struct batcher *b, bool (*pick)(const struct batcher *b, const struct batch_item *item))
+{
+	struct batch_item **at = &b->waiting, *taken = NULL, **end = &taken;
+
+	while (*at != NULL) {
+		struct batch_item *item = *at;
+
+		if (!pick(b, item)) {
+			at = &item->next;
+			continue;
+		}
+		*at = item->next;
+		item->next = NULL;
+		*end = item;
+		end = &item->next;
+		b->n_waiting--;
+	}
+	b->waiting_end = at;
+	return taken;
+}
+
+static void put_first(
+	struct batcher *b, struct batch_item *first, struct batch_item *last, size_t n)
+{
+	last->next = b->waiting;
+	if (b->waiting == NULL)
+		b->waiting_end = &last->next;
+	b->waiting = first;
+	b->n_waiting += n;
+}
+
+void batcher_put_first(
+	struct batcher *b, struct batch_item *first, struct batch_item *last, size_t n)
+{
+	put_first(b, first, last, n);
+	flush_next(b);
+}
+
 void batcher_done(struct batcher *b)
 {
 	b->batch = NULL;
@@ -99,11 +138,7 @@ void batcher_split(struct batcher *b)
 	if (rest != NULL) {
 		while (last->next != NULL)
 			last = last->next;
-		last->next = b->waiting;
-		if (b->waiting == NULL)
-			b->waiting_end = &last->next;
-		b->waiting = rest;
-		b->n_waiting += b->n_batch - 1;
+		put_first(b, rest, last, b->n_batch - 1);
 	}
 	b->n_batch = 1;
 }

@@ -59,6 +59,14 @@ void batcher_fini(struct batcher *b);
 /* Adds an item of so many bytes; it is rejected if b->waiting_max items wait. */
 void batcher_add(struct batcher *b, struct batch_item *item, size_t bytes);
 
+/* Takes the waiting items for which pick returns true out of the queue. Returns them in their order. */
+struct batch_item *batcher_take(
+	struct batcher *b, bool (*pick)(const struct batcher *b, const struct batch_item *item));
+
+/* Puts n items before those that wait, in their order; last is the last one. Flushes them if nothing is in flight. */
+void batcher_put_first(
+	struct batcher *b, struct batch_item *first, struct batch_item *last, size_t n);
+
 /* The batch in flight has ended, and its items are freed: flushes the next one. */
 void batcher_done(struct batcher *b);
 

@@ -4,9 +4,15 @@
  * Owns: the PGconn and the queued statements. Knows nothing of: which SQL, what rows mean.
  *
  * One statement is in flight at a time. Each is a transaction of its own, prepared at its first use on a connection, and
- * binary in both directions. While the connection is away nothing is queued: db_query returns false.
+ * binary in both directions. One that fails by a deadlock or a serialization failure is executed again, a few times. While
+ * the connection is away nothing is queued: db_query returns false.
  *
  *   AWAY ──connect, set-up──► READY ──connection lost──► AWAY   (the next try after 50 ms, doubling up to 250 ms)
+ *
+ * No wait is without end. A look-up of a name and an attempt to connect have
+ * db_hosts_timeout_s each, and the next address follows at once. The set-up and
+ * each statement have DB_DEADLINE_S; then the connection is given up as lost. An idle connection is probed every
+ * 3 s, so that one that died in silence is replaced after 9 s at most.
  *
  * Source: libpq's asynchronous command processing (PostgreSQL 15 manual, 34.4).
  */
@@ -38,8 +44,14 @@ extern const struct db_statement *const queries[];
 
 /* Arguments of one execution, in order, in binary. Filled by db_arg_*, taken over by db_query. */
 #define DB_ARGS_MAX 8
+#define DB_DEADLINE_S 6
 struct db_args {
 	struct buf bytes;
+	bool urgent; /* True if it is executed before those that wait; these and urgent ones alternate. */
+	unsigned deadline_s; /* of this execution, from when it is sent; 0: DB_DEADLINE_S */
+	/* True to get the error if the wait for a lock takes longer than the session's lock_timeout. Otherwise the
+	 * statement is executed again, after those that are queued. */
+	bool fails_if_locked;
 	int n;
 	struct {
 		size_t offset;
@@ -86,14 +98,19 @@ typedef void db_cb(void *arg, const struct db_result *result);
 
 struct db_events {
 	/* Appends the statements that a new connection executes first. It is used only if the first column of their
-	 * last row is true. */
+	 * last row is true; if it is not, a second column is the reason for the log. */
 	void (*setup)(void *arg, struct buf *sql);
+	/* NULL, or: the new connection is usable, and state follows. row: the last row of the set-up. */
+	void (*opened)(void *arg, struct db *db, const PGresult *row);
 	/* The connection has become READY or AWAY. */
 	void (*state)(void *arg, bool ready);
+	/* NULL, or: a statement has failed by a full disk or an I/O error of the server, or had no answer within its
+	 * deadline. */
+	void (*not_stored)(void *arg);
 };
 
 /*
- * Begins to connect.
+ * Creates a connection, which is away until db_start.
  *   conninfo  a connection string of libpq
  *   name      its application_name
  *   events    called with arg; must outlive the connection
@@ -102,13 +119,23 @@ struct db_events {
 struct db *db_open(struct event_base *base, const char *conninfo, const char *name,
 	const struct db_events *events, void *arg, struct stats_slot *stats);
 
+/* Begins to connect. Called once. */
+void db_start(struct db *db);
+
 /* Queued statements end with NULL. From now on the connection is away and does not connect again. */
 void db_stop(struct db *db);
 
 /* Closes the connection and frees everything; calls db_stop. */
 void db_close(struct db *db);
 
+/* Gives up a connection that is set up or ready, and connects again. Queued statements end with NULL. why: for the
+ * log. Not for calls from within events of this db. */
+void db_reconnect(struct db *db, const char *why);
+
 bool db_ready(const struct db *db);
+
+/* Returns true if a statement failed because it waited for a lock longer than the session's lock_timeout. */
+bool db_locked(const PGresult *r);
 
 /* The number of statements queued or in flight. */
 size_t db_pending(const struct db *db);

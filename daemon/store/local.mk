@@ -5,15 +5,24 @@ libparley_a_SOURCES += \
 	daemon/store/batcher.h \
 	daemon/store/db.c \
 	daemon/store/db.h \
+	daemon/store/db_hosts.c \
+	daemon/store/db_hosts.h \
+	daemon/store/db_lookup.c \
+	daemon/store/db_lookup.h \
+	daemon/store/db_value.c \
 	daemon/store/store.c \
 	daemon/store/store.h \
 	daemon/store/store_batch.c \
+	daemon/store/store_change.c \
+	daemon/store/store_epoch.c \
+	daemon/store/store_erase.c \
 	daemon/store/store_fence.c \
 	daemon/store/store_private.h \
 	daemon/store/store_query.c \
 	daemon/store/store_rows.c \
 	daemon/store/store_rows.h \
-	daemon/store/store_send.c
+	daemon/store/store_send.c \
+	daemon/store/store_writes.c
 nodist_libparley_a_SOURCES += queries.c
 
 queries.c: daemon/store/queries.sql common/embed

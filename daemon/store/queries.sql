@@ -1,8 +1,8 @@
 -- The statements of the store. A block "-- name: X" becomes the statement query_X (db.h); a block "-- fragment: X" is
 -- inserted where {X} stands (common/embed). store_rows.c reads the columns by their names.
 --
--- Messages are selected with all columns of their table, so a new column of messages needs no change here. If a result
--- has two columns of one name, the first is read.
+-- Messages are selected with all columns of their table, so a new column of messages needs no change here, except in the
+-- fragment last_message. If a result has two columns of one name, the first is read.
 
 -- fragment: conv
 c.conv_id, c.kind as conv_kind, c.user_lo, c.user_hi
@@ -10,15 +10,19 @@ c.conv_id, c.kind as conv_kind, c.user_lo, c.user_hi
 -- fragment: user
 u.user_id, u.username, u.full_name, u.profile_picture, u.public_key, u.created_at
 
+-- The transaction that has changed something: see current_epoch.
+-- fragment: xid
+txid_current_if_assigned() as xid
+
 -- The columns of the SQL type change.
 -- fragment: change
-status, (conv).conv_id, (conv).kind as conv_kind, (conv).user_lo, (conv).user_hi, (message).*
+status, (conv).conv_id, (conv).kind as conv_kind, (conv).user_lo, (conv).user_hi, (message).*, {xid}
 
 -- Changes of conversations
 
 -- name: send_messages
 select n, {change}
-from send_messages($1::int8[], $2::int8[], $3::text[], $4::text[])
+from send_messages($1::int8[], $2::int8[], $3::text[], $4::text[], $5::bool)
 
 -- name: edit_message
 select {change} from edit_message($1::int8, $2::int8, $3::text)
@@ -39,12 +43,53 @@ select {change} from remove_member($1::int8, $2::int8, $3::int8)
 select {change} from rename_group($1::int8, $2::int8, $3::text)
 
 -- name: delete_user
-select {conv}, d.last_seq, d.last_mod, d.from_mod
-from delete_user($1::int8) d
+select delete_user($1::int8)
+
+-- Erasing in slices
+
+-- name: some_memberships
+select {conv}
+from members m
+join conversations c using (conv_id)
+where m.user_id = $1::int8
+order by m.conv_id
+limit $2::int8
+
+-- name: end_memberships
+select {change} from end_memberships($1::int8, $2::int8[])
+
+-- By conversation, so that a slice concerns few of them.
+-- name: some_messages
+select message_id as id
+from (select message_id, conv_id, seq from messages where sender_id = $1::int8 limit $2::int8) m
+order by conv_id, seq
+
+-- name: erase_messages
+select {conv}, e.last_seq, e.last_mod, e.from_mod, {xid}
+from erase_messages($1::int8, $2::int8[]) e
 join conversations c using (conv_id)
 
+-- name: erase_group
+select erase_group($1::int8) as more
+
+-- name: finish_erasure
+delete from erasures where party_id = $1::int8
+
+-- Erasures that no worker is at.
+-- name: claim_erasures
+update erasures
+set touched_at = clock_timestamp()
+where party_id in (
+	select party_id
+	from erasures
+	where touched_at < clock_timestamp() - $1::int8 * interval '1 ms'
+	limit 8
+	for update skip locked
+)
+returning party_id as id, is_group
+
 -- name: mark_read
-select conv_id, user_id, read_seq from mark_read($1::int8[], $2::int8[], $3::int8[])
+select conv_id, user_id, read_seq, own_only from mark_read($1::int8[], $2::int8[], $3::int8[])
 
 -- name: mark_messages_read
 with named as (
@@ -57,7 +102,7 @@ with named as (
 	select * from mark_read((select array_agg($1::int8) from named), (select array_agg(conv_id) from named),
 		(select array_agg(seq) from named))
 )
-select {conv}, n.seq, n.n as n_messages, v.conv_id is not null as moved
+select {conv}, n.seq, n.n as n_messages, v.conv_id is not null as moved, v.own_only
 from named n
 join conversations c using (conv_id)
 left join moved v using (conv_id)
@@ -65,8 +110,8 @@ left join moved v using (conv_id)
 -- Users
 
 -- name: insert_user
-insert into users as u (username, full_name, profile_picture, public_key, password)
-values ($1::text, $2::text, $3::text, $4::text, $5::text)
+insert into users as u (username, full_name, folded_name, profile_picture, public_key, password)
+values ($1::text, $2::text, $6::text, $3::text, $4::text, $5::text)
 on conflict (username) do nothing
 returning {user}
 
@@ -83,41 +128,28 @@ where u.username = $1::text and u.deleted_at is null
 -- name: update_profile
 update users u
 set full_name = case when $2::bool then $3::text else u.full_name end,
+	folded_name = case when $2::bool then $8::text else u.folded_name end,
 	profile_picture = case when $4::bool then $5::text else u.profile_picture end,
 	public_key = case when $6::bool then $7::text else u.public_key end
 where u.user_id = $1::int8 and u.deleted_at is null
 returning {user}
 
 -- name: set_password
-select set_password($1::int8, $2::text, $3::int8)
+select set_password($1::int8, $2::int8, $3::text, $4::text) as status
 
--- Each word of the search is the beginning of a word of the name. The first one finds the rows through the index, as a
--- range that ends with the last code point (a "like" whose pattern is a parameter does not use the index). The others
--- filter.
 -- name: search_users
-with words as (
-	select array_agg(word order by n) as w
-	from regexp_split_to_table(lower($2::text), '\s+') with ordinality as x (word, n)
-	where word <> ''
-)
-select {user}
-from words, lateral (
-	select distinct p.user_id from user_words p where p.word ~>=~ w[1] and p.word ~<~ (w[1] || chr(1114111))
-) f
-join users u using (user_id)
-where u.user_id <> $1::int8 and u.deleted_at is null
-	and not exists (select from unnest(w) x (word) where not exists
-		(select from user_words p where p.user_id = u.user_id and starts_with(p.word, x.word)))
-order by starts_with(u.username, w[1]) desc, u.username
-limit $3::int8
+select {user} from search_users($1::int8, $2::text, $3::int8) u
 
 -- Of these users, those in a common chat with the viewer.
 -- name: contacts
 select u.user_id as id, u.last_seen_at
 from users u
 where u.user_id = any ($2::int8[]) and u.deleted_at is null
+	-- The memberships of a deleted user end some time after the deletion.
+	and exists (select from users v where v.user_id = $1::int8 and v.deleted_at is null)
 	and exists (select from members a join members b using (conv_id)
 		where a.user_id = $1::int8 and b.user_id = u.user_id)
+order by u.user_id
 
 -- name: set_last_seen
 update users u
@@ -145,7 +177,7 @@ with expired as (
 )
 insert into tokens (hash, user_id, expires_at)
 select $2::bytea, user_id, now() + $3::int8 * interval '1 second' from holder
-returning token_id, user_id, expires_at
+returning token_id, user_id, expires_at, {xid}
 
 -- name: delete_token
 delete from tokens where token_id = $1::int8
@@ -165,28 +197,72 @@ join conversations c using (conv_id)
 where m.user_id = any ($1::int8[])
 order by m.user_id
 
+-- The columns of a message, except for the end of a long text.
+-- fragment: last_message
+l.message_id, l.seq, l.mod, l.sender_id, l.kind, left(l.content, 200) as content,
+	octet_length(l.content) > octet_length(left(l.content, 200)) as cut, l.target_id, l.client_id, l.sent_at, l.edited_at,
+	l.deleted
+
 -- fragment: chats
 select m.user_id as viewer, {conv}, case when c.kind = 'g' then c.name else coalesce(u.full_name, '') end as name,
 	c.owner_id, c.last_seq, c.last_mod, m.read_seq,
 	c.last_seq - m.read_seq - (select count(*) from messages x
 		where x.conv_id = c.conv_id and x.seq > m.read_seq and (x.kind <> 't' or x.deleted)) as unread,
-	(select count(*) from members y where y.conv_id = c.conv_id) as member_count, p.read_seq as peer_read_seq,
-	{user}, l.*
+	c.member_count, c.activity, p.read_seq as peer_read_seq, {user}, {last_message}, coalesce(a.full_name, '') as sender_name
 from members m
 join conversations c using (conv_id)
 left join messages l on l.conv_id = c.conv_id and l.seq = c.last_seq
-left join members p on c.kind = 'd' and p.conv_id = c.conv_id
-	and p.user_id = case when c.user_lo = m.user_id then c.user_hi else c.user_lo end
+-- The limit makes the planner use the whole key; it could read all members of a group otherwise, to find no peer.
+left join lateral (
+	select p.user_id, p.read_seq
+	from members p
+	where p.conv_id = c.conv_id and p.user_id = case when c.user_lo = m.user_id then c.user_hi else c.user_lo end
+	limit 1
+) p on true
 left join users u on u.user_id = p.user_id and u.deleted_at is null
+left join users a on c.kind = 'g' and a.user_id = l.sender_id
 
+-- The page is chosen before the views are made, which cost more.
 -- name: chats_of_viewer
+with page as materialized (
+	select c.conv_id
+	from members m
+	join conversations c using (conv_id)
+	where m.user_id = $1::int8 and (c.activity, c.conv_id) < ($2::int8, $3::int8)
+	order by c.activity desc, c.conv_id desc
+	limit $4::int8
+)
 {chats}
-where m.user_id = $1::int8
-order by l.sent_at desc nulls last, c.conv_id desc
+where m.user_id = $1::int8 and m.conv_id in (select conv_id from page)
+order by c.activity desc, c.conv_id desc
 
 -- name: chat_of_viewers
 {chats}
 where m.conv_id = $1::int8 and m.user_id = any ($2::int8[])
+
+-- As chat_of_viewers, of a group. The messages that are never unread are counted once for all viewers: from each
+-- watermark to the next one, and from these the sums to the end.
+-- name: group_of_viewers
+with viewers as (
+	select m.user_id, m.read_seq from members m where m.conv_id = $1::int8 and m.user_id = any ($2::int8[])
+), marks as (
+	select seq, coalesce(lead(seq) over (order by seq), 9223372036854775807) as next_seq
+	from (select distinct v.read_seq as seq from viewers v) d
+), uncounted as (
+	select s.seq, (sum(x.n) over (order by s.seq desc))::int8 as messages
+	from marks s cross join lateral (select count(*) as n from messages x
+		where x.conv_id = $1::int8 and x.seq > s.seq and x.seq <= s.next_seq and (x.kind <> 't' or x.deleted)) x
+)
+select v.user_id as viewer, {conv}, c.name, c.owner_id, c.last_seq, c.last_mod, v.read_seq,
+	c.last_seq - v.read_seq - k.messages as unread, c.member_count, c.activity, null::int8 as peer_read_seq,
+	{user}, {last_message}, coalesce(a.full_name, '') as sender_name
+from conversations c
+cross join viewers v
+join uncounted k on k.seq = v.read_seq
+left join messages l on l.conv_id = c.conv_id and l.seq = c.last_seq
+left join users a on a.user_id = l.sender_id
+left join users u on false
+where c.conv_id = $1::int8 and c.kind = 'g'
 
 -- The conversation of a chat_id: a group, a direct chat, or a user without a direct chat yet, whose conv_id is null.
 -- name: resolve_chat
@@ -207,11 +283,17 @@ where u.user_id = $2::int8 and u.deleted_at is null
 		where c.user_lo = least($1::int8, $2::int8) and c.user_hi = greatest($1::int8, $2::int8))
 
 -- name: group_members
-select m.user_id, u.username, u.full_name, m.joined_at, m.read_seq, c.name as group_name, c.owner_id,
-	c.created_at as group_created_at
+select m.user_id, m.join_seq, u.username, u.full_name, m.joined_at, m.read_seq, c.name as group_name, c.owner_id,
+	c.created_at as group_created_at, c.member_count
 from conversations c
-join members m using (conv_id)
-join users u on u.user_id = m.user_id
+left join lateral (
+	select *
+	from members x
+	where x.conv_id = c.conv_id and (x.join_seq, x.user_id) > ($3::int8, $4::int8)
+	order by x.join_seq, x.user_id
+	limit $5::int8
+) m on true
+left join users u on u.user_id = m.user_id
 where c.conv_id = $2::int8 and c.kind = 'g' and is_member(c.conv_id, $1::int8)
 order by m.join_seq, m.user_id
 
@@ -249,7 +331,54 @@ where m.mod > $2::int8 and {seen_by_viewer}
 order by m.mod
 limit $3::int8
 
+-- Sessions
+
+-- The settings that the statements and the promises depend on, whatever the role or the database have. A setting that
+-- this version of PostgreSQL lacks is left out. No setting of the session may change the meaning of this text.
+-- name: session_settings
+select set_config(v.name, v.value, false)
+from (values
+	('search_path', 'parley, pg_temp'),
+	-- The meaning of statements.
+	('default_transaction_isolation', 'read committed'),
+	('default_transaction_read_only', 'off'),
+	('default_transaction_deferrable', 'off'),
+	('standard_conforming_strings', 'on'),
+	('backslash_quote', 'safe_encoding'),
+	('transform_null_equals', 'off'),
+	('array_nulls', 'on'),
+	('row_security', 'on'),
+	-- Formats.
+	('client_encoding', 'UTF8'),
+	('DateStyle', 'ISO, MDY'),
+	('IntervalStyle', 'postgres'),
+	('TimeZone', 'UTC'),
+	('bytea_output', 'hex'),
+	('extra_float_digits', '1'),
+	-- A commit is on disk before it is acknowledged; remote_apply waits longer than that.
+	('synchronous_commit', case current_setting('synchronous_commit') when 'remote_apply' then 'remote_apply' else 'on' end),
+	-- The ends of statements and sessions. The store adds its own timeouts.
+	('statement_timeout', '0'),
+	('lock_timeout', '0'),
+	('transaction_timeout', '0'),
+	('idle_session_timeout', '0'),
+	('idle_in_transaction_session_timeout', '0'),
+	('exit_on_error', 'off'),
+	('client_min_messages', 'warning'),
+	-- Plans. Compilation takes longer than any statement here.
+	('plan_cache_mode', 'auto'),
+	('jit', 'off')
+) v (name, value)
+join pg_catalog.pg_settings s on lower(s.name) = lower(v.name)
+
 -- Workers
+
+-- name: probe_write
+select probe_write()
 
 -- name: fence_dead_workers
 select fence_dead_workers($1::int8::int, $2::int8[]::int[], $3::int8::int)
+
+-- Its answer follows those of all statements before it on its connection.
+-- name: nothing
+select 1

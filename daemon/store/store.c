@@ -1,8 +1,10 @@
 /*
- * store: the two connections, what a new one executes first, and their state.
+ * store: the connections, what a new one executes first, and their state.
  *
- * The others: batcher.c (natural batching), store_send.c (sends), store_batch.c (read marks, tokens, loads), store_query.c
- * (single queries), store_rows.c (rows to structs), store_fence.c (sessions of dead workers), queries.sql (the SQL).
+ * The others: batcher.c (natural batching), store_send.c (sends), store_change.c (other changes of conversations),
+ * store_erase.c (what deleted users and ended groups leave), store_batch.c (read marks, tokens, loads), store_query.c (single
+ * queries), store_rows.c (rows to structs), store_fence.c (sessions of dead workers), store_writes.c (a full disk),
+ * store_epoch.c (the database's history), queries.sql (the SQL).
  */
 #include "store/store.h"
 
@@ -14,7 +16,11 @@
 #include "migrations/migrate.h"
 #include "store/store_private.h"
 
-#define NO_JIT "set jit = off; " /* compilation takes longer than any statement here */
+/* These end before DB_DEADLINE_S, so that a slow statement does not cost the connection. */
+#define READ_TIMEOUT "set statement_timeout = '5s'; "
+#define LIST_TIMEOUT "set statement_timeout = '2s'; "
+/* A statement that waits for a lock delays all that are queued. Then it is executed again, later. */
+#define LOCK_TIMEOUT "set lock_timeout = '300ms'; "
 
 struct rejection {
 	struct rejection *next;
@@ -24,71 +30,151 @@ struct rejection {
 
 /* Connections. */
 
+/* Pins the settings in a transaction of their own: those of a transaction hold from the next one on. A standby rejects
+ * "read write". */
+static void put_settings(struct buf *sql)
+{
+	DECLARE_QUERY(session_settings);
+
+	buf_add_str(sql, "begin isolation level read committed, read write, not deferrable; ");
+	buf_add_str(sql, query_session_settings.sql);
+	buf_add_str(sql, "; commit; ");
+}
+
+/* Appends the last statement: a row with true, "" and the epoch, or with false and the reason. */
+static void put_check(const struct store *s, struct buf *sql)
+{
+	buf_add_str(sql,
+		"select w.ok and s.ok, case when not w.ok then 'the server takes no writes' "
+		"else 'the schema is not the one of this program' end, case when w.ok and s.ok "
+		"then ");
+	store_epoch_put(s, sql);
+	buf_add_str(sql,
+		" end from (select not pg_is_in_recovery() and "
+		"current_setting('transaction_read_only') = 'off') w (ok), (");
+	migrate_put_check(sql);
+	buf_add_str(sql, ") s (ok)");
+}
+
+static void put_writing_setup(struct store *s, enum store_connection connection, struct buf *sql)
+{
+	put_settings(sql);
+	store_fence_put_setup(s->heritage, connection, sql);
+	buf_add_str(sql, LOCK_TIMEOUT);
+	put_check(s, sql);
+}
+
 static void writer_setup(void *arg, struct buf *sql)
 {
-	struct store *s = arg;
+	put_writing_setup(arg, STORE_WRITER, sql);
+}
 
-	buf_add_str(sql, NO_JIT);
-	store_fence_put_setup(s->heritage, sql);
-	migrate_put_check(sql);
+static void background_setup(void *arg, struct buf *sql)
+{
+	put_writing_setup(arg, STORE_BACKGROUND, sql);
 }
 
 static void reader_setup(void *arg, struct buf *sql)
 {
-	(void)arg;
-	buf_add_str(sql, NO_JIT "set statement_timeout = '20s'; ");
-	migrate_put_check(sql);
+	put_settings(sql);
+	buf_add_str(sql, READ_TIMEOUT);
+	put_check(arg, sql);
 }
 
-static void state_changed(struct store *s, bool was_ready)
+static void lister_setup(void *arg, struct buf *sql)
 {
-	bool ready = store_ready(s);
+	put_settings(sql);
+	buf_add_str(sql, LIST_TIMEOUT);
+	put_check(arg, sql);
+}
 
-	if (ready == was_ready)
-		return;
-	if (!ready)
-		s->was_lost = true;
-	s->events->state(s->arg, ready, ready && s->was_lost);
+/* A connection has become READY or AWAY. */
+static void state_changed(struct store *s, bool connection_ready)
+{
+	bool ready = store_ready(s), changed = ready != s->ready;
+
+	s->ready = ready;
+	s->was_lost |= !connection_ready;
+	if (changed)
+		s->events->state(s->arg, ready, ready && s->was_lost);
 }
 
 static void writer_state(void *arg, bool ready)
 {
 	struct store *s = arg;
-	bool was_ready = store_ready(s);
 
-	s->writer_ready = ready;
 	if (ready)
 		store_sends_retry(s);
 	else
 		batcher_reject_waiting(&s->reads);
-	state_changed(s, was_ready);
+	state_changed(s, ready);
 }
 
 static void reader_state(void *arg, bool ready)
 {
 	struct store *s = arg;
-	bool was_ready = store_ready(s);
 
-	s->reader_ready = ready;
 	if (!ready) {
 		batcher_reject_waiting(&s->tokens);
 		batcher_reject_waiting(&s->loads);
 	}
-	state_changed(s, was_ready);
+	state_changed(s, ready);
 }
+
+static void lister_state(void *arg, bool ready)
+{
+	state_changed(arg, ready);
+}
+
+static void background_state(void *arg, bool ready)
+{
+	struct store *s = arg;
+
+	if (ready)
+		store_fences_send(s);
+	/* A change that was in flight when the session before this one was lost may be committed. */
+	if (ready && s->ready && s->was_lost)
+		s->events->state(s->arg, true, true);
+	state_changed(s, ready);
+}
+
+static void writer_not_stored(void *arg)
+{
+	store_writes_fail(arg);
+}
+
+static const struct connection {
+	const char *name;
+	struct db_events events;
+} connections[STORE_CONNECTIONS] = {
+	[STORE_WRITER] = { "write",
+		{ writer_setup, store_epoch_opened, writer_state, writer_not_stored } },
+	[STORE_READER] = { "read", { reader_setup, store_epoch_opened, reader_state, NULL } },
+	[STORE_LISTER] = { "list", { lister_setup, store_epoch_opened, lister_state, NULL } },
+	[STORE_BACKGROUND] = { "background",
+		{ background_setup, store_epoch_opened, background_state, NULL } },
+};
 
 bool store_ready(const struct store *s)
 {
-	return s->writer_ready && s->reader_ready;
+	return db_ready(s->db[STORE_WRITER]) && db_ready(s->db[STORE_READER]) &&
+		db_ready(s->db[STORE_LISTER]);
 }
 
 bool store_idle(const struct store *s)
 {
-	return db_pending(s->writer) == 0 && db_pending(s->reader) == 0 &&
-		s->sends.n_waiting == 0 && s->sends.n_batch == 0 && s->rejections == NULL;
+	return db_pending(s->db[STORE_WRITER]) == 0 && db_pending(s->db[STORE_READER]) == 0 &&
+		db_pending(s->db[STORE_LISTER]) == 0 && s->sends.n_waiting == 0 &&
+		s->sends.n_batch == 0 && s->blocked == NULL && s->changes.actors.n == 0 &&
+		s->rejections == NULL;
 }
 
 /* Queries. */
+
+bool store_result_locked(const struct db_result *r)
+{
+	return r != NULL && db_locked(r->pg);
+}
 
 enum error store_result_error(const struct db_result *r)
 {
@@ -141,7 +227,7 @@ static void on_rejecting(evutil_socket_t fd, short what, void *arg)
 	run_rejections(arg);
 }
 
-static void reject(struct store *s, store_cb *cb, void *arg)
+void store_reject(struct store *s, store_cb *cb, void *arg)
 {
 	struct rejection *r = xmalloc(sizeof(*r));
 
@@ -150,15 +236,15 @@ static void reject(struct store *s, store_cb *cb, void *arg)
 	event_active(s->rejecting, EV_TIMEOUT, 0);
 }
 
-void store_query(struct store *s, struct db *db, const struct db_statement *statement,
-	struct db_args *args, store_cb *cb, void *arg)
+void store_query(struct store *s, enum store_connection connection,
+	const struct db_statement *statement, struct db_args *args, store_cb *cb, void *arg)
 {
 	struct pending_query *q = xmalloc(sizeof(*q));
 
 	*q = (struct pending_query){ cb, arg };
-	if (!db_query(db, statement, args, query_done, q)) {
+	if (!db_query(s->db[connection], statement, args, query_done, q)) {
 		free(q);
-		reject(s, cb, arg);
+		store_reject(s, cb, arg);
 	}
 }
 
@@ -176,8 +262,6 @@ static void query_done(void *arg, const struct db_result *r)
 struct store *store_open(struct event_base *base, const struct heritage *h,
 	const struct store_events *events, void *arg)
 {
-	static const struct db_events writer_events = { writer_setup, writer_state };
-	static const struct db_events reader_events = { reader_setup, reader_state };
 	struct store *s = xcalloc(1, sizeof(*s));
 	char name[64];
 
@@ -191,11 +275,21 @@ struct store *store_open(struct event_base *base, const struct heritage *h,
 		log_fatal("out_of_memory");
 	store_sends_init(s);
 	store_batches_init(s);
-	snprintf(name, sizeof(name), "parleyd worker=%u write", h->slot);
-	s->writer = db_open(base, h->conf->database, name, &writer_events, s, s->stats);
-	snprintf(name, sizeof(name), "parleyd worker=%u read", h->slot);
-	s->reader = db_open(base, h->conf->database, name, &reader_events, s, s->stats);
+	store_changes_init(s);
+	store_erase_init(s);
+	store_writes_init(s);
+	for (size_t i = 0; i < STORE_CONNECTIONS; i++) {
+		snprintf(name, sizeof(name), "parleyd worker=%u %s", h->slot, connections[i].name);
+		s->db[i] =
+			db_open(base, h->conf->database, name, &connections[i].events, s, s->stats);
+	}
 	return s;
+}
+
+void store_connect(struct store *s)
+{
+	for (size_t i = 0; i < STORE_CONNECTIONS; i++)
+		db_start(s->db[i]);
 }
 
 void store_close(struct store *s)
@@ -204,20 +298,26 @@ void store_close(struct store *s)
 	const size_t n = sizeof(batchers) / sizeof(batchers[0]);
 	bool any;
 
-	db_stop(s->writer);
-	db_stop(s->reader);
-	batcher_reject_all(&s->sends);
+	for (size_t i = 0; i < STORE_CONNECTIONS; i++)
+		db_stop(s->db[i]);
+	store_sends_stop(s);
+	store_changes_stop(s);
+	store_fences_send(s);
 	/* A callback may query again: nothing is freed before the last one has returned. */
 	do {
 		any = run_rejections(s);
 		for (size_t i = 0; i < n; i++)
 			any = batcher_run_rejections(batchers[i]) || any;
+		any = store_erase_stop(s) || any;
 	} while (any);
-	db_close(s->writer);
-	db_close(s->reader);
+	for (size_t i = 0; i < STORE_CONNECTIONS; i++)
+		db_close(s->db[i]);
 	for (size_t i = 0; i < n; i++)
 		batcher_fini(batchers[i]);
+	store_sends_fini(s);
+	store_changes_fini(s);
+	store_erase_fini(s);
 	event_free(s->rejecting);
-	event_free(s->send_deadline);
+	event_free(s->write_probe);
 	free(s);
 }

@@ -1,7 +1,7 @@
 /*
  * store: the database, as typed operations. All SQL is in queries.sql and in migrations/.
  *
- * Owns: one connection to write and one to read; the batches that gather while another one is in flight.
+ * Owns: the connections; the batches that gather while another one is in flight.
  * Knows nothing of: sockets, HTTP, who is connected.
  *
  *   store_send ──► waiting ──► one batch in flight (≤ 128 sends, 256 KiB), one commit ──► callbacks
@@ -22,31 +22,52 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "common/record.h"
 #include "heritage.h"
 #include "store/store_rows.h"
+
+#define STORE_EPOCH_MAX 64
 
 struct store;
 
 struct store_events {
-	/* ready: true if both connections are usable. after_loss: true if one was lost before; then another worker's or
-	 * our own commit may not have been published. */
+	/* ready: as store_ready. after_loss: True if a connection was lost before, or the epoch has changed; then another
+	 * worker's or our own commit may not have been published. Called when ready has changed, and when a loss in the
+	 * background is over. */
 	void (*state)(void *arg, bool ready, bool after_loss);
-	/* A read mark has moved. origin: as given to store_mark_read, 0 for several. */
-	void (*read_moved)(
-		void *arg, const struct conv *conv, int64_t user_id, int64_t seq, uint64_t origin);
+	/* A read mark has moved. Its origin is the one given to store_mark_read, 0 for several. */
+	void (*read_moved)(void *arg, const struct record_read *read);
+	/* A membership of a deleted user has ended, or messages of theirs were erased. */
+	void (*erased)(void *arg, const struct erased *e);
+	/* The database has another history than before, or this is the first connection. Ids, seq and mod that were read
+	 * before mean nothing any more, and no query is answered with them from now on. Tokens are valid by their hash
+	 * only. state follows when the connections are usable.
+	 *   generation  of the new epoch, from 1; it wraps */
+	void (*epoch)(void *arg, uint16_t generation);
 };
 
-/* Begins to connect; events are called with arg. Both they and the heritage must outlive the store. */
+/* Creates a store that is not connected; events are called with arg. Both they and the heritage must outlive the store. */
 struct store *store_open(struct event_base *base, const struct heritage *h,
 	const struct store_events *events, void *arg);
+/* Begins to connect. Called once, when the migrator has approved the database: a pooler that shares sessions must be
+ * detected before anything relies on one. */
+void store_connect(struct store *s);
 /* Calls all outstanding callbacks, then frees everything. */
 void store_close(struct store *s);
+/* Returns true if all connections that a client may wait for are usable. */
 bool store_ready(const struct store *s);
-/* Returns true if nothing is queued or in flight. */
+/* The name of the database's history, at most STORE_EPOCH_MAX characters; "" before the first connection. */
+const char *store_epoch(const struct store *s);
+/* Another worker has found this generation of the epoch: connects again, to find it too. */
+void store_follow_epoch(struct store *s, uint16_t generation);
+/* Returns false while it is known that the server cannot store: its disk is full, or commits do not end. */
+bool store_takes_writes(const struct store *s);
+/* Returns true if nothing that a client may wait for is queued or in flight. */
 bool store_idle(const struct store *s);
 
 /* rows: NULL with an error. */
 typedef void store_cb(void *arg, enum error error, const store_rows *rows);
+typedef void store_done_cb(void *arg, enum error error);
 
 /* Changes: everything that takes a mod. actor: the user who makes the change. c: NULL with an error. */
 typedef void store_change_cb(void *arg, enum error error, const struct change *c);
@@ -67,10 +88,10 @@ void store_edit_message(struct store *s, int64_t actor, int64_t message_id, stru
 /* Errors: as store_edit_message. A duplicate if it was deleted before. */
 void store_delete_message(
 	struct store *s, int64_t actor, int64_t message_id, store_change_cb *cb, void *arg);
-/* Errors: no_such_user (the owner is deleted). */
+/* Errors: no_such_user (the owner is deleted), too_many (groups of the owner). */
 void store_create_group(
 	struct store *s, int64_t owner, struct text name, store_change_cb *cb, void *arg);
-/* Errors: no_such_group, no_such_user. A duplicate if the user is a member already. */
+/* Errors: no_such_group, no_such_user, too_many (groups of the user). A duplicate if the user is a member already. */
 void store_add_member(struct store *s, int64_t actor, int64_t group_id, int64_t user_id,
 	store_change_cb *cb, void *arg);
 /* Errors: no_such_group, not_owner, no_such_member. user_id = actor: a leave. */
@@ -80,13 +101,17 @@ void store_remove_member(struct store *s, int64_t actor, int64_t group_id, int64
 void store_rename_group(struct store *s, int64_t actor, int64_t group_id, struct text name,
 	store_change_cb *cb, void *arg);
 
-/* Erases a user. Rows: the conversations that have members left, store_erased_at. */
+/* Deletes a user: the profile and the tokens. store_erase_user must follow. No rows are of use. */
 void store_delete_user(struct store *s, int64_t user_id, store_cb *cb, void *arg);
+/* Ends the memberships of a deleted user and erases their messages, in slices; events->erased
+ * reports each one. After an error, another worker goes on. */
+void store_erase_user(struct store *s, int64_t user_id, store_done_cb *cb, void *arg);
 
-/* Read marks. The first moves one up to seq; events->read_moved reports it, there is no callback. The second moves them
- * up to the given messages; rows: one per conversation, store_read_at. */
-void store_mark_read(
-	struct store *s, const struct conv *conv, int64_t user_id, int64_t seq, uint64_t origin);
+/* Read marks. The first moves one up to seq, if it is behind; events->read_moved reports that, and cb only whether it is
+ * stored. The second moves them up to the given messages; rows: one per conversation, store_read_at. */
+typedef void store_mark_cb(void *arg, enum error error);
+void store_mark_read(struct store *s, const struct conv *conv, int64_t user_id, int64_t seq,
+	uint64_t origin, store_mark_cb *cb, void *arg);
 void store_mark_messages_read(struct store *s, int64_t user_id, const int64_t *message_ids,
 	size_t n, store_cb *cb, void *arg);
 
@@ -108,15 +133,22 @@ struct profile {
 };
 void store_update_profile(
 	struct store *s, int64_t user_id, const struct profile *p, store_cb *cb, void *arg);
-/* Sets the stored password and revokes every other token of the user. */
-void store_set_password(struct store *s, int64_t user_id, struct text password,
-	int64_t keep_token_id, store_cb *cb, void *arg);
-/* Users other than the viewer whose name has a word beginning with each word of q; at most limit. */
+struct password_change {
+	int64_t user_id;
+	int64_t token_id; /* of the request */
+	struct text old; /* the stored one that was verified */
+	struct text new; /* to be stored */
+};
+/* Sets the stored password and revokes every other token of the user. Errors: bad_token (it was revoked meanwhile),
+ * wrong_password (another one has been set meanwhile). */
+void store_set_password(
+	struct store *s, const struct password_change *p, store_done_cb *cb, void *arg);
+/* Users other than the viewer whose name has a word beginning with each word of q; at most limit. Those whose names are many
+ * are not all found: see search_users in functions.sql. */
 void store_search(
 	struct store *s, int64_t viewer, struct text q, int64_t limit, store_cb *cb, void *arg);
 
 /* Tokens. Only their SHA-256 is stored. */
-#define STORE_HASH_SIZE 32
 typedef void store_token_cb(void *arg, enum error error, const struct token *t);
 /* Errors: bad_token. Batched. */
 void store_authenticate(
@@ -135,17 +167,30 @@ typedef void store_load_cb(void *arg, enum error error, const struct head *heads
 /* The conversations of a user. Batched. */
 void store_load(struct store *s, int64_t user_id, store_load_cb *cb, void *arg);
 
-/* All chats of a viewer, latest activity first; one conversation as several viewers see it. Rows: store_chat_at. */
-void store_chats(struct store *s, int64_t viewer, store_cb *cb, void *arg);
+/*
+ * A page of the chats of a viewer, latest activity first, at most limit + 1. Rows: store_chat_at.
+ *   after  the cursor of the last chat before the page; NULL for the first page
+ */
+void store_chats(struct store *s, int64_t viewer, const struct cursor *after, int64_t limit,
+	store_cb *cb, void *arg);
+/* One conversation as several viewers see it. Rows: store_chat_at. */
 void store_chat_views(struct store *s, int64_t conv_id, const int64_t *viewers, size_t n,
+	store_cb *cb, void *arg);
+/* As store_chat_views, of a group: what all viewers share is read once. */
+void store_group_views(struct store *s, int64_t group_id, const int64_t *viewers, size_t n,
 	store_cb *cb, void *arg);
 
 /* The conversation of a chat_id. Errors: no_such_chat. Else one row, store_conv_at, whose id is 0 for a user without
  * a direct chat with the viewer. */
 void store_conv(struct store *s, int64_t viewer, int64_t chat_id, store_cb *cb, void *arg);
 
-/* A group. Rows: its members, store_member_at; none if the viewer is not a member. */
-void store_group(struct store *s, int64_t viewer, int64_t group_id, store_cb *cb, void *arg);
+/*
+ * A group, and a page of its members by standing, at most limit + 1. Rows: store_member_at; none if the viewer is not a
+ * member. If no member follows, there is one row, whose user_id is 0.
+ *   after  the cursor of the last member before the page; NULL for the first page
+ */
+void store_group(struct store *s, int64_t viewer, int64_t group_id, const struct cursor *after,
+	int64_t limit, store_cb *cb, void *arg);
 
 /*
  * Messages of a conversation, at most limit + 1; store_message_at. No row if the viewer is not a member; viewer 0 sees all.
@@ -158,13 +203,14 @@ void store_history(struct store *s, int64_t viewer, int64_t conv_id, int64_t bef
 void store_changes(struct store *s, int64_t viewer, int64_t conv_id, int64_t after, int64_t limit,
 	store_cb *cb, void *arg);
 
-/* Presence. Rows: those of the ids that share a chat with the viewer; store_id_at, store_last_seen_at. */
+/* Presence. Rows: those of the ids that share a chat with the viewer, in their order; store_id_at, store_last_seen_at. */
 void store_contacts(
 	struct store *s, int64_t viewer, const int64_t *ids, size_t n, store_cb *cb, void *arg);
 /* Sets the time at which these users were last seen to now. */
 void store_set_last_seen(struct store *s, const int64_t *ids, size_t n);
 
-/* Calls back once no database session of a dead worker of this host can commit. */
+/* Calls back once no database session of a dead worker of this host can commit, and all reads of tokens and messages that
+ * were in flight at the call are answered. */
 void store_fence_dead_workers(struct store *s, store_cb *cb, void *arg);
 
 #endif

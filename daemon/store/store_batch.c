@@ -8,7 +8,7 @@
 #include "common/xalloc.h"
 #include "store/store_private.h"
 
-/* Read marks. The event read_moved reports those that move; there is no other answer. */
+/* Read marks. The event read_moved reports those that move; the callback, whether they are stored. */
 
 DECLARE_QUERY(mark_read);
 
@@ -18,6 +18,8 @@ struct read_item {
 	int64_t user_id;
 	int64_t seq;
 	uint64_t origin;
+	store_mark_cb *cb;
+	void *arg;
 };
 
 static struct read_item *read_of(struct batch_item *item)
@@ -25,20 +27,29 @@ static struct read_item *read_of(struct batch_item *item)
 	return (struct read_item *)item;
 }
 
+static void read_end(struct read_item *read, enum error error)
+{
+	read->cb(read->arg, error);
+	free(read);
+}
+
 static void read_reject(struct batcher *b, struct batch_item *item)
 {
 	(void)b;
-	free(read_of(item));
+	read_end(read_of(item), ERROR_unavailable);
 }
 
-void store_mark_read(
-	struct store *s, const struct conv *conv, int64_t user_id, int64_t seq, uint64_t origin)
+void store_mark_read(struct store *s, const struct conv *conv, int64_t user_id, int64_t seq,
+	uint64_t origin, store_mark_cb *cb, void *arg)
 {
 	struct read_item *read = xmalloc(sizeof(*read));
 
-	*read = (struct read_item){
-		.conv = *conv, .user_id = user_id, .seq = seq, .origin = origin
-	};
+	*read = (struct read_item){ .conv = *conv,
+		.user_id = user_id,
+		.seq = seq,
+		.origin = origin,
+		.cb = cb,
+		.arg = arg };
 	batcher_add(&s->reads, &read->item, sizeof(*read));
 }
 
@@ -58,7 +69,7 @@ static bool reads_flush(struct batcher *b)
 	db_arg_array(&args, DB_INT8, b->n_batch);
 	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
 		db_element_i64(&args, read_of(i)->seq);
-	return db_query(s->writer, &query_mark_read, &args, reads_done, b);
+	return db_query(s->db[STORE_WRITER], &query_mark_read, &args, reads_done, b);
 }
 
 /* If several sockets of the user marked the conversation in this batch, the origin is 0: all of them are notified. */
@@ -78,22 +89,28 @@ static void read_report(struct batcher *b, const store_rows *rows, int row)
 		found = read;
 	}
 	if (found != NULL)
-		s->events->read_moved(
-			s->arg, &found->conv, user_id, db_i64(rows, row, "read_seq"), origin);
+		s->events->read_moved(s->arg,
+			&(const struct record_read){
+				.conv = found->conv,
+				.user_id = user_id,
+				.seq = db_i64(rows, row, "read_seq"),
+				.origin = origin,
+				.own_only = db_bool(rows, row, "own_only"),
+			});
 }
 
 static void reads_done(void *arg, const struct db_result *r)
 {
 	struct batcher *b = arg;
+	enum error error = store_result_error(r);
 
-	if (store_result_error(r) == ERROR_NONE)
-		for (int row = 0; row < store_n(r); row++)
-			read_report(b, r, row);
+	for (int row = 0; error == ERROR_NONE && row < store_n(r); row++)
+		read_report(b, r, row);
 	while (b->batch != NULL) {
 		struct batch_item *item = b->batch;
 
 		b->batch = item->next;
-		free(read_of(item));
+		read_end(read_of(item), error);
 	}
 	batcher_done(b);
 }
@@ -144,10 +161,11 @@ static bool tokens_flush(struct batcher *b)
 	struct db_args args = DB_ARGS_EMPTY;
 
 	s->tokens_sent_ms = clock_mono_ms();
+	args.urgent = true;
 	db_arg_array(&args, DB_BYTEA, b->n_batch);
 	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
 		db_element_bytes(&args, token_of(i)->hash, STORE_HASH_SIZE);
-	return db_query(s->reader, &query_authenticate, &args, tokens_done, b);
+	return db_query(s->db[STORE_READER], &query_authenticate, &args, tokens_done, b);
 }
 
 static void tokens_done(void *arg, const struct db_result *r)
@@ -169,8 +187,9 @@ static void tokens_done(void *arg, const struct db_result *r)
 	}
 	while (b->batch != NULL) {
 		struct token_item *token = token_of(b->batch);
-		const struct token *t = &found[n++];
+		struct token *t = &found[n++];
 
+		memcpy(t->hash, token->hash, STORE_HASH_SIZE);
 		b->batch = b->batch->next;
 		if (error != ERROR_NONE)
 			token_end(token, error, NULL);
@@ -224,10 +243,11 @@ static bool loads_flush(struct batcher *b)
 	 * it. */
 	if (!store_ready(s))
 		return false;
+	args.urgent = true;
 	db_arg_array(&args, DB_INT8, b->n_batch);
 	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
 		db_element_i64(&args, load_of(i)->user_id);
-	return db_query(s->reader, &query_load_users, &args, loads_done, b);
+	return db_query(s->db[STORE_READER], &query_load_users, &args, loads_done, b);
 }
 
 /* Returns the index of the first head of this user or a later one; the heads are in the order of users. */

@@ -1,118 +1,12 @@
 /*
- * store_query: the queries that are not batched. Those that change something use the writing connection.
+ * store_query: the queries that are neither batched nor wait for their turn. Those that change something use the writing
+ * connection.
  */
 #include <stdlib.h>
 
+#include "common/unicode.h"
 #include "common/xalloc.h"
 #include "store/store_private.h"
-
-/* Changes of conversations. */
-
-struct pending_change {
-	store_change_cb *cb;
-	void *arg;
-};
-
-static void change_done(void *arg, enum error error, const store_rows *rows);
-
-static void change(struct store *s, const struct db_statement *statement, struct db_args *args,
-	store_change_cb *cb, void *arg)
-{
-	struct pending_change *p = xmalloc(sizeof(*p));
-
-	*p = (struct pending_change){ cb, arg };
-	store_query(s, s->writer, statement, args, change_done, p);
-}
-
-static void change_done(void *arg, enum error error, const store_rows *rows)
-{
-	struct pending_change *p = arg;
-	struct change c;
-
-	if (error == ERROR_NONE)
-		error = store_change_at(rows, 0, &c);
-	p->cb(p->arg, error, error == ERROR_NONE ? &c : NULL);
-	free(p);
-}
-
-void store_edit_message(struct store *s, int64_t actor, int64_t message_id, struct text content,
-	store_change_cb *cb, void *arg)
-{
-	DECLARE_QUERY(edit_message);
-	struct db_args args = DB_ARGS_EMPTY;
-
-	db_arg_i64(&args, actor);
-	db_arg_i64(&args, message_id);
-	db_arg_bytes(&args, content.data, content.len);
-	change(s, &query_edit_message, &args, cb, arg);
-}
-
-void store_delete_message(
-	struct store *s, int64_t actor, int64_t message_id, store_change_cb *cb, void *arg)
-{
-	DECLARE_QUERY(delete_message);
-	struct db_args args = DB_ARGS_EMPTY;
-
-	db_arg_i64(&args, actor);
-	db_arg_i64(&args, message_id);
-	change(s, &query_delete_message, &args, cb, arg);
-}
-
-void store_create_group(
-	struct store *s, int64_t owner, struct text name, store_change_cb *cb, void *arg)
-{
-	DECLARE_QUERY(create_group);
-	struct db_args args = DB_ARGS_EMPTY;
-
-	db_arg_i64(&args, owner);
-	db_arg_bytes(&args, name.data, name.len);
-	change(s, &query_create_group, &args, cb, arg);
-}
-
-void store_add_member(struct store *s, int64_t actor, int64_t group_id, int64_t user_id,
-	store_change_cb *cb, void *arg)
-{
-	DECLARE_QUERY(add_member);
-	struct db_args args = DB_ARGS_EMPTY;
-
-	db_arg_i64(&args, actor);
-	db_arg_i64(&args, group_id);
-	db_arg_i64(&args, user_id);
-	change(s, &query_add_member, &args, cb, arg);
-}
-
-void store_remove_member(struct store *s, int64_t actor, int64_t group_id, int64_t user_id,
-	store_change_cb *cb, void *arg)
-{
-	DECLARE_QUERY(remove_member);
-	struct db_args args = DB_ARGS_EMPTY;
-
-	db_arg_i64(&args, actor);
-	db_arg_i64(&args, group_id);
-	db_arg_i64(&args, user_id);
-	change(s, &query_remove_member, &args, cb, arg);
-}
-
-void store_rename_group(struct store *s, int64_t actor, int64_t group_id, struct text name,
-	store_change_cb *cb, void *arg)
-{
-	DECLARE_QUERY(rename_group);
-	struct db_args args = DB_ARGS_EMPTY;
-
-	db_arg_i64(&args, actor);
-	db_arg_i64(&args, group_id);
-	db_arg_bytes(&args, name.data, name.len);
-	change(s, &query_rename_group, &args, cb, arg);
-}
-
-void store_delete_user(struct store *s, int64_t user_id, store_cb *cb, void *arg)
-{
-	DECLARE_QUERY(delete_user);
-	struct db_args args = DB_ARGS_EMPTY;
-
-	db_arg_i64(&args, user_id);
-	store_query(s, s->writer, &query_delete_user, &args, cb, arg);
-}
 
 void store_mark_messages_read(struct store *s, int64_t user_id, const int64_t *message_ids,
 	size_t n, store_cb *cb, void *arg)
@@ -122,10 +16,21 @@ void store_mark_messages_read(struct store *s, int64_t user_id, const int64_t *m
 
 	db_arg_i64(&args, user_id);
 	db_arg_i64s(&args, message_ids, n);
-	store_query(s, s->writer, &query_mark_messages_read, &args, cb, arg);
+	store_query(s, STORE_WRITER, &query_mark_messages_read, &args, cb, arg);
 }
 
 /* Users. */
+
+/* Adds an argument: the folded words of a name, which are null if the name is. */
+static void arg_words(struct db_args *args, struct text name)
+{
+	struct buf words = BUF_EMPTY;
+
+	if (name.data != NULL)
+		unicode_put_words(&words, name.data, name.len);
+	db_arg_bytes(args, name.data != NULL ? buf_cstr(&words) : NULL, words.len);
+	buf_fini(&words);
+}
 
 void store_register(struct store *s, const struct registration *r, store_cb *cb, void *arg)
 {
@@ -137,7 +42,8 @@ void store_register(struct store *s, const struct registration *r, store_cb *cb,
 	db_arg_bytes(&args, r->profile_picture.data, r->profile_picture.len);
 	db_arg_bytes(&args, r->public_key.data, r->public_key.len);
 	db_arg_bytes(&args, r->password.data, r->password.len);
-	store_query(s, s->writer, &query_insert_user, &args, cb, arg);
+	arg_words(&args, r->full_name);
+	store_query(s, STORE_WRITER, &query_insert_user, &args, cb, arg);
 }
 
 void store_user(struct store *s, int64_t user_id, store_cb *cb, void *arg)
@@ -146,7 +52,7 @@ void store_user(struct store *s, int64_t user_id, store_cb *cb, void *arg)
 	struct db_args args = DB_ARGS_EMPTY;
 
 	db_arg_i64(&args, user_id);
-	store_query(s, s->reader, &query_user_by_id, &args, cb, arg);
+	store_query(s, STORE_READER, &query_user_by_id, &args, cb, arg);
 }
 
 void store_user_named(struct store *s, struct text username, store_cb *cb, void *arg)
@@ -155,7 +61,7 @@ void store_user_named(struct store *s, struct text username, store_cb *cb, void 
 	struct db_args args = DB_ARGS_EMPTY;
 
 	db_arg_bytes(&args, username.data, username.len);
-	store_query(s, s->reader, &query_user_by_name, &args, cb, arg);
+	store_query(s, STORE_READER, &query_user_by_name, &args, cb, arg);
 }
 
 void store_update_profile(
@@ -171,19 +77,40 @@ void store_update_profile(
 	db_arg_bytes(&args, p->profile_picture.data, p->profile_picture.len);
 	db_arg_bool(&args, p->has_public_key);
 	db_arg_bytes(&args, p->public_key.data, p->public_key.len);
-	store_query(s, s->writer, &query_update_profile, &args, cb, arg);
+	arg_words(&args, p->full_name);
+	store_query(s, STORE_WRITER, &query_update_profile, &args, cb, arg);
 }
 
-void store_set_password(struct store *s, int64_t user_id, struct text password,
-	int64_t keep_token_id, store_cb *cb, void *arg)
+struct pending_password {
+	store_done_cb *cb;
+	void *arg;
+};
+
+static void password_set(void *arg, enum error error, const store_rows *rows);
+
+void store_set_password(
+	struct store *s, const struct password_change *p, store_done_cb *cb, void *arg)
 {
 	DECLARE_QUERY(set_password);
+	struct pending_password *pending = xmalloc(sizeof(*pending));
 	struct db_args args = DB_ARGS_EMPTY;
 
-	db_arg_i64(&args, user_id);
-	db_arg_bytes(&args, password.data, password.len);
-	db_arg_i64(&args, keep_token_id);
-	store_query(s, s->writer, &query_set_password, &args, cb, arg);
+	*pending = (struct pending_password){ cb, arg };
+	db_arg_i64(&args, p->user_id);
+	db_arg_i64(&args, p->token_id);
+	db_arg_bytes(&args, p->old.data, p->old.len);
+	db_arg_bytes(&args, p->new.data, p->new.len);
+	store_query(s, STORE_WRITER, &query_set_password, &args, password_set, pending);
+}
+
+static void password_set(void *arg, enum error error, const store_rows *rows)
+{
+	struct pending_password *p = arg;
+
+	if (error == ERROR_NONE)
+		error = store_status_at(rows, 0);
+	p->cb(p->arg, error);
+	free(p);
 }
 
 void store_search(
@@ -193,9 +120,9 @@ void store_search(
 	struct db_args args = DB_ARGS_EMPTY;
 
 	db_arg_i64(&args, viewer);
-	db_arg_bytes(&args, q.data, q.len);
+	arg_words(&args, q);
 	db_arg_i64(&args, limit);
-	store_query(s, s->reader, &query_search_users, &args, cb, arg);
+	store_query(s, STORE_LISTER, &query_search_users, &args, cb, arg);
 }
 
 void store_contacts(
@@ -206,7 +133,7 @@ void store_contacts(
 
 	db_arg_i64(&args, viewer);
 	db_arg_i64s(&args, ids, n);
-	store_query(s, s->reader, &query_contacts, &args, cb, arg);
+	store_query(s, STORE_LISTER, &query_contacts, &args, cb, arg);
 }
 
 static void last_seen_set(void *arg, enum error error, const store_rows *rows)
@@ -222,12 +149,13 @@ void store_set_last_seen(struct store *s, const int64_t *ids, size_t n)
 	struct db_args args = DB_ARGS_EMPTY;
 
 	db_arg_i64s(&args, ids, n);
-	store_query(s, s->writer, &query_set_last_seen, &args, last_seen_set, NULL);
+	store_query(s, STORE_WRITER, &query_set_last_seen, &args, last_seen_set, NULL);
 }
 
 /* Tokens. */
 
 struct pending_token {
+	struct store *store;
 	store_token_cb *cb;
 	void *arg;
 };
@@ -241,12 +169,12 @@ void store_add_token(struct store *s, int64_t user_id, struct text password,
 	struct pending_token *p = xmalloc(sizeof(*p));
 	struct db_args args = DB_ARGS_EMPTY;
 
-	*p = (struct pending_token){ cb, arg };
+	*p = (struct pending_token){ s, cb, arg };
 	db_arg_i64(&args, user_id);
 	db_arg_bytes(&args, hash, STORE_HASH_SIZE);
 	db_arg_i64(&args, lifetime_s);
 	db_arg_bytes(&args, password.data, password.len);
-	store_query(s, s->writer, &query_insert_token, &args, token_added, p);
+	store_query(s, STORE_WRITER, &query_insert_token, &args, token_added, p);
 }
 
 static void token_added(void *arg, enum error error, const store_rows *rows)
@@ -256,8 +184,10 @@ static void token_added(void *arg, enum error error, const store_rows *rows)
 
 	if (error == ERROR_NONE && store_n(rows) == 0)
 		error = ERROR_no_such_user;
-	if (error == ERROR_NONE)
+	if (error == ERROR_NONE) {
+		store_epoch_note_xid(p->store, rows);
 		store_token_at(rows, 0, &t);
+	}
 	p->cb(p->arg, error, error == ERROR_NONE ? &t : NULL);
 	free(p);
 }
@@ -268,7 +198,7 @@ void store_end_token(struct store *s, int64_t token_id, store_cb *cb, void *arg)
 	struct db_args args = DB_ARGS_EMPTY;
 
 	db_arg_i64(&args, token_id);
-	store_query(s, s->writer, &query_delete_token, &args, cb, arg);
+	store_query(s, STORE_WRITER, &query_delete_token, &args, cb, arg);
 }
 
 void store_check_tokens(
@@ -278,18 +208,22 @@ void store_check_tokens(
 	struct db_args args = DB_ARGS_EMPTY;
 
 	db_arg_i64s(&args, token_ids, n);
-	store_query(s, s->reader, &query_invalid_tokens, &args, cb, arg);
+	store_query(s, STORE_READER, &query_invalid_tokens, &args, cb, arg);
 }
 
 /* Chats. */
 
-void store_chats(struct store *s, int64_t viewer, store_cb *cb, void *arg)
+void store_chats(struct store *s, int64_t viewer, const struct cursor *after, int64_t limit,
+	store_cb *cb, void *arg)
 {
 	DECLARE_QUERY(chats_of_viewer);
 	struct db_args args = DB_ARGS_EMPTY;
 
 	db_arg_i64(&args, viewer);
-	store_query(s, s->reader, &query_chats_of_viewer, &args, cb, arg);
+	db_arg_i64(&args, after != NULL ? after->at : INT64_MAX);
+	db_arg_i64(&args, after != NULL ? after->id : INT64_MAX);
+	db_arg_i64(&args, limit + 1);
+	store_query(s, STORE_LISTER, &query_chats_of_viewer, &args, cb, arg);
 }
 
 void store_chat_views(
@@ -300,7 +234,18 @@ void store_chat_views(
 
 	db_arg_i64(&args, conv_id);
 	db_arg_i64s(&args, viewers, n);
-	store_query(s, s->reader, &query_chat_of_viewers, &args, cb, arg);
+	store_query(s, STORE_LISTER, &query_chat_of_viewers, &args, cb, arg);
+}
+
+void store_group_views(struct store *s, int64_t group_id, const int64_t *viewers, size_t n,
+	store_cb *cb, void *arg)
+{
+	DECLARE_QUERY(group_of_viewers);
+	struct db_args args = DB_ARGS_EMPTY;
+
+	db_arg_i64(&args, group_id);
+	db_arg_i64s(&args, viewers, n);
+	store_query(s, STORE_LISTER, &query_group_of_viewers, &args, cb, arg);
 }
 
 struct pending_conv {
@@ -319,7 +264,7 @@ void store_conv(struct store *s, int64_t viewer, int64_t chat_id, store_cb *cb, 
 	*p = (struct pending_conv){ cb, arg };
 	db_arg_i64(&args, viewer);
 	db_arg_i64(&args, chat_id);
-	store_query(s, s->reader, &query_resolve_chat, &args, conv_resolved, p);
+	store_query(s, STORE_READER, &query_resolve_chat, &args, conv_resolved, p);
 }
 
 static void conv_resolved(void *arg, enum error error, const store_rows *rows)
@@ -332,14 +277,18 @@ static void conv_resolved(void *arg, enum error error, const store_rows *rows)
 	free(p);
 }
 
-void store_group(struct store *s, int64_t viewer, int64_t group_id, store_cb *cb, void *arg)
+void store_group(struct store *s, int64_t viewer, int64_t group_id, const struct cursor *after,
+	int64_t limit, store_cb *cb, void *arg)
 {
 	DECLARE_QUERY(group_members);
 	struct db_args args = DB_ARGS_EMPTY;
 
 	db_arg_i64(&args, viewer);
 	db_arg_i64(&args, group_id);
-	store_query(s, s->reader, &query_group_members, &args, cb, arg);
+	db_arg_i64(&args, after != NULL ? after->at : 0);
+	db_arg_i64(&args, after != NULL ? after->id : 0);
+	db_arg_i64(&args, limit + 1);
+	store_query(s, STORE_LISTER, &query_group_members, &args, cb, arg);
 }
 
 /* Messages. */
@@ -358,8 +307,8 @@ void store_history(struct store *s, int64_t viewer, int64_t conv_id, int64_t bef
 		db_arg_i64(&args, before > 0 ? before : INT64_MAX);
 	db_arg_i64(&args, limit + 1);
 	db_arg_i64(&args, viewer);
-	store_query(s, s->reader, after >= 0 ? &query_history_after : &query_history_before, &args,
-		cb, arg);
+	store_query(s, STORE_READER, after >= 0 ? &query_history_after : &query_history_before,
+		&args, cb, arg);
 }
 
 void store_changes(struct store *s, int64_t viewer, int64_t conv_id, int64_t after, int64_t limit,
@@ -373,6 +322,6 @@ void store_changes(struct store *s, int64_t viewer, int64_t conv_id, int64_t aft
 	db_arg_i64(&args, after);
 	db_arg_i64(&args, limit + 1);
 	db_arg_i64(&args, viewer);
-	store_query(s, s->reader, after < 0 ? &query_changes_of_last_50 : &query_changes_after,
+	store_query(s, STORE_READER, after < 0 ? &query_changes_of_last_50 : &query_changes_after,
 		&args, cb, arg);
 }

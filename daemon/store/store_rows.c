@@ -58,20 +58,32 @@ void store_message_at(const store_rows *rows, int i, struct message *m)
 	};
 }
 
-enum error store_change_at(const store_rows *rows, int i, struct change *c)
+bool store_status_is(const store_rows *rows, int i, const char *status)
+{
+	struct text t = text_at(rows, i, "status");
+
+	return t.data != NULL && t.len == strlen(status) && memcmp(t.data, status, t.len) == 0;
+}
+
+enum error store_status_at(const store_rows *rows, int i)
 {
 	struct text status = text_at(rows, i, "status");
 	char word[32];
 
+	if (store_status_is(rows, i, "ok") || store_status_is(rows, i, "duplicate"))
+		return ERROR_NONE;
 	/* Values are not NUL-terminated in binary. */
 	snprintf(word, sizeof(word), "%.*s", (int)status.len,
 		status.data != NULL ? status.data : "");
-	*c = (struct change){ .duplicate = strcmp(word, "duplicate") == 0 };
+	return error_by_code(word);
+}
+
+enum error store_change_at(const store_rows *rows, int i, struct change *c)
+{
+	*c = (struct change){ .duplicate = store_status_is(rows, i, "duplicate") };
 	store_conv_at(rows, i, &c->conv);
 	store_message_at(rows, i, &c->message);
-	if (c->duplicate || strcmp(word, "ok") == 0)
-		return ERROR_NONE;
-	return error_by_code(word);
+	return store_status_at(rows, i);
 }
 
 void store_head_at(const store_rows *rows, int i, struct head *h)
@@ -102,6 +114,7 @@ void store_read_at(const store_rows *rows, int i, struct read_mark *m)
 		.seq = db_i64(rows, i, "seq"),
 		.n_messages = db_i64(rows, i, "n_messages"),
 		.moved = db_bool(rows, i, "moved"),
+		.own_only = db_bool(rows, i, "own_only"),
 	};
 	store_conv_at(rows, i, &m->conv);
 }
@@ -144,10 +157,13 @@ void store_chat_at(const store_rows *rows, int i, struct chat *c)
 		.last_mod = db_i64(rows, i, "last_mod"),
 		.read_seq = db_i64(rows, i, "read_seq"),
 		.unread = db_i64(rows, i, "unread"),
-		.member_count = db_i64(rows, i, "member_count"),
+		.member_count = db_i32(rows, i, "member_count"),
 		.peer_read_seq = db_i64(rows, i, "peer_read_seq"),
 		.has_peer = !db_is_null(rows, i, "user_id"),
 		.has_last = !db_is_null(rows, i, "message_id"),
+		.last_cut = db_bool(rows, i, "cut"),
+		.last_sender_name = text_at(rows, i, "sender_name"),
+		.cursor = { db_i64(rows, i, "activity"), db_i64(rows, i, "conv_id") },
 	};
 	store_conv_at(rows, i, &c->conv);
 	store_user_at(rows, i, &c->peer);
@@ -162,8 +178,10 @@ void store_member_at(const store_rows *rows, int i, struct member *m)
 		.full_name = text_at(rows, i, "full_name"),
 		.joined_ms = db_time_ms(rows, i, "joined_at"),
 		.read_seq = db_i64(rows, i, "read_seq"),
+		.cursor = { db_i64(rows, i, "join_seq"), db_i64(rows, i, "user_id") },
 		.group_name = text_at(rows, i, "group_name"),
 		.owner_id = db_i64(rows, i, "owner_id"),
 		.group_created_ms = db_time_ms(rows, i, "group_created_at"),
+		.member_count = db_i32(rows, i, "member_count"),
 	};
 }

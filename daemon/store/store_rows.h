@@ -37,11 +37,12 @@ struct head {
 	int64_t join_seq; /* seq of the join; 0 in a direct chat */
 };
 
-/* A conversation that store_delete_user has changed. */
+/* A conversation of a deleted user. */
 struct erased {
 	struct conv conv;
-	int64_t seq, mod; /* its last ones */
+	int64_t seq, mod; /* its last ones; 0: unchanged */
 	int64_t from_mod; /* its last mod before */
+	bool left; /* True if this reports the end of the membership; else messages were erased. */
 };
 void store_erased_at(const store_rows *rows, int i, struct erased *e);
 
@@ -50,6 +51,7 @@ struct read_mark {
 	int64_t seq;
 	int64_t n_messages; /* how many of those given are in it */
 	bool moved;
+	bool own_only; /* as in struct record_read */
 };
 void store_read_at(const store_rows *rows, int i, struct read_mark *m);
 
@@ -64,6 +66,8 @@ void store_user_at(const store_rows *rows, int i, struct user *u);
 /* The stored password; NULL data if there is none. */
 struct text store_password_at(const store_rows *rows, int i);
 
+#define STORE_HASH_SIZE 32
+
 struct token {
 	int64_t token_id;
 	int64_t user_id;
@@ -71,6 +75,7 @@ struct token {
 	/* The same by clock_mono_ms, so that a step of the wall clock ends no socket and keeps none; only of
 	 * store_authenticate. */
 	int64_t ends_ms;
+	uint8_t hash[STORE_HASH_SIZE]; /* only of store_authenticate */
 };
 
 struct chat {
@@ -82,6 +87,9 @@ struct chat {
 	struct user peer;
 	bool has_last;
 	struct message last;
+	bool last_cut; /* True if last.content is only its beginning. */
+	struct text last_sender_name; /* of a group; "" if deleted */
+	struct cursor cursor;
 };
 void store_chat_at(const store_rows *rows, int i, struct chat *c);
 
@@ -89,8 +97,9 @@ struct member {
 	int64_t user_id;
 	struct text username, full_name;
 	int64_t joined_ms, read_seq;
+	struct cursor cursor;
 	struct text group_name;
-	int64_t owner_id, group_created_ms;
+	int64_t owner_id, group_created_ms, member_count;
 };
 void store_member_at(const store_rows *rows, int i, struct member *m);
 

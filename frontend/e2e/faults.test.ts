@@ -144,6 +144,22 @@ test('messages written while the database is down wait, also over a reload, and 
   await close(ada, ben)
 })
 
+test('messages that a restored database lacks disappear without a reload', async () => {
+  const [ada, ben] = await openPair()
+  await fixture.server.backUpDatabase()
+  for (const text of ['lost 1', 'lost 2']) await send(ada.page, text)
+  await theirs(ben.page, 'lost 2').waitFor()
+  await mine(ada.page, 'lost 2').getByLabel('Read', { exact: true }).waitFor()
+  await fixture.server.restoreDatabase()
+  await expectShown(ben.page, ['first'])
+  await expectShown(ada.page, ['first'])
+  await send(ada.page, 'new')
+  await theirs(ben.page, 'new').waitFor()
+  await expectShown(ben.page, ['first', 'new'])
+  await expectStored(ada, ben, ['first', 'new'])
+  await close(ada, ben)
+})
+
 test('no page had a script error or a violation of its content security policy', () => {
   expect(fixture.browsers.violations).toEqual([])
 })

@@ -31,6 +31,9 @@ export class Server {
   killWorker = (slot: 0 | 1) => this.command(`kill_worker ${slot}`)
   stopDatabase = () => this.command('pg_stop')
   startDatabase = () => this.command('pg_start')
+  backUpDatabase = () => this.command('backup')
+  /** Puts the database back as it was at the backup. */
+  restoreDatabase = () => this.command('restore')
 
   /** Stops all; rejects if the daemon failed or its log has complaints. */
   async stop(): Promise<void> {

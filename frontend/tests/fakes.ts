@@ -51,6 +51,7 @@ export class FakeSocket implements WebSocketLike {
   onclose: ((event: { code: number }) => void) | null = null
   sent: ClientFrame[] = []
   closedWith: number | null = null
+  epoch = 'first'
 
   send(text: string): void {
     this.sent.push(JSON.parse(text) as ClientFrame)
@@ -62,7 +63,7 @@ export class FakeSocket implements WebSocketLike {
     this.onmessage?.({ data: JSON.stringify(frame) })
   }
   ready(): void {
-    this.receive({ type: 'ready', user_id: 1, session_id: 's', server_time: '' })
+    this.receive({ type: 'ready', user_id: 1, session_id: 's', server_time: '', epoch: this.epoch })
   }
   /** The server closes the connection, or it breaks (1006). */
   closeFromServer(code: number): void {
@@ -151,7 +152,7 @@ export class Harness {
 
   constructor() {
     this.api.handlers.set('GET /users/me', () => ME)
-    this.api.handlers.set('GET /chats', () => ({ chats: this.chats }))
+    this.api.handlers.set('GET /chats', () => ({ chats: this.chats, next: null }))
     this.api.handlers.set('GET /messages/2', (_, path) => {
       const query = new URLSearchParams(path.split('?')[1])
       const limit = Number(query.get('limit') ?? 50)

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { ApiError } from '../src/core/api'
 import { Messenger } from '../src/core/messenger'
 import { createAppStore } from '../src/core/state'
@@ -61,7 +61,7 @@ describe('starting', () => {
 
   it('syncs every listed chat from its mod, and watches the peers', async () => {
     await harness.start()
-    expect(harness.socket.ofType('sync')).toEqual([{ type: 'sync', after: { '2': 3 } }])
+    expect(harness.socket.ofType('sync')).toEqual([{ type: 'sync', epoch: 'first', after: { '2': 3 } }])
     expect(harness.socket.ofType('presence')).toEqual([{ type: 'presence', watch: [2] }])
   })
 
@@ -160,7 +160,7 @@ describe('reconnecting', () => {
     await harness.clock.advance(1_000)
     harness.socket.ready()
     await flushMicrotasks()
-    expect(harness.socket.ofType('sync')).toEqual([{ type: 'sync', after: { '2': 4 } }])
+    expect(harness.socket.ofType('sync')).toEqual([{ type: 'sync', epoch: 'first', after: { '2': 4 } }])
     const changed = [5, 6, 7, 8, 9].map((seq) => message(seq))
     changed.push(message(2, { mod: 12, content: 'edited' }))
     harness.socket.receive({ type: 'messages', chat_id: 2, messages: changed, read_seq: 3, more: false })
@@ -178,7 +178,7 @@ describe('reconnecting', () => {
     await harness.clock.advance(1_000)
     harness.socket.ready()
     await flushMicrotasks()
-    expect(harness.socket.ofType('sync')).toEqual([{ type: 'sync', after: { '2': 12 } }])
+    expect(harness.socket.ofType('sync')).toEqual([{ type: 'sync', epoch: 'first', after: { '2': 12 } }])
   })
 
   it('loads the newest page instead of syncing thousands of changes', async () => {
@@ -189,7 +189,7 @@ describe('reconnecting', () => {
     await harness.clock.advance(1_000)
     harness.socket.ready()
     await flushMicrotasks()
-    expect(harness.socket.ofType('sync')).toEqual([{ type: 'sync', after: { '2': 3000 } }])
+    expect(harness.socket.ofType('sync')).toEqual([{ type: 'sync', epoch: 'first', after: { '2': 3000 } }])
     expect(texts(messenger)).toHaveLength(200)
     expect(texts(messenger)!.at(-1)).toBe('text 3000')
   })
@@ -200,7 +200,7 @@ describe('reconnecting', () => {
     harness.socket.receive({ type: 'resync' })
     await flushMicrotasks()
     expect(messenger.store.getState().chats.size).toBe(0)
-    expect(harness.socket.ofType('sync').at(-1)).toEqual({ type: 'sync', after: {} })
+    expect(harness.socket.ofType('sync').at(-1)).toEqual({ type: 'sync', epoch: 'first', after: {} })
   })
 
   it('syncs again after a resync frame', async () => {
@@ -208,6 +208,25 @@ describe('reconnecting', () => {
     harness.socket.receive({ type: 'resync' })
     await flushMicrotasks()
     expect(harness.socket.ofType('sync')).toHaveLength(2)
+  })
+
+  it('reads the members of a group page by page, when requested', async () => {
+    const member = (user_id: number) => ({ user_id, username: '', full_name: '', joined_at: '', read_seq: 0 })
+    const group = { group_id: 9, name: 'Club', owner_id: 1, created_at: '', member_count: 2 }
+    harness.api.handlers.set('GET /groups/9', (_, path) =>
+      path.endsWith('?after=1.1')
+        ? { ...group, members: [member(2)], next: null }
+        : { ...group, members: [member(1)], next: '1.1' },
+    )
+    harness.chats = [chat({ chat_id: 9, kind: 'group', peer: null })]
+    harness.api.handlers.set('GET /messages/9', () => ({ messages: [], more: false }))
+    const messenger = await harness.start()
+    messenger.open(9)
+    await flushMicrotasks()
+    const members = () => messenger.store.getState().groups.get(9)?.members.map((m) => m.user_id)
+    expect(members()).toEqual([1])
+    await messenger.groups.loadMore(9)
+    expect(members()).toEqual([1, 2])
   })
 
   it('retries if the chat list cannot be read', async () => {
@@ -218,7 +237,7 @@ describe('reconnecting', () => {
     harness.socket.receive({ type: 'resync' })
     await flushMicrotasks()
     expect(harness.socket.ofType('sync')).toHaveLength(1)
-    harness.api.handlers.set('GET /chats', () => ({ chats: harness.chats }))
+    harness.api.handlers.set('GET /chats', () => ({ chats: harness.chats, next: null }))
     await harness.clock.advance(5_000)
     expect(harness.socket.ofType('sync')).toHaveLength(2)
   })
@@ -233,13 +252,115 @@ describe('reconnecting', () => {
     expect(harness.socket.ofType('sync')).toHaveLength(2)
   })
 
+  it('reads all pages of the chat list', async () => {
+    const lists: Record<string, unknown> = {
+      '/chats': { chats: [chat({ chat_id: 3 })], next: 'a b' },
+      '/chats?after=a%20b': { chats: harness.chats, next: null },
+    }
+    harness.api.handlers.set('GET /chats', (_, path) => lists[path])
+    const messenger = await harness.start()
+    expect([...messenger.store.getState().chats.keys()]).toEqual([3, 2])
+  })
+
+  it('catches up again if a chat of the pages to come was moved to the first one', async () => {
+    await opened()
+    harness.socket.receive({ type: 'resync' })
+    harness.socket.receive({ type: 'message', ...message(1, { chat_id: 3 }) })
+    await flushMicrotasks()
+    harness.chats = [...harness.chats, chat({ chat_id: 3, last_seq: 1, last_mod: 1 })]
+    harness.socket.receive({ type: 'synced' })
+    await flushMicrotasks()
+    expect(harness.socket.ofType('sync').at(-1)?.after).toEqual({ '2': 3, '3': 1 })
+  })
+
+  it('keeps a chat that has a new message while the list is read', async () => {
+    const messenger = await opened()
+    harness.chats = []
+    harness.socket.receive({ type: 'resync' })
+    harness.socket.receive({ type: 'message', ...message(4) })
+    await flushMicrotasks()
+    expect(summary(messenger)).toMatchObject({ last_seq: 4 })
+  })
+
+  it('drops everything of another epoch, and starts from the chat list', async () => {
+    const messenger = await opened()
+    messenger.operations.send(2, 'queued')
+    harness.messages = [message(1), message(2, { content: 'of the new epoch' })]
+    harness.chats = [chat({ last_seq: 2, last_mod: 2, read_seq: 1, last_message: message(2) })]
+    harness.socket.receive({ type: 'resync', epoch: 'second' })
+    // The open chat is not gone: the list of the new epoch is not loaded yet.
+    expect(messenger.store.getState()).toMatchObject({ chats: new Map(), chatListLoaded: false })
+    await flushMicrotasks()
+    expect(messenger.store.getState().chatListLoaded).toBe(true)
+    expect(texts(messenger)).toEqual(['text 1', 'of the new epoch'])
+    expect(summary(messenger)).toMatchObject({ last_seq: 2, last_mod: 2, read_seq: 1 })
+    expect(harness.socket.ofType('sync').at(-1)).toEqual({
+      type: 'sync',
+      epoch: 'second',
+      after: { '2': 2 },
+    })
+    expect(messenger.store.getState().outbox).toHaveLength(1)
+  })
+
+  it('drops everything if the epoch changed while it was disconnected', async () => {
+    const messenger = await opened()
+    harness.messages = []
+    harness.chats = []
+    harness.socket.closeFromServer(1006)
+    await harness.clock.advance(60_000)
+    harness.socket.epoch = 'second'
+    harness.socket.ready()
+    await flushMicrotasks()
+    expect(messenger.store.getState().chats.size).toBe(0)
+    expect(texts(messenger)).toEqual([])
+  })
+
+  it('ignores a page that was requested in another epoch', async () => {
+    const messenger = await harness.start()
+    let respond: (response: Response) => void = () => {}
+    vi.spyOn(harness.api, 'messages').mockImplementationOnce(() =>
+      new Promise<Response>((resolve) => {
+        respond = resolve
+      }).then((response) => response.json()),
+    )
+    messenger.open(2)
+    harness.messages = [message(1, { content: 'of the new epoch' })]
+    harness.socket.receive({ type: 'resync', epoch: 'second' })
+    await flushMicrotasks()
+    respond(new Response(JSON.stringify({ messages: [message(3)], more: false })))
+    await flushMicrotasks()
+    expect(texts(messenger)).toEqual(['of the new epoch'])
+  })
+
+  it('loads a chat again that a sync resets', async () => {
+    const messenger = await opened()
+    harness.messages = [message(1, { content: 'restored' })]
+    harness.socket.receive({
+      type: 'messages',
+      chat_id: 2,
+      messages: [message(1, { content: 'restored' })],
+      read_seq: 0,
+      more: false,
+      reset: true,
+    })
+    await flushMicrotasks()
+    expect(texts(messenger)).toEqual(['restored'])
+    expect(summary(messenger)).toMatchObject({
+      last_seq: 1,
+      last_mod: 1,
+      last_message: { content: 'restored' },
+      read_seq: 0,
+      unread: 1,
+    })
+  })
+
   it('requests what is missing if a gap stays open', async () => {
     await opened()
     harness.socket.receive({ type: 'message', ...message(6) })
     await harness.clock.advance(1_900)
     expect(harness.socket.ofType('sync')).toHaveLength(1)
     await harness.clock.advance(100)
-    expect(harness.socket.ofType('sync').at(-1)).toEqual({ type: 'sync', after: { '2': 3 } })
+    expect(harness.socket.ofType('sync').at(-1)).toEqual({ type: 'sync', epoch: 'first', after: { '2': 3 } })
     expect(harness.api.calls.at(-1)).toContain('after=3')
   })
 

@@ -121,6 +121,7 @@ void harness_start(const char *settings)
 		.stats = stats_create(status, 1),
 		.presence = presence_create(1, 100),
 		.master_fd = master_ends[0],
+		.schema_fd = master_ends[0], /* never readable: the store is a stand-in */
 		.hasher_fds = hasher_ends,
 		.n_slots = 1,
 		.incarnation = 1 };

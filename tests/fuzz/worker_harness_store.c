@@ -48,6 +48,7 @@ struct answer {
 		store_token_cb *token;
 		store_load_cb *load;
 		store_change_cb *change;
+		store_mark_cb *mark;
 		hasher_cb *hash;
 	} cb;
 	void *arg;
@@ -287,13 +288,16 @@ void __wrap_store_remove_member(struct store *s, int64_t actor, int64_t group_id
 
 static void give_read(struct answer *a)
 {
-	store_events->read_moved(store_arg, &a->change.conv, a->user_id, a->seq, a->origin);
+	store_events->read_moved(store_arg,
+		&(const struct record_read){
+			a->change.conv, a->user_id, a->seq, a->origin, false });
+	a->cb.mark(a->arg, ERROR_NONE);
 }
 
-void __wrap_store_mark_read(
-	struct store *s, const struct conv *conv, int64_t user_id, int64_t seq, uint64_t origin)
+void __wrap_store_mark_read(struct store *s, const struct conv *conv, int64_t user_id, int64_t seq,
+	uint64_t origin, store_mark_cb *cb, void *arg)
 {
-	struct answer *a = answer_later(give_read, NULL, ERROR_NONE);
+	struct answer *a = answer_later(give_read, arg, ERROR_NONE);
 
 	(void)s;
 	MUST(conv->id == DIRECT || conv->id == GROUP);
@@ -302,6 +306,7 @@ void __wrap_store_mark_read(
 	a->user_id = user_id;
 	a->seq = seq;
 	a->origin = origin;
+	a->cb.mark = cb;
 }
 
 /* The hasher. */

@@ -94,6 +94,19 @@ class Scenario:
             self.private_text,
         )[0]
 
+    def _delete(self, one):
+        """Deletes a user and all that the user leaves behind. An erasure that is left to the daemon
+        changes the database during later requests."""
+        for statement in (
+            "select from delete_user(%s)",
+            "select end_memberships(user_id, array_agg(conv_id)) from members where user_id = %s"
+            " group by user_id",
+            "select erase_messages(sender_id, array_agg(message_id)) from messages"
+            " where sender_id = %s group by sender_id",
+            "delete from erasures where party_id = %s",
+        ):
+            self.daemon.sql(statement, one.id)
+
     def _fill(self):
         names = ("stranger", "left", "removed", "member", "owner", "sender", "target", "deleted")
         who = {name: self._person(name) for name in names}
@@ -114,7 +127,7 @@ class Scenario:
         }
         self._call("remove_member", who["left"].id, self.group_id, who["left"].id)
         self._call("remove_member", self.owner.id, self.group_id, who["removed"].id)
-        self.daemon.sql("select from delete_user(%s)", self.deleted.id)
+        self._delete(self.deleted)
         self.last_id = self.daemon.sql(
             "select max(message_id) from messages where conv_id = %s", self.group_id
         )[0][0]

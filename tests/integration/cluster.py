@@ -6,54 +6,26 @@ PostgreSQL does not run as root; as root it is started under an unprivileged acc
 TCP port, so that any number of clusters can run at the same time.
 """
 
-import glob
 import os
-import pwd
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 
 import psycopg
 
+from postgres_server import bindir, private_directory, unprivileged
+
 START_S = 60
-
-
-def _bindir():
-    """The directory of initdb and postgres: from PATH, or Debian's newest version."""
-    found = shutil.which("initdb")
-    if found:
-        return os.path.dirname(found)
-    versions = glob.glob("/usr/lib/postgresql/*/bin/initdb")
-    if not versions:
-        raise RuntimeError("initdb not found: install postgresql")
-    return os.path.dirname(max(versions, key=lambda path: int(path.split("/")[4])))
-
-
-def _unprivileged():
-    """The account that PostgreSQL runs as if this process is root, else None."""
-    if os.geteuid() != 0:
-        return None
-    for name in ("postgres", "nobody"):
-        try:
-            return pwd.getpwnam(name)
-        except KeyError:
-            continue
-    raise RuntimeError("no unprivileged account to run PostgreSQL as")
 
 
 class Cluster:
     def __init__(self, fsync=True, parent=None):
         self.fsync = fsync
-        self.directory = tempfile.mkdtemp(prefix="parley-pg-", dir=parent)
-        os.chmod(self.directory, 0o755)
+        self.directory = private_directory("parley-pg-", parent)
         self.data = os.path.join(self.directory, "data")
-        self.account = _unprivileged()
-        self.bindir = _bindir()
+        self.bindir = bindir()
         self.process = None
-        if self.account:
-            os.chown(self.directory, self.account.pw_uid, self.account.pw_gid)
         subprocess.run(
             [
                 os.path.join(self.bindir, "initdb"),
@@ -70,22 +42,18 @@ class Cluster:
             ],
             check=True,
             stdout=subprocess.DEVNULL,
-            **self._as_owner(),
+            **unprivileged(),
         )
         self.start()
-
-    def _as_owner(self):
-        how = {"cwd": "/", "start_new_session": True}
-        if self.account:
-            how.update(user=self.account.pw_uid, group=self.account.pw_gid, extra_groups=[])
-        return how
 
     def conninfo(self, database):
         return f"host={self.directory} user=parley dbname={database}"
 
     def connect(self, database="postgres"):
-        """A connection in autocommit; the caller closes it."""
-        return psycopg.connect(self.conninfo(database), autocommit=True)
+        """A connection in autocommit with parley's search_path; the caller closes it."""
+        connection = psycopg.connect(self.conninfo(database), autocommit=True)
+        connection.execute("set search_path = parley, public")
+        return connection
 
     def start(self):
         log = open(os.path.join(self.directory, "log"), "ab")
@@ -110,7 +78,7 @@ class Cluster:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            **self._as_owner(),
+            **unprivileged(),
         )
         log.close()
         deadline = time.monotonic() + START_S

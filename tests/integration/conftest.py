@@ -8,6 +8,7 @@ import hashlib
 import itertools
 import os
 import secrets
+import unicodedata
 
 import pytest
 
@@ -25,11 +26,14 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Under valgrind (tests/run-valgrind) leaves out the tests that are marked no_valgrind."""
-    if os.environ.get("PARLEY_WRAPPER"):
-        left_out = [item for item in items if item.get_closest_marker("no_valgrind")]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+    """Under valgrind (tests/run-valgrind), leaves out the tests that are marked no_valgrind."""
+    if not os.environ.get("PARLEY_WRAPPER"):
+        return
+    selected, left_out = [], []
+    for item in items:
+        (left_out if item.get_closest_marker("no_valgrind") else selected).append(item)
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = selected
 
 
 @pytest.fixture(scope="session")
@@ -82,14 +86,21 @@ def new_token(daemon, user_id, lifetime="1 day"):
     return token
 
 
+def folded(name):
+    """The words of a name as the daemon stores them (common/unicode.h)."""
+    return unicodedata.normalize("NFKC", " ".join(name.casefold().split()))
+
+
 def new_person(daemon, full_name=None, username=None):
     number = next(_numbers)
     username = username or f"user{number}.{secrets.token_hex(3)}"
     full_name = full_name or f"Person {number}"
     user_id = daemon.sql(
-        "insert into users (username, full_name) values (%s, %s) returning user_id",
+        "insert into users (username, full_name, folded_name) values (%s, %s, %s)"
+        " returning user_id",
         username,
         full_name,
+        folded(full_name),
     )[0][0]
     return Person(daemon, user_id, username, full_name, new_token(daemon, user_id))
 

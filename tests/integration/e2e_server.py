@@ -7,6 +7,8 @@ JSON objects on standard output, one a line. The first answer is {"port", "conf"
     kill_worker SLOT    kills this worker, and waits for its successor
     pg_stop             stops PostgreSQL
     pg_start            starts it again
+    backup              makes a backup of the database
+    restore             puts the database back as it was at the backup
     stop                ends the process; the answer is {"status", "complaints"} (see parleyd.py)
 The end of the input ends the process without an answer.
 """
@@ -14,10 +16,12 @@ The end of the input ends the process without an answer.
 import json
 import os
 import signal
+import subprocess
 import sys
 
 from cluster import Cluster
 from parleyd import Parleyd
+from postgres_server import bindir
 
 
 def answer(**fields):
@@ -26,6 +30,25 @@ def answer(**fields):
 
 def kill_worker(daemon, slot):
     daemon.wait_until_replaced(slot, daemon.kill_worker(slot))
+
+
+def run_tool(daemon, name, database, *args):
+    tool = os.path.join(bindir(), name)
+    subprocess.run([tool, "-d", daemon.cluster.conninfo(database), *args], check=True)
+
+
+def backup(daemon):
+    run_tool(daemon, "pg_dump", daemon.database, "-Fc", "-f", backup_path(daemon))
+
+
+def restore(daemon):
+    for statement in ("drop database {} with (force)", "create database {}"):
+        run_tool(daemon, "psql", "postgres", "-q", "-c", statement.format(daemon.database))
+    run_tool(daemon, "pg_restore", daemon.database, "--exit-on-error", backup_path(daemon))
+
+
+def backup_path(daemon):
+    return os.path.join(daemon.directory, "backup")
 
 
 def run_commands(daemon):
@@ -38,6 +61,10 @@ def run_commands(daemon):
             daemon.cluster.stop()
         elif command == "pg_start":
             daemon.cluster.start()
+        elif command == "backup":
+            backup(daemon)
+        elif command == "restore":
+            restore(daemon)
         elif command == "stop":
             status = daemon.stop()
             answer(status=status, complaints=daemon.complaints())

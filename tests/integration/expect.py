@@ -33,7 +33,7 @@ CHAT = {
     "last_message",
     "member_count",
 }
-GROUP = {"group_id", "name", "owner_id", "created_at", "members"}
+GROUP = {"group_id", "name", "owner_id", "created_at", "member_count", "members", "next"}
 # Reason phrases of RFC 9110 that Python's library does not have.
 TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
 
@@ -101,6 +101,8 @@ def chat(body):
 def group(body):
     assert set(body) == GROUP
     assert TIME.fullmatch(body["created_at"])
+    if body["next"] is None:
+        assert body["member_count"] >= len(body["members"])
     for member in body["members"]:
         assert set(member) == MEMBER
         assert TIME.fullmatch(member["joined_at"])

@@ -361,9 +361,9 @@ class FaultHarness:
         os.kill(pid, signal.SIGKILL)
         wait_for(lambda: is_gone(pid), what=f"{pid} survives SIGKILL")
 
-    def stop_at(self, point, act):
-        """Stops the process that reaches the point because of act; returns its pid."""
-        self.injector.arm(point, "stop")
+    def stop_at(self, point, act, nth=1):
+        """Stops the process that is the nth to reach the point because of act; returns its pid."""
+        self.injector.arm(point, "stop", nth)
         act()
         pid = self.injector.wait_until_hit()
         self.stopped.add(pid)

@@ -16,10 +16,12 @@ BATCH = 100  # opened together; the listener's backlog is much longer
 SELECT_MAX = 1024  # limit of select(2), which psycopg and raw_socket.py use
 
 
-def connect(port, small=False):
+def connect(port, small=False, source=None):
     """A connection. small: with minimal kernel buffers at both ends, so that unread data soon
-    accumulates in the server."""
+    accumulates in the server. source: the client's address."""
     one = socket.socket()
+    if source:
+        one.bind((source, 0))
     if small:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         # The peer's send buffer grows with the segment size.

@@ -73,6 +73,22 @@ def _conf_value(value):
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
+# A gate is an advisory lock: a test closes it by holding it. lock_timeout does not apply to it, but
+# does to the locks of rows and tables.
+GATES = """
+create or replace function pass_gate(p_gate bigint) returns boolean language plpgsql
+	set lock_timeout = 0 as $$
+begin
+	perform pg_advisory_xact_lock_shared(p_gate);
+	return true;
+end $$;
+create or replace function commit_at_gate() returns trigger language plpgsql as $$
+begin
+	perform pass_gate(tg_relid::bigint);
+	return null;
+end $$"""
+
+
 class Parleyd:
     program = "parleyd"
     _databases = 0
@@ -117,7 +133,8 @@ class Parleyd:
         wrapper = [word.replace("{directory}", self.directory) for word in wrapper]
         return [*wrapper, program(name), "-c", self.conf]
 
-    def start(self):
+    def launch(self):
+        """Starts it and returns at once."""
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [*self.command(self.program), "-F"],
@@ -126,8 +143,15 @@ class Parleyd:
                 stderr=log,
                 env={**os.environ, **self.environment},
             )
-        wait_for(self._is_up, START_S, "parleyd does not answer /healthz with 200:\n", self.log)
         return self
+
+    def wait_up(self, timeout=START_S):
+        """Returns when every worker serves."""
+        wait_for(self._is_up, timeout, "parleyd does not answer /healthz with 200:\n", self.log)
+        return self
+
+    def start(self):
+        return self.launch().wait_up()
 
     def _is_up(self):
         if self.process.poll() is not None:
@@ -197,13 +221,14 @@ class Parleyd:
     def ws_url(self):
         return f"ws://127.0.0.1:{self.port}/ws"
 
-    def ctl(self, *args, check=True):
+    def ctl(self, *args, check=True, environment=None):
         return subprocess.run(
             [*self.command("parleyctl"), *args],
             check=check,
             capture_output=True,
             text=True,
             timeout=START_S,
+            env={**os.environ, **(environment or {})},
         )
 
     def status(self):
@@ -235,6 +260,49 @@ class Parleyd:
         with self.cluster.connect(self.database) as session, session.transaction():
             session.execute(statement, args)
             yield
+
+    @contextlib.contextmanager
+    def _closed_gate(self, table, install, remove):
+        """Executes install, closes the gate for the block, and executes remove. Yields a function
+        that returns the application_name of each session that waits at the gate."""
+        with self.cluster.connect(self.database) as session:
+            (gate,) = session.execute("select %s::regclass::oid::bigint", [table]).fetchone()
+            session.execute(GATES)
+            session.execute(install.format(gate=gate))
+            try:
+                with session.transaction():
+                    session.execute("select pg_advisory_xact_lock(%s)", [gate])
+                    yield lambda: self._waiting_at(gate)
+            finally:
+                session.execute(remove)
+
+    def _waiting_at(self, gate):
+        rows = self.sql(
+            "select a.application_name from pg_locks l join pg_stat_activity a using (pid)"
+            " where a.datname = current_database() and l.locktype = 'advisory' and not l.granted"
+            " and l.classid = 0 and l.objid::bigint = %s and l.objsubid = 1",
+            gate,
+        )
+        return [row[0] for row in rows]
+
+    def commits_held(self, table):
+        """During the block, a transaction that has inserted or deleted rows of the table waits in
+        its COMMIT, before the commit takes effect. Yields as _closed_gate."""
+        return self._closed_gate(
+            table,
+            f"create constraint trigger held after insert or delete on {table}"
+            " deferrable initially deferred for each row execute function commit_at_gate()",
+            f"drop trigger held on {table}",
+        )
+
+    def reads_held(self, table):
+        """During the block, queries of the table wait. Yields as _closed_gate."""
+        return self._closed_gate(
+            table,
+            f"alter table {table} rename to {table}_held;"
+            f" create view {table} as select * from {table}_held where pass_gate({{gate}})",
+            f"drop view {table}; alter table {table}_held rename to {table}",
+        )
 
     def log(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as file:

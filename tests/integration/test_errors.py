@@ -228,6 +228,7 @@ def test_every_code_has_its_status(alice, bob, carol, http, daemon, username):
     """Every entry of common/error.def is caused once, or names the test that causes it."""
     elsewhere = {
         "unavailable": "test_faults",
+        "too_many": "test_limits",
         "too_many_requests": "test_limits",
         "too_many_sockets": "test_limits",
         "headers_too_large": "this file",

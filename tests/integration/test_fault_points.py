@@ -206,6 +206,15 @@ def log_out(harness):
     wait_for(lambda: harness.succeeds(end))
 
 
+def remains_of(harness, person):
+    return harness.daemon.sql(
+        "select user_id from members where user_id = %s "
+        "union all select sender_id from messages where sender_id = %s",
+        person.id,
+        person.id,
+    )
+
+
 def delete_account(harness):
     person = new_person(harness.daemon)
     harness.owner.add(harness.group, person)
@@ -222,6 +231,31 @@ def delete_account(harness):
     harness.await_close(ws)
     harness.join()
     wait_for(lambda: harness.succeeds(delete))
+    # Another worker continues what the killed one began.
+    wait_for(lambda: remains_of(harness, person) == [])
+
+
+def end_group(harness):
+    """The last member leaves; the texts are erased afterwards."""
+    person = new_person(harness.daemon)
+    group = person.group("to end")
+    person.send(group, "to be erased")
+
+    def leave():
+        answer = person.post("/groups/leave_group", {"group_id": group})
+        assert answer.status_code in (204, 404), answer.text
+
+    def is_erased():
+        return harness.daemon.sql(
+            "select from messages where conv_id = %s and content is not null", group
+        ) == []
+
+    yield
+    harness.in_background(leave)
+    yield
+    harness.join()
+    wait_for(lambda: harness.succeeds(leave))
+    wait_for(is_erased)
 
 
 def log_in(harness):
@@ -268,6 +302,8 @@ TRIGGERS = {
     "change": send_messages,
     "db": send_messages,
     "edit": edit_messages,
+    "erase": delete_account,
+    "erase.group": end_group,
     "group": add_member,
     "hasher": log_in,
     "hijack": connect_and_disconnect,

@@ -1,7 +1,7 @@
 """Each recovery mechanism alone: the fault is arranged so that no other mechanism repairs it in time.
 
 After the fault nothing is written and no client reconnects; a late commit is late because the test
-holds a lock. Without the mechanism that a test names, that test fails.
+holds it up (commits_held in parleyd.py). Without the mechanism that a test names, that test fails.
 """
 
 import contextlib
@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from client import Person
 from conftest import new_person
 from fault_harness import FaultHarness, bound
 from polling import wait_for
@@ -16,9 +17,6 @@ from polling import wait_for
 pytestmark = pytest.mark.no_valgrind("bounds of time")
 
 HELD_S = 0.6  # a daemon that did not wait would act within 0.05 s
-
-LOCK_GROUP = "select from conversations where conv_id = %s for no key update"
-LOCK_TOKENS = "select from tokens where user_id = %s for update"
 
 
 @pytest.fixture(scope="module")
@@ -62,32 +60,29 @@ def pair(harness):
     receiver.close()
 
 
-def slots_waiting_for_locks(harness):
-    """The slots of the workers whose statement waits for a lock."""
-    rows = harness.daemon.sql(
-        "select application_name from pg_stat_activity where datname = current_database()"
-        " and wait_event_type = 'Lock' and application_name like 'parleyd worker=%% write'"
-    )
-    return {int(row[0].split("=")[1].split()[0]) for row in rows}
+def committing_slot(committing):
+    """Waits until a worker's COMMIT is held up; returns the worker's slot."""
+    (name,) = wait_for(committing, what="no COMMIT is held up")
+    return int(name.removeprefix("parleyd worker=").split()[0])
 
 
 @contextlib.contextmanager
-def killed_while_waiting(harness, act, query, *args):
-    """Kills the worker whose statement, caused by act, waits for the row lock; yields its slot."""
-    before = slots_waiting_for_locks(harness)
-    with harness.daemon.locked(query, *args):
+def killed_in_commit(harness, act, table):
+    """Kills the worker whose transaction, caused by act, writes the table.
+
+    Its COMMIT lands after the block. Yields its slot and a function that returns the sessions whose
+    COMMIT is held up.
+    """
+    with harness.daemon.commits_held(table) as committing:
         act()
-        wait_for(
-            lambda: slots_waiting_for_locks(harness) - before, what="no statement waits for the lock"
-        )
-        (slot,) = slots_waiting_for_locks(harness) - before
+        slot = committing_slot(committing)
         harness.kill(harness.daemon.pid_of(slot))
-        yield slot
+        yield slot, committing
 
 
-def commit_after_death(harness, act, query, *args):
-    """Kills a worker whose statement commits only afterwards; returns the time of the commit."""
-    with killed_while_waiting(harness, act, query, *args):
+def commit_after_death(harness, act, table):
+    """Kills a worker whose transaction commits only afterwards; returns the time of the commit."""
+    with killed_in_commit(harness, act, table):
         time.sleep(HELD_S)
     return time.monotonic()
 
@@ -151,6 +146,81 @@ def test_a_user_whom_a_dead_worker_added_is_notified(harness, pair):
     guest.close()
 
 
+# --- a join during a sync ---
+
+
+def has_answered(harness, connection, since):
+    """True if this connection has begun a query since this time of the database, and ended it."""
+    return harness.daemon.sql(
+        "select 1 from pg_stat_activity where datname = current_database()"
+        " and application_name = %s and query_start > %s and state = 'idle'",
+        f"parleyd {connection}",
+        since,
+    )
+
+
+def test_a_member_who_rejoins_during_a_sync_gets_what_came_between(harness, pair):
+    """Promise 4. The client did not see that it was removed: the `chat` of the join is of a chat
+    that it has."""
+    owner, guest = harness.owner, new_person(harness.daemon)
+    group = owner.group("left and joined", guest)
+    mod = owner.send(group, "before")["mod"]
+    removed = {"group_id": group, "user_id": guest.id}
+    assert owner.post("/groups/remove_user_from_group", removed).status_code == 204
+    owner.send(group, "between")
+    for _ in range(30):  # their pages keep the sync from ending
+        new_person(harness.daemon).send(guest.id, "another chat")
+    ws = guest.ws()
+    sync = {"type": "sync", "after": {str(group): mod}}
+    stopped = harness.stop_at("sync.heads", lambda: ws.send(sync))
+    Person(harness.daemon, owner.id, owner.username, owner.full_name, owner.token).add(group, guest)
+    # The worker reads the record of the join before the second page, and asks for the chat.
+    ((joined,),) = harness.daemon.sql("select clock_timestamp()")
+    stopped = harness.stop_at("sync.page", lambda: harness.resume(stopped), nth=2)
+    lister = f"worker={ws.slot} list"
+    wait_for(lambda: has_answered(harness, lister, joined), what="the chat is not read")
+    harness.resume(stopped)
+    frames = []
+    while not frames or frames[-1]["type"] != "synced":
+        frames.append(ws.next())
+    kinds = [frame["type"] for frame in frames if frame.get("chat_id") == group]
+    assert "chat" in kinds, "the join came after the sync, which proves nothing"
+    pages = [one for one in frames if one["type"] == "messages" and one["chat_id"] == group]
+    received = [message.get("content") for page in pages for message in page["messages"]]
+    assert "between" in received, kinds
+    guest.close()
+
+
+def test_a_sync_before_a_join_is_delivered_contains_what_came_between(harness, pair):
+    """Promise 4. The database has the join, and the worker still reads the `chat` frame of it."""
+    owner, guest = harness.owner, new_person(harness.daemon)
+    group = owner.group("joined and synced", guest)
+    mod = owner.send(group, "before")["mod"]
+    removed = {"group_id": group, "user_id": guest.id}
+    assert owner.post("/groups/remove_user_from_group", removed).status_code == 204
+    owner.send(group, "between")
+    ws = guest.ws()
+    joins = Person(harness.daemon, owner.id, owner.username, owner.full_name, owner.token)
+    stopped = harness.stop_at(
+        "room.opening", lambda: harness.in_background(lambda: joins.add(group, guest))
+    )
+    with harness.daemon.locked("lock table users in access exclusive mode"):
+        harness.resume(stopped)
+        time.sleep(HELD_S)  # the frame is being read
+        assert not ws.got("chat")
+        ws.send({"type": "sync", "after": {str(group): mod}})
+        synced = ws.until("synced")
+    received = [
+        message.get("content")
+        for page in ws.got("messages", chat_id=group)
+        for message in page["messages"]
+    ]
+    assert "between" in received, synced
+    assert not ws.got("chat"), "the join came before the sync, which proves nothing"
+    ws.until("chat", chat_id=group)
+    guest.close()
+
+
 # --- the commit lands after the death ---
 
 
@@ -162,18 +232,18 @@ def test_a_message_committed_after_its_workers_death_is_delivered(harness, pair,
     slot = of_age(harness.daemon.workers(), key=lambda worker: worker["incarnation"])["slot"]
     writer.ws = next(ws for ws in writer.person.ws_on_each() if ws.slot == slot)
     receivers = [ws for ws in harness.owner.ws_on_each() if ws.slot != slot]
-    since = commit_after_death(harness, writer.send, LOCK_GROUP, harness.group)
+    since = commit_after_death(harness, writer.send, "messages")
     (name,) = writer.unanswered
     for receiver in receivers:
         until(receiver, since, "message", content=name)
 
 
 def test_a_dead_workers_session_is_terminated_after_a_timeout(harness, pair):
-    """A statement that waits longer than DEAD_WAIT_MS of store.c is never committed; the client
-    sends again."""
+    """A transaction that waits longer than SESSION_WAIT_MS of store_fence.c is never committed; the
+    client sends again."""
     writer, receiver = pair
-    with killed_while_waiting(harness, writer.send, LOCK_GROUP, harness.group):
-        wait_for(lambda: not slots_waiting_for_locks(harness), what="the session does not end")
+    with killed_in_commit(harness, writer.send, "messages") as (_, committing):
+        wait_for(lambda: not committing(), what="the session does not end")
     (name,) = writer.unanswered
     writer.settle()
     assert "duplicate" not in writer.acks[name]
@@ -187,8 +257,7 @@ def test_a_logout_committed_after_its_workers_death_closes_the_sockets(harness, 
     since = commit_after_death(
         harness,
         lambda: harness.in_background(lambda: person.post("/users/logout")),
-        LOCK_TOKENS,
-        person.id,
+        "tokens",
     )
     harness.join()
     for ws in on_each:
@@ -200,12 +269,11 @@ def test_a_second_death_during_a_reconcile_is_waited_for(harness, pair):
     """The second worker's commit lands after the reconcile for the first death has ended."""
     person = new_person(harness.daemon)
     on_each = person.ws_on_each()
-    with harness.daemon.locked(LOCK_TOKENS, person.id):
+    with harness.daemon.commits_held("tokens") as committing:
         harness.in_background(lambda: person.post("/users/logout"))
-        wait_for(lambda: slots_waiting_for_locks(harness), what="the logout does not wait")
-        (second,) = slots_waiting_for_locks(harness)
+        second = committing_slot(committing)
         writer = next(writer for writer in harness.writers if writer.ws.slot != second)
-        with killed_while_waiting(harness, writer.send, LOCK_GROUP, harness.group) as first:
+        with killed_in_commit(harness, writer.send, "messages") as (first, _):
             wait_for(lambda: is_fencing(harness), what="no worker waits for the dead session")
             harness.kill(harness.daemon.pid_of(second))
             time.sleep(HELD_S)

@@ -10,7 +10,7 @@ from client import Refused
 from conftest import new_person, run_daemon
 from polling import wait_for
 from procfs import is_sanitized, resident_memory_kib
-from raw_socket import RawSocket
+from raw_socket import RawSocket, upgrade_request
 
 pytestmark = pytest.mark.no_valgrind("bounds of memory")
 
@@ -51,6 +51,53 @@ def test_log_ins_are_limited_with_retry_after(http):
 def test_requests_are_limited_per_user(alice, bob):
     until_429(lambda: alice.get("/users/me"), 5000)
     assert bob.get("/users/me").status_code == 200, "the limit of one user does not affect another"
+
+
+HANDSHAKES = 600  # more than the bursts of two workers, and what they refill meanwhile
+
+
+def test_handshakes_are_limited_per_user(daemon, alice, bob):
+    sockets = [RawSocket(daemon.port) for _ in range(HANDSHAKES)]
+    for raw in sockets:
+        raw.send(upgrade_request(alice.token))
+    answers = [raw.answer() for raw in sockets]
+    for raw in sockets:
+        raw.close()
+    codes = {answer.json()["code"] for answer in answers if answer.status_code != 101}
+    assert codes == {"too_many_requests", "too_many_sockets"}
+    bob.ws()
+
+
+MANY_GROUPS = 10000
+
+
+def test_a_user_may_be_in_10000_groups(daemon, person, alice, bob):
+    full, group = person(), alice.group("one more")
+    daemon.sql(
+        "with new as (insert into conversations (kind, name, last_seq, last_mod, member_count) "
+        "select 'g', 'g', 1, 1, 1 from generate_series(1, %s) returning conv_id) "
+        "insert into members (conv_id, user_id, join_seq) select conv_id, %s, 1 from new",
+        MANY_GROUPS - 1,
+        full.id,
+    )
+    last = full.post("/groups/create_group", {"name": "the last"})
+    assert last.status_code == 201
+    expect.problem(
+        full.post("/groups/create_group", {"name": "too many"}), 422, "too_many", field="name"
+    )
+    add = {"group_id": group, "user_id": full.id}
+    expect.problem(
+        alice.post("/groups/add_user_to_group", add), 422, "too_many", field="user_id"
+    )
+    again = {"group_id": last.json()["group_id"], "user_id": full.id}
+    assert full.post("/groups/add_user_to_group", again).status_code == 204, "in it already"
+    full.send(bob.id, "direct chats are not counted")
+    bob.send(full.id, "nor those that others open")
+    left = {"group_id": last.json()["group_id"]}
+    assert full.post("/groups/leave_group", left).status_code == 204
+    assert alice.post("/groups/add_user_to_group", add).status_code == 204
+    daemon.sql("delete from members where user_id = %s", full.id)
+    daemon.sql("delete from conversations c where name = 'g' and member_count = 1 and kind = 'g'")
 
 
 def test_frames_are_limited(alice, bob):

@@ -178,8 +178,11 @@ def test_the_cookie_is_httponly_strict_and_over_https_secure(http, anna):
     assert "Secure" not in attributes
 
     answer = login(http, anna["username"], cookie=True, headers={"X-Forwarded-Proto": "https"})
-    attributes = [part.strip() for part in answer.headers["Set-Cookie"].split(";")]
-    assert "Secure" in attributes
+    value, *attributes = [part.strip() for part in answer.headers["Set-Cookie"].split(";")]
+    assert value == "__Host-parley_session=" + answer.json()["access_token"]
+    assert {"HttpOnly", "SameSite=Strict", "Path=/", "Secure"} <= set(attributes)
+    assert not any(attribute.startswith("Domain") for attribute in attributes)
+    assert http.get("/users/me", headers={"Cookie": value}).status_code == 200
 
 
 def cookie(one, **headers):

@@ -182,6 +182,7 @@ def test_the_cookie_is_secure_and_its_origin_is_the_https_one(nginx, username):
     answer = http.post("/users/login", body)
     attributes = [part.strip() for part in answer.headers["Set-Cookie"].split(";")]
     assert "Secure" in attributes and "HttpOnly" in attributes and "SameSite=Strict" in attributes
+    assert attributes[0].startswith("__Host-parley_session=") and "Path=/" in attributes
     cookie = {"Cookie": attributes[0], "Host": "chat.example"}
     change = {"full_name": "Changed"}
     for origin, status in (

@@ -5,6 +5,7 @@ import time
 import pytest
 
 import expect
+from polling import SLOWNESS
 
 TYPING_S = 6
 GRACE_S = 10
@@ -150,6 +151,27 @@ def test_read_is_pushed_to_the_others_and_to_the_readers_other_sockets(alice, bo
     }
     assert watermarks[bob.id] == last
     assert bob.chat(group)["unread"] == 0
+
+
+@pytest.mark.parametrize("members", [200, 201])
+def test_read_in_a_group_of_more_than_200_members_is_pushed_to_the_reader_only(
+    daemon, alice, bob, members
+):
+    group = alice.group("large", bob)
+    daemon.sql("update conversations set member_count = %s where conv_id = %s", members, group)
+    alice.send(group, "1")
+    last = alice.send(group, "2")
+    theirs, own, reading = alice.ws(), bob.ws_elsewhere(), bob.ws()
+    frame = {"type": "read", "chat_id": group, "user_id": bob.id}
+    reading.send({"type": "read", "chat_id": group, "seq": last["seq"] - 1})
+    assert own.until("read") == {**frame, "seq": last["seq"] - 1}
+    bob.put("/messages/read", {"message_ids": [last["message_id"]]})
+    for ws in (own, reading):
+        assert ws.until("read") == {**frame, "seq": last["seq"]}
+    theirs.drain()
+    assert len(theirs.got("read")) == (0 if members > 200 else 2)
+    answer = alice.get(f"/groups/{group}").json()
+    assert last["seq"] in [m["read_seq"] for m in answer["members"] if m["user_id"] == bob.id]
 
 
 def test_read_in_a_direct_chat_has_the_receivers_chat_id(alice, bob):
@@ -340,3 +362,55 @@ def test_offline_only_after_10_seconds_without_a_socket(alice, bob, carol):
     bob.ws()
     for ws in watching:
         ws.until("presence", user_id=bob.id, online=True)
+
+
+CHECK_S = 1 * SLOWNESS  # the check of the watched users after the end of a membership
+
+
+@pytest.mark.parametrize("end", ["leaves", "watcher leaves", "is removed", "watcher is removed"])
+def test_the_presence_of_a_former_contact_is_not_pushed(alice, bob, carol, end):
+    owner, member = (alice, bob) if end.startswith("is") else (bob, alice)
+    group = owner.group("common", member)
+    alice.send(carol.id, "another chat")
+    watching = [alice.ws(), *alice.ws_on_each()]
+    for ws in watching:
+        ws.send({"type": "presence", "watch": [bob.id, carol.id]})
+        assert {ws.until("presence")["user_id"] for _ in range(2)} == {bob.id, carol.id}
+    if end.endswith("removed"):
+        member_gone = {"group_id": group, "user_id": member.id}
+        answer = owner.post("/groups/remove_user_from_group", member_gone)
+    else:
+        leaver = bob if end == "leaves" else alice
+        answer = leaver.post("/groups/leave_group", {"group_id": group})
+    assert answer.status_code == 204
+    time.sleep(CHECK_S)
+    bob.ws()
+    carol.ws()
+    for ws in watching:
+        assert ws.until("presence", online=True)["user_id"] == carol.id
+        ws.drain()
+        assert not ws.got("presence", user_id=bob.id, online=True)
+
+
+def test_the_presence_of_a_contact_with_another_common_chat_is_pushed(alice, bob):
+    group = alice.group("common", bob)
+    alice.send(bob.id, "another chat")
+    ws = alice.ws()
+    ws.send({"type": "presence", "watch": [bob.id]})
+    assert not ws.until("presence")["online"]
+    bob.post("/groups/leave_group", {"group_id": group})
+    time.sleep(CHECK_S)
+    bob.ws()
+    assert ws.until("presence", user_id=bob.id)["online"]
+
+
+def test_the_presence_of_a_deleted_contact_is_not_pushed(alice, bob):
+    alice.send(bob.id, "a direct chat")
+    bob.ws()
+    ws = alice.ws()
+    ws.send({"type": "presence", "watch": [bob.id]})
+    assert ws.until("presence")["online"]
+    assert bob.delete(f"/users/delete_user/{bob.id}").status_code == 204
+    time.sleep(GRACE_S + 2)
+    ws.drain()
+    assert len(ws.got("presence")) == 1

@@ -219,6 +219,23 @@ def test_reload_reopens_a_renamed_log_file(cluster, tmp_path):
         wait_for(lambda: " closed " in path.read_text())
 
 
+def test_reopen_reopens_a_renamed_log_file_and_follows_no_link(cluster, tmp_path):
+    path = tmp_path / "parleyd.log"
+    for daemon in run_daemon(cluster, log_target=str(path)):
+        path.rename(tmp_path / "parleyd.log.1")
+        daemon.ctl("reopen")
+        assert path.exists()
+        one = new_person(daemon)
+        one.ws()
+        one.close()
+        wait_for(lambda: " closed " in path.read_text())
+        path.rename(tmp_path / "parleyd.log.3")
+        path.symlink_to(tmp_path / "parleyd.log.1")
+        done = daemon.ctl("reopen", check=False)
+        assert done.returncode == 1 and "symbolic link" in done.stderr
+        path.unlink()
+
+
 # --- parleyctl ---
 
 
@@ -386,6 +403,16 @@ CONTENT = (
 )
 
 
+WRONG_ORDER = """
+    select count(*) from (select conv_id, activity, row_number() over (order by sent_at) as nth,
+            row_number() over (order by activity) as place
+        from conversations join messages using (conv_id) where seq = last_seq) x
+    where nth <> place or activity > (select last_value from activities)"""
+WRONG_COUNTS = """
+    select count(*) from conversations c
+    where member_count <> (select count(*) from members m where m.conv_id = c.conv_id)"""
+
+
 @pytest.mark.no_valgrind("bounds of time")
 def test_mock_data_is_consistent_and_the_same_for_the_same_seed(cluster, tmp_path):
     contents = []
@@ -395,6 +422,8 @@ def test_mock_data_is_consistent_and_the_same_for_the_same_seed(cluster, tmp_pat
             done = mock(daemon, "--tokens", str(tokens))
             contents.append([daemon.sql(query) for query in CONTENT])
             assert contents[-1][0][0][1] == 500 and contents[-1][1][0][1] >= 50
+            assert daemon.sql(WRONG_ORDER) == [(0,)] and daemon.sql(WRONG_COUNTS) == [(0,)]
+            assert daemon.sql("select count(*) from users where folded_name is null") == [(0,)]
             lines = [line.split(",") for line in tokens.read_text().split()]
             assert len(lines) == 50
             for user_id, token, group_id in lines[:10]:

@@ -233,7 +233,7 @@ def test_no_secret_is_in_proc_or_the_status_file(session):
 
 def test_the_database_contains_hashes_only(session):
     sql = session.daemon.sql
-    tables = [row[0] for row in sql("select tablename from pg_tables where schemaname = 'public'")]
+    tables = [row[0] for row in sql("select tablename from pg_tables where schemaname = 'parley'")]
     assert {"users", "tokens", "messages"} <= set(tables)
     for table in tables:
         rows = "\n".join(row[0] for row in sql(f"select t::text from {table} t"))

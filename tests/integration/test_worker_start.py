@@ -1,6 +1,7 @@
 """A worker dies while another one starts, and its COMMIT lands after that one serves.
 
-Locks in PostgreSQL enforce this order. tests/model/recover.pml has the same bug as NO_CHECK_AGAIN.
+Gates in PostgreSQL (parleyd.py) enforce this order. tests/model/recover.pml has the same bug as
+NO_CHECK_AGAIN.
 """
 
 import concurrent.futures
@@ -15,15 +16,6 @@ from polling import wait_for
 pytestmark = pytest.mark.no_valgrind("bounds of time")
 
 SETTINGS = {"workers": 2}
-
-
-def n_waiting(daemon, query):
-    """The number of sessions that wait for a lock in a query that contains this text."""
-    return daemon.sql(
-        "select count(*) from pg_stat_activity where datname = current_database()"
-        " and wait_event_type = 'Lock' and query like %s",
-        f"%{query}%",
-    )[0][0]
 
 
 def reconnect(person):
@@ -49,23 +41,23 @@ def has_received(ws, content):
 def test_a_commit_that_lands_after_a_death_during_a_workers_start_is_delivered(daemon):
     """Promise 4."""
     alice, bob = new_person(daemon), new_person(daemon)
-    chat = alice.send(bob.id, "opens the chat")
+    alice.send(bob.id, "opens the chat")
     hers = alice.ws()
     his_slot = 1 - hers.slot
-    with concurrent.futures.ThreadPoolExecutor(1) as pool, daemon.locked(
-        "select from conversations c join messages m using (conv_id)"
-        " where m.message_id = %s for update of c",
-        chat["message_id"],
+    with (
+        concurrent.futures.ThreadPoolExecutor(1) as pool,
+        daemon.commits_held("messages") as committing,
     ):
-        with daemon.locked("lock table schema_migrations in access exclusive mode"):
+        with daemon.reads_held("schema_migrations") as starting:
             daemon.kill_worker(his_slot)
-            wait_for(lambda: n_waiting(daemon, "schema_migrations") == 2)  # its successor
+            # Its successor has passed the fence: the check of the schema is the last step.
+            wait_for(lambda: len(starting()) == 4)
             hers.send({"type": "send", "id": "late", "receiver_id": bob.id, "content": "late"})
-            wait_for(lambda: n_waiting(daemon, "send_messages") == 1)
+            wait_for(lambda: len(committing()) == 1)
             daemon.kill_worker(hers.slot)
             daemon.wait_for_log(f"worker_died slot={hers.slot}")
         # The successor of the second dead worker waits for its session. The other new worker serves
-        # at once, or it waits as well, until the row is unlocked.
+        # at once, or it waits as well, until the message is committed.
         reconnecting = pool.submit(reconnect, bob)
         concurrent.futures.wait([reconnecting], timeout=1)
     his = reconnecting.result()

@@ -26,7 +26,7 @@ def silent(daemon):
 @pytest.mark.parametrize("how", ["bearer", "subprotocol", "cookie", "frame"])
 def test_a_token_is_accepted_in(alice, how):
     ws = alice.ws(how=how)
-    assert set(ws.ready) == {"type", "user_id", "session_id", "server_time"}
+    assert set(ws.ready) == {"type", "user_id", "session_id", "server_time", "epoch"}
     assert ws.ready["user_id"] == alice.id
     assert expect.TIME.fullmatch(ws.ready["server_time"])
     assert ws.ready is ws.frames[0]

@@ -1,8 +1,14 @@
 """sync: all changes since a mod, chat by chat, consistent with the pushes."""
 
+import json
+import struct
+import time
+
 import pytest
 
 import expect
+import many_sockets
+from procfs import is_sanitized, private_memory_kib
 
 
 def sync(ws, after):
@@ -197,3 +203,47 @@ def test_a_bad_sync_is_an_error(alice, after):
     frame = {"type": "sync"} if after is ... else {"type": "sync", "after": after}
     expect.error_frame(ws.ask(frame, "error"), "invalid")
     ws.drain()
+
+
+GONE = 4500  # chats; a frame of 64 KiB cannot name many more
+UNREAD = 40  # sockets
+
+
+def gone_chats(daemon):
+    """Ids that no party has."""
+    first = daemon.sql("select last_value + 1000000 from party_ids")[0][0]
+    return {str(chat_id): 1 for chat_id in range(first, first + GONE)}
+
+
+def test_a_sync_that_names_thousands_of_chats_that_are_gone_removes_each_once(daemon, alice, bob):
+    alice.send(bob.id, "hello")
+    ws = alice.ws()
+    pieces, removed = sync(ws, gone_chats(daemon))
+    assert removed == {int(chat_id) for chat_id in gone_chats(daemon)}
+    assert set(pieces) == {bob.id}
+    assert len([frame for frame in ws.frames if frame["type"] == "chat_removed"]) == GONE
+
+
+def memory(daemon):
+    """The private memory of all workers, in KiB."""
+    return sum(private_memory_kib(worker["pid"]) for worker in daemon.workers())
+
+
+@pytest.mark.no_valgrind("bounds of memory")
+def test_the_answers_of_a_sync_wait_for_a_client_that_does_not_read(daemon, alice):
+    """64 KiB are queued at most, not a frame for each chat that the client names."""
+    text = json.dumps({"type": "sync", "after": gone_chats(daemon)}, separators=(",", ":"))
+    frame = struct.pack("!BBHI", 0x81, 0x80 | 126, len(text), 0) + text.encode()
+    sockets = many_sockets.open_websockets(daemon.port, [alice.token] * UNREAD)
+    before = memory(daemon)
+    for one in sockets:
+        one.setblocking(True)
+        one.sendall(frame)
+    time.sleep(2)
+    grown = (memory(daemon) - before) / UNREAD
+    print(f"an unread answer to a sync: {grown:.0f} KiB")
+    marked, _ = many_sockets.drain_until(sockets, b'{"type":"synced"}')
+    many_sockets.close_all(sockets)
+    assert marked == UNREAD
+    if not is_sanitized(daemon.workers()[0]["pid"]):
+        assert grown < 270  # the names of the chats, and the queue

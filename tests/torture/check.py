@@ -53,7 +53,8 @@ class Socket:
 class Device:
     def __init__(self):
         self.has = {}  # conv: a byte a message, 1 if it has the final version
-        # conv: time of chat_removed; earlier messages may arrive after the next join
+        # conv: time of chat_removed or of a reset; earlier messages may arrive after the next join
+        # or sync
         self.removed = {}
         self.socket = None
 
@@ -95,6 +96,7 @@ class Checker:
         self.connected = collections.defaultdict(set)  # user: their open sockets
         self.gone_at = {}  # user: when the last of them closed
         self.masters_killed = set()  # numbers of faults
+        self.master_since = 0.0  # when the former one was killed
         self.delays, self.ack_delays = array.array("d"), array.array("d")
         self.counts = collections.Counter()
         self.last_ack = self.longest_gap = None
@@ -141,7 +143,9 @@ class Checker:
         socket = self.sockets[event["s"]]
         socket.open, socket.closed = False, self.now
         self.connected[socket.user].discard(event["s"])
-        if not self.connected[socket.user] and event.get("code") != 1001:
+        # A new master knows no earlier connection, even if the client has noticed its end since.
+        known = event.get("code") != 1001 and socket.opened >= self.master_since
+        if not self.connected[socket.user] and known:
             self.gone_at[socket.user] = self.now
         self._outlives(event["s"], socket)
 
@@ -180,6 +184,22 @@ class Checker:
                 self.devices[socket.device].has.pop(conv.id, None)
             socket.contiguous.pop(conv.id, None)
 
+    def on_reset(self, event):
+        socket = self.sockets[event["s"]]
+        conv = self.db.conv(socket.user, event["c"])
+        self.counts["chats reset"] += 1
+        self.check(
+            "daemon",
+            self.counts["fault fail_over"] > 0,
+            lambda: f"chat {event['c']} was reset without a failover",
+            socket=event["s"],
+        )
+        if conv is not None:
+            self.devices[socket.device].removed[conv.id] = self.now
+            self.devices[socket.device].has.pop(conv.id, None)
+            socket.contiguous.pop(conv.id, None)
+            socket.pushed.pop(conv.id, None)
+
     def on_resync(self, event):
         self.counts["resyncs"] += 1
         self.sockets[event["s"]].contiguous.clear()
@@ -214,6 +234,7 @@ class Checker:
         self.deadlines.fault(event["n"], event["k"], self.now)
         if event["k"] == "kill_master":
             self.masters_killed.add(event["n"])
+            self.master_since = self.now
 
     def on_repaired(self, event):
         self.deadlines.repaired(event["n"], self.now)

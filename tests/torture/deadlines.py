@@ -6,12 +6,14 @@ Knows nothing of: the deliveries.
 The bound is 2 s after the fault (docs/reliability.md, "Lateness"). A fault that lasts (a stopped
 worker, no database, no master) postpones what is due before its end to 2 s after its end. A kill is
 over at once and delays only what was done in the 2 s before it, so that a series of kills does not
-excuse an unlimited delay.
+excuse an unlimited delay. Frozen connections postpone nothing by more than 10 s, however long the
+daemon takes to give them up: a statement has 6 s, and the session of the former connection 3 s.
 """
 
 import bisect
 
 PROMISE_S = 2
+FREEZE_S = 10
 KILLS = ("kill_worker", "kill_all_workers", "clients_vanish")
 OPEN_MAX = 8  # concurrent faults
 
@@ -20,15 +22,19 @@ class Deadlines:
     def __init__(self):
         self.faults = []  # [begin, end, True if it is a kill], by begin
         self._open = {}
+        self._freezes = set()
         self.lags = []  # (from, to): the clients' loop was late
         self.worst_lag = 0.0
 
     def fault(self, number, kind, now):
         self._open[number] = [now, float("inf"), kind in KILLS]
         self.faults.append(self._open[number])
+        if kind == "freeze_connections":
+            self._freezes.add(number)
 
     def repaired(self, number, now):
-        self._open.pop(number)[1] = now
+        fault = self._open.pop(number)
+        fault[1] = now if number not in self._freezes else min(now, fault[0] + FREEZE_S)
 
     def lag(self, seconds, now):
         self.lags.append((now - seconds, now))

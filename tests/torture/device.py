@@ -61,6 +61,8 @@ class Device:
         self.rng = world.new_rng(self.name)
         self.heads = {}
         self.kept = {}  # heads of chats that the user was removed from
+        self.epoch = None  # of the heads; None if the server has none
+        self.server_epoch = None
         self.watched = []
         self.waiting = {}  # id of a frame: the future of its answer
         self.ws = None
@@ -70,6 +72,7 @@ class Device:
         self.away_s = 0  # before the next reconnect
         self._syncing = self._sync_again = self._retrying = False
         self._named = {}
+        self._synced_epoch = None  # the server's when the sync began
         self._life = None
 
     def note(self, event, **fields):
@@ -110,6 +113,7 @@ class Device:
                 raise OSError(f"{frame['type']} instead of ready")
             self.ws, self.serial = ws, next(_serials)
             self._syncing = self._sync_again = self._retrying = False
+            self._is_of_epoch(frame.get("epoch"))
             self.note("open", d=self.name, u=self.user.id, k=token[:8], sid=frame["session_id"])
             await self._watch()
             await self._sync()
@@ -197,8 +201,12 @@ class Device:
             return
         self._syncing, self._sync_again = True, False
         self._named = {chat: head.mod for chat, head in self.heads.items()}
+        self._synced_epoch = self.server_epoch
         self.note("sync", after=self._named)
-        await self.ws.send(json.dumps({"type": "sync", "after": self._named}))
+        frame = {"type": "sync", "after": self._named}
+        if self.epoch is not None:
+            frame["epoch"] = self.epoch
+        await self.ws.send(json.dumps(frame))
 
     async def _retry(self):
         """After `unavailable`. The error has no id: it may be for the watch or the sync."""
@@ -231,10 +239,15 @@ class Device:
             self._removed(chat)
         elif kind == "resync":
             self.note("resync")
+            if "epoch" in frame:
+                self._is_of_epoch(frame["epoch"])
             await self._sync()
         elif kind == "synced":
             self.note("synced")
             self._syncing = False
+            self.epoch = self._synced_epoch
+            if self.epoch != self.server_epoch:
+                self._sync_again = True
             if self._sync_again:
                 await self._sync()
         elif kind == "presence":
@@ -247,7 +260,19 @@ class Device:
             self.heads[chat] = self.kept.pop(chat, None) or Head()
         return self.heads[chat]
 
+    def _is_of_epoch(self, epoch):
+        """The server's epoch. Until a sync has ended, the heads are of the former one."""
+        self.server_epoch = epoch
+        if self.epoch is None:
+            self.epoch = epoch
+        if self.epoch != epoch:
+            self.kept.clear()
+
     def _page(self, chat, frame):
+        if frame.get("reset"):
+            self.note("reset", c=chat)
+            self.heads[chat] = Head()
+            self._named.pop(chat, None)
         rows = [row_of(message) for message in frame["messages"]]
         self.note("page", c=chat, rows=rows, more=frame["more"])
         head = self._head(chat)

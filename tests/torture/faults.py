@@ -15,6 +15,7 @@ import signal
 import threading
 import time
 
+from deadlines import FREEZE_S
 from polling import wait_for
 
 TICK_S = (1.4, 2.6)
@@ -38,6 +39,8 @@ class Faults(threading.Thread):
             self.terminate_backends,
             self.restart_postgres,
             self.kill_backend,
+            self.freeze_connections,
+            self.fail_over,
             self.kill_master,
             self.clients_vanish,
             self.clients_vanish,
@@ -151,13 +154,38 @@ class Faults(threading.Thread):
                     os.kill(self.rng.choice(pids)[0], signal.SIGKILL)
             time.sleep(0.1)
             self._until_healthy()
+            self.cluster.wait_replicated()
 
     def restart_postgres(self):
         with self._fault("restart_postgres"):
             self.cluster.stop(immediate=True)
             time.sleep(self.rng.choice((0, 0.5, 1.5)))
             self.cluster.start()
+            self.cluster.wait_replicated()
             self._until_healthy()
+
+    def fail_over(self):
+        """To the synchronous standby. Then a new one is made, which is no fault."""
+        by_kill = self.rng.random() < 0.5
+        with self._fault("fail_over", by_kill=by_kill):
+            self.cluster.fail_over(by_kill)
+            self._until_healthy()
+        self.cluster.replace_standby()
+
+    def freeze_connections(self):
+        """As when a host vanishes without a word. The fault is over when the daemon has given up
+        all of them; the server's ends are closed then."""
+        self.continue_all()
+        directions = self.rng.choice(((), ("to_client",)))
+        with self._fault("freeze_connections", directions=directions):
+            self.cluster.freeze(*directions)
+            deadline = time.monotonic() + 3 * FREEZE_S
+            while self.cluster.n_frozen() and time.monotonic() < deadline:
+                time.sleep(0.05)
+            self._until_healthy()
+        if self.cluster.n_frozen():
+            self.ledger.note("complaint", text="the daemon keeps frozen connections")
+        self.cluster.end_frozen()
 
     def kill_master(self):
         # A stopped worker would keep the listening sockets open.

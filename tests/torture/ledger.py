@@ -20,6 +20,7 @@ Every line has `t`, the monotonic clock in seconds, and `e`, the kind of event:
   page      s, c, rows, more            a piece of the answer to a sync
   read      u, c, rows                  an answer of GET /messages
   synced, resync, chat                  s, and c for the last
+  reset     s, c                        the client drops what it has of the chat, of another epoch
   removed   s, c, forgot                forgot: the client drops what it has of the chat
   presence  s, of, on
   fault     n, k                        fault n begins

@@ -390,6 +390,17 @@ def test_a_user_who_is_shown_offline_within_the_grace_is_found(run):
     assert found(run) == {"presence"}
 
 
+def test_a_new_master_has_no_grace_for_the_sockets_of_the_former(run):
+    """The client may notice their end after the new master serves."""
+    run.drop("close", s=2)
+    at = run.place("quiet")
+    run.insert(at, "presence", s=1, of=BOB, on=False)
+    run.insert(at, "close", s=2, code=1006)
+    run.insert(at, "repaired", n=2)
+    run.insert(at, "fault", n=2, k="kill_master")
+    assert found(run) == set()
+
+
 def test_a_connected_user_who_is_not_shown_when_quiet_is_found(run):
     run.drop("presence", s=1, of=CEM)
     run.insert(run.place("quiesce"), "presence", s=1, of=CEM, on=True)
@@ -407,13 +418,74 @@ def delay(run, place, seconds):
         event["t"] += seconds
 
 
-def test_a_delivery_delayed_by_a_fault_is_accepted(run):
+def delay_by_fault(run, kind, seconds):
+    """A fault of this length delays a delivery, which follows at once."""
     place = run.place("push", s=2, message=8)
-    run.insert(place - 1, "fault", n=2, k="stop_worker")
-    delay(run, place + 1, 9)
+    run.insert(place - 1, "fault", n=2, k=kind)
+    delay(run, place + 1, seconds)
     t = run.events[place + 1]["t"]
     run.events.insert(place + 1, {"t": t, "e": "repaired", "n": 2})
+
+
+@pytest.mark.parametrize("kind", ["stop_worker", "fail_over", "freeze_connections"])
+def test_a_delivery_delayed_by_a_fault_is_accepted(run, kind):
+    delay_by_fault(run, kind, 9)
     assert found(run) == set()
+
+
+def test_frozen_connections_excuse_no_more_than_twelve_seconds(run):
+    delay_by_fault(run, "freeze_connections", 12.5)
+    assert found(run) == {"timely"}
+
+
+@pytest.mark.parametrize("kind", ["fail_over", "freeze_connections"])
+def test_a_delivery_long_after_a_fault_is_late(run, kind):
+    place = run.place("push", s=2, message=8)
+    run.insert(place - 1, "repaired", n=2)
+    run.insert(place - 1, "fault", n=2, k=kind)
+    delay(run, place + 2, check.PROMISE_S + 0.1)
+    assert found(run) == {"timely"}
+
+
+def reset(run, rows):
+    """Bob's socket loses what it has of the group, and syncs these rows."""
+    at = run.place("quiet")
+    run.insert(at, "page", s=2, c=GROUP, rows=rows, more=False)
+    run.insert(at, "reset", s=2, c=GROUP)
+
+
+FINAL = [
+    [1, 1, 1, "join", ANN, ANN, False],
+    [2, 2, 2, "join", ANN, BOB, False],
+    text(3, 3, 5, ANN, "e1"),
+    text(4, 4, 6, BOB, None, True),
+    [5, 5, 7, "join", ANN, CEM, False],
+    text(6, 6, 8, ANN, "a2"),
+    [7, 7, 9, "leave", ANN, CEM, False],
+    text(8, 8, 10, ANN, "a3"),
+]
+
+
+def fail_over(run):
+    run.insert(run.place("fault", n=1), "repaired", n=2)
+    run.insert(run.place("fault", n=1), "fault", n=2, k="fail_over")
+
+
+def test_a_reset_after_a_failover_is_accepted(run):
+    fail_over(run)
+    reset(run, FINAL)
+    assert found(run) == set()
+
+
+def test_a_reset_after_which_a_message_is_not_sent_again_is_found(run):
+    fail_over(run)
+    reset(run, FINAL[:-1])
+    assert found(run) == {"view"}
+
+
+def test_a_reset_without_a_failover_is_found(run):
+    reset(run, FINAL)
+    assert found(run) == {"daemon"}
 
 
 def kill(run, number, t):

@@ -1,6 +1,6 @@
 """torture: hundreds of clients under all faults; check.py then looks for broken promises.
 
-Owns: the database cluster, the daemon, the clients, the ledger. Knows nothing of: the promises.
+Owns: the database servers, the daemon, the clients, the ledger. Knows nothing of: the promises.
 
 The programs are those of the build directory $PARLEY_BUILD. The same seed gives the same clients,
 chats and faults at the same times; the timing of the machine differs.
@@ -26,10 +26,10 @@ sys.path.insert(0, os.path.join(HERE, "..", "integration"))
 sys.path.insert(0, HERE)
 
 import check  # noqa: E402
-from cluster import Cluster  # noqa: E402
 from faults import Faults  # noqa: E402
 from ledger import Ledger  # noqa: E402
 from parleyd import DIED, Parleyd, build_dir  # noqa: E402
+from servers import Servers  # noqa: E402
 from user import User  # noqa: E402
 
 N_USERS = 80
@@ -291,7 +291,7 @@ def run(seed, seconds, directory):
     with contextlib.ExitStack() as stack:
         ledger = Ledger(paths[0])
         stack.callback(ledger.close)
-        cluster = Cluster()
+        cluster = Servers()
         stack.callback(cluster.drop)
         daemon = Parleyd(cluster, **SETTINGS)
         stack.callback(daemon.drop)

@@ -24,6 +24,8 @@
 
 #define PATIENCE_MS 5000
 
+int peer_request_ms = PEER_REQUEST_MS;
+
 static struct stats *stats;
 static int listen_fd = -1;
 static pid_t child;
@@ -112,6 +114,30 @@ static void run_late(void *env, struct http_call *call)
 	event_base_once(base, -1, EV_TIMEOUT, answer_late, call, &after);
 }
 
+/* Costly calls, which the route /release answers. */
+static struct http_call *held[16];
+static unsigned n_held;
+
+static void run_held(void *env, struct http_call *call)
+{
+	(void)env;
+	held[n_held++] = call;
+}
+
+static void run_release(void *env, struct http_call *call)
+{
+	struct http_call *released[16];
+	unsigned n = n_held;
+	char json[32];
+
+	(void)env;
+	memcpy(released, held, sizeof(held));
+	n_held = 0;
+	for (unsigned i = 0; i < n; i++)
+		http_reply(released[i], 200, "{\"released\":true}", 17);
+	http_reply(call, 200, json, (size_t)snprintf(json, sizeof(json), "{\"n\":%u}", n));
+}
+
 static void run_large(void *env, struct http_call *call)
 {
 	char *json = malloc(4 << 20);
@@ -157,6 +183,9 @@ static const struct http_route routes[] = {
 	{ HTTP_GET, "/names/{username}", .run = run_echo, ARGS(name_args) },
 	{ HTTP_POST, "/nothing", .run = run_nothing },
 	{ HTTP_GET, "/late", .open = true, .run = run_late },
+	{ HTTP_GET, "/held", .costly = true, .run = run_held },
+	{ HTTP_GET, "/costly", .costly = true, .run = run_late },
+	{ HTTP_GET, "/release", .open = true, .run = run_release },
 	{ HTTP_GET, "/large", .open = true, .run = run_large },
 	{ HTTP_GET, "/open", .open = true, .run = run_echo, ARGS(optional_args) },
 	{ HTTP_POST, "/open", .open = true, .run = run_echo, ARGS(optional_args) },
@@ -178,7 +207,7 @@ static void upgraded(void *arg, const struct http_upgrade *u)
 		log_debug("gone");
 	buf_fini(&b);
 	close(w->fd);
-	http_socket_closed(*(struct http **)arg);
+	http_socket_closed(*(struct http **)arg, u->peer);
 }
 
 static bool may_upgrade(void *arg, int64_t user_id)
@@ -208,6 +237,13 @@ static void on_usr1(evutil_socket_t fd, short what, void *arg)
 	http_stop(((struct server *)arg)->http);
 }
 
+static void on_usr2(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	http_epoch_changed(((struct server *)arg)->http);
+}
+
 static int serve(const char *text)
 {
 	static const struct http_events events = { upgraded, may_upgrade };
@@ -218,7 +254,7 @@ static int serve(const char *text)
 	};
 	struct event_base *the_base = event_base_new();
 	struct server s;
-	struct event *term, *usr1;
+	struct event *term, *usr1, *usr2;
 
 	if (conf == NULL)
 		log_fatal("%s", buf_cstr(&why));
@@ -231,11 +267,14 @@ static int serve(const char *text)
 		.events = &events,
 		.arg = &s.http,
 	});
-	s.http->request_ms = PEER_REQUEST_MS;
+	s.http->request_ms = peer_request_ms;
+	s.http->stalled_s = PEER_STALLED_S;
 	term = evsignal_new(base, SIGTERM, on_term, NULL);
 	usr1 = evsignal_new(base, SIGUSR1, on_usr1, &s);
 	event_add(term, NULL);
 	event_add(usr1, NULL);
+	usr2 = evsignal_new(base, SIGUSR2, on_usr2, &s);
+	event_add(usr2, NULL);
 	event_base_dispatch(base);
 	http_close(s.http);
 	/* Requests in flight are answered without effect, and the loop frees bufferevents. */
@@ -243,6 +282,7 @@ static int serve(const char *text)
 	event_base_dispatch(base);
 	event_free(term);
 	event_free(usr1);
+	event_free(usr2);
 	event_base_free(base);
 	conf_free(conf);
 	buf_fini(&why);
@@ -282,6 +322,11 @@ void peer_stop(void)
 void peer_accept_no_more(void)
 {
 	kill(child, SIGUSR1);
+}
+
+void peer_change_epoch(void)
+{
+	kill(child, SIGUSR2);
 }
 
 bool peer_has_connections(unsigned n)

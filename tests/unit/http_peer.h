@@ -21,7 +21,11 @@
 #define HOST "Host: chat.example\r\n"
 #define JSON "Content-Type: application/json\r\n"
 
-#define PEER_REQUEST_MS 300 /* the server's time limit for a request to arrive */
+#define PEER_REQUEST_MS 300 /* the server's time limit for a head, and for a body, to arrive */
+#define PEER_STALLED_S 2 /* and for a peer that does not read */
+
+/* May be longer for the next peer_start. */
+extern int peer_request_ms;
 
 /* Starts the server with these settings, in the syntax of the configuration file. */
 void peer_start(const char *conf);
@@ -31,6 +35,9 @@ void peer_stop(void);
 
 /* SIGUSR1: http_stop. */
 void peer_accept_no_more(void);
+
+/* SIGUSR2: http_epoch_changed. */
+void peer_change_epoch(void);
 
 /* Waits up to 3 s until the shared counter of connections is n; returns false if it is not. */
 bool peer_has_connections(unsigned n);

@@ -3,7 +3,6 @@
 
 #include <check.h>
 #include <glob.h>
-#include <libpq-fe.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -175,9 +174,17 @@ const char *pg_directory(void)
 	return directory;
 }
 
-int64_t pg_number(const char *sql, ...)
+PGconn *pg_connect(void)
 {
 	PGconn *pg = PQconnectdb(conninfo);
+
+	PQclear(PQexec(pg, MIGRATE_SET_SEARCH_PATH));
+	return pg;
+}
+
+int64_t pg_number(const char *sql, ...)
+{
+	PGconn *pg = pg_connect();
 	char text[4096];
 	PGresult *r;
 	int64_t n = 0;

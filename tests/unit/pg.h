@@ -9,6 +9,7 @@
 #ifndef PARLEY_TEST_PG_H
 #define PARLEY_TEST_PG_H
 
+#include <libpq-fe.h>
 #include <stdint.h>
 
 /* Makes a cluster, starts it and applies the migrations; exits on an error. Call it once per program. */
@@ -23,6 +24,9 @@ void pg_restart(void);
 
 /* The connection string of the migrated database. */
 const char *pg_conninfo(void);
+
+/* Connects to it with parley's search_path. The caller ends the connection with PQfinish. */
+PGconn *pg_connect(void);
 
 /* The directory of the server's socket. */
 const char *pg_directory(void);

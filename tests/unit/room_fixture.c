@@ -11,8 +11,9 @@ struct store *s;
 struct rooms *rs;
 int64_t alice, bob, carol;
 struct pushed_frame frames[FRAMES_MAX];
-unsigned n_frames, n_resyncs, n_reconciles;
-int64_t resynced;
+unsigned n_frames, n_resyncs, n_reconciles, n_left;
+int64_t resynced, left;
+struct record erased_record;
 
 static void on_push(
 	void *arg, struct room_user *u, struct frame *f, uint64_t origin, enum room_push kind)
@@ -36,12 +37,34 @@ static void on_resync(void *arg, struct room_user *u)
 	n_resyncs++;
 }
 
+static void on_left(void *arg, int64_t user_id)
+{
+	ck_assert_ptr_eq(arg, &frames);
+	left = user_id;
+	n_left++;
+}
+
 /* The layer above has nothing to compare. */
 static void on_reconcile(void *arg, rooms_done_cb *done, void *done_arg)
 {
 	ck_assert_ptr_eq(arg, &frames);
 	n_reconciles++;
 	done(done_arg, ERROR_NONE);
+}
+
+static void on_state(void *arg, bool ready, bool after_loss)
+{
+	(void)arg;
+	(void)ready;
+	(void)after_loss;
+}
+
+static void on_erased(void *arg, const struct erased *e)
+{
+	(void)arg;
+	erased_record = (struct record){ .type = RECORD_ERASED,
+		.erased = { e->conv, e->from_mod, e->mod, e->seq, e->left } };
+	rooms_apply(rs, &erased_record);
 }
 
 static int64_t new_user(const char *name)
@@ -53,13 +76,24 @@ static int64_t new_user(const char *name)
 	return fixture_user(s, username);
 }
 
+static void no_epoch(void *arg, uint16_t generation)
+{
+	(void)arg;
+	(void)generation;
+}
+
 static void setup(void)
 {
-	static const struct room_events events = { on_push, on_resync, on_reconcile };
+	static const struct room_events events = { on_push, on_resync, on_left, on_reconcile };
+	static const struct store_events store_events = {
+		.state = on_state,
+		.erased = on_erased,
+		.epoch = no_epoch,
+	};
 
-	n_frames = n_resyncs = n_reconciles = 0;
+	n_frames = n_resyncs = n_reconciles = n_left = 0;
 	fixture_make(pg_conninfo());
-	s = fixture_store(0, NULL, NULL);
+	s = fixture_store(0, &store_events, NULL);
 	rs = rooms_open(fixture_base(), s, &events, &frames, &fixture_heritage(0)->stats->slots[0]);
 	alice = new_user("alice");
 	bob = new_user("bob");

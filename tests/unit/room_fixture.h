@@ -31,8 +31,11 @@ extern int64_t alice, bob, carol;
 /* What was pushed, in order. */
 extern struct pushed_frame frames[FRAMES_MAX];
 extern unsigned n_frames;
-extern unsigned n_resyncs, n_reconciles;
-extern int64_t resynced; /* the user of the last resync */
+extern unsigned n_resyncs, n_reconciles, n_left;
+extern int64_t resynced, left; /* the users of the last calls */
+
+/* The last record of an erasure by the store. Its records are applied at once. */
+extern struct record erased_record;
 
 /* A suite of tests on the fixture. It runs in this process: the database server is its child. */
 TCase *room_case(void);

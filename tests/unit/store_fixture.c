@@ -6,8 +6,11 @@
 
 struct store *s;
 int64_t alice, bob, carol;
-unsigned n_ready, n_away;
+unsigned n_ready, n_away, n_epochs;
+uint16_t epoch_generation;
+unsigned n_marked, n_not_marked;
 struct moved moved;
+struct erasures erasures;
 
 static void on_state(void *arg, bool ready, bool after_loss)
 {
@@ -17,15 +20,30 @@ static void on_state(void *arg, bool ready, bool after_loss)
 		ck_assert_uint_gt(n_away, 0);
 }
 
-static void on_read(
-	void *arg, const struct conv *conv, int64_t user_id, int64_t seq, uint64_t origin)
+static void on_read(void *arg, const struct record_read *read)
 {
 	(void)arg;
-	ck_assert_int_gt(conv->id, 0);
-	moved = (struct moved){ moved.n + 1, user_id, seq, origin };
+	ck_assert_int_gt(read->conv.id, 0);
+	moved = (struct moved){ moved.n + 1, read->user_id, read->seq, read->origin,
+		read->own_only };
 }
 
-const struct store_events store_fixture_events = { on_state, on_read };
+static void on_erased(void *arg, const struct erased *e)
+{
+	(void)arg;
+	ck_assert_uint_lt(erasures.n, ERASURES_MAX);
+	erasures.n_left += e->left;
+	erasures.at[erasures.n++] = *e;
+}
+
+static void on_epoch(void *arg, uint16_t generation)
+{
+	(void)arg;
+	n_epochs++;
+	epoch_generation = generation;
+}
+
+const struct store_events store_fixture_events = { on_state, on_read, on_erased, on_epoch };
 
 int64_t person(const char *name)
 {
@@ -38,9 +56,11 @@ int64_t person(const char *name)
 
 static void setup(void)
 {
-	n_ready = n_away = moved.n = 0;
+	erasures.n = erasures.n_left = 0;
+	n_ready = n_away = n_epochs = moved.n = n_marked = n_not_marked = 0;
 	fixture_make(pg_conninfo());
 	s = fixture_store(0, &store_fixture_events, NULL);
+	fixture_until_background(s);
 	alice = person("alice");
 	bob = person("bob");
 	carol = person("carol");
@@ -88,6 +108,13 @@ int64_t terminate(const char *pattern)
 void on_rows(void *arg, enum error error, const store_rows *rows)
 {
 	*(struct rows *)arg = (struct rows){ true, error, error == ERROR_NONE ? store_n(rows) : 0 };
+}
+
+void on_mark(void *arg, enum error error)
+{
+	ck_assert_ptr_null(arg);
+	ck_assert(error == ERROR_NONE || error == ERROR_unavailable);
+	*(error == ERROR_NONE ? &n_marked : &n_not_marked) += 1;
 }
 
 int store_fixture_run(const char *name, void (*add_tests)(TCase *tc))

@@ -55,15 +55,18 @@ END_TEST
 
 START_TEST(the_cookie_is_found_among_others)
 {
-	text_is(auth_cookie("parley_session=abc"), "abc");
-	text_is(auth_cookie("a=b; parley_session=abc; c=d"), "abc");
-	text_is(auth_cookie("a=b;parley_session=abc ;c"), "abc");
-	text_is(auth_cookie("parley_session="), "");
-	ck_assert_ptr_null(auth_cookie("").data);
-	ck_assert_ptr_null(auth_cookie("parley_session").data);
-	ck_assert_ptr_null(
-		auth_cookie("xparley_session=abc; parley_sessionx=abc; a=parley_session=abc").data);
-	ck_assert_ptr_null(auth_cookie(" ; ;;").data);
+	text_is(auth_cookie("parley_session=abc", AUTH_COOKIE), "abc");
+	text_is(auth_cookie("a=b; parley_session=abc; c=d", AUTH_COOKIE), "abc");
+	text_is(auth_cookie("a=b;parley_session=abc ;c", AUTH_COOKIE), "abc");
+	text_is(auth_cookie("parley_session=", AUTH_COOKIE), "");
+	ck_assert_ptr_null(auth_cookie("", AUTH_COOKIE).data);
+	ck_assert_ptr_null(auth_cookie("parley_session", AUTH_COOKIE).data);
+	ck_assert_ptr_null(auth_cookie(
+		"xparley_session=abc; parley_sessionx=abc; a=parley_session=abc", AUTH_COOKIE)
+				   .data);
+	ck_assert_ptr_null(auth_cookie(" ; ;;", AUTH_COOKIE).data);
+	ck_assert_ptr_null(auth_cookie("__Host-parley_session=abc", AUTH_COOKIE).data);
+	text_is(auth_cookie("parley_session=a; __Host-parley_session=b", AUTH_COOKIE_HTTPS), "b");
 }
 END_TEST
 

@@ -204,6 +204,44 @@ START_TEST(a_split_batch_goes_one_by_one_in_its_order)
 }
 END_TEST
 
+static bool is_even(const struct batcher *of, const struct batch_item *item)
+{
+	ck_assert_ptr_eq(of, &b);
+	return ((const struct number *)item)->value % 2 == 0;
+}
+
+START_TEST(items_that_were_taken_out_return_before_those_that_wait)
+{
+	struct batch_item *taken;
+
+	for (int i = 0; i < 7; i++)
+		add(i, i, 1);
+	taken = batcher_take(&b, is_even);
+	ck_assert_uint_eq(b.n_waiting, 3);
+	for (int i = 2; i < 7; i += 2, taken = taken->next)
+		ck_assert_int_eq(((struct number *)taken)->value, i);
+	ck_assert_ptr_null(taken);
+	add(7, 7, 1);
+	b.batch_max = 1;
+	batcher_put_first(&b, &numbers[2].item, &numbers[6].item, 3);
+	ck_assert_uint_eq(b.n_waiting, 7);
+	for (int i = 2; i < 9; i++) {
+		static const int order[] = { 2, 4, 6, 1, 3, 5, 7 };
+
+		batcher_done(&b);
+		ck_batch(order[i - 2], 1);
+	}
+	batcher_done(&b);
+	/* To an empty queue, with nothing in flight. */
+	numbers[8].value = 8;
+	batcher_put_first(&b, &numbers[8].item, &numbers[8].item, 1);
+	ck_batch(8, 1);
+	add(9, 9, 1);
+	batcher_done(&b);
+	ck_batch(9, 1);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("batcher");
@@ -216,6 +254,7 @@ int main(void)
 	tcase_add_test(tc, items_beyond_the_limit_are_rejected_from_the_loop);
 	tcase_add_test(tc, a_batch_that_cannot_be_sent_is_rejected_with_all_that_wait);
 	tcase_add_test(tc, rejecting_the_waiting_items_keeps_the_batch_in_flight);
+	tcase_add_test(tc, items_that_were_taken_out_return_before_those_that_wait);
 	tcase_add_test(tc, a_split_batch_goes_one_by_one_in_its_order);
 	suite_add_tcase(suite, tc);
 	return suite_run(suite);

@@ -25,6 +25,7 @@
 struct reader {
 	int64_t next; /* message_id expected */
 	unsigned n, n_typing, n_overruns;
+	uint16_t newer; /* the generation of the last record of a later one */
 	bool wrong;
 };
 
@@ -49,7 +50,12 @@ static void on_overrun(void *arg)
 	((struct reader *)arg)->n_overruns++;
 }
 
-static const struct bus_events events = { on_record, on_overrun };
+static void on_newer(void *arg, uint16_t generation)
+{
+	((struct reader *)arg)->newer = generation;
+}
+
+static const struct bus_events events = { on_record, on_overrun, on_newer };
 
 static void setup(void)
 {
@@ -157,7 +163,7 @@ static void publish_another(void *arg, const struct record *r)
 /* Every record read adds another: the loop's other events must run all the same. */
 START_TEST(a_ring_that_never_empties_does_not_starve_the_loop)
 {
-	static const struct bus_events feeding = { publish_another, on_overrun };
+	static const struct bus_events feeding = { publish_another, on_overrun, on_newer };
 	struct reader at = { .next = 1 };
 	struct bus *b = bus_open(fixture_base(), fixture_heritage(0), &feeding, &at);
 	unsigned n_timer = 0;
@@ -301,9 +307,15 @@ static void on_nothing(void *arg)
 	(void)arg;
 }
 
+static void on_no_newer(void *arg, uint16_t generation)
+{
+	(void)arg;
+	ck_abort_msg("a record of generation %u", generation);
+}
+
 START_TEST(an_outbox_that_grows_too_large_becomes_one_reconcile)
 {
-	static const struct bus_events counting = { count_reconciles, on_nothing };
+	static const struct bus_events counting = { count_reconciles, on_nothing, on_no_newer };
 	static char content[PROTO_CONTENT_MAX];
 	const struct record r = record_with(1, content, sizeof(content));
 	struct reconciles at = { 0, 0 };
@@ -328,6 +340,42 @@ START_TEST(an_outbox_that_grows_too_large_becomes_one_reconcile)
 }
 END_TEST
 
+/* The ids of a record mean something else in another epoch. */
+START_TEST(a_record_of_another_generation_is_not_delivered_and_a_later_one_is_reported)
+{
+	struct reader at = { .next = 3 }, other = { .next = 1 };
+	struct bus *b = bus_open(fixture_base(), fixture_heritage(0), &events, &at);
+	struct bus *publisher = bus_open(fixture_base(), fixture_heritage(1), &events, &other);
+
+	bus_set_generation(b, 2);
+	bus_set_generation(publisher, 1);
+	publish(publisher, 1);
+	fixture_for(20);
+	ck_assert_uint_eq(at.n, 0);
+	ck_assert_uint_eq(at.newer, 0);
+	ck_assert_uint_eq(other.n, 1);
+	bus_set_generation(publisher, 3);
+	publish(publisher, 2);
+	fixture_for(20);
+	ck_assert_uint_eq(at.n, 0);
+	ck_assert_uint_eq(at.newer, 3);
+	bus_set_generation(b, 3);
+	publish(publisher, 3);
+	fixture_until_n(&at.n, 1);
+	ck_assert(!at.wrong);
+	/* The generation wraps. */
+	at.newer = 9;
+	bus_set_generation(b, UINT16_MAX);
+	bus_set_generation(publisher, 0);
+	publish(publisher, 4);
+	fixture_for(20);
+	ck_assert_uint_eq(at.n, 1);
+	ck_assert_uint_eq(at.newer, 0);
+	bus_close(publisher);
+	bus_close(b);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *suite = suite_create("bus");
@@ -343,6 +391,8 @@ static Suite *suite(void)
 		tc, while_a_publisher_is_stopped_records_wait_in_order_and_typing_is_dropped);
 	tcase_add_test(tc, the_record_of_a_publisher_that_stopped_before_its_wakeup_is_read_soon);
 	tcase_add_test(tc, an_outbox_that_grows_too_large_becomes_one_reconcile);
+	tcase_add_test(
+		tc, a_record_of_another_generation_is_not_delivered_and_a_later_one_is_reported);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

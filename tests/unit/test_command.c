@@ -86,7 +86,7 @@ START_TEST(limits_are_those_of_the_contract)
 				seen++;
 			}
 		}
-	ck_assert_uint_eq(seen, 2 + 1 + 3);
+	ck_assert_uint_eq(seen, 2 + 1 + 4);
 }
 END_TEST
 

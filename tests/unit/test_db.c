@@ -1,12 +1,20 @@
 /*
  * A connection to a real PostgreSQL: arguments and columns, order, errors, loss and return.
  */
+#define _GNU_SOURCE 1
 #include "store/db.h"
 
+#include <arpa/inet.h>
 #include <check.h>
+#include <dlfcn.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +27,39 @@ static struct db *db;
 static struct stats_slot stats;
 static const char *setup_sql;
 static unsigned n_ready, n_away;
+
+/* Names that this program adds to those of the host. The look-up of silent.test waits until `names` is unlocked. */
+#define SILENCE_S 11
+static pthread_mutex_t names = PTHREAD_MUTEX_INITIALIZER;
+static atomic_uint n_silent;
+
+int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
+	struct addrinfo **result)
+{
+	static int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+	struct addrinfo *second;
+	int error;
+
+	if (real == NULL)
+		*(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+	if (node != NULL && strcmp(node, "silent.test") == 0) {
+		struct timespec until;
+
+		atomic_fetch_add(&n_silent, 1);
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec += SILENCE_S;
+		if (pthread_mutex_timedlock(&names, &until) != 0)
+			return EAI_AGAIN;
+		pthread_mutex_unlock(&names);
+		return real("127.0.0.1", service, hints, result);
+	}
+	if (node == NULL || strcmp(node, "two.test") != 0)
+		return real(node, service, hints, result);
+	error = real("127.0.0.1", service, hints, result);
+	if (error == 0 && real("127.0.0.2", service, hints, &second) == 0)
+		(*result)->ai_next = second;
+	return error;
+}
 
 static void on_setup(void *arg, struct buf *sql)
 {
@@ -33,7 +74,7 @@ static void on_state(void *arg, bool ready)
 	*(ready ? &n_ready : &n_away) += 1;
 }
 
-static const struct db_events events = { on_setup, on_state };
+static const struct db_events events = { .setup = on_setup, .state = on_state };
 
 static void setup(void)
 {
@@ -41,6 +82,7 @@ static void setup(void)
 	setup_sql = "set application_name = 'test db'; select true";
 	fixture_make("");
 	db = db_open(fixture_base(), pg_conninfo(), "test", &events, &stats, &stats);
+	db_start(db);
 	ck_assert(!db_ready(db));
 	fixture_until_n(&n_ready, 1);
 }
@@ -132,6 +174,30 @@ START_TEST(statements_end_in_the_order_of_the_queue)
 		ck_assert_uint_eq(a[i].order, (unsigned)i + 1);
 	}
 	ck_assert_uint_eq(db_pending(db), 0);
+}
+END_TEST
+
+START_TEST(urgent_statements_and_others_alternate)
+{
+	enum { N = 4 };
+	static struct answer others[N], urgent[N];
+
+	n_answers = 0;
+	for (int i = 0; i < N; i++)
+		ask_plus(i, &others[i]);
+	for (int i = 0; i < N; i++) {
+		struct db_args args = { .bytes = BUF_EMPTY, .urgent = true };
+
+		db_arg_i64(&args, i);
+		ask(&plus, &args, &urgent[i]);
+	}
+	ck_assert_uint_eq(db_pending(db), 2 * N);
+	fixture_until(&urgent[N - 1].done);
+	/* The first one was in flight before. */
+	for (unsigned i = 0; i < N; i++) {
+		ck_assert_uint_eq(others[i].order, 2 * i + 1);
+		ck_assert_uint_eq(urgent[i].order, 2 * i + 2);
+	}
 }
 END_TEST
 
@@ -280,6 +346,7 @@ START_TEST(a_column_that_the_statement_lacks_ends_the_process)
 		event_reinit(fixture_base());
 		n_ready = 0;
 		db = db_open(fixture_base(), pg_conninfo(), "test", &events, &stats, &stats);
+		db_start(db);
 		fixture_until_n(&n_ready, 1);
 		db_arg_i64(&args, 1);
 		db_query(db, &plus, &args, on_renamed, &done);
@@ -293,7 +360,7 @@ END_TEST
 
 START_TEST(every_query_of_the_program_can_be_prepared)
 {
-	PGconn *pg = PQconnectdb(pg_conninfo());
+	PGconn *pg = pg_connect();
 	unsigned n = 0;
 
 	for (const struct db_statement *const *q = queries; *q != NULL; q++, n++) {
@@ -328,6 +395,124 @@ START_TEST(an_error_is_a_result_and_the_next_statement_runs)
 END_TEST
 
 /* Both sides must read while they write (libpq manual, PQflush). */
+/* Executes a statement that fails this often. Returns how often it was executed. */
+static int64_t ask_failing(const struct db_statement *st, int64_t n_failures, struct answer *a)
+{
+	struct db_args args = DB_ARGS_EMPTY;
+	int64_t number;
+
+	pg_number("create sequence tries");
+	db_arg_i64(&args, n_failures);
+	ask(st, &args, a);
+	fixture_until(&a->done);
+	number = pg_number("select last_value from tries");
+	pg_number("drop sequence tries");
+	return number;
+}
+
+START_TEST(a_deadlock_or_a_serialization_failure_is_tried_again)
+{
+	static const struct db_statement deadlock = { "deadlock",
+		"select fails($1::int8, '40P01') as number" };
+	static const struct db_statement serialization = { "serialization",
+		"select fails($1::int8, '40001') as number" };
+	static const struct db_statement other = { "other",
+		"select fails($1::int8, '23505') as number" };
+	struct answer a;
+
+	pg_number(
+		"create function fails(n bigint, state text) returns bigint language plpgsql as $$ "
+		"begin if nextval('tries') <= n then raise exception using errcode = state; end "
+		"if; "
+		"return n; end $$");
+	ck_assert_int_eq(ask_failing(&deadlock, 1, &a), 2);
+	ck_assert_str_eq(a.sqlstate, "");
+	ck_assert_int_eq(ask_failing(&serialization, 4, &a), 5);
+	ck_assert_str_eq(a.sqlstate, "");
+	ck_assert_int_eq(ask_failing(&serialization, 100, &a), 5);
+	ck_assert_str_eq(a.sqlstate, "40001");
+	ck_assert_int_eq(ask_failing(&other, 1, &a), 1);
+	ck_assert_str_eq(a.sqlstate, "23505");
+	ck_assert_uint_eq(n_away, 0);
+	pg_number("drop function fails");
+}
+END_TEST
+
+/* The second statement overtakes the one whose lock is not free. */
+START_TEST(a_statement_whose_lock_is_not_free_is_executed_after_those_that_are_queued)
+{
+	static const struct db_statement set_timeout = { "set_timeout",
+		"select 1::int8 as number from set_config('lock_timeout', '50ms', false)" };
+	static const struct db_statement locks = { "locks",
+		"select 1::int8 as number from (select pg_advisory_xact_lock($1::int8)) x" };
+	struct db_args args = DB_ARGS_EMPTY;
+	PGconn *holder = pg_connect();
+	struct answer set, waits, fails, other;
+
+	PQclear(PQexec(holder, "select pg_advisory_lock(7)"));
+	ask(&set_timeout, &args, &set);
+	fixture_until(&set.done);
+	db_arg_i64(&args, 7);
+	ask(&locks, &args, &waits);
+	ask_plus(1, &other);
+	fixture_until(&other.done);
+	ck_assert(!waits.done);
+	/* One that handles it itself gets the error. */
+	db_arg_i64(&args, 7);
+	args.fails_if_locked = true;
+	ask(&locks, &args, &fails);
+	fixture_until(&fails.done);
+	ck_assert_str_eq(fails.sqlstate, "55P03");
+	ck_assert(!waits.done);
+	PQfinish(holder);
+	fixture_until(&waits.done);
+	ck_assert_str_eq(waits.sqlstate, "");
+	ck_assert_int_eq(waits.number, 1);
+	ck_assert_uint_eq(n_away, 0);
+}
+END_TEST
+
+START_TEST(a_server_that_takes_no_writes_is_left)
+{
+	static const struct db_statement write = { "write",
+		"select 1::int8 as number from (select set_config('transaction_read_only', 'on', "
+		"true)) x, "
+		"lateral (select nextval('written')) y" };
+	struct answer a;
+	struct db_args args = DB_ARGS_EMPTY;
+
+	pg_number("create sequence written");
+	ask(&write, &args, &a);
+	fixture_until(&a.done);
+	ck_assert(a.lost);
+	fixture_until_n(&n_ready, 2);
+	pg_number("drop sequence written");
+}
+END_TEST
+
+START_TEST(a_statement_without_an_answer_costs_the_connection_after_its_deadline)
+{
+	struct db_args args = DB_ARGS_EMPTY;
+	struct answer slow, next;
+	int64_t began = clock_mono_ms();
+
+	args.deadline_s = 1;
+	db_arg_i64(&args, 5000);
+	ask(&wait_a_little, &args, &slow);
+	ask_plus(1, &next);
+	fixture_until(&next.done);
+	ck_assert(slow.lost && next.lost);
+	ck_assert_int_ge(clock_mono_ms() - began, 950);
+	ck_assert_int_lt(clock_mono_ms() - began, 4000);
+	fixture_until_n(&n_ready, 2);
+	ask_plus(1, &next);
+	fixture_until(&next.done);
+	ck_assert_int_eq(next.number, 2);
+	pg_number("select count(pg_terminate_backend(pid, 5000)) from pg_stat_activity where "
+		  "application_name = 'test db' and state = 'active'");
+}
+END_TEST
+
 START_TEST(large_statements_and_large_results_do_not_deadlock)
 {
 	enum { LEN = 8 << 20 };
@@ -422,6 +607,95 @@ START_TEST(a_query_to_a_crashed_server_calls_back_later_and_not_inside_the_call)
 }
 END_TEST
 
+/* Opens a second connection with this host list before the server's directory. */
+static void ck_reaches_the_last_host(const char *first, const char *port, const char *more)
+{
+	struct buf conninfo = BUF_EMPTY;
+	unsigned ready = n_ready;
+
+	buf_addf(&conninfo, "host=%s,%s port=%s,5432 user=parley dbname=parley %s", first,
+		pg_directory(), port, more);
+	db_close(db);
+	db = db_open(fixture_base(), buf_cstr(&conninfo), "test", &events, &stats, &stats);
+	db_start(db);
+	fixture_until_n(&n_ready, ready + 1);
+	buf_fini(&conninfo);
+}
+
+/* Opens a listener that accepts and says nothing. port: set to its port if it is empty, else bound. */
+static int silent_listener(const char *ip, char port[16])
+{
+	struct sockaddr_in address = { .sin_family = AF_INET,
+		.sin_port = htons((uint16_t)strtol(port, NULL, 10)) };
+	socklen_t len = sizeof(address);
+	int silent = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	ck_assert_int_eq(inet_pton(AF_INET, ip, &address.sin_addr), 1);
+	ck_assert_int_eq(bind(silent, (struct sockaddr *)&address, len), 0);
+	ck_assert_int_eq(listen(silent, 8), 0);
+	ck_assert_int_eq(getsockname(silent, (struct sockaddr *)&address, &len), 0);
+	snprintf(port, 16, "%d", ntohs(address.sin_port));
+	return silent;
+}
+
+START_TEST(each_host_is_tried_for_its_time)
+{
+	char port[16] = "";
+	int silent = silent_listener("127.0.0.1", port);
+	int64_t began;
+
+	/* One that accepts and says nothing; then one that refuses. */
+	began = clock_mono_ms();
+	ck_reaches_the_last_host("127.0.0.1", port, "connect_timeout=2");
+	ck_assert_int_ge(clock_mono_ms() - began, 1900);
+	ck_assert_int_lt(clock_mono_ms() - began, 4000);
+	close(silent);
+	began = clock_mono_ms();
+	ck_reaches_the_last_host("127.0.0.1", port, "");
+	ck_assert_int_lt(clock_mono_ms() - began, 1500);
+}
+END_TEST
+
+START_TEST(each_address_of_a_name_is_tried_for_its_time)
+{
+	char port[16] = "";
+	int first = silent_listener("127.0.0.1", port), second = silent_listener("127.0.0.2", port);
+	int64_t began = clock_mono_ms();
+
+	ck_reaches_the_last_host("two.test", port, "connect_timeout=2");
+	ck_assert_int_ge(clock_mono_ms() - began, 3900);
+	ck_assert_int_ge(accept(first, NULL, NULL), 0);
+	ck_assert_int_ge(accept(second, NULL, NULL), 0);
+	close(first);
+	close(second);
+}
+END_TEST
+
+START_TEST(a_silent_name_server_takes_a_thread_per_host_and_not_the_loop)
+{
+	static const char conninfo[] = "host=silent.test,silent.test port=1 connect_timeout=2";
+	struct timeval tick = { 0, 10000 };
+	int64_t began = clock_mono_ms(), before = began, worst = 0;
+
+	pthread_mutex_lock(&names);
+	db_close(db);
+	db = db_open(fixture_base(), conninfo, "test", &events, &stats, &stats);
+	db_start(db);
+	/* Two rounds of both hosts. */
+	while (clock_mono_ms() - began < 9000) {
+		event_base_loopexit(fixture_base(), &tick);
+		event_base_dispatch(fixture_base());
+		if (worst < clock_mono_ms() - before)
+			worst = clock_mono_ms() - before;
+		before = clock_mono_ms();
+	}
+	ck_assert_int_lt(worst, 1000);
+	ck_assert_uint_eq(n_silent, 2);
+	pthread_mutex_unlock(&names);
+	ck_reaches_the_last_host("silent.test", "1", "");
+}
+END_TEST
+
 START_TEST(a_connection_whose_setup_is_false_is_not_used)
 {
 	int64_t ready;
@@ -480,6 +754,7 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 30);
 	tcase_add_test(tc, statements_end_in_the_order_of_the_queue);
+	tcase_add_test(tc, urgent_statements_and_others_alternate);
 	tcase_add_test(tc, null_empty_and_arbitrary_bytes_are_transmitted);
 	tcase_add_test(tc, arrays_are_read_by_the_server);
 	tcase_add_test(tc, columns_are_read_by_name_and_type_and_null_is_nothing);
@@ -487,11 +762,19 @@ static Suite *suite(void)
 	tcase_add_test(tc, a_column_that_the_statement_lacks_ends_the_process);
 	tcase_add_test(tc, every_query_of_the_program_can_be_prepared);
 	tcase_add_test(tc, an_error_is_a_result_and_the_next_statement_runs);
+	tcase_add_test(tc, a_deadlock_or_a_serialization_failure_is_tried_again);
+	tcase_add_test(
+		tc, a_statement_whose_lock_is_not_free_is_executed_after_those_that_are_queued);
+	tcase_add_test(tc, a_server_that_takes_no_writes_is_left);
+	tcase_add_test(tc, a_statement_without_an_answer_costs_the_connection_after_its_deadline);
 	tcase_add_test(tc, large_statements_and_large_results_do_not_deadlock);
 	tcase_add_test(
 		tc, a_lost_connection_ends_all_statements_with_an_unknown_outcome_and_returns);
 	tcase_add_test(tc, a_column_added_to_a_table_renews_the_connection);
 	tcase_add_test(tc, a_query_to_a_crashed_server_calls_back_later_and_not_inside_the_call);
+	tcase_add_test(tc, each_host_is_tried_for_its_time);
+	tcase_add_test(tc, each_address_of_a_name_is_tried_for_its_time);
+	tcase_add_test(tc, a_silent_name_server_takes_a_thread_per_host_and_not_the_loop);
 	tcase_add_test(tc, a_connection_whose_setup_is_false_is_not_used);
 	tcase_add_test(tc, stopping_ends_all_statements_and_queues_no_more);
 	suite_add_tcase(suite, tc);

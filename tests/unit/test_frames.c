@@ -42,11 +42,11 @@ static void teardown(void)
 	buf_fini(&b);
 }
 
-START_TEST(ready_has_the_user_the_session_and_the_time)
+START_TEST(ready_has_the_user_the_session_the_time_and_the_epoch)
 {
-	frames_write_ready(&b, 5, "0-1-2f", SENT);
+	frames_write_ready(&b, 5, "0-1-2f", SENT, "e1");
 	ck_frame("{\"type\":\"ready\",\"user_id\":5,\"session_id\":\"0-1-2f\","
-		 "\"server_time\":\"2026-11-24T10:15:00.123Z\"}");
+		 "\"server_time\":\"2026-11-24T10:15:00.123Z\",\"epoch\":\"e1\"}");
 }
 END_TEST
 
@@ -132,11 +132,18 @@ START_TEST(a_chat_frame_has_the_chats_fields)
 }
 END_TEST
 
+START_TEST(resync_has_the_epoch_if_it_has_changed)
+{
+	frames_write_resync(&b, "e2");
+	ck_frame("{\"type\":\"resync\",\"epoch\":\"e2\"}");
+}
+END_TEST
+
 START_TEST(frames_without_fields_have_a_type)
 {
 	frames_write_synced(&b);
 	ck_frame("{\"type\":\"synced\"}");
-	frames_write_resync(&b);
+	frames_write_resync(&b, NULL);
 	ck_frame("{\"type\":\"resync\"}");
 	frames_write_pong(&b);
 	ck_frame("{\"type\":\"pong\"}");
@@ -162,13 +169,14 @@ int main(void)
 	TCase *tc = tcase_create("frames");
 
 	tcase_add_checked_fixture(tc, NULL, teardown);
-	tcase_add_test(tc, ready_has_the_user_the_session_and_the_time);
+	tcase_add_test(tc, ready_has_the_user_the_session_the_time_and_the_epoch);
 	tcase_add_test(tc, the_ack_of_a_send_has_its_time_and_whether_it_is_a_duplicate);
 	tcase_add_test(tc, the_ack_of_a_change_has_an_id_only_if_the_client_gave_one);
 	tcase_add_test(tc, a_change_is_a_message_an_edited_or_a_deleted_frame);
 	tcase_add_test(tc, hints_have_the_viewers_chat_id);
 	tcase_add_test(tc, presence_has_the_last_seen_time_or_null);
 	tcase_add_test(tc, a_chat_frame_has_the_chats_fields);
+	tcase_add_test(tc, resync_has_the_epoch_if_it_has_changed);
 	tcase_add_test(tc, frames_without_fields_have_a_type);
 	tcase_add_test(tc, an_error_has_the_failed_frames_id_and_a_delay_if_a_retry_helps);
 	suite_add_tcase(suite, tc);

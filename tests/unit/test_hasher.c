@@ -290,6 +290,71 @@ START_TEST(many_other_keys_do_not_displace_a_key_in_use)
 }
 END_TEST
 
+/* A username is limited; another is tried from many addresses, without success. */
+START_TEST(a_flood_of_other_keys_does_not_displace_a_bucket)
+{
+	struct hasher_request r = { .password = { "x", 1 }, .n_keys = 2, .cb = on_reply };
+	int64_t start_ms = clock_mono_ms();
+	int sent = 0, wrong = 0;
+
+	for (int i = 0; i < 3 * HASHER_BURST; i++) {
+		r.keys[0] = ratelimit_key_socket((uint64_t)i);
+		r.keys[1] = ratelimit_key_username(i % 3 == 0 ? "ann" : "bob", 3);
+		hasher_verify(hashers[0], &r, STORED_CHEAP);
+		wait_for_replies(++sent);
+	}
+	ck_assert_int_eq(replies[0].result, HASHER_WRONG);
+	ck_assert_int_eq(replies[sent - 1].result, HASHER_LIMITED); /* bob */
+	for (int i = 0; i < 8500; i++) {
+		char address[32];
+
+		snprintf(address, sizeof(address), "2001:db8:%x::1", i);
+		r.keys[0] = ratelimit_key_address(address);
+		r.keys[1] = ratelimit_key_username("bob", 3);
+		hasher_verify(hashers[0], &r, STORED_CHEAP);
+		wait_for_replies(++sent);
+		n_replies = sent %= 500;
+	}
+	r.keys[1] = ratelimit_key_username("ann", 3);
+	for (int i = 0; i < HASHER_BURST; i++) {
+		r.keys[0] = ratelimit_key_socket((uint64_t)(1000 + i));
+		hasher_verify(hashers[0], &r, STORED_CHEAP);
+		wait_for_replies(sent + i + 1);
+		wrong += replies[sent + i].result == HASHER_WRONG;
+	}
+	ck_assert_int_le(wrong, (clock_mono_ms() - start_ms) / HASHER_REFILL_MS);
+}
+END_TEST
+
+START_TEST(many_tries_of_other_addresses_do_not_delay_a_log_in)
+{
+	struct hasher_request r = { .password = { "x", 1 }, .n_keys = 1, .cb = on_reply };
+	int before;
+
+	ck_assert_int_eq(kill(hasher_pid, SIGSTOP), 0);
+	for (int i = 0; i < 2 * (HASHER_IN_FLIGHT - 1); i++) {
+		char address[32];
+
+		snprintf(address, sizeof(address), "192.0.2.%d", i % 14);
+		r.keys[0] = ratelimit_key_address(address);
+		hasher_verify(hashers[i % 2], &r, STORED_CHEAP);
+	}
+	ck_assert_int_eq(kill(hasher_pid, SIGCONT), 0);
+	wait_for_replies(2 * 7 + 2); /* the first try of each address, and two more */
+	ck_assert_int_eq(kill(hasher_pid, SIGSTOP), 0);
+	loop_for(50);
+	before = n_replies;
+	r.keys[0] = ratelimit_key_address("198.51.100.1");
+	r.arg = tag(1);
+	hasher_verify(hashers[0], &r, STORED_CHEAP);
+	ck_assert_int_eq(kill(hasher_pid, SIGCONT), 0);
+	while (replies[n_replies - 1].tag != 1)
+		wait_for_replies(n_replies + 1);
+	/* Each worker has sent one request before, and the other one perhaps another since. */
+	ck_assert_int_le(n_replies - before, 4);
+}
+END_TEST
+
 START_TEST(a_killed_hasher_loses_no_request)
 {
 	for (int round = 0; round < 5; round++) {
@@ -449,6 +514,8 @@ static Suite *suite(void)
 	tcase_add_test(tc, slots_are_served_in_turn);
 	tcase_add_test(tc, a_key_has_ten_tries_at_once_and_then_one_each_six_seconds);
 	tcase_add_test(tc, many_other_keys_do_not_displace_a_key_in_use);
+	tcase_add_test(tc, a_flood_of_other_keys_does_not_displace_a_bucket);
+	tcase_add_test(tc, many_tries_of_other_addresses_do_not_delay_a_log_in);
 	tcase_add_test(tc, a_killed_hasher_loses_no_request);
 	tcase_add_test(tc, a_successor_gets_only_its_own_replies);
 	tcase_add_test(tc, requests_of_a_dead_worker_are_not_hashed);

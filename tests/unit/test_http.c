@@ -4,6 +4,7 @@
 #include "tests/unit/http_peer.h"
 
 #include <check.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,8 +154,8 @@ static const struct {
 		413, "too_large" },
 	{ "POST /open HTTP/1.1\r\n" HOST JSON "Transfer-Encoding: chunked\r\n\r\n1f0000\r\n{", 413,
 		"too_large" },
-	{ "POST /open HTTP/1.1\r\n" HOST JSON "Transfer-Encoding: chunked\r\n\r\nnonsense\r\n", 413,
-		"too_large" },
+	{ "POST /open HTTP/1.1\r\n" HOST JSON "Transfer-Encoding: chunked\r\n\r\nnonsense\r\n", 400,
+		"bad_request" },
 	{ "POST /open HTTP/1.1\r\n" HOST JSON "Content-Length: -1\r\n\r\n{}", 400, "bad_request" },
 	{ "POST /open HTTP/1.1\r\n" HOST JSON "Content-Length: 1x\r\n\r\n{}", 400, "bad_request" },
 	{ "POST /open HTTP/1.1\r\n" HOST JSON "Content-Length: +2\r\n\r\n{}", 400, "bad_request" },
@@ -433,7 +434,7 @@ START_TEST(an_expectation_is_answered_with_100_continue)
 		"Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n");
 	ck_assert_str_eq(peer_read_answer(fd), "HTTP/1.1 100 Continue\r\n\r\n");
 	peer_send_str(fd, "not a length\r\n");
-	check_answer(peer_read_all(fd), 413, "too_large");
+	check_answer(peer_read_all(fd), 400, "bad_request");
 	close(fd);
 }
 END_TEST
@@ -824,6 +825,97 @@ START_TEST(too_many_requests_of_a_user_or_address_are_429)
 }
 END_TEST
 
+#define HELD "GET /held HTTP/1.1\r\n" HOST BEARER CLOSE "\r\n"
+#define HELD_OF_OTHER \
+	"GET /held HTTP/1.1\r\n" HOST "Authorization: Bearer " FULL_TOKEN "\r\n" CLOSE "\r\n"
+
+/* Answers the costly requests that run. Returns how many they were. */
+static int release(void)
+{
+	const char *a = peer_talk("GET /release HTTP/1.1\r\n" HOST CLOSE "\r\n");
+	int n = -1;
+
+	check_answer(a, 200, NULL);
+	ck_assert_int_eq(sscanf(strstr(a, "{\"n\":"), "{\"n\":%d}", &n), 1);
+	return n;
+}
+
+/* Releases until so many have been answered; never more than `at_once` run. */
+static void release_all(int n, int at_once)
+{
+	for (int tries = 0; n > 0 && tries < 500; tries++) {
+		int released = release();
+
+		ck_assert_int_le(released, at_once);
+		n -= released;
+		usleep(released == 0 ? 10000 : 0);
+	}
+	ck_assert_int_eq(n, 0);
+}
+
+/* Opens n connections with a costly request each, of which at least n_rejected are 429 at once. */
+static void costly_begin(struct pollfd *p, int n, int n_rejected)
+{
+	int n_answered = 0;
+
+	for (int i = 0; i < n; i++) {
+		p[i] = (struct pollfd){ .fd = peer_connect(), .events = POLLIN };
+		peer_send_str(p[i].fd, HELD);
+	}
+	for (int tries = 0; n_answered < n_rejected && tries < 500; tries++) {
+		ck_assert_int_ge(n_answered = poll(p, (nfds_t)n, 10), 0);
+		usleep(10000);
+	}
+	ck_assert_int_eq(n_answered, n_rejected);
+}
+
+START_TEST(two_costly_requests_of_a_user_run_and_eight_wait)
+{
+	struct pollfd p[13];
+	int other, n_429 = 0;
+
+	costly_begin(p, 13, 3);
+	/* Another user has a share of their own. */
+	other = peer_connect();
+	peer_send_str(other, HELD_OF_OTHER);
+	release_all(11, 3);
+	check_answer(peer_read_all(other), 200, NULL);
+	close(other);
+	for (int i = 0; i < 13; i++) {
+		const char *a = peer_read_all(p[i].fd);
+
+		if (strncmp(a, "HTTP/1.1 429 ", 13) != 0) {
+			check_answer(a, 200, NULL);
+		} else {
+			check_answer(a, 429, "too_many_requests");
+			check_has(a, "\r\nRetry-After: 1\r\n");
+			n_429++;
+		}
+		close(p[i].fd);
+	}
+	ck_assert_int_eq(n_429, 3);
+}
+END_TEST
+
+START_TEST(costly_requests_of_clients_that_disconnect_do_not_stay)
+{
+	struct pollfd p[10];
+	int last;
+
+	costly_begin(p, 10, 0);
+	ck_assert(peer_has_connections(10));
+	for (int i = 0; i < 10; i++)
+		close(p[i].fd);
+	release_all(10, 2);
+	ck_assert(peer_has_connections(0));
+	last = peer_connect();
+	peer_send_str(last, HELD);
+	release_all(1, 1);
+	check_answer(peer_read_all(last), 200, NULL);
+	close(last);
+}
+END_TEST
+
 START_TEST(requests_in_flight_are_answered_after_http_stop)
 {
 	int fd = peer_connect();
@@ -839,16 +931,21 @@ END_TEST
 
 START_TEST(http_close_with_requests_in_every_state_is_clean)
 {
+	static const char costly[] = "GET /costly HTTP/1.1\r\n" HOST BEARER "\r\n";
 	static const char *const pieces[] = { "", "GET", "GET /late HTTP/1.1\r\n" HOST "\r\n",
-		"GET /large HTTP/1.1\r\n" HOST "\r\n", "NONSENSE\r\n\r\n" };
-	int fd[5];
+		"GET /large HTTP/1.1\r\n" HOST "\r\n", "NONSENSE\r\n\r\n",
+		"POST /open HTTP/1.1\r\n" HOST JSON "Content-Length: 2\r\n\r\n{",
+		"POST /nowhere HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\n{", costly, costly,
+		costly, costly };
+	const int n = sizeof(pieces) / sizeof(pieces[0]);
+	int fd[sizeof(pieces) / sizeof(pieces[0])];
 
-	for (int i = 0; i < 5; i++) {
+	for (int i = 0; i < n; i++) {
 		fd[i] = peer_connect();
 		peer_send_str(fd[i], pieces[i]);
 	}
 	usleep(100000);
-	ck_assert(peer_has_connections(5));
+	ck_assert(peer_has_connections(n));
 }
 END_TEST
 
@@ -899,6 +996,8 @@ int main(void)
 	tcase_set_timeout(limited, 60);
 	tcase_add_checked_fixture(limited, setup_limited, teardown);
 	tcase_add_test(limited, too_many_requests_of_a_user_or_address_are_429);
+	tcase_add_test(limited, two_costly_requests_of_a_user_run_and_eight_wait);
+	tcase_add_test(limited, costly_requests_of_clients_that_disconnect_do_not_stay);
 	suite_add_tcase(suite, limited);
 	return suite_run(suite);
 }

@@ -96,9 +96,10 @@ static void set_time(PGresult *r, int row, const char *column, int64_t wall_ms)
 static PGresult *members_new(void)
 {
 	static const char *const names[] = { "user_id", "username", "full_name", "joined_at",
-		"read_seq", "group_name", "owner_id", "group_created_at" };
+		"read_seq", "group_name", "owner_id", "group_created_at", "member_count",
+		"join_seq" };
 
-	return rows_new(names, 8);
+	return rows_new(names, 10);
 }
 
 static void set_member(PGresult *r, int row, int64_t user_id, const char *name, int64_t read_seq)
@@ -111,6 +112,8 @@ static void set_member(PGresult *r, int row, int64_t user_id, const char *name, 
 	set_text(r, row, "group_name", "The \"Club\"");
 	set_number(r, row, "owner_id", 8);
 	set_time(r, row, "group_created_at", CREATED_MS);
+	set_bytes(r, row, "member_count", "\0\0\0\3", 4);
+	set_number(r, row, "join_seq", row + 1);
 }
 
 static PGresult *messages_new(void)
@@ -227,6 +230,7 @@ START_TEST(a_group_chat_has_an_owner_and_no_peer)
 			.target_id = 7,
 			.sent_ms = CREATED_MS,
 			.kind = MESSAGE_JOIN },
+		.last_sender_name = text("Bob"),
 	};
 
 	json_view_put_chat(&b, &c);
@@ -237,8 +241,30 @@ START_TEST(a_group_chat_has_an_owner_and_no_peer)
 		"\"seq\":1,\"mod\":1,"
 		"\"sender_id\":8,\"kind\":\"join\",\"user_id\":7,\"sent_at\":" CREATED
 		",\"edited_at\":null,"
-		"\"deleted\":false},\"peer\":null,\"peer_read_seq\":null,\"owner_id\":8,\"member_"
-		"count\":2");
+		"\"deleted\":false,\"sender_name\":\"Bob\"},\"peer\":null,\"peer_read_seq\":null,"
+		"\"owner_id\":8,\"member_count\":2");
+}
+END_TEST
+
+START_TEST(a_long_last_message_is_cut_and_says_so)
+{
+	struct buf b = BUF_EMPTY;
+	struct chat c = {
+		.viewer = 7,
+		.conv = { 50, 7, 8, CONV_DIRECT },
+		.has_last = true,
+		.last = { .kind = MESSAGE_TEXT, .content = text("hi"), .sent_ms = CREATED_MS },
+		.last_sender_name = text("of no use in a direct chat"),
+	};
+
+	json_view_put_chat(&b, &c);
+	ck_assert_ptr_null(strstr(buf_cstr(&b), "cut"));
+	ck_assert_ptr_null(strstr(buf_cstr(&b), "sender_name"));
+	buf_reset(&b, 0);
+	c.last_cut = true;
+	json_view_put_chat(&b, &c);
+	ck_assert_ptr_nonnull(strstr(buf_cstr(&b), "\"deleted\":false,\"cut\":true},\"peer\""));
+	buf_fini(&b);
 }
 END_TEST
 
@@ -249,14 +275,46 @@ START_TEST(a_group_lists_its_members_in_the_order_of_the_rows)
 
 	set_member(r, 0, 8, "bob", 3);
 	set_member(r, 1, 7, "alice", 0);
-	json_view_put_group(&b, 50, rows_of(r));
+	json_view_put_group(&b, 50, rows_of(r), 2);
 	check_text(&b,
 		"{\"group_id\":50,\"name\":\"The "
-		"\\\"Club\\\"\",\"owner_id\":8,\"created_at\":" CREATED ",\"members\":["
+		"\\\"Club\\\"\",\"owner_id\":8,\"created_at\":" CREATED
+		",\"member_count\":3,\"members\":["
 		"{\"user_id\":8,\"username\":\"bob\",\"full_name\":\"bob\",\"joined_at\":" CREATED
 		",\"read_seq\":3},"
 		"{\"user_id\":7,\"username\":\"alice\",\"full_name\":\"alice\",\"joined_"
-		"at\":" CREATED ",\"read_seq\":0}]}");
+		"at\":" CREATED ",\"read_seq\":0}],\"next\":null}");
+	PQclear(r);
+}
+END_TEST
+
+/* "next is null exactly when nothing follows" */
+START_TEST(a_page_of_members_has_the_position_of_its_last_one)
+{
+	struct buf b = BUF_EMPTY;
+	PGresult *r = members_new();
+
+	set_member(r, 0, 8, "bob", 3);
+	set_member(r, 1, 7, "alice", 0);
+	json_view_put_group(&b, 50, rows_of(r), 1);
+	ck_assert_ptr_null(strstr(buf_cstr(&b), "alice"));
+	ck_assert_ptr_nonnull(strstr(buf_cstr(&b), ",\"read_seq\":3}],\"next\":\"1.8\"}"));
+	buf_fini(&b);
+	PQclear(r);
+}
+END_TEST
+
+START_TEST(a_page_after_the_last_member_has_the_group_and_no_member)
+{
+	struct buf b = BUF_EMPTY;
+	PGresult *r = members_new();
+
+	set_member(r, 0, 8, "bob", 3);
+	ck_assert(PQsetvalue(r, 0, PQfnumber(r, "user_id"), NULL, -1));
+	json_view_put_group(&b, 50, rows_of(r), 1);
+	ck_assert_ptr_nonnull(
+		strstr(buf_cstr(&b), "\"member_count\":3,\"members\":[],\"next\":null}"));
+	buf_fini(&b);
 	PQclear(r);
 }
 END_TEST
@@ -323,6 +381,9 @@ int main(void)
 	tcase_add_test(tc, a_deleted_peer_is_null_and_the_chats_name_empty);
 	tcase_add_test(tc, a_group_chat_has_an_owner_and_no_peer);
 	tcase_add_test(tc, a_group_lists_its_members_in_the_order_of_the_rows);
+	tcase_add_test(tc, a_long_last_message_is_cut_and_says_so);
+	tcase_add_test(tc, a_page_of_members_has_the_position_of_its_last_one);
+	tcase_add_test(tc, a_page_after_the_last_member_has_the_group_and_no_member);
 	tcase_add_test(tc, each_side_sees_a_page_with_its_own_chat_id);
 	tcase_add_test(tc, a_page_has_at_most_limit_messages_and_reports_more);
 	tcase_add_test(tc, a_page_without_rows_is_an_empty_array);

@@ -39,11 +39,13 @@ static long long sql(const char *format, ...) __attribute__((format(printf, 1, 2
 static long long sql(const char *format, ...)
 {
 	PGconn *pg = PQconnectdb(conninfo);
+	PGresult *r =
+		PQexec(pg, "set search_path = parley, public; set client_min_messages = warning");
 	struct buf text = BUF_EMPTY;
 	long long n = 0;
-	PGresult *r;
 	va_list ap;
 
+	PQclear(r);
 	va_start(ap, format);
 	buf_addfv(&text, format, ap);
 	va_end(ap);
@@ -75,15 +77,61 @@ static bool is_current(void)
 	return current == 1;
 }
 
+static void make_database(void)
+{
+	pg_number("create database %s", strstr(conninfo, "test"));
+}
+
+static const char *text_of(const char *file)
+{
+	const struct embedded *f = migration_files;
+
+	while (f->name != NULL && strcmp(f->name, file) != 0)
+		f++;
+	ck_assert_msg(f->name != NULL, "%s is missing", file);
+	return f->text;
+}
+
+/* The tables of version 1 in a schema of a database that exists. */
+static void make_old_schema(const char *schema)
+{
+	sql("create schema if not exists %s", schema);
+	sql("set search_path = %s; "
+	    "create table schema_migrations (version int primary key, name text not null, "
+	    "applied_at timestamptz not null default now()); "
+	    "insert into schema_migrations (version, name) values (1, '0001_init'); %s",
+		schema, text_of("0001_init.sql"));
+}
+
 /* A database as the first release made it. */
 static void make_version_1(void)
 {
-	pg_number("create database %s", strstr(conninfo, "test"));
-	ck_assert_str_eq(migration_files[0].name, "0001_init.sql");
-	sql("create table schema_migrations (version int primary key, name text not null, "
-	    "applied_at timestamptz not null default now())");
-	sql("%s", migration_files[0].text);
-	sql("insert into schema_migrations (version, name) values (1, '0001_init')");
+	make_database();
+	make_old_schema("public");
+}
+
+/* The number of relations, functions and types in a schema, without those of PostgreSQL's own making. */
+static long long n_objects(const char *schema)
+{
+	return sql("select count(*) from pg_depend where refclassid = 'pg_namespace'::regclass and "
+		   "refobjid = '%s'::regnamespace and deptype = 'n'",
+		schema);
+}
+
+static void ck_refused(enum migrate_result result, const char *reason)
+{
+	ck_assert_int_eq(result, MIGRATE_FAILED);
+	ck_assert_msg(strstr(buf_cstr(&why), reason) != NULL, "%s", buf_cstr(&why));
+}
+
+/* Neither migrate_run nor migrate_reset accepts the database, and neither changes it. */
+static void ck_both_refused(const char *reason)
+{
+	long long before = sql("select count(*) from pg_depend");
+
+	ck_refused(migrate_run(conninfo, &why), reason);
+	ck_refused(migrate_reset(conninfo, &why), reason);
+	ck_assert_int_eq(sql("select count(*) from pg_depend"), before);
 }
 
 START_TEST(numbered_files_have_no_gaps)
@@ -131,8 +179,23 @@ START_TEST(a_database_of_version_1_is_upgraded)
 		    "array[u.user_id], array['new'], array['c2']) s where s.status = 'ok'"),
 		2);
 	/* The trigger is still there. */
-	sql("update users set full_name = 'Renamed'");
+	sql("update users set full_name = 'Renamed', folded_name = 'renamed'");
 	ck_assert_int_eq(sql("select count(*) from user_words where word = 'renamed'"), 1);
+}
+END_TEST
+
+START_TEST(names_of_an_older_version_are_folded_in_slices)
+{
+	make_version_1();
+	sql("insert into users (username, full_name) select 'emilie' || n, "
+	    "U&'\\00C9milie \"\\\\' || n from generate_series(1, 2500) n");
+	sql("insert into users (username, full_name, deleted_at) values ('gone', '', now())");
+	migrate();
+	ck_assert_int_eq(sql("select count(*) from users where folded_name = "
+			     "U&'\\00E9milie \"\\\\' || substr(username, 7)"),
+		2500);
+	ck_assert_int_eq(sql("select count(*) from user_words where word = U&'\\00E9milie'"), 2500);
+	ck_assert_int_eq(sql("select count(*) from user_words"), 3 * 2500);
 }
 END_TEST
 
@@ -156,7 +219,7 @@ static void change_functions(void)
 	sql("drop function is_member; "
 	    "create function is_member(p_user int) returns int language sql as 'select 7'; "
 	    "create function of_old() returns int language sql as 'select 1'; "
-	    "create function of_another_program() returns int language sql as 'select 1'; "
+	    "create function public.of_another_program() returns int language sql as 'select 1'; "
 	    "update schema_functions set digest = 0, sql = sql || "
 	    "E'\\ncreate function of_old() returns int language sql as ''select 1'''");
 }
@@ -243,6 +306,191 @@ static void migrate_in_children(int n)
 	}
 }
 
+START_TEST(all_objects_are_in_one_schema)
+{
+	migrate();
+	ck_assert_int_eq(n_objects("public"), 0);
+	ck_assert_int_eq(sql("select count(*) from pg_class c join pg_namespace n on n.oid = "
+			     "c.relnamespace where n.nspname !~ '^pg_' and n.nspname not in "
+			     "('information_schema', 'parley')"),
+		0);
+}
+END_TEST
+
+START_TEST(a_search_path_of_the_database_changes_nothing)
+{
+	make_database();
+	sql("create schema elsewhere");
+	sql("alter database %s set search_path = elsewhere", strstr(conninfo, "test"));
+	migrate();
+	ck_assert(is_current());
+	ck_assert_int_eq(n_objects("elsewhere"), 0);
+	/* An administrator has another search_path, too. */
+	sql("set search_path = public; insert into parley.users (username, full_name) "
+	    "values ('zoe', 'Zoe')");
+	ck_assert_int_eq(sql("select count(*) from user_words"), 1);
+	ck_assert_int_eq(migrate_reset(conninfo, &why), MIGRATE_DONE);
+	ck_assert_int_eq(sql("select count(*) from users"), 0);
+}
+END_TEST
+
+START_TEST(the_old_layout_is_moved_from_any_schema_and_others_objects_stay)
+{
+	long long oid;
+
+	make_database();
+	make_old_schema("\"Chat, old\"");
+	sql("set search_path = \"Chat, old\"; "
+	    "create table invoices (id int); "
+	    "create view people as select full_name from users; "
+	    "create function is_member(text) returns int language sql as 'select 7'; "
+	    "insert into users (username, full_name) values ('zoe', 'Zoe')");
+	oid = sql("select '\"Chat, old\".messages'::regclass::oid");
+	migrate();
+	ck_assert(is_current());
+	ck_assert_int_eq(sql("select 'parley.messages'::regclass::oid"), oid);
+	ck_assert_int_eq(sql("select count(*) from \"Chat, old\".people"), 1);
+	ck_assert_int_eq(sql("select \"Chat, old\".is_member('x')"), 7);
+	ck_assert_int_eq(n_objects("\"Chat, old\""), 3);
+}
+END_TEST
+
+START_TEST(existing_conversations_get_an_activity_and_a_number_of_members)
+{
+	make_version_1();
+	sql("insert into users (username, full_name) select 'u' || n, 'U' from generate_series(1, "
+	    "4) n");
+	/* The first group has the latest message, and the chat of u1 and u2 the earliest. */
+	sql("select create_group(user_id, 'first') from users where username = 'u1'");
+	sql("select create_group(user_id, 'second') from users where username = 'u1'");
+	sql("select count(*) from users a, users b, post_messages(array[a.user_id], "
+	    "array[b.user_id], "
+	    "array['hi'], array['c1']) where a.username = 'u1' and b.username = 'u2'");
+	sql("select add_member(owner_id, conv_id, (select user_id from users where username = "
+	    "'u3')) "
+	    "from conversations where name = 'first'");
+	sql("update messages set sent_at = now() - interval '1 day' where kind = 't'");
+	migrate();
+	ck_assert_int_eq(
+		sql("select (string_agg(coalesce(name, 'direct') || member_count, ' ' order by "
+		    "activity desc) = 'first2 second1 direct2')::int from conversations"),
+		1);
+	ck_assert_int_eq(sql("select count(distinct activity) from conversations"), 3);
+	ck_assert_int_gt(sql("select nextval('activities')"),
+		sql("select max(activity) from conversations"));
+}
+END_TEST
+
+START_TEST(the_old_layout_of_version_2_is_moved)
+{
+	make_version_1();
+	sql("%s", text_of("0002_replaceable_functions.sql"));
+	sql("insert into schema_migrations (version, name) values (2, 'x')");
+	sql("%s", text_of("functions.sql"));
+	sql("insert into schema_functions select 0, 'create function is_member'");
+	sql("drop function is_member");
+	sql("create function is_member() returns int language sql as 'select 1'");
+	/* Only what schema_functions names is dropped. */
+	ck_refused(migrate_run(conninfo, &why), "already exists");
+	sql("update schema_functions set sql = $text$%s$text$", text_of("functions.sql"));
+	migrate();
+	ck_assert(is_current());
+	ck_assert_int_eq(n_objects("public"), 0);
+}
+END_TEST
+
+START_TEST(the_old_layout_in_a_schema_named_parley_stays_there)
+{
+	make_database();
+	make_old_schema("parley");
+	migrate();
+	ck_assert(is_current());
+	ck_assert_int_eq(n_objects("public"), 0);
+	ck_assert_int_eq(migrate_reset(conninfo, &why), MIGRATE_DONE);
+}
+END_TEST
+
+START_TEST(a_reset_of_the_old_layout_leaves_nothing_of_it)
+{
+	make_version_1();
+	sql("insert into users (username, full_name) values ('zoe', 'Zoe')");
+	ck_assert_int_eq(migrate_reset(conninfo, &why), MIGRATE_DONE);
+	ck_assert(is_current());
+	ck_assert_int_eq(n_objects("public"), 0);
+	ck_assert_int_eq(sql("select count(*) from users"), 0);
+}
+END_TEST
+
+START_TEST(two_schemas_with_the_old_layout_are_refused_by_name)
+{
+	make_version_1();
+	make_old_schema("other");
+	ck_both_refused("more than one schema: other, public");
+}
+END_TEST
+
+START_TEST(tables_with_another_column_are_not_the_old_layout)
+{
+	make_version_1();
+	sql("alter table users add column email text");
+	ck_both_refused("is not parley's");
+}
+END_TEST
+
+START_TEST(another_programs_schema_parley_is_refused)
+{
+	make_database();
+	sql("create schema parley create table birds (id int)");
+	ck_both_refused("is not parley's");
+	sql("drop table birds");
+	sql("create table parley.schema_identity (id uuid)");
+	sql("insert into parley.schema_identity values (gen_random_uuid())");
+	ck_both_refused("is not parley's");
+	sql("alter table parley.schema_identity rename id to name");
+	ck_both_refused("is not parley's");
+}
+END_TEST
+
+START_TEST(an_empty_schema_parley_lets_parley_share_a_database)
+{
+	make_database();
+	sql("create table public.invoices (id int)");
+	sql("create schema parley");
+	migrate();
+	ck_assert(is_current());
+	ck_assert_int_eq(migrate_reset(conninfo, &why), MIGRATE_DONE);
+	ck_assert_int_eq(n_objects("public"), 1);
+}
+END_TEST
+
+START_TEST(a_reset_is_refused_if_other_objects_depend_on_parleys)
+{
+	static const char *const others[][2] = {
+		{ "create view public.people as select full_name from users",
+			"drop view public.people" },
+		{ "create table public.orders (user_id bigint references users)",
+			"drop table public.orders" },
+		{ "create table public.log (change change)", "drop table public.log" },
+		{ "create table parley.birds (id int)", "drop table parley.birds" },
+		{ "create type parley.currency as enum ('EUR')", "drop type parley.currency" },
+	};
+	static const char *const names[] = { "people", "orders", "log", "birds", "currency" };
+
+	migrate();
+	sql("insert into users (username, full_name) values ('zoe', 'Zoe')");
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		sql("%s", others[i][0]);
+		ck_refused(migrate_reset(conninfo, &why), names[i]);
+		ck_assert_ptr_null(strstr(buf_cstr(&why), "CASCADE"));
+		ck_assert_int_eq(sql("select count(*) from users"), 1);
+		ck_assert(is_current());
+		sql("%s", others[i][1]);
+	}
+	ck_assert_int_eq(migrate_reset(conninfo, &why), MIGRATE_DONE);
+	ck_assert_int_eq(sql("select count(*) from users"), 0);
+}
+END_TEST
+
 START_TEST(programs_that_start_at_once_apply_everything_once)
 {
 	/* The database is missing for all of them; then all have other functions to replace. */
@@ -266,12 +514,25 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, numbered_files_have_no_gaps);
 	tcase_add_test(tc, a_database_of_version_1_is_upgraded);
+	tcase_add_test(tc, names_of_an_older_version_are_folded_in_slices);
 	tcase_add_test(tc, an_up_to_date_schema_is_not_changed);
 	tcase_add_test(tc, changed_functions_are_replaced_and_only_they);
 	tcase_add_test(tc, a_failed_upgrade_changes_nothing);
 	tcase_add_test(tc, a_newer_database_is_refused_and_not_changed);
 	tcase_add_test(tc, another_programs_database_is_refused);
 	tcase_add_test(tc, a_reset_makes_an_empty_schema);
+	tcase_add_test(tc, all_objects_are_in_one_schema);
+	tcase_add_test(tc, a_search_path_of_the_database_changes_nothing);
+	tcase_add_test(tc, the_old_layout_is_moved_from_any_schema_and_others_objects_stay);
+	tcase_add_test(tc, existing_conversations_get_an_activity_and_a_number_of_members);
+	tcase_add_test(tc, the_old_layout_of_version_2_is_moved);
+	tcase_add_test(tc, the_old_layout_in_a_schema_named_parley_stays_there);
+	tcase_add_test(tc, a_reset_of_the_old_layout_leaves_nothing_of_it);
+	tcase_add_test(tc, two_schemas_with_the_old_layout_are_refused_by_name);
+	tcase_add_test(tc, tables_with_another_column_are_not_the_old_layout);
+	tcase_add_test(tc, another_programs_schema_parley_is_refused);
+	tcase_add_test(tc, an_empty_schema_parley_lets_parley_share_a_database);
+	tcase_add_test(tc, a_reset_is_refused_if_other_objects_depend_on_parleys);
 	tcase_add_test(tc, programs_that_start_at_once_apply_everything_once);
 	suite_add_tcase(suite, tc);
 	return suite_run_in_one_process(suite);

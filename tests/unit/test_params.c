@@ -65,6 +65,7 @@ static const struct param_spec name = { .type = PARAM_NAME, .min = 1, .max = 5, 
 static const struct param_spec username = { .type = PARAM_USERNAME, .required = true };
 static const struct param_spec client_id = { .type = PARAM_CLIENT_ID };
 static const struct param_spec url = { .type = PARAM_URL, .max = 40, .nullable = true };
+static const struct param_spec cursor = { .type = PARAM_CURSOR, .place = PARAM_QUERY };
 static const struct param_spec ids = { .type = PARAM_IDS, .min = 1, .max = 3, .required = true };
 static const struct param_spec object = { .type = PARAM_OBJECT, .required = true };
 
@@ -319,6 +320,34 @@ START_TEST(a_query_value_is_parsed_strictly)
 }
 END_TEST
 
+START_TEST(a_cursor_is_what_a_page_has_as_its_next)
+{
+	static const char *const bad[] = { "", ".", "1", "1.", ".1", "1.2.3", "1.2 ", " 1.2",
+		"-1.2", "1.-2", "1,2", "x.y", "0x1.2", "99999999999999999999.1",
+		"1.99999999999999999999" };
+	const struct cursor c = { PROTO_ID_MAX, 7 };
+	struct buf b = BUF_EMPTY;
+
+	proto_put_cursor(&b, "next", &c);
+	ck_assert_str_eq(buf_cstr(&b), "\"next\":\"9007199254740991.7\"");
+	ck_assert(reads_text(cursor, "9007199254740991.7", 18));
+	ck_assert(got.at[0].present);
+	ck_assert_int_eq(got.at[0].cursor.at, c.at);
+	ck_assert_int_eq(got.at[0].cursor.id, c.id);
+	buf_reset(&b, 0);
+	proto_put_cursor(&b, "next", NULL);
+	ck_assert_str_eq(buf_cstr(&b), "\"next\":null");
+	buf_fini(&b);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		ck_assert_msg(!reads_text(cursor, bad[i], strlen(bad[i])), "%s", bad[i]);
+		problem_is("must be the next of a page");
+	}
+	ck_assert(!reads_text(cursor, "1.2\0", 4));
+	ck_assert(reads_text(cursor, NULL, 0));
+	ck_assert(!got.at[0].present);
+}
+END_TEST
+
 START_TEST(every_bad_field_is_reported_and_other_places_are_not_read)
 {
 	static const struct param_spec specs[] = {
@@ -367,6 +396,7 @@ int main(void)
 	tcase_add_test(tc, a_list_has_its_ids_counted_and_checked);
 	tcase_add_test(tc, an_object_is_passed_on_as_it_is);
 	tcase_add_test(tc, a_query_value_is_parsed_strictly);
+	tcase_add_test(tc, a_cursor_is_what_a_page_has_as_its_next);
 	tcase_add_test(tc, every_bad_field_is_reported_and_other_places_are_not_read);
 	suite_add_tcase(suite, tc);
 	return suite_run(suite);

@@ -56,7 +56,7 @@ static PGconn *hold(const char *sql, ...) __attribute__((format(printf, 1, 2)));
 
 static PGconn *hold(const char *sql, ...)
 {
-	PGconn *holder = PQconnectdb(pg_conninfo());
+	PGconn *holder = pg_connect();
 	char text[256];
 	PGresult *r;
 	va_list ap;
@@ -262,10 +262,16 @@ static void no_state(void *arg, bool ready, bool after_loss)
 	(void)after_loss;
 }
 
+static void no_epoch(void *arg, uint16_t generation)
+{
+	(void)arg;
+	(void)generation;
+}
+
 /* A head that is read before a dead worker's last commit is too low, and no record follows. */
 START_TEST(a_new_worker_loads_nothing_while_a_dead_one_may_commit)
 {
-	static const struct store_events events = { .state = no_state };
+	static const struct store_events events = { .state = no_state, .epoch = no_epoch };
 	int64_t class = pg_number("select classid::bigint from pg_locks where locktype = "
 				  "'advisory' and objsubid = 2 limit 1"),
 		object = pg_number("select objid::bigint from pg_locks where locktype = "
@@ -278,6 +284,7 @@ START_TEST(a_new_worker_loads_nothing_while_a_dead_one_may_commit)
 	store_close(other);
 	began = clock_mono_ms();
 	other = store_open(fixture_base(), fixture_heritage(1), &events, NULL);
+	store_connect(other);
 	while (clock_mono_ms() - began < FENCE_MS / 2) {
 		enum error error = load();
 
@@ -309,7 +316,7 @@ START_TEST(the_fence_waits_for_the_newest_worker_if_it_is_dead)
 		object = pg_number("select objid::bigint from pg_locks where locktype = "
 				   "'advisory' and objsubid = 2 limit 1");
 	PGconn *dead = hold("select pg_advisory_xact_lock(%d, %lld)", (int)class,
-		(long long)(object & ~INT64_C(0xfffff)) | FIXTURE_SLOTS);
+		(long long)(object & ~INT64_C(0xfffff)) | (FIXTURE_SLOTS << 1));
 	bool done = false;
 
 	atomic_store(&fixture_heritage(0)->stats->slots[FIXTURE_SLOTS - 1].alive, 0);
@@ -341,28 +348,89 @@ static void token_begin(struct store *of, struct token_answer *to, int64_t user_
 	store_add_token(of, user_id, (struct text){ "x", 1 }, hash, 100, on_token, to);
 }
 
+static void on_password(void *arg, enum error error)
+{
+	*(struct token_answer *)arg = (struct token_answer){ .done = true, .error = error };
+}
+
+/* Begins to set the password "new" by a token, if the one that was verified is still stored. */
+static void password_begin(
+	struct store *of, struct token_answer *to, const char *old, int64_t token_id)
+{
+	*to = (struct token_answer){ .done = false };
+	store_set_password(of,
+		&(const struct password_change){ alice, token_id, { old, 1 }, { "new", 3 } },
+		on_password, to);
+}
+
+static int64_t token_of_alice(void)
+{
+	struct token_answer t;
+
+	token_begin(s, &t, alice);
+	fixture_until(&t.done);
+	ck_assert_int_eq(t.error, ERROR_NONE);
+	return pg_number("select max(token_id) from tokens where user_id = %lld", (long long)alice);
+}
+
 /* The password has changed since it was verified. */
 START_TEST(a_log_in_that_meets_a_change_of_the_password_gets_no_token)
 {
-	struct token_answer before, late;
-	bool set = false;
+	struct token_answer late, set;
+	int64_t ended = token_of_alice(), kept = token_of_alice();
 	PGconn *holder;
 
-	token_begin(s, &before, alice);
-	fixture_until(&before.done);
-	holder = hold("select * from tokens where user_id = %lld for update", (long long)alice);
-	store_set_password(s, alice, (struct text){ "new", 3 }, 0, on_done, &set);
+	holder = hold("select * from tokens where token_id = %lld for update", (long long)ended);
+	password_begin(s, &set, "x", kept);
 	until_waiting(1, NULL);
 	token_begin(other, &late, alice);
 	until_waiting(2, &late.done);
 	release(holder);
-	fixture_until(&set);
+	fixture_until(&set.done);
 	fixture_until(&late.done);
+	ck_assert_int_eq(set.error, ERROR_NONE);
 	ck_assert_int_eq(late.error, ERROR_no_such_user);
 	ck_assert_int_eq(
-		pg_number("select count(*) from tokens where user_id = %lld", (long long)alice), 0);
+		pg_number("select count(*) from tokens where user_id = %lld", (long long)alice), 1);
 }
 END_TEST
+
+/* Both were authorized and had the old password verified before. */
+START_TEST(of_two_changes_of_the_password_by_two_tokens_only_the_first_is_in_force)
+{
+	struct token_answer first, second;
+	int64_t one = token_of_alice(), two = token_of_alice();
+	PGconn *holder =
+		hold("select * from tokens where token_id = %lld for update", (long long)two);
+
+	password_begin(s, &first, "x", one);
+	until_waiting(1, NULL);
+	password_begin(other, &second, "x", two);
+	until_waiting(2, &second.done);
+	release(holder);
+	fixture_until(&first.done);
+	fixture_until(&second.done);
+	ck_assert_int_eq(first.error, ERROR_NONE);
+	ck_assert_int_eq(second.error, ERROR_bad_token);
+	/* By the same token: the old password is not the stored one. */
+	password_begin(s, &second, "x", one);
+	fixture_until(&second.done);
+	ck_assert_int_eq(second.error, ERROR_wrong_password);
+}
+END_TEST
+
+static void on_erased(void *arg, enum error error)
+{
+	ck_assert_int_eq(error, ERROR_NONE);
+	*(bool *)arg = true;
+}
+
+static void on_deleted(void *arg, enum error error, const store_rows *rows)
+{
+	(void)rows;
+	ck_assert_int_eq(error, ERROR_NONE);
+	store_erase_user(s, bob, on_erased, arg);
+}
 
 /* Begins the deletion of Bob, which waits before its commit. */
 static PGconn *bob_is_being_deleted(bool *done)
@@ -374,7 +442,7 @@ static PGconn *bob_is_being_deleted(bool *done)
 	token_begin(s, &token, bob);
 	fixture_until(&token.done);
 	holder = hold("select * from tokens where user_id = %lld for update", (long long)bob);
-	store_delete_user(s, bob, on_done, done);
+	store_delete_user(s, bob, on_deleted, done);
 	until_waiting(1, NULL);
 	return holder;
 }
@@ -485,6 +553,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, a_new_worker_loads_nothing_while_a_dead_one_may_commit);
 	tcase_add_test(tc, the_fence_waits_for_the_newest_worker_if_it_is_dead);
 	tcase_add_test(tc, a_log_in_that_meets_a_change_of_the_password_gets_no_token);
+	tcase_add_test(tc, of_two_changes_of_the_password_by_two_tokens_only_the_first_is_in_force);
 	tcase_add_test(tc, no_chat_opens_with_a_user_who_is_being_deleted);
 	tcase_add_test(tc, a_user_who_is_being_deleted_is_not_added_to_a_group);
 	tcase_add_test(tc, sends_beyond_the_limit_of_the_queue_are_rejected);

@@ -63,13 +63,13 @@ static struct record valid_record(enum record_type type)
 	case RECORD_CHANGE:
 		return change_record();
 	case RECORD_ERASED:
-		r.erased = (struct record_erased){ direct, 7, 9, 3 };
+		r.erased = (struct record_erased){ direct, 7, 9, 3, true };
 		break;
 	case RECORD_GROUP_GONE:
 		r.group_gone = (struct record_group_gone){ group, 5 };
 		break;
 	case RECORD_READ:
-		r.read = (struct record_read){ direct, 5, 3, UINT64_MAX };
+		r.read = (struct record_read){ direct, 5, 3, UINT64_MAX, true };
 		break;
 	case RECORD_TYPING:
 		r.typing = (struct record_typing){ direct, 5, true };
@@ -120,6 +120,18 @@ START_TEST(a_change_comes_back_as_it_was)
 }
 END_TEST
 
+START_TEST(the_generation_comes_back_in_records_of_all_types)
+{
+	for (int type = RECORD_CHANGE; type < RECORD_TYPE_MAX; type++) {
+		struct record in = valid_record((uint8_t)type), r;
+
+		in.generation = (uint16_t)(0xfff0 + type);
+		ck_assert_msg(round_trip(&in, &r), "type %d", type);
+		ck_assert_uint_eq(r.generation, in.generation);
+	}
+}
+END_TEST
+
 START_TEST(system_messages_and_deletions_come_back_as_they_were)
 {
 	struct record in = change_record(), r;
@@ -156,6 +168,7 @@ START_TEST(the_other_types_come_back_as_they_were)
 	ck_assert_int_eq(r.erased.from_mod, 7);
 	ck_assert_int_eq(r.erased.mod, 9);
 	ck_assert_int_eq(r.erased.seq, 3);
+	ck_assert(r.erased.left);
 	in = valid_record(RECORD_GROUP_GONE);
 	ck_assert(round_trip(&in, &r));
 	ck_conv(&r.group_gone.conv, &group);
@@ -166,6 +179,7 @@ START_TEST(the_other_types_come_back_as_they_were)
 	ck_assert_int_eq(r.read.user_id, 5);
 	ck_assert_int_eq(r.read.seq, 3);
 	ck_assert(r.read.origin == UINT64_MAX);
+	ck_assert(r.read.own_only);
 	in = valid_record(RECORD_TYPING);
 	ck_assert(round_trip(&in, &r));
 	ck_conv(&r.typing.conv, &direct);
@@ -399,6 +413,7 @@ static Suite *suite(void)
 
 	tcase_set_timeout(tc, 30);
 	tcase_add_test(tc, a_change_comes_back_as_it_was);
+	tcase_add_test(tc, the_generation_comes_back_in_records_of_all_types);
 	tcase_add_test(tc, system_messages_and_deletions_come_back_as_they_were);
 	tcase_add_test(tc, the_other_types_come_back_as_they_were);
 	tcase_add_test(tc, a_null_client_id_and_an_empty_one_stay_apart);

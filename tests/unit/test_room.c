@@ -201,27 +201,8 @@ START_TEST(a_failed_gap_read_is_retried)
 }
 END_TEST
 
-struct erasure {
-	bool done;
-	struct record r;
-};
-
-static void on_erased(void *arg, enum error error, const store_rows *rows)
+START_TEST(a_deleted_user_causes_two_resyncs_and_no_push_per_message)
 {
-	struct erasure *e = arg;
-	struct erased h;
-
-	ck_assert_int_eq(error, ERROR_NONE);
-	ck_assert_int_eq(store_n(rows), 1);
-	store_erased_at(rows, 0, &h);
-	e->r = (struct record){ .type = RECORD_ERASED,
-		.erased = { h.conv, h.from_mod, h.mod, h.seq } };
-	e->done = true;
-}
-
-START_TEST(an_erased_person_causes_one_resync_and_no_push_per_message)
-{
-	struct erasure e = { .done = false };
 	struct fixture_change c;
 	int64_t g = group_of_alice();
 
@@ -230,37 +211,37 @@ START_TEST(an_erased_person_causes_one_resync_and_no_push_per_message)
 	for (int i = 0; i < 20; i++)
 		post(alice, g, "text");
 	connect_user(bob);
-	store_delete_user(s, alice, on_erased, &e);
-	fixture_until(&e.done);
-	rooms_apply(rs, &e.r);
-	ck_assert_uint_eq(n_resyncs, 1);
+	fixture_delete_user(s, alice);
+	/* For the end of the membership, and for all messages. */
+	ck_assert_uint_eq(n_resyncs, 2);
 	ck_assert_int_eq(resynced, bob);
+	fixture_until_n(&n_frames, 1);
+	ck_frame(0, bob, "{\"type\":\"chat\"");
 	c = post(bob, g, "after");
 	apply_change(&c, RECORD_NEW, 0);
 	fixture_for(60);
-	ck_assert_uint_eq(n_frames, 1);
-	ck_frame(0, bob, "\"after\"");
-	rooms_apply(rs, &e.r);
-	ck_assert_uint_eq(n_resyncs, 1);
+	ck_assert_uint_eq(n_frames, 2);
+	ck_frame(1, bob, "\"after\"");
+	rooms_apply(rs, &erased_record);
+	ck_assert_uint_eq(n_resyncs, 2);
 }
 END_TEST
 
 START_TEST(an_erasure_behind_a_gap_is_read_with_it)
 {
-	struct erasure e = { .done = false };
 	struct fixture_change c;
 
 	post(alice, bob, "one");
 	connect_user(bob);
 	post(alice, bob, "lost");
-	store_delete_user(s, alice, on_erased, &e);
-	fixture_until(&e.done);
-	rooms_apply(rs, &e.r);
+	fixture_delete_user(s, alice);
 	ck_assert_uint_eq(n_resyncs, 1);
-	fixture_until_n(&n_frames, 2);
+	fixture_until_n(&n_frames, 3);
 	fixture_for(60);
-	ck_assert_uint_eq(n_frames, 2);
-	ck_frame(0, bob, "{\"type\":\"deleted\"");
+	ck_assert_uint_eq(n_frames, 3);
+	ck_frame(0, bob, "{\"type\":\"chat\"");
+	ck_frame(0, bob, "\"peer\":null");
+	ck_frame(1, bob, "{\"type\":\"deleted\"");
 	c = post(bob, bob, "note");
 	ck_assert_int_eq(c.error, ERROR_NONE);
 }
@@ -311,6 +292,31 @@ START_TEST(a_watermark_is_pushed_to_all_members_with_its_origin)
 }
 END_TEST
 
+START_TEST(a_watermark_of_a_large_group_is_pushed_to_the_reader_only)
+{
+	struct record r = { .type = RECORD_READ,
+		.read = { .user_id = bob, .seq = 1, .origin = 7, .own_only = true } };
+	int64_t g = group_of_alice();
+	struct fixture_change c = fixture_change(s, STORE_ADD, alice, g, bob, NULL);
+
+	r.read.conv = c.c.conv;
+	connect_user(alice);
+	rooms_apply(rs, &r);
+	ck_assert_uint_eq(n_frames, 0);
+	connect_user(bob);
+	rooms_apply(rs, &r);
+	ck_assert_uint_eq(n_frames, 1);
+	ck_frame(0, bob, "{\"type\":\"read\",\"chat_id\":");
+	ck_assert_uint_eq(frames[0].origin, 7);
+	ck_assert_int_eq(frames[0].kind, ROOM_HINT);
+	/* Not to a reader who has left meanwhile. */
+	r.read.user_id = carol;
+	connect_user(carol);
+	rooms_apply(rs, &r);
+	ck_assert_uint_eq(n_frames, 1);
+}
+END_TEST
+
 START_TEST(a_conversation_is_found_by_the_members_chat_id)
 {
 	struct fixture_change c = post(alice, bob, "first");
@@ -320,14 +326,14 @@ START_TEST(a_conversation_is_found_by_the_members_chat_id)
 
 	a = connect_user(alice);
 	b = connect_user(bob);
-	ck_assert(rooms_find_conv(a, bob, &conv));
+	ck_assert(rooms_find_conv(rs, a, bob, &conv));
 	ck_assert_int_eq(conv.id, c.c.conv.id);
-	ck_assert(rooms_find_conv(b, alice, &conv));
-	ck_assert(rooms_find_conv(a, g, &conv));
+	ck_assert(rooms_find_conv(rs, b, alice, &conv));
+	ck_assert(rooms_find_conv(rs, a, g, &conv));
 	ck_assert_int_eq(conv.kind, CONV_GROUP);
-	ck_assert(!rooms_find_conv(b, g, &conv));
-	ck_assert(!rooms_find_conv(a, c.c.conv.id, &conv));
-	ck_assert(!rooms_find_conv(a, alice, &conv));
+	ck_assert(!rooms_find_conv(rs, b, g, &conv));
+	ck_assert(!rooms_find_conv(rs, a, c.c.conv.id, &conv));
+	ck_assert(!rooms_find_conv(rs, a, alice, &conv));
 }
 END_TEST
 
@@ -345,10 +351,11 @@ int main(void)
 	tcase_add_test(tc, edits_and_deletions_have_frames_of_their_own);
 	tcase_add_test(tc, more_changes_than_can_be_held_are_pushed_in_order);
 	tcase_add_test(tc, a_failed_gap_read_is_retried);
-	tcase_add_test(tc, an_erased_person_causes_one_resync_and_no_push_per_message);
+	tcase_add_test(tc, a_deleted_user_causes_two_resyncs_and_no_push_per_message);
 	tcase_add_test(tc, an_erasure_behind_a_gap_is_read_with_it);
 	tcase_add_test(tc, typing_is_pushed_to_the_other_members_and_ends_with_a_message);
 	tcase_add_test(tc, a_watermark_is_pushed_to_all_members_with_its_origin);
+	tcase_add_test(tc, a_watermark_of_a_large_group_is_pushed_to_the_reader_only);
 	tcase_add_test(tc, a_conversation_is_found_by_the_members_chat_id);
 	return room_run(tc);
 }

@@ -219,6 +219,32 @@ START_TEST(the_last_member_of_a_group_gets_chat_removed)
 }
 END_TEST
 
+START_TEST(each_end_of_a_membership_is_reported_with_and_without_a_room)
+{
+	int64_t g = group_of_alice();
+	struct fixture_change c, secret;
+
+	fixture_change(s, STORE_ADD, alice, g, bob, NULL);
+	c = fixture_change(s, STORE_REMOVE, alice, g, bob, NULL);
+	apply_change(&c, RECORD_NEW, 0);
+	ck_assert_uint_eq(n_left, 1);
+	ck_assert_int_eq(left, bob);
+	fixture_change(s, STORE_ADD, alice, g, carol, NULL);
+	connect_user(alice);
+	c = fixture_change(s, STORE_REMOVE, alice, g, carol, NULL);
+	apply_change(&c, RECORD_NEW, 0);
+	ck_assert_uint_eq(n_left, 2);
+	ck_assert_int_eq(left, carol);
+	/* Its record is lost. */
+	fixture_change(s, STORE_ADD, alice, g, bob, NULL);
+	fixture_change(s, STORE_REMOVE, alice, g, bob, NULL);
+	secret = post(alice, g, "secret");
+	apply_change(&secret, RECORD_NEW, 0);
+	fixture_until_n(&n_left, 3);
+	ck_assert_int_eq(left, bob);
+}
+END_TEST
+
 START_TEST(users_may_disconnect_while_their_rooms_wait_for_the_database)
 {
 	int64_t g = group_of_alice();
@@ -263,6 +289,7 @@ int main(void)
 	tcase_add_test(tc, a_user_gets_nothing_that_precedes_their_pending_join);
 	tcase_add_test(tc, a_pending_join_survives_the_last_local_member);
 	tcase_add_test(tc, the_last_member_of_a_group_gets_chat_removed);
+	tcase_add_test(tc, each_end_of_a_membership_is_reported_with_and_without_a_room);
 	tcase_add_test(tc, users_may_disconnect_while_their_rooms_wait_for_the_database);
 	return room_run(tc);
 }

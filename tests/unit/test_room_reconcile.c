@@ -64,6 +64,82 @@ START_TEST(a_reconcile_finds_an_unpublished_membership_and_the_user_resyncs)
 }
 END_TEST
 
+/* A backup was restored under the running daemon: the new changes have the mods of lost ones. */
+START_TEST(a_room_goes_back_to_a_database_that_has_lost_changes_and_its_members_resync)
+{
+	int64_t conv = post(alice, bob, "kept").c.conv.id;
+	struct fixture_change c;
+
+	connect_user(bob);
+	for (int i = 0; i < 3; i++) {
+		c = post(alice, bob, "lost");
+		apply_change(&c, RECORD_NEW, 0);
+	}
+	ck_assert_uint_eq(n_frames, 3);
+	pg_number("with x as (delete from messages where conv_id = %lld and seq > 1) "
+		  "update conversations set last_seq = 1, last_mod = 1 where conv_id = %lld "
+		  "returning 1",
+		(long long)conv, (long long)conv);
+	rooms_reconcile(rs, true);
+	fixture_until_n(&n_resyncs, 1);
+	ck_assert_int_eq(resynced, bob);
+	c = post(alice, bob, "new");
+	ck_assert_int_eq(c.c.message.mod, 2);
+	apply_change(&c, RECORD_NEW, 0);
+	ck_assert_uint_eq(n_frames, 4);
+	ck_frame(3, bob, "\"new\"");
+}
+END_TEST
+
+START_TEST(a_load_that_is_older_than_a_delivery_takes_no_room_back)
+{
+	struct fixture_change c = post(alice, bob, "first");
+	struct record r = record_of(c.c.conv,
+		(struct message){ .message_id = 1,
+			.seq = 2,
+			.mod = 2,
+			.sender_id = alice,
+			.kind = MESSAGE_TEXT,
+			.content = { "during", 6 } });
+
+	connect_user(bob);
+	rooms_reconcile(rs, false);
+	database_works();
+	ck_assert_int_eq(post_by_sql(alice, bob, "during"), 2);
+	rooms_apply(rs, &r);
+	fixture_until_n(&n_reconciles, 1);
+	fixture_for(100);
+	ck_assert_uint_eq(n_resyncs, 0);
+	ck_assert_uint_eq(n_frames, 1);
+}
+END_TEST
+
+START_TEST(after_a_restart_rooms_come_from_the_database_and_typing_has_ended)
+{
+	struct fixture_change c = post(alice, bob, "first");
+	struct record typing = { .type = RECORD_TYPING, .typing = { c.c.conv, alice, true } };
+	struct room_user *u = connect_user(bob);
+	bool done = false;
+
+	rooms_apply(rs, &typing);
+	ck_frame(0, bob, "\"is_typing\":true");
+	rooms_restart(rs);
+	ck_frame(1, bob, "\"is_typing\":false");
+	ck_assert_uint_eq(rooms_n(rs), 0);
+	post(alice, bob, "unseen");
+	rooms_load(rs, u, on_loaded, &done);
+	fixture_until(&done);
+	ck_assert_uint_eq(rooms_n(rs), 1);
+	c = post(alice, bob, "seen");
+	apply_change(&c, RECORD_NEW, 0);
+	rooms_apply(rs, &typing);
+	ck_assert_uint_eq(n_frames, 4);
+	ck_frame(2, bob, "\"seen\"");
+	ck_frame(3, bob, "\"is_typing\":true");
+	ck_assert_uint_eq(n_resyncs, 0);
+}
+END_TEST
+
 /* D4: a reconcile is repeated until the database has answered. */
 START_TEST(a_failed_reconcile_is_retried)
 {
@@ -90,6 +166,10 @@ int main(void)
 	tcase_add_test(tc, a_reconcile_requested_during_another_queries_again);
 	tcase_add_test(tc, a_reconcile_finds_committed_changes_that_were_never_published);
 	tcase_add_test(tc, a_reconcile_finds_an_unpublished_membership_and_the_user_resyncs);
+	tcase_add_test(
+		tc, a_room_goes_back_to_a_database_that_has_lost_changes_and_its_members_resync);
+	tcase_add_test(tc, a_load_that_is_older_than_a_delivery_takes_no_room_back);
+	tcase_add_test(tc, after_a_restart_rooms_come_from_the_database_and_typing_has_ended);
 	tcase_add_test(tc, a_failed_reconcile_is_retried);
 	return room_run(tc);
 }

@@ -3,6 +3,7 @@
  */
 #include "tests/unit/store_fixture.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 START_TEST(only_the_sender_edits_and_only_a_text_that_is_not_deleted)
@@ -39,6 +40,15 @@ START_TEST(only_the_sender_edits_and_only_a_text_that_is_not_deleted)
 	ck_gapless(g);
 }
 END_TEST
+
+/* Runs the loop until nothing is left to erase. */
+static void until_erased(void)
+{
+	for (int ms = 0; pg_number("select count(*) from erasures") > 0; ms += 10) {
+		ck_assert_int_lt(ms, FIXTURE_MS);
+		fixture_for(10);
+	}
+}
 
 START_TEST(groups_keep_the_rules_of_the_contract)
 {
@@ -81,6 +91,7 @@ START_TEST(groups_keep_the_rules_of_the_contract)
 	ck_assert_int_eq(c.c.message.mod, 0);
 	ck_assert_int_eq(c.c.message.target_id, bob);
 	ck_assert_int_eq(fixture_post(s, bob, g, "x", "c2").error, ERROR_no_such_chat);
+	until_erased();
 	ck_assert_int_eq(
 		pg_number(
 			"select count(*) from messages where conv_id = %lld and content = 'secret'",
@@ -97,23 +108,6 @@ struct heads {
 	size_t n;
 	struct head at[16];
 };
-
-struct erasure {
-	bool done;
-	enum error error;
-	size_t n;
-	struct erased at[16];
-};
-
-static void on_erased(void *arg, enum error error, const store_rows *rows)
-{
-	struct erasure *h = arg;
-
-	h->done = true;
-	h->error = error;
-	for (int i = 0; error == ERROR_NONE && i < store_n(rows); i++)
-		store_erased_at(rows, i, &h->at[h->n++]);
-}
 
 static void on_loaded(void *arg, enum error error, const struct head *heads, size_t n)
 {
@@ -137,36 +131,40 @@ static struct heads load(int64_t user_id)
 	return h;
 }
 
+/* The last report of an erasure in this conversation; NULL if there is none. */
+static const struct erased *erasure_in(int64_t conv_id)
+{
+	for (unsigned i = erasures.n; i > 0; i--)
+		if (erasures.at[i - 1].conv.id == conv_id)
+			return &erasures.at[i - 1];
+	return NULL;
+}
+
 START_TEST(a_deleted_user_is_erased_and_chats_keep_their_numbers_without_gaps)
 {
 	int64_t g = group(), direct = fixture_post(s, alice, bob, "direct", "d1").c.conv.id;
-	struct erasure h = { .done = false };
 	int64_t from;
 
 	fixture_post(s, alice, g, "to erase", "a1");
 	fixture_post(s, bob, g, "b", "b1");
 	fixture_post(s, alice, alice, "to nobody", "n1");
 	from = pg_number("select last_mod from conversations where conv_id = %lld", (long long)g);
-	store_delete_user(s, alice, on_erased, &h);
-	fixture_until(&h.done);
-	ck_assert_int_eq(h.error, ERROR_NONE);
-	/* Her notes to self have no member left. */
-	ck_assert_uint_eq(h.n, 2);
-	for (size_t i = 0; i < h.n; i++) {
-		bool is_group = h.at[i].conv.id == g;
-
-		ck_assert(is_group || h.at[i].conv.id == direct);
-		/* In the group: her joins of herself and Bob, and her text; then her leave. Bob added Carol. */
-		if (is_group)
-			ck_assert_int_eq(h.at[i].mod, from + 3 + 1);
-		if (is_group)
-			ck_assert_int_eq(h.at[i].from_mod, from);
-		ck_gapless(h.at[i].conv.id);
-	}
+	fixture_delete_user(s, alice);
+	ck_assert_uint_eq(erasures.n_left, 3); /* the group, the chat with Bob, her notes */
+	ck_assert_ptr_nonnull(erasure_in(g));
+	ck_assert_ptr_nonnull(erasure_in(direct));
+	/* Her leave; then her joins of herself and Bob, and her text. Bob added Carol. */
+	ck_assert_int_eq(erasure_in(g)->from_mod, from + 1);
+	ck_assert_int_eq(erasure_in(g)->mod, from + 1 + 3);
+	ck_assert_int_eq(erasure_in(direct)->from_mod, 1);
+	ck_assert_int_eq(erasure_in(direct)->mod, 2);
+	ck_gapless(g);
+	ck_gapless(direct);
 	ck_assert_int_eq(pg_number("select count(*) from messages where sender_id = %lld or "
 				   "content in ('to erase', 'direct', 'to nobody')",
 				 (long long)alice),
 		0);
+	ck_assert_int_eq(pg_number("select count(*) from erasures"), 0);
 	ck_assert_int_eq(
 		pg_number("select owner_id from conversations where conv_id = %lld", (long long)g),
 		bob);
@@ -180,10 +178,58 @@ START_TEST(a_deleted_user_is_erased_and_chats_keep_their_numbers_without_gaps)
 	ck_assert_uint_eq(load(alice).n, 0);
 	ck_assert_uint_eq(load(bob).n, 2);
 	/* The second time does nothing. */
-	h = (struct erasure){ .done = false };
-	store_delete_user(s, alice, on_erased, &h);
-	fixture_until(&h.done);
-	ck_assert(h.error == ERROR_NONE && h.n == 0);
+	erasures.n = erasures.n_left = 0;
+	fixture_delete_user(s, alice);
+	ck_assert_uint_eq(erasures.n + erasures.n_left, 0);
+}
+END_TEST
+
+START_TEST(a_deleted_user_whose_membership_has_not_ended_is_no_such_user)
+{
+	int64_t g = group();
+
+	pg_number("select count(*) from delete_user(%lld)", (long long)carol);
+	ck_assert_int_eq(
+		pg_number("select count(*) from members where user_id = %lld", (long long)carol),
+		1);
+	ck_assert_int_eq(
+		fixture_change(s, STORE_ADD, alice, g, carol, NULL).error, ERROR_no_such_user);
+}
+END_TEST
+
+START_TEST(the_kept_number_of_members_is_the_number_of_members)
+{
+	enum { USERS = 12, GROUPS = 3, STEPS = 300 };
+	int64_t users[USERS], groups[GROUPS];
+
+	for (int i = 0; i < USERS; i++)
+		users[i] = person("member");
+	for (int i = 0; i < GROUPS; i++)
+		groups[i] = fixture_change(s, STORE_CREATE_GROUP, users[i], 0, 0, "g").c.conv.id;
+	srandom(1);
+	for (int i = 0; i < STEPS; i++) {
+		int64_t actor = users[random() % USERS], other = users[random() % USERS];
+		int64_t g = groups[random() % GROUPS];
+
+		/* The owners remove others; any member adds them; most other changes are rejected. */
+		if (i % 3 == 0)
+			fixture_change(s, STORE_REMOVE, actor, g, i % 2 ? actor : other, NULL);
+		else
+			fixture_change(s, STORE_ADD, actor, g, other, NULL);
+		if (i % 10 == 0)
+			fixture_post(s, actor, other, "hello", NULL);
+		if (i % 40 == 39)
+			fixture_delete_user(s, other);
+	}
+	ck_assert_int_gt(pg_number("select count(*) from conversations where kind = 'g' and "
+				   "member_count > 1"),
+		0);
+	ck_assert_int_gt(pg_number("select count(*) from conversations where kind = 'd' and "
+				   "member_count < 2 and user_lo <> user_hi"),
+		0);
+	ck_assert_int_eq(pg_number("select count(*) from conversations c where member_count <> "
+				   "(select count(*) from members m where m.conv_id = c.conv_id)"),
+		0);
 }
 END_TEST
 
@@ -218,6 +264,8 @@ static void add_tests(TCase *tc)
 	tcase_add_test(tc, only_the_sender_edits_and_only_a_text_that_is_not_deleted);
 	tcase_add_test(tc, groups_keep_the_rules_of_the_contract);
 	tcase_add_test(tc, a_deleted_user_is_erased_and_chats_keep_their_numbers_without_gaps);
+	tcase_add_test(tc, a_deleted_user_whose_membership_has_not_ended_is_no_such_user);
+	tcase_add_test(tc, the_kept_number_of_members_is_the_number_of_members);
 	tcase_add_test(tc, each_load_of_a_batch_gets_the_conversations_of_its_user);
 }
 

@@ -145,6 +145,32 @@ START_TEST(a_send_to_no_user_or_to_a_group_of_others_is_rejected)
 }
 END_TEST
 
+START_TEST(a_send_to_no_chat_is_rejected_at_once_while_another_chat_is_locked)
+{
+	struct fixture_change locked, nowhere;
+	PGconn *holder = pg_connect();
+	int64_t began, took_ms;
+	bool was_locked;
+
+	fixture_post(s, alice, bob, "first", "f");
+	PQclear(PQexec(holder, "begin"));
+	PQclear(PQexec(holder, "select * from conversations for update"));
+	fixture_post_begin(s, &locked, alice, bob, "waits", "w");
+	fixture_for(500);
+	began = clock_mono_ms();
+	nowhere = fixture_post(s, bob, INT64_C(900000000), "x", "x");
+	took_ms = clock_mono_ms() - began;
+	was_locked = !locked.done;
+	PQclear(PQexec(holder, "rollback"));
+	PQfinish(holder);
+	ck_assert_int_eq(nowhere.error, ERROR_no_such_chat);
+	ck_assert_int_lt(took_ms, 2000);
+	ck_assert(was_locked);
+	fixture_until(&locked.done);
+	ck_assert_int_eq(locked.error, ERROR_NONE);
+}
+END_TEST
+
 /* Sends of several stores to the same conversations, each batch in a random order. */
 START_TEST(batches_of_several_connections_in_random_order_do_not_deadlock)
 {
@@ -172,8 +198,8 @@ START_TEST(batches_of_several_connections_in_random_order_do_not_deadlock)
 					: k == 1 ? bob
 						 : carol,
 				groups[random() % GROUPS], "text", id);
-			store_mark_read(
-				stores[k], &c, random() % 2 ? alice : bob, 1 + random() % 1000, 1);
+			store_mark_read(stores[k], &c, random() % 2 ? alice : bob,
+				1 + random() % 1000, 1, on_mark, NULL);
 		}
 	for (int i = 0; i < N; i++)
 		for (int k = 0; k < STORES; k++) {
@@ -226,7 +252,7 @@ START_TEST(a_send_in_flight_when_the_connection_is_lost_is_retried_and_stored_on
 {
 	int64_t conv = fixture_post(s, alice, bob, "first", "f").c.conv.id;
 	struct fixture_change named, nameless, late;
-	PGconn *holder = PQconnectdb(pg_conninfo());
+	PGconn *holder = pg_connect();
 
 	PQclear(PQexec(holder, "begin"));
 	PQclear(PQexec(holder, "select * from conversations for update"));
@@ -255,7 +281,7 @@ START_TEST(a_send_without_a_client_id_is_never_retried)
 {
 	int64_t conv = fixture_post(s, alice, bob, "first", "f").c.conv.id;
 	struct fixture_change nameless;
-	PGconn *holder = PQconnectdb(pg_conninfo());
+	PGconn *holder = pg_connect();
 
 	PQclear(PQexec(holder, "begin"));
 	PQclear(PQexec(holder, "select * from conversations for update"));
@@ -320,6 +346,7 @@ static void add_tests(TCase *tc)
 	tcase_add_test(tc, a_repeated_send_after_an_edit_gets_the_current_message);
 	tcase_add_test(tc, a_batch_with_duplicates_and_rejections_stores_the_others);
 	tcase_add_test(tc, a_send_to_no_user_or_to_a_group_of_others_is_rejected);
+	tcase_add_test(tc, a_send_to_no_chat_is_rejected_at_once_while_another_chat_is_locked);
 	tcase_add_test(tc, batches_of_several_connections_in_random_order_do_not_deadlock);
 	tcase_add_test(tc, both_sides_may_open_their_chat_at_once);
 	tcase_add_test(tc, a_send_in_flight_when_the_connection_is_lost_is_retried_and_stored_once);

@@ -48,6 +48,49 @@ START_TEST(nfc_is_as_in_uax_15)
 }
 END_TEST
 
+/* NFKC_Casefold of DerivedNormalizationProps.txt, then words. */
+START_TEST(words_are_folded_and_separated_by_one_space)
+{
+	static const struct pair pairs[] = {
+		{ "", "" }, { " \t\n", "" }, { "Ada  LOVELACE ", "ada lovelace" },
+		{ "\xC3\x89milie", "\xC3\xA9milie" }, { "E\xCC\x81milie", "\xC3\xA9milie" },
+		{ "\xCE\xA3\xCE\x91\xCF\x82", "\xCF\x83\xCE\xB1\xCF\x83" }, /* final sigma */
+		{ "Stra\xC3\x9F"
+		  "e",
+			"strasse" },
+		{ "\xC4\xB0I", "i\xCC\x87i" }, /* not as in Turkish */
+		{ "\xEF\xBC\xA1\xE3\x80\x80\xEF\xBC\xA2", "a b" }, /* fullwidth */
+		{ "a\xC2\x85"
+		  "b\xE2\x80\xA8"
+		  "c\xC2\xA0"
+		  "d",
+			"a b c d" },
+		{ "zero\xE2\x80\x8B width", "zero width" },
+		{ "\xC2\xB4x", "\xCC\x81x" }, /* its compatibility form begins with a space */
+	};
+
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		struct buf words = BUF_EMPTY;
+
+		unicode_put_words(&words, pairs[i].text, strlen(pairs[i].text));
+		ck_assert_str_eq(buf_cstr(&words), pairs[i].form);
+		unicode_put_words(&words, "Z", 1);
+		ck_assert_uint_eq(words.len, strlen(pairs[i].form) + (i > 1 ? 2 : 1));
+		buf_fini(&words);
+	}
+}
+END_TEST
+
+START_TEST(invalid_utf8_has_no_words)
+{
+	struct buf words = BUF_EMPTY;
+
+	unicode_put_words(&words, "a\xC3", 2);
+	ck_assert_uint_eq(words.len, 0);
+	buf_fini(&words);
+}
+END_TEST
+
 START_TEST(nul_is_kept_and_invalid_utf8_has_no_form)
 {
 	size_t len;
@@ -144,6 +187,8 @@ int main(void)
 
 	tcase_add_test(tc, nfc_is_as_in_uax_15);
 	tcase_add_test(tc, nul_is_kept_and_invalid_utf8_has_no_form);
+	tcase_add_test(tc, words_are_folded_and_separated_by_one_space);
+	tcase_add_test(tc, invalid_utf8_has_no_words);
 	tcase_add_test(tc, an_opaque_string_has_ascii_spaces_and_its_case);
 	tcase_add_test(tc, a_visible_code_point_makes_a_text_visible);
 	suite_add_tcase(suite, tc);

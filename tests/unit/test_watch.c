@@ -12,6 +12,8 @@
 #define SENT_MAX 2000
 #define ANNA 11 /* users */
 #define BERT 12
+#define ONE 21 /* watchers */
+#define TWO 22
 
 static struct event_base *base;
 static struct presence *p;
@@ -63,7 +65,7 @@ static void turn_for(int64_t ms)
 
 static void set_one(const struct watch_user *users, size_t n)
 {
-	watch_set(w, &one, &owner_one, users, n);
+	watch_set(w, &one, &owner_one, ONE, users, n);
 }
 
 static void ck_sent(unsigned i, void *owner, int64_t user_id, bool online)
@@ -91,7 +93,7 @@ END_TEST
 START_TEST(a_change_is_sent_to_every_watcher_once)
 {
 	set_one((struct watch_user[]){ { ANNA, 0 }, { BERT, 0 } }, 2);
-	watch_set(w, &two, &owner_two, (struct watch_user[]){ { ANNA, 0 } }, 1);
+	watch_set(w, &two, &owner_two, TWO, (struct watch_user[]){ { ANNA, 0 } }, 1);
 	ck_assert_uint_eq(n_sent, 3);
 	presence_add(p, 0, ANNA);
 	watch_refresh(w, ANNA);
@@ -184,7 +186,7 @@ START_TEST(a_watcher_may_close_while_its_users_are_in_grace)
 {
 	presence_add(p, 0, ANNA);
 	set_one((struct watch_user[]){ { ANNA, 0 } }, 1);
-	watch_set(w, &two, &owner_two, (struct watch_user[]){ { ANNA, 0 } }, 1);
+	watch_set(w, &two, &owner_two, TWO, (struct watch_user[]){ { ANNA, 0 } }, 1);
 	presence_remove(p, 0, ANNA, clock_mono_ms() - PRESENCE_GRACE_MS + 300);
 	watch_refresh(w, ANNA);
 	watch_clear(w, &two);
@@ -197,6 +199,31 @@ START_TEST(a_watcher_may_close_while_its_users_are_in_grace)
 }
 END_TEST
 
+START_TEST(a_held_watcher_is_sent_nothing_until_its_set_is_replaced)
+{
+	int64_t ids[WATCH_MAX];
+
+	watch_hold(NULL);
+	ck_assert(!watch_is_held(NULL));
+	ck_assert_uint_eq(watch_ids(NULL, ids), 0);
+	set_one((struct watch_user[]){ { ANNA, 0 }, { BERT, 0 } }, 2);
+	watch_set(w, &two, &owner_two, TWO, (struct watch_user[]){ { ANNA, 0 } }, 1);
+	watch_hold(one);
+	ck_assert(watch_is_held(one) && !watch_is_held(two));
+	presence_add(p, 0, ANNA);
+	watch_refresh(w, ANNA);
+	ck_assert_uint_eq(n_sent, 4);
+	ck_sent(3, &owner_two, ANNA, true);
+	watch_end(w, ONE, (int64_t[]){ BERT }, 1);
+	ck_assert_uint_eq(watch_ids(one, ids), 1);
+	ck_assert_int_eq(ids[0], ANNA);
+	set_one((struct watch_user[]){ { ANNA, 0 } }, 1);
+	ck_assert_uint_eq(n_sent, 5);
+	ck_sent(4, &owner_one, ANNA, true);
+	ck_assert(!watch_is_held(one));
+}
+END_TEST
+
 START_TEST(the_levels_of_the_largest_set_are_all_sent)
 {
 	struct watch_user users[WATCH_MAX];
@@ -204,12 +231,56 @@ START_TEST(the_levels_of_the_largest_set_are_all_sent)
 	for (int i = 0; i < WATCH_MAX; i++)
 		users[i] = (struct watch_user){ 1000 + i, 0 };
 	set_one(users, WATCH_MAX);
-	watch_set(w, &two, &owner_two, users, WATCH_MAX);
+	watch_set(w, &two, &owner_two, TWO, users, WATCH_MAX);
 	ck_assert_uint_eq(n_sent, 2 * WATCH_MAX);
 	for (int i = 0; i < WATCH_MAX; i += 2)
 		presence_add(p, 0, 1000 + i);
 	watch_refresh_all(w);
 	ck_assert_uint_eq(n_sent, 3 * WATCH_MAX);
+}
+END_TEST
+
+START_TEST(the_users_of_all_pairs_are_found_once_each)
+{
+	int64_t *ids;
+
+	set_one((struct watch_user[]){ { BERT, 0 }, { ANNA, 0 }, { TWO, 0 } }, 3);
+	watch_set(w, &two, &owner_two, TWO, (struct watch_user[]){ { ANNA, 0 }, { ONE, 0 } }, 2);
+	ck_assert_uint_eq(watch_others(w, ANNA, &ids), 2);
+	ck_assert_int_eq(ids[0], ONE);
+	ck_assert_int_eq(ids[1], TWO);
+	free(ids);
+	ck_assert_uint_eq(watch_others(w, ONE, &ids), 3);
+	ck_assert_int_eq(ids[0], ANNA);
+	ck_assert_int_eq(ids[1], BERT);
+	ck_assert_int_eq(ids[2], TWO);
+	free(ids);
+	ck_assert_uint_eq(watch_others(w, 99, &ids), 0);
+	free(ids);
+}
+END_TEST
+
+START_TEST(a_pair_ends_in_both_directions_and_other_pairs_stay)
+{
+	set_one((struct watch_user[]){ { ANNA, 0 }, { BERT, 0 }, { TWO, 0 } }, 3);
+	watch_set(w, &two, &owner_two, TWO, (struct watch_user[]){ { ANNA, 0 }, { ONE, 0 } }, 2);
+	watch_end(w, ONE, (int64_t[]){ ANNA, TWO, 99 }, 3);
+	n_sent = 0;
+	for (unsigned i = 0; i < 4; i++) {
+		const int64_t users[] = { ANNA, BERT, ONE, TWO };
+
+		presence_add(p, 0, users[i]);
+		watch_refresh(w, users[i]);
+	}
+	ck_assert_uint_eq(n_sent, 2);
+	ck_sent(0, &owner_two, ANNA, true);
+	ck_sent(1, &owner_one, BERT, true);
+	watch_end(w, ANNA, (int64_t[]){ TWO }, 1);
+	watch_end(w, ANNA, (int64_t[]){ TWO }, 1);
+	set_one(NULL, 0);
+	presence_remove(p, 0, ANNA, clock_mono_ms() - PRESENCE_GRACE_MS);
+	watch_refresh_all(w);
+	ck_assert_uint_eq(n_sent, 2);
 }
 END_TEST
 
@@ -227,7 +298,10 @@ static Suite *suite(void)
 	tcase_add_test(tc, the_users_of_a_dead_worker_are_offline_after_their_grace);
 	tcase_add_test(tc, a_new_set_replaces_the_former_one_and_an_empty_one_ends_it);
 	tcase_add_test(tc, a_watcher_may_close_while_its_users_are_in_grace);
+	tcase_add_test(tc, a_held_watcher_is_sent_nothing_until_its_set_is_replaced);
 	tcase_add_test(tc, the_levels_of_the_largest_set_are_all_sent);
+	tcase_add_test(tc, the_users_of_all_pairs_are_found_once_each);
+	tcase_add_test(tc, a_pair_ends_in_both_directions_and_other_pairs_stay);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -11,6 +11,7 @@
 #include "common/ring.h"
 #include "common/stats.h"
 #include "realtime/presence.h"
+#include "store/store_private.h"
 
 static struct event_base *base;
 static struct heritage heritages[FIXTURE_SLOTS];
@@ -117,22 +118,31 @@ static void no_state(void *arg, bool ready, bool after_loss)
 	(void)after_loss;
 }
 
-static void no_read(
-	void *arg, const struct conv *conv, int64_t user_id, int64_t seq, uint64_t origin)
+static void no_read(void *arg, const struct record_read *read)
 {
 	(void)arg;
-	(void)conv;
-	(void)user_id;
-	(void)seq;
-	(void)origin;
+	(void)read;
+}
+
+static void no_erased(void *arg, const struct erased *e)
+{
+	(void)arg;
+	(void)e;
+}
+
+static void no_epoch(void *arg, uint16_t generation)
+{
+	(void)arg;
+	ck_assert_uint_gt(generation, 0);
 }
 
 struct store *fixture_store(unsigned slot, const struct store_events *events, void *arg)
 {
-	static const struct store_events none = { no_state, no_read };
+	static const struct store_events none = { no_state, no_read, no_erased, no_epoch };
 	int64_t until = clock_mono_ms() + FIXTURE_MS;
 	struct store *s = store_open(base, &heritages[slot], events != NULL ? events : &none, arg);
 
+	store_connect(s);
 	while (!store_ready(s)) {
 		ck_assert_msg(clock_mono_ms() < until, "timeout: the store is not ready");
 		run_loop(until);
@@ -259,4 +269,46 @@ int64_t fixture_user(struct store *s, const char *username)
 	store_register(s, &r, registered, &a);
 	fixture_until(&a.done);
 	return a.user_id;
+}
+
+struct deletion {
+	struct store *store;
+	int64_t user_id;
+	bool done;
+};
+
+static void on_user_erased(void *arg, enum error error)
+{
+	struct deletion *d = arg;
+
+	ck_assert_int_eq(error, ERROR_NONE);
+	d->done = true;
+}
+
+static void on_user_deleted(void *arg, enum error error, const store_rows *rows)
+{
+	struct deletion *d = arg;
+
+	(void)rows;
+	ck_assert_int_eq(error, ERROR_NONE);
+	store_erase_user(d->store, d->user_id, on_user_erased, d);
+}
+
+void fixture_until_background(struct store *s)
+{
+	int64_t until = clock_mono_ms() + FIXTURE_MS;
+
+	while (!db_ready(s->db[STORE_BACKGROUND])) {
+		ck_assert_msg(clock_mono_ms() < until, "timeout: no background connection");
+		run_loop(until);
+	}
+}
+
+void fixture_delete_user(struct store *s, int64_t user_id)
+{
+	struct deletion d = { s, user_id, false };
+
+	fixture_until_background(s);
+	store_delete_user(s, user_id, on_user_deleted, &d);
+	fixture_until(&d.done);
 }

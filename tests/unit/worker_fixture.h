@@ -63,6 +63,12 @@ void fixture_change_begin(struct store *s, struct fixture_change *to, enum store
 	int64_t actor, int64_t object, int64_t user, const char *text);
 int64_t fixture_user(struct store *s, const char *username);
 
+/* Runs the loop until the store's background connection is ready: store_ready does not include it. */
+void fixture_until_background(struct store *s);
+
+/* Deletes a user and erases their messages. The store's events report the erasure. */
+void fixture_delete_user(struct store *s, int64_t user_id);
+
 /* As fixture_post, without waiting: *to receives the result. */
 void fixture_post_begin(struct store *s, struct fixture_change *to, int64_t sender,
 	int64_t receiver, const char *content, const char *client_id);

@@ -57,7 +57,9 @@ export class Api {
   username = (userId: number) =>
     this.call<{ user_id: number; username: string }>('GET', `/users/username/${userId}`)
 
-  chats = () => this.call<{ chats: Chat[] }>('GET', '/chats')
+  /** A page of the chats, the one with the latest activity first. `after` is the `next` of the page before. */
+  chats = (after: string | null) =>
+    this.call<{ chats: Chat[]; next: string | null }>('GET', `/chats${afterQuery(after)}`)
   messages = (chatId: number, query: { before?: number; after?: number; limit?: number }) =>
     this.call<{ messages: Message[]; more: boolean }>(
       'GET',
@@ -70,7 +72,9 @@ export class Api {
   deleteMessage = (messageId: number) => this.call<void>('DELETE', `/messages/${messageId}`)
 
   createGroup = (name: string) => this.call<Group>('POST', '/groups/create_group', { name })
-  group = (groupId: number) => this.call<Group>('GET', `/groups/${groupId}`)
+  /** A group with a page of its members. */
+  group = (groupId: number, after: string | null = null) =>
+    this.call<Group>('GET', `/groups/${groupId}${afterQuery(after)}`)
   renameGroup = (groupId: number, name: string) =>
     this.call<Group>('PATCH', `/groups/${groupId}`, { name })
   addToGroup = (group_id: number, user_id: number) =>
@@ -107,6 +111,9 @@ export class Api {
     }
   }
 }
+
+const afterQuery = (after: string | null) =>
+  after === null ? '' : `?after=${encodeURIComponent(after)}`
 
 async function toApiError(response: Response): Promise<ApiError> {
   const body: unknown = await response.json().catch(() => null)

@@ -23,6 +23,22 @@ export function withMessage(chat: Chat, message: Message, me: number): Chat {
   return next
 }
 
+/** A chat all of whose messages are replaced: `messages` are the latest ones that the server has. */
+export function withMessagesOnly(chat: Chat, messages: readonly Message[], me: number): Chat {
+  const empty: Chat = {
+    ...chat,
+    last_seq: 0,
+    last_mod: 0,
+    last_message: null,
+    read_seq: 0,
+    unread: 0,
+    peer_read_seq: chat.peer_read_seq === null ? null : 0,
+  }
+  return [...messages]
+    .sort((a, b) => a.seq - b.seq)
+    .reduce((next, message) => withMessage(next, message, me), empty)
+}
+
 /** A `deleted` push. */
 export function withDeleted(chat: Chat, deleted: Deleted): Chat {
   const last = chat.last_message
@@ -92,17 +108,17 @@ export function withSummary(known: Chat | undefined, fresh: Chat): Chat {
   return next
 }
 
-/** The time of the last message, sent or in the outbox, in ms; 0 if there is none. */
-export function lastActivity(chat: Chat, queuedAt: number | undefined): number {
-  const last = chat.last_message === null ? 0 : Date.parse(chat.last_message.sent_at)
-  return Math.max(last, queuedAt ?? 0)
-}
-
-/** Latest activity first. `queued`: by chat, when its last message in the outbox was written, in ms. */
+/**
+ * Latest activity first; before them the chats with a message in the outbox. `queued`: by chat, when its last message in
+ * the outbox was written, in ms.
+ */
 export function sortChats(chats: Iterable<Chat>, queued: ReadonlyMap<number, number>): Chat[] {
-  return [...chats]
-    .map((chat) => ({ chat, at: lastActivity(chat, queued.get(chat.chat_id)) }))
-    .sort((a, b) => b.at - a.at || b.chat.chat_id - a.chat.chat_id)
-    .map(({ chat }) => chat)
+  const queuedAt = (chat: Chat) => queued.get(chat.chat_id) ?? 0
+  return [...chats].sort(
+    (a, b) =>
+      queuedAt(b) - queuedAt(a) ||
+      (b.activity ?? 0) - (a.activity ?? 0) ||
+      b.chat_id - a.chat_id,
+  )
 }
 

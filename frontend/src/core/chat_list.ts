@@ -5,8 +5,10 @@ import { withEntry, withoutEntry, type AppStore } from './state'
 import type { Chat } from './types'
 
 export class ChatList {
-  /** Chats added by a `chat` frame since the list was requested: the response may lack them. */
-  private readonly added = new Set<number>()
+  /** Chats with a new message since the list was requested, the latest one last: the response may lack them. */
+  private readonly active = new Set<number>()
+  /** The highest `activity` of a chat. */
+  private activity = 0
 
   constructor(private readonly store: AppStore) {}
 
@@ -19,17 +21,26 @@ export class ChatList {
     const chat = this.get(id)
     if (chat === undefined) return false
     const changed = change(chat)
-    if (changed !== chat)
-      this.store.setState({ chats: withEntry(this.store.getState().chats, id, changed) })
+    if (changed !== chat) this.set(changed, chat)
     return true
   }
 
   /** A `chat` frame: adds the chat, or merges the new summary. */
   put(fresh: Chat): void {
     const known = this.get(fresh.chat_id)
-    if (known === undefined) this.added.add(fresh.chat_id)
+    this.set(withSummary(known, fresh), known)
+  }
+
+  /** Stores a chat, as the one with the latest activity if it is new or has a new message. */
+  private set(chat: Chat, known: Chat | undefined): void {
+    const isActive = known === undefined || chat.last_seq > known.last_seq
+    if (isActive) {
+      this.active.delete(chat.chat_id)
+      this.active.add(chat.chat_id)
+    }
+    const activity = isActive ? ++this.activity : known.activity
     const { chats } = this.store.getState()
-    this.store.setState({ chats: withEntry(chats, fresh.chat_id, withSummary(known, fresh)) })
+    this.store.setState({ chats: withEntry(chats, chat.chat_id, { ...chat, activity }) })
   }
 
   remove(id: number): void {
@@ -38,26 +49,32 @@ export class ChatList {
 
   /** To be called when the list is requested. */
   beginReplace(): void {
-    this.added.clear()
+    this.active.clear()
   }
 
-  /** Takes over a list read from the server. Returns the ids of chats kept though not in it. */
+  /**
+   * Takes over a list read from the server, the chat with the latest activity first. Returns the ids
+   * of chats kept though not in it.
+   */
   replace(list: readonly Chat[]): number[] {
     const chats = new Map<number, Chat>()
-    for (const fresh of list)
-      chats.set(fresh.chat_id, withSummary(this.get(fresh.chat_id), fresh))
+    this.activity = list.length
+    for (const [i, fresh] of list.entries()) {
+      const activity = list.length - i
+      chats.set(fresh.chat_id, { ...withSummary(this.get(fresh.chat_id), fresh), activity })
+    }
     const kept: number[] = []
-    for (const id of this.added) {
-      const chat = this.get(id)
-      if (chat === undefined || chats.has(id)) continue
-      chats.set(id, chat)
-      kept.push(id)
+    for (const id of this.active) {
+      const chat = chats.get(id) ?? this.get(id)
+      if (chat === undefined) continue
+      if (!chats.has(id)) kept.push(id)
+      chats.set(id, { ...chat, activity: ++this.activity })
     }
     this.store.setState({ chats })
     return kept
   }
 
   reset(): void {
-    this.added.clear()
+    this.active.clear()
   }
 }

@@ -39,6 +39,9 @@ export class FrameHandler {
 
   handle(frame: ServerFrame): void {
     switch (frame.type) {
+      case 'ready':
+        this.parts.sync.setEpoch(frame.epoch)
+        return
       case 'message': {
         const { type: _, ...message } = frame
         this.pushed(message)
@@ -80,6 +83,7 @@ export class FrameHandler {
         this.parts.sync.completed()
         return
       case 'resync':
+        if (frame.epoch !== undefined) this.parts.sync.setEpoch(frame.epoch)
         void this.parts.sync.catchUp()
         return
     }
@@ -88,7 +92,7 @@ export class FrameHandler {
   private pushed(message: Message): void {
     const me = myId(this.parts.store)
     const listed = this.parts.chats.update(message.chat_id, (chat) => withMessage(chat, message, me))
-    if (!listed) this.parts.sync.ensure()
+    if (!listed) this.parts.sync.chatNotListed(message.chat_id)
     this.parts.timeline.apply(message.chat_id, (history) => applyPush(history, message))
     this.parts.hooks.received([message])
     if (message.sender_id !== null) this.wrote(message.chat_id, message.sender_id, message.seq)

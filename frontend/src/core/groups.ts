@@ -56,7 +56,7 @@ export class Groups {
     this.handlers.left(groupId)
   }
 
-  /** Reads a group with its members. If that fails, the last known state is kept. */
+  /** Reads a group with its first members. If that fails, the last known state is kept. */
   async load(id: number): Promise<void> {
     let group: Group
     try {
@@ -70,9 +70,20 @@ export class Groups {
       ...chat,
       name: group.name,
       owner_id: group.owner_id,
-      member_count: group.members.length,
+      member_count: group.member_count,
     }))
     this.presence.update()
+  }
+
+  /** Reads the members that follow those that are known. */
+  async loadMore(id: number): Promise<void> {
+    const next = this.store.getState().groups.get(id)?.next
+    if (next == null) return
+    const page = await this.api.group(id, next)
+    const group = this.store.getState().groups.get(id)
+    if (group?.next !== next) return
+    this.addProfiles(page.members)
+    this.put({ ...page, members: [...group.members, ...page.members] })
   }
 
   private addProfiles(members: readonly Member[]): void {

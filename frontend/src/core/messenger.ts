@@ -67,8 +67,8 @@ export class Messenger {
       left: removeChat,
       notListed: () => void this.sync.catchUp(),
     })
-    this.operations = new Operations(store, env, this.connection, this.chats, this.timeline, () =>
-      this.sync.ensure(),
+    this.operations = new Operations(store, env, this.connection, this.chats, this.timeline, (id) =>
+      this.sync.chatNotListed(id),
     )
     const { connection, chats, timeline, people, groups, presence, typing } = this
     this.sync = new Sync({
@@ -81,7 +81,7 @@ export class Messenger {
       people,
       groups,
       presence,
-      handlers: { received, unauthorized },
+      handlers: { received, unauthorized, epochChanged: () => this.forget() },
     })
     this.frames = new FrameHandler({
       store,
@@ -125,11 +125,31 @@ export class Messenger {
   private signedOut(): void {
     this.connection.close()
     this.sync.reset()
+    this.resetKnown()
+    this.operations.close()
+  }
+
+  /** Drops all that is known of the server but the session. The outbox is kept: its messages are sent. */
+  private forget(): void {
+    this.resetKnown()
+    const { me } = this.store.getState()
+    this.store.setState({
+      chats: new Map(),
+      chatListLoaded: false,
+      histories: new Map(),
+      groups: new Map(),
+      presence: new Map(),
+      typing: new Map(),
+      people: new Map(me === null ? [] : [[me.user_id, me]]),
+    })
+  }
+
+  /** Resets the parts that hold what the server sent. */
+  private resetKnown(): void {
     this.timeline.reset()
     this.chats.reset()
     this.people.reset()
     this.presence.reset()
-    this.operations.close()
   }
 
   private socketChanged(state: SocketState): void {

@@ -24,7 +24,7 @@ export class Operations {
     private readonly chats: ChatList,
     private readonly timeline: Timeline,
     /** A message was sent to a chat that is not in the list. */
-    private readonly chatNotListed: () => void,
+    private readonly chatNotListed: (id: number) => void,
   ) {
     this.api = env.api
   }
@@ -106,7 +106,7 @@ export class Operations {
     const listed = this.chats.update(ack.chat_id, (chat) =>
       stored === null ? chat : withMessage(chat, stored, myId(this.store)),
     )
-    if (!listed) this.chatNotListed()
+    if (!listed) this.chatNotListed(ack.chat_id)
     this.timeline.apply(ack.chat_id, (history) => applyAck(history, stored, ack.mod))
     if (stored === null) void this.reload(ack.chat_id, ack.seq)
   }

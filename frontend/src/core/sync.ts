@@ -3,10 +3,13 @@
 //
 // The chat list is read over HTTP, then a `sync` frame requests what changed since the resume
 // points. Pushes arrive from `ready` on, so no change falls between the list and the sync.
+//
+// The server names the history of its database, the epoch. When it changes, all ids and numbers that
+// are known belong to another history: they are dropped, and the page starts from the chat list.
 
 import { ApiError, type Api } from './api'
 import { backoffMs } from './backoff'
-import { withMessage, withRead } from './chat'
+import { withMessage, withMessagesOnly, withRead } from './chat'
 import type { ChatList } from './chat_list'
 import type { Clock } from './clock'
 import type { Connection } from './connection'
@@ -26,6 +29,8 @@ export interface SyncHandlers {
   /** Messages were received. */
   received(messages: readonly Message[]): void
   unauthorized(): void
+  /** All chats, messages and people that are known belong to another epoch. */
+  epochChanged(): void
 }
 
 export interface SyncParts {
@@ -45,22 +50,35 @@ export class Sync {
   /** Changes when the connection is lost or catching up starts again: older responses are ignored. */
   private generation = 0
   private failures = 0
+  /** Of the server; null before the first `ready`. */
+  private epoch: string | null = null
+  /** Chats with a push since the list was requested that were not in the list. */
+  private readonly unlisted = new Set<number>()
   private cancelRetry: () => void = () => {}
 
   constructor(private readonly parts: SyncParts) {}
 
-  /** Catches up, unless that is going on. */
-  ensure(): void {
-    if (!this.parts.store.getState().catchingUp) void this.catchUp()
+  /** The epoch of a `ready` or a `resync`. */
+  setEpoch(epoch: string): void {
+    const changed = this.epoch !== null && epoch !== this.epoch
+    this.epoch = epoch
+    if (changed) this.parts.handlers.epochChanged()
+  }
+
+  /** A chat that is not in the list has a message. */
+  chatNotListed(id: number): void {
+    if (this.parts.store.getState().catchingUp) this.unlisted.add(id)
+    else void this.catchUp()
   }
 
   async catchUp(): Promise<void> {
     const generation = ++this.generation
     this.parts.store.setState({ catchingUp: true })
     this.parts.chats.beginReplace()
+    this.unlisted.clear()
     let chats: Chat[]
     try {
-      chats = (await this.parts.api.chats()).chats
+      chats = await this.readList(generation)
     } catch (error) {
       if (generation === this.generation) this.listFailed(error)
       return
@@ -68,9 +86,25 @@ export class Sync {
     if (generation !== this.generation) return
     this.failures = 0
     this.applyList(chats)
-    this.parts.connection.send({ type: 'sync', after: this.parts.timeline.resumePoints() })
+    this.requestChanges(this.parts.timeline.resumePoints())
     this.parts.presence.update()
     this.reloadOpenChat()
+  }
+
+  /** Reads the list page by page, until another request replaces this one. */
+  private async readList(generation: number): Promise<Chat[]> {
+    const chats: Chat[] = []
+    let after: string | null = null
+    do {
+      const page = await this.parts.api.chats(after)
+      chats.push(...page.chats)
+      after = page.next
+    } while (after != null && generation === this.generation)
+    return chats
+  }
+
+  private requestChanges(after: Record<string, number>): void {
+    this.parts.connection.send({ type: 'sync', ...(this.epoch !== null && { epoch: this.epoch }), after })
   }
 
   private listFailed(error: unknown): void {
@@ -106,11 +140,14 @@ export class Sync {
   }
 
   /** A `messages` frame: the changes of one chat. */
-  received({ chat_id, messages, read_seq }: MessagesFrame): void {
+  received({ chat_id, messages, read_seq, reset }: MessagesFrame): void {
+    if (reset) this.parts.timeline.restart(chat_id)
     const me = myId(this.parts.store)
     const known = this.parts.timeline.get(chat_id)?.messages ?? []
     this.parts.chats.update(chat_id, (chat) => {
-      const changed = messages.reduce((next, message) => withMessage(next, message, me), chat)
+      const changed = reset
+        ? withMessagesOnly(chat, messages, me)
+        : messages.reduce((next, message) => withMessage(next, message, me), chat)
       return withRead(changed, me, read_seq, me, known)
     })
     this.parts.timeline.apply(chat_id, (history) => applySync(history, messages))
@@ -121,6 +158,8 @@ export class Sync {
   completed(): void {
     this.parts.store.setState({ catchingUp: false })
     this.parts.timeline.watchGaps()
+    // A chat whose last message is newer than the first page is missing from the following ones.
+    if ([...this.unlisted].some((id) => this.parts.chats.get(id) === undefined)) void this.catchUp()
   }
 
   /** An `error` frame without an id: a sync, a `read` or a `presence` failed. */
@@ -141,7 +180,7 @@ export class Sync {
   /** A gap stays open although nothing is being synced. */
   requestMissing(): void {
     const after = this.parts.timeline.resumePoints()
-    if (Object.keys(after).length > 0) this.parts.connection.send({ type: 'sync', after })
+    if (Object.keys(after).length > 0) this.requestChanges(after)
   }
 
   /** The connection was lost. */
@@ -153,5 +192,6 @@ export class Sync {
   reset(): void {
     this.cancelRetry()
     this.interrupt()
+    this.epoch = null
   }
 }

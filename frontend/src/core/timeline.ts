@@ -14,7 +14,7 @@ import {
   resumeHistory,
   type History,
 } from './history'
-import { myId, withEntry, withoutEntry, type AppStore } from './state'
+import { withEntry, withoutEntry, type AppStore } from './state'
 import type { Chat, Message } from './types'
 
 const PAGE = 50
@@ -41,6 +41,8 @@ export interface TimelineHandlers {
 export class Timeline {
   private readonly gapTimers = new Map<number, () => void>()
   private gapDelay = GAP_MS
+  /** Changes with reset(): older responses are ignored. */
+  private generation = 0
 
   constructor(
     private readonly store: AppStore,
@@ -92,16 +94,16 @@ export class Timeline {
   }
 
   private async loadPage(id: number, query: { before?: number; limit: number }): Promise<void> {
-    const me = myId(this.store)
+    const { generation } = this
     this.apply(id, beginPage)
     try {
       const { messages, more } = await this.api.messages(id, query)
-      if (me !== myId(this.store) || !isLoadingPage(this.get(id))) return
+      if (generation !== this.generation || !isLoadingPage(this.get(id))) return
       const sorted = [...messages].sort((a, b) => a.seq - b.seq)
       this.apply(id, (history) => applyPage(history, sorted, more))
       this.handlers.loaded(sorted)
     } catch (error) {
-      if (me !== myId(this.store) || this.get(id) === undefined) return
+      if (generation !== this.generation || this.get(id) === undefined) return
       this.apply(id, failPage)
       this.pageFailed(id, error, query.before === undefined)
     }
@@ -150,11 +152,13 @@ export class Timeline {
 
   /** A sync does not bring messages whose mod is below the resume point; a page does. */
   private async loadGap(id: number, history: History): Promise<void> {
+    const { generation } = this
     const before = messageBeforeGap(history)
     if (before === undefined) return
     try {
       const { messages } = await this.api.messages(id, { after: before.seq, limit: PAGE_MAX })
-      if (this.get(id)?.loaded) this.apply(id, (h) => applyPage(h, messages, h.more))
+      if (generation === this.generation && this.get(id)?.loaded)
+        this.apply(id, (h) => applyPage(h, messages, h.more))
     } catch {
       // Requested again when the gap is noticed again.
     }
@@ -194,7 +198,14 @@ export class Timeline {
     return after
   }
 
+  /** Drops a history that is not the server's, and loads the chat again if it is open. */
+  restart(id: number): void {
+    this.remove(id)
+    if (this.store.getState().openChatId === id) void this.loadNewest(id)
+  }
+
   reset(): void {
+    this.generation++
     for (const id of [...this.gapTimers.keys()]) this.unwatchGap(id)
   }
 }

@@ -33,6 +33,13 @@ export interface Message {
   partial?: true
 }
 
+/** The last message of a chat in a list: its content may be cut. */
+export interface LastMessage extends Message {
+  cut?: true
+  /** In a group; empty if the account was deleted. */
+  sender_name?: string
+}
+
 export interface Chat {
   chat_id: number
   kind: 'direct' | 'group'
@@ -41,11 +48,13 @@ export interface Chat {
   last_mod: number
   read_seq: number
   unread: number
-  last_message: Message | null
+  last_message: LastMessage | null
   peer: User | null
   peer_read_seq: number | null
   owner_id: number | null
   member_count: number
+  /** Page only. The order of the chats: the one with the highest number had the latest message. */
+  activity?: number | undefined
 }
 
 export interface Member {
@@ -61,7 +70,11 @@ export interface Group {
   name: string
   owner_id: number | null
   created_at: string
+  /** The first members, by standing. */
   members: Member[]
+  member_count: number
+  /** Requests the members that follow; null if there are none. */
+  next: string | null
 }
 
 export interface Presence {
@@ -74,7 +87,7 @@ export type ClientFrame =
   | { type: 'send'; id: string; receiver_id: number; content: string }
   | { type: 'typing'; chat_id: number; is_typing: boolean }
   | { type: 'read'; chat_id: number; seq: number }
-  | { type: 'sync'; after: Record<string, number> }
+  | { type: 'sync'; epoch?: string; after: Record<string, number> }
   | { type: 'presence'; watch: number[] }
   | { type: 'ping' }
 
@@ -106,7 +119,7 @@ export interface Deleted {
 }
 
 export type ServerFrame =
-  | { type: 'ready'; user_id: number; session_id: string; server_time: string }
+  | { type: 'ready'; user_id: number; session_id: string; server_time: string; epoch: string }
   | Ack
   | ErrorFrame
   | Deleted
@@ -117,7 +130,14 @@ export type ServerFrame =
   | ({ type: 'presence' } & Presence)
   | ({ type: 'chat' } & Chat)
   | { type: 'chat_removed'; chat_id: number }
-  | { type: 'messages'; chat_id: number; messages: Message[]; read_seq: number; more: boolean }
+  | {
+      type: 'messages'
+      chat_id: number
+      messages: Message[]
+      read_seq: number
+      more: boolean
+      reset?: true
+    }
   | { type: 'synced' }
-  | { type: 'resync' }
+  | { type: 'resync'; epoch?: string }
   | { type: 'pong' }

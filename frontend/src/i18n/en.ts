@@ -182,6 +182,7 @@ export const en = {
     info: 'Group details',
     rename: 'Rename',
     memberList: (n: number) => plural(n, '1 member', 'members'),
+    moreMembers: 'Show more members',
     owner: 'Owner',
     removeTitle: (name: string) => `Remove ${name}?`,
     removeMore: 'They can no longer read or write here.',

@@ -5,7 +5,7 @@ import { t } from '../i18n'
 import { messenger } from '../platform'
 import { Avatar } from './Avatar'
 import { DeliveryIcon } from './DeliveryIcon'
-import { chatName, eventText, fullTime, messageText, nameOf, senderName, shortWhen } from './format'
+import { chatName, eventText, fullTime, messageText, nameOf, lastSenderName, shortWhen } from './format'
 import { useAppState, useDraft, useMe } from './hooks'
 import { CircleAlert, Clock3 } from './icons'
 
@@ -68,7 +68,7 @@ function Preview({ chat, open }: { chat: Chat; open: boolean }) {
   const draft = useDraft(chat.chat_id)
   const last = chat.last_message
 
-  const sender = last?.sender_id
+  const sender = last?.sender_name === undefined ? last?.sender_id : null
   useEffect(() => {
     if (sender != null) void messenger.people.lookUp(sender)
   }, [sender])
@@ -111,7 +111,7 @@ function Preview({ chat, open }: { chat: Chat; open: boolean }) {
       )}
       {chat.kind === 'group' && (
         <span className="chat-row-sender">
-          {mine ? t.chats.youSaid : `${senderName(people, last.sender_id)}:`}{' '}
+          {mine ? t.chats.youSaid : `${lastSenderName(people, last)}:`}{' '}
         </span>
       )}
       <bdi>{messageText(last)}</bdi>

@@ -57,17 +57,20 @@ function useChat(id: number): { chat: Chat | null; state: 'found' | 'loading' | 
 
 export function Conversation({ id }: { id: number }) {
   const { chat, state } = useChat(id)
+  const listLoaded = useAppState((state) => state.chatListLoaded)
   const [, navigate] = useLocation()
   const lastChat = useRef<Chat | null>(null)
 
   useEffect(() => {
+    // In a new epoch all chats are dropped until the list is loaded.
+    if (!listLoaded) return
     // The user is no longer a member; a group that never existed shows `missing`.
     if (chat === null && lastChat.current?.kind === 'group') {
       messenger.notices.show('info', t.conversation.gone)
       navigate('/', { replace: true })
     }
     lastChat.current = chat
-  }, [chat, navigate])
+  }, [chat, listLoaded, navigate])
 
   if (chat === null)
     return (

@@ -2,7 +2,7 @@
 
 import { ApiError } from '../core/api'
 import { isDeletedAccount, type AppState, type Person } from '../core/state'
-import type { Chat, Message } from '../core/types'
+import type { Chat, LastMessage, Message } from '../core/types'
 import { t } from '../i18n'
 import { daysAgo } from './days'
 
@@ -64,6 +64,12 @@ export function nameOf(person: Person | undefined): string {
 /** The name of a sender; null is a deleted account. */
 export function senderName(people: AppState['people'], id: number | null | undefined): string {
   return id == null ? t.common.deletedAccount : nameOf(people.get(id))
+}
+
+/** The name of the sender of a last message, which may have it. */
+export function lastSenderName(people: AppState['people'], last: LastMessage): string {
+  const known = last.sender_id == null || people.has(last.sender_id)
+  return known ? senderName(people, last.sender_id) : (last.sender_name ?? t.common.someone)
 }
 
 export function chatName(chat: Chat, me: number): string {

@@ -12,6 +12,7 @@ import { longDate } from '../format'
 import { useAction, useAppState, useMe } from '../hooks'
 import { LogOut, Pencil, UserMinus, UserPlus } from '../icons'
 import { Dialog } from './Dialog'
+import { MoreMembers } from './MoreMembers'
 import { PeoplePicker } from './PeoplePicker'
 
 export function GroupInfo({ id, onClose }: { id: number; onClose: () => void }) {
@@ -46,7 +47,7 @@ function About({ group, onAdd, onClose }: { group: Group; onAdd: () => void; onC
   const [, navigate] = useLocation()
   const isOwner = group.owner_id === me.user_id
   const id = group.group_id
-  const alone = group.members.length === 1
+  const alone = group.member_count === 1
 
   const leave = () =>
     openConfirmation({
@@ -74,7 +75,7 @@ function About({ group, onAdd, onClose }: { group: Group; onAdd: () => void; onC
         </p>
       </div>
       <section className="people">
-        <h3>{t.group.memberList(group.members.length)}</h3>
+        <h3>{t.group.memberList(group.member_count)}</h3>
         <ul>
           <li>
             <button className="person person-choice" onClick={onAdd}>
@@ -88,6 +89,7 @@ function About({ group, onAdd, onClose }: { group: Group; onAdd: () => void; onC
             <MemberRow key={member.user_id} group={group} member={member} isOwner={isOwner} />
           ))}
         </ul>
+        <MoreMembers group={group} />
       </section>
       <button className="button button-quiet-danger button-wide" onClick={leave}>
         <LogOut aria-hidden /> {t.group.leave}

@@ -5,6 +5,7 @@ import { messenger } from '../../platform'
 import { Avatar } from '../Avatar'
 import { useAppState, useMe } from '../hooks'
 import { Dialog } from './Dialog'
+import { MoreMembers } from './MoreMembers'
 
 export function ReadBy({ message, onClose }: { message: Message; onClose: () => void }) {
   const me = useMe()
@@ -22,6 +23,7 @@ export function ReadBy({ message, onClose }: { message: Message; onClose: () => 
         {read.length === 0 && <p className="dialog-note">{t.readBy.nobody}</p>}
         <People title={t.readBy.read} members={read} />
         <People title={t.readBy.unread} members={unread} />
+        {group !== undefined && <MoreMembers group={group} />}
       </div>
     </Dialog>
   )
