@@ -182,6 +182,29 @@ PGconn *pg_connect(void)
 	return pg;
 }
 
+PGconn *pg_hold(const char *sql, ...)
+{
+	PGconn *holder = pg_connect();
+	char text[256];
+	PGresult *r;
+	va_list ap;
+
+	va_start(ap, sql);
+	vsnprintf(text, sizeof(text), sql, ap);
+	va_end(ap);
+	PQclear(PQexec(holder, "begin"));
+	r = PQexec(holder, text);
+	ck_assert_msg(PQresultStatus(r) == PGRES_TUPLES_OK, "%s", PQerrorMessage(holder));
+	PQclear(r);
+	return holder;
+}
+
+void pg_release(PGconn *holder)
+{
+	PQclear(PQexec(holder, "rollback"));
+	PQfinish(holder);
+}
+
 int64_t pg_number(const char *sql, ...)
 {
 	PGconn *pg = pg_connect();

@@ -37,4 +37,8 @@ const char *pg_directory(void);
  */
 int64_t pg_number(const char *sql, ...) __attribute__((format(printf, 1, 2)));
 
+/* Returns a connection with a transaction that holds the locks of a query (printf-like), until pg_release. */
+PGconn *pg_hold(const char *sql, ...) __attribute__((format(printf, 1, 2)));
+void pg_release(PGconn *holder);
+
 #endif

@@ -51,35 +51,10 @@ static void teardown(void)
 	fixture_drop();
 }
 
-/* Returns a session that holds the locks of sql (printf-like) until release(). */
-static PGconn *hold(const char *sql, ...) __attribute__((format(printf, 1, 2)));
-
-static PGconn *hold(const char *sql, ...)
-{
-	PGconn *holder = pg_connect();
-	char text[256];
-	PGresult *r;
-	va_list ap;
-
-	va_start(ap, sql);
-	vsnprintf(text, sizeof(text), sql, ap);
-	va_end(ap);
-	PQclear(PQexec(holder, "begin"));
-	r = PQexec(holder, text);
-	ck_assert_msg(PQresultStatus(r) == PGRES_TUPLES_OK, "%s", PQerrorMessage(holder));
-	PQclear(r);
-	return holder;
-}
-
 static PGconn *hold_conversation(int64_t id)
 {
-	return hold("select * from conversations where conv_id = %lld for update", (long long)id);
-}
-
-static void release(PGconn *holder)
-{
-	PQclear(PQexec(holder, "rollback"));
-	PQfinish(holder);
+	return pg_hold(
+		"select * from conversations where conv_id = %lld for update", (long long)id);
 }
 
 /* Runs the loop until n sessions of the stores wait for a lock, or *done. */
@@ -106,7 +81,7 @@ START_TEST(an_edit_that_waited_for_a_deletion_does_not_undo_it)
 	until_waiting(1, NULL);
 	fixture_change_begin(other, &edit, STORE_EDIT, alice, id, 0, "edited");
 	until_waiting(2, NULL);
-	release(holder);
+	pg_release(holder);
 	fixture_until(&deletion.done);
 	fixture_until(&edit.done);
 	ck_assert_int_eq(deletion.error, ERROR_NONE);
@@ -136,13 +111,13 @@ START_TEST(batches_to_two_chats_in_opposite_orders_do_not_deadlock)
 		fixture_post_begin(s, &a[i], alice, g[2 + i], "a", NULL);
 		fixture_post_begin(other, &b[i], alice, g[3 - i], "b", NULL);
 	}
-	release(holders[0]);
+	pg_release(holders[0]);
 	fixture_until(&first.done);
 	until_waiting(2, NULL);
-	release(holders[1]);
+	pg_release(holders[1]);
 	fixture_until(&second.done);
 	until_waiting(2, NULL);
-	release(holders[2]);
+	pg_release(holders[2]);
 	for (int i = 0; i < 2; i++) {
 		fixture_until(&a[i].done);
 		fixture_until(&b[i].done);
@@ -165,7 +140,7 @@ START_TEST(a_send_that_waited_for_its_senders_removal_is_rejected)
 	until_waiting(1, NULL);
 	fixture_post_begin(other, &sent, bob, g, "late", NULL);
 	until_waiting(2, NULL);
-	release(holder);
+	pg_release(holder);
 	fixture_until(&removal.done);
 	fixture_until(&sent.done);
 	ck_assert_int_eq(removal.error, ERROR_NONE);
@@ -177,7 +152,7 @@ END_TEST
 START_TEST(one_client_id_sent_to_two_chats_at_once_is_stored_once)
 {
 	struct fixture_change first, second;
-	PGconn *holder = hold("select pg_advisory_xact_lock(4711)");
+	PGconn *holder = pg_hold("select pg_advisory_xact_lock(4711)");
 
 	pg_number("create function wait_for_test() returns trigger language plpgsql as "
 		  "'begin perform pg_advisory_xact_lock(4711); return null; end'");
@@ -187,7 +162,7 @@ START_TEST(one_client_id_sent_to_two_chats_at_once_is_stored_once)
 	until_waiting(1, NULL);
 	fixture_post_begin(other, &second, alice, carol, "quick", "name");
 	until_waiting(2, &second.done);
-	release(holder);
+	pg_release(holder);
 	fixture_until(&first.done);
 	fixture_until(&second.done);
 	pg_number("drop trigger wait_for_test on messages");
@@ -218,7 +193,7 @@ START_TEST(a_send_that_cannot_be_stored_delays_no_other_and_takes_no_number)
 	fixture_post_begin(s, &a, alice, bob, "a", "1");
 	fixture_post_begin(s, &bad, alice, bob, "bad", "2");
 	fixture_post_begin(s, &b, alice, bob, "b", "3");
-	release(holder);
+	pg_release(holder);
 	fixture_until(&a.done);
 	fixture_until(&bad.done);
 	fixture_until(&b.done);
@@ -278,7 +253,7 @@ START_TEST(a_new_worker_loads_nothing_while_a_dead_one_may_commit)
 				   "'advisory' and objsubid = 2 limit 1"),
 		began;
 	/* The lock of incarnation 0 of this boot, which is not alive. */
-	PGconn *dead = hold("select pg_advisory_xact_lock(%d, %lld)", (int)class,
+	PGconn *dead = pg_hold("select pg_advisory_xact_lock(%d, %lld)", (int)class,
 		(long long)(object & ~INT64_C(0xfffff)));
 
 	store_close(other);
@@ -292,7 +267,7 @@ START_TEST(a_new_worker_loads_nothing_while_a_dead_one_may_commit)
 			ck_assert_int_eq(error, ERROR_unavailable);
 		fixture_for(20);
 	}
-	release(dead);
+	pg_release(dead);
 	began = clock_mono_ms();
 	while (load() != ERROR_NONE) {
 		ck_assert_int_lt(clock_mono_ms() - began, FIXTURE_MS);
@@ -315,7 +290,7 @@ START_TEST(the_fence_waits_for_the_newest_worker_if_it_is_dead)
 				  "'advisory' and objsubid = 2 limit 1"),
 		object = pg_number("select objid::bigint from pg_locks where locktype = "
 				   "'advisory' and objsubid = 2 limit 1");
-	PGconn *dead = hold("select pg_advisory_xact_lock(%d, %lld)", (int)class,
+	PGconn *dead = pg_hold("select pg_advisory_xact_lock(%d, %lld)", (int)class,
 		(long long)(object & ~INT64_C(0xfffff)) | (FIXTURE_SLOTS << 1));
 	bool done = false;
 
@@ -323,7 +298,7 @@ START_TEST(the_fence_waits_for_the_newest_worker_if_it_is_dead)
 	store_fence_dead_workers(s, on_done, &done);
 	fixture_for(300);
 	ck_assert_msg(!done, "it did not wait");
-	release(dead);
+	pg_release(dead);
 	fixture_until(&done);
 }
 END_TEST
@@ -380,12 +355,12 @@ START_TEST(a_log_in_that_meets_a_change_of_the_password_gets_no_token)
 	int64_t ended = token_of_alice(), kept = token_of_alice();
 	PGconn *holder;
 
-	holder = hold("select * from tokens where token_id = %lld for update", (long long)ended);
+	holder = pg_hold("select * from tokens where token_id = %lld for update", (long long)ended);
 	password_begin(s, &set, "x", kept);
 	until_waiting(1, NULL);
 	token_begin(other, &late, alice);
 	until_waiting(2, &late.done);
-	release(holder);
+	pg_release(holder);
 	fixture_until(&set.done);
 	fixture_until(&late.done);
 	ck_assert_int_eq(set.error, ERROR_NONE);
@@ -401,13 +376,13 @@ START_TEST(of_two_changes_of_the_password_by_two_tokens_only_the_first_is_in_for
 	struct token_answer first, second;
 	int64_t one = token_of_alice(), two = token_of_alice();
 	PGconn *holder =
-		hold("select * from tokens where token_id = %lld for update", (long long)two);
+		pg_hold("select * from tokens where token_id = %lld for update", (long long)two);
 
 	password_begin(s, &first, "x", one);
 	until_waiting(1, NULL);
 	password_begin(other, &second, "x", two);
 	until_waiting(2, &second.done);
-	release(holder);
+	pg_release(holder);
 	fixture_until(&first.done);
 	fixture_until(&second.done);
 	ck_assert_int_eq(first.error, ERROR_NONE);
@@ -441,7 +416,7 @@ static PGconn *bob_is_being_deleted(bool *done)
 	*done = false;
 	token_begin(s, &token, bob);
 	fixture_until(&token.done);
-	holder = hold("select * from tokens where user_id = %lld for update", (long long)bob);
+	holder = pg_hold("select * from tokens where user_id = %lld for update", (long long)bob);
 	store_delete_user(s, bob, on_deleted, done);
 	until_waiting(1, NULL);
 	return holder;
@@ -455,7 +430,7 @@ START_TEST(no_chat_opens_with_a_user_who_is_being_deleted)
 
 	fixture_post_begin(other, &sent, alice, bob, "hello", NULL);
 	until_waiting(2, &sent.done);
-	release(holder);
+	pg_release(holder);
 	fixture_until(&deleted);
 	fixture_until(&sent.done);
 	ck_assert_int_eq(sent.error, ERROR_no_such_chat);
@@ -473,7 +448,7 @@ START_TEST(a_user_who_is_being_deleted_is_not_added_to_a_group)
 
 	fixture_change_begin(other, &added, STORE_ADD, alice, g, bob, NULL);
 	until_waiting(2, &added.done);
-	release(holder);
+	pg_release(holder);
 	fixture_until(&deleted);
 	fixture_until(&added.done);
 	ck_assert_int_eq(added.error, ERROR_no_such_user);
@@ -511,7 +486,7 @@ START_TEST(sends_beyond_the_limit_of_the_queue_are_rejected)
 	ck_assert_uint_lt(t.n, MANY / 2);
 	store_close(s);
 	ck_assert_uint_eq(t.n, MANY); /* each has ended */
-	release(holder);
+	pg_release(holder);
 	s = fixture_store(0, NULL, NULL);
 }
 END_TEST

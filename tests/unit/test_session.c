@@ -178,6 +178,15 @@ static void open_socket(struct token t)
 	sessions_upgraded(ss, &u);
 }
 
+/* Opens another socket in place of one that the daemon has ended. */
+static void reopen_socket(struct token t)
+{
+	close(peer);
+	buf_reset(&got, 0);
+	ended = false;
+	open_socket(t);
+}
+
 /* The peer reads what has arrived. */
 static void peer_reads(void)
 {
@@ -248,10 +257,7 @@ START_TEST(after_all_tokens_of_a_user_are_revoked_only_a_younger_one_opens_a_ses
 	peer_until(CODE_TOKEN_ENDED);
 	ck_assert_uint_eq(count(CODE_TOKEN_ENDED), 1);
 	ck_assert_uint_eq(count("\"ready\""), 0);
-	close(peer);
-	buf_reset(&got, 0);
-	ended = false;
-	open_socket(new_token(alice));
+	reopen_socket(new_token(alice));
 	peer_until("\"ready\"");
 	ck_assert_uint_eq(count("\"ready\""), 1);
 }
@@ -429,10 +435,7 @@ START_TEST(in_a_new_epoch_a_reconcile_revokes_no_token_id_of_the_former_one)
 	fixture_for(100);
 	sessions_check_stale(ss);
 	peer_until(CODE_TOKEN_ENDED);
-	close(peer);
-	buf_reset(&got, 0);
-	ended = false;
-	open_socket(again);
+	reopen_socket(again);
 	peer_until("\"ready\"");
 	ck_assert_uint_eq(count("\"ready\""), 1);
 }

@@ -139,16 +139,14 @@ START_TEST(a_send_whose_outcome_is_unknown_is_not_retried_in_a_new_epoch)
 {
 	int64_t conv = fixture_post(s, alice, bob, "first", "f").c.conv.id;
 	struct fixture_change lost;
-	PGconn *holder = pg_connect();
+	PGconn *holder;
 
-	PQclear(PQexec(holder, "begin"));
-	PQclear(PQexec(holder, "select * from conversations for update"));
+	holder = pg_hold("select * from conversations for update");
 	fixture_post_begin(s, &lost, alice, bob, "lost", "n");
 	fixture_for(100);
 	ck_assert(!lost.done);
 	change_history("parleyd worker=0 write");
-	PQclear(PQexec(holder, "rollback"));
-	PQfinish(holder);
+	pg_release(holder);
 	fixture_until(&lost.done);
 	ck_assert_int_eq(lost.error, ERROR_unavailable);
 	until_ready_again(2);

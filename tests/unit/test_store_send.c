@@ -148,21 +148,19 @@ END_TEST
 START_TEST(a_send_to_no_chat_is_rejected_at_once_while_another_chat_is_locked)
 {
 	struct fixture_change locked, nowhere;
-	PGconn *holder = pg_connect();
+	PGconn *holder;
 	int64_t began, took_ms;
 	bool was_locked;
 
 	fixture_post(s, alice, bob, "first", "f");
-	PQclear(PQexec(holder, "begin"));
-	PQclear(PQexec(holder, "select * from conversations for update"));
+	holder = pg_hold("select * from conversations for update");
 	fixture_post_begin(s, &locked, alice, bob, "waits", "w");
 	fixture_for(500);
 	began = clock_mono_ms();
 	nowhere = fixture_post(s, bob, INT64_C(900000000), "x", "x");
 	took_ms = clock_mono_ms() - began;
 	was_locked = !locked.done;
-	PQclear(PQexec(holder, "rollback"));
-	PQfinish(holder);
+	pg_release(holder);
 	ck_assert_int_eq(nowhere.error, ERROR_no_such_chat);
 	ck_assert_int_lt(took_ms, 2000);
 	ck_assert(was_locked);
@@ -252,17 +250,15 @@ START_TEST(a_send_in_flight_when_the_connection_is_lost_is_retried_and_stored_on
 {
 	int64_t conv = fixture_post(s, alice, bob, "first", "f").c.conv.id;
 	struct fixture_change named, nameless, late;
-	PGconn *holder = pg_connect();
+	PGconn *holder;
 
-	PQclear(PQexec(holder, "begin"));
-	PQclear(PQexec(holder, "select * from conversations for update"));
+	holder = pg_hold("select * from conversations for update");
 	fixture_post_begin(s, &named, alice, bob, "named", "n");
 	fixture_post_begin(s, &nameless, alice, bob, "nameless", NULL);
 	fixture_for(100);
 	ck_assert(!named.done && !nameless.done);
 	ck_assert_int_eq(terminate("parleyd worker=0 write"), 1);
-	PQclear(PQexec(holder, "rollback"));
-	PQfinish(holder);
+	pg_release(holder);
 	fixture_until(&named.done);
 	ck_assert_int_eq(named.error, ERROR_NONE);
 	ck_assert_str_eq(named.content, "named");
@@ -281,15 +277,13 @@ START_TEST(a_send_without_a_client_id_is_never_retried)
 {
 	int64_t conv = fixture_post(s, alice, bob, "first", "f").c.conv.id;
 	struct fixture_change nameless;
-	PGconn *holder = pg_connect();
+	PGconn *holder;
 
-	PQclear(PQexec(holder, "begin"));
-	PQclear(PQexec(holder, "select * from conversations for update"));
+	holder = pg_hold("select * from conversations for update");
 	fixture_post_begin(s, &nameless, alice, bob, "nameless", NULL);
 	fixture_for(100);
 	terminate("parleyd worker=0 write");
-	PQclear(PQexec(holder, "rollback"));
-	PQfinish(holder);
+	pg_release(holder);
 	fixture_until(&nameless.done);
 	ck_assert_int_eq(nameless.error, ERROR_unavailable);
 	fixture_until_n(&n_ready, 2);
