@@ -6,6 +6,16 @@
 
 #define BUCKETS_MIN 64
 
+uint64_t hash_bytes(const void *bytes, size_t len)
+{
+	const uint8_t *at = bytes;
+	uint64_t hash = UINT64_C(14695981039346656037);
+
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ at[i]) * UINT64_C(1099511628211);
+	return hash;
+}
+
 /* Fibonacci hashing: keys are mostly consecutive ids, which the multiplier spreads over the upper bits. */
 static struct hash_link **bucket(const struct hash *h, uint64_t key)
 {

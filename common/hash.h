@@ -41,6 +41,9 @@ static inline void *hash_entry(struct hash_link *link, size_t offset)
 	return link != NULL ? (char *)link - offset : NULL;
 }
 
+/* FNV-1a of len bytes, in 64 bits. The same in every version: a digest that is stored may be compared with it. */
+uint64_t hash_bytes(const void *bytes, size_t len);
+
 /* Frees the buckets. The objects stay as they are. */
 void hash_fini(struct hash *h);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/hash.h"
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "migrations/migrate_names.h"
@@ -41,15 +42,12 @@ int migrate_version(void)
 	return version;
 }
 
-/* Identifies functions.sql: FNV-1a, as PostgreSQL's bigint. */
+/* Identifies functions.sql, as PostgreSQL's bigint. */
 static long long functions_digest(void)
 {
 	const struct embedded *f = file_named(FUNCTIONS);
-	uint64_t hash = UINT64_C(14695981039346656037);
 
-	for (size_t i = 0; i < f->len; i++)
-		hash = (hash ^ (unsigned char)f->text[i]) * UINT64_C(1099511628211);
-	return (long long)hash;
+	return (long long)hash_bytes(f->text, f->len);
 }
 
 void migrate_put_check(struct buf *sql)

@@ -7,7 +7,8 @@
  * The files of this directory are built into the program. The schema is up to date if the highest version in
  * schema_migrations is that of the last numbered file, and the digest in schema_functions is that of functions.sql. If
  * it is not, one transaction drops the functions, applies the numbered files that are missing, in order, applies
- * functions.sql, and folds the names that are not folded yet. An advisory lock lets one program at a time do so. A database with a higher version is refused.
+ * functions.sql, and folds the names that are not folded yet. An advisory lock lets one program at a time do so. A
+ * database with a higher version is refused.
  *
  * All objects are in the schema parley. It is parley's if its table schema_identity has parley's uuid. Versions 1 and 2
  * had their objects in the schema that the search_path named; they are recognized by the columns of all their tables,

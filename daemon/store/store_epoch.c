@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/hash.h"
 #include "common/log.h"
 #include "store/store_private.h"
 
@@ -21,13 +22,11 @@ static uint16_t generation_of(uint64_t word)
 	return (uint16_t)(word >> LOWER_BITS);
 }
 
-/* FNV-1a, folded to the lower bits of a word. */
+/* Folded to the lower bits of a word. */
 static uint64_t name_hash(const char *name)
 {
-	uint64_t hash = UINT64_C(14695981039346656037);
+	uint64_t hash = hash_bytes(name, strlen(name));
 
-	for (; *name != '\0'; name++)
-		hash = (hash ^ (uint8_t)*name) * UINT64_C(1099511628211);
 	return (hash ^ hash >> LOWER_BITS) & LOWER_MASK;
 }
 

@@ -86,6 +86,15 @@ START_TEST(an_iteration_visits_each_object_once_while_they_are_removed)
 }
 END_TEST
 
+/* The test vectors of FNV-1a (draft-eastlake-fnv). */
+START_TEST(bytes_are_hashed_as_fnv_1a)
+{
+	ck_assert(hash_bytes("", 0) == UINT64_C(0xcbf29ce484222325));
+	ck_assert(hash_bytes("a", 1) == UINT64_C(0xaf63dc4c8601ec8c));
+	ck_assert(hash_bytes("foobar", 6) == UINT64_C(0x85944171f73967e8));
+}
+END_TEST
+
 START_TEST(an_array_grows_by_doubling_and_keeps_its_elements)
 {
 	size_t cap = 0;
@@ -129,6 +138,7 @@ int main(void)
 	tcase_add_test(tc, an_object_is_found_by_its_key_only);
 	tcase_add_test(tc, all_objects_with_one_key_are_found);
 	tcase_add_test(tc, an_iteration_visits_each_object_once_while_they_are_removed);
+	tcase_add_test(tc, bytes_are_hashed_as_fnv_1a);
 	tcase_add_test(tc, an_array_grows_by_doubling_and_keeps_its_elements);
 	tcase_add_test(tc, a_copy_has_the_same_bytes_in_its_own_memory);
 	tcase_add_exit_test(tc, without_memory_the_process_ends, EXIT_FAILURE);
