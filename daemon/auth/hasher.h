@@ -66,8 +66,9 @@ void hasher_close(struct hasher *h);
 /*
  * A password, and who tries it. All is copied; the copy of the password is wiped after use.
  *   password  1..HASHER_PASSWORD_MAX bytes
- *   keys      n_keys of them, the first one is that of the client in the queue. If one has no try left the result is HASHER_LIMITED, and the others lose none. The table
- *             of tries is shared by all workers and lives as long as the hasher process. n_keys 0: no limit
+ *   keys      n_keys of them, the first one is that of the client in the queue. If one has no try left the result is
+ *             HASHER_LIMITED, and the others lose none. The table of tries is shared by all workers and lives as long as
+ *             the hasher process. n_keys 0: no limit
  *   cb        called once, never from inside the functions below; it must not call hasher_close
  */
 struct hasher_request {

@@ -46,8 +46,8 @@ struct db {
 	/* RESOLVING: the end of the look-up. Else of the socket: always EV_READ, and EV_WRITE while libpq has something
 	 * to flush. */
 	struct event *io;
-	/* AWAY: the next try. RESOLVING, CONNECTING, SETTING_UP: the time limit. READY: the deadline of the statement in flight, or
-	 * the probe of an idle connection; also a loss found inside a call. */
+	/* AWAY: the next try. RESOLVING, CONNECTING, SETTING_UP: the time limit. READY: the deadline of the statement in
+	 * flight, or the probe of an idle connection; also a loss found inside a call. */
 	struct event *timer;
 	struct job *first, **last; /* The first one is in flight, if any is. */
 	struct job *urgent, **urgent_last;

@@ -148,16 +148,25 @@ static const char *value_of(const struct db_result *r, int row, const char *colu
 	return PQgetvalue(r->pg, row, number);
 }
 
-int64_t db_i64(const struct db_result *r, int row, const char *column)
+/* Reads a value of 8 bytes. Returns false if it is null. */
+static bool read_i64(const struct db_result *r, int row, const char *column, int64_t *n)
 {
 	uint64_t wire;
 	size_t len;
 	const char *value = value_of(r, row, column, &len);
 
 	if (len != sizeof(wire))
-		return 0;
+		return false;
 	memcpy(&wire, value, sizeof(wire));
-	return (int64_t)be64toh(wire);
+	*n = (int64_t)be64toh(wire);
+	return true;
+}
+
+int64_t db_i64(const struct db_result *r, int row, const char *column)
+{
+	int64_t n;
+
+	return read_i64(r, row, column, &n) ? n : 0;
 }
 
 int32_t db_i32(const struct db_result *r, int row, const char *column)
@@ -187,14 +196,9 @@ char db_char(const struct db_result *r, int row, const char *column)
 
 int64_t db_time_ms(const struct db_result *r, int row, const char *column)
 {
-	uint64_t wire;
-	size_t len;
-	const char *value = value_of(r, row, column, &len);
+	int64_t us;
 
-	if (len != sizeof(wire))
-		return 0;
-	memcpy(&wire, value, sizeof(wire));
-	return ((int64_t)be64toh(wire) + POSTGRES_EPOCH_US) / 1000;
+	return read_i64(r, row, column, &us) ? (us + POSTGRES_EPOCH_US) / 1000 : 0;
 }
 
 const char *db_text(const struct db_result *r, int row, const char *column, size_t *len)

@@ -138,17 +138,12 @@ static void background_state(void *arg, bool ready)
 	state_changed(s, ready);
 }
 
-static void writer_not_stored(void *arg)
-{
-	store_writes_fail(arg);
-}
-
 static const struct connection {
 	const char *name;
 	struct db_events events;
 } connections[STORE_CONNECTIONS] = {
 	[STORE_WRITER] = { "write",
-		{ writer_setup, store_epoch_opened, writer_state, writer_not_stored } },
+		{ writer_setup, store_epoch_opened, writer_state, store_writes_fail } },
 	[STORE_READER] = { "read", { reader_setup, store_epoch_opened, reader_state, NULL } },
 	[STORE_LISTER] = { "list", { lister_setup, store_epoch_opened, lister_state, NULL } },
 	[STORE_BACKGROUND] = { "background",
@@ -317,7 +312,7 @@ void store_close(struct store *s)
 	store_sends_fini(s);
 	store_changes_fini(s);
 	store_erase_fini(s);
+	store_writes_fini(s);
 	event_free(s->rejecting);
-	event_free(s->write_probe);
 	free(s);
 }

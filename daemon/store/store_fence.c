@@ -2,8 +2,9 @@
  * store_fence: makes sure that dead workers of this daemon can no longer commit.
  *
  * Each session that writes holds an advisory lock that identifies its daemon (by its pid file), its worker's incarnation
- * and its connection. The session of a dead worker may still be committing. The fence waits until all locks of dead workers are released,
- * and terminates the sessions that hold theirs longer than SESSION_WAIT_MS. The SQL function fence_dead_workers waits.
+ * and its connection. The session of a dead worker may still be committing. The fence waits until all locks of dead
+ * workers are released, and terminates the sessions that hold theirs longer than SESSION_WAIT_MS. The SQL function
+ * fence_dead_workers waits.
  *
  * Before that, claim_database rejects the session if another daemon uses the database.
  */

@@ -89,9 +89,10 @@ void store_erase_fini(struct store *s);
 /* Erases the texts of a group that has ended. */
 void store_erase_group(struct store *s, int64_t group_id);
 
-/* The part of store_open that belongs to store_writes.c, and the writer's event not_stored. */
+/* Those of store_writes.c, and the writer's event not_stored. */
 void store_writes_init(struct store *s);
-void store_writes_fail(struct store *s);
+void store_writes_fini(struct store *s);
+void store_writes_fail(void *store);
 
 /*
  * Appends the first statements of a session that writes: it waits for the fence of dead workers, and for the session

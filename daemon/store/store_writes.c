@@ -44,8 +44,10 @@ static void probe_done(void *arg, const struct db_result *r)
 	log_info("writes_resumed");
 }
 
-void store_writes_fail(struct store *s)
+void store_writes_fail(void *store)
 {
+	struct store *s = store;
+
 	s->writes_failed = true;
 	if (s->writes_doubted)
 		return;
@@ -64,4 +66,9 @@ void store_writes_init(struct store *s)
 	s->write_probe = evtimer_new(s->base, on_write_probe, s);
 	if (s->write_probe == NULL)
 		log_fatal("out_of_memory");
+}
+
+void store_writes_fini(struct store *s)
+{
+	event_free(s->write_probe);
 }
