@@ -534,7 +534,7 @@ begin
 	end if;
 	perform conversation_lock(p_group);
 	with slice as (
-		select message_id, seq from messages where conv_id = p_group and seq > v_done order by seq limit 1000
+		select message_id, seq from messages where conv_id = p_group and seq > v_done order by seq limit 200
 	), erased as (
 		update messages m set content = null, deleted = true
 		from slice s

@@ -25,6 +25,7 @@
 #define MESSAGES_READ 10000 /* sorted by conversation, so that each is in few slices */
 #define MESSAGES_SLICE 500
 #define LOCKED_PAUSE_MS 50 /* after a slice all of whose conversations were locked */
+#define GROUP_PAUSE_MS 5 /* after each slice of a group: its WAL delays the commits of others */
 #define CLAIM_MS 5000 /* between looks for abandoned erasures, and the age of one */
 
 struct erasing {
@@ -97,9 +98,9 @@ static bool erasing_failed(struct erasing *e, enum error error)
 	return true;
 }
 
-static void erasing_pause(struct erasing *e)
+static void erasing_pause(struct erasing *e, int ms)
 {
-	event_add(e->pause, &(const struct timeval){ 0, LOCKED_PAUSE_MS * 1000 });
+	event_add(e->pause, &(const struct timeval){ 0, ms * 1000 });
 }
 
 /* The steps, in their order. */
@@ -191,7 +192,7 @@ static void memberships_ended(void *arg, enum error error, const store_rows *row
 			report_leave(s, &c);
 	}
 	if (store_n(rows) == 0)
-		erasing_pause(e);
+		erasing_pause(e, LOCKED_PAUSE_MS);
 	else
 		erasing_resume(e);
 }
@@ -253,7 +254,7 @@ static void slice_erased(void *arg, enum error error, const store_rows *rows)
 	else if (e->progress)
 		read_messages(e);
 	else
-		erasing_pause(e);
+		erasing_pause(e, LOCKED_PAUSE_MS);
 }
 
 static void finished(void *arg, enum error error, const store_rows *rows)
@@ -270,7 +271,7 @@ static void group_slice_erased(void *arg, enum error error, const store_rows *ro
 		return;
 	FAULT("erase.group");
 	if (db_bool(rows, 0, "more"))
-		erasing_resume(e);
+		erasing_pause(e, GROUP_PAUSE_MS);
 	else
 		erasing_end(e, ERROR_NONE);
 }
