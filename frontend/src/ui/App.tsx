@@ -1,14 +1,26 @@
 import { useEffect } from 'react'
-import { useLocation } from 'wouter'
+import { Router, useLocation } from 'wouter'
 import { t } from '../i18n'
 import { messenger } from '../platform'
 import { useAppState } from './hooks'
 import { Logo } from './Logo'
+import { navigateByLevel } from './navigation'
 import { Notices } from './Notices'
 import { Shell } from './Shell'
 import { SignIn } from './SignIn'
+import { useFileDrop } from './useFileDrop'
 
 export function App() {
+  useFileDrop()
+  return (
+    <Router aroundNav={navigateByLevel}>
+      <Screen />
+      <Notices />
+    </Router>
+  )
+}
+
+function Screen() {
   const phase = useAppState((state) => state.phase)
   const [path, navigate] = useLocation()
   const isSignInPath = path === '/login' || path === '/register'
@@ -17,12 +29,7 @@ export function App() {
     if (phase === 'signed_in' && isSignInPath) navigate('/', { replace: true })
   }, [phase, isSignInPath, navigate])
 
-  return (
-    <>
-      {phase === 'signed_in' ? <Shell /> : phase === 'signed_out' ? <SignIn /> : <StartScreen />}
-      <Notices />
-    </>
-  )
+  return phase === 'signed_in' ? <Shell /> : phase === 'signed_out' ? <SignIn /> : <StartScreen />
 }
 
 /** Shown while the session is checked. */
