@@ -2,6 +2,7 @@ import { useCallback, useEffect, useRef, useState, type KeyboardEvent } from 're
 import { Link, useLocation } from 'wouter'
 import { isDeletedAccount } from '../core/state'
 import type { Chat, Message, User } from '../core/types'
+import { edits, setEdit } from '../drafts'
 import { t } from '../i18n'
 import { messenger } from '../platform'
 import { Avatar } from './Avatar'
@@ -10,6 +11,7 @@ import { openDialog } from './dialog_state'
 import { chatName, lastSeen, messageText, nameOf, senderName } from './format'
 import { useAppState, useMe, useRerenderEvery } from './hooks'
 import { ArrowLeft, Info } from './icons'
+import { isComposing } from './keys'
 import { Logo } from './Logo'
 import { MessageList, type MessageListHandle } from './messages/MessageList'
 
@@ -93,15 +95,14 @@ export function Conversation({ id }: { id: number }) {
 function OpenChat({ chat }: { chat: Chat }) {
   const me = useMe()
   const id = chat.chat_id
-  const [editing, setEditing] = useState<Message | null>(null)
   const list = useRef<MessageListHandle>(null)
   const name = chatName(chat, me.user_id)
   const isClosed = chat.kind === 'direct' && chat.peer === null && id !== me.user_id
 
   const edit = useCallback((message: Message | null) => {
-    setEditing(message)
+    setEdit(id, message && { message, text: message.content ?? '' })
     requestAnimationFrame(() => document.getElementById('composer')?.focus())
-  }, [])
+  }, [id])
 
   const editLast = useCallback(() => {
     const mine = messenger.store
@@ -112,8 +113,8 @@ function OpenChat({ chat }: { chat: Chat }) {
   }, [id, me.user_id, edit])
 
   const onKeyDown = (event: KeyboardEvent) => {
-    if (event.key !== 'Escape' || event.defaultPrevented) return
-    if (editing !== null) edit(null)
+    if (event.key !== 'Escape' || event.defaultPrevented || isComposing(event.nativeEvent)) return
+    if (edits.getState()[id] !== undefined) edit(null)
     else document.getElementById('composer')?.focus()
   }
 
@@ -128,7 +129,6 @@ function OpenChat({ chat }: { chat: Chat }) {
         <Composer
           chatId={id}
           isNotes={id === me.user_id}
-          editing={editing}
           onEditLast={editLast}
           onDone={() => edit(null)}
           onSent={() => list.current?.jumpToEnd()}
@@ -161,7 +161,9 @@ function Header({ chat, name }: { chat: Chat; name: string }) {
         online={!notes && chat.peer !== null && online}
       />
       <span className="conversation-who">
-        <bdi className="conversation-name">{name}</bdi>
+        <bdi className="conversation-name" title={name}>
+          {name}
+        </bdi>
         <Subtitle chat={chat} />
       </span>
     </>

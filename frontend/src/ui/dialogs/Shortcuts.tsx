@@ -1,4 +1,5 @@
 import { t } from '../../i18n'
+import { useEnterSends } from '../hooks'
 import { Dialog } from './Dialog'
 
 const apple = /Mac|iP(hone|ad)/.test(navigator.platform)
@@ -6,7 +7,8 @@ const command = apple ? '⌘' : 'Ctrl'
 const alt = apple ? '⌥' : 'Alt'
 
 const s = t.shortcuts
-const sections: readonly [string, readonly (readonly [string, readonly string[]])[]][] = [
+type Section = readonly [string, readonly (readonly [string, readonly string[]])[]]
+const sections = (enterSends: boolean): readonly Section[] => [
   [
     s.sections.anywhere,
     [
@@ -22,8 +24,8 @@ const sections: readonly [string, readonly (readonly [string, readonly string[]]
   [
     s.sections.composer,
     [
-      [s.send, ['Enter']],
-      [s.newline, ['Shift', 'Enter']],
+      [s.send, enterSends ? ['Enter'] : [command, 'Enter']],
+      [s.newline, enterSends ? ['Shift', 'Enter'] : ['Enter']],
       [s.editLast, ['↑']],
     ],
   ],
@@ -38,10 +40,11 @@ const sections: readonly [string, readonly (readonly [string, readonly string[]]
 ]
 
 export function Shortcuts({ onClose }: { onClose: () => void }) {
+  const enterSends = useEnterSends()
   return (
     <Dialog title={s.title} onClose={onClose}>
       <div className="dialog-body">
-        {sections.map(([title, rows]) => (
+        {sections(enterSends).map(([title, rows]) => (
           <section key={title} className="shortcuts">
             <h3>{title}</h3>
             <dl>
