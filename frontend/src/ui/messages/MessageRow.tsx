@@ -1,4 +1,4 @@
-import { memo } from 'react'
+import { memo, type MouseEvent } from 'react'
 import type { Outgoing } from '../../core/outbox'
 import { isEmojiOnly } from '../../core/text'
 import type { Message } from '../../core/types'
@@ -101,8 +101,7 @@ function Bubble(props: Props) {
       <div
         className={`bubble ${emojiOnly ? 'bubble-big' : ''} ${deleted ? 'bubble-deleted' : ''}`}
         onContextMenu={(event) => {
-          // Only a long press on a touch screen: a mouse keeps the menu of the browser.
-          if ((event.nativeEvent as PointerEvent).pointerType === 'mouse') return
+          if (wantsBrowserMenu(event)) return
           event.preventDefault()
           open(event.currentTarget)
         }}
@@ -137,6 +136,16 @@ function Bubble(props: Props) {
         {refused && <Refused entry={item as Outgoing} code={refused} />}
       </div>
     </div>
+  )
+}
+
+/** True for a mouse, and for a long press on a link or on selected text. */
+function wantsBrowserMenu({ nativeEvent, currentTarget, target }: MouseEvent): boolean {
+  const selection = getSelection()
+  return (
+    (nativeEvent as PointerEvent).pointerType === 'mouse' ||
+    (target as Element).closest('a') !== null ||
+    (selection !== null && !selection.isCollapsed && selection.containsNode(currentTarget, true))
   )
 }
 
