@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { byteLength, cleanText, splitLinks, splitText, initials, isEmojiOnly, isBlank } from '../src/core/text'
+import { byteLength, cleanText, directionOf, splitLinks, splitText, initials, isEmojiOnly, isBlank } from '../src/core/text'
 
 const links = (text: string) =>
   splitLinks(text).flatMap((part) => (part.kind === 'link' ? [part.href] : []))
@@ -167,4 +167,10 @@ describe('a text that is too long for one message', () => {
       expect(performance.now() - start, JSON.stringify(unit)).toBeLessThan(500)
     }
   })
+})
+
+it('the direction of a text is that of its first letter', () => {
+  expect(['', ' 12 ', '«abc שלום', '1) שלום abc', 'مرحبا', '😀 ܫܠܡܐ'].map(directionOf)).toEqual(
+    ['ltr', 'ltr', 'ltr', 'rtl', 'rtl', 'rtl'],
+  )
 })

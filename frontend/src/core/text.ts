@@ -26,6 +26,13 @@ export function cleanText(text: string): string {
   return clean.slice(clean.lastIndexOf('\n', firstVisible) + 1)
 }
 
+const RTL = /[\p{sc=Hebr}\p{sc=Arab}\p{sc=Syrc}\p{sc=Thaa}\p{sc=Nkoo}\p{sc=Adlm}\p{sc=Rohg}\p{sc=Mand}\p{sc=Samr}]/u
+
+/** Returns the direction of the first letter of a text, as `dir="auto"` does. */
+export function directionOf(text: string): 'ltr' | 'rtl' {
+  return RTL.test(/\p{L}/u.exec(text)?.[0] ?? '') ? 'rtl' : 'ltr'
+}
+
 // Where a text may be divided, the best place first: between paragraphs, lines, words.
 const BREAKS = ['\n\n', '\n', ' ']
 

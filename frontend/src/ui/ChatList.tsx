@@ -29,6 +29,8 @@ export function ChatList({ open }: { open: number | null }) {
   const onKeyDown = (event: KeyboardEvent<HTMLElement>) => {
     if (isComposing(event.nativeEvent)) return
     if (event.key === 'Enter' && event.target === input.current) {
+      // Otherwise the key press goes to the message field, which has the focus by then.
+      event.preventDefault()
       setEntered(searching)
     } else if (event.key === 'Escape' && query !== '') {
       event.stopPropagation()
@@ -124,10 +126,9 @@ function AllChats({ open, scroller, scrollTop }: AllChatsProps) {
 
   // The position survives a search, whose results replace the list.
   useLayoutEffect(() => {
-    const element = scroller.current!
-    list.current?.scrollTo(scrollTop.current)
+    if (scrollTop.current > 0) list.current?.scrollTo(scrollTop.current)
     return () => {
-      scrollTop.current = element.scrollTop
+      scrollTop.current = scroller.current?.scrollTop ?? 0
     }
   }, [scroller, scrollTop])
 

@@ -1,5 +1,5 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState, type FormEvent, type KeyboardEvent } from 'react'
-import { CONTENT_MAX_BYTES, byteLength, cleanText, isBlank, splitText } from '../core/text'
+import { CONTENT_MAX_BYTES, byteLength, cleanText, directionOf, isBlank, splitText } from '../core/text'
 import { holdDrafts, setDraft, setEdit } from '../drafts'
 import { t } from '../i18n'
 import { messenger } from '../platform'
@@ -18,6 +18,9 @@ interface Props {
   onDone: () => void
   onSent: () => void
 }
+
+/** From this length on, Chromium takes five times as long for each key if it has to find the direction itself. */
+const LONG = 2_000
 
 /** Browsers without `field-sizing` measure the height by a script. */
 const measuresHeight = !CSS.supports('field-sizing', 'content')
@@ -111,7 +114,7 @@ export function Composer({ chatId, isNotes, onEditLast, onDone, onSent }: Props)
           id="composer"
           ref={field}
           rows={1}
-          dir="auto"
+          dir={text.length > LONG ? directionOf(text) : 'auto'}
           enterKeyHint={enterSends ? 'send' : 'enter'}
           aria-label={editing === null ? t.composer.label : t.composer.editing}
           aria-describedby={parts.length > 1 ? 'composer-note' : undefined}
