@@ -67,6 +67,14 @@ export class Api {
         Object.entries(query).map(([name, value]) => [name, String(value)]),
       )}`,
     )
+  /** At most half of `limit` before `seq` and the rest from it on, oldest first. */
+  messagesAround = (chatId: number, seq: number, limit: number) =>
+    this.call<{ messages: Message[]; more_before: boolean; more_after: boolean }>(
+      'GET',
+      `/messages/${chatId}?around=${seq}&limit=${limit}`,
+    )
+  message = (chatId: number, messageId: number) =>
+    this.call<Message>('GET', `/messages/${chatId}/${messageId}`)
   editMessage = (messageId: number, content: string) =>
     this.call<Message>('PATCH', `/messages/${messageId}`, { content })
   deleteMessage = (messageId: number) => this.call<void>('DELETE', `/messages/${messageId}`)
