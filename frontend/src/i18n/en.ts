@@ -90,6 +90,11 @@ export const en = {
     updating: 'Updating…',
   },
 
+  update: {
+    ready: 'A new version is ready.',
+    reload: 'Reload',
+  },
+
   conversation: {
     label: (name: string) => `Conversation with ${name}`,
     messages: 'Messages',
@@ -208,7 +213,8 @@ export const en = {
     title: 'Profile and settings',
     profile: 'Profile',
     picture: 'Picture address',
-    pictureHint: 'An http or https address of an image',
+    pictureHint:
+      'An http or https address of an image. Only pictures on this server are shown, so that no other server learns who looks at them.',
     pictureFailed: 'There is no image at this address.',
     appearance: 'Appearance',
     theme: 'Theme',
@@ -246,7 +252,8 @@ export const en = {
     yes: 'Turn on',
     no: 'Not now',
     group: (sender: string, group: string) => `${sender} in ${group}`,
-    title: (n: number, name: string) => (n > 0 ? `(${n > 99 ? '99+' : n}) ${name}` : name),
+    title: (unread: number, chat: string | null, app: string) =>
+      (unread > 0 ? `(${unread > 99 ? '99+' : unread}) ` : '') + (chat === null ? app : `${chat} – ${app}`),
   },
 
   notices: {
