@@ -8,6 +8,7 @@ import { openOutboxStore } from './core/outbox_store'
 import type { WebSocketLike } from './core/socket'
 import { createAppStore } from './core/state'
 import { eraseDrafts, openDrafts } from './drafts'
+import { catalogue } from './i18n'
 import { closeNotifications, notifyUser } from './notifications'
 import { updateTitle } from './title'
 
@@ -68,5 +69,6 @@ export function startPlatform(): void {
   navigator.serviceWorker?.addEventListener('message', ({ data }: MessageEvent<{ path: string }>) =>
     history.pushState(null, '', data.path),
   )
+  catalogue.subscribe(() => updateTitle(store.getState()))
   void messenger.session.start()
 }

@@ -7,7 +7,8 @@ import { chatName, nameOf } from './ui/format'
 export function titleOf({ chats, openChatId, people, me }: AppState): string {
   let unread = 0
   for (const chat of chats.values()) unread += chat.unread
-  return t.notify.title(unread, openName(), t.appName)
+  const name = openName()
+  return t.notify.title(unread, name === null ? t.appName : `${name} – ${t.appName}`)
 
   function openName(): string | null {
     if (openChatId === null || me === null) return null
