@@ -23,10 +23,10 @@ static const char *const coded_suffix[HTTP_CODING_N] = {
 	[HTTP_BR] = ".br",
 };
 
-/* Profile pictures are URLs of any host. Everything else comes from this server. */
+/* blob: and data: are pictures that the page made itself. */
 static const char *const page_headers[][2] = {
 	{ "Content-Security-Policy",
-		"default-src 'self'; img-src 'self' https: http: data:; object-src 'none'; "
+		"default-src 'self'; img-src 'self' blob: data:; object-src 'none'; "
 		"base-uri 'none'; form-action 'self'; frame-ancestors 'none'" },
 	{ "X-Content-Type-Options", "nosniff" },
 	{ "Referrer-Policy", "no-referrer" },

@@ -59,6 +59,7 @@ def test_the_page_may_load_from_its_own_origin_only_and_is_not_framed(http, path
     assert csp["default-src"] == {"'self'"}
     assert csp["frame-ancestors"] == csp["object-src"] == csp["base-uri"] == {"'none'"}
     assert csp["form-action"] == {"'self'"}
+    assert csp["img-src"] == {"'self'", "blob:", "data:"}
     assert not {"script-src", "style-src", "connect-src", "worker-src"} & set(csp), "they override default-src"
     assert "unsafe" not in answer.headers["Content-Security-Policy"]
     assert answer.headers["X-Content-Type-Options"] == "nosniff"

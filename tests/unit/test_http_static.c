@@ -244,6 +244,7 @@ END_TEST
 START_TEST(the_page_has_security_headers)
 {
 	static const char *const headers[] = { "\r\nContent-Security-Policy: default-src 'self'; ",
+		"; img-src 'self' blob: data:; ", "object-src 'none'; ",
 		"frame-ancestors 'none'\r\n", "\r\nX-Content-Type-Options: nosniff\r\n",
 		"\r\nReferrer-Policy: no-referrer\r\n",
 		"\r\nCross-Origin-Opener-Policy: same-origin\r\n" };
