@@ -164,7 +164,7 @@ function JumpButton({ unread, onClick }: { unread: number; onClick: () => void }
       <ChevronDown aria-hidden />
       {unread > 0 && (
         <span className="badge" aria-hidden>
-          {unread > 999 ? '999+' : unread}
+          {t.numberUpTo(unread, 999)}
         </span>
       )}
     </button>

@@ -7,7 +7,7 @@ import { messenger } from '../../platform'
 import { Avatar } from '../Avatar'
 import { DeliveryIcon, type Delivery } from '../DeliveryIcon'
 import { codeText, dayName, eventText, fullTime, senderName, time } from '../format'
-import { useAppState } from '../hooks'
+import { useAppState, useTexts } from '../hooks'
 import { Ellipsis } from '../icons'
 import { hasActions, isStored, keyOf, timeOf, type Item } from './items'
 import { MessageText } from './MessageText'
@@ -32,6 +32,7 @@ interface Props {
 }
 
 export const MessageRow = memo(function MessageRow(props: Props) {
+  useTexts()
   const { item, intro, isNewDay, isFirstUnread } = props
   return (
     <div className="row">
