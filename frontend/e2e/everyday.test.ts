@@ -281,7 +281,7 @@ describe('the message field', () => {
     const { page } = ada
     const paragraphs = ['a', 'b', 'c'].map((letter) => `${letter} `.repeat(6_000).trim())
     await field(page).fill(paragraphs.join('\n\n'))
-    await page.getByText('It will be sent as 3 messages.').waitFor()
+    await page.getByText('3 messages will be sent').waitFor()
     await field(page).press('Enter')
     await poll(async () => (await storedTexts(page, ben.id)).slice(-3)).toEqual(paragraphs)
   })

@@ -1,13 +1,13 @@
 // What is being written: the unsent text of each chat, and the unsaved edit. Kept in this browser, by user.
 
 import { createStore } from 'zustand/vanilla'
-import type { Message } from './core/types'
+import type { Item } from './ui/messages/items'
 
 const SAVE_DELAY_MS = 400
 
 /** The change of a message that is not saved yet. */
 export interface Edit {
-  message: Message
+  item: Item
   text: string
 }
 

@@ -1,10 +1,13 @@
 // Preferences. Kept in this browser, not on the server.
 
 import { createStore } from 'zustand/vanilla'
+import type { Language } from './i18n'
 
 export type Theme = 'system' | 'light' | 'dark'
 
 export interface Prefs {
+  /** Null: the language of the browser. */
+  language: Language | null
   theme: Theme
   sound: boolean
   /** True if Enter sends a message. On a touch screen it makes a new line in any case. */
@@ -16,7 +19,14 @@ export interface Prefs {
 }
 
 const KEY = 'parley.prefs'
-const defaults: Prefs = { theme: 'system', sound: false, enterSends: true, notifications: false, asked: false }
+const defaults: Prefs = {
+  language: null,
+  theme: 'system',
+  sound: false,
+  enterSends: true,
+  notifications: false,
+  asked: false,
+}
 
 function load(): Prefs {
   try {
@@ -28,7 +38,8 @@ function load(): Prefs {
 
 function applyTheme({ theme }: Prefs): void {
   const media = { system: '(prefers-color-scheme: dark)', light: 'not all', dark: 'all' }[theme]
-  document.querySelector<HTMLLinkElement>('#dark-theme')!.media = media
+  for (const element of document.querySelectorAll<HTMLLinkElement | HTMLMetaElement>('[data-dark]'))
+    element.media = media
 }
 
 export const prefs = createStore<Prefs>(load)

@@ -1,14 +1,15 @@
-// All texts of the page in English. For another language copy this file, translate it, and add it to the
-// list in index.ts. A function inserts values into a text.
+// All texts of the page in English. A function inserts values into a text.
 
-const rules = new Intl.PluralRules('en')
-const plural = (n: number, one: string, other: string) =>
-  rules.select(n) === 'one' ? one : `${n.toLocaleString('en')} ${other}`
+import { counting } from './counting'
+
+const { numberUpTo, plural: pluralForm } = counting('en')
+const plural = (n: number, one: string, other: string) => pluralForm(n, { one, other: `# ${other}` })
 
 export const en = {
   locale: 'en',
   dir: 'ltr' as 'ltr' | 'rtl',
   appName: 'Parley',
+  numberUpTo,
 
   common: {
     cancel: 'Cancel',
@@ -85,9 +86,15 @@ export const en = {
     lost: 'No connection. What you write is kept and sent when it is back.',
     offline: 'You are offline. What you write is kept and sent when you are back.',
     waiting: (n: number) => plural(n, '1 message is waiting.', 'messages are waiting.'),
+    polling: 'No live connection. New messages appear after some seconds.',
     now: 'Try now',
     connecting: 'Connecting…',
     updating: 'Updating…',
+  },
+
+  update: {
+    ready: 'A new version is ready.',
+    reload: 'Reload',
   },
 
   conversation: {
@@ -104,7 +111,7 @@ export const en = {
     typing: 'typing…',
     typingOne: (name: string) => `${name} is typing…`,
     typingTwo: (a: string, b: string) => `${a} and ${b} are typing…`,
-    typingMany: (n: number) => `${n} people are typing…`,
+    typingMany: (n: number) => plural(n, '1 person is typing…', 'people are typing…'),
     info: 'Details',
     start: 'This is the beginning of your conversation.',
     startGroup: 'This is the beginning of the group.',
@@ -119,14 +126,24 @@ export const en = {
     more: 'Show more',
     less: 'Show less',
     actions: 'Message actions',
-    created: (who: string) => `${who} created the group`,
-    joined: (who: string) => `${who} joined`,
-    added: (by: string, who: string) => `${by} added ${who}`,
-    left: (who: string) => `${who} left`,
-    removed: (by: string, who: string) => `${by} removed ${who}`,
-    renamed: (by: string, name: string) => `${by} named the group “${name}”`,
     announced: (name: string, text: string) => `${name}: ${text}`,
-    youLower: 'you',
+  },
+
+  events: {
+    created: (who: string) => `${who} created the group`,
+    youCreated: 'You created the group',
+    joined: (who: string) => `${who} joined`,
+    youJoined: 'You joined',
+    added: (by: string, who: string) => `${by} added ${who}`,
+    youAdded: (who: string) => `You added ${who}`,
+    addedYou: (by: string) => `${by} added you`,
+    left: (who: string) => `${who} left`,
+    youLeft: 'You left',
+    removed: (by: string, who: string) => `${by} removed ${who}`,
+    youRemoved: (who: string) => `You removed ${who}`,
+    removedYou: (by: string) => `${by} removed you`,
+    renamed: (by: string, name: string) => `${by} named the group “${name}”`,
+    youRenamed: (name: string) => `You named the group “${name}”`,
   },
 
   status: {
@@ -143,8 +160,12 @@ export const en = {
     delete: 'Delete',
     readBy: 'Read by…',
     retry: 'Send again',
-    discard: 'Discard',
-    failed: (why: string) => `Not sent. ${why}`,
+    refused: {
+      send: (why: string) => `Not sent. ${why}`,
+      edit: (why: string) => `Not changed. ${why}`,
+      delete: (why: string) => `Not deleted. ${why}`,
+    },
+    giveUp: { send: 'Discard', edit: 'Discard change', delete: 'Keep message' },
     deleteTitle: 'Delete this message?',
     deleteMore: 'It disappears for everyone in this chat. This cannot be undone.',
   },
@@ -165,10 +186,10 @@ export const en = {
     save: 'Save change',
     editing: 'Edit message',
     cancelEdit: 'Cancel editing',
-    /** The text is sent as `n` messages, because it is too long for one. */
-    parts: (n: number) => `Too long for one message. It will be sent as ${n.toLocaleString('en')} messages.`,
+    parts: (n: number) =>
+      plural(n, 'Too long for one message.', 'messages will be sent, because the text is too long for one.'),
     files: 'Files cannot be sent yet. A later version will be able to send them.',
-    tooLong: (n: number) => `${n.toLocaleString('en')} bytes too long for one message`,
+    tooLong: (n: number) => plural(n, '1 byte too long for one message', 'bytes too long for one message'),
     deletedPeer: 'This account was deleted. You can still read what was said.',
   },
 
@@ -199,7 +220,7 @@ export const en = {
     leaveLast: 'You are its last member: the group and its messages will be gone.',
     addPeople: 'Add people',
     added: (n: number) => plural(n, '1 person added', 'people added'),
-    created: 'Created',
+    created: (date: string) => `Created ${date}`,
     alreadyIn: 'already in',
   },
 
@@ -214,10 +235,12 @@ export const en = {
     title: 'Profile and settings',
     profile: 'Profile',
     picture: 'Picture address',
-    pictureHint: 'An http or https address of an image',
+    pictureHint:
+      'An http or https address of an image. Only pictures on this server are shown, so that no other server learns who looks at them.',
     pictureFailed: 'There is no image at this address.',
     appearance: 'Appearance',
-    theme: 'Theme',
+    language: 'Language',
+    languageOfBrowser: 'As in the browser',
     themes: { system: 'System', light: 'Light', dark: 'Dark' },
     notifications: 'Notifications',
     desktop: 'Show desktop notifications',
@@ -255,7 +278,7 @@ export const en = {
     yes: 'Turn on',
     no: 'Not now',
     group: (sender: string, group: string) => `${sender} in ${group}`,
-    title: (n: number, name: string) => (n > 0 ? `(${n > 99 ? '99+' : n}) ${name}` : name),
+    title: (n: number, name: string) => (n > 0 ? `(${numberUpTo(n, 99)}) ${name}` : name),
   },
 
   notices: {
@@ -279,6 +302,7 @@ export const en = {
     act: 'Actions of the chosen message (Tab goes to its links)',
     newest: 'Jump to the newest message',
     sections: { anywhere: 'Anywhere', composer: 'While writing', messages: 'In the messages' },
+    keys: { ctrl: 'Ctrl', alt: 'Alt', shift: 'Shift', enter: 'Enter', escape: 'Esc', end: 'End' },
   },
 
   days: {
@@ -289,6 +313,11 @@ export const en = {
     onAt: (day: string, time: string) => `${day} at ${time}`,
     justNow: 'just now',
     longAgo: 'a while ago',
+  },
+
+  warnings: {
+    deletion_dropped:
+      'The server was restored from a backup before a message was deleted. Check whether it is still there.',
   },
 
   /** By the error code of the server, else by `http_<status>`. */
@@ -306,6 +335,7 @@ export const en = {
     not_owner: 'Only the owner of the group can do this.',
     not_sender: 'Only its sender can change a message.',
     not_text: 'This cannot be changed.',
+    method_not_allowed: 'The server does not know how to do this.',
     no_such_route: 'The server does not know how to do this.',
     no_such_user: 'This person does not exist (any more).',
     no_such_chat: 'You are not in this chat (any more).',
@@ -314,9 +344,17 @@ export const en = {
     no_such_message: 'This message is gone.',
     username_taken: 'This username is taken. Choose another one.',
     too_large: 'That is too large.',
+    not_json: 'The server did not understand that.',
+    expectation_failed: 'The server did not understand that.',
+    too_many: 'One person can be in at most 10,000 groups.',
+    upgrade_required: 'The server did not understand that.',
     invalid: 'Please check what you have filled in.',
     too_many_requests: 'That was a bit fast. Wait a moment and try again.',
     too_many_sockets: 'You have too many windows open. Close some of them.',
+    headers_too_large: 'That is too large.',
+    unknown_type: 'The server does not know how to do this.',
+    already_authenticated: 'The server did not understand that.',
+    not_implemented: 'The server does not know how to do this.',
     internal: 'Something went wrong at the server. Try again.',
     unavailable: 'The server is busy right now. Try again in a moment.',
     http_401: 'You have been logged out. Please log in again.',
@@ -330,8 +368,10 @@ export const en = {
     http_502: 'The server is busy right now. Try again in a moment.',
     http_503: 'The server is busy right now. Try again in a moment.',
     http_504: 'The server is busy right now. Try again in a moment.',
+    former_epoch: 'The server was restored from a backup. Check the chat before you send it again.',
+    being_sent: 'This message is being sent. Try again in a moment.',
     unknown: 'That did not work. Try again.',
-  } as Record<string, string>,
+  },
 
   /** Errors of a form field, by its name. */
   fields: {
@@ -344,7 +384,7 @@ export const en = {
     name: 'Use 1–100 characters.',
     content: 'The message is empty or too long.',
     required: 'Please fill this in.',
-  } as Record<string, string>,
+  },
 }
 
 export type Catalogue = typeof en

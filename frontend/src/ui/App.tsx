@@ -2,20 +2,23 @@ import { useEffect } from 'react'
 import { Router, useLocation } from 'wouter'
 import { t } from '../i18n'
 import { messenger } from '../platform'
-import { useAppState } from './hooks'
+import { useAppState, useTexts } from './hooks'
 import { Logo } from './Logo'
 import { navigateByLevel } from './navigation'
 import { Notices } from './Notices'
+import { PrintView } from './PrintView'
 import { Shell } from './Shell'
 import { SignIn } from './SignIn'
 import { useFileDrop } from './useFileDrop'
 
 export function App() {
+  useTexts()
   useFileDrop()
   return (
     <Router aroundNav={navigateByLevel}>
       <Screen />
       <Notices />
+      <PrintView />
     </Router>
   )
 }

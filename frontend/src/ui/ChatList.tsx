@@ -79,6 +79,7 @@ export function ChatList({ open }: { open: number | null }) {
           id="search"
           ref={input}
           type="text"
+          dir={query === '' ? undefined : 'auto'}
           inputMode="search"
           enterKeyHint="search"
           autoComplete="off"
@@ -144,7 +145,7 @@ function AllChats({ open, scroller, scrollTop }: AllChatsProps) {
     if (isListed && isVisible(scroller.current!)) list.current?.scrollToIndex(latestIndex.current, { align: 'nearest' })
   }, [open, isListed, loaded, scroller])
 
-  if (!loaded) return <Skeleton />
+  if (chats.length === 0 && !loaded) return <Skeleton />
   if (chats.length === 0)
     return (
       <div className="list-empty">

@@ -1,12 +1,13 @@
 import { memo, useEffect } from 'react'
 import { Link } from 'wouter'
+import type { Outgoing } from '../core/outbox'
 import type { Chat } from '../core/types'
 import { t } from '../i18n'
 import { messenger } from '../platform'
 import { Avatar } from './Avatar'
 import { DeliveryIcon } from './DeliveryIcon'
 import { chatName, eventText, fullTime, messageText, nameOf, lastSenderName, shortWhen } from './format'
-import { useAppState, useDraft, useMe } from './hooks'
+import { useAppState, useDraft, useMe, useTexts } from './hooks'
 import { CircleAlert, Clock3 } from './icons'
 
 interface Props {
@@ -16,6 +17,7 @@ interface Props {
 }
 
 export const ChatRow = memo(function ChatRow({ chat, open, onOpen }: Props) {
+  useTexts()
   const me = useMe()
   const online = useAppState((state) => state.presence.get(chat.chat_id)?.online)
   const name = chatName(chat, me.user_id)
@@ -51,7 +53,7 @@ export const ChatRow = memo(function ChatRow({ chat, open, onOpen }: Props) {
           <Preview chat={chat} open={open} />
           {chat.unread > 0 && (
             <span className="badge">
-              <span aria-hidden>{chat.unread > 999 ? '999+' : chat.unread}</span>
+              <span aria-hidden>{t.numberUpTo(chat.unread, 999)}</span>
               <span className="sr-only">{t.chats.unread(chat.unread)}</span>
             </span>
           )}
@@ -66,7 +68,9 @@ function Preview({ chat, open }: { chat: Chat; open: boolean }) {
   const me = useMe()
   const typing = useAppState((state) => state.typing.get(chat.chat_id))
   const people = useAppState((state) => state.people)
-  const queued = useAppState((state) => state.outbox.findLast((e) => e.chat_id === chat.chat_id))
+  const queued = useAppState((state) =>
+    state.outbox.findLast((e): e is Outgoing => e.kind === 'send' && e.chat_id === chat.chat_id),
+  )
   // The draft of the open chat is in the message field, and changes with each key.
   const draft = useDraft(open ? null : chat.chat_id)
   const last = chat.last_message

@@ -22,13 +22,10 @@ interface Props {
 /** From this length on, Chromium takes five times as long for each key if it has to find the direction itself. */
 const LONG = 2_000
 
-/** Browsers without `field-sizing` measure the height by a script. */
-const measuresHeight = !CSS.supports('field-sizing', 'content')
-
 export function Composer({ chatId, isNotes, onEditLast, onDone, onSent }: Props) {
   const draft = useDraft(chatId)
   const edit = useEdit(chatId)
-  const editing = edit?.message ?? null
+  const editing = edit?.item ?? null
   const [saving, setSaving] = useState(false)
   const field = useRef<HTMLTextAreaElement>(null)
   const typing = useTyping(chatId, !isNotes)
@@ -45,9 +42,7 @@ export function Composer({ chatId, isNotes, onEditLast, onDone, onSent }: Props)
     if (matchMedia('(pointer: fine)').matches) field.current?.focus()
   }, [])
 
-  useLayoutEffect(() => {
-    if (measuresHeight) fitHeight(field.current!)
-  }, [text])
+  useLayoutEffect(() => fitHeight(field.current!), [text])
 
   const setText = (value: string) => {
     if (edit !== null) setEdit(chatId, { ...edit, text: value })
@@ -114,7 +109,7 @@ export function Composer({ chatId, isNotes, onEditLast, onDone, onSent }: Props)
           id="composer"
           ref={field}
           rows={1}
-          dir={text.length > LONG ? directionOf(text) : 'auto'}
+          dir={text === '' ? undefined : text.length > LONG ? directionOf(text) : 'auto'} // the placeholder has the direction of the page
           enterKeyHint={enterSends ? 'send' : 'enter'}
           aria-label={editing === null ? t.composer.label : t.composer.editing}
           aria-describedby={parts.length > 1 ? 'composer-note' : undefined}
@@ -146,6 +141,7 @@ export function Composer({ chatId, isNotes, onEditLast, onDone, onSent }: Props)
  * Makes a text area as high as its text, up to its max-height. The frame keeps its height during the measurement, so that the list does not move.
  */
 function fitHeight(area: HTMLTextAreaElement): void {
+  if (CSS.supports('field-sizing', 'content')) return
   const frame = area.parentElement!
   frame.style.minHeight = `${frame.offsetHeight}px`
   area.style.height = 'auto'

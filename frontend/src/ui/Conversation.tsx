@@ -1,7 +1,9 @@
 import { useCallback, useEffect, useRef, useState, type KeyboardEvent } from 'react'
 import { Link, useLocation } from 'wouter'
+import { isEditable } from '../core/outbox'
+import { withPending } from '../core/pending'
 import { isDeletedAccount } from '../core/state'
-import type { Chat, Message, User } from '../core/types'
+import type { Chat, User } from '../core/types'
 import { edits, setEdit } from '../drafts'
 import { t } from '../i18n'
 import { messenger } from '../platform'
@@ -13,6 +15,7 @@ import { useAppState, useMe, useRerenderEvery } from './hooks'
 import { ArrowLeft, Info } from './icons'
 import { isComposing } from './keys'
 import { Logo } from './Logo'
+import { isStored, type Item } from './messages/items'
 import { MessageList, type MessageListHandle } from './messages/MessageList'
 
 /** Returns a chat. A direct chat without messages is not in the chat list: it is constructed here. */
@@ -99,16 +102,16 @@ function OpenChat({ chat }: { chat: Chat }) {
   const name = chatName(chat, me.user_id)
   const isClosed = chat.kind === 'direct' && chat.peer === null && id !== me.user_id
 
-  const edit = useCallback((message: Message | null) => {
-    setEdit(id, message && { message, text: message.content ?? '' })
+  const edit = useCallback((item: Item | null) => {
+    setEdit(id, item && { item, text: item.content ?? '' })
     requestAnimationFrame(() => document.getElementById('composer')?.focus())
   }, [id])
 
   const editLast = useCallback(() => {
-    const mine = messenger.store
-      .getState()
-      .histories.get(id)
-      ?.messages.findLast((m) => m.sender_id === me.user_id && m.kind === 'text' && !m.deleted)
+    const { histories, outbox, epoch } = messenger.store.getState()
+    const mine = withPending(histories.get(id)?.messages ?? [], outbox, id, epoch).findLast((item) =>
+      isStored(item) ? item.sender_id === me.user_id && item.kind === 'text' && !item.deleted : isEditable(item),
+    )
     if (mine !== undefined) edit(mine)
   }, [id, me.user_id, edit])
 
@@ -226,7 +229,7 @@ function Subtitle({ chat }: { chat: Chat }) {
   if (chat.kind === 'group')
     return <span className="conversation-sub">{t.conversation.members(chat.member_count)}</span>
   if (!connected || presence === undefined || chat.peer === null)
-    return chat.peer === null ? null : <span className="conversation-sub">@{chat.peer.username}</span>
+    return chat.peer === null ? null : <bdi className="conversation-sub">@{chat.peer.username}</bdi>
   return (
     <span className="conversation-sub">
       {presence.online

@@ -1,11 +1,13 @@
-import { useEffect, useMemo, useRef, useState } from 'react'
+import { useEffect, useMemo, useRef, useState, useSyncExternalStore } from 'react'
 import { useStore } from 'zustand'
 import { sortChats } from '../core/chat'
 import type { AppState } from '../core/state'
 import type { Chat, User } from '../core/types'
 import { drafts, edits, type Edit } from '../drafts'
+import { catalogue } from '../i18n'
 import { messenger } from '../platform'
 import { prefs, type Prefs } from '../prefs'
+import { onNewDay, startOfToday } from './days'
 import { errorText, fieldErrors } from './format'
 
 export function useAppState<T>(select: (state: AppState) => T): T {
@@ -23,7 +25,7 @@ export function usePrefs(): Prefs {
 
 /** True if Enter sends a message, false if it makes a new line. */
 export function useEnterSends(): boolean {
-  return usePrefs().enterSends && !matchMedia('(pointer: coarse)').matches
+  return usePrefs().enterSends && matchMedia('(pointer: fine)').matches
 }
 
 /** Returns the draft of a chat; empty if none. */
@@ -42,7 +44,9 @@ export function useSortedChats(): Chat[] {
   const outbox = useAppState((state) => state.outbox)
   return useMemo(() => {
     const queued = new Map<number, number>()
-    for (const entry of outbox) queued.set(entry.chat_id, Date.parse(entry.created_at))
+    // A refused message may stay for long.
+    for (const { kind, refused, chat_id, created_at } of outbox)
+      if (kind === 'send' && refused === undefined) queued.set(chat_id, Date.parse(created_at))
     return sortChats(chats.values(), queued)
   }, [chats, outbox])
 }
@@ -117,6 +121,15 @@ export function useRerenderEvery(ms: number): void {
     const timer = setInterval(() => setCount((n) => n + 1), ms)
     return () => clearInterval(timer)
   }, [ms])
+}
+
+/**
+ * Renders the component again when the language or the day changes. Needed in the root and in memoized
+ * components; the others are rendered with their parents.
+ */
+export function useTexts(): void {
+  useStore(catalogue)
+  useSyncExternalStore(onNewDay, startOfToday)
 }
 
 /** True unless the browser reports that it is offline. */

@@ -74,7 +74,7 @@ function About({ group, onAdd }: { group: Group; onAdd: () => void }) {
         <Avatar id={id} name={group.name} size="l" group />
         <GroupName group={group} isOwner={isOwner} />
         <p className="contact-presence">
-          {t.group.created} {longDate(group.created_at)}
+          {t.group.created(longDate(group.created_at))}
         </p>
       </div>
       <section className="people">
@@ -95,7 +95,7 @@ function About({ group, onAdd }: { group: Group; onAdd: () => void }) {
         <MoreMembers group={group} />
       </section>
       <button className="button button-quiet-danger button-wide" onClick={leave}>
-        <LogOut aria-hidden /> {t.group.leave}
+        <LogOut aria-hidden className="mirrored" /> {t.group.leave}
       </button>
     </div>
   )
@@ -204,7 +204,7 @@ function MemberRow({ group, member, isOwner }: MemberRowProps) {
               <span className="person-tag person-tag-owner">{t.group.owner}</span>
             )}
           </span>
-          <span className="person-more">@{username}</span>
+          <bdi className="person-more">@{username}</bdi>
         </span>
       </button>
       {isOwner && !isSelf && (

@@ -1,12 +1,14 @@
 import { useEffect, useState, type FormEvent } from 'react'
 import { isBlank } from '../../core/text'
 import { t } from '../../i18n'
-import { canNotify, messenger, playSound } from '../../platform'
+import { canNotify, playSound } from '../../notifications'
+import { messenger } from '../../platform'
 import { setPrefs, type Theme } from '../../prefs'
-import { Avatar } from '../Avatar'
+import { Avatar, isOwnPicture } from '../Avatar'
 import { Field, FormError, NewPasswordField } from '../Field'
 import { useAction, useMe, usePrefs, useDebounced } from '../hooks'
 import { Dialog } from './Dialog'
+import { LanguageField } from './LanguageField'
 import { Switch } from './Switch'
 
 export function Settings({ onClose }: { onClose: () => void }) {
@@ -66,7 +68,9 @@ function Profile() {
                 setSaved(false)
               }}
             />
-            <p className="field-hint">@{me.username}</p>
+            <p className="field-hint">
+              <bdi dir="ltr">@{me.username}</bdi>
+            </p>
           </div>
         </div>
         <Field
@@ -74,6 +78,7 @@ function Profile() {
           hint={t.settings.pictureHint}
           error={fields.profile_picture ?? (failed ? t.settings.pictureFailed : undefined)}
           type="url"
+          dir="ltr"
           placeholder="https://"
           autoComplete="off"
           value={picture}
@@ -90,13 +95,12 @@ function Profile() {
   )
 }
 
-/** True if there is no image at the address. */
+/** True if the address is on this server and there is no image. */
 function useImageError(address: string): boolean {
   const [failed, setFailed] = useState<string | null>(null)
   useEffect(() => {
-    if (!/^https?:\/\//.test(address)) return
+    if (address === '' || !isOwnPicture(address)) return
     const image = new Image()
-    image.referrerPolicy = 'no-referrer'
     image.onerror = () => setFailed(address)
     image.src = address
     return () => {
@@ -124,6 +128,7 @@ function Appearance() {
           </label>
         ))}
       </div>
+      <LanguageField />
     </section>
   )
 }
