@@ -10,6 +10,7 @@ import { createAppStore } from './core/state'
 import type { Message } from './core/types'
 import { eraseDrafts, openDrafts } from './drafts'
 import { t } from './i18n'
+import { erasePlaces } from './places'
 import { prefs } from './prefs'
 import { chatName, messageText, senderName } from './ui/format'
 
@@ -35,7 +36,10 @@ const env: Environment = {
   },
   broadcast: (message) => tabs?.postMessage(message),
   notify: notifyUser,
-  eraseDrafts,
+  eraseDrafts: (userId) => {
+    eraseDrafts(userId)
+    erasePlaces(userId)
+  },
 }
 
 export const messenger = new Messenger(store, env)

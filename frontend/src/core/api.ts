@@ -60,12 +60,19 @@ export class Api {
   /** A page of the chats, the one with the latest activity first. `after` is the `next` of the page before. */
   chats = (after: string | null) =>
     this.call<{ chats: Chat[]; next: string | null }>('GET', `/chats${afterQuery(after)}`)
+  chat = (chatId: number) => this.call<Chat>('GET', `/chats/${chatId}`)
   messages = (chatId: number, query: { before?: number; after?: number; limit?: number }) =>
     this.call<{ messages: Message[]; more: boolean }>(
       'GET',
       `/messages/${chatId}?${new URLSearchParams(
         Object.entries(query).map(([name, value]) => [name, String(value)]),
       )}`,
+    )
+  /** A page around a message: half of it before `seq`, oldest first. */
+  messagesAround = (chatId: number, seq: number, limit: number) =>
+    this.call<{ messages: Message[]; more_before: boolean; more_after: boolean }>(
+      'GET',
+      `/messages/${chatId}?around=${seq}&limit=${limit}`,
     )
   editMessage = (messageId: number, content: string) =>
     this.call<Message>('PATCH', `/messages/${messageId}`, { content })

@@ -148,8 +148,8 @@ export class Operations {
     const chat = this.chats.get(chatId)
     if (chat === undefined || seq <= chat.read_seq) return
     const me = myId(this.store)
-    const messages = this.timeline.get(chatId)?.messages ?? []
-    this.chats.update(chatId, (known) => withRead(known, me, seq, me, messages))
+    const history = this.timeline.get(chatId)
+    this.chats.update(chatId, (known) => withRead(known, me, seq, me, history))
     // If the frame is lost, sync sends it again after the next chat list.
     this.connection.send({ type: 'read', chat_id: chatId, seq })
   }

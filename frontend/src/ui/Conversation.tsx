@@ -1,5 +1,6 @@
 import { useCallback, useEffect, useRef, useState, type KeyboardEvent } from 'react'
 import { Link, useLocation } from 'wouter'
+import { liveMessages } from '../core/history'
 import { isDeletedAccount } from '../core/state'
 import type { Chat, Message, User } from '../core/types'
 import { t } from '../i18n'
@@ -55,7 +56,8 @@ function useChat(id: number): { chat: Chat | null; state: 'found' | 'loading' | 
   return { chat, state: 'found' }
 }
 
-export function Conversation({ id }: { id: number }) {
+/** `linkedSeq` is the message that a link names; null if none. */
+export function Conversation({ id, linkedSeq }: { id: number; linkedSeq: number | null }) {
   const { chat, state } = useChat(id)
   const listLoaded = useAppState((state) => state.chatListLoaded)
   const [, navigate] = useLocation()
@@ -87,10 +89,10 @@ export function Conversation({ id }: { id: number }) {
         )}
       </main>
     )
-  return <OpenChat chat={chat} />
+  return <OpenChat chat={chat} linkedSeq={linkedSeq} />
 }
 
-function OpenChat({ chat }: { chat: Chat }) {
+function OpenChat({ chat, linkedSeq }: { chat: Chat; linkedSeq: number | null }) {
   const me = useMe()
   const id = chat.chat_id
   const [editing, setEditing] = useState<Message | null>(null)
@@ -104,10 +106,9 @@ function OpenChat({ chat }: { chat: Chat }) {
   }, [])
 
   const editLast = useCallback(() => {
-    const mine = messenger.store
-      .getState()
-      .histories.get(id)
-      ?.messages.findLast((m) => m.sender_id === me.user_id && m.kind === 'text' && !m.deleted)
+    const mine = liveMessages(messenger.timeline.get(id)).findLast(
+      (m) => m.sender_id === me.user_id && m.kind === 'text' && !m.deleted,
+    )
     if (mine !== undefined) edit(mine)
   }, [id, me.user_id, edit])
 
@@ -120,7 +121,7 @@ function OpenChat({ chat }: { chat: Chat }) {
   return (
     <main className="conversation" aria-label={t.conversation.label(name)} onKeyDown={onKeyDown}>
       <Header chat={chat} name={name} />
-      <MessageList key={id} ref={list} chat={chat} onEdit={edit} />
+      <MessageList key={id} ref={list} chat={chat} linkedSeq={linkedSeq} onEdit={edit} />
       <Announcer chatId={id} />
       {isClosed ? (
         <p className="composer-closed">{t.composer.deletedPeer}</p>
@@ -131,7 +132,7 @@ function OpenChat({ chat }: { chat: Chat }) {
           editing={editing}
           onEditLast={editLast}
           onDone={() => edit(null)}
-          onSent={() => list.current?.jumpToEnd()}
+          onSent={() => list.current?.sent()}
         />
       )}
     </main>
@@ -237,22 +238,20 @@ function Subtitle({ chat }: { chat: Chat }) {
 /** A live region for new messages: the list itself also changes when earlier messages are loaded. */
 function Announcer({ chatId }: { chatId: number }) {
   const me = useMe()
-  const last = useAppState((state) => state.histories.get(chatId)?.messages.at(-1))
-  const loaded = useAppState((state) => state.histories.get(chatId)?.loaded ?? false)
+  const last = useAppState((state) => state.chats.get(chatId)?.last_message ?? null)
   const people = useAppState((state) => state.people)
   const announcedSeq = useRef<number | null>(null)
   const [text, setText] = useState('')
 
   useEffect(() => {
-    if (!loaded) return
     const seq = last?.seq ?? 0
-    if (announcedSeq.current !== null && last !== undefined && seq > announcedSeq.current) {
+    if (announcedSeq.current !== null && last !== null && seq > announcedSeq.current) {
       if (last.sender_id !== me.user_id && last.kind === 'text')
         setText(t.conversation.announced(senderName(people, last.sender_id), messageText(last)))
     }
     if (last?.deleted && last.seq === announcedSeq.current) setText('')
     announcedSeq.current = Math.max(seq, announcedSeq.current ?? 0)
-  }, [last, loaded, me.user_id, people])
+  }, [last, me.user_id, people])
 
   return (
     <p className="sr-only" aria-live="polite">

@@ -1,23 +1,26 @@
 import { useMemo } from 'react'
-import { isLoadingPage } from '../../core/history'
+import { isLoadingPage, segmentAt } from '../../core/history'
 import type { Message } from '../../core/types'
 import { useAppState } from '../hooks'
 import type { Item } from './items'
 
 const NONE: readonly Message[] = []
 
-/** Returns the messages of a chat, the items to show (with those in the outbox), and what is loaded. */
-export function useItems(chatId: number) {
-  const messages = useAppState((state) => state.histories.get(chatId)?.messages ?? NONE)
-  const loaded = useAppState((state) => state.histories.get(chatId)?.loaded ?? false)
-  const more = useAppState((state) => state.histories.get(chatId)?.more ?? false)
+/**
+ * Returns the segment of a chat around `seq` (null: the live one), its messages, and the items to show,
+ * with those in the outbox.
+ */
+export function useItems(chatId: number, seq: number | null) {
+  const segment = useAppState((state) => segmentAt(state.histories.get(chatId), seq))
   const loading = useAppState((state) => isLoadingPage(state.histories.get(chatId)))
   const outbox = useAppState((state) => state.outbox)
+  const messages = segment?.messages ?? NONE
+  const isLive = segment?.to === Infinity
 
   const items = useMemo<readonly Item[]>(() => {
-    const queued = outbox.filter((entry) => entry.chat_id === chatId)
+    const queued = isLive ? outbox.filter((entry) => entry.chat_id === chatId) : []
     return queued.length === 0 ? messages : [...messages, ...queued]
-  }, [messages, outbox, chatId])
+  }, [messages, isLive, outbox, chatId])
 
-  return { messages, items, loaded, more, loading }
+  return { segment, messages, items, isLive, loading }
 }
