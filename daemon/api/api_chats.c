@@ -1,7 +1,8 @@
 /*
- * api_chats: the caller's chats, and pages of their history.
+ * api_chats: the caller's chats, pages of their history, and one message of it.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "api/api.h"
 #include "common/xalloc.h"
@@ -53,7 +54,7 @@ static void run_chats(void *env, struct http_call *call)
 
 /* GET /messages/{chat_id} */
 
-enum { HISTORY_CHAT, HISTORY_BEFORE, HISTORY_AFTER, HISTORY_LIMIT };
+enum { HISTORY_CHAT, HISTORY_BEFORE, HISTORY_AFTER, HISTORY_AROUND, HISTORY_LIMIT };
 
 /* clang-format off */
 static const struct param_spec history_params[] = {
@@ -63,6 +64,8 @@ static const struct param_spec history_params[] = {
 	                     .doc = "Only messages with a smaller seq, newest first. Not together with after." },
 	[HISTORY_AFTER]  = { .name = "after",   .type = PARAM_INT, .place = PARAM_QUERY, .min = 0, .max = PROTO_ID_MAX,
 	                     .doc = "Only messages with a greater seq, oldest first. Not together with before." },
+	[HISTORY_AROUND] = { .name = "around",  .type = PARAM_INT, .place = PARAM_QUERY, .min = 1, .max = PROTO_ID_MAX,
+	                     .doc = "Half of the messages before this seq and the rest from it on, oldest first. Not together with before or after." },
 	[HISTORY_LIMIT]  = { .name = "limit",   .type = PARAM_INT, .place = PARAM_QUERY, .min = 1, .max = PROTO_HISTORY_MAX,
 	                     .doc = "The maximum number of messages; 50 if absent." },
 };
@@ -72,20 +75,31 @@ struct history {
 	struct http_call *call;
 	struct conv conv;
 	int64_t limit;
+	struct json_view_around around; /* seq 0: a page in one direction */
 };
 
 static void history_conv(void *arg, enum error error, const store_rows *rows);
 static void history_read(void *arg, enum error error, const store_rows *rows);
 
+/* The one rule of the query that concerns several parameters; NULL if it is kept. */
+static const char *history_problem(const struct param *at)
+{
+	if (at[HISTORY_AROUND].present && (at[HISTORY_BEFORE].present || at[HISTORY_AFTER].present))
+		return "{\"field\":\"around\",\"detail\":\"not together with before or after\"}";
+	if (at[HISTORY_BEFORE].present && at[HISTORY_AFTER].present)
+		return "{\"field\":\"after\",\"detail\":\"not together with before\"}";
+	return NULL;
+}
+
 static void run_history(void *env, struct http_call *call)
 {
-	static const char both[] = "{\"field\":\"after\",\"detail\":\"not together with before\"}";
 	const struct api *api = env;
 	const struct param *at = http_params(call)->at;
+	const char *problem = history_problem(at);
 	struct history *h;
 
-	if (at[HISTORY_BEFORE].present && at[HISTORY_AFTER].present) {
-		http_reply_invalid(call, both, sizeof(both) - 1);
+	if (problem != NULL) {
+		http_reply_invalid(call, problem, strlen(problem));
 		return;
 	}
 	h = xmalloc(sizeof(*h));
@@ -93,15 +107,47 @@ static void run_history(void *env, struct http_call *call)
 		.call = call,
 		.limit = at[HISTORY_LIMIT].present ? at[HISTORY_LIMIT].number : HISTORY_DEFAULT,
 	};
+	if (at[HISTORY_AROUND].present)
+		h->around = (struct json_view_around){ at[HISTORY_AROUND].number, h->limit / 2,
+			h->limit - h->limit / 2 };
 	store_conv(api->store, http_user(call), at[HISTORY_CHAT].number, history_conv, h);
+}
+
+static void history_reply(struct history *h, const store_rows *rows)
+{
+	struct buf b = BUF_EMPTY;
+
+	buf_add_char(&b, '{');
+	if (h->around.seq > 0) {
+		json_view_put_around(&b, rows, &h->around, &h->conv, http_user(h->call));
+		buf_add_char(&b, '}');
+	} else {
+		bool more = json_view_put_messages(&b, rows, json_view_page_rows(rows, h->limit),
+			&h->conv, http_user(h->call));
+
+		buf_add_str(&b, more ? ",\"more\":true}" : ",\"more\":false}");
+	}
+	api_reply(h->call, 200, &b);
+}
+
+/* A chat that is not begun. */
+static void history_reply_empty(struct history *h)
+{
+	static const char page[] = "{\"messages\":[],\"more\":false}";
+	static const char around[] = "{\"messages\":[],\"more_before\":false,\"more_after\":false}";
+
+	if (h->around.seq > 0)
+		http_reply(h->call, 200, around, sizeof(around) - 1);
+	else
+		http_reply(h->call, 200, page, sizeof(page) - 1);
 }
 
 static void history_conv(void *arg, enum error error, const store_rows *rows)
 {
-	static const char empty[] = "{\"messages\":[],\"more\":false}";
 	struct history *h = arg;
 	const struct api *api = http_env(h->call);
 	const struct param *at = http_params(h->call)->at;
+	int64_t user_id = http_user(h->call);
 
 	if (api_failed(h->call, error)) {
 		free(h);
@@ -109,31 +155,70 @@ static void history_conv(void *arg, enum error error, const store_rows *rows)
 	}
 	store_conv_at(rows, 0, &h->conv);
 	if (h->conv.id == 0) {
-		http_reply(h->call, 200, empty, sizeof(empty) - 1);
+		history_reply_empty(h);
 		free(h);
-		return;
+	} else if (h->around.seq > 0) {
+		store_history_around(api->store, user_id, h->conv.id, h->around.seq,
+			h->around.n_before, h->around.n_from, history_read, h);
+	} else {
+		store_history(api->store, user_id, h->conv.id,
+			at[HISTORY_BEFORE].present ? at[HISTORY_BEFORE].number : 0,
+			at[HISTORY_AFTER].present ? at[HISTORY_AFTER].number : -1, h->limit,
+			history_read, h);
 	}
-	store_history(api->store, http_user(h->call), h->conv.id,
-		at[HISTORY_BEFORE].present ? at[HISTORY_BEFORE].number : 0,
-		at[HISTORY_AFTER].present ? at[HISTORY_AFTER].number : -1, h->limit, history_read,
-		h);
 }
 
 static void history_read(void *arg, enum error error, const store_rows *rows)
 {
 	struct history *h = arg;
-	struct buf b = BUF_EMPTY;
 
-	if (!api_failed(h->call, error)) {
-		bool more;
-
-		buf_add_char(&b, '{');
-		more = json_view_put_messages(&b, rows, json_view_page_rows(rows, h->limit),
-			&h->conv, http_user(h->call));
-		buf_add_str(&b, more ? ",\"more\":true}" : ",\"more\":false}");
-		api_reply(h->call, 200, &b);
-	}
+	if (!api_failed(h->call, error))
+		history_reply(h, rows);
 	free(h);
+}
+
+/* GET /messages/{chat_id}/{message_id} */
+
+enum { MESSAGE_CHAT, MESSAGE_ID };
+
+/* clang-format off */
+static const struct param_spec message_params[] = {
+	[MESSAGE_CHAT] = { .name = "chat_id",    .type = PARAM_ID, .place = PARAM_PATH, .required = true,
+	                   .doc = "The chat." },
+	[MESSAGE_ID]   = { .name = "message_id", .type = PARAM_ID, .place = PARAM_PATH, .required = true,
+	                   .doc = "A message of this chat." },
+};
+/* clang-format on */
+
+static void message_read(void *arg, enum error error, const store_rows *rows)
+{
+	struct http_call *call = arg;
+	struct buf b = BUF_EMPTY;
+	struct message m;
+	struct conv c;
+
+	if (error == ERROR_NONE && store_n(rows) == 0)
+		error = ERROR_no_such_message;
+	if (error == ERROR_NONE) {
+		store_conv_at(rows, 0, &c);
+		if (conv_chat_id(&c, http_user(call)) != http_params(call)->at[MESSAGE_CHAT].number)
+			error = ERROR_no_such_message;
+	}
+	if (api_failed(call, error))
+		return;
+	store_message_at(rows, 0, &m);
+	buf_add_char(&b, '{');
+	proto_put_message(&b, &m, &c, http_user(call));
+	buf_add_char(&b, '}');
+	api_reply(call, 200, &b);
+}
+
+static void run_message(void *env, struct http_call *call)
+{
+	const struct api *api = env;
+
+	store_message(api->store, http_user(call), http_params(call)->at[MESSAGE_ID].number,
+		message_read, call);
 }
 
 /* clang-format off */
@@ -146,6 +231,10 @@ static const struct http_route routes[] = {
 	  .summary = "Returns a page of the messages of a chat.",
 	  PARAMS(history_params),
 	  .status = 200, .answer = "messages", .errors = "no_such_chat", .run = run_history },
+	{ .method = HTTP_GET, .path = "/messages/{chat_id}/{message_id}",
+	  .summary = "Returns one message of a chat.",
+	  PARAMS(message_params),
+	  .status = 200, .answer = "message", .errors = "no_such_message", .run = run_message },
 };
 /* clang-format on */
 

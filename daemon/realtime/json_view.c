@@ -140,18 +140,38 @@ void json_view_put_group(struct buf *b, int64_t group_id, const store_rows *rows
 	buf_add_char(b, '}');
 }
 
+static size_t content_len(const store_rows *rows, int i)
+{
+	struct message m;
+
+	store_message_at(rows, i, &m);
+	return m.content.len;
+}
+
 int64_t json_view_page_rows(const store_rows *rows, int64_t limit)
 {
 	size_t bytes = 0;
 	int n = 0;
 
-	for (; n < store_n(rows) && n < limit && bytes < JSON_VIEW_PAGE_BYTES; n++) {
+	while (n < store_n(rows) && n < limit && bytes < JSON_VIEW_PAGE_BYTES)
+		bytes += content_len(rows, n++);
+	return n;
+}
+
+/* Appends "messages":[…] of the rows from first to end - 1. */
+static void put_messages(struct buf *b, const store_rows *rows, int first, int end,
+	const struct conv *c, int64_t viewer)
+{
+	buf_add_str(b, "\"messages\":[");
+	for (int i = first; i < end; i++) {
 		struct message m;
 
-		store_message_at(rows, n, &m);
-		bytes += m.content.len;
+		store_message_at(rows, i, &m);
+		buf_add_str(b, i > first ? ",{" : "{");
+		proto_put_message(b, &m, c, viewer);
+		buf_add_char(b, '}');
 	}
-	return n;
+	buf_add_char(b, ']');
 }
 
 bool json_view_put_messages(
@@ -159,15 +179,37 @@ bool json_view_put_messages(
 {
 	int n = store_n(rows);
 
-	buf_add_str(b, "\"messages\":[");
-	for (int i = 0; i < n && i < limit; i++) {
-		struct message m;
-
-		store_message_at(rows, i, &m);
-		buf_add_str(b, i > 0 ? ",{" : "{");
-		proto_put_message(b, &m, c, viewer);
-		buf_add_char(b, '}');
-	}
-	buf_add_char(b, ']');
+	put_messages(b, rows, 0, n < limit ? n : (int)limit, c, viewer);
 	return n > limit;
+}
+
+/* The first row from seq on. */
+static int row_of_seq(const store_rows *rows, int64_t seq)
+{
+	struct message m;
+	int i = 0;
+
+	for (; i < store_n(rows); i++) {
+		store_message_at(rows, i, &m);
+		if (m.seq >= seq)
+			break;
+	}
+	return i;
+}
+
+void json_view_put_around(struct buf *b, const store_rows *rows, const struct json_view_around *a,
+	const struct conv *c, int64_t viewer)
+{
+	const int n = store_n(rows), middle = row_of_seq(rows, a->seq);
+	int first = middle, end = middle;
+	size_t bytes = 0;
+
+	while (first > 0 && middle - first < a->n_before && bytes < JSON_VIEW_PAGE_BYTES / 2)
+		bytes += content_len(rows, --first);
+	bytes = 0;
+	while (end < n && end - middle < a->n_from && bytes < JSON_VIEW_PAGE_BYTES / 2)
+		bytes += content_len(rows, end++);
+	put_messages(b, rows, first, end, c, viewer);
+	buf_add_str(b, first > 0 ? ",\"more_before\":true" : ",\"more_before\":false");
+	buf_add_str(b, end < n ? ",\"more_after\":true" : ",\"more_after\":false");
 }

@@ -34,4 +34,15 @@ int64_t json_view_page_rows(const store_rows *rows, int64_t limit);
 bool json_view_put_messages(
 	struct buf *b, const store_rows *rows, int64_t limit, const struct conv *c, int64_t viewer);
 
+/* What a page around a seq has, in each direction: at most this many messages, and half of JSON_VIEW_PAGE_BYTES. */
+struct json_view_around {
+	int64_t seq;
+	int64_t n_before;
+	int64_t n_from; /* from seq on */
+};
+
+/* Appends "messages":[…],"more_before":…,"more_after":… of the rows of store_history_around that make the page. */
+void json_view_put_around(struct buf *b, const store_rows *rows, const struct json_view_around *a,
+	const struct conv *c, int64_t viewer);
+
 #endif

@@ -317,6 +317,24 @@ where m.conv_id = $1::int8 and m.seq > $2::int8 and {seen_by_viewer}
 order by m.seq
 limit $3::int8
 
+-- Before a seq, and from it on. In one statement, so that both are of one snapshot.
+-- name: history_around
+select m.*
+from (
+	(select * from messages x where x.conv_id = $1::int8 and x.seq < $2::int8 order by x.seq desc limit $3::int8)
+	union all
+	(select * from messages x where x.conv_id = $1::int8 and x.seq >= $2::int8 order by x.seq limit $5::int8)
+) m
+where {seen_by_viewer}
+order by m.seq
+
+-- name: message_of_viewer
+select {conv}, m.*
+from messages m
+join conversations c using (conv_id)
+join members v on v.conv_id = m.conv_id and v.user_id = $1::int8
+where m.message_id = $2::int8
+
 -- name: changes_after
 select m.*
 from messages m

@@ -199,7 +199,12 @@ void store_group(struct store *s, int64_t viewer, int64_t group_id, const struct
  */
 void store_history(struct store *s, int64_t viewer, int64_t conv_id, int64_t before, int64_t after,
 	int64_t limit, store_cb *cb, void *arg);
-/* The same in the order of mod, from the one after this mod; after < 0: those of the last 50 messages. */
+/* At most n_before + 1 messages before this seq and n_from + 1 from it on, the oldest first; otherwise as store_history. */
+void store_history_around(struct store *s, int64_t viewer, int64_t conv_id, int64_t seq,
+	int64_t n_before, int64_t n_from, store_cb *cb, void *arg);
+/* A message of any conversation of the viewer: one row, store_conv_at and store_message_at, or none. */
+void store_message(struct store *s, int64_t viewer, int64_t message_id, store_cb *cb, void *arg);
+/* As store_history in the order of mod, from the one after this mod; after < 0: those of the last 50 messages. */
 void store_changes(struct store *s, int64_t viewer, int64_t conv_id, int64_t after, int64_t limit,
 	store_cb *cb, void *arg);
 

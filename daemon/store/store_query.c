@@ -311,6 +311,30 @@ void store_history(struct store *s, int64_t viewer, int64_t conv_id, int64_t bef
 		&args, cb, arg);
 }
 
+void store_history_around(struct store *s, int64_t viewer, int64_t conv_id, int64_t seq,
+	int64_t n_before, int64_t n_from, store_cb *cb, void *arg)
+{
+	DECLARE_QUERY(history_around);
+	struct db_args args = DB_ARGS_EMPTY;
+
+	db_arg_i64(&args, conv_id);
+	db_arg_i64(&args, seq);
+	db_arg_i64(&args, n_before + 1);
+	db_arg_i64(&args, viewer);
+	db_arg_i64(&args, n_from + 1);
+	store_query(s, STORE_READER, &query_history_around, &args, cb, arg);
+}
+
+void store_message(struct store *s, int64_t viewer, int64_t message_id, store_cb *cb, void *arg)
+{
+	DECLARE_QUERY(message_of_viewer);
+	struct db_args args = DB_ARGS_EMPTY;
+
+	db_arg_i64(&args, viewer);
+	db_arg_i64(&args, message_id);
+	store_query(s, STORE_READER, &query_message_of_viewer, &args, cb, arg);
+}
+
 void store_changes(struct store *s, int64_t viewer, int64_t conv_id, int64_t after, int64_t limit,
 	store_cb *cb, void *arg)
 {

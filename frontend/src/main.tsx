@@ -1,7 +1,8 @@
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
-import { t } from './i18n'
+import { setLanguage } from './i18n'
 import { startPlatform } from './platform'
+import { prefs } from './prefs'
 import { App } from './ui/App'
 import './styles/tokens.css'
 import './styles/base.css'
@@ -9,12 +10,21 @@ import './styles/shell.css'
 import './styles/conversation.css'
 import './styles/dialogs.css'
 
-document.documentElement.lang = t.locale
-document.documentElement.dir = t.dir
-
 startPlatform()
-createRoot(document.getElementById('root')!).render(
-  <StrictMode>
-    <App />
-  </StrictMode>,
-)
+void applyLanguage().then(render)
+prefs.subscribe((now, before) => {
+  if (now.language !== before.language) void applyLanguage()
+})
+
+function render(): void {
+  createRoot(document.getElementById('root')!).render(
+    <StrictMode>
+      <App />
+    </StrictMode>,
+  )
+}
+
+/** Without its catalogue the page keeps the language that it has. */
+function applyLanguage(): Promise<void> {
+  return setLanguage(prefs.getState().language).catch(() => {})
+}

@@ -9,7 +9,7 @@ import type { WebSocketLike } from './core/socket'
 import { createAppStore } from './core/state'
 import type { Message } from './core/types'
 import { eraseDrafts, openDrafts } from './drafts'
-import { t } from './i18n'
+import { catalogue, t } from './i18n'
 import { erasePlaces } from './places'
 import { prefs } from './prefs'
 import { chatName, messageText, senderName } from './ui/format'
@@ -60,6 +60,7 @@ export function startPlatform(): void {
     if (state.me !== null && before.me === null) openDrafts(state.me.user_id)
     if (state.chats !== before.chats) updateTitle()
   })
+  catalogue.subscribe(updateTitle)
   void messenger.session.start()
 }
 

@@ -1,10 +1,13 @@
 // Preferences. Kept in this browser, not on the server.
 
 import { createStore } from 'zustand/vanilla'
+import type { Language } from './i18n'
 
 export type Theme = 'system' | 'light' | 'dark'
 
 export interface Prefs {
+  /** Null: the language of the browser. */
+  language: Language | null
   theme: Theme
   sound: boolean
   /** True if wanted. The browser's permission is needed as well. */
@@ -14,7 +17,7 @@ export interface Prefs {
 }
 
 const KEY = 'parley.prefs'
-const defaults: Prefs = { theme: 'system', sound: false, notifications: false, asked: false }
+const defaults: Prefs = { language: null, theme: 'system', sound: false, notifications: false, asked: false }
 
 function load(): Prefs {
   try {

@@ -74,6 +74,15 @@ MESSAGES = {
     "a join": lambda s, me: s.join_id,
     "a deleted text": lambda s, me: s.erased_id,
 }
+
+
+def chat_of(s, me, message):
+    """The chat of one of MESSAGES as the caller sees it."""
+    if message != "a text in a direct chat":
+        return s.group_id
+    return s.people["sender"][0].id if me is s.target else s.target.id
+
+
 NEW_NAME = {"full_name": "Another name"}
 ROUTE_REQUESTS = {
     ("POST /users/register", "a new account"): RouteRequest("/users/register", registration),
@@ -143,6 +152,15 @@ ROUTE_REQUESTS = {
             lambda s, _, chat=chat: f"/messages/{chat(s)}", **HISTORY
         )
         for what, chat in (("the group", group), ("a user", target), ("a deleted user", deleted))
+    },
+    ("GET /messages/{chat_id}", "the group, around a text"): RouteRequest(
+        lambda s, _: f"/messages/{s.group_id}?around=1", **HISTORY
+    ),
+    **{
+        ("GET /messages/{chat_id}/{message_id}", what): RouteRequest(
+            lambda s, me, what=what: f"/messages/{chat_of(s, me, what)}/{MESSAGES[what](s, me)}"
+        )
+        for what in MESSAGES
     },
     **{
         ("PATCH /messages/{message_id}", what): RouteRequest(

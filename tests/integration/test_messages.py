@@ -178,6 +178,63 @@ def test_history_is_paged_by_before_and_after(alice, long_chat, query, seqs, mor
     assert answer.json()["more"] is more
 
 
+@pytest.mark.parametrize(
+    "query, seqs, more_before, more_after",
+    [
+        ("around=4&limit=4", [2, 3, 4, 5], True, True),
+        ("around=4&limit=3", [3, 4, 5], True, True),
+        ("around=4&limit=2", [3, 4], True, True),
+        ("around=4&limit=1", [4], True, True),
+        ("around=4&limit=6", [1, 2, 3, 4, 5, 6], False, True),
+        ("around=5&limit=6", [2, 3, 4, 5, 6, 7], True, False),
+        ("around=4&limit=200", [1, 2, 3, 4, 5, 6, 7], False, False),
+        ("around=4", [1, 2, 3, 4, 5, 6, 7], False, False),
+        ("around=1&limit=4", [1, 2], False, True),
+        ("around=1&limit=1", [1], False, True),
+        ("around=7&limit=4", [5, 6, 7], True, False),
+        ("around=8&limit=4", [6, 7], True, False),
+        ("around=8&limit=1", [], True, False),
+        ("around=9007199254740991&limit=4", [6, 7], True, False),
+        ("around=4&limit=4&thread=1&unknown=x", [2, 3, 4, 5], True, True),
+    ],
+)
+def test_a_page_around_a_seq(alice, bob, long_chat, query, seqs, more_before, more_after):
+    for who, chat in ((alice, long_chat), (bob, alice.id)):
+        answer = who.get(f"/messages/{chat}?{query}")
+        assert answer.status_code == 200
+        body = answer.json()
+        assert [m["content"] for m in body["messages"]] == [str(seq) for seq in seqs]
+        assert [m["seq"] for m in body["messages"]] == seqs
+        assert {m["chat_id"] for m in body["messages"]} <= {chat}
+        assert expect.without(body, "messages") == {
+            "more_before": more_before,
+            "more_after": more_after,
+        }
+
+
+def test_a_page_around_a_seq_of_a_chat_that_does_not_exist_yet_is_empty(alice, bob):
+    answer = alice.get(f"/messages/{bob.id}?around=1")
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"messages": [], "more_before": False, "more_after": False},
+    )
+    expect.problem(alice.get(f"/messages/{UNUSED_ID}?around=1"), 404, "no_such_chat")
+    group = bob.group("without alice")
+    expect.problem(alice.get(f"/messages/{group}?around=1"), 404, "no_such_chat")
+
+
+def test_each_half_of_a_page_around_a_seq_has_at_most_64_kib_and_one_message(alice, bob):
+    ws = alice.ws()
+    ws.send_all(
+        {"type": "send", "id": f"big{i}", "receiver_id": bob.id, "content": "x" * 16000}
+        for i in range(16)
+    )
+    ws.until("ack", id="big15")
+    body = bob.get(f"/messages/{alice.id}?around=9&limit=200").json()
+    assert [m["seq"] for m in body["messages"]] == list(range(4, 14))
+    assert (body["more_before"], body["more_after"]) == (True, True)
+
+
 def test_a_page_has_50_messages_by_default_and_200_at_most(alice, bob):
     ws = alice.ws()
     ws.send_all(
@@ -204,7 +261,18 @@ def test_a_page_has_50_messages_by_default_and_200_at_most(alice, bob):
         ("after=-1", "after"),
         ("after=99999999999999999999", "after"),
         ("before=1.5", "before"),
-        ("before=5&after=2", None),
+        ("before=5&after=2", "after"),
+        ("around=0", "around"),
+        ("around=-1", "around"),
+        ("around=x", "around"),
+        ("around=", "around"),
+        ("around=1.5", "around"),
+        ("around=9007199254740992", "around"),
+        ("around=1&limit=0", "limit"),
+        ("around=1&limit=201", "limit"),
+        ("around=5&before=2", "around"),
+        ("around=5&after=2", "around"),
+        ("around=5&after=2&before=7", "around"),
     ],
 )
 def test_a_bad_query_is_422(alice, bob, query, field):
@@ -231,6 +299,55 @@ def test_two_chats_do_not_mix(alice, bob, carol):
     alice.send(carol.id, "to carol")
     assert [m["content"] for m in carol.history(alice.id)] == ["to carol"]
     assert carol.history(bob.id) == []
+
+
+# --- GET /messages/{chat_id}/{message_id} ---
+
+
+def test_a_message_is_read_by_its_id(alice, bob):
+    sent = alice.send(bob.id, "one", client_id="c")
+    answer = alice.get(f"/messages/{bob.id}/{sent['message_id']}")
+    assert (answer.status_code, answer.json()) == (200, sent)
+    shown = bob.get(f"/messages/{alice.id}/{sent['message_id']}").json()
+    assert shown == {**expect.without(sent, "client_id"), "chat_id": alice.id}
+    alice.delete(f"/messages/{sent['message_id']}")
+    shown = bob.get(f"/messages/{alice.id}/{sent['message_id']}").json()
+    assert (shown["deleted"], shown["content"], shown["seq"]) == (True, None, 1)
+
+
+def test_a_message_of_another_chat_is_404(alice, bob, carol):
+    message = alice.send(bob.id, "one")["message_id"]
+    group = alice.group("another", bob)
+    (join, *_) = alice.history(group)
+    assert alice.get(f"/messages/{group}/{join['message_id']}").json() == join
+    for who, chat, message_id in (
+        (alice, carol.id, message),
+        (alice, alice.id, message),
+        (alice, group, message),
+        (alice, bob.id, join["message_id"]),
+        (alice, bob.id, UNUSED_ID),
+        (alice, UNUSED_ID, message),
+        (carol, bob.id, message),
+        (carol, group, join["message_id"]),
+    ):
+        expect.problem(who.get(f"/messages/{chat}/{message_id}"), 404, "no_such_message")
+
+
+def test_a_message_stays_when_its_peer_is_deleted(alice, person):
+    dave = person("Dave")
+    mine, his = alice.send(dave.id, "1"), dave.send(alice.id, "2")
+    assert dave.delete(f"/users/delete_user/{dave.id}").status_code == 204
+    assert alice.get(f"/messages/{dave.id}/{mine['message_id']}").json()["content"] == "1"
+    assert alice.get(f"/messages/{dave.id}/{his['message_id']}").json()["deleted"] is True
+
+
+@pytest.mark.parametrize("path", ["1/x", "x/1", "1/-1", "1/1.5", "1/0", "1/"])
+def test_a_message_id_that_is_no_number_is_400(alice, path):
+    answer = alice.get(f"/messages/{path}")
+    if path.endswith("/"):
+        expect.problem(answer, 404, "no_such_route")
+    else:
+        expect.problem(answer, 400, "bad_path")
 
 
 # --- PUT /messages/read ---

@@ -240,7 +240,12 @@ def test_real_answers_conform(description, conforms, http, alice, bob, carol, us
     )
     for chat_id in (bob.id, group, user["user_id"]):  # texts, events, erased messages
         call(alice, "get", "/messages/{chat_id}", real=f"/messages/{chat_id}")
+        call(alice, "get", "/messages/{chat_id}", real=f"/messages/{chat_id}?around=1")
     call(alice, "get", "/messages/{chat_id}", real=f"/messages/{bob.id}?limit=0")
+    one = "/messages/{chat_id}/{message_id}"
+    call(alice, "get", one, real=f"/messages/{bob.id}/{sent['message_id']}")
+    call(alice, "get", one, real=f"/messages/{group}/{sent['message_id']}")
+    call(alice, "get", one, real=f"/messages/{bob.id}/x")
     assert len(call(alice, "get", "/chats").json()["chats"]) == 3
     call(alice, "get", "/healthz")
     call(alice, "get", "/openapi.json")

@@ -83,8 +83,10 @@ def described_fields(description, operation, path):
     for parameter in operation.get("parameters", []):
         name = parameter["name"]
         if parameter["in"] == "path":
-            (name,) = re.findall(r"\{(\w+)\}", path)
-            assert parameter["name"] in (name, "id")
+            names = re.findall(r"\{(\w+)\}", path)
+            if name == "id":
+                (name,) = names
+            assert name in names
         found[name] = parameter["required"]
     return found
 

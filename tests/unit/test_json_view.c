@@ -358,6 +358,42 @@ START_TEST(a_page_has_at_most_limit_messages_and_reports_more)
 }
 END_TEST
 
+static void check_around(
+	const PGresult *r, int64_t seq, int64_t n_before, int64_t n_from, const char *expected)
+{
+	const struct conv c = { 50, 7, 8, CONV_DIRECT };
+	const struct json_view_around a = { seq, n_before, n_from };
+	struct buf b = BUF_EMPTY;
+
+	json_view_put_around(&b, rows_of(r), &a, &c, 7);
+	check_text(&b, expected);
+}
+
+START_TEST(a_page_around_a_seq_has_at_most_its_share_in_each_direction)
+{
+	PGresult *r = messages_new();
+
+	for (int i = 0; i < 4; i++)
+		set_message(r, i, i + 1);
+	check_around(r, 3, 1, 1,
+		"\"messages\":[" MESSAGE("2", "8", "") "," MESSAGE(
+			"3", "8", "") "],\"more_before\":true,\"more_after\":true");
+	check_around(r, 3, 0, 2,
+		"\"messages\":[" MESSAGE("3", "8", "") "," MESSAGE(
+			"4", "8", "") "],\"more_before\":true,\"more_after\":false");
+	check_around(r, 2, 1, 2,
+		"\"messages\":[" MESSAGE("1", "8", "") "," MESSAGE("2", "8", "") "," MESSAGE(
+			"3", "8", "") "],\"more_before\":false,\"more_after\":true");
+	check_around(r, 9, 1, 2,
+		"\"messages\":[" MESSAGE(
+			"4", "8", "") "],\"more_before\":true,\"more_after\":false");
+	PQclear(r);
+	r = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+	check_around(r, 1, 1, 1, "\"messages\":[],\"more_before\":false,\"more_after\":false");
+	PQclear(r);
+}
+END_TEST
+
 START_TEST(a_page_without_rows_is_an_empty_array)
 {
 	const struct conv c = { 50, 7, 8, CONV_DIRECT };
@@ -386,6 +422,7 @@ int main(void)
 	tcase_add_test(tc, a_page_after_the_last_member_has_the_group_and_no_member);
 	tcase_add_test(tc, each_side_sees_a_page_with_its_own_chat_id);
 	tcase_add_test(tc, a_page_has_at_most_limit_messages_and_reports_more);
+	tcase_add_test(tc, a_page_around_a_seq_has_at_most_its_share_in_each_direction);
 	tcase_add_test(tc, a_page_without_rows_is_an_empty_array);
 	suite_add_tcase(suite, tc);
 	return suite_run(suite);

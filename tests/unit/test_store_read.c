@@ -213,6 +213,62 @@ START_TEST(changes_come_in_the_order_of_mod_and_collapse_repeated_edits)
 }
 END_TEST
 
+static void check_around(
+	struct page *p, int64_t conv, int64_t viewer, int64_t seq, int64_t n_before, int64_t n_from)
+{
+	p->done = false;
+	store_history_around(s, viewer, conv, seq, n_before, n_from, on_page, p);
+	fixture_until(&p->done);
+	for (int i = 1; i < p->n; i++)
+		ck_assert_int_eq(p->at[i].seq, p->at[i - 1].seq + 1);
+}
+
+START_TEST(a_page_around_a_seq_has_one_row_more_than_asked_in_each_direction)
+{
+	struct page p = { .done = false };
+	int64_t conv = 0;
+
+	for (int i = 1; i <= 20; i++) {
+		char id[16];
+
+		snprintf(id, sizeof(id), "%d", i);
+		conv = fixture_post(s, alice, bob, id, id).c.conv.id;
+	}
+	check_around(&p, conv, alice, 10, 3, 4);
+	ck_assert_int_eq(p.n, 9); /* 6 to 14 */
+	ck_assert_int_eq(p.at[0].seq, 6);
+	check_around(&p, conv, alice, 1, 3, 4);
+	ck_assert_int_eq(p.n, 5);
+	ck_assert_int_eq(p.at[0].seq, 1);
+	check_around(&p, conv, alice, 20, 0, 1);
+	ck_assert_int_eq(p.n, 2);
+	ck_assert_int_eq(p.at[0].seq, 19);
+	check_around(&p, conv, alice, 21, 2, 2);
+	ck_assert_int_eq(p.n, 3);
+	ck_assert_int_eq(p.at[2].seq, 20);
+	check_around(&p, conv, alice, PROTO_ID_MAX, 2, 2);
+	ck_assert_int_eq(p.n, 3);
+	check_around(&p, conv, carol, 10, 3, 4);
+	ck_assert_int_eq(p.n, 0);
+}
+END_TEST
+
+START_TEST(a_message_is_read_by_members_of_its_conversation_only)
+{
+	struct page p = { .done = false };
+	struct message m = fixture_post(s, alice, bob, "1", "1").c.message;
+
+	store_message(s, bob, m.message_id, on_page, &p);
+	fixture_until(&p.done);
+	ck_assert_int_eq(p.n, 1);
+	ck_assert_int_eq(p.at[0].message_id, m.message_id);
+	p.done = false;
+	store_message(s, carol, m.message_id, on_page, &p);
+	fixture_until(&p.done);
+	ck_assert_int_eq(p.n, 0);
+}
+END_TEST
+
 START_TEST(a_viewer_who_is_not_a_member_gets_no_row)
 {
 	struct page p = { .done = false };
@@ -535,6 +591,8 @@ static void add_tests(TCase *tc)
 	tcase_add_test(
 		tc, marks_in_a_group_of_more_than_200_members_are_for_the_readers_own_sockets);
 	tcase_add_test(tc, changes_come_in_the_order_of_mod_and_collapse_repeated_edits);
+	tcase_add_test(tc, a_page_around_a_seq_has_one_row_more_than_asked_in_each_direction);
+	tcase_add_test(tc, a_message_is_read_by_members_of_its_conversation_only);
 	tcase_add_test(tc, a_viewer_who_is_not_a_member_gets_no_row);
 	tcase_add_test(
 		tc, search_finds_by_the_beginning_of_each_word_and_takes_wildcards_literally);

@@ -55,7 +55,10 @@ export class Api {
   searchUsers = (q: string, limit = 20) =>
     this.call<{ users: User[] }>('GET', `/users/search?q=${encodeURIComponent(q)}&limit=${limit}`)
   username = (userId: number) =>
-    this.call<{ user_id: number; username: string }>('GET', `/users/username/${userId}`)
+    this.call<{ user_id: number; username: string; full_name: string }>(
+      'GET',
+      `/users/username/${userId}`,
+    )
 
   /** A page of the chats, the one with the latest activity first. `after` is the `next` of the page before. */
   chats = (after: string | null) =>
@@ -68,12 +71,14 @@ export class Api {
         Object.entries(query).map(([name, value]) => [name, String(value)]),
       )}`,
     )
-  /** A page around a message: half of it before `seq`, oldest first. */
+  /** At most half of `limit` before `seq` and the rest from it on, oldest first. */
   messagesAround = (chatId: number, seq: number, limit: number) =>
     this.call<{ messages: Message[]; more_before: boolean; more_after: boolean }>(
       'GET',
       `/messages/${chatId}?around=${seq}&limit=${limit}`,
     )
+  message = (chatId: number, messageId: number) =>
+    this.call<Message>('GET', `/messages/${chatId}/${messageId}`)
   editMessage = (messageId: number, content: string) =>
     this.call<Message>('PATCH', `/messages/${messageId}`, { content })
   deleteMessage = (messageId: number) => this.call<void>('DELETE', `/messages/${messageId}`)

@@ -1,14 +1,15 @@
-// All texts of the page in English. For another language copy this file, translate it, and add it to the
-// list in index.ts. A function inserts values into a text.
+// All texts of the page in English. A function inserts values into a text.
 
-const rules = new Intl.PluralRules('en')
-const plural = (n: number, one: string, other: string) =>
-  rules.select(n) === 'one' ? one : `${n.toLocaleString('en')} ${other}`
+import { counting } from './counting'
+
+const { numberUpTo, plural: pluralForm } = counting('en')
+const plural = (n: number, one: string, other: string) => pluralForm(n, { one, other: `# ${other}` })
 
 export const en = {
   locale: 'en',
   dir: 'ltr' as 'ltr' | 'rtl',
   appName: 'Parley',
+  numberUpTo,
 
   common: {
     cancel: 'Cancel',
@@ -104,7 +105,7 @@ export const en = {
     typing: 'typing…',
     typingOne: (name: string) => `${name} is typing…`,
     typingTwo: (a: string, b: string) => `${a} and ${b} are typing…`,
-    typingMany: (n: number) => `${n} people are typing…`,
+    typingMany: (n: number) => plural(n, '1 person is typing…', 'people are typing…'),
     info: 'Details',
     start: 'This is the beginning of your conversation.',
     startGroup: 'This is the beginning of the group.',
@@ -120,14 +121,24 @@ export const en = {
     more: 'Show more',
     less: 'Show less',
     actions: 'Message actions',
-    created: (who: string) => `${who} created the group`,
-    joined: (who: string) => `${who} joined`,
-    added: (by: string, who: string) => `${by} added ${who}`,
-    left: (who: string) => `${who} left`,
-    removed: (by: string, who: string) => `${by} removed ${who}`,
-    renamed: (by: string, name: string) => `${by} named the group “${name}”`,
     announced: (name: string, text: string) => `${name}: ${text}`,
-    youLower: 'you',
+  },
+
+  events: {
+    created: (who: string) => `${who} created the group`,
+    youCreated: 'You created the group',
+    joined: (who: string) => `${who} joined`,
+    youJoined: 'You joined',
+    added: (by: string, who: string) => `${by} added ${who}`,
+    youAdded: (who: string) => `You added ${who}`,
+    addedYou: (by: string) => `${by} added you`,
+    left: (who: string) => `${who} left`,
+    youLeft: 'You left',
+    removed: (by: string, who: string) => `${by} removed ${who}`,
+    youRemoved: (who: string) => `You removed ${who}`,
+    removedYou: (by: string) => `${by} removed you`,
+    renamed: (by: string, name: string) => `${by} named the group “${name}”`,
+    youRenamed: (name: string) => `You named the group “${name}”`,
   },
 
   status: {
@@ -166,7 +177,7 @@ export const en = {
     save: 'Save change',
     editing: 'Edit message',
     cancelEdit: 'Cancel editing',
-    tooLong: (n: number) => `${n.toLocaleString('en')} bytes too long for one message`,
+    tooLong: (n: number) => plural(n, '1 byte too long for one message', 'bytes too long for one message'),
     deletedPeer: 'This account was deleted. You can still read what was said.',
   },
 
@@ -195,7 +206,7 @@ export const en = {
     leaveLast: 'You are its last member: the group and its messages will be gone.',
     addPeople: 'Add people',
     added: (n: number) => plural(n, '1 person added', 'people added'),
-    created: 'Created',
+    created: (date: string) => `Created ${date}`,
     alreadyIn: 'already in',
   },
 
@@ -213,7 +224,8 @@ export const en = {
     pictureHint: 'An http or https address of an image',
     pictureFailed: 'There is no image at this address.',
     appearance: 'Appearance',
-    theme: 'Theme',
+    language: 'Language',
+    languageOfBrowser: 'As in the browser',
     themes: { system: 'System', light: 'Light', dark: 'Dark' },
     notifications: 'Notifications',
     desktop: 'Show desktop notifications',
@@ -248,7 +260,7 @@ export const en = {
     yes: 'Turn on',
     no: 'Not now',
     group: (sender: string, group: string) => `${sender} in ${group}`,
-    title: (n: number, name: string) => (n > 0 ? `(${n > 99 ? '99+' : n}) ${name}` : name),
+    title: (n: number, name: string) => (n > 0 ? `(${numberUpTo(n, 99)}) ${name}` : name),
   },
 
   notices: {
@@ -272,6 +284,7 @@ export const en = {
     act: 'Actions of the chosen message (Tab goes to its links)',
     newest: 'Jump to the newest message',
     sections: { anywhere: 'Anywhere', composer: 'While writing', messages: 'In the messages' },
+    keys: { ctrl: 'Ctrl', alt: 'Alt', shift: 'Shift', enter: 'Enter', escape: 'Esc', end: 'End' },
   },
 
   days: {
@@ -299,6 +312,7 @@ export const en = {
     not_owner: 'Only the owner of the group can do this.',
     not_sender: 'Only its sender can change a message.',
     not_text: 'This cannot be changed.',
+    method_not_allowed: 'The server does not know how to do this.',
     no_such_route: 'The server does not know how to do this.',
     no_such_user: 'This person does not exist (any more).',
     no_such_chat: 'You are not in this chat (any more).',
@@ -307,9 +321,17 @@ export const en = {
     no_such_message: 'This message is gone.',
     username_taken: 'This username is taken. Choose another one.',
     too_large: 'That is too large.',
+    not_json: 'The server did not understand that.',
+    expectation_failed: 'The server did not understand that.',
+    too_many: 'One person can be in at most 10,000 groups.',
+    upgrade_required: 'The server did not understand that.',
     invalid: 'Please check what you have filled in.',
     too_many_requests: 'That was a bit fast. Wait a moment and try again.',
     too_many_sockets: 'You have too many windows open. Close some of them.',
+    headers_too_large: 'That is too large.',
+    unknown_type: 'The server does not know how to do this.',
+    already_authenticated: 'The server did not understand that.',
+    not_implemented: 'The server does not know how to do this.',
     internal: 'Something went wrong at the server. Try again.',
     unavailable: 'The server is busy right now. Try again in a moment.',
     http_401: 'You have been logged out. Please log in again.',
@@ -324,7 +346,7 @@ export const en = {
     http_503: 'The server is busy right now. Try again in a moment.',
     http_504: 'The server is busy right now. Try again in a moment.',
     unknown: 'That did not work. Try again.',
-  } as Record<string, string>,
+  },
 
   /** Errors of a form field, by its name. */
   fields: {
@@ -337,7 +359,7 @@ export const en = {
     name: 'Use 1–100 characters.',
     content: 'The message is empty or too long.',
     required: 'Please fill this in.',
-  } as Record<string, string>,
+  },
 }
 
 export type Catalogue = typeof en

@@ -1,15 +1,53 @@
+// The texts of the page, in the language of the user.
+
+import { createStore } from 'zustand/vanilla'
+import { dateFormats } from './dates'
 import { en, type Catalogue } from './en'
+import { isolating } from './isolate'
+import { browserLocales, datesLocale, languageOf } from './locale'
 
-/** By language tag. */
-const catalogues: Record<string, Catalogue> = { en }
+/** The languages, by their own names. */
+export const LANGUAGES = { en: 'English', de: 'Deutsch', ar: 'العربية' }
+export type Language = keyof typeof LANGUAGES
 
-function choose(): Catalogue {
-  for (const language of typeof navigator === 'undefined' ? [] : navigator.languages) {
-    const found = catalogues[language] ?? catalogues[language.split('-')[0]!]
-    if (found !== undefined) return found
-  }
-  return en
+/** The other catalogues are not part of the first screen. */
+const load: Record<Language, () => Promise<object>> = {
+  en: async () => en,
+  de: async () => (await import('./de')).de,
+  ar: async () => (await import('./ar')).ar,
 }
 
-/** The texts in the first language of the browser that has a catalogue, else in English. */
-export const t: Catalogue = choose()
+const isLanguage = (name: string): name is Language => Object.hasOwn(LANGUAGES, name)
+const browserLanguage = (): Language => browserLocales.map(languageOf).find(isLanguage) ?? 'en'
+
+/** The texts. Changes with the language: a use outside of a function keeps the first language. */
+export let t: Catalogue = isolating(en, 'ltr')
+/** The formats of dates and times. Changes with the language as well. */
+export let dates = dateFormats(datesLocale(null))
+/** The catalogue as a store, for what must be updated when the language changes. */
+export const catalogue = createStore<Catalogue>(() => t)
+
+let requests = 0
+
+/**
+ * Changes the language; null is the first language of the browser that has a catalogue. Rejects if the
+ * catalogue cannot be loaded.
+ */
+export async function setLanguage(chosen: Language | null): Promise<void> {
+  const request = ++requests
+  const texts = (await load[chosen ?? browserLanguage()]()) as Catalogue
+  if (request !== requests) return
+  t = isolating(complete(en, texts), texts.dir)
+  dates = dateFormats(datesLocale(chosen))
+  document.documentElement.lang = t.locale
+  document.documentElement.dir = t.dir
+  catalogue.setState(t, true)
+}
+
+/** Takes the texts that a translation lacks from the original. */
+function complete<T extends object>(original: T, translation: Partial<T>): T {
+  const merge = (text: unknown, translated: unknown) =>
+    typeof text === 'object' ? complete(text!, translated ?? {}) : (translated ?? text)
+  const entries = Object.entries(original) as [keyof T & string, unknown][]
+  return Object.fromEntries(entries.map(([key, text]) => [key, merge(text, translation[key])])) as T
+}

@@ -33,7 +33,7 @@ export function AccountMenu() {
     { icon: <Bookmark aria-hidden />, text: t.menu.notes, onSelect: () => navigate(`/c/${me.user_id}`) },
     { icon: <Users aria-hidden />, text: t.menu.newGroup, onSelect: () => openDialog({ kind: 'new_group' }) },
     { icon: <Keyboard aria-hidden />, text: t.menu.shortcuts, onSelect: () => openDialog({ kind: 'shortcuts' }) },
-    { icon: <LogOut aria-hidden />, text: t.menu.logout, separated: true, onSelect: logout },
+    { icon: <LogOut aria-hidden className="mirrored" />, text: t.menu.logout, separated: true, onSelect: logout },
   ]
 
   return (
@@ -57,7 +57,7 @@ export function AccountMenu() {
           header={
             <div className="menu-head" role="presentation">
               <bdi className="menu-name">{me.full_name}</bdi>
-              <span>@{me.username}</span>
+              <bdi dir="ltr">@{me.username}</bdi>
             </div>
           }
           actions={actions}

@@ -2,13 +2,14 @@ import { useEffect } from 'react'
 import { useLocation } from 'wouter'
 import { t } from '../i18n'
 import { messenger } from '../platform'
-import { useAppState } from './hooks'
+import { useAppState, useTexts } from './hooks'
 import { Logo } from './Logo'
 import { Notices } from './Notices'
 import { Shell } from './Shell'
 import { SignIn } from './SignIn'
 
 export function App() {
+  useTexts()
   const phase = useAppState((state) => state.phase)
   const [path, navigate] = useLocation()
   const isSignInPath = path === '/login' || path === '/register'

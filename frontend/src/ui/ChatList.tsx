@@ -69,6 +69,7 @@ export function ChatList({ open }: { open: number | null }) {
           id="search"
           ref={input}
           type="text"
+          dir={query === '' ? undefined : 'auto'}
           inputMode="search"
           enterKeyHint="search"
           autoComplete="off"

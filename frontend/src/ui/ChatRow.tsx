@@ -6,7 +6,7 @@ import { messenger } from '../platform'
 import { Avatar } from './Avatar'
 import { DeliveryIcon } from './DeliveryIcon'
 import { chatName, eventText, fullTime, messageText, nameOf, lastSenderName, shortWhen } from './format'
-import { useAppState, useDraft, useMe } from './hooks'
+import { useAppState, useDraft, useMe, useTexts } from './hooks'
 import { CircleAlert, Clock3 } from './icons'
 
 interface Props {
@@ -16,6 +16,7 @@ interface Props {
 }
 
 export const ChatRow = memo(function ChatRow({ chat, open, onOpen }: Props) {
+  useTexts()
   const me = useMe()
   const online = useAppState((state) => state.presence.get(chat.chat_id)?.online)
   const name = chatName(chat, me.user_id)
@@ -49,7 +50,7 @@ export const ChatRow = memo(function ChatRow({ chat, open, onOpen }: Props) {
           <Preview chat={chat} open={open} />
           {chat.unread > 0 && (
             <span className="badge">
-              <span aria-hidden>{chat.unread > 999 ? '999+' : chat.unread}</span>
+              <span aria-hidden>{t.numberUpTo(chat.unread, 999)}</span>
               <span className="sr-only">{t.chats.unread(chat.unread)}</span>
             </span>
           )}

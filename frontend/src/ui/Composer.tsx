@@ -108,7 +108,7 @@ export function Composer({ chatId, isNotes, editing, onEditLast, onDone, onSent 
           id="composer"
           ref={field}
           rows={1}
-          dir="auto"
+          dir={text === '' ? undefined : 'auto'} // the placeholder has the direction of the page
           enterKeyHint="send"
           aria-label={editing === null ? t.composer.label : t.composer.editing}
           aria-describedby={excess > 0 ? 'composer-over' : undefined}

@@ -225,7 +225,7 @@ function Subtitle({ chat }: { chat: Chat }) {
   if (chat.kind === 'group')
     return <span className="conversation-sub">{t.conversation.members(chat.member_count)}</span>
   if (!connected || presence === undefined || chat.peer === null)
-    return chat.peer === null ? null : <span className="conversation-sub">@{chat.peer.username}</span>
+    return chat.peer === null ? null : <bdi className="conversation-sub">@{chat.peer.username}</bdi>
   return (
     <span className="conversation-sub">
       {presence.online

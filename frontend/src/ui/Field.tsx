@@ -19,6 +19,7 @@ export function Field({ label, hint, error, type, ...input }: Props) {
       <label htmlFor={id}>{label}</label>
       <div className="field-box">
         <input
+          dir={input.value === '' ? undefined : 'auto'}
           {...input}
           id={id}
           type={isPassword && shown ? 'text' : type}

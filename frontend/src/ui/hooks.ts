@@ -1,11 +1,13 @@
-import { useEffect, useMemo, useRef, useState } from 'react'
+import { useEffect, useMemo, useRef, useState, useSyncExternalStore } from 'react'
 import { useStore } from 'zustand'
 import { sortChats } from '../core/chat'
 import type { AppState } from '../core/state'
 import type { Chat, User } from '../core/types'
 import { drafts } from '../drafts'
+import { catalogue } from '../i18n'
 import { messenger } from '../platform'
 import { prefs, type Prefs } from '../prefs'
+import { onNewDay, startOfToday } from './days'
 import { errorText, fieldErrors } from './format'
 
 export function useAppState<T>(select: (state: AppState) => T): T {
@@ -106,6 +108,15 @@ export function useRerenderEvery(ms: number): void {
     const timer = setInterval(() => setCount((n) => n + 1), ms)
     return () => clearInterval(timer)
   }, [ms])
+}
+
+/**
+ * Renders the component again when the language or the day changes. Needed in the root and in memoized
+ * components; the others are rendered with their parents.
+ */
+export function useTexts(): void {
+  useStore(catalogue)
+  useSyncExternalStore(onNewDay, startOfToday)
 }
 
 /** True unless the browser reports that it is offline. */

@@ -25,7 +25,9 @@ export function Contact({ id, onClose }: { id: number; onClose: () => void }) {
         <dl className="facts">
           <div>
             <dt>{t.contact.username}</dt>
-            <dd>@{person?.username}</dd>
+            <dd>
+              <bdi dir="ltr">@{person?.username}</bdi>
+            </dd>
           </div>
           {peer?.created_at !== undefined && (
             <div>

@@ -71,7 +71,7 @@ function About({ group, onAdd, onClose }: { group: Group; onAdd: () => void; onC
         <Avatar id={id} name={group.name} size="l" group />
         <GroupName group={group} isOwner={isOwner} />
         <p className="contact-presence">
-          {t.group.created} {longDate(group.created_at)}
+          {t.group.created(longDate(group.created_at))}
         </p>
       </div>
       <section className="people">
@@ -92,7 +92,7 @@ function About({ group, onAdd, onClose }: { group: Group; onAdd: () => void; onC
         <MoreMembers group={group} />
       </section>
       <button className="button button-quiet-danger button-wide" onClick={leave}>
-        <LogOut aria-hidden /> {t.group.leave}
+        <LogOut aria-hidden className="mirrored" /> {t.group.leave}
       </button>
     </div>
   )
@@ -196,7 +196,7 @@ function MemberRow({ group, member, isOwner }: MemberRowProps) {
             <span className="person-tag person-tag-owner">{t.group.owner}</span>
           )}
         </span>
-        <span className="person-more">@{member.username}</span>
+        <bdi className="person-more">@{member.username}</bdi>
       </span>
       {isOwner && !isSelf && (
         <button

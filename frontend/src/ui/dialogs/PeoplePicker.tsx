@@ -54,6 +54,7 @@ export function PeoplePicker({ chosen, onChange, members, autoFocus }: Props) {
         <Search aria-hidden />
         <input
           type="text"
+          dir={query === '' ? undefined : 'auto'}
           inputMode="search"
           autoComplete="off"
           spellCheck={false}
@@ -91,9 +92,9 @@ export function PeoplePicker({ chosen, onChange, members, autoFocus }: Props) {
                 <Avatar id={user.user_id} name={nameOf(user)} picture={user.profile_picture} size="s" />
                 <span className="person-text">
                   <bdi className="person-name">{nameOf(user)}</bdi>
-                  <span className="person-more">
+                  <bdi className="person-more">
                     {isMember ? t.group.alreadyIn : `@${user.username}`}
-                  </span>
+                  </bdi>
                 </span>
                 <span className="person-check">{(isChosen || isMember) && <Check aria-hidden />}</span>
               </button>

@@ -7,6 +7,7 @@ import { Avatar } from '../Avatar'
 import { Field, FormError, NewPasswordField } from '../Field'
 import { useAction, useMe, usePrefs, useDebounced } from '../hooks'
 import { Dialog } from './Dialog'
+import { LanguageField } from './LanguageField'
 
 export function Settings({ onClose }: { onClose: () => void }) {
   return (
@@ -64,7 +65,9 @@ function Profile() {
                 setSaved(false)
               }}
             />
-            <p className="field-hint">@{me.username}</p>
+            <p className="field-hint">
+              <bdi dir="ltr">@{me.username}</bdi>
+            </p>
           </div>
         </div>
         <Field
@@ -72,6 +75,7 @@ function Profile() {
           hint={t.settings.pictureHint}
           error={fields.profile_picture ?? (failed ? t.settings.pictureFailed : undefined)}
           type="url"
+          dir="ltr"
           placeholder="https://"
           autoComplete="off"
           value={picture}
@@ -122,6 +126,7 @@ function Appearance() {
           </label>
         ))}
       </div>
+      <LanguageField />
     </section>
   )
 }

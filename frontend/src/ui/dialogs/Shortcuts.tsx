@@ -2,46 +2,51 @@ import { t } from '../../i18n'
 import { Dialog } from './Dialog'
 
 const apple = /Mac|iP(hone|ad)/.test(navigator.platform)
-const command = apple ? '⌘' : 'Ctrl'
-const alt = apple ? '⌥' : 'Alt'
 
-const s = t.shortcuts
-const sections: readonly [string, readonly (readonly [string, readonly string[]])[]][] = [
-  [
-    s.sections.anywhere,
+type Section = readonly [title: string, rows: readonly (readonly [what: string, keys: readonly string[]])[]]
+
+function sections(): readonly Section[] {
+  const s = t.shortcuts
+  const { ctrl, alt, shift, enter, escape, end } = s.keys
+  const command = apple ? '⌘' : ctrl
+  const option = apple ? '⌥' : alt
+  return [
     [
-      [s.search, [command, 'K']],
-      [s.nextChat, [alt, '↓']],
-      [s.previousChat, [alt, '↑']],
-      [s.newGroup, [alt, 'G']],
-      [s.settings, [command, ',']],
-      [s.help, [command, '/']],
-      [s.escape, ['Esc']],
+      s.sections.anywhere,
+      [
+        [s.search, [command, 'K']],
+        [s.nextChat, [option, '↓']],
+        [s.previousChat, [option, '↑']],
+        [s.newGroup, [option, 'G']],
+        [s.settings, [command, ',']],
+        [s.help, [command, '/']],
+        [s.escape, [escape]],
+      ],
     ],
-  ],
-  [
-    s.sections.composer,
     [
-      [s.send, ['Enter']],
-      [s.newline, ['Shift', 'Enter']],
-      [s.editLast, ['↑']],
+      s.sections.composer,
+      [
+        [s.send, [enter]],
+        [s.newline, [shift, enter]],
+        [s.editLast, ['↑']],
+      ],
     ],
-  ],
-  [
-    s.sections.messages,
     [
-      [s.walk, ['↑', '↓']],
-      [s.act, ['Enter']],
-      [s.newest, ['End']],
+      s.sections.messages,
+      [
+        [s.walk, ['↑', '↓']],
+        [s.act, [enter]],
+        [s.newest, [end]],
+      ],
     ],
-  ],
-]
+  ]
+}
 
 export function Shortcuts({ onClose }: { onClose: () => void }) {
   return (
-    <Dialog title={s.title} onClose={onClose}>
+    <Dialog title={t.shortcuts.title} onClose={onClose}>
       <div className="dialog-body">
-        {sections.map(([title, rows]) => (
+        {sections().map(([title, rows]) => (
           <section key={title} className="shortcuts">
             <h3>{title}</h3>
             <dl>

@@ -35,7 +35,7 @@ export function NewestButton({ unread, onJump }: { unread: number; onJump: () =>
       <ChevronDown aria-hidden />
       {unread > 0 && (
         <span className="badge" aria-hidden>
-          {unread > 999 ? '999+' : unread}
+          {t.numberUpTo(unread, 999)}
         </span>
       )}
     </button>

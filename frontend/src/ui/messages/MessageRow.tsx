@@ -9,7 +9,7 @@ import { Avatar } from '../Avatar'
 import { DeliveryIcon, type Delivery } from '../DeliveryIcon'
 import { openDialog } from '../dialog_state'
 import { codeText, dayName, eventText, fullTime, nameOf, senderName, time } from '../format'
-import { useAppState } from '../hooks'
+import { useAppState, useTexts } from '../hooks'
 import { Ellipsis } from '../icons'
 import { hasActions, isStored, keyOf, timeOf, type Item } from './items'
 import { MessageText } from './MessageText'
@@ -36,6 +36,7 @@ interface Props {
 }
 
 export const MessageRow = memo(function MessageRow(props: Props) {
+  useTexts()
   const { item, intro, isNewDay, isFirstUnread, isHighlighted } = props
   return (
     <div className={isHighlighted ? 'row row-highlighted' : 'row'} data-seq={isStored(item) ? item.seq : undefined}>
