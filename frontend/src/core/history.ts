@@ -63,7 +63,7 @@ export function resumeHistory(history: History | undefined, lastMod: number): Hi
   if (history === undefined) return emptyHistory(lastMod)
   const mod = Math.max(history.mod ?? 0, lastMod)
   const isComplete = history.segments.length > 0 && history.mod !== null
-  if (isComplete && lastMod - history.mod! <= SYNC_MAX_CHANGES) return history
+  if (isComplete && lastMod - history.mod <= SYNC_MAX_CHANGES) return history
   // A requested page will be at least as new as the list.
   return { ...emptyHistory(mod), buffered: history.buffered }
 }

@@ -9,6 +9,7 @@ import { Conversation } from './Conversation'
 import { dialogs } from './dialog_state'
 import { prefetchChunks } from './LazyPopupMenu'
 import { Logo } from './Logo'
+import { UpdateBanner } from './UpdateBanner'
 import { useShortcuts } from './useShortcuts'
 
 const Dialogs = lazy(() => import('./dialogs/Dialogs'))
@@ -38,7 +39,10 @@ export function Shell() {
       )}
       <ChatList open={id} />
       <div className="pane">
-        <Banner />
+        <div>
+          <UpdateBanner />
+          <Banner />
+        </div>
         {id === null ? <EmptyPane /> : <Conversation key={id} id={id} linkedSeq={linkedSeq} />}
       </div>
       {(dialog !== null || confirmation !== null) && (
