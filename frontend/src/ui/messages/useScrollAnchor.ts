@@ -10,6 +10,8 @@ import { isAtEnd, measureBoxes, viewportOf, type Viewport } from './viewport'
 /** A position is final if nothing moved for this time. Until then other rows may be on the screen. */
 const SETTLED_MS = 120
 const SETTLED_MAX_MS = 800
+/** Rows that are measured meanwhile may move the list away from where it was scrolled to. */
+const ATTEMPTS = 8
 
 interface Options {
   list: RefObject<VirtualizerHandle | null>
@@ -43,6 +45,10 @@ export function useScrollAnchor(options: Options) {
   const positioned = useRef<number | null>(null)
   const settling = useRef<ReturnType<typeof setTimeout> | null>(null)
   const settlingSince = useRef(0)
+  /** Scrolls to where the list is to be; null once it is there. */
+  const goal = useRef<(() => void) | null>(null)
+  const attempts = useRef(0)
+  const offsetBefore = useRef(-1)
   const lastOffset = useRef(0)
   const frame = useRef(0)
 
@@ -67,7 +73,7 @@ export function useScrollAnchor(options: Options) {
   }, [scroller, isFollowing])
 
   /** To be called when the list was scrolled, and while it moves afterwards. */
-  const settle = useCallback(() => {
+  const settle = useCallback(function settle() {
     const now = performance.now()
     if (settling.current === null) settlingSince.current = now
     else clearTimeout(settling.current)
@@ -75,12 +81,19 @@ export function useScrollAnchor(options: Options) {
     settling.current = setTimeout(
       () => {
         settling.current = null
+        const offset = scroller.current?.scrollTop ?? 0
+        if (goal.current !== null && offset !== offsetBefore.current && attempts.current++ < ATTEMPTS) {
+          offsetBefore.current = offset
+          goal.current()
+          return settle()
+        }
+        goal.current = null
         following.current = isFollowing()
         report()
       },
       Math.max(0, Math.min(SETTLED_MS, left)),
     )
-  }, [isFollowing, report])
+  }, [scroller, isFollowing, report])
 
   useEffect(
     () => () => {
@@ -90,29 +103,41 @@ export function useScrollAnchor(options: Options) {
     [],
   )
 
+  const scroll = useCallback(
+    (scrollOnce: () => void) => {
+      goal.current = scrollOnce
+      attempts.current = 0
+      offsetBefore.current = -1
+      scrollOnce()
+      settle()
+    },
+    [settle],
+  )
+
   const scrollToEnd = useCallback(() => {
     following.current = true
-    list.current?.scrollToIndex(current.current.items.length - 1, { align: 'end' })
-    settle()
-  }, [list, settle])
+    scroll(() => list.current?.scrollToIndex(current.current.items.length - 1, { align: 'end' }))
+  }, [list, scroll])
 
   /** Follows the end as far as the first unseen message stays on the screen. */
   const follow = useCallback(() => {
-    const unseen = current.current.firstUnseen()
-    if (unseen < 0) return scrollToEnd()
-    list.current?.scrollToIndex(unseen, { align: 'start', offset: -UNREAD_OFFSET_PX })
-    settle()
-  }, [list, scrollToEnd, settle])
+    if (current.current.firstUnseen() < 0) return scrollToEnd()
+    scroll(() => {
+      const unseen = current.current.firstUnseen()
+      if (unseen >= 0) list.current?.scrollToIndex(unseen, { align: 'start', offset: -UNREAD_OFFSET_PX })
+    })
+  }, [list, scroll, scrollToEnd])
 
   const scrollTo = useCallback(
     ({ seq, offset }: Place) => {
-      const { messages } = current.current
-      const index = Math.min(indexOfSeq(messages, seq), messages.length - 1)
       following.current = false
-      list.current?.scrollToIndex(index, { align: 'start', offset: -offset })
-      settle()
+      scroll(() => {
+        const { messages } = current.current
+        const index = Math.min(indexOfSeq(messages, seq), messages.length - 1)
+        list.current?.scrollToIndex(index, { align: 'start', offset: -offset })
+      })
     },
-    [list, settle],
+    [list, scroll],
   )
 
   // The messages were loaded: open at the place.
@@ -132,6 +157,19 @@ export function useScrollAnchor(options: Options) {
   }, [lastKey, follow])
 
   useEffect(report, [items, report])
+
+  // The reader takes over.
+  useEffect(() => {
+    const element = scroller.current!
+    const onInput = () => {
+      goal.current = null
+    }
+    const events = ['wheel', 'touchstart', 'pointerdown', 'keydown']
+    for (const name of events) element.addEventListener(name, onInput, { passive: true })
+    return () => {
+      for (const name of events) element.removeEventListener(name, onInput)
+    }
+  }, [scroller])
 
   // The composer grows, or a keyboard appears.
   useEffect(() => {
