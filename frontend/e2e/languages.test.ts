@@ -1,8 +1,8 @@
 // Languages: the catalogue, the direction of the layout, the formats of dates and times, the change of the day.
 
 import type { Page } from 'playwright-core'
-import { afterEach, describe, expect, test } from 'vitest'
-import { button, chatRow, field, mine, openChat, send, theirs, type TestUser } from './browsers'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { PASSWORD, button, chatRow, field, mine, openChat, send, theirs, type TestUser } from './browsers'
 import { useFixture } from './fixture'
 import { overflow } from './layout'
 
@@ -28,8 +28,15 @@ async function openNotes(user: TestUser): Promise<string> {
 }
 
 describe('dates and times have the formats of the browser', () => {
+  let ada: TestUser
+  let sentAt: string
   let page: Page | undefined
+  beforeAll(async () => {
+    ada = await fixture.browsers.newUser('Ada')
+    sentAt = await openNotes(ada)
+  })
   afterEach(() => page?.context().close())
+  afterAll(() => ada.page.context().close())
 
   test.each([
     ['de-DE', 'de ltr', 'Heute'],
@@ -38,11 +45,13 @@ describe('dates and times have the formats of the browser', () => {
     ['ar-EG', 'ar rtl', 'اليوم'],
     ['en-GB', 'en ltr', 'Today'],
   ])('%s', async (locale, html, today) => {
-    const user = await fixture.browsers.newUser('Ada', { locale })
-    page = user.page
-    const sentAt = await openNotes(user)
+    const opened = (page = await fixture.browsers.newPage({ locale }))
+    const login = { username: ada.username, password: PASSWORD, cookie: true }
+    await page.request.post('/users/login', { data: login })
+    await openChat(page, ada.id)
+    await mine(page, 'A note').waitFor()
     const expected = (options: Intl.DateTimeFormatOptions) =>
-      user.page.evaluate(
+      opened.evaluate(
         ([where, at, how]) => new Intl.DateTimeFormat(where, how).format(new Date(at)),
         [locale, sentAt, options] as const,
       )
@@ -108,6 +117,7 @@ test('the language is chosen in the settings, changes at once, and keeps what is
   await settings(page).getByLabel('Your name').fill('Ada L')
   expect(catalogues).toEqual([])
 
+  await settings(page).getByLabel('Language').focus()
   await settings(page).getByLabel('Language').selectOption('Deutsch')
   await page.getByRole('heading', { name: 'Profil und Einstellungen' }).waitFor()
   expect(await language(page)).toBe('de ltr')
@@ -148,7 +158,7 @@ test('an error of the server is in the language of the page', async () => {
 
 test.each([1280, 360])('in Arabic the layout is mirrored, at %i px', async (width) => {
   const ben = await fixture.browsers.newUser('Ben (Ops)')
-  const maha = await fixture.browsers.newUser('مها', { locale: 'ar-EG', viewport: { width, height: 780 } })
+  const maha = await fixture.browsers.newUser('مها Maha', { locale: 'ar-EG', viewport: { width, height: 780 } })
   const { page } = maha
   await openChat(ben.page, maha.id)
   for (const text of ['Hello!', 'How are you?']) await send(ben.page, text)
