@@ -112,10 +112,11 @@ static void reply_names(
 	proto_put_id(&b, "user_id", u.user_id);
 	buf_add_char(&b, ',');
 	proto_put_text(&b, "username", u.username);
-	if (with_key) {
-		buf_add_char(&b, ',');
+	buf_add_char(&b, ',');
+	if (with_key)
 		proto_put_text(&b, "public_key", u.public_key);
-	}
+	else
+		proto_put_text(&b, "full_name", u.full_name);
 	buf_add_char(&b, '}');
 	api_reply(call, 200, &b);
 }
@@ -203,7 +204,7 @@ static const struct http_route routes[] = {
 	  PARAMS(by_name_params),
 	  .status = 200, .answer = "user_key", .errors = "no_such_user", .run = run_by_name },
 	{ .method = HTTP_GET, .path = "/users/username/{user_id}",
-	  .summary = "Returns the username of an id.",
+	  .summary = "Returns the names of an id.",
 	  PARAMS(by_id_params),
 	  .status = 200, .answer = "user_name", .errors = "no_such_user", .run = run_by_id },
 	{ .method = HTTP_DELETE, .path = "/users/delete_user/{user_id}",

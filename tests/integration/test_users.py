@@ -227,10 +227,14 @@ def test_user_id_of_a_username(alice, bob):
     assert answer.json() == {"user_id": bob.id, "username": bob.username, "public_key": "bob's key"}
 
 
-def test_username_of_a_user_id(alice, bob):
+def test_names_of_a_user_id(alice, bob):
     answer = alice.get(f"/users/username/{bob.id}")
     assert answer.status_code == 200
-    assert answer.json() == {"user_id": bob.id, "username": bob.username}
+    assert answer.json() == {
+        "user_id": bob.id,
+        "username": bob.username,
+        "full_name": bob.full_name,
+    }
 
 
 def test_look_ups_of_unknown_users_are_404(alice, username):

@@ -55,7 +55,10 @@ export class Api {
   searchUsers = (q: string, limit = 20) =>
     this.call<{ users: User[] }>('GET', `/users/search?q=${encodeURIComponent(q)}&limit=${limit}`)
   username = (userId: number) =>
-    this.call<{ user_id: number; username: string }>('GET', `/users/username/${userId}`)
+    this.call<{ user_id: number; username: string; full_name: string }>(
+      'GET',
+      `/users/username/${userId}`,
+    )
 
   /** A page of the chats, the one with the latest activity first. `after` is the `next` of the page before. */
   chats = (after: string | null) =>
