@@ -11,10 +11,14 @@ EXTRA_DIST += \
 	frontend/.npmrc \
 	frontend/README.md \
 	frontend/e2e \
+	frontend/eslint.config.js \
 	frontend/index.html \
 	frontend/package-lock.json \
 	frontend/package.json \
+	frontend/plugins \
 	frontend/public \
+	frontend/scripts \
+	frontend/service_worker \
 	frontend/src \
 	frontend/tests \
 	frontend/tsconfig.json \

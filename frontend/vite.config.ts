@@ -1,10 +1,13 @@
 import process from 'node:process'
 import { defineConfig } from 'vitest/config'
+import { compress } from './plugins/compress'
+import { serviceWorker } from './plugins/service_worker'
 
 // The parleyd that `npm run dev` forwards requests to.
 const server = process.env.PARLEY_URL ?? 'http://localhost:8080'
 
 export default defineConfig({
+  plugins: [serviceWorker(), compress()],
   esbuild: { jsx: 'automatic' },
   build: {
     target: 'es2022',
@@ -28,7 +31,7 @@ export default defineConfig({
     ),
   },
   test: {
-    include: ['tests/**/*.test.ts'],
+    include: ['tests/**/*.test.{ts,tsx}'],
     setupFiles: ['tests/setup.ts'],
     environment: 'node',
     testTimeout: 10_000,

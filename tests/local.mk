@@ -33,6 +33,7 @@ unit_tests = \
 	tests/unit/test_hasher \
 	tests/unit/test_hijack \
 	tests/unit/test_http \
+	tests/unit/test_http_coding \
 	tests/unit/test_http_fields \
 	tests/unit/test_http_head \
 	tests/unit/test_http_limits \

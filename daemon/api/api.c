@@ -32,7 +32,7 @@ static const struct http_route routes[] = {
 	{ .method = HTTP_GET, .path = "/healthz", .open = true,
 	  .summary = "Reports whether this server can serve; 503 while the database is unavailable.",
 	  .status = 200, .answer = "health", .run = run_healthz },
-	{ .method = HTTP_GET, .path = "/openapi.json", .open = true,
+	{ .method = HTTP_GET, .path = "/openapi.json", .open = true, .compressed = true,
 	  .summary = "Returns this description.",
 	  .status = 200, .answer = "openapi", .run = run_openapi },
 };

@@ -223,11 +223,11 @@ static void run_message(void *env, struct http_call *call)
 
 /* clang-format off */
 static const struct http_route routes[] = {
-	{ .method = HTTP_GET, .path = "/chats", .costly = true,
+	{ .method = HTTP_GET, .path = "/chats", .compressed = true, .costly = true,
 	  .summary = "Returns a page of the caller's chats, latest activity first.",
 	  PARAMS(chats_params),
 	  .status = 200, .answer = "chats", .run = run_chats },
-	{ .method = HTTP_GET, .path = "/messages/{chat_id}", .costly = true,
+	{ .method = HTTP_GET, .path = "/messages/{chat_id}", .compressed = true, .costly = true,
 	  .summary = "Returns a page of the messages of a chat.",
 	  PARAMS(history_params),
 	  .status = 200, .answer = "messages", .errors = "no_such_chat", .run = run_history },

@@ -204,7 +204,7 @@ static const struct http_route routes[] = {
 	  .summary = "Creates a group with the caller as its first member and owner.",
 	  PARAMS(create_params),
 	  .status = 201, .answer = "group", .errors = "too_many", .run = run_create },
-	{ .method = HTTP_GET, .path = "/groups/{group_id}", .costly = true,
+	{ .method = HTTP_GET, .path = "/groups/{group_id}", .compressed = true, .costly = true,
 	  .summary = "Returns a group and a page of its members, the longest-standing first.",
 	  PARAMS(get_params),
 	  .status = 200, .answer = "group", .errors = "no_such_group", .run = run_get },

@@ -195,7 +195,7 @@ static const struct http_route routes[] = {
 	  .summary = "Changes those fields of the caller's profile that the body contains.",
 	  PARAMS(patch_params),
 	  .status = 200, .answer = "user", .run = run_patch },
-	{ .method = HTTP_GET, .path = "/users/search", .costly = true,
+	{ .method = HTTP_GET, .path = "/users/search", .compressed = true, .costly = true,
 	  .summary = "Finds users by a prefix of their names; the caller is left out.",
 	  PARAMS(search_params),
 	  .status = 200, .answer = "users", .run = run_search },

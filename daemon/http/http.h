@@ -45,6 +45,7 @@ struct http_route {
 	const char *
 		path; /* "/users/user_id/{username}"; the name in braces is a PARAM_PATH of params */
 	bool open; /* True if it needs no token */
+	bool compressed; /* True if long answers are compressed. They must not have a secret: docs/security.md */
 	bool costly; /* True if it reads much: 2 of a user run at a time, 8 wait, more are 429. Not with open */
 	const char *summary; /* for the description */
 	const struct param_spec *params;

@@ -9,6 +9,11 @@
 #include "http/http_fields.h"
 #include "http/http_origin.h"
 
+bool http_is_word(struct text t, const char *word)
+{
+	return t.len == strlen(word) && strncasecmp(t.data, word, t.len) == 0;
+}
+
 const char *http_field(const struct http_call *call, const char *name)
 {
 	return evhttp_find_header(evhttp_request_get_input_headers(call->req), name);
@@ -67,7 +72,7 @@ bool http_field_has(const struct http_call *call, const char *name, const char *
 	struct text e;
 
 	while (http_list_next(&list, &e))
-		if (e.len == strlen(token) && strncasecmp(e.data, token, e.len) == 0)
+		if (http_is_word(e, token))
 			return true;
 	return false;
 }
@@ -82,10 +87,21 @@ bool http_accepts(const struct http_call *call, const char *type)
 
 		while (len < e.len && strchr("; \t", e.data[len]) == NULL)
 			len++;
-		if (len == strlen(type) && strncasecmp(e.data, type, len) == 0)
+		if (http_is_word((struct text){ e.data, len }, type))
 			return true;
 	}
 	return false;
+}
+
+enum http_coding http_accepted_coding(const struct http_call *call, unsigned available)
+{
+	struct buf accept = BUF_EMPTY;
+	enum http_coding coding;
+
+	http_field_join(call, "Accept-Encoding", &accept);
+	coding = http_coding_choose(buf_cstr(&accept), available);
+	buf_fini(&accept);
+	return coding;
 }
 
 struct text http_bearer(const struct http_call *call)

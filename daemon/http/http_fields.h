@@ -10,9 +10,13 @@
 
 #include "common/buf.h"
 #include "common/proto.h"
+#include "http/http_coding.h"
 
 struct evkeyval;
 struct http_call;
+
+/* True if a text is this word, in any case. */
+bool http_is_word(struct text t, const char *word);
 
 /* The value of the first line of this name, NULL: there is none; http_field_lines: how many there are. */
 const char *http_field(const struct http_call *call, const char *name);
@@ -36,6 +40,9 @@ bool http_field_has(const struct http_call *call, const char *name, const char *
 
 /* True if Accept has this media type, whatever its parameters. */
 bool http_accepts(const struct http_call *call, const char *type);
+
+/* The coding of the answer, by Accept-Encoding, as http_coding_choose. */
+enum http_coding http_accepted_coding(const struct http_call *call, unsigned available);
 
 /* The credentials of Authorization with the scheme Bearer; the session cookie, that of https first. data NULL if there is
  * none. */

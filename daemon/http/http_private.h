@@ -9,6 +9,7 @@
  *   http_fields.c   header fields: lists, tokens, origins, framing
  *   http_proxy.c    the client behind reverse proxies
  *   http_origin.c   allowed origins
+ *   http_coding.c   content codings
  *   http_costly.c   a user's share of costly requests
  *   http_request.c  the steps from a request to its handler
  *   http_route.c    paths and queries

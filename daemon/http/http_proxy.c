@@ -2,9 +2,8 @@
 
 #include <arpa/inet.h>
 #include <string.h>
-#include <strings.h>
 
-#include "common/proto.h"
+#include "http/http_fields.h"
 
 struct address {
 	int family; /* 0: none */
@@ -81,11 +80,6 @@ unsigned http_proxy_client(
 	return n;
 }
 
-static bool is_word(struct text t, const char *word)
-{
-	return t.len == strlen(word) && strncasecmp(t.data, word, t.len) == 0;
-}
-
 bool http_proxy_https(const char *protos, unsigned hops)
 {
 	size_t len = strlen(protos);
@@ -96,5 +90,5 @@ bool http_proxy_https(const char *protos, unsigned hops)
 			break;
 		proto = e;
 	} while (hops-- > 1);
-	return is_word(proto, "https") || is_word(proto, "wss");
+	return http_is_word(proto, "https") || http_is_word(proto, "wss");
 }

@@ -7,7 +7,13 @@
 
 #include "common/json.h"
 #include "common/log.h"
+#include "http/http_fields.h"
 #include "http/http_reply.h"
+
+/* Bytes of an answer that is compressed. A shorter one is hardly smaller in packets; a longer one would hold up the worker
+ * for more than a few milliseconds (docs/design.md). */
+#define COMPRESSED_MIN 1024
+#define COMPRESSED_MAX ((size_t)128 << 10)
 
 const char *http_reason(int status)
 {
@@ -152,6 +158,20 @@ void http_send(struct http_call *call, int status, struct evbuffer *body)
 	http_call_free(call);
 }
 
+/* Compresses an answer of a route that allows it. Returns true if out has it. */
+static bool compress(struct http_call *call, const char *json, size_t len, struct buf *out)
+{
+	if (call->http == NULL || call->conn == NULL || !call->route->compressed)
+		return false;
+	http_add_header(call, "Vary", "Accept-Encoding");
+	if (len < COMPRESSED_MIN || len > COMPRESSED_MAX ||
+		http_accepted_coding(call, 1u << HTTP_GZIP) != HTTP_GZIP)
+		return false;
+	http_add_header(call, "Content-Encoding", http_coding_name(HTTP_GZIP));
+	http_coding_gzip(out, json, len);
+	return true;
+}
+
 /* An answer that is no file. */
 static void send_json(
 	struct http_call *call, int status, const char *type, const char *json, size_t len)
@@ -210,12 +230,16 @@ void http_reply_field(struct http_call *call, enum error error, const char *fiel
 void http_reply(struct http_call *call, int status, const char *json, size_t len)
 {
 	enum error error = ERROR_NONE;
+	struct buf gzip = BUF_EMPTY;
 
 	/* Many answers that were requested at once; a change is made already, and its answer is short. */
 	if (call->http != NULL && call->share != NULL && call->route->method == HTTP_GET)
 		error = http_share_unsent_fits(&call->http->shares, call->share, len);
 	if (error != ERROR_NONE)
 		http_reply_error(call, error);
+	else if (compress(call, json, len, &gzip))
+		send_json(call, status, "application/json", gzip.data, gzip.len);
 	else
 		send_json(call, status, "application/json", json, len);
+	buf_fini(&gzip);
 }

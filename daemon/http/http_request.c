@@ -51,8 +51,7 @@ static bool expects_other(const struct http_call *call)
 	struct text e;
 
 	while (http_list_next(&list, &e))
-		if (e.len != strlen("100-continue") ||
-			strncasecmp(e.data, "100-continue", e.len) != 0)
+		if (!http_is_word(e, "100-continue"))
 			return true;
 	return false;
 }

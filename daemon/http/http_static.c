@@ -2,6 +2,7 @@
 #include "http/http_static.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -15,10 +16,17 @@
 #define INDEX "index.html"
 #define ASSETS "assets" /* a directory of files with a digest in their names */
 
-/* Profile pictures are URLs of any host. Everything else comes from this server. */
+/* The suffix of a file that the build of the page made from another one. */
+static const char *const coded_suffix[HTTP_CODING_N] = {
+	[HTTP_IDENTITY] = "",
+	[HTTP_GZIP] = ".gz",
+	[HTTP_BR] = ".br",
+};
+
+/* blob: and data: are pictures that the page made itself. */
 static const char *const page_headers[][2] = {
 	{ "Content-Security-Policy",
-		"default-src 'self'; img-src 'self' https: http: data:; object-src 'none'; "
+		"default-src 'self'; img-src 'self' blob: data:; object-src 'none'; "
 		"base-uri 'none'; form-action 'self'; frame-ancestors 'none'" },
 	{ "X-Content-Type-Options", "nosniff" },
 	{ "Referrer-Policy", "no-referrer" },
@@ -119,32 +127,85 @@ static void add_file(struct evbuffer *body, int fd, off_t size)
 	evbuffer_file_segment_free(segment);
 }
 
-/* Closes fd. */
-static void send_file(
-	struct http_call *call, int fd, const struct stat *st, const char *name, bool hashed)
+/* A file of the page, in the coding in which it is sent. */
+struct page_file {
+	const struct http_piece *segments; /* of its path, without the suffix of the coding */
+	size_t n;
+	enum http_coding coding;
+	int fd;
+	struct stat st;
+};
+
+static bool open_coded(const char *root, struct page_file *f, enum http_coding coding)
+{
+	struct http_piece segments[HTTP_SEGMENTS_MAX];
+	char name[NAME_MAX + 1];
+	struct http_piece *last = &segments[f->n - 1];
+	struct stat st;
+	int len, fd;
+
+	memcpy(segments, f->segments, f->n * sizeof(segments[0]));
+	len = snprintf(name, sizeof(name), "%s%s", last->at, coded_suffix[coding]);
+	if (len < 0 || (size_t)len >= sizeof(name))
+		return false;
+	*last = (struct http_piece){ name, (size_t)len };
+	fd = http_static_open(root, segments, f->n, &st);
+	if (fd < 0)
+		return false;
+	close(f->fd);
+	f->fd = fd;
+	f->st = st;
+	f->coding = coding;
+	return true;
+}
+
+/* Opens a file and sets fd, st and coding: its precompressed copy, if there is one that the client accepts. */
+static bool open_file(const struct http_call *call, struct page_file *f)
+{
+	const char *root = call->http->conf->web_root;
+	unsigned available = 1u << HTTP_BR | 1u << HTTP_GZIP;
+	enum http_coding coding;
+
+	f->coding = HTTP_IDENTITY;
+	f->fd = http_static_open(root, f->segments, f->n, &f->st);
+	if (f->fd < 0)
+		return false;
+	while ((coding = http_accepted_coding(call, available)) != HTTP_IDENTITY &&
+		!open_coded(root, f, coding))
+		available &= ~(1u << coding);
+	return true;
+}
+
+/* Closes the file. */
+static void send_file(struct http_call *call, const struct page_file *f)
 {
 	struct evbuffer *body = evbuffer_new();
+	bool hashed = f->n > 1 && strcmp(f->segments[0].at, ASSETS) == 0;
 	char etag[64];
 
 	if (body == NULL)
 		log_fatal("out_of_memory what=file");
-	snprintf(etag, sizeof(etag), "\"%llx-%llx\"",
-		(unsigned long long)st->st_mtim.tv_sec * 1000000000ULL +
-			(unsigned long long)st->st_mtim.tv_nsec,
-		(unsigned long long)st->st_size);
+	/* Strong, so each coding has its own (RFC 9110 8.8.3). */
+	snprintf(etag, sizeof(etag), "\"%llx-%llx%s\"",
+		(unsigned long long)f->st.st_mtim.tv_sec * 1000000000ULL +
+			(unsigned long long)f->st.st_mtim.tv_nsec,
+		(unsigned long long)f->st.st_size, coded_suffix[f->coding]);
 	for (size_t i = 0; i < sizeof(page_headers) / sizeof(page_headers[0]); i++)
 		http_add_header(call, page_headers[i][0], page_headers[i][1]);
 	http_add_header(
 		call, "Cache-Control", hashed ? "public, max-age=31536000, immutable" : "no-cache");
+	http_add_header(call, "Vary", "Accept-Encoding");
 	http_add_header(call, "ETag", etag);
 	call->is_file = true;
 	if (client_has(call, etag)) {
-		close(fd);
+		close(f->fd);
 		http_send(call, 304, body);
 	} else {
-		http_add_header(call, "Content-Type", http_static_type(name));
-		add_file(body, fd, st->st_size);
-		close(fd);
+		http_add_header(call, "Content-Type", http_static_type(f->segments[f->n - 1].at));
+		if (f->coding != HTTP_IDENTITY)
+			http_add_header(call, "Content-Encoding", http_coding_name(f->coding));
+		add_file(body, f->fd, f->st.st_size);
+		close(f->fd);
 		http_send(call, 200, body);
 	}
 	evbuffer_free(body);
@@ -168,25 +229,18 @@ static bool wants_page(const struct http_call *call)
 void http_static_request(struct http_call *call)
 {
 	static char index_name[] = INDEX;
-	const struct http_piece index = { index_name, sizeof(INDEX) - 1 };
-	const char *root = call->http->conf->web_root;
+	static const struct http_piece index = { index_name, sizeof(INDEX) - 1 };
 	const struct http_target *t = &call->target;
-	struct stat st;
-	int fd = -1;
+	struct page_file named = { .segments = t->segments, .n = t->n_segments };
+	struct page_file page = { .segments = &index, .n = 1 };
 
-	if (root[0] == '\0' || t->n_segments == 0 || t->n_segments > HTTP_SEGMENTS_MAX) {
+	if (call->http->conf->web_root[0] == '\0' || t->n_segments == 0 ||
+		t->n_segments > HTTP_SEGMENTS_MAX)
 		http_reply_error(call, ERROR_no_such_route);
-		return;
-	}
-	fd = http_static_open(root, t->segments, t->n_segments, &st);
-	if (fd >= 0) {
-		send_file(call, fd, &st, t->segments[t->n_segments - 1].at,
-			t->n_segments > 1 && strcmp(t->segments[0].at, ASSETS) == 0);
-		return;
-	}
-	fd = wants_page(call) ? http_static_open(root, &index, 1, &st) : -1;
-	if (fd >= 0)
-		send_file(call, fd, &st, INDEX, false);
+	else if (open_file(call, &named))
+		send_file(call, &named);
+	else if (wants_page(call) && open_file(call, &page))
+		send_file(call, &page);
 	else
 		http_reply_error(call, ERROR_no_such_route);
 }

@@ -1,5 +1,5 @@
 /*
- * http_static: which file of the page a path means.
+ * http_static: which file of the page a path means, and its precompressed copies.
  *
  * Owns: nothing. Knows nothing of: requests.
  */

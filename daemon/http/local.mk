@@ -5,6 +5,8 @@ libparley_a_SOURCES += \
 	daemon/http/http.h \
 	daemon/http/http_body.c \
 	daemon/http/http_body.h \
+	daemon/http/http_coding.c \
+	daemon/http/http_coding.h \
 	daemon/http/http_costly.c \
 	daemon/http/http_fields.c \
 	daemon/http/http_fields.h \

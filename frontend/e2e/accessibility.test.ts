@@ -1,4 +1,4 @@
-// Accessibility: on a phone, with the keyboard only, with a screen reader, in light and dark colours.
+// Accessibility: on a phone, with the keyboard only, with a screen reader, in light, dark and forced colours.
 
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -42,14 +42,23 @@ async function axeViolations(page: Page): Promise<string[]> {
     .flatMap(({ id, nodes }) => nodes.map((n) => `${id}: ${n.html.slice(0, 200)}: ${n.failureSummary}`))
 }
 
-/** Checks the current page in both colour schemes. */
+/** Checks the current page in all colour schemes, and its layout also from right to left. */
 async function expectAccessible(page: Page): Promise<void> {
   expect(await overflow(page)).toEqual([])
   expect(await unreachable(page)).toEqual([])
-  for (const colorScheme of ['dark', 'light'] as const) {
-    await page.emulateMedia({ colorScheme })
-    expect(await axeViolations(page), colorScheme).toEqual([])
+  for (const media of [
+    { colorScheme: 'dark', forcedColors: 'none' },
+    { colorScheme: 'light', forcedColors: 'active' },
+    { colorScheme: 'light', forcedColors: 'none' },
+  ] as const) {
+    await page.emulateMedia(media)
+    expect(await axeViolations(page), JSON.stringify(media)).toEqual([])
   }
+  const dir = await page.evaluate(() => document.documentElement.dir)
+  await page.evaluate(() => (document.documentElement.dir = 'rtl'))
+  expect(await overflow(page), 'from right to left').toEqual([])
+  expect(await unreachable(page), 'from right to left').toEqual([])
+  await page.evaluate((value) => (document.documentElement.dir = value), dir)
 }
 
 const dialog = (page: Page, name: string) => page.getByRole('dialog', { name, exact: true })

@@ -29,10 +29,11 @@ export class Browsers {
     readonly base: string,
   ) {}
 
-  static async launch(base: string): Promise<Browsers> {
+  /** `args` are options of Chromium. */
+  static async launch(base: string, ...args: string[]): Promise<Browsers> {
     const browser = await chromium.launch({
       executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
-      args: ['--disable-gpu', '--disable-quic', '--disable-sync', '--no-first-run'],
+      args: ['--disable-gpu', '--disable-quic', '--disable-sync', '--no-first-run', ...args],
     })
     return new Browsers(browser, base)
   }

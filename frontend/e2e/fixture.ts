@@ -9,11 +9,14 @@ export interface Fixture {
   browsers: Browsers
 }
 
-/** To be called once, at the top of a file. The result is complete before the first test. */
-export function useFixture(): Fixture {
+/**
+ * To be called once, at the top of a file. The result is complete before the first test. `page` is the folder of
+ * the page.
+ */
+export function useFixture(page?: string): Fixture {
   const fixture = {} as Fixture
   beforeAll(async () => {
-    fixture.server = await Server.start()
+    fixture.server = await Server.start(page)
     fixture.browsers = await Browsers.launch(fixture.server.base)
   })
   // A failed test leaves screenshots of all pages in the build directory.

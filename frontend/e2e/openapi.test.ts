@@ -7,7 +7,8 @@ import { Server } from './server'
 test('/openapi.json is valid OpenAPI 3.1', async () => {
   const server = await Server.start()
   try {
-    const description = await (await fetch(`${server.base}/openapi.json`)).json()
+    const response = await fetch(`${server.base}/openapi.json`)
+    const description = (await response.json()) as { openapi: string; info: { title?: string } }
     expect(description.openapi).toMatch(/^3\.1\./)
     expect(await new Validator().validate(description)).toEqual({ valid: true })
     // The validator rejects a description with a fault.

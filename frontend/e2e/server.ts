@@ -5,26 +5,30 @@ import { createInterface } from 'node:readline'
 
 const resolvePath = (path: string) => new URL(path, import.meta.url).pathname
 
+export const DIST = resolvePath('../dist')
+
 export class Server {
   readonly base: string
   private constructor(
     private readonly process: ChildProcess,
     private readonly responses: AsyncIterator<string>,
     port: number,
+    /** The path of the daemon's configuration file. */
+    readonly conf: string,
   ) {
     this.base = `http://127.0.0.1:${port}`
   }
 
-  /** Starts the daemon of the build directory PARLEY_BUILD, with the page in dist/. */
-  static async start(): Promise<Server> {
+  /** Starts the daemon of the build directory PARLEY_BUILD, with the page in `page`. */
+  static async start(page = DIST): Promise<Server> {
     const python = process.env.PYTHON || '/usr/bin/python3'
-    const child = spawn(python, [resolvePath('../../tests/integration/e2e_server.py'), resolvePath('../dist')], {
+    const child = spawn(python, [resolvePath('../../tests/integration/e2e_server.py'), page], {
       stdio: ['pipe', 'pipe', 'inherit'],
       env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
     })
     const responses = createInterface(child.stdout)[Symbol.asyncIterator]()
-    const { port } = await nextResponse(responses)
-    return new Server(child, responses, port as number)
+    const { port, conf } = await nextResponse(responses)
+    return new Server(child, responses, port as number, conf as string)
   }
 
   /** Kills the worker in this slot; resolves when its successor runs. */
@@ -41,7 +45,7 @@ export class Server {
     this.process.stdin!.end()
     await new Promise((ended) => this.process.once('exit', ended))
     if (status !== 0 || (complaints as string[]).length > 0)
-      throw new Error(`parleyd exited with status ${status}: ${(complaints as string[]).join('\n')}`)
+      throw new Error(`parleyd exited with status ${String(status)}: ${(complaints as string[]).join('\n')}`)
   }
 
   private command(command: string): Promise<Record<string, unknown>> {
@@ -51,7 +55,7 @@ export class Server {
 }
 
 async function nextResponse(responses: AsyncIterator<string>): Promise<Record<string, unknown>> {
-  const { value, done } = await responses.next()
-  if (done) throw new Error('the server exited unexpectedly')
-  return JSON.parse(value) as Record<string, unknown>
+  const result = await responses.next()
+  if (result.done) throw new Error('the server exited unexpectedly')
+  return JSON.parse(result.value) as Record<string, unknown>
 }

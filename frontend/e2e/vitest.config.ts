@@ -1,3 +1,4 @@
+import process from 'node:process'
 import { defineConfig } from 'vitest/config'
 
 // Each file starts its own browser and daemon, and mostly waits: two of them run at a time.
@@ -5,7 +6,7 @@ export default defineConfig({
   cacheDir: '../node_modules/.vite-e2e',
   test: {
     root: new URL('.', import.meta.url).pathname,
-    include: ['*.test.ts'],
+    include: process.env.SCREENS ? ['screens.ts'] : ['*.test.ts'],
     environment: 'node',
     minWorkers: 1,
     maxWorkers: 2,

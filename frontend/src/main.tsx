@@ -4,13 +4,16 @@ import { setLanguage } from './i18n'
 import { startPlatform } from './platform'
 import { prefs } from './prefs'
 import { App } from './ui/App'
+import { startUpdates } from './updates'
 import './styles/tokens.css'
 import './styles/base.css'
 import './styles/shell.css'
 import './styles/conversation.css'
 import './styles/dialogs.css'
+import './styles/modes.css'
 
 startPlatform()
+if (import.meta.env.PROD) addEventListener('load', () => void startUpdates())
 void applyLanguage().then(render)
 prefs.subscribe((now, before) => {
   if (now.language !== before.language) void applyLanguage()

@@ -29,7 +29,8 @@ function load(): Prefs {
 
 function applyTheme({ theme }: Prefs): void {
   const media = { system: '(prefers-color-scheme: dark)', light: 'not all', dark: 'all' }[theme]
-  document.querySelector<HTMLLinkElement>('#dark-theme')!.media = media
+  for (const element of document.querySelectorAll<HTMLLinkElement | HTMLMetaElement>('[data-dark]'))
+    element.media = media
 }
 
 export const prefs = createStore<Prefs>(load)

@@ -122,7 +122,7 @@ export class FakeApi extends Api {
       this.calls.push(`${init?.method} ${path}`)
       const handler = this.handlers.get(name)
       if (handler === undefined) throw new TypeError('network')
-      const body = typeof init?.body === 'string' ? JSON.parse(init.body) : undefined
+      const body = typeof init?.body === 'string' ? (JSON.parse(init.body) as unknown) : undefined
       try {
         const response = handler(body, path)
         return response === undefined

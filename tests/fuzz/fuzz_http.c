@@ -7,7 +7,9 @@
  * docs/api.md and the headers that they need. When the client closes the connection the worker closes it too, and frees
  * everything.
  */
+#define ZLIB_CONST
 #include <string.h>
+#include <zlib.h>
 
 #include "common/error.h"
 #include "common/json.h"
@@ -35,6 +37,31 @@ static void check_problem(const struct reference_answer *a)
 	cJSON_Delete(json);
 }
 
+/* The body is JSON, perhaps compressed. */
+static void check_json(const struct reference_answer *a)
+{
+	static char decoded[1 << 20];
+	const char *why, *body = a->body;
+	size_t len = a->body_len;
+	cJSON *json;
+
+	if (reference_header(a, "Content-Encoding") != NULL) {
+		z_stream z = { .next_in = (const Bytef *)body,
+			.avail_in = (uInt)len,
+			.next_out = (Bytef *)decoded,
+			.avail_out = sizeof(decoded) };
+
+		MUST(inflateInit2(&z, 15 + 16) == Z_OK);
+		MUST(inflate(&z, Z_FINISH) == Z_STREAM_END && z.avail_in == 0);
+		inflateEnd(&z);
+		body = decoded;
+		len = z.total_out;
+	}
+	json = json_parse(body, len, &why);
+	MUST(json != NULL);
+	cJSON_Delete(json);
+}
+
 static void check_answer(const struct reference_answer *a, bool no_body)
 {
 	MUST(a->status != 500);
@@ -47,11 +74,7 @@ static void check_answer(const struct reference_answer *a, bool no_body)
 		if (!no_body)
 			check_problem(a);
 	} else if (!no_body && strcmp(a->type, "application/json") == 0) {
-		const char *why;
-		cJSON *json = json_parse(a->body, a->body_len, &why);
-
-		MUST(json != NULL);
-		cJSON_Delete(json);
+		check_json(a);
 	}
 }
 

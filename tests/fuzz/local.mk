@@ -2,6 +2,7 @@
 # clang's libFuzzer, which `make fuzz` builds in a separate directory (tests/fuzz/campaign.py).
 
 fuzz_replays = \
+	tests/fuzz/replay_coding \
 	tests/fuzz/replay_command \
 	tests/fuzz/replay_conf \
 	tests/fuzz/replay_http \
@@ -9,6 +10,7 @@ fuzz_replays = \
 	tests/fuzz/replay_ring \
 	tests/fuzz/replay_wsframe
 fuzz_programs = \
+	tests/fuzz/fuzz_coding \
 	tests/fuzz/fuzz_command \
 	tests/fuzz/fuzz_conf \
 	tests/fuzz/fuzz_http \
@@ -27,6 +29,11 @@ worker_ldflags = -Wl,--wrap=event_base_dispatch,--wrap=hasher_hash,--wrap=store_
 	-Wl,--wrap=store_create_group,--wrap=store_delete_message,--wrap=store_edit_message,--wrap=store_load \
 	-Wl,--wrap=store_mark_read,--wrap=store_open,--wrap=store_remove_member,--wrap=store_rename_group \
 	-Wl,--wrap=store_send
+
+tests_fuzz_fuzz_coding_SOURCES = tests/fuzz/fuzz_coding.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_coding_LDFLAGS = $(libfuzzer)
+tests_fuzz_replay_coding_SOURCES = tests/fuzz/fuzz_coding.c $(replay_sources)
+tests_fuzz_replay_coding_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"tests/fuzz/corpus/coding"'
 
 tests_fuzz_fuzz_command_SOURCES = tests/fuzz/fuzz_command.c $(worker_sources) tests/fuzz/fuzz.h
 tests_fuzz_fuzz_command_LDFLAGS = $(libfuzzer) $(worker_ldflags)

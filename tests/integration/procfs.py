@@ -51,6 +51,12 @@ def cpu_s(pid):
     return cpu_ticks(pid) / os.sysconf("SC_CLK_TCK")
 
 
+def run_s(pid):
+    """Processor time of the main thread so far, which is all of a worker's, to the nanosecond."""
+    with open(f"/proc/{pid}/schedstat", encoding="ascii") as file:
+        return int(file.read().split()[0]) / 1e9
+
+
 def n_fds(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 

@@ -1,5 +1,6 @@
 """Security headers: no caching of private answers, no content sniffing, no foreign scripts."""
 
+import gzip
 import html.parser
 import os
 import tempfile
@@ -22,6 +23,7 @@ FILES = {
     "favicon.svg": '<svg xmlns="http://www.w3.org/2000/svg"/>',
     "assets/app-0a1b2c3d.js": "export {};\n",
 }
+PRECOMPRESSED = ("index.html", "assets/app-0a1b2c3d.js")
 
 
 def write_page(directory):
@@ -30,6 +32,9 @@ def write_page(directory):
     for name, text in FILES.items():
         with open(os.path.join(directory, name), "w", encoding="utf-8") as file:
             file.write(text)
+    for name in PRECOMPRESSED:
+        with gzip.open(os.path.join(directory, f"{name}.gz"), "wt", encoding="utf-8") as file:
+            file.write(FILES[name])
     return directory
 
 
@@ -54,6 +59,7 @@ def test_the_page_may_load_from_its_own_origin_only_and_is_not_framed(http, path
     assert csp["default-src"] == {"'self'"}
     assert csp["frame-ancestors"] == csp["object-src"] == csp["base-uri"] == {"'none'"}
     assert csp["form-action"] == {"'self'"}
+    assert csp["img-src"] == {"'self'", "blob:", "data:"}
     assert not {"script-src", "style-src", "connect-src", "worker-src"} & set(csp), "they override default-src"
     assert "unsafe" not in answer.headers["Content-Security-Policy"]
     assert answer.headers["X-Content-Type-Options"] == "nosniff"

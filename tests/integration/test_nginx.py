@@ -157,6 +157,41 @@ def test_a_file_has_the_headers_that_parleyd_gives_it(nginx, http, path):
     assert through.headers["Strict-Transport-Security"].startswith("max-age=")
 
 
+@pytest.mark.parametrize("path", ["/", "/assets/app-0a1b2c3d.js"])
+def test_a_file_is_sent_in_the_precompressed_copy(nginx, http, path):
+    for server in (nginx.http(), http):
+        tags = set()
+        for accept in ("gzip, deflate, br", "identity", "gzip;q=0"):
+            answer = server.get(path, headers={"Accept": "text/html", "Accept-Encoding": accept})
+            assert answer.headers.get("Content-Encoding") == ("gzip" if "br" in accept else None)
+            assert "Accept-Encoding" in answer.headers["Vary"]
+            assert answer.text.startswith(("<!doctype html>", "export"))
+            assert answer.headers["Content-Type"].split(";")[0].startswith("text/") or (
+                "javascript" in answer.headers["Content-Type"]
+            )
+            tags.add(answer.headers["ETag"])
+            again = server.get(
+                path, headers={"Accept-Encoding": accept, "If-None-Match": answer.headers["ETag"]}
+            )
+            assert again.status_code == 304
+        assert len(tags) == 2, "one for each coding"
+
+
+def test_long_json_is_compressed_and_a_log_in_is_not(nginx, username):
+    http = nginx.http()
+    body = {"username": username, "full_name": "N", "password": PASSWORD, "public_key": "k" * 4096}
+    assert http.post("/users/register", body).status_code == 201
+    coded = {"Accept-Encoding": "gzip"}
+    answer = http.post("/users/login", body, headers=coded)
+    assert len(answer.content) > 4096 and "Content-Encoding" not in answer.headers
+    http.token = answer.json()["access_token"]
+    for path in ("/users/me", "/openapi.json"):
+        answer = http.get(path, headers=coded)
+        assert answer.headers["Content-Encoding"] == "gzip", path
+        assert answer.json() == http.get(path, headers={"Accept-Encoding": "identity"}).json()
+    http.close()
+
+
 def test_errors_of_nginx_have_the_security_headers(nginx):
     for path in ("/assets/none.js", "/assets/../secret", "/assets/"):
         answer = nginx.http().get(path, headers={"Accept": "*/*"})

@@ -4,6 +4,7 @@
 #include "tests/unit/http_peer.h"
 
 #include <check.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,10 @@ static const char *const files[][2] = {
 	{ "root/.secret", "outside" },
 	{ "root/assets/app-1f.js", "export {}" },
 	{ "root/assets/.hidden.js", "outside" },
+	{ "root/index.html.br", "brotli page" },
+	{ "root/index.html.gz", "gzip page" },
+	{ "root/assets/app-1f.js.gz", "gzip app" },
+	{ "root/assets/alone.js.br", "brotli alone" },
 	{ "outside.html", "outside" },
 };
 static const char *const links[][2] = {
@@ -139,11 +144,109 @@ START_TEST(each_file_has_a_type_and_a_cache_lifetime)
 }
 END_TEST
 
+static void check_coded(const char *answer, const char *coding, const char *body)
+{
+	char part[80];
+
+	check_has(answer, "HTTP/1.1 200 OK\r\n");
+	check_has(answer, "\r\nVary: Accept-Encoding\r\n");
+	if (coding != NULL) {
+		snprintf(part, sizeof(part), "\r\nContent-Encoding: %s\r\n", coding);
+		check_has(answer, part);
+	} else {
+		ck_assert_ptr_null(strstr(answer, "Content-Encoding"));
+	}
+	snprintf(part, sizeof(part), "\r\n\r\n%s", body);
+	check_has(answer, part);
+	snprintf(part, sizeof(part), "\r\nContent-Length: %zu\r\n", strlen(body));
+	check_has(answer, part);
+}
+
+/* RFC 9110 12.5.3 */
+START_TEST(a_precompressed_copy_is_served_to_clients_that_accept_it)
+{
+	static const char page[] = "<!doctype html>the page", app[] = "export {}";
+
+	check_coded(
+		get("/index.html", "Accept-Encoding: gzip, deflate, br\r\n"), "br", "brotli page");
+	check_coded(get("/", HTML "Accept-Encoding: gzip\r\nAccept-Encoding: br\r\n"), "br",
+		"brotli page");
+	check_coded(get("/chat/17", HTML "Accept-Encoding: gzip\r\n"), "gzip", "gzip page");
+	check_coded(get("/", HTML "Accept-Encoding: gzip, br;q=0.5\r\n"), "gzip", "gzip page");
+	check_coded(get("/", HTML "Accept-Encoding: br;q=0, gzip;q=0\r\n"), NULL, page);
+	check_coded(get("/index.html", ""), NULL, page);
+	/* It keeps the type and the lifetime of the original. */
+	check_has(get("/", HTML "Accept-Encoding: br\r\n"),
+		"\r\nContent-Type: text/html; charset=utf-8\r\n");
+	check_has(get("/assets/app-1f.js", "Accept-Encoding: gzip\r\n"),
+		"\r\nContent-Type: text/javascript; charset=utf-8\r\n");
+	check_has(get("/assets/app-1f.js", "Accept-Encoding: gzip\r\n"),
+		"\r\nCache-Control: public, max-age=31536000, immutable\r\n");
+	/* The next best one, if there is no copy in the preferred coding. */
+	check_coded(get("/assets/app-1f.js", "Accept-Encoding: br, gzip;q=0.1\r\n"), "gzip",
+		"gzip app");
+	check_coded(get("/assets/app-1f.js", "Accept-Encoding: br\r\n"), NULL, app);
+	check_coded(get("/favicon.svg", "Accept-Encoding: gzip, br\r\n"), NULL, "<svg/>");
+}
+END_TEST
+
+START_TEST(a_copy_under_its_own_name_is_only_bytes)
+{
+	const char *a = get("/index.html.br", "Accept-Encoding: gzip, br\r\n");
+
+	check_coded(a, NULL, "brotli page");
+	check_has(a, "\r\nContent-Type: application/octet-stream\r\n");
+	/* A copy stands for no original that is gone. */
+	check_is_404(get("/assets/alone.js", "Accept-Encoding: br\r\n"));
+}
+END_TEST
+
+static void read_etag(const char *answer, char etag[80])
+{
+	ck_assert_int_eq(sscanf(strstr(answer, "\r\nETag: ") + 8, "%79[^\r]", etag), 1);
+}
+
+/* RFC 9110 8.8.3: a strong tag names one representation. */
+START_TEST(each_coding_has_a_strong_tag_of_its_own)
+{
+	static const char *const codings[] = { "br", "gzip", "identity" };
+	char etags[3][80], headers[200];
+	const char *a;
+
+	/* As a build whose copies have the size and the time of the original. */
+	for (size_t i = 0; i < 3; i++) {
+		static const char *const names[] = { "root/index.html.br", "root/index.html.gz",
+			"root/index.html" };
+		const struct timespec same[2] = { { 1, 0 }, { 1, 0 } };
+
+		ck_assert_int_eq(truncate(path_of(names[i]), 5), 0);
+		ck_assert_int_eq(utimensat(AT_FDCWD, path_of(names[i]), same, 0), 0);
+	}
+	for (size_t i = 0; i < 3; i++) {
+		snprintf(headers, sizeof(headers), "Accept-Encoding: %s\r\n", codings[i]);
+		read_etag(get("/index.html", headers), etags[i]);
+		ck_assert_int_eq(etags[i][0], '"');
+	}
+	for (size_t i = 0; i < 3; i++) {
+		ck_assert_str_ne(etags[i], etags[(i + 1) % 3]);
+		snprintf(headers, sizeof(headers), "Accept-Encoding: %s\r\nIf-None-Match: %s\r\n",
+			codings[i], etags[i]);
+		a = get("/index.html", headers);
+		check_has(a, "HTTP/1.1 304 ");
+		check_has(a, "\r\nVary: Accept-Encoding\r\n");
+		snprintf(headers, sizeof(headers), "Accept-Encoding: %s\r\nIf-None-Match: %s\r\n",
+			codings[i], etags[(i + 1) % 3]);
+		check_has(get("/index.html", headers), "HTTP/1.1 200 ");
+	}
+}
+END_TEST
+
 START_TEST(the_page_has_security_headers)
 {
 	static const char *const headers[] = { "\r\nContent-Security-Policy: default-src 'self'; ",
-		"object-src 'none'; ", "frame-ancestors 'none'\r\n",
-		"\r\nX-Content-Type-Options: nosniff\r\n", "\r\nReferrer-Policy: no-referrer\r\n",
+		"; img-src 'self' blob: data:; ", "object-src 'none'; ",
+		"frame-ancestors 'none'\r\n", "\r\nX-Content-Type-Options: nosniff\r\n",
+		"\r\nReferrer-Policy: no-referrer\r\n",
 		"\r\nCross-Origin-Opener-Policy: same-origin\r\n" };
 
 	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
@@ -181,6 +284,10 @@ START_TEST(a_head_of_a_file_has_no_body)
 	check_has(a, "HTTP/1.1 200 OK\r\n");
 	check_has(a, "\r\nContent-Length: 23\r\n");
 	check_has(a, "\r\nContent-Type: text/html");
+	ck_assert_str_eq(strstr(a, "\r\n\r\n"), "\r\n\r\n");
+	a = peer_talk("HEAD /index.html HTTP/1.1\r\n" HOST CLOSE "Accept-Encoding: br\r\n\r\n");
+	check_has(a, "\r\nContent-Length: 11\r\n");
+	check_has(a, "\r\nContent-Encoding: br\r\n");
 	ck_assert_str_eq(strstr(a, "\r\n\r\n"), "\r\n\r\n");
 	check_has(peer_talk("HEAD /nothing.js HTTP/1.1\r\n" HOST CLOSE "\r\n"), "HTTP/1.1 404 ");
 }
@@ -221,6 +328,9 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, unknown_paths_are_the_page_for_clients_that_accept_html);
 	tcase_add_test(tc, each_file_has_a_type_and_a_cache_lifetime);
+	tcase_add_test(tc, a_precompressed_copy_is_served_to_clients_that_accept_it);
+	tcase_add_test(tc, a_copy_under_its_own_name_is_only_bytes);
+	tcase_add_test(tc, each_coding_has_a_strong_tag_of_its_own);
 	tcase_add_test(tc, the_page_has_security_headers);
 	tcase_add_test(tc, an_unchanged_file_is_304);
 	tcase_add_test(tc, a_head_of_a_file_has_no_body);

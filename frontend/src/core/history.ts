@@ -48,7 +48,7 @@ export function resumeHistory(history: History | undefined, lastMod: number): Hi
   if (history === undefined) return emptyHistory(lastMod)
   const mod = Math.max(history.mod ?? 0, lastMod)
   const isComplete = history.loaded && history.mod !== null
-  if (isComplete && lastMod - history.mod! <= SYNC_MAX_CHANGES) return history
+  if (isComplete && lastMod - history.mod <= SYNC_MAX_CHANGES) return history
   // The requested page will be at least as new as the list.
   return history.buffered !== null ? { ...history, mod } : emptyHistory(mod)
 }

@@ -124,6 +124,11 @@ export const ar: Translation = {
     updating: 'جارٍ التحديث…',
   },
 
+  update: {
+    ready: 'إصدار جديد جاهز.',
+    reload: 'إعادة التحميل',
+  },
+
   conversation: {
     label: (name) => `المحادثة مع ${name}`,
     messages: 'الرسائل',
@@ -292,7 +297,8 @@ export const ar: Translation = {
     title: 'الملف الشخصي والإعدادات',
     profile: 'الملف الشخصي',
     picture: 'عنوان الصورة',
-    pictureHint: 'عنوان http أو https لصورة',
+    pictureHint:
+      'عنوان http أو https لصورة. تُعرض الصور الموجودة على هذا الخادم فقط، حتى لا يعرف خادم آخر من يشاهدها.',
     pictureFailed: 'لا توجد صورة في هذا العنوان.',
     appearance: 'المظهر',
     language: 'اللغة',

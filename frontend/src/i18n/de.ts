@@ -92,6 +92,11 @@ export const de: Translation = {
     updating: 'Wird aktualisiert …',
   },
 
+  update: {
+    ready: 'Eine neue Version ist bereit.',
+    reload: 'Neu laden',
+  },
+
   conversation: {
     label: (name) => `Unterhaltung mit ${name}`,
     messages: 'Nachrichten',
@@ -220,7 +225,8 @@ export const de: Translation = {
     title: 'Profil und Einstellungen',
     profile: 'Profil',
     picture: 'Adresse des Bildes',
-    pictureHint: 'Die http- oder https-Adresse eines Bildes',
+    pictureHint:
+      'Die http- oder https-Adresse eines Bildes. Nur Bilder auf diesem Server werden gezeigt, damit kein anderer Server erfährt, wer sie ansieht.',
     pictureFailed: 'Unter dieser Adresse gibt es kein Bild.',
     appearance: 'Darstellung',
     language: 'Sprache',

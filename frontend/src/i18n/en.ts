@@ -91,6 +91,11 @@ export const en = {
     updating: 'Updating…',
   },
 
+  update: {
+    ready: 'A new version is ready.',
+    reload: 'Reload',
+  },
+
   conversation: {
     label: (name: string) => `Conversation with ${name}`,
     messages: 'Messages',
@@ -219,7 +224,8 @@ export const en = {
     title: 'Profile and settings',
     profile: 'Profile',
     picture: 'Picture address',
-    pictureHint: 'An http or https address of an image',
+    pictureHint:
+      'An http or https address of an image. Only pictures on this server are shown, so that no other server learns who looks at them.',
     pictureFailed: 'There is no image at this address.',
     appearance: 'Appearance',
     language: 'Language',

@@ -5,6 +5,7 @@ import { messenger } from '../platform'
 import { useAppState, useTexts } from './hooks'
 import { Logo } from './Logo'
 import { Notices } from './Notices'
+import { PrintView } from './PrintView'
 import { Shell } from './Shell'
 import { SignIn } from './SignIn'
 
@@ -22,6 +23,7 @@ export function App() {
     <>
       {phase === 'signed_in' ? <Shell /> : phase === 'signed_out' ? <SignIn /> : <StartScreen />}
       <Notices />
+      <PrintView />
     </>
   )
 }

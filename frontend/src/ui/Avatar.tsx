@@ -16,13 +16,18 @@ interface Props {
 
 const HUES = 8
 
+/** True if the picture is on this server. No other server learns who looks at it. */
+export function isOwnPicture(url: string): boolean {
+  return URL.canParse(url, location.href) && new URL(url, location.href).origin === location.origin
+}
+
 /**
- * A profile picture, or the initials if there is none or it cannot be loaded. Hidden from screen
- * readers, because the name is beside it.
+ * A profile picture, or the initials if there is none on this server or it cannot be loaded. Hidden from
+ * screen readers, because the name is beside it.
  */
 export function Avatar({ id, name, picture, size = 'm', group, notes, online }: Props) {
   const [failedUrl, setFailedUrl] = useState<string | null>(null)
-  const shown = picture && picture !== failedUrl ? picture : null
+  const shown = picture && isOwnPicture(picture) && picture !== failedUrl ? picture : null
   return (
     <span className={`avatar avatar-${size} hue-${(id ?? 0) % HUES} ${group ? 'avatar-group' : ''}`}>
       {notes ? (

@@ -1,5 +1,5 @@
 import { t } from '../i18n'
-import { canNotify } from '../platform'
+import { canNotify } from '../notifications'
 import { setPrefs } from '../prefs'
 import { useAppState, useMe, usePrefs } from './hooks'
 import { Bell } from './icons'

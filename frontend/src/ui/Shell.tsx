@@ -9,6 +9,7 @@ import { Conversation } from './Conversation'
 import { dialogs } from './dialog_state'
 import { prefetchChunks } from './LazyPopupMenu'
 import { Logo } from './Logo'
+import { UpdateBanner } from './UpdateBanner'
 import { useShortcuts } from './useShortcuts'
 
 const Dialogs = lazy(() => import('./dialogs/Dialogs'))
@@ -33,7 +34,10 @@ export function Shell() {
       )}
       <ChatList open={id} />
       <div className="pane">
-        <Banner />
+        <div>
+          <UpdateBanner />
+          <Banner />
+        </div>
         {id === null ? <EmptyPane /> : <Conversation key={id} id={id} />}
       </div>
       {(dialog !== null || confirmation !== null) && (

@@ -1,9 +1,10 @@
 import { useEffect, useState, type FormEvent } from 'react'
 import { isBlank } from '../../core/text'
 import { t } from '../../i18n'
-import { canNotify, messenger, playSound } from '../../platform'
+import { canNotify, playSound } from '../../notifications'
+import { messenger } from '../../platform'
 import { setPrefs, type Theme } from '../../prefs'
-import { Avatar } from '../Avatar'
+import { Avatar, isOwnPicture } from '../Avatar'
 import { Field, FormError, NewPasswordField } from '../Field'
 import { useAction, useMe, usePrefs, useDebounced } from '../hooks'
 import { Dialog } from './Dialog'
@@ -92,13 +93,12 @@ function Profile() {
   )
 }
 
-/** True if there is no image at the address. */
+/** True if the address is on this server and there is no image. */
 function useImageError(address: string): boolean {
   const [failed, setFailed] = useState<string | null>(null)
   useEffect(() => {
-    if (!/^https?:\/\//.test(address)) return
+    if (address === '' || !isOwnPicture(address)) return
     const image = new Image()
-    image.referrerPolicy = 'no-referrer'
     image.onerror = () => setFailed(address)
     image.src = address
     return () => {

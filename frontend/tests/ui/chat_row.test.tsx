@@ -1,0 +1,71 @@
+// @vitest-environment jsdom
+
+import { screen } from '@testing-library/react'
+import { expect, it } from 'vitest'
+import type { Chat } from '../../src/core/types'
+import { setDraft } from '../../src/drafts'
+import { ChatRow } from '../../src/ui/ChatRow'
+import { chat, message } from '../fakes'
+import { setState, show } from './page'
+
+const row = (fields: Partial<Chat> = {}, open = false) => show(<ChatRow chat={chat(fields)} open={open} />)
+const link = () => screen.getByRole('link')
+const waiting = { n: 1, client_id: 'x', chat_id: 2, content: 'on its way', created_at: '2026-11-22T10:00:00Z' }
+
+it('leads to the chat, and says whether it is open', () => {
+  row({}, true)
+  expect(link().getAttribute('href')).toBe('/c/2')
+  expect(link().getAttribute('aria-current')).toBe('page')
+})
+
+it('shows the last message and whether it was read', () => {
+  const last_message = message(3, { sender_id: 1, content: 'see\nyou' })
+  row({ last_message, peer_read_seq: 2 }).unmount()
+  row({ last_message, peer_read_seq: 2 })
+  expect(link().textContent).toContain('see you')
+  expect(screen.getByRole('img', { name: 'Sent' })).toBeTruthy()
+})
+
+it('shows who wrote the last message in a group', () => {
+  row({ kind: 'group', name: 'Tea', peer: null, last_message: { ...message(1, { sender_id: 9 }), sender_name: 'Cem' } })
+  expect(link().textContent).toContain('Cem: text 1')
+})
+
+it('does not show the text of a deleted message', () => {
+  row({ last_message: message(1, { deleted: true, content: null }) })
+  expect(link().textContent).toContain('This message was deleted')
+})
+
+it('names the number of unread messages, and shows no more than 999', () => {
+  row({ unread: 1000 })
+  expect(screen.getByText('999+').getAttribute('aria-hidden')).toBe('true')
+  expect(link().textContent).toContain('1,000 unread messages')
+})
+
+it('prefers typing to the draft, the draft to a waiting message, and that to the last one', () => {
+  const show = () => row({ last_message: message(1) })
+  const shown = show()
+  expect(link().textContent).toContain('text 1')
+  shown.unmount()
+
+  setState({ outbox: [waiting] })
+  const queued = show()
+  expect(link().textContent).toContain('on its way')
+  expect(screen.getByRole('img', { name: 'Sending' })).toBeTruthy()
+  queued.unmount()
+
+  setDraft(2, 'not yet')
+  const drafted = show()
+  expect(link().textContent).toContain('Draft: not yet')
+  drafted.unmount()
+
+  setState({ typing: new Map([[2, new Map([[2, Infinity]])]]) })
+  show()
+  expect(link().textContent).toContain('typing…')
+})
+
+it('says that a message was refused', () => {
+  setState({ outbox: [{ ...waiting, refused: 'no_such_user' }] })
+  row({ last_message: message(1) })
+  expect(screen.getByRole('img', { name: 'Not sent' })).toBeTruthy()
+})
