@@ -1,7 +1,9 @@
 import { useCallback, useEffect, useRef, useState, type KeyboardEvent } from 'react'
 import { Link, useLocation } from 'wouter'
+import { isEditable } from '../core/outbox'
+import { withPending } from '../core/pending'
 import { isDeletedAccount } from '../core/state'
-import type { Chat, Message, User } from '../core/types'
+import type { Chat, User } from '../core/types'
 import { t } from '../i18n'
 import { messenger } from '../platform'
 import { Avatar } from './Avatar'
@@ -11,6 +13,7 @@ import { chatName, lastSeen, messageText, nameOf, senderName } from './format'
 import { useAppState, useMe, useRerenderEvery } from './hooks'
 import { ArrowLeft, Info } from './icons'
 import { Logo } from './Logo'
+import { isStored, type Item } from './messages/items'
 import { MessageList, type MessageListHandle } from './messages/MessageList'
 
 /** Returns a chat. A direct chat without messages is not in the chat list: it is constructed here. */
@@ -93,21 +96,21 @@ export function Conversation({ id }: { id: number }) {
 function OpenChat({ chat }: { chat: Chat }) {
   const me = useMe()
   const id = chat.chat_id
-  const [editing, setEditing] = useState<Message | null>(null)
+  const [editing, setEditing] = useState<Item | null>(null)
   const list = useRef<MessageListHandle>(null)
   const name = chatName(chat, me.user_id)
   const isClosed = chat.kind === 'direct' && chat.peer === null && id !== me.user_id
 
-  const edit = useCallback((message: Message | null) => {
-    setEditing(message)
+  const edit = useCallback((item: Item | null) => {
+    setEditing(item)
     requestAnimationFrame(() => document.getElementById('composer')?.focus())
   }, [])
 
   const editLast = useCallback(() => {
-    const mine = messenger.store
-      .getState()
-      .histories.get(id)
-      ?.messages.findLast((m) => m.sender_id === me.user_id && m.kind === 'text' && !m.deleted)
+    const { histories, outbox, epoch } = messenger.store.getState()
+    const mine = withPending(histories.get(id)?.messages ?? [], outbox, id, epoch).findLast((item) =>
+      isStored(item) ? item.sender_id === me.user_id && item.kind === 'text' && !item.deleted : isEditable(item),
+    )
     if (mine !== undefined) edit(mine)
   }, [id, me.user_id, edit])
 

@@ -1,6 +1,6 @@
 import { useCallback, useImperativeHandle, useRef, useState, type Ref } from 'react'
 import { Virtualizer, type VirtualizerHandle } from 'virtua'
-import type { Chat, Message } from '../../core/types'
+import type { Chat } from '../../core/types'
 import { t } from '../../i18n'
 import { sameDay } from '../days'
 import { useMe } from '../hooks'
@@ -24,7 +24,7 @@ export interface MessageListHandle {
 
 interface Props {
   chat: Chat
-  onEdit: (message: Message) => void
+  onEdit: (item: Item) => void
   ref: Ref<MessageListHandle>
 }
 

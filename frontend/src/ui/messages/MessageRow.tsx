@@ -1,5 +1,5 @@
 import { memo } from 'react'
-import type { Outgoing } from '../../core/outbox'
+import type { Operation } from '../../core/outbox'
 import { isEmojiOnly } from '../../core/text'
 import type { Message } from '../../core/types'
 import { t } from '../../i18n'
@@ -9,7 +9,7 @@ import { DeliveryIcon, type Delivery } from '../DeliveryIcon'
 import { codeText, dayName, eventText, fullTime, senderName, time } from '../format'
 import { useAppState, useTexts } from '../hooks'
 import { Ellipsis } from '../icons'
-import { hasActions, isStored, keyOf, timeOf, type Item } from './items'
+import { hasActions, isStored, keyOf, pendingOf, timeOf, type Item } from './items'
 import { MessageText } from './MessageText'
 
 interface Props {
@@ -72,8 +72,9 @@ function Bubble(props: Props) {
   const deleted = stored && (item.deleted || item.content == null)
   const content = deleted ? '' : (item.content ?? '')
   const emojiOnly = !deleted && isEmojiOnly(content)
-  const refused = stored ? undefined : item.refused
-  const delivery: Delivery = !stored ? (refused ? 'failed' : 'waiting') : isRead ? 'read' : 'sent'
+  const pending = pendingOf(item)
+  const refused = pending?.refused
+  const delivery: Delivery = pending ? (refused ? 'failed' : 'waiting') : isRead ? 'read' : 'sent'
 
   const classes = [
     'message',
@@ -120,7 +121,7 @@ function Bubble(props: Props) {
             <time dir={t.dir} dateTime={timeOf(item)} title={fullTime(timeOf(item))}>
               {time(timeOf(item))}
             </time>
-            {mine && (isNotes ? !stored : !deleted) && <DeliveryIcon delivery={delivery} />}
+            {mine && (pending || (!isNotes && !deleted)) && <DeliveryIcon delivery={delivery} />}
           </span>
         </div>
         {hasActions(item) && (
@@ -135,21 +136,22 @@ function Bubble(props: Props) {
             <Ellipsis aria-hidden />
           </button>
         )}
-        {refused && <Refused entry={item as Outgoing} code={refused} />}
+        {pending?.refused && <Refused operation={pending} code={pending.refused} />}
       </div>
     </div>
   )
 }
 
-function Refused({ entry, code }: { entry: Outgoing; code: string }) {
+function Refused({ operation, code }: { operation: Operation; code: string }) {
+  const { kind, client_id } = operation
   return (
     <div className="refusal">
-      <p>{t.message.failed(codeText(code))}</p>
-      <button className="link-button" onClick={() => messenger.operations.retry(entry.client_id)}>
-        {t.message.retry}
+      <p>{t.message.refused[kind](codeText(code))}</p>
+      <button className="link-button" onClick={() => messenger.operations.retry(client_id)}>
+        {kind === 'send' ? t.message.retry : t.common.retry}
       </button>
-      <button className="link-button" onClick={() => messenger.operations.discard(entry.client_id)}>
-        {t.message.discard}
+      <button className="link-button" onClick={() => messenger.operations.discard(client_id)}>
+        {t.message.giveUp[kind]}
       </button>
     </div>
   )
