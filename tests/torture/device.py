@@ -216,7 +216,8 @@ class Device:
             self._syncing = self._retrying = False
             with contextlib.suppress(*TROUBLE):
                 await self._watch()
-                await self._sync()
+                if self.ws is ws:  # else it was lost meanwhile
+                    await self._sync()
 
     # --- receiving ---
 
