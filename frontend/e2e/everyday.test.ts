@@ -303,7 +303,6 @@ describe('the message field', () => {
       for (let i = 0; i < KEYS; i++) await field(page).press('x')
       const all = ((await used('TaskDuration')) - before.all) / KEYS
       const script = ((await used('ScriptDuration')) - before.script) / KEYS
-      console.log(JSON.stringify(text.slice(0, 3)), all.toFixed(1), script.toFixed(1))
       expect(await field(page).inputValue()).toHaveLength(text.length + KEYS)
       expect(script, `${text.length} characters`).toBeLessThan(16)
     }
