@@ -38,6 +38,8 @@ export class Server {
   backUpDatabase = () => this.command('backup')
   /** Puts the database back as it was at the backup. */
   restoreDatabase = () => this.command('restore')
+  /** Runs a statement, in one line, in the database. */
+  sql = (statement: string) => this.command(`sql ${statement.replace(/\s+/g, ' ')}`)
 
   /** Stops all; rejects if the daemon failed or its log has complaints. */
   async stop(): Promise<void> {

@@ -11,6 +11,7 @@ import { createAppStore } from './core/state'
 import { eraseDrafts, openDrafts } from './drafts'
 import { catalogue, t } from './i18n'
 import { closeNotifications, notifyUser } from './notifications'
+import { erasePlaces } from './places'
 import { updateTitle } from './title'
 
 const tabs = typeof BroadcastChannel === 'undefined' ? null : new BroadcastChannel('parley')
@@ -48,7 +49,10 @@ const env: Environment = {
     if (!isPageFocused()) notifyUser(store.getState(), message)
   },
   warn: (warning) => messenger.notices.show('error', t.warnings[warning]),
-  eraseDrafts,
+  eraseDrafts: (userId) => {
+    eraseDrafts(userId)
+    erasePlaces(userId)
+  },
 }
 
 export const messenger = new Messenger(store, env)

@@ -10,7 +10,7 @@ const record = (chat_id: number) => ({
   user_id: 1,
   epoch: 'first',
   chat: chat({ chat_id }),
-  history: { mod: 1, messages: [message(1)], more: false },
+  history: { mod: 1, messages: [message(1)], from: 1 },
 })
 
 it('is what was saved, in every tab', async () => {

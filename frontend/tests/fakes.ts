@@ -182,6 +182,17 @@ export class Harness {
         const later = this.messages.filter((m) => m.seq > Number(query.get('after')))
         return { messages: later.slice(0, limit), more: later.length > limit }
       }
+      if (query.has('around')) {
+        const at = this.messages.findIndex((m) => m.seq >= Number(query.get('around')))
+        const middle = at < 0 ? this.messages.length : at
+        const start = Math.max(0, middle - Math.floor(limit / 2))
+        const end = middle + limit - Math.floor(limit / 2)
+        return {
+          messages: this.messages.slice(start, end),
+          more_before: start > 0,
+          more_after: end < this.messages.length,
+        }
+      }
       const earlier = this.messages.filter((m) => m.seq < before)
       return { messages: earlier.slice(-limit).reverse(), more: earlier.length > limit }
     })

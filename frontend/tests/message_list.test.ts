@@ -6,7 +6,7 @@ import {
   hasActions,
   isSameBlock,
   keyOf,
-  lastStoredSeq,
+  readThrough,
 } from '../src/ui/messages/items'
 import { viewportOf } from '../src/ui/messages/viewport'
 import { message } from './fakes'
@@ -70,12 +70,34 @@ describe('the unread marker', () => {
 })
 
 describe('the read mark', () => {
-  it('is the last stored message on the screen', () => {
-    const items = [message(1), message(2), queued]
-    expect(lastStoredSeq(items, 2)).toBe(2)
-    expect(lastStoredSeq(items, 0)).toBe(1)
-    expect(lastStoredSeq([queued], 0)).toBeNull()
-    expect(lastStoredSeq([], -1)).toBeNull()
+  const messages = [5, 6, 7, 8].map((seq) => message(seq))
+  const through = (readSeq: number, ...seen: number[]) => readThrough(messages, readSeq, new Set(seen), ME)
+
+  it('moves over the messages that were seen, and stops before one that was not', () => {
+    expect(through(4, 5, 6)).toBe(6)
+    expect(through(4, 5, 7, 8)).toBe(5)
+    expect(through(4, 6, 7, 8)).toBe(4)
+    expect(through(6, 5, 6, 7, 8)).toBe(8)
+    expect(through(8, 8)).toBe(8)
+  })
+
+  it('does not move if messages between are not loaded', () => {
+    expect(through(3, 5, 6, 7, 8)).toBe(3)
+    expect(readThrough([message(5), message(7)], 4, new Set([5, 7]), ME)).toBe(5)
+    expect(readThrough([], 4, new Set([5]), ME)).toBe(4)
+  })
+
+  it('passes what does not count as unread, but only up to a message that was seen', () => {
+    const mixed = [
+      message(5, { sender_id: ME }),
+      message(6, { kind: 'join', user_id: 9 }),
+      message(7, { deleted: true, content: null }),
+      message(8),
+      message(9, { sender_id: ME }),
+    ]
+    expect(readThrough(mixed, 4, new Set([8]), ME)).toBe(8)
+    expect(readThrough(mixed, 4, new Set([6]), ME)).toBe(6)
+    expect(readThrough(mixed, 4, new Set(), ME)).toBe(4)
   })
 })
 
@@ -101,20 +123,21 @@ describe('keyboard navigation', () => {
 })
 
 describe('the viewport', () => {
-  // 100 rows of 20 px in a window of 200 px.
-  const at = (scrollOffset: number) => ({
-    scrollOffset,
-    scrollSize: 2_000,
-    viewportSize: 200,
-    findItemIndex: (offset: number) => Math.floor(offset / 20),
+  // Five rows of 60 px in a list of 200 px, scrolled by 40 px.
+  const boxes = [1, 2, 3, 4, 5].map((seq, i) => ({ seq, top: i * 60 - 40, bottom: i * 60 + 20 }))
+
+  it('has the rows on the screen, and where the first one begins', () => {
+    expect(viewportOf(boxes, 190, false)).toEqual({ first: 1, last: 4, offset: -40, seen: [1, 2, 3], atEnd: false })
+    expect(viewportOf(boxes.slice(1), 190, true)).toMatchObject({ first: 2, offset: 20, atEnd: true })
+    expect(viewportOf([], 200, true)).toEqual({ first: null, last: null, offset: 0, seen: [], atEnd: true })
   })
 
-  it('ends with the last row of which 24 px are visible', () => {
-    expect(viewportOf(at(400), 100)).toEqual({ first: 20, last: 28, atEnd: false })
-  })
-
-  it('is at the end within 80 px of it', () => {
-    expect(viewportOf(at(1_720), 100)).toMatchObject({ last: 94, atEnd: false })
-    expect(viewportOf(at(1_721), 100)).toMatchObject({ last: 99, atEnd: true })
+  it('a message is seen when its end is on the screen', () => {
+    expect(viewportOf(boxes, 190, false).seen).toEqual([1, 2, 3])
+    expect(viewportOf(boxes, 199, false).seen).toEqual([1, 2, 3, 4])
+    const tall = (top: number) => viewportOf([{ seq: 9, top, bottom: top + 900 }], 200, false)
+    expect(tall(-300)).toMatchObject({ first: 9, last: 9, seen: [] })
+    expect(tall(-700)).toMatchObject({ first: 9, last: 9, seen: [9] })
+    expect(tall(-900)).toMatchObject({ first: null, seen: [] })
   })
 })

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { ApiError } from '../src/core/api'
+import { liveMessages, segmentAt } from '../src/core/history'
 import { Messenger } from '../src/core/messenger'
 import { createAppStore } from '../src/core/state'
 import type { Message } from '../src/core/types'
@@ -14,12 +15,19 @@ beforeEach(() => {
 })
 
 const texts = (messenger: Messenger, id = 2) =>
-  messenger.store.getState().histories.get(id)?.messages.map((m) => m.content)
+  segmentAt(messenger.timeline.get(id), null)?.messages.map((m) => m.content)
+const loaded = (messenger: Messenger) => liveMessages(messenger.timeline.get(2))
 const summary = (messenger: Messenger, id = 2) => messenger.store.getState().chats.get(id)!
+
+/** Opens the chat with Bo at `seq`; null: at its end. */
+function openChat(messenger: Messenger, seq: number | null = null): void {
+  messenger.timeline.show(2, seq)
+  messenger.open(2)
+}
 
 async function opened(): Promise<Messenger> {
   const messenger = await harness.start()
-  messenger.open(2)
+  openChat(messenger)
   await flushMicrotasks()
   return messenger
 }
@@ -190,7 +198,7 @@ describe('reconnecting', () => {
     harness.socket.ready()
     await flushMicrotasks()
     expect(harness.socket.ofType('sync')).toEqual([{ type: 'sync', epoch: 'first', after: { '2': 3000 } }])
-    expect(texts(messenger)).toHaveLength(200)
+    expect(texts(messenger)).toHaveLength(50)
     expect(texts(messenger)!.at(-1)).toBe('text 3000')
   })
 
@@ -323,7 +331,7 @@ describe('reconnecting', () => {
         respond = resolve
       }).then((response) => response.json()),
     )
-    messenger.open(2)
+    openChat(messenger)
     harness.messages = [message(1, { content: 'of the new epoch' })]
     harness.socket.receive({ type: 'resync', epoch: 'second' })
     await flushMicrotasks()
@@ -405,7 +413,7 @@ describe('sending', () => {
     ackLast()
     await flushMicrotasks()
     expect(messenger.store.getState().outbox).toEqual([])
-    const last = messenger.store.getState().histories.get(2)!.messages.at(-1)
+    const last = segmentAt(messenger.timeline.get(2), null)!.messages.at(-1)
     expect(last).toMatchObject({ seq: 4, content: 'hi', client_id: send!.id, sender_id: 1 })
     expect(summary(messenger)).toMatchObject({ last_seq: 4, read_seq: 4 })
     expect(messenger.store.getState().histories.get(2)!.mod).toBe(4)
@@ -516,7 +524,7 @@ describe('sending', () => {
 
 describe('changing messages', () => {
   const change = (messenger: Messenger) => {
-    const [first, second] = messenger.store.getState().histories.get(2)!.messages
+    const [first, second] = loaded(messenger)
     void messenger.operations.edit(first!, 'changed')
     void messenger.operations.delete(second!)
     messenger.operations.send(2, 'new')
@@ -544,7 +552,7 @@ describe('changing messages', () => {
 
   it('repeats a change whose answer was lost; what is not there is deleted', async () => {
     const messenger = await opened()
-    await messenger.operations.delete(messenger.store.getState().histories.get(2)!.messages[0]!)
+    await messenger.operations.delete(loaded(messenger)[0]!)
     await flushMicrotasks()
     expect(messenger.store.getState().outbox).toMatchObject([{ kind: 'delete' }])
     harness.api.handlers.set('DELETE /messages/1001', () => {
@@ -559,7 +567,7 @@ describe('changing messages', () => {
     harness.api.handlers.set('PATCH /messages/1001', () => {
       throw new ApiError(403, 'not_sender')
     })
-    const [first] = messenger.store.getState().histories.get(2)!.messages
+    const [first] = loaded(messenger)
     await messenger.operations.edit(first!, 'one')
     await flushMicrotasks()
     expect(messenger.store.getState().outbox).toMatchObject([{ content: 'one', refused: 'not_sender' }])
@@ -607,7 +615,7 @@ describe('starting from the cache', () => {
     await cached()
     harness.api.handlers.clear()
     const messenger = await restarted()
-    messenger.open(2)
+    openChat(messenger)
     expect(messenger.store.getState()).toMatchObject({ phase: 'signed_in', me: ME, chatListLoaded: false })
     expect(summary(messenger)).toMatchObject({ last_seq: 4, unread: 1 })
     expect(texts(messenger)).toEqual(['text 1', 'text 2', 'text 3', 'text 4'])
@@ -617,7 +625,7 @@ describe('starting from the cache', () => {
     await cached()
     harness.chats = [chat({ last_seq: 6, last_mod: 7, read_seq: 3, unread: 3, last_message: message(6) })]
     const messenger = await restarted()
-    messenger.open(2)
+    openChat(messenger)
     harness.socket.ready()
     await flushMicrotasks()
     expect(harness.socket.ofType('sync')).toEqual([{ type: 'sync', epoch: 'first', after: { '2': 4 } }])
@@ -711,7 +719,7 @@ describe('without a WebSocket', () => {
   it('reads chats and messages over HTTP, and what is new now and then', async () => {
     const messenger = await blocked()
     expect(messenger.store.getState()).toMatchObject({ polling: true, chatListLoaded: true })
-    messenger.open(2)
+    openChat(messenger)
     await flushMicrotasks()
     expect(texts(messenger)).toEqual(['text 1', 'text 2', 'text 3'])
     harness.messages.push(message(4))
@@ -725,7 +733,7 @@ describe('without a WebSocket', () => {
 
   it('sends over HTTP, with the client_id', async () => {
     const messenger = await blocked()
-    messenger.open(2)
+    openChat(messenger)
     await flushMicrotasks()
     const sent: unknown[] = []
     harness.api.handlers.set('POST /messages/send_message', (body) => {
@@ -742,7 +750,7 @@ describe('without a WebSocket', () => {
 
   it('stops polling when the connection is there, and syncs from where it was complete', async () => {
     const messenger = await blocked()
-    messenger.open(2)
+    openChat(messenger)
     await flushMicrotasks()
     harness.messages.push(message(4))
     harness.chats = [chat({ last_seq: 4, last_mod: 4, read_seq: 3, unread: 1, last_message: message(4) })]
@@ -761,6 +769,124 @@ describe('without a WebSocket', () => {
     harness.api.handlers.clear()
     await harness.clock.advance(60_000)
     expect(messenger.store.getState()).toMatchObject({ polling: false, phase: 'signed_in' })
+  })
+})
+
+describe('the timeline', () => {
+  beforeEach(() => {
+    harness.messages = Array.from({ length: 600 }, (_, i) => message(i + 1))
+    harness.chats = [chat({ last_seq: 600, last_mod: 600, read_seq: 100, unread: 500, last_message: message(600) })]
+  })
+  const edges = (messenger: Messenger) =>
+    messenger.timeline.get(2)!.segments.map(({ from, to }) => [from, to])
+
+  it('opens in the middle, and loads pages at both edges until the segments meet', async () => {
+    const messenger = await harness.start()
+    openChat(messenger, 101)
+    await flushMicrotasks()
+    expect(harness.api.calls.at(-1)).toBe('GET /messages/2?around=101&limit=50')
+    expect(edges(messenger)).toEqual([[76, 125]])
+    messenger.timeline.show(2, null)
+    await flushMicrotasks()
+    expect(edges(messenger)).toEqual([[76, 125], [551, Infinity]])
+    messenger.timeline.viewed(2, 90, 110)
+    await flushMicrotasks()
+    expect(edges(messenger)).toEqual([[1, 125], [551, Infinity]])
+    for (let last = 125; last < 526; last += 100) {
+      messenger.timeline.viewed(2, last - 20, last)
+      await flushMicrotasks()
+    }
+    expect(edges(messenger)).toEqual([[1, Infinity]])
+    expect(texts(messenger)).toEqual(harness.messages.map((m) => m.content))
+  })
+
+  it('loads nothing while the screen is far from the edges', async () => {
+    const messenger = await harness.start()
+    openChat(messenger, 590)
+    await flushMicrotasks()
+    messenger.timeline.viewed(2, 551, 590)
+    await flushMicrotasks()
+    const count = harness.api.calls.length
+    messenger.timeline.viewed(2, 510, 540)
+    await flushMicrotasks()
+    expect(edges(messenger)).toEqual([[451, Infinity]])
+    expect(harness.api.calls).toHaveLength(count)
+  })
+
+  it('loads the newest messages with one that is near them', async () => {
+    const messenger = await harness.start()
+    openChat(messenger, 590)
+    await flushMicrotasks()
+    expect(edges(messenger)).toEqual([[551, Infinity]])
+  })
+
+  it('shows where the view went while a page was requested', async () => {
+    const messenger = await harness.start()
+    openChat(messenger, 101)
+    messenger.timeline.show(2, 300)
+    await flushMicrotasks()
+    expect(edges(messenger)).toEqual([[76, 125], [275, 324]])
+  })
+
+  it('keeps a long segment short', async () => {
+    harness.messages = Array.from({ length: 1_300 }, (_, i) => message(i + 1))
+    const messenger = await harness.start()
+    openChat(messenger)
+    await flushMicrotasks()
+    for (let first = 1_280; first > 200; first -= 50) {
+      messenger.timeline.viewed(2, first, first + 20)
+      await flushMicrotasks()
+    }
+    const [segment] = messenger.timeline.get(2)!.segments
+    expect(segment!.messages.length).toBeLessThanOrEqual(1_000)
+    expect(segment!.to).toBeLessThan(1_300)
+  })
+
+  it('loads the place again after the history was dropped', async () => {
+    const messenger = await harness.start()
+    openChat(messenger, 101)
+    await flushMicrotasks()
+    harness.chats = [chat({ last_seq: 600, last_mod: 5_000, read_seq: 100, unread: 500, last_message: message(600) })]
+    harness.socket.closeFromServer(1006)
+    await harness.clock.advance(1_000)
+    harness.socket.ready()
+    await flushMicrotasks()
+    expect(edges(messenger)).toEqual([[76, 125]])
+  })
+
+  it('requests the place again if the request failed', async () => {
+    const messenger = await harness.start()
+    const respond = harness.api.handlers.get('GET /messages/2')!
+    harness.api.handlers.set('GET /messages/2', () => {
+      throw new ApiError(503, 'unavailable')
+    })
+    openChat(messenger, 101)
+    await flushMicrotasks()
+    harness.api.handlers.set('GET /messages/2', respond)
+    await harness.clock.advance(2_000)
+    expect(edges(messenger)).toEqual([[76, 125]])
+  })
+
+  it('drops the messages of chats that were opened long ago, but not their resume points', async () => {
+    const messenger = await opened()
+    for (let id = 100; id < 120; id++) messenger.open(id)
+    expect(messenger.timeline.get(2)).toMatchObject({ segments: [], mod: 600 })
+  })
+
+  it('asks the server for the unread count where a deletion leaves it unknown', async () => {
+    const messenger = await harness.start()
+    harness.chats = [chat({ last_seq: 600, last_mod: 600, read_seq: 100, unread: 400, last_message: message(600) })]
+    harness.socket.receive({ type: 'resync' })
+    await flushMicrotasks()
+    harness.api.handlers.set('GET /chats/2', () => ({ ...harness.chats[0]!, last_mod: 601, unread: 399 }))
+    harness.socket.receive({ type: 'deleted', chat_id: 2, message_id: 1200, seq: 200, mod: 601 })
+    await flushMicrotasks()
+    expect(summary(messenger).unread).toBe(399)
+    harness.api.handlers.set('GET /chats/2', () => ({ ...harness.chats[0]!, last_mod: 602, unread: 398 }))
+    const gone = message(201, { mod: 602, deleted: true, content: null })
+    harness.socket.receive({ type: 'messages', chat_id: 2, messages: [gone], read_seq: 100, more: false })
+    await flushMicrotasks()
+    expect(summary(messenger).unread).toBe(398)
   })
 })
 

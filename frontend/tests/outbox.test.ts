@@ -281,7 +281,7 @@ describe('the messages of a chat with what is pending', () => {
   const queued = (fields: NewOperation & { refused?: string; epoch?: string }) =>
     ({ n: 1, client_id: 'x', created_at: '', epoch: 'first', ...fields }) as Operation
   const messages = [message(1), message(2)]
-  const shown = (...outbox: Operation[]) => withPending(messages, outbox, 2, 'first')
+  const shown = (...outbox: Operation[]) => withPending({ messages, isLive: true, outbox, chatId: 2, epoch: 'first' })
 
   it('are the same list if nothing is pending in this chat', () => {
     expect(shown(queued({ kind: 'send', chat_id: 3, content: 'x' }))).toBe(messages)
@@ -305,6 +305,11 @@ describe('the messages of a chat with what is pending', () => {
       { ...message(1), content: 'new', pending: outbox[0] },
       { ...message(2), pending: outbox[1] },
     ])
+  })
+
+  it('do not have the messages to be sent after an earlier part of the conversation', () => {
+    const outbox = [queued(message2('sent'))]
+    expect(withPending({ messages, isLive: false, outbox, chatId: 2, epoch: 'first' })).toBe(messages)
   })
 
   it('are not changed by what another epoch has queued for the same id', () => {

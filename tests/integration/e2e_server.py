@@ -9,6 +9,7 @@ JSON objects on standard output, one a line. The first answer is {"port", "conf"
     pg_start            starts it again
     backup              makes a backup of the database
     restore             puts the database back as it was at the backup
+    sql STATEMENT       runs a statement in the database
     stop                ends the process; the answer is {"status", "complaints"} (see parleyd.py)
 The end of the input ends the process without an answer.
 """
@@ -65,6 +66,8 @@ def run_commands(daemon):
             backup(daemon)
         elif command == "restore":
             restore(daemon)
+        elif command == "sql":
+            daemon.sql(line.split(None, 1)[1])
         elif command == "stop":
             status = daemon.stop()
             answer(status=status, complaints=daemon.complaints())

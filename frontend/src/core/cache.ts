@@ -7,7 +7,7 @@
 
 import { sortChats } from './chat'
 import type { Clock } from './clock'
-import { hasGap, type History } from './history'
+import { hasGap, segmentAt, type History } from './history'
 import type { AppState, AppStore, Person } from './state'
 import type { Chat, Message, User } from './types'
 
@@ -34,8 +34,8 @@ export interface CachedHistory {
   /** All changes up to this one are in `messages`. */
   mod: number
   messages: readonly Message[]
-  /** True if there are messages before them. */
-  more: boolean
+  /** The seq of the first message, or 1 if there is none before it. */
+  from: number
 }
 
 /** The storage of the cache. A failure counts as an empty cache. */
@@ -134,12 +134,14 @@ export class Cache {
 }
 
 /** The newest messages of a history, if all changes of them up to its resume point are known. */
-export function toCached(history: History | undefined): CachedHistory | null {
-  if (history === undefined || !history.loaded || history.mod === null || hasGap(history)) return null
-  const messages = history.messages.slice(-MESSAGES_MAX)
-  return { mod: history.mod, messages, more: history.more || messages.length < history.messages.length }
+function toCached(history: History | undefined): CachedHistory | null {
+  const live = segmentAt(history, null)
+  if (history === undefined || live === undefined || history.mod === null || hasGap(history)) return null
+  const messages = live.messages.slice(-MESSAGES_MAX)
+  const isCut = messages.length < live.messages.length
+  return { mod: history.mod, messages, from: isCut ? messages[0]!.seq : live.from }
 }
 
-export function fromCached({ mod, messages, more }: CachedHistory): History {
-  return { messages, mod, ahead: [], loaded: true, more, buffered: null }
+function fromCached({ mod, messages, from }: CachedHistory): History {
+  return { segments: [{ from, to: Infinity, messages }], mod, ahead: [], buffered: null }
 }

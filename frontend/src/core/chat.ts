@@ -1,11 +1,55 @@
 // What each event does to the summary of a chat. Pure functions.
 
-import { indexOfSeq } from './history'
+import { indexOfSeq, messageAt, segmentAt, type History } from './history'
 import type { Chat, Deleted, Message } from './types'
 
-/** A message, or a new version of one. `me` is the id of the user. */
-export function withMessage(chat: Chat, message: Message, me: number): Chat {
-  const next: Chat = { ...chat, last_mod: Math.max(chat.last_mod, message.mod) }
+/** True if the message counts as unread until it is read. `me` is the id of the user. */
+export function countsAsUnread({ kind, sender_id, deleted, content }: Message, me: number): boolean {
+  return kind === 'text' && sender_id !== me && !deleted && content != null
+}
+
+/** The change of a message, as far as it concerns the unread count. */
+type Change = Pick<Message, 'seq' | 'mod' | 'deleted'>
+
+/** The version of a message before its change; undefined if it is not known. */
+function versionBefore(chat: Chat, seq: number, history: History | undefined): Message | undefined {
+  return messageAt(history, seq) ?? (chat.last_message?.seq === seq ? chat.last_message : undefined)
+}
+
+/** True if the change is new and removes a message after the read mark. */
+function removesUnread(chat: Chat, { seq, mod, deleted }: Change): boolean {
+  return deleted === true && mod > chat.last_mod && seq > chat.read_seq && seq <= chat.last_seq
+}
+
+/**
+ * The unread count after a change of a message. The server's count includes all changes up to
+ * `last_mod`. `history` is the chat's before the change.
+ */
+function unreadAfterChange(chat: Chat, change: Change, history: History | undefined, me: number): number {
+  if (!removesUnread(chat, change)) return chat.unread
+  const before = versionBefore(chat, change.seq, history)
+  const counted =
+    before === undefined ? chat.unread === chat.last_seq - chat.read_seq : countsAsUnread(before, me)
+  return chat.unread - (counted ? 1 : 0)
+}
+
+/** True if only the server knows the unread count after this change. */
+export function isUnreadUnknown(chat: Chat, change: Change, history: History | undefined): boolean {
+  return (
+    removesUnread(chat, change) &&
+    versionBefore(chat, change.seq, history) === undefined &&
+    chat.unread > 0 &&
+    chat.unread < chat.last_seq - chat.read_seq
+  )
+}
+
+/** A message, or a new version of one. `history` is the chat's before it. */
+export function withMessage(chat: Chat, message: Message, me: number, history?: History): Chat {
+  const next: Chat = {
+    ...chat,
+    last_mod: Math.max(chat.last_mod, message.mod),
+    unread: unreadAfterChange(chat, message, history, me),
+  }
   if (message.sender_id === me) next.read_seq = Math.max(next.read_seq, message.seq)
   // A sender has read everything before the message.
   if (chat.peer !== null && message.sender_id === chat.peer.user_id)
@@ -14,8 +58,7 @@ export function withMessage(chat: Chat, message: Message, me: number): Chat {
   if (message.seq > chat.last_seq) {
     next.last_seq = message.seq
     next.last_message = message
-    if (message.sender_id !== me && message.kind === 'text' && message.seq > next.read_seq)
-      next.unread = chat.unread + 1
+    if (countsAsUnread(message, me) && message.seq > next.read_seq) next.unread = chat.unread + 1
   } else if (message.seq === chat.last_message?.seq && message.mod >= chat.last_message.mod) {
     next.last_message = message
   }
@@ -39,12 +82,13 @@ export function withMessagesOnly(chat: Chat, messages: readonly Message[], me: n
     .reduce((next, message) => withMessage(next, message, me), empty)
 }
 
-/** A `deleted` push. */
-export function withDeleted(chat: Chat, deleted: Deleted): Chat {
+/** A `deleted` push. `history` is the chat's before it. */
+export function withDeleted(chat: Chat, deleted: Deleted, me: number, history: History | undefined): Chat {
   const last = chat.last_message
   return {
     ...chat,
     last_mod: Math.max(chat.last_mod, deleted.mod),
+    unread: unreadAfterChange(chat, { ...deleted, deleted: true }, history, me),
     last_message:
       last !== null && last.seq === deleted.seq && deleted.mod >= last.mod
         ? { ...last, content: null, deleted: true, mod: deleted.mod }
@@ -52,18 +96,25 @@ export function withDeleted(chat: Chat, deleted: Deleted): Chat {
   }
 }
 
-/** Counts the texts of others after `seq`. An estimate if they are not all loaded. */
-function unreadAfter(chat: Chat, seq: number, messages: readonly Message[], me: number): number {
-  if (seq >= chat.last_seq) return 0
-  const first = messages[0]
-  if (first === undefined || first.seq > seq + 1)
-    return Math.min(chat.unread, chat.last_seq - seq)
+/** The number of unread messages from `from` to `to`; null if they are not all loaded. */
+function countUnread(history: History | undefined, from: number, to: number, me: number): number | null {
+  const segment = segmentAt(history, from)
+  if (segment === undefined || segment.to < to) return null
   let count = 0
-  for (let i = indexOfSeq(messages, seq + 1); i < messages.length; i++) {
-    const message = messages[i]!
-    if (message.kind === 'text' && message.sender_id !== me) count++
+  for (let i = indexOfSeq(segment.messages, from); i < segment.messages.length; i++) {
+    const message = segment.messages[i]!
+    if (message.seq <= to && countsAsUnread(message, me)) count++
   }
   return count
+}
+
+/** The unread count after reading up to `seq`. An estimate if too few messages are loaded. */
+function unreadAfter(chat: Chat, seq: number, history: History | undefined, me: number): number {
+  if (seq >= chat.last_seq) return 0
+  const rest = countUnread(history, seq + 1, Infinity, me)
+  if (rest !== null) return rest
+  const read = countUnread(history, chat.read_seq + 1, seq, me) ?? 0
+  return Math.min(chat.unread - read, chat.last_seq - seq)
 }
 
 /** A member has read up to `seq`. Watermarks never move back. */
@@ -72,12 +123,12 @@ export function withRead(
   userId: number,
   seq: number,
   me: number,
-  messages: readonly Message[],
+  history: History | undefined,
 ): Chat {
   if (userId === me) {
     if (seq <= chat.read_seq) return chat
     const read = Math.min(seq, chat.last_seq)
-    return { ...chat, read_seq: read, unread: unreadAfter(chat, read, messages, me) }
+    return { ...chat, read_seq: read, unread: unreadAfter(chat, read, history, me) }
   }
   if (chat.peer?.user_id !== userId || seq <= (chat.peer_read_seq ?? 0)) return chat
   return { ...chat, peer_read_seq: seq }

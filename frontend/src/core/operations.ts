@@ -5,7 +5,7 @@ import { withMessage, withRead } from './chat'
 import type { ChatList } from './chat_list'
 import { isTransientCode, type Connection, type Reply } from './connection'
 import type { Environment } from './environment'
-import { applyAck, applyMessage } from './history'
+import { applyAck, applyMessage, liveMessages, messageAt } from './history'
 import { Outbox, type Change, type Operation, type Outgoing, type Result } from './outbox'
 import { myId, type AppStore } from './state'
 import type { Timeline } from './timeline'
@@ -99,9 +99,9 @@ export class Operations {
     if ('message_id' in message) return this.change({ kind: 'edit', ...idsOf(message), content })
     if (await this.outbox?.edit(message.client_id, content)) return
     // The server has it by now, or may have it.
-    const stored = this.timeline
-      .get(message.chat_id)
-      ?.messages.findLast(({ client_id }) => client_id === message.client_id)
+    const stored = liveMessages(this.timeline.get(message.chat_id)).findLast(
+      ({ client_id }) => client_id === message.client_id,
+    )
     if (stored === undefined) throw new ApiError(0, 'being_sent')
     this.change({ kind: 'edit', ...idsOf(stored), content })
   }
@@ -156,7 +156,10 @@ export class Operations {
   }
 
   private deleted({ chat_id, message_id }: Change): void {
-    const known = this.timeline.get(chat_id)?.messages.find((message) => message.message_id === message_id)
+    const known = this.timeline
+      .get(chat_id)
+      ?.segments.flatMap(({ messages }) => messages)
+      .find((message) => message.message_id === message_id)
     if (known !== undefined) this.changed({ ...known, content: null, deleted: true })
   }
 
@@ -222,11 +225,11 @@ export class Operations {
     const chat = this.chats.get(chatId)
     if (chat === undefined || seq <= chat.read_seq) return
     const me = myId(this.store)
-    const messages = this.timeline.get(chatId)?.messages ?? []
-    this.chats.update(chatId, (known) => withRead(known, me, seq, me, messages))
+    const history = this.timeline.get(chatId)
+    this.chats.update(chatId, (known) => withRead(known, me, seq, me, history))
     // If the frame is lost or cannot be stored, sync sends it again after the next chat list.
     if (this.connection.send({ type: 'read', chat_id: chatId, seq })) return
-    const message = messages.find((known) => known.seq === seq)
+    const message = messageAt(history, seq)
     if (message !== undefined && this.store.getState().polling)
       this.api.markRead(message.message_id).catch(() => {})
   }

@@ -6,13 +6,18 @@ import type { Message } from './types'
 /** A message with the last change of it that the server has not acknowledged. */
 export type ShownMessage = Message & { pending?: Change }
 
-/** Returns the messages with their pending changes, and after them the messages to be sent. */
-export function withPending(
-  messages: readonly Message[],
-  outbox: readonly Operation[],
-  chatId: number,
-  epoch: string | null,
-): readonly (ShownMessage | Outgoing)[] {
+interface Options {
+  messages: readonly Message[]
+  /** True if `messages` reach the newest one. */
+  isLive: boolean
+  outbox: readonly Operation[]
+  chatId: number
+  epoch: string | null
+}
+
+/** Returns messages with their pending changes, and after the newest one the messages to be sent. */
+export function withPending(options: Options): readonly (ShownMessage | Outgoing)[] {
+  const { messages, isLive, outbox, chatId, epoch } = options
   const queued = outbox.filter(({ chat_id }) => chat_id === chatId)
   if (queued.length === 0) return messages
   const sends: Outgoing[] = []
@@ -26,7 +31,7 @@ export function withPending(
     changes.size === 0
       ? messages
       : messages.map((message) => withChange(message, changes.get(message.message_id)))
-  return [...changed, ...sends]
+  return isLive && sends.length > 0 ? [...changed, ...sends] : changed
 }
 
 function withChange(message: Message, pending: Change | undefined): ShownMessage {

@@ -9,26 +9,36 @@ import {
   emptyHistory,
   failPage,
   hasGap,
+  indexOfSeq,
   isLoadingPage,
   messageBeforeGap,
   resumeHistory,
+  segmentAt,
+  trimSegment,
   type History,
+  type Segment,
 } from './history'
 import { withEntry, withoutEntry, type AppStore } from './state'
 import type { Chat, Message } from './types'
 
 const PAGE = 50
-const OLDER_PAGE = 100
+const NEXT_PAGE = 100
 /** The server's limit. */
 const PAGE_MAX = 200
-/** Read messages loaded above the first unread one. */
-const CONTEXT = 20
+/** A message this close to the newest one is loaded with it. */
+const NEAR_NEWEST = PAGE - 20
+/** More messages are loaded if there are fewer than this between the screen and an edge. */
+const PRELOAD = 50
+/** Only the messages of the chats that were opened last are kept. */
+const CHATS_KEPT = 20
 const RETRY_MS = 2_000
 /** How long a gap may stay open: most are acks that overtook a push, and close by themselves. */
 const GAP_MS = 2_000
 const GAP_MAX_MS = 60_000
 /** A frame may have 64 KiB. */
 const RESUME_MAX_BYTES = 60_000
+
+type Query = { before: number } | { after: number } | { around: number } | 'newest'
 
 export interface TimelineHandlers {
   /** A page was loaded. */
@@ -39,6 +49,10 @@ export interface TimelineHandlers {
 }
 
 export class Timeline {
+  /** What the view shows or waits for; `seq` is null for the newest messages. */
+  private view: { id: number; seq: number | null } | null = null
+  /** The chats that were opened last, the latest one first. */
+  private recent: number[] = []
   private readonly gapTimers = new Map<number, () => void>()
   private gapDelay = GAP_MS
   /** Changes with reset(): older responses are ignored. */
@@ -56,8 +70,9 @@ export class Timeline {
   }
 
   apply(id: number, change: (history: History) => History): void {
-    const { histories, catchingUp } = this.store.getState()
-    const history = change(histories.get(id) ?? emptyHistory(null))
+    const { histories, catchingUp, openChatId } = this.store.getState()
+    const changed = change(histories.get(id) ?? emptyHistory(null))
+    const history = id === openChatId ? changed : trimSegment(changed, Infinity)
     this.store.setState({ histories: withEntry(histories, id, history) })
     if (!hasGap(history)) this.unwatchGap(id)
     else if (!catchingUp) this.watchGap(id)
@@ -70,57 +85,104 @@ export class Timeline {
 
   // ---- Pages --------------------------------------------------------------------------------
 
-  /** Sets the chat on the screen, and loads its newest page. */
+  /** Sets the chat on the screen; null if none. */
   open(id: number | null): void {
     this.store.setState({ openChatId: id })
-    if (id !== null) void this.loadNewest(id)
+    if (this.view?.id !== id) this.view = null
+    if (id === null) return
+    this.recent = [id, ...this.recent.filter((other) => other !== id)]
+    for (const old of this.recent.splice(CHATS_KEPT))
+      if (this.get(old) !== undefined) this.apply(old, ({ mod }) => emptyHistory(mod))
   }
 
-  /** Loads the newest page, unless it is loaded or requested. */
-  async loadNewest(id: number): Promise<void> {
-    const history = this.get(id)
-    if (history?.loaded || isLoadingPage(history)) return
-    const chat = this.store.getState().chats.get(id)
-    const unread = chat === undefined ? 0 : chat.last_seq - chat.read_seq
-    await this.loadPage(id, { limit: Math.min(PAGE_MAX, Math.max(PAGE, unread + CONTEXT)) })
+  /** Loads the messages around `seq`, or the newest ones for null, unless they are loaded. */
+  show(id: number, seq: number | null): void {
+    this.view = { id, seq }
+    void this.loadView()
   }
 
-  /** Loads the page before the window, unless there is none or a page is requested. */
-  async loadOlder(id: number): Promise<void> {
+  /** Loads what the view shows, unless it is loaded or a page is requested. */
+  async loadView(): Promise<void> {
+    if (this.view === null) return
+    const { id, seq } = this.view
     const history = this.get(id)
-    const first = history?.messages[0]
-    if (first === undefined || !history?.loaded || !history.more || isLoadingPage(history)) return
-    await this.loadPage(id, { before: first.seq, limit: OLDER_PAGE })
+    if (segmentAt(history, seq) !== undefined || isLoadingPage(history)) return
+    const newest = this.store.getState().chats.get(id)?.last_seq ?? 0
+    const isNear = seq === null || newest - seq < NEAR_NEWEST
+    await this.loadPage(id, isNear ? 'newest' : { around: seq })
+    // The view moved on while the page was requested.
+    if (this.view?.id === id && this.view.seq !== seq) await this.loadView()
+  }
+
+  /**
+   * The messages from `first` to `last` are on the screen: loads the next page if they are near an edge
+   * of their segment, and drops messages that are far from them.
+   */
+  viewed(id: number, first: number, last: number): void {
+    const history = this.get(id)
+    const segment = segmentAt(history, first)
+    if (history === undefined || segment === undefined) return
+    const { messages, from, to } = segment
+    const before = indexOfSeq(messages, first)
+    const after = messages.length - indexOfSeq(messages, last)
+    if (isLoadingPage(history)) return
+    if (from > 1 && before < PRELOAD) void this.loadPage(id, { before: from })
+    else if (to !== Infinity && after < PRELOAD) void this.loadPage(id, { after: to })
+    else if (trimSegment(history, first) !== history) this.apply(id, (h) => trimSegment(h, first))
   }
 
   /** Loads the newest page also if one is loaded: its messages may be of an earlier time. */
   async refresh(id: number): Promise<void> {
-    if (!isLoadingPage(this.get(id))) await this.loadPage(id, { limit: PAGE })
+    if (!isLoadingPage(this.get(id))) await this.loadPage(id, 'newest')
   }
 
-  private async loadPage(id: number, query: { before?: number; limit: number }): Promise<void> {
+  private async loadPage(id: number, query: Query): Promise<void> {
     const { generation } = this
     this.apply(id, beginPage)
     try {
-      const { messages, more } = await this.api.messages(id, query)
+      const page = await this.requestPage(id, query)
       if (generation !== this.generation || !isLoadingPage(this.get(id))) return
-      const sorted = [...messages].sort((a, b) => a.seq - b.seq)
-      this.apply(id, (history) => applyPage(history, sorted, more))
-      this.handlers.loaded(sorted)
+      this.apply(id, (history) => applyPage(history, page))
+      this.handlers.loaded(page.messages)
     } catch (error) {
       if (generation !== this.generation || this.get(id) === undefined) return
       this.apply(id, failPage)
-      this.pageFailed(id, error, query.before === undefined)
+      this.pageFailed(id, error)
     }
   }
 
-  private pageFailed(id: number, error: unknown, isNewest: boolean): void {
+  /** Reads a page, and finds what it covers. */
+  private async requestPage(id: number, query: Query): Promise<Segment> {
+    if (query !== 'newest' && 'around' in query) {
+      const { messages, more_before, more_after } = await this.api.messagesAround(id, query.around, PAGE)
+      return {
+        from: more_before ? messages[0]!.seq : 1,
+        to: more_after ? messages.at(-1)!.seq : Infinity,
+        messages,
+      }
+    }
+    const isNewest = query === 'newest'
+    const page = await this.api.messages(id, {
+      ...(isNewest ? {} : query),
+      limit: isNewest ? PAGE : NEXT_PAGE,
+    })
+    const messages = [...page.messages].sort((a, b) => a.seq - b.seq)
+    if (!isNewest && 'after' in query)
+      return { from: query.after + 1, to: page.more ? messages.at(-1)!.seq : Infinity, messages }
+    return {
+      from: page.more ? messages[0]!.seq : 1,
+      to: isNewest ? Infinity : query.before - 1,
+      messages,
+    }
+  }
+
+  private pageFailed(id: number, error: unknown): void {
     const status = error instanceof ApiError ? error.status : 0
     if (status === 401) this.handlers.unauthorized()
     else if (status === 404) this.remove(id)
-    else if (isNewest && this.store.getState().socket === 'ready')
+    else if (this.store.getState().socket === 'ready')
       this.clock.after(RETRY_MS, () => {
-        if (this.store.getState().openChatId === id) void this.loadNewest(id)
+        if (this.view?.id === id) void this.loadView()
       })
     // While disconnected nothing is retried here: sync loads the open chat after it reconnects.
   }
@@ -162,8 +224,9 @@ export class Timeline {
     if (before === undefined) return
     try {
       const { messages } = await this.api.messages(id, { after: before.seq, limit: PAGE_MAX })
-      if (generation === this.generation && this.get(id)?.loaded)
-        this.apply(id, (h) => applyPage(h, messages, h.more))
+      const to = messages.at(-1)?.seq
+      if (generation === this.generation && to !== undefined && segmentAt(this.get(id), before.seq))
+        this.apply(id, (h) => applyPage(h, { from: before.seq + 1, to, messages }))
     } catch {
       // Requested again when the gap is noticed again.
     }
@@ -206,11 +269,14 @@ export class Timeline {
   /** Drops a history that is not the server's, and loads the chat again if it is open. */
   restart(id: number): void {
     this.remove(id)
-    if (this.store.getState().openChatId === id) void this.loadNewest(id)
+    if (this.view?.id === id) void this.loadView()
   }
 
   reset(): void {
     this.generation++
+    this.recent = []
+    // A seq of another epoch means nothing.
+    if (this.view !== null) this.view = { id: this.view.id, seq: null }
     for (const id of [...this.gapTimers.keys()]) this.unwatchGap(id)
   }
 }

@@ -158,7 +158,6 @@ export const ar: Translation = {
     startGroup: 'هذه بداية المجموعة.',
     startNotes: 'مكان للقوائم والروابط والأفكار. أنت وحدك من يقرؤه.',
     hello: 'ألقِ التحية!',
-    loadingOlder: 'جارٍ تحميل الرسائل السابقة…',
     newMessages: 'رسائل جديدة',
     jump: 'الانتقال إلى أحدث رسالة',
     jumpCount: (n) =>

@@ -118,7 +118,6 @@ export const de: Translation = {
     startGroup: 'Hier beginnt die Gruppe.',
     startNotes: 'Ein Ort für Listen, Links und Gedanken. Nur du kannst ihn lesen.',
     hello: 'Sag Hallo!',
-    loadingOlder: 'Frühere Nachrichten werden geladen …',
     newMessages: 'Neue Nachrichten',
     jump: 'Zur neuesten Nachricht springen',
     jumpCount: (n) => plural(n, 'Zu 1 neuen Nachricht springen', 'neue Nachrichten, zu ihnen springen'),

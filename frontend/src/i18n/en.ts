@@ -117,8 +117,9 @@ export const en = {
     startGroup: 'This is the beginning of the group.',
     startNotes: 'A place for lists, links and thoughts. Only you can read it.',
     hello: 'Say hello!',
-    loadingOlder: 'Loading earlier messages…',
     newMessages: 'New messages',
+    jumpUnread: 'Jump to the first unread message',
+    markRead: 'Mark all as read',
     jump: 'Jump to the newest message',
     jumpCount: (n: number) => plural(n, 'Jump to 1 new message', 'new messages, jump to them'),
     deleted: 'This message was deleted',
@@ -221,6 +222,7 @@ export const en = {
 
   contact: {
     title: 'Details',
+    open: (name: string) => `Profile of ${name}`,
     username: 'Username',
     since: 'Here since',
   },

@@ -1,5 +1,6 @@
 import { useCallback, useEffect, useRef, useState, type KeyboardEvent } from 'react'
 import { Link, useLocation } from 'wouter'
+import { liveMessages } from '../core/history'
 import { isEditable } from '../core/outbox'
 import { withPending } from '../core/pending'
 import { isDeletedAccount } from '../core/state'
@@ -58,7 +59,8 @@ function useChat(id: number): { chat: Chat | null; state: 'found' | 'loading' | 
   return { chat, state: 'found' }
 }
 
-export function Conversation({ id }: { id: number }) {
+/** `linkedSeq` is the message that a link names; null if none. */
+export function Conversation({ id, linkedSeq }: { id: number; linkedSeq: number | null }) {
   const { chat, state } = useChat(id)
   const listLoaded = useAppState((state) => state.chatListLoaded)
   const [, navigate] = useLocation()
@@ -90,10 +92,10 @@ export function Conversation({ id }: { id: number }) {
         )}
       </main>
     )
-  return <OpenChat chat={chat} />
+  return <OpenChat chat={chat} linkedSeq={linkedSeq} />
 }
 
-function OpenChat({ chat }: { chat: Chat }) {
+function OpenChat({ chat, linkedSeq }: { chat: Chat; linkedSeq: number | null }) {
   const me = useMe()
   const id = chat.chat_id
   const [editing, setEditing] = useState<Item | null>(null)
@@ -108,7 +110,8 @@ function OpenChat({ chat }: { chat: Chat }) {
 
   const editLast = useCallback(() => {
     const { histories, outbox, epoch } = messenger.store.getState()
-    const mine = withPending(histories.get(id)?.messages ?? [], outbox, id, epoch).findLast((item) =>
+    const messages = liveMessages(histories.get(id))
+    const mine = withPending({ messages, isLive: true, outbox, chatId: id, epoch }).findLast((item) =>
       isStored(item) ? item.sender_id === me.user_id && item.kind === 'text' && !item.deleted : isEditable(item),
     )
     if (mine !== undefined) edit(mine)
@@ -123,7 +126,7 @@ function OpenChat({ chat }: { chat: Chat }) {
   return (
     <main className="conversation" aria-label={t.conversation.label(name)} onKeyDown={onKeyDown}>
       <Header chat={chat} name={name} />
-      <MessageList key={id} ref={list} chat={chat} onEdit={edit} />
+      <MessageList key={id} ref={list} chat={chat} linkedSeq={linkedSeq} onEdit={edit} />
       <Announcer chatId={id} />
       {isClosed ? (
         <p className="composer-closed">{t.composer.deletedPeer}</p>
@@ -134,7 +137,7 @@ function OpenChat({ chat }: { chat: Chat }) {
           editing={editing}
           onEditLast={editLast}
           onDone={() => edit(null)}
-          onSent={() => list.current?.jumpToEnd()}
+          onSent={() => list.current?.sent()}
         />
       )}
     </main>
@@ -240,22 +243,20 @@ function Subtitle({ chat }: { chat: Chat }) {
 /** A live region for new messages: the list itself also changes when earlier messages are loaded. */
 function Announcer({ chatId }: { chatId: number }) {
   const me = useMe()
-  const last = useAppState((state) => state.histories.get(chatId)?.messages.at(-1))
-  const loaded = useAppState((state) => state.histories.get(chatId)?.loaded ?? false)
+  const last = useAppState((state) => state.chats.get(chatId)?.last_message ?? null)
   const people = useAppState((state) => state.people)
   const announcedSeq = useRef<number | null>(null)
   const [text, setText] = useState('')
 
   useEffect(() => {
-    if (!loaded) return
     const seq = last?.seq ?? 0
-    if (announcedSeq.current !== null && last !== undefined && seq > announcedSeq.current) {
+    if (announcedSeq.current !== null && last !== null && seq > announcedSeq.current) {
       if (last.sender_id !== me.user_id && last.kind === 'text')
         setText(t.conversation.announced(senderName(people, last.sender_id), messageText(last)))
     }
     if (last?.deleted && last.seq === announcedSeq.current) setText('')
     announcedSeq.current = Math.max(seq, announcedSeq.current ?? 0)
-  }, [last, loaded, me.user_id, people])
+  }, [last, me.user_id, people])
 
   return (
     <p className="sr-only" aria-live="polite">

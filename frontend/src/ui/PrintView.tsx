@@ -28,7 +28,7 @@ export function PrintView() {
 function PrintedConversation({ chatId }: { chatId: number }) {
   const me = useMe()
   const chat = useAppState((state) => state.chats.get(chatId))
-  const messages = useAppState((state) => state.histories.get(chatId)?.messages)
+  const messages = useAppState((state) => state.histories.get(chatId)?.segments.at(-1)?.messages)
   if (chat === undefined || messages === undefined) return null
   return (
     <article className="printed" aria-hidden>

@@ -14,10 +14,15 @@ import { useShortcuts } from './useShortcuts'
 
 const Dialogs = lazy(() => import('./dialogs/Dialogs'))
 
+/** An id or a seq in a path; null if it is none. */
+const numberOf = (text: string | undefined) =>
+  text !== undefined && /^[1-9]\d{0,15}$/.test(text) ? Number(text) : null
+
 /** The page while signed in: the chat list beside the conversation; on a phone only one of them. */
 export function Shell() {
-  const [matched, params] = useRoute<{ id: string }>('/c/:id')
-  const id = matched && /^[1-9]\d{0,15}$/.test(params.id) ? Number(params.id) : null
+  const [, params] = useRoute<{ id: string; seq?: string }>('/c/:id/:seq?')
+  const id = numberOf(params?.id)
+  const linkedSeq = numberOf(params?.seq)
   const { dialog, confirmation } = useStore(dialogs)
   useShortcuts(id)
   useEffect(() => messenger.open(id), [id])
@@ -38,7 +43,7 @@ export function Shell() {
           <UpdateBanner />
           <Banner />
         </div>
-        {id === null ? <EmptyPane /> : <Conversation key={id} id={id} />}
+        {id === null ? <EmptyPane /> : <Conversation key={id} id={id} linkedSeq={linkedSeq} />}
       </div>
       {(dialog !== null || confirmation !== null) && (
         <Suspense>

@@ -19,6 +19,7 @@ const row = (props: Partial<Props>) =>
       isNotes={false}
       isNewDay={false}
       isFirstUnread={false}
+      isHighlighted={false}
       continuesBlock={false}
       blockContinues={false}
       isRead={false}

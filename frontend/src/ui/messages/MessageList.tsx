@@ -1,75 +1,114 @@
-import { useCallback, useImperativeHandle, useRef, useState, type Ref } from 'react'
+import { useCallback, useEffect, useImperativeHandle, useRef, useState, type Ref } from 'react'
 import { Virtualizer, type VirtualizerHandle } from 'virtua'
+import { indexOfSeq, messageAt, segmentAt } from '../../core/history'
 import type { Chat } from '../../core/types'
 import { t } from '../../i18n'
+import { messenger } from '../../platform'
+import type { Place } from '../../places'
 import { sameDay } from '../days'
 import { useMe } from '../hooks'
-import { ChevronDown } from '../icons'
+import { FloatingDate, type FloatingDateHandle } from './FloatingDate'
 import { hasActions, isSameBlock, isStored, keyOf, timeOf, type Item } from './items'
+import { NewestButton, UnreadButtons } from './JumpButtons'
 import { MessageMenu, type MenuTarget } from './MessageMenu'
 import { MessageRow } from './MessageRow'
-import { useItems } from './useItems'
-import { usePaging } from './usePaging'
+import { useLink } from './useLink'
+import { usePlace } from './usePlace'
 import { useReadByAll } from './useReadByAll'
-import { useReadMarking } from './useReadMarking'
+import { useReading } from './useReading'
 import { useRowNavigation } from './useRowNavigation'
 import { useScrollAnchor } from './useScrollAnchor'
 import { useUnreadMarker } from './useUnreadMarker'
+import { firstUnreadPlace, linkedPlace, useView } from './useView'
 import type { Viewport } from './viewport'
 
 export interface MessageListHandle {
-  /** Scrolls to the end, and removes the unread marker. */
-  jumpToEnd(): void
+  /** The user sent a message: scrolls to it, unless there are unread messages between. */
+  sent(): void
 }
 
 interface Props {
   chat: Chat
+  /** The message that a link names; null if none. */
+  linkedSeq: number | null
   onEdit: (item: Item) => void
   ref: Ref<MessageListHandle>
 }
 
-export function MessageList({ chat, onEdit, ref }: Props) {
-  const me = useMe()
+/** What is on the screen. */
+interface Screen {
+  atEnd: boolean
+  /** Where the first unread message is; null if it is on the screen, or if there is none. */
+  unread: 'above' | 'below' | null
+}
+
+export function MessageList({ chat, linkedSeq, onEdit, ref }: Props) {
+  const me = useMe().user_id
   const id = chat.chat_id
-  const { messages, items, loaded, more, loading } = useItems(id)
+  const view = useView(chat, me, linkedSeq)
+  const { segment, messages, items, isLive } = view
+  const loaded = segment !== undefined
   const readByAll = useReadByAll(chat)
-  const marker = useUnreadMarker({
-    chat,
-    messages,
-    loaded,
-    more,
-    count: items.length,
-    me: me.user_id,
-  })
+  const [screen, setScreen] = useState<Screen>({ atEnd: true, unread: null })
+  const marker = useUnreadMarker({ chat, segment, me, atEnd: screen.atEnd })
 
   const scroller = useRef<HTMLDivElement>(null)
   const list = useRef<VirtualizerHandle>(null)
-  const [atEnd, setAtEnd] = useState(true)
-  const loadOlderIfNear = usePaging(id)
-  const markVisibleRead = useReadMarking(id)
-  const onViewport = useCallback(
-    (viewport: Viewport, shown: readonly Item[]) => {
-      setAtEnd(viewport.atEnd)
-      loadOlderIfNear(viewport)
-      markVisibleRead(viewport, shown)
-    },
-    [loadOlderIfNear, markVisibleRead],
-  )
-  const { shift, onScroll, jumpToEnd } = useScrollAnchor({
+  const date = useRef<FloatingDateHandle>(null)
+  const reading = useReading(id, me)
+  const keepPlace = usePlace(me, id)
+  const onViewport = (viewport: Viewport) => {
+    const { first, last, offset, atEnd } = viewport
+    const place = atEnd || first === null ? null : { seq: first, offset }
+    reading.read(viewport)
+    keepPlace(place)
+    view.moved(place)
+    if (first !== null && last !== null) messenger.timeline.viewed(id, first, last)
+    const { chats, histories } = messenger.store.getState()
+    const sentAt = messageAt(histories.get(id), first ?? 0)?.sent_at
+    if (!atEnd && sentAt !== undefined) date.current?.show(sentAt)
+    const { read_seq, unread } = chats.get(id) ?? chat
+    const isAbove = first !== null && read_seq + 1 < first
+    const isBelow = last !== null && read_seq + 1 > last
+    const side = unread === 0 ? null : isAbove ? 'above' : isBelow ? 'below' : null
+    setScreen((known) =>
+      known.atEnd === atEnd && known.unread === side ? known : { atEnd, unread: side },
+    )
+  }
+  const anchor = useScrollAnchor({
     list,
     scroller,
     items,
+    messages,
+    isLive,
     loaded,
-    firstSeq: messages[0]?.seq,
-    unreadIndex: marker.index,
+    target: view.target,
+    viewKey: view.key,
+    firstUnseen: reading.firstUnseen,
     onViewport,
   })
+  const { report } = anchor
+  useEffect(report, [chat.unread, chat.read_seq, report])
 
-  const jump = () => {
-    marker.clear()
-    jumpToEnd()
+  const jump = (place: Place | null) => {
+    const there = segmentAt(messenger.timeline.get(id), place?.seq ?? null)
+    if (there === undefined || there !== segment) view.open(place)
+    else if (place === null) anchor.scrollToEnd()
+    else anchor.scrollTo(place)
+    // The button that was pressed may disappear.
+    if (document.activeElement?.closest('.jump, .jump-unread')) scroller.current?.focus({ preventScroll: true })
   }
-  useImperativeHandle(ref, () => ({ jumpToEnd: jump }))
+  const highlighted = useLink(id, linkedSeq, loaded, (seq) => jump(linkedPlace(seq)))
+  const highlightedIndex =
+    highlighted === null ? -1 : Math.min(indexOfSeq(messages, highlighted), messages.length - 1)
+
+  useImperativeHandle(ref, () => ({
+    sent: () => {
+      if (chat.unread > 0 && !anchor.isFollowing()) return
+      if (chat.unread === 0) marker.clear()
+      jump(null)
+    },
+  }))
 
   const [menu, setMenu] = useState<MenuTarget | null>(null)
   const openMenu = useCallback((item: Item, rect: DOMRect, row: HTMLElement | null) => {
@@ -78,13 +117,21 @@ export function MessageList({ chat, onEdit, ref }: Props) {
   const closeMenu = useCallback(() => setMenu(null), [])
   const navigation = useRowNavigation({ list, scroller, items, onMenu: openMenu })
 
-  const atBeginning = loaded && !more
+  const atBeginning = segment?.from === 1
   const intro =
-    id === me.user_id
+    id === me
       ? t.conversation.startNotes
       : chat.kind === 'group'
         ? t.conversation.startGroup
         : t.conversation.start
+  const unreadButtons = screen.unread !== null && chat.unread > 0 && (
+    <UnreadButtons
+      unread={chat.unread}
+      side={screen.unread}
+      onJump={() => jump(firstUnreadPlace(chat))}
+      onMarkRead={() => messenger.operations.read(id, chat.last_seq)}
+    />
+  )
 
   return (
     <div className="messages-frame">
@@ -102,16 +149,18 @@ export function MessageList({ chat, onEdit, ref }: Props) {
         {atBeginning && items.length === 0 && (
           <div className="beginning beginning-empty">
             <p>{intro}</p>
-            {id !== me.user_id && <p>{t.conversation.hello}</p>}
+            {id !== me && <p>{t.conversation.hello}</p>}
           </div>
         )}
         <Virtualizer
+          key={view.key}
           ref={list}
           scrollRef={scroller}
           data={items}
-          shift={shift}
+          shift={anchor.shift}
           bufferSize={600}
-          onScroll={onScroll}
+          onScroll={anchor.onScroll}
+          onResize={anchor.onResize}
         >
           {(item, index) => {
             const before = items[index - 1]
@@ -120,14 +169,15 @@ export function MessageList({ chat, onEdit, ref }: Props) {
               <MessageRow
                 key={keyOf(item)}
                 item={item}
-                me={me.user_id}
+                me={me}
                 intro={index === 0 && atBeginning ? intro : null}
                 isGroup={chat.kind === 'group'}
-                isNotes={id === me.user_id}
+                isNotes={id === me}
                 isNewDay={before === undefined || !sameDay(timeOf(before), timeOf(item))}
                 isFirstUnread={index === marker.index}
-                continuesBlock={index !== marker.index && isSameBlock(before, item, me.user_id)}
-                blockContinues={index + 1 !== marker.index && isSameBlock(item, after, me.user_id)}
+                isHighlighted={index === highlightedIndex}
+                continuesBlock={index !== marker.index && isSameBlock(before, item, me)}
+                blockContinues={index + 1 !== marker.index && isSameBlock(item, after, me)}
                 isRead={isStored(item) && readByAll >= item.seq}
                 onMenu={openMenu}
               />
@@ -135,38 +185,25 @@ export function MessageList({ chat, onEdit, ref }: Props) {
           }}
         </Virtualizer>
       </div>
-      {loading && loaded && (
-        <p className="messages-loading" role="status">
-          <span className="spinner" aria-hidden /> {t.conversation.loadingOlder}
-        </p>
-      )}
+      <div className="messages-top">
+        <FloatingDate ref={date} />
+        {screen.unread === 'above' && unreadButtons}
+        {view.loading && loaded && (
+          <p className="messages-loading" role="status">
+            <span className="spinner" aria-hidden /> {t.common.loading}
+          </p>
+        )}
+      </div>
       {!loaded && (
         <div className="messages-first" role="status" aria-label={t.common.loading}>
           <span className="spinner" aria-hidden />
         </div>
       )}
-      {!atEnd && <JumpButton unread={chat.unread} onClick={jump} />}
+      {screen.unread === 'below' && unreadButtons}
+      {!(screen.atEnd && isLive) && <NewestButton unread={chat.unread} onJump={() => jump(null)} />}
       {menu !== null && (
         <MessageMenu target={menu} chat={chat} onEdit={onEdit} onClose={closeMenu} />
       )}
     </div>
-  )
-}
-
-function JumpButton({ unread, onClick }: { unread: number; onClick: () => void }) {
-  return (
-    <button
-      className="jump"
-      aria-label={unread > 0 ? t.conversation.jumpCount(unread) : t.conversation.jump}
-      title={t.conversation.jump}
-      onClick={onClick}
-    >
-      <ChevronDown aria-hidden />
-      {unread > 0 && (
-        <span className="badge" aria-hidden>
-          {t.numberUpTo(unread, 999)}
-        </span>
-      )}
-    </button>
   )
 }

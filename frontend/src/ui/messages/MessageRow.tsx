@@ -1,12 +1,14 @@
-import { memo } from 'react'
+import { memo, type ReactNode } from 'react'
 import type { Operation } from '../../core/outbox'
+import { isDeletedAccount, type Person } from '../../core/state'
 import { isEmojiOnly } from '../../core/text'
 import type { Message } from '../../core/types'
 import { t } from '../../i18n'
 import { messenger } from '../../platform'
 import { Avatar } from '../Avatar'
 import { DeliveryIcon, type Delivery } from '../DeliveryIcon'
-import { codeText, dayName, eventText, fullTime, senderName, time } from '../format'
+import { openDialog } from '../dialog_state'
+import { codeText, dayName, eventText, fullTime, nameOf, senderName, time } from '../format'
 import { useAppState, useTexts } from '../hooks'
 import { Ellipsis } from '../icons'
 import { hasActions, isStored, keyOf, pendingOf, timeOf, type Item } from './items'
@@ -22,6 +24,8 @@ interface Props {
   isNotes: boolean
   isNewDay: boolean
   isFirstUnread: boolean
+  /** True for a moment if a link names it. */
+  isHighlighted: boolean
   /** True if this item and the previous one form a block. */
   continuesBlock: boolean
   /** True if this item and the next one form a block. */
@@ -33,9 +37,9 @@ interface Props {
 
 export const MessageRow = memo(function MessageRow(props: Props) {
   useTexts()
-  const { item, intro, isNewDay, isFirstUnread } = props
+  const { item, intro, isNewDay, isFirstUnread, isHighlighted } = props
   return (
-    <div className="row">
+    <div className={isHighlighted ? 'row row-highlighted' : 'row'} data-seq={isStored(item) ? item.seq : undefined}>
       {intro !== null && <p className="beginning">{intro}</p>}
       {isNewDay && (
         <p className="day">
@@ -97,7 +101,11 @@ function Bubble(props: Props) {
     >
       {isGroup && !mine && (
         <span className="message-face">
-          {!blockContinues && <Avatar id={senderId} name={name} picture={sender?.profile_picture} size="s" />}
+          {!blockContinues && (
+            <ProfileButton person={sender}>
+              <Avatar id={senderId} name={name} picture={sender?.profile_picture} size="s" />
+            </ProfileButton>
+          )}
         </span>
       )}
       <div
@@ -110,7 +118,11 @@ function Bubble(props: Props) {
         }}
       >
         {isGroup && !mine && !continuesBlock && (
-          <bdi className={`message-sender hue-text-${(senderId ?? 0) % 8}`}>{name}</bdi>
+          <div className={`message-sender hue-text-${(senderId ?? 0) % 8}`}>
+            <ProfileButton person={sender}>
+              <bdi>{name}</bdi>
+            </ProfileButton>
+          </div>
         )}
         <div className="message-text" dir="auto">
           {deleted ? t.conversation.deleted : <MessageText content={content} />}
@@ -125,20 +137,38 @@ function Bubble(props: Props) {
           </span>
         </div>
         {hasActions(item) && (
-          <button
-            className="message-more"
-            tabIndex={-1}
-            data-inner
-            aria-label={t.conversation.actions}
-            title={t.conversation.actions}
-            onClick={(event) => open(event.currentTarget)}
-          >
-            <Ellipsis aria-hidden />
-          </button>
+          <span className="message-side">
+            <button
+              className="message-more"
+              tabIndex={-1}
+              data-inner
+              aria-label={t.conversation.actions}
+              title={t.conversation.actions}
+              onClick={(event) => open(event.currentTarget)}
+            >
+              <Ellipsis aria-hidden />
+            </button>
+          </span>
         )}
         {pending?.refused && <Refused operation={pending} code={pending.refused} />}
       </div>
     </div>
+  )
+}
+
+/** The avatar or name of a sender, which opens their profile unless the account was deleted. */
+function ProfileButton({ person, children }: { person: Person | undefined; children: ReactNode }) {
+  if (person === undefined || isDeletedAccount(person)) return children
+  return (
+    <button
+      className="profile-button"
+      tabIndex={-1}
+      data-inner
+      aria-label={t.contact.open(nameOf(person))}
+      onClick={() => openDialog({ kind: 'contact', id: person.user_id })}
+    >
+      {children}
+    </button>
   )
 }
 

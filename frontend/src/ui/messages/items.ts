@@ -1,5 +1,6 @@
 // What a row of the message list shows, and how neighbouring rows belong together. Pure functions.
 
+import { countsAsUnread } from '../../core/chat'
 import { indexOfSeq } from '../../core/history'
 import type { Operation, Outgoing } from '../../core/outbox'
 import type { ShownMessage } from '../../core/pending'
@@ -46,13 +47,23 @@ export function firstUnreadIndex(messages: readonly Message[], readSeq: number, 
   return index < messages.length ? index : -1
 }
 
-/** The seq of the last stored message up to `index`; null if there is none. */
-export function lastStoredSeq(items: readonly Item[], index: number): number | null {
-  for (let i = index; i >= 0; i--) {
-    const item = items[i]
-    if (item !== undefined && isStored(item)) return item.seq
+/**
+ * The seq up to which everything is read: the last seen message before the first unread one that was
+ * not seen. `messages` may begin after `readSeq`.
+ */
+export function readThrough(
+  messages: readonly Message[],
+  readSeq: number,
+  seen: ReadonlySet<number>,
+  me: number,
+): number {
+  let through = readSeq
+  for (let i = indexOfSeq(messages, readSeq + 1), next = readSeq + 1; ; i++, next++) {
+    const message = messages[i]
+    if (message?.seq !== next) return through
+    if (seen.has(next)) through = next
+    else if (countsAsUnread(message, me)) return through
   }
-  return null
 }
 
 /** The index that a key moves the focus to, from `current` (-1: none); undefined if it does not. */

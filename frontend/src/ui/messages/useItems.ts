@@ -1,5 +1,5 @@
 import { useMemo } from 'react'
-import { isLoadingPage } from '../../core/history'
+import { isLoadingPage, segmentAt } from '../../core/history'
 import { withPending } from '../../core/pending'
 import type { Message } from '../../core/types'
 import { useAppState } from '../hooks'
@@ -7,20 +7,22 @@ import type { Item } from './items'
 
 const NONE: readonly Message[] = []
 
-/** Returns the messages of a chat, the items to show (with what is in the outbox), and what is loaded. */
-export function useItems(chatId: number) {
-  const messages = useAppState((state) => state.histories.get(chatId)?.messages ?? NONE)
-  const loaded = useAppState((state) => state.histories.get(chatId)?.loaded ?? false)
-  const more = useAppState((state) => state.histories.get(chatId)?.more ?? false)
+/**
+ * Returns the segment of a chat around `seq` (null: the live one), its messages, and the items to show,
+ * with what is in the outbox.
+ */
+export function useItems(chatId: number, seq: number | null) {
+  const segment = useAppState((state) => segmentAt(state.histories.get(chatId), seq))
   const loading = useAppState((state) => isLoadingPage(state.histories.get(chatId)))
   const outbox = useAppState((state) => state.outbox)
+  const messages = segment?.messages ?? NONE
+  const isLive = segment?.to === Infinity
 
   const epoch = useAppState((state) => state.epoch)
-
   const items = useMemo<readonly Item[]>(
-    () => withPending(messages, outbox, chatId, epoch),
-    [messages, outbox, chatId, epoch],
+    () => withPending({ messages, isLive, outbox, chatId, epoch }),
+    [messages, isLive, outbox, chatId, epoch],
   )
 
-  return { messages, items, loaded, more, loading }
+  return { segment, messages, items, isLive, loading }
 }

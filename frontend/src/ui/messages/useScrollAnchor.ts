@@ -1,113 +1,226 @@
 import { useCallback, useEffect, useLayoutEffect, useRef, type RefObject } from 'react'
 import type { VirtualizerHandle } from 'virtua'
+import { indexOfSeq } from '../../core/history'
+import type { Message } from '../../core/types'
+import type { Place } from '../../places'
 import { keyOf, type Item } from './items'
-import { isAtEnd, viewportOf, type Viewport } from './viewport'
+import { UNREAD_OFFSET_PX } from './useView'
+import { isAtEnd, measureBoxes, viewportOf, type Viewport } from './viewport'
 
-/** Space above the first unread message when the chat opens, in px. */
-const UNREAD_MARGIN_PX = 90
+/** A position is final if nothing moved for this time. Until then other rows may be on the screen. */
+const SETTLED_MS = 120
+const SETTLED_MAX_MS = 800
+/** Rows that are measured meanwhile may move the list away from where it was scrolled to. */
+const ATTEMPTS = 8
 
 interface Options {
   list: RefObject<VirtualizerHandle | null>
   scroller: RefObject<HTMLElement | null>
   items: readonly Item[]
+  messages: readonly Message[]
+  /** True if the list reaches the newest message. */
+  isLive: boolean
+  /** True if the messages at `target` are loaded. */
   loaded: boolean
-  /** The seq of the first message; undefined if there is none. */
-  firstSeq: number | undefined
-  /** The index of the first unread message, where the list opens; -1 to open at the end. */
-  unreadIndex: number
-  /** Called whenever other items may be on the screen. Must be stable. */
-  onViewport: (viewport: Viewport, items: readonly Item[]) => void
+  /** Where the list opens; null for its end. */
+  target: Place | null
+  /** Changes if the list is to open at `target` again. */
+  viewKey: number
+  /** Returns the index of the first message that was not on the screen; -1 if there is none. */
+  firstUnseen: () => number
+  /** Called whenever other items may be on the screen. */
+  onViewport: (viewport: Viewport) => void
 }
 
 /**
- * Keeps the list at its end while the reader is there, and at its place while earlier messages are
- * added in front. Returns the `shift` and `onScroll` of the Virtualizer, and `jumpToEnd`.
+ * Keeps the list at its end while the reader is there, but the first unseen message on the screen; and
+ * at its place while messages are added or removed at either end. Returns the event handlers of the
+ * Virtualizer, and functions that scroll.
  */
 export function useScrollAnchor(options: Options) {
-  const { list, scroller, items, loaded, firstSeq, unreadIndex, onViewport } = options
+  const { list, scroller, items, messages, loaded, target, viewKey } = options
   /** True while the list follows its end. */
-  const following = useRef(true)
-  /** True after the list was scrolled to its initial position. */
-  const positioned = useRef(false)
+  const following = useRef(false)
+  /** The view that was scrolled to its place. */
+  const positioned = useRef<number | null>(null)
+  const settling = useRef<ReturnType<typeof setTimeout> | null>(null)
+  const settlingSince = useRef(0)
+  /** Scrolls to where the list is to be; null once it is there. */
+  const goal = useRef<(() => void) | null>(null)
+  const attempts = useRef(0)
+  const offsetBefore = useRef(-1)
   const lastOffset = useRef(0)
+  const frame = useRef(0)
 
-  const currentItems = useRef(items)
+  const current = useRef(options)
   useLayoutEffect(() => {
-    currentItems.current = items
+    current.current = options
   })
 
+  const isFollowing = useCallback(
+    () => current.current.isLive && scroller.current !== null && isAtEnd(scroller.current),
+    [scroller],
+  )
+
+  /** Reports the viewport after the next layout. */
+  const report = useCallback(() => {
+    cancelAnimationFrame(frame.current)
+    frame.current = requestAnimationFrame(() => {
+      const element = scroller.current
+      if (element === null || positioned.current === null || settling.current !== null) return
+      current.current.onViewport(viewportOf(measureBoxes(element), element.clientHeight, isFollowing()))
+    })
+  }, [scroller, isFollowing])
+
+  /** To be called when the list was scrolled, and while it moves afterwards. */
+  const settle = useCallback(function settle() {
+    const now = performance.now()
+    if (settling.current === null) settlingSince.current = now
+    else clearTimeout(settling.current)
+    const left = settlingSince.current + SETTLED_MAX_MS - now
+    settling.current = setTimeout(
+      () => {
+        settling.current = null
+        const offset = scroller.current?.scrollTop ?? 0
+        if (goal.current !== null && offset !== offsetBefore.current && attempts.current++ < ATTEMPTS) {
+          offsetBefore.current = offset
+          goal.current()
+          return settle()
+        }
+        goal.current = null
+        following.current = isFollowing()
+        report()
+      },
+      Math.max(0, Math.min(SETTLED_MS, left)),
+    )
+  }, [scroller, isFollowing, report])
+
+  useEffect(
+    () => () => {
+      cancelAnimationFrame(frame.current)
+      if (settling.current !== null) clearTimeout(settling.current)
+    },
+    [],
+  )
+
+  const scroll = useCallback(
+    (scrollOnce: () => void) => {
+      goal.current = scrollOnce
+      attempts.current = 0
+      offsetBefore.current = -1
+      scrollOnce()
+      settle()
+    },
+    [settle],
+  )
+
   const scrollToEnd = useCallback(() => {
-    const count = currentItems.current.length
-    if (count > 0) list.current?.scrollToIndex(count - 1, { align: 'end' })
-  }, [list])
+    following.current = true
+    scroll(() => list.current?.scrollToIndex(current.current.items.length - 1, { align: 'end' }))
+  }, [list, scroll])
 
-  const reportViewport = useCallback(() => {
-    if (list.current === null || !positioned.current) return
-    onViewport(viewportOf(list.current, currentItems.current.length), currentItems.current)
-  }, [list, onViewport])
+  /** Follows the end as far as the first unseen message stays on the screen. */
+  const follow = useCallback(() => {
+    if (current.current.firstUnseen() < 0) return scrollToEnd()
+    scroll(() => {
+      const unseen = current.current.firstUnseen()
+      if (unseen >= 0) list.current?.scrollToIndex(unseen, { align: 'start', offset: -UNREAD_OFFSET_PX })
+    })
+  }, [list, scroll, scrollToEnd])
 
-  // Earlier messages were added in front: virtua keeps the distance from the end.
-  const lastFirstSeq = useRef(firstSeq)
-  const shift =
-    firstSeq !== undefined && lastFirstSeq.current !== undefined && firstSeq < lastFirstSeq.current
-  useLayoutEffect(() => {
-    lastFirstSeq.current = firstSeq
-  }, [firstSeq])
-
-  // The first page: open at the first unread message, or at the end.
-  useLayoutEffect(() => {
-    if (positioned.current || !loaded || items.length === 0) return
-    positioned.current = true
-    if (unreadIndex > 0) {
+  const scrollTo = useCallback(
+    ({ seq, offset }: Place) => {
       following.current = false
-      list.current?.scrollToIndex(unreadIndex, { align: 'start', offset: -UNREAD_MARGIN_PX })
-    } else scrollToEnd()
-  }, [loaded, items, unreadIndex, list, scrollToEnd])
+      scroll(() => {
+        const { messages } = current.current
+        const index = Math.min(indexOfSeq(messages, seq), messages.length - 1)
+        list.current?.scrollToIndex(index, { align: 'start', offset: -offset })
+      })
+    },
+    [list, scroll],
+  )
+
+  // The messages were loaded: open at the place.
+  useLayoutEffect(() => {
+    if (!loaded) positioned.current = null
+    else if (positioned.current !== viewKey && items.length > 0) {
+      positioned.current = viewKey
+      if (target === null) scrollToEnd()
+      else scrollTo(target)
+    }
+  }, [loaded, items, viewKey, target, scrollTo, scrollToEnd])
 
   // An item was added at the end.
   const lastKey = items.length > 0 ? keyOf(items.at(-1)!) : null
   useLayoutEffect(() => {
-    if (positioned.current && following.current) scrollToEnd()
-  }, [lastKey, scrollToEnd])
+    if (positioned.current !== null && following.current) follow()
+  }, [lastKey, follow])
 
+  useEffect(report, [items, report])
+
+  // The reader takes over.
   useEffect(() => {
-    const frame = requestAnimationFrame(reportViewport)
-    return () => cancelAnimationFrame(frame)
-  }, [items, reportViewport])
+    const element = scroller.current!
+    const onInput = () => {
+      goal.current = null
+    }
+    const events = ['wheel', 'touchstart', 'pointerdown', 'keydown']
+    for (const name of events) element.addEventListener(name, onInput, { passive: true })
+    return () => {
+      for (const name of events) element.removeEventListener(name, onInput)
+    }
+  }, [scroller])
 
-  // The composer grows, a keyboard appears, or a row is measured.
+  // The composer grows, or a keyboard appears.
   useEffect(() => {
     const observer = new ResizeObserver(() => {
-      if (following.current) scrollToEnd()
-      reportViewport()
+      if (positioned.current !== null && following.current) follow()
+      report()
     })
     observer.observe(scroller.current!)
     return () => observer.disconnect()
-  }, [scroller, scrollToEnd, reportViewport])
+  }, [scroller, follow, report])
 
   useEffect(() => {
-    addEventListener('focus', reportViewport)
-    document.addEventListener('visibilitychange', reportViewport)
-    return () => {
-      removeEventListener('focus', reportViewport)
-      document.removeEventListener('visibilitychange', reportViewport)
+    const onFocus = () => {
+      if (settling.current === null) following.current = isFollowing()
+      report()
     }
-  }, [reportViewport])
+    addEventListener('focus', onFocus)
+    document.addEventListener('visibilitychange', onFocus)
+    return () => {
+      removeEventListener('focus', onFocus)
+      document.removeEventListener('visibilitychange', onFocus)
+    }
+  }, [isFollowing, report])
 
   const onScroll = () => {
-    if (list.current === null) return
-    const { scrollOffset } = list.current
-    // While it scrolls to its end it may be far from it; only a move up stops following.
-    if (isAtEnd(list.current)) following.current = true
-    else if (scrollOffset < lastOffset.current - 1) following.current = false
-    lastOffset.current = scrollOffset
-    reportViewport()
+    const offset = scroller.current?.scrollTop ?? 0
+    if (settling.current !== null) settle()
+    // While it follows its end it may be far from it; only a move up stops following.
+    else if (isFollowing()) following.current = true
+    else if (offset < lastOffset.current - 1) following.current = false
+    lastOffset.current = offset
+    report()
   }
 
-  const jumpToEnd = useCallback(() => {
-    following.current = true
-    scrollToEnd()
-  }, [scrollToEnd])
+  /** Rows were measured. */
+  const onResize = () => {
+    if (settling.current !== null) settle()
+    report()
+  }
 
-  return { shift, onScroll, jumpToEnd }
+  // virtua keeps the distance from the end if items are added or removed at the start.
+  const firstSeq = messages[0]?.seq
+  const lastFirst = useRef({ viewKey, firstSeq })
+  const shift =
+    firstSeq !== undefined &&
+    lastFirst.current.firstSeq !== undefined &&
+    lastFirst.current.viewKey === viewKey &&
+    firstSeq !== lastFirst.current.firstSeq
+  useLayoutEffect(() => {
+    lastFirst.current = { viewKey, firstSeq }
+  }, [viewKey, firstSeq])
+
+  return { shift, onScroll, onResize, report, scrollTo, scrollToEnd, isFollowing: () => following.current }
 }

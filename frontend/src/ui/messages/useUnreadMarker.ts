@@ -1,43 +1,37 @@
 import { useEffect, useMemo, useRef, useState } from 'react'
-import type { Chat, Message } from '../../core/types'
+import type { Segment } from '../../core/history'
+import type { Chat } from '../../core/types'
 import { isPageFocused } from '../../platform'
 import { firstUnreadIndex } from './items'
 
 interface Options {
   chat: Chat
-  messages: readonly Message[]
-  loaded: boolean
-  more: boolean
-  /** The number of items in the list. */
-  count: number
+  segment: Segment | undefined
   /** The id of the user. */
   me: number
+  /** True if the end of the conversation is on the screen. */
+  atEnd: boolean
 }
 
 /**
- * Returns the index of the first message that was unread when the chat was opened, or when the page
- * lost the focus; -1 if there is none. `clear` removes the marker.
+ * Returns the index of the first message that was unread when the chat was opened, or when messages came
+ * that were not on the screen of a focused page; -1 if there is none in the segment. `clear` removes the
+ * marker.
  */
-export function useUnreadMarker({ chat, messages, loaded, more, count, me }: Options) {
-  const [readSeq, setReadSeq] = useState<number | null>(null)
-  const [initialized, setInitialized] = useState(false)
-  if (loaded && !initialized) {
-    setInitialized(true)
-    if (chat.unread > 0) setReadSeq(chat.read_seq)
-  }
+export function useUnreadMarker({ chat, segment, me, atEnd }: Options) {
+  const { unread, read_seq } = chat
+  const [readSeq, setReadSeq] = useState<number | null>(unread > 0 ? read_seq : null)
 
-  const lastCount = useRef(count)
+  const lastUnread = useRef(unread)
   useEffect(() => {
-    if (count > lastCount.current && initialized && !isPageFocused() && chat.unread > 0)
-      setReadSeq((known) => known ?? chat.read_seq)
-    lastCount.current = count
-  }, [count, initialized, chat.unread, chat.read_seq])
+    if (lastUnread.current === 0 && unread > 0 && (!atEnd || !isPageFocused())) setReadSeq(read_seq)
+    lastUnread.current = unread
+  }, [unread, read_seq, atEnd])
 
   const index = useMemo(() => {
-    const first = messages[0]
-    if (readSeq === null || first === undefined || (first.seq > readSeq + 1 && more)) return -1
-    return firstUnreadIndex(messages, readSeq, me)
-  }, [readSeq, messages, more, me])
+    if (readSeq === null || segment === undefined || segment.from > readSeq + 1) return -1
+    return firstUnreadIndex(segment.messages, readSeq, me)
+  }, [readSeq, segment, me])
 
   return { index, clear: () => setReadSeq(null) }
 }

@@ -1,36 +1,53 @@
-// Which items of the message list are on the screen.
+// Which messages are on the screen.
 
-import type { VirtualizerHandle } from 'virtua'
+/** The box of a stored message, in px from the top of the list. */
+export interface Box {
+  seq: number
+  top: number
+  bottom: number
+}
 
 export interface Viewport {
-  /** The index of the first item on the screen. */
-  first: number
-  /** The index of the last item on the screen. */
-  last: number
+  /** The seq of the first message on the screen; null if there is none. */
+  first: number | null
+  /** The seq of the last message on the screen; null if there is none. */
+  last: number | null
+  /** The distance of the first message's top from the top of the list, in px. */
+  offset: number
+  /** The seqs of the messages whose end is on the screen. */
+  seen: readonly number[]
   atEnd: boolean
 }
 
 /** The list counts as being at its end within this distance from it, in px. */
 const END_PX = 80
-/** An item counts as being on the screen if this much of it is, in px. */
-const VISIBLE_PX = 24
+/** Positions are rounded, in px. */
+const ROUNDING_PX = 2
 
-type ScrollPosition = Pick<VirtualizerHandle, 'scrollSize' | 'scrollOffset' | 'viewportSize'>
-
-export function isAtEnd({ scrollSize, scrollOffset, viewportSize }: ScrollPosition): boolean {
-  return scrollSize - scrollOffset - viewportSize < END_PX
+export function isAtEnd({ scrollHeight, scrollTop, clientHeight }: HTMLElement): boolean {
+  return scrollHeight - scrollTop - clientHeight < END_PX
 }
 
-/** `count` is the number of items. */
-export function viewportOf(
-  list: ScrollPosition & Pick<VirtualizerHandle, 'findItemIndex'>,
-  count: number,
-): Viewport {
-  const atEnd = isAtEnd(list)
-  const bottom = list.scrollOffset + list.viewportSize - VISIBLE_PX
+/** `boxes` are in the order of the list, which is `height` px high. */
+export function viewportOf(boxes: readonly Box[], height: number, atEnd: boolean): Viewport {
+  const shown = boxes.filter(({ top, bottom }) => bottom > 0 && top < height)
   return {
-    first: list.findItemIndex(list.scrollOffset),
-    last: atEnd ? count - 1 : list.findItemIndex(bottom),
+    first: shown[0]?.seq ?? null,
+    last: shown.at(-1)?.seq ?? null,
+    offset: shown[0]?.top ?? 0,
+    seen: shown.filter(({ bottom }) => bottom <= height + ROUNDING_PX).map(({ seq }) => seq),
     atEnd,
   }
+}
+
+/** The boxes of the rendered messages, except those that virtua hides until they are measured. */
+export function measureBoxes(scroller: HTMLElement): Box[] {
+  const edge = scroller.getBoundingClientRect().top
+  const boxes: Box[] = []
+  for (const row of scroller.querySelectorAll<HTMLElement>('.row[data-seq]')) {
+    if (row.parentElement!.style.visibility === 'hidden') continue
+    const { top, bottom } = row.getBoundingClientRect()
+    boxes.push({ seq: Number(row.dataset.seq), top: top - edge, bottom: bottom - edge })
+  }
+  return boxes
 }

@@ -1,0 +1,37 @@
+import { useImperativeHandle, useRef, useState, type Ref } from 'react'
+import { dayName } from '../format'
+
+/** How long the date stays after the last scrolling. */
+const SHOWN_MS = 1_200
+
+export interface FloatingDateHandle {
+  /** Shows the day of this time. */
+  show(sentAt: string): void
+}
+
+/** The day of the first message on the screen, while the list scrolls. Screen readers find it in the list. */
+export function FloatingDate({ ref }: { ref: Ref<FloatingDateHandle> }) {
+  const [sentAt, setSentAt] = useState<string | null>(null)
+  const [shown, setShown] = useState(false)
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined)
+
+  useImperativeHandle(
+    ref,
+    () => ({
+      show(next) {
+        setSentAt(next)
+        setShown(true)
+        clearTimeout(timer.current)
+        timer.current = setTimeout(() => setShown(false), SHOWN_MS)
+      },
+    }),
+    [],
+  )
+
+  if (sentAt === null) return null
+  return (
+    <p className={`floating-date ${shown ? '' : 'floating-date-hidden'}`} aria-hidden>
+      <time dateTime={sentAt}>{dayName(sentAt)}</time>
+    </p>
+  )
+}
