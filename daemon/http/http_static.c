@@ -233,13 +233,12 @@ void http_static_request(struct http_call *call)
 	const struct http_target *t = &call->target;
 	struct page_file named = { .segments = t->segments, .n = t->n_segments };
 	struct page_file page = { .segments = &index, .n = 1 };
+	bool serves = call->http->conf->web_root[0] != '\0' && t->n_segments > 0 &&
+		t->n_segments <= HTTP_SEGMENTS_MAX;
 
-	if (call->http->conf->web_root[0] == '\0' || t->n_segments == 0 ||
-		t->n_segments > HTTP_SEGMENTS_MAX)
-		http_reply_error(call, ERROR_no_such_route);
-	else if (open_file(call, &named))
+	if (serves && open_file(call, &named))
 		send_file(call, &named);
-	else if (wants_page(call) && open_file(call, &page))
+	else if (serves && wants_page(call) && open_file(call, &page))
 		send_file(call, &page);
 	else
 		http_reply_error(call, ERROR_no_such_route);

@@ -1,4 +1,5 @@
-// Drafts: the unsent text of each chat. Kept in this browser, by user.
+// Drafts: the unsent text of each chat. Kept in this browser, by user, and shown in all tabs. The draft that
+// is being written in this tab is not replaced by that of another tab; the one written last is stored.
 
 import { createStore } from 'zustand/vanilla'
 
@@ -8,6 +9,9 @@ interface Drafts {
   userId: number
   texts: Readonly<Record<string, string>>
 }
+
+/** The chat that was written in last in this tab. */
+let written: number | null = null
 
 export const drafts = createStore<Drafts>(() => ({ userId: 0, texts: {} }))
 
@@ -20,17 +24,23 @@ function load(userId: number): Record<string, string> {
 }
 
 export function openDrafts(userId: number): void {
+  written = null
   drafts.setState({ userId, texts: load(userId) })
+}
+
+const withDraft = (texts: Drafts['texts'], chatId: number, text: string): Drafts['texts'] => {
+  const { [chatId]: _, ...rest } = texts
+  return text === '' ? rest : { ...rest, [chatId]: text }
 }
 
 export function setDraft(chatId: number, text: string): void {
   const { userId, texts } = drafts.getState()
   if ((texts[chatId] ?? '') === text) return
-  const { [chatId]: _, ...rest } = texts
-  const next = text === '' ? rest : { ...rest, [chatId]: text }
-  drafts.setState({ texts: next })
+  written = chatId
+  drafts.setState({ texts: withDraft(texts, chatId, text) })
   try {
-    localStorage.setItem(storageKey(userId), JSON.stringify(next))
+    // Another tab may have stored another draft than the one shown here.
+    localStorage.setItem(storageKey(userId), JSON.stringify(withDraft(load(userId), chatId, text)))
   } catch {
     // Storage is full or disabled: the draft is kept until the page is closed.
   }
@@ -43,6 +53,9 @@ export function eraseDrafts(userId: number): void {
 
 // Another tab changed the drafts.
 addEventListener('storage', (event) => {
-  const { userId } = drafts.getState()
-  if (event.key === storageKey(userId)) drafts.setState({ texts: load(userId) })
+  const { userId, texts } = drafts.getState()
+  if (event.key !== storageKey(userId)) return
+  const stored = load(userId)
+  const own = written === null ? '' : (texts[written] ?? '')
+  drafts.setState({ texts: own === '' ? stored : withDraft(stored, written!, own) })
 })

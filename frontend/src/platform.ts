@@ -4,11 +4,12 @@ import { Api } from './core/api'
 import { realClock } from './core/clock'
 import type { Environment, TabMessage } from './core/environment'
 import { Messenger } from './core/messenger'
+import { IndexedDbCacheStore } from './core/cache_store'
 import { openOutboxStore } from './core/outbox_store'
 import type { WebSocketLike } from './core/socket'
 import { createAppStore } from './core/state'
 import { eraseDrafts, openDrafts } from './drafts'
-import { catalogue } from './i18n'
+import { catalogue, t } from './i18n'
 import { closeNotifications, notifyUser } from './notifications'
 import { erasePlaces } from './places'
 import { updateTitle } from './title'
@@ -17,6 +18,9 @@ const tabs = typeof BroadcastChannel === 'undefined' ? null : new BroadcastChann
 
 /** True if the page is visible and has the focus. */
 export const isPageFocused = () => document.visibilityState === 'visible' && document.hasFocus()
+
+/** How long the page may be busy before it goes on with what is not urgent. */
+const IDLE_MS = 300
 
 const store = createAppStore()
 
@@ -29,14 +33,22 @@ const env: Environment = {
     return new WebSocket(`${scheme}://${location.host}/ws`) as unknown as WebSocketLike
   },
   openOutbox: openOutboxStore,
+  cache: new IndexedDbCacheStore(),
   lock: async (name, work) => {
     if ('locks' in navigator) await navigator.locks.request(name, work)
     else await work()
   },
+  idle: () =>
+    new Promise((resolve) => {
+      // Safari has no requestIdleCallback.
+      if ('requestIdleCallback' in window) requestIdleCallback(() => resolve(), { timeout: IDLE_MS })
+      else setTimeout(resolve, IDLE_MS)
+    }),
   broadcast: (message) => tabs?.postMessage(message),
   notify: (message) => {
     if (!isPageFocused()) notifyUser(store.getState(), message)
   },
+  warn: (warning) => messenger.notices.show('error', t.warnings[warning]),
   eraseDrafts: (userId) => {
     eraseDrafts(userId)
     erasePlaces(userId)
@@ -52,8 +64,7 @@ export function startPlatform(): void {
     else if (store.getState().phase === 'signed_out') void messenger.session.start()
   })
   addEventListener('online', () => messenger.reconnect())
-  // The browser may be wrong about that: a ping shows whether the connection still works.
-  addEventListener('offline', () => messenger.reconnect())
+  addEventListener('offline', () => messenger.offline())
   document.addEventListener('visibilitychange', () => {
     if (document.visibilityState === 'visible') messenger.reconnect()
   })

@@ -10,10 +10,14 @@ function list(...ids: number[]) {
   const store = createAppStore()
   const api = new FakeApi()
   const chats = new ChatList(store, api)
-  chats.replace(ids.map((chat_id) => chat({ chat_id, last_seq: 1, last_mod: 1 })))
+  const read = (...page: number[]) =>
+    chats.addPage(page.map((chat_id) => chat({ chat_id, last_seq: 1, last_mod: 1 })))
+  chats.beginList()
+  read(...ids)
+  chats.endList()
   const order = (queued: [number, number][] = []) =>
     sortChats(store.getState().chats.values(), new Map(queued)).map((c) => c.chat_id)
-  return { api, chats, order }
+  return { api, chats, order, read }
 }
 
 const received = (chats: ChatList, chat_id: number, seq: number, fields = {}) =>
@@ -40,21 +44,34 @@ it('puts a new chat first, and before it one with a message in the outbox', () =
 })
 
 it('keeps what a push changed while the list was read', () => {
-  const { chats, order } = list(5, 7, 6)
-  chats.beginReplace()
+  const { chats, order, read } = list(5, 7, 6)
+  chats.beginList()
   received(chats, 6, 2)
-  chats.replace([5, 7].map((chat_id) => chat({ chat_id, last_seq: 1 })))
+  read(5, 7)
+  expect(chats.endList()).toEqual([6])
   expect(order()).toEqual([6, 5, 7])
 })
 
 it('orders chats with messages during the request by their last one', () => {
-  const { chats, order } = list(5, 7, 6)
-  chats.beginReplace()
+  const { chats, order, read } = list(5, 7, 6)
+  chats.beginList()
   received(chats, 6, 2)
   received(chats, 7, 2)
   received(chats, 6, 3)
-  chats.replace([5, 7, 6].map((chat_id) => chat({ chat_id, last_seq: 1 })))
+  read(5, 7, 6)
+  chats.endList()
   expect(order()).toEqual([6, 7, 5])
+})
+
+it('puts each page before the chats that no page has listed yet, and drops those after the last one', () => {
+  const { chats, order, read } = list(1, 2, 3, 4)
+  chats.beginList()
+  read(3, 5)
+  expect(order()).toEqual([3, 5, 1, 2, 4])
+  read(1, 4)
+  expect(order()).toEqual([3, 5, 1, 4, 2])
+  expect(chats.endList()).toEqual([])
+  expect(order()).toEqual([3, 5, 1, 4])
 })
 
 describe('the unread count', () => {

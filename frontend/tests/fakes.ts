@@ -1,8 +1,9 @@
 // Fakes of the clock, the browser and the server, controlled by the tests.
 
 import { Api, ApiError } from '../src/core/api'
+import type { CachedChat, CachedSession, CacheStore } from '../src/core/cache'
 import type { Clock } from '../src/core/clock'
-import type { Environment, TabMessage } from '../src/core/environment'
+import type { Environment, TabMessage, Warning } from '../src/core/environment'
 import { Messenger } from '../src/core/messenger'
 import { MemoryOutboxStore } from '../src/core/outbox_store'
 import type { WebSocketLike } from '../src/core/socket'
@@ -138,14 +139,34 @@ export class FakeApi extends Api {
   }
 }
 
+export class FakeCache implements CacheStore {
+  session: CachedSession | null = null
+  chats = new Map<number, CachedChat>()
+
+  load = async () => structuredClone({ session: this.session, chats: [...this.chats.values()] })
+  async saveSession(session: CachedSession): Promise<void> {
+    this.session = session
+  }
+  async saveChats(chats: readonly CachedChat[], removed: readonly number[]): Promise<void> {
+    for (const chat of chats) this.chats.set(chat.chat_id, chat)
+    for (const id of removed) this.chats.delete(id)
+  }
+  async erase(): Promise<void> {
+    this.session = null
+    this.chats.clear()
+  }
+}
+
 /** A page with a fake browser and a fake server, which knows the chat with Bo. */
 export class Harness {
   clock = new FakeClock()
   api = new FakeApi()
   sockets: FakeSocket[] = []
+  cache = new FakeCache()
   outboxes = new Map<number, MemoryOutboxStore>()
   broadcasts: TabMessage[] = []
   notified: Message[] = []
+  warnings: Warning[] = []
   erasedDrafts: number[] = []
   chats: Chat[] = []
   messages: Message[] = []
@@ -191,9 +212,12 @@ export class Harness {
         this.outboxes.set(userId, store)
         return store
       },
+      cache: this.cache,
       lock: (_, work) => work(),
+      idle: async () => {},
       broadcast: (tabMessage) => this.broadcasts.push(tabMessage),
       notify: (m) => this.notified.push(m),
+      warn: (warning) => this.warnings.push(warning),
       eraseDrafts: (userId) => this.erasedDrafts.push(userId),
     }
   }

@@ -14,6 +14,8 @@ import { message } from './fakes'
 const ME = 1
 
 const queued: Outgoing = {
+  kind: 'send',
+  epoch: null,
   n: 1,
   client_id: 'c1',
   chat_id: 2,

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { ApiError } from '../src/core/api'
-import { segmentAt } from '../src/core/history'
+import { liveMessages, segmentAt } from '../src/core/history'
 import { Messenger } from '../src/core/messenger'
 import { createAppStore } from '../src/core/state'
 import type { Message } from '../src/core/types'
@@ -16,6 +16,7 @@ beforeEach(() => {
 
 const texts = (messenger: Messenger, id = 2) =>
   segmentAt(messenger.timeline.get(id), null)?.messages.map((m) => m.content)
+const loaded = (messenger: Messenger) => liveMessages(messenger.timeline.get(2))
 const summary = (messenger: Messenger, id = 2) => messenger.store.getState().chats.get(id)!
 
 /** Opens the chat with Bo at `seq`; null: at its end. */
@@ -261,8 +262,8 @@ describe('reconnecting', () => {
 
   it('reads all pages of the chat list', async () => {
     const lists: Record<string, unknown> = {
-      '/chats': { chats: [chat({ chat_id: 3 })], next: 'a b' },
-      '/chats?after=a%20b': { chats: harness.chats, next: null },
+      '/chats?limit=100': { chats: [chat({ chat_id: 3 })], next: 'a b' },
+      '/chats?limit=200&after=a%20b': { chats: harness.chats, next: null },
     }
     harness.api.handlers.set('GET /chats', (_, path) => lists[path])
     const messenger = await harness.start()
@@ -306,7 +307,7 @@ describe('reconnecting', () => {
       epoch: 'second',
       after: { '2': 2 },
     })
-    expect(messenger.store.getState().outbox).toHaveLength(1)
+    expect(messenger.store.getState().outbox).toMatchObject([{ content: 'queued', refused: 'former_epoch' }])
   })
 
   it('drops everything if the epoch changed while it was disconnected', async () => {
@@ -518,6 +519,256 @@ describe('sending', () => {
     expect(summary(messenger).last_seq).toBe(1)
     harness.socket.receive({ type: 'message', ...message(2) })
     expect(texts(messenger)).toEqual(['first', 'text 2'])
+  })
+})
+
+describe('changing messages', () => {
+  const change = (messenger: Messenger) => {
+    const [first, second] = loaded(messenger)
+    void messenger.operations.edit(first!, 'changed')
+    void messenger.operations.delete(second!)
+    messenger.operations.send(2, 'new')
+  }
+
+  it('carries out what was done offline, once and in order', async () => {
+    const messenger = await opened()
+    harness.socket.closeFromServer(1006)
+    change(messenger)
+    await flushMicrotasks()
+    harness.api.calls = []
+    harness.api.handlers.set('PATCH /messages/1001', () => message(1, { mod: 4, content: 'changed' }))
+    harness.api.handlers.set('DELETE /messages/1002', () => undefined)
+    await harness.clock.advance(1_000)
+    harness.socket.ready()
+    await flushMicrotasks()
+    await flushMicrotasks()
+    expect(harness.api.calls.filter((call) => !call.startsWith('GET'))).toEqual([
+      'PATCH /messages/1001',
+      'DELETE /messages/1002',
+    ])
+    expect(harness.socket.ofType('send').map((frame) => frame.content)).toEqual(['new'])
+    expect(texts(messenger)).toEqual(['changed', null, 'text 3'])
+  })
+
+  it('repeats a change whose answer was lost; what is not there is deleted', async () => {
+    const messenger = await opened()
+    await messenger.operations.delete(loaded(messenger)[0]!)
+    await flushMicrotasks()
+    expect(messenger.store.getState().outbox).toMatchObject([{ kind: 'delete' }])
+    harness.api.handlers.set('DELETE /messages/1001', () => {
+      throw new ApiError(404, 'no_such_message')
+    })
+    await harness.clock.advance(2_000)
+    expect(messenger.store.getState().outbox).toEqual([])
+  })
+
+  it('keeps a refused edit; a new one replaces it', async () => {
+    const messenger = await opened()
+    harness.api.handlers.set('PATCH /messages/1001', () => {
+      throw new ApiError(403, 'not_sender')
+    })
+    const [first] = loaded(messenger)
+    await messenger.operations.edit(first!, 'one')
+    await flushMicrotasks()
+    expect(messenger.store.getState().outbox).toMatchObject([{ content: 'one', refused: 'not_sender' }])
+    await messenger.operations.edit(first!, 'two')
+    await flushMicrotasks()
+    expect(messenger.store.getState().outbox).toMatchObject([{ content: 'two', refused: 'not_sender' }])
+  })
+
+  it('drops a queued deletion of another epoch, and says so', async () => {
+    const messenger = await opened()
+    harness.socket.closeFromServer(1006)
+    change(messenger)
+    await flushMicrotasks()
+    harness.api.calls = []
+    await harness.clock.advance(1_000)
+    harness.socket.epoch = 'second'
+    harness.socket.ready()
+    await flushMicrotasks()
+    expect(harness.api.calls.filter((call) => !call.startsWith('GET'))).toEqual([])
+    expect(harness.socket.ofType('send')).toEqual([])
+    expect(harness.warnings).toEqual(['deletion_dropped'])
+    expect(messenger.store.getState().outbox).toMatchObject([
+      { kind: 'send', content: 'changed', refused: 'former_epoch' },
+      { kind: 'send', content: 'new', refused: 'former_epoch' },
+    ])
+  })
+})
+
+describe('starting from the cache', () => {
+  async function cached(): Promise<void> {
+    const messenger = await opened()
+    harness.socket.receive({ type: 'message', ...message(4) })
+    await harness.clock.advance(1_000)
+    expect(messenger.store.getState().phase).toBe('signed_in')
+  }
+
+  async function restarted(): Promise<Messenger> {
+    const messenger = new Messenger(createAppStore(), harness.environment())
+    await messenger.session.start()
+    await flushMicrotasks()
+    return messenger
+  }
+
+  it('shows chats and messages without a server', async () => {
+    await cached()
+    harness.api.handlers.clear()
+    const messenger = await restarted()
+    openChat(messenger)
+    expect(messenger.store.getState()).toMatchObject({ phase: 'signed_in', me: ME, chatListLoaded: false })
+    expect(summary(messenger)).toMatchObject({ last_seq: 4, unread: 1 })
+    expect(texts(messenger)).toEqual(['text 1', 'text 2', 'text 3', 'text 4'])
+  })
+
+  it('continues from the mod of its messages, whatever the list says', async () => {
+    await cached()
+    harness.chats = [chat({ last_seq: 6, last_mod: 7, read_seq: 3, unread: 3, last_message: message(6) })]
+    const messenger = await restarted()
+    openChat(messenger)
+    harness.socket.ready()
+    await flushMicrotasks()
+    expect(harness.socket.ofType('sync')).toEqual([{ type: 'sync', epoch: 'first', after: { '2': 4 } }])
+  })
+
+  it('caches no messages with a gap', async () => {
+    await opened()
+    harness.socket.receive({ type: 'message', ...message(6) })
+    await harness.clock.advance(1_500)
+    expect(harness.cache.chats.get(2)).toMatchObject({ chat: { last_seq: 6 }, history: null })
+  })
+
+  it('sends a read mark that the server has not stored', async () => {
+    const messenger = await opened()
+    harness.socket.receive({ type: 'message', ...message(4) })
+    harness.socket.closeFromServer(1006)
+    messenger.operations.read(2, 4)
+    await harness.clock.advance(2_000)
+    harness.chats = [chat({ last_seq: 4, last_mod: 4, read_seq: 3, unread: 1, last_message: message(4) })]
+    await restarted()
+    harness.socket.ready()
+    await flushMicrotasks()
+    expect(harness.socket.ofType('read')).toEqual([{ type: 'read', chat_id: 2, seq: 4 }])
+  })
+
+  it('drops all of it in another epoch', async () => {
+    await cached()
+    harness.messages = []
+    harness.chats = []
+    const messenger = await restarted()
+    harness.socket.epoch = 'second'
+    harness.socket.ready()
+    await flushMicrotasks()
+    expect(messenger.store.getState()).toMatchObject({ chats: new Map(), chatListLoaded: true })
+    await harness.clock.advance(1_000)
+    expect([...harness.cache.chats.keys()]).toEqual([])
+    expect(harness.cache.session).toMatchObject({ epoch: 'second' })
+  })
+
+  it('ignores the records of another epoch and of another user', async () => {
+    await cached()
+    const record = harness.cache.chats.get(2)!
+    harness.cache.chats.set(3, { ...record, chat_id: 3, epoch: 'zero' })
+    harness.cache.chats.set(4, { ...record, chat_id: 4, user_id: 7 })
+    const messenger = await restarted()
+    expect([...messenger.store.getState().chats.keys()]).toEqual([2])
+  })
+
+  it('keeps the latest 200 chats and 50 messages of each', async () => {
+    harness.messages = Array.from({ length: 120 }, (_, i) => message(i + 1))
+    harness.chats = [chat({ last_seq: 120, last_mod: 120, read_seq: 120 })]
+    for (let id = 3; id < 300; id++) harness.chats.push(chat({ chat_id: id, peer: null, kind: 'group' }))
+    await opened()
+    await harness.clock.advance(1_000)
+    expect(harness.cache.chats.size).toBe(200)
+    expect(harness.cache.chats.has(202)).toBe(false)
+    const { history } = harness.cache.chats.get(2)!
+    expect(history).toMatchObject({ mod: 120 })
+    expect(harness.cache.chats.get(2)!.history!.messages.map((m) => m.seq)[0]).toBe(71)
+  })
+
+  it('is signed out, and the cache erased, if the server has ended the session', async () => {
+    await cached()
+    harness.api.handlers.set('GET /users/me', () => {
+      throw new ApiError(401, 'bad_token')
+    })
+    const messenger = await restarted()
+    expect(messenger.store.getState()).toMatchObject({ phase: 'signed_out', expired: true })
+    expect(await harness.cache.load()).toEqual({ session: null, chats: [] })
+  })
+
+  it('shows nothing of a user whose cookie was replaced by that of another one', async () => {
+    await cached()
+    harness.api.handlers.set('GET /users/me', () => BO)
+    const messenger = await restarted()
+    expect(messenger.store.getState()).toMatchObject({ phase: 'signed_in', me: BO, chats: new Map() })
+    expect(harness.cache.chats.size).toBe(0)
+  })
+})
+
+describe('without a WebSocket', () => {
+  async function blocked(): Promise<Messenger> {
+    const messenger = new Messenger(createAppStore(), harness.environment())
+    await messenger.session.start()
+    await flushMicrotasks()
+    harness.socket.closeFromServer(1006)
+    await harness.clock.advance(0)
+    return messenger
+  }
+
+  it('reads chats and messages over HTTP, and what is new now and then', async () => {
+    const messenger = await blocked()
+    expect(messenger.store.getState()).toMatchObject({ polling: true, chatListLoaded: true })
+    openChat(messenger)
+    await flushMicrotasks()
+    expect(texts(messenger)).toEqual(['text 1', 'text 2', 'text 3'])
+    harness.messages.push(message(4))
+    harness.chats = [chat({ last_seq: 4, last_mod: 4, read_seq: 3, unread: 1, last_message: message(4) })]
+    harness.api.calls = []
+    await harness.clock.advance(60_000)
+    expect(summary(messenger)).toMatchObject({ last_seq: 4, unread: 1 })
+    expect(texts(messenger)).toContain('text 4')
+    expect(harness.api.calls.filter((call) => call.startsWith('GET /chats')).length).toBeLessThan(8)
+  })
+
+  it('sends over HTTP, with the client_id', async () => {
+    const messenger = await blocked()
+    openChat(messenger)
+    await flushMicrotasks()
+    const sent: unknown[] = []
+    harness.api.handlers.set('POST /messages/send_message', (body) => {
+      sent.push(body)
+      return message(4, { sender_id: 1, content: 'hi' })
+    })
+    messenger.operations.send(2, 'hi')
+    await flushMicrotasks()
+    expect(sent).toMatchObject([{ receiver_id: 2, content: 'hi', client_id: expect.any(String) }])
+    expect(messenger.store.getState().outbox).toEqual([])
+    expect(texts(messenger)).toContain('hi')
+    expect(harness.api.calls.filter((call) => call.startsWith('POST'))).toHaveLength(1)
+  })
+
+  it('stops polling when the connection is there, and syncs from where it was complete', async () => {
+    const messenger = await blocked()
+    openChat(messenger)
+    await flushMicrotasks()
+    harness.messages.push(message(4))
+    harness.chats = [chat({ last_seq: 4, last_mod: 4, read_seq: 3, unread: 1, last_message: message(4) })]
+    await harness.clock.advance(40_000)
+    harness.socket.ready()
+    await flushMicrotasks()
+    expect(messenger.store.getState().polling).toBe(false)
+    expect(harness.socket.ofType('sync')).toEqual([{ type: 'sync', epoch: 'first', after: { '2': 3 } }])
+    harness.api.calls = []
+    await harness.clock.advance(24_000)
+    expect(harness.api.calls.filter((call) => call.startsWith('GET /chats'))).toEqual([])
+  })
+
+  it('says that it has no connection if the server cannot be reached either', async () => {
+    const messenger = await blocked()
+    harness.api.handlers.clear()
+    await harness.clock.advance(60_000)
+    expect(messenger.store.getState()).toMatchObject({ polling: false, phase: 'signed_in' })
   })
 })
 

@@ -1,22 +1,24 @@
 import 'fake-indexeddb/auto'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { Outbox, type Outgoing, type OutboxStore, type SendResult } from '../src/core/outbox'
+import { Outbox, type NewOperation, type Operation, type OutboxStore, type Result } from '../src/core/outbox'
 import { openOutboxStore } from '../src/core/outbox_store'
-import { FakeClock } from './fakes'
+import { withPending } from '../src/core/pending'
+import { FakeClock, message } from './fakes'
 
 let user = 0
 let store: OutboxStore
 let clock: FakeClock
-/** What was sent. */
-let sent: Outgoing[]
-/** The results of the next sends; an ack if empty. */
-let results: SendResult[]
+/** What was performed. */
+let sent: Operation[]
+/** The results of the next operations; `done` if empty. */
+let results: Result[]
+let connected: boolean
+let epoch: string | null
+let dropped: number
 
-const ack = (entry: Outgoing): SendResult => ({
-  kind: 'acked',
-  ack: { type: 'ack', id: entry.client_id, message_id: 1, chat_id: entry.chat_id, seq: 1, mod: 1 },
-})
-const deferred: SendResult = { kind: 'deferred', retryMs: null }
+const done: Result = { kind: 'done' }
+const deferred: Result = { kind: 'deferred', retryMs: null }
+const refused: Result = { kind: 'refused', code: 'not_a_member' }
 
 /** A lock that all tabs of a test share, like a Web Lock. */
 function newLock() {
@@ -34,13 +36,17 @@ function tab(lock = newLock(), others: (() => void)[] = []) {
   const outbox = new Outbox(
     store,
     {
-      send: async (entry) => {
-        sent.push(entry)
+      perform: async (operation) => {
+        sent.push(operation)
         await new Promise((resolve) => setTimeout(resolve, 1))
-        return results.shift() ?? ack(entry)
+        const result = results.shift() ?? done
+        if (result.kind === 'done') acked.push(textOf(operation))
+        return result
       },
-      acked: (entry) => acked.push(entry.content),
-      changed: (entries) => shown.push(entries.map((e) => e.content)),
+      isConnected: () => connected,
+      epoch: () => epoch,
+      deletionDropped: () => dropped++,
+      changed: (operations) => shown.push(contents(operations)),
       broadcast: () => others.forEach((changed) => changed()),
       lock,
     },
@@ -49,52 +55,61 @@ function tab(lock = newLock(), others: (() => void)[] = []) {
   return { outbox, acked, shown }
 }
 
-const contents = (entries: readonly Outgoing[]) => entries.map((e) => e.content)
+const textOf = (operation: Operation) =>
+  operation.kind === 'delete' ? `delete ${operation.message_id}` : operation.content
+const contents = (operations: readonly Operation[]) => operations.map(textOf)
+const message2 = (content: string): NewOperation => ({ kind: 'send', chat_id: 2, content })
+const edit = (message_id: number, content: string): NewOperation => ({ kind: 'edit', chat_id: 2, message_id, content })
+const deletion = (message_id: number): NewOperation => ({ kind: 'delete', chat_id: 2, message_id })
 
 beforeEach(async () => {
   store = await openOutboxStore(++user)
   clock = new FakeClock()
   sent = []
   results = []
+  connected = true
+  epoch = 'first'
+  dropped = 0
 })
 
 describe('the outbox', () => {
-  it('shows a message at once', () => {
+  it('shows a message at once', async () => {
     const { outbox, shown } = tab()
-    void outbox.add(2, 'hello')
+    const added = outbox.add(message2('hello'))
     expect(shown).toEqual([['hello']])
+    await added
   })
 
   it('sends in the order of writing, and removes what is acknowledged', async () => {
     const { outbox, acked } = tab()
-    await Promise.all([outbox.add(2, 'a'), outbox.add(3, 'b'), outbox.add(2, 'c')])
+    await Promise.all([outbox.add(message2('a')), outbox.add({ kind: 'send', chat_id: 3, content: 'b' }), outbox.add(message2('c'))])
     await outbox.flush()
     expect(acked).toEqual(['a', 'b', 'c'])
     expect(contents(sent)).toEqual(['a', 'b', 'c'])
-    expect(outbox.entries).toEqual([])
+    expect(outbox.operations).toEqual([])
     expect(await store.all()).toEqual([])
   })
 
   it('keeps what it cannot send, and sends it later with the same client_id', async () => {
     const { outbox } = tab()
     results = [deferred]
-    await outbox.add(2, 'a')
+    await outbox.add(message2('a'))
     results = [deferred]
-    await outbox.add(2, 'b')
-    expect(contents(outbox.entries)).toEqual(['a', 'b'])
+    await outbox.add(message2('b'))
+    expect(contents(outbox.operations)).toEqual(['a', 'b'])
     await outbox.flush()
     expect(contents(sent)).toEqual(['a', 'a', 'a', 'b'])
     expect(new Set(sent.slice(0, 3).map((e) => e.client_id)).size).toBe(1)
-    expect(outbox.entries).toEqual([])
+    expect(outbox.operations).toEqual([])
   })
 
   it('survives a reload', async () => {
     results = [deferred]
-    await tab().outbox.add(2, 'a')
+    await tab().outbox.add(message2('a'))
     store = await openOutboxStore(user)
     const { outbox, acked } = tab()
     await outbox.load()
-    expect(contents(outbox.entries)).toEqual(['a'])
+    expect(contents(outbox.operations)).toEqual(['a'])
     await outbox.flush()
     expect(acked).toEqual(['a'])
     expect(sent[1]!.client_id).toBe(sent[0]!.client_id)
@@ -103,7 +118,7 @@ describe('the outbox', () => {
   it('waits for the delay that the server gave', async () => {
     const { outbox, acked } = tab()
     results = [{ kind: 'deferred', retryMs: 2_000 }]
-    await outbox.add(2, 'a')
+    await outbox.add(message2('a'))
     await clock.advance(1_900)
     expect(sent).toHaveLength(1)
     await clock.advance(100)
@@ -113,24 +128,24 @@ describe('the outbox', () => {
 
   it('keeps a refused message, sends the others, and retries on request', async () => {
     const { outbox, acked } = tab()
-    results = [{ kind: 'refused', code: 'not_a_member' }]
-    await Promise.all([outbox.add(7, 'no'), outbox.add(2, 'yes')])
+    results = [refused]
+    await Promise.all([outbox.add({ kind: 'send', chat_id: 7, content: 'no' }), outbox.add(message2('yes'))])
     await outbox.flush()
     expect(acked).toEqual(['yes'])
-    expect(outbox.entries).toMatchObject([{ content: 'no', refused: 'not_a_member' }])
+    expect(outbox.operations).toMatchObject([{ content: 'no', refused: 'not_a_member' }])
     await outbox.flush()
     expect(sent).toHaveLength(2)
-    await outbox.retry(outbox.entries[0]!.client_id)
+    await outbox.retry(outbox.operations[0]!.client_id)
     expect(acked).toEqual(['yes', 'no'])
-    expect(outbox.entries).toEqual([])
+    expect(outbox.operations).toEqual([])
   })
 
   it('discards a refused message on request', async () => {
     const { outbox } = tab()
-    results = [{ kind: 'refused', code: 'not_a_member' }]
-    await outbox.add(7, 'no')
-    await outbox.discard(outbox.entries[0]!.client_id)
-    expect(outbox.entries).toEqual([])
+    results = [refused]
+    await outbox.add({ kind: 'send', chat_id: 7, content: 'no' })
+    await outbox.discard(outbox.operations[0]!.client_id)
+    expect(outbox.operations).toEqual([])
     expect(await store.all()).toEqual([])
   })
 
@@ -138,7 +153,7 @@ describe('the outbox', () => {
     const lock = newLock()
     results = [deferred, deferred, deferred]
     const one = tab(lock)
-    for (const text of ['a', 'b', 'c']) await one.outbox.add(2, text)
+    for (const text of ['a', 'b', 'c']) await one.outbox.add(message2(text))
     sent = []
     results = []
     const two = tab(lock)
@@ -153,11 +168,11 @@ describe('the outbox', () => {
     const two = tab(lock)
     const one = tab(lock, [() => loads.push(two.outbox.load())])
     results = [deferred]
-    await one.outbox.add(2, 'a')
+    await one.outbox.add(message2('a'))
     await Promise.all(loads)
-    expect(contents(two.outbox.entries)).toEqual(['a'])
-    await two.outbox.confirm(two.outbox.entries[0]!.client_id)
-    expect(two.outbox.entries).toEqual([])
+    expect(contents(two.outbox.operations)).toEqual(['a'])
+    await two.outbox.confirm(two.outbox.operations[0]!.client_id)
+    expect(two.outbox.operations).toEqual([])
     await one.outbox.flush()
     expect(sent).toHaveLength(1)
   })
@@ -167,18 +182,137 @@ describe('the outbox', () => {
     const two = tab(lock)
     const one = tab(lock)
     results = [deferred]
-    await one.outbox.add(2, 'a')
-    await two.outbox.confirm(one.outbox.entries[0]!.client_id)
+    await one.outbox.add(message2('a'))
+    await two.outbox.confirm(one.outbox.operations[0]!.client_id)
     await two.outbox.load()
-    expect(two.outbox.entries).toEqual([])
+    expect(two.outbox.operations).toEqual([])
     expect(two.shown.flat()).toEqual([])
   })
 
   it('does not show an acknowledged message again after a concurrent load', async () => {
     const { outbox } = tab()
-    const adding = outbox.add(2, 'a')
+    const adding = outbox.add(message2('a'))
     const loading = outbox.load()
     await Promise.all([adding, loading])
-    expect(outbox.entries).toEqual([])
+    expect(outbox.operations).toEqual([])
+  })
+
+  it('carries out sends, edits and deletions in their order, also after a reload', async () => {
+    connected = false
+    const { outbox } = tab()
+    for (const operation of [edit(1, 'changed'), deletion(2), message2('new')]) await outbox.add(operation)
+    expect(sent).toEqual([])
+    store = await openOutboxStore(user)
+    connected = true
+    const reloaded = tab()
+    await reloaded.outbox.load()
+    expect(contents(reloaded.outbox.operations)).toEqual(['changed', 'delete 2', 'new'])
+    await reloaded.outbox.flush()
+    expect(reloaded.acked).toEqual(['changed', 'delete 2', 'new'])
+    expect(await store.all()).toEqual([])
+  })
+
+  it('changes the text of a queued message until it was sent once', async () => {
+    connected = false
+    const { outbox, acked } = tab()
+    await outbox.add(message2('a'))
+    const [{ client_id }] = outbox.operations as [Operation]
+    expect(await outbox.edit(client_id, 'b')).toBe(true)
+    expect(contents(outbox.operations)).toEqual(['b'])
+    connected = true
+    results = [deferred]
+    await outbox.flush()
+    // The server may have stored it: a repeat with another text would change nothing.
+    expect(await outbox.edit(client_id, 'c')).toBe(false)
+    await outbox.flush()
+    expect(acked).toEqual(['b'])
+  })
+
+  it('sends a refused message with its new text', async () => {
+    const { outbox, acked } = tab()
+    results = [refused]
+    await outbox.add(message2('a'))
+    expect(await outbox.edit(outbox.operations[0]!.client_id, 'b')).toBe(true)
+    expect(acked).toEqual(['b'])
+  })
+
+  it('sends nothing of a former epoch: texts are kept as refused messages', async () => {
+    connected = false
+    const { outbox, acked } = tab()
+    for (const operation of [message2('a'), edit(1, 'b'), deletion(2)]) await outbox.add(operation)
+    connected = true
+    epoch = 'second'
+    await outbox.add(message2('c'))
+    expect(contents(sent)).toEqual(['c'])
+    expect(outbox.operations).toMatchObject([
+      { kind: 'send', content: 'a', refused: 'former_epoch' },
+      { kind: 'send', content: 'b', refused: 'former_epoch' },
+    ])
+    expect(outbox.operations[1]).not.toHaveProperty('message_id')
+    expect(dropped).toBe(1)
+    for (const { client_id } of outbox.operations) await outbox.retry(client_id)
+    expect(acked).toEqual(['c', 'a', 'b'])
+    expect(sent.map((operation) => operation.kind)).toEqual(['send', 'send', 'send'])
+  })
+
+  it('does not carry out a refused edit of a former epoch that is repeated', async () => {
+    const { outbox } = tab()
+    results = [refused]
+    await outbox.add(edit(1, 'b'))
+    epoch = 'second'
+    await outbox.flush()
+    await outbox.retry(outbox.operations[0]!.client_id)
+    expect(sent.map((operation) => operation.kind)).toEqual(['edit', 'send'])
+  })
+
+  it('adopts the epoch for what was queued before it was known', async () => {
+    epoch = null
+    connected = false
+    const { outbox, acked } = tab()
+    await outbox.add(edit(1, 'b'))
+    epoch = 'first'
+    connected = true
+    await outbox.flush()
+    expect(acked).toEqual(['b'])
+  })
+})
+
+describe('the messages of a chat with what is pending', () => {
+  const queued = (fields: NewOperation & { refused?: string; epoch?: string }) =>
+    ({ n: 1, client_id: 'x', created_at: '', epoch: 'first', ...fields }) as Operation
+  const messages = [message(1), message(2)]
+  const shown = (...outbox: Operation[]) => withPending({ messages, isLive: true, outbox, chatId: 2, epoch: 'first' })
+
+  it('are the same list if nothing is pending in this chat', () => {
+    expect(shown(queued({ kind: 'send', chat_id: 3, content: 'x' }))).toBe(messages)
+  })
+
+  it('have the new text, the deletion, and the messages to be sent at the end', () => {
+    const outbox = [queued(edit(1001, 'new')), queued(deletion(1002)), queued(message2('sent'))]
+    expect(shown(...outbox)).toEqual([
+      { ...message(1), content: 'new', pending: outbox[0] },
+      { ...message(2), content: null, deleted: true, pending: outbox[1] },
+      outbox[2],
+    ])
+  })
+
+  it('have the text of a refused edit, and the text of a message whose deletion was refused', () => {
+    const outbox = [
+      queued({ ...edit(1001, 'new'), refused: 'no_such_message' }),
+      queued({ ...deletion(1002), refused: 'not_sender' }),
+    ]
+    expect(shown(...outbox)).toEqual([
+      { ...message(1), content: 'new', pending: outbox[0] },
+      { ...message(2), pending: outbox[1] },
+    ])
+  })
+
+  it('do not have the messages to be sent after an earlier part of the conversation', () => {
+    const outbox = [queued(message2('sent'))]
+    expect(withPending({ messages, isLive: false, outbox, chatId: 2, epoch: 'first' })).toBe(messages)
+  })
+
+  it('are not changed by what another epoch has queued for the same id', () => {
+    expect(shown(queued({ ...edit(1001, 'new'), epoch: 'zero' }))).toEqual(messages)
   })
 })

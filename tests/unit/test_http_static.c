@@ -22,6 +22,7 @@ static const char *const files[][2] = {
 	{ "root/index.html", "<!doctype html>the page" },
 	{ "root/favicon.svg", "<svg/>" },
 	{ "root/empty.txt", "" },
+	{ "root/sw.js", "self" },
 	{ "root/.secret", "outside" },
 	{ "root/assets/app-1f.js", "export {}" },
 	{ "root/assets/.hidden.js", "outside" },
@@ -141,6 +142,9 @@ START_TEST(each_file_has_a_type_and_a_cache_lifetime)
 	ck_assert_str_eq(http_static_type("a.b/c"), "application/octet-stream");
 	ck_assert_str_eq(http_static_type("noending"), "application/octet-stream");
 	ck_assert_str_eq(http_static_type("A.PNG"), "image/png");
+	ck_assert_str_eq(http_static_type("favicon.ico"), "image/x-icon");
+	ck_assert_str_eq(http_static_type("manifest.webmanifest"), "application/manifest+json");
+	check_has(get("/sw.js", ""), "\r\nCache-Control: no-cache\r\n");
 }
 END_TEST
 

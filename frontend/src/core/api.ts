@@ -61,8 +61,11 @@ export class Api {
     )
 
   /** A page of the chats, the one with the latest activity first. `after` is the `next` of the page before. */
-  chats = (after: string | null) =>
-    this.call<{ chats: Chat[]; next: string | null }>('GET', `/chats${afterQuery(after)}`)
+  chats = (limit: number, after: string | null) =>
+    this.call<{ chats: Chat[]; next: string | null }>(
+      'GET',
+      `/chats?limit=${limit}${after === null ? '' : `&after=${encodeURIComponent(after)}`}`,
+    )
   chat = (chatId: number) => this.call<Chat>('GET', `/chats/${chatId}`)
   messages = (chatId: number, query: { before?: number; after?: number; limit?: number }) =>
     this.call<{ messages: Message[]; more: boolean }>(
@@ -71,6 +74,9 @@ export class Api {
         Object.entries(query).map(([name, value]) => [name, String(value)]),
       )}`,
     )
+  sendMessage = (receiver_id: number, content: string, client_id: string) =>
+    this.call<Message>('POST', '/messages/send_message', { receiver_id, content, client_id })
+  markRead = (...message_ids: number[]) => this.call<void>('PUT', '/messages/read', { message_ids })
   /** At most half of `limit` before `seq` and the rest from it on, oldest first. */
   messagesAround = (chatId: number, seq: number, limit: number) =>
     this.call<{ messages: Message[]; more_before: boolean; more_after: boolean }>(

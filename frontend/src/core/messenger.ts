@@ -8,6 +8,7 @@
 //   timeline, chat_list, presence               messages, chats, who is online
 //   people, typing, notices, connection         profiles, indicators, messages to the user, frames
 
+import { Cache, type CachedState } from './cache'
 import { ChatList } from './chat_list'
 import { Connection } from './connection'
 import type { Environment } from './environment'
@@ -16,13 +17,14 @@ import { Groups } from './groups'
 import { Notices } from './notices'
 import { Operations } from './operations'
 import { People } from './people'
+import { Polling } from './polling'
 import { PresenceWatch } from './presence'
 import { Session } from './session'
 import type { SocketState } from './socket'
-import type { AppStore } from './state'
+import { myId, type AppStore } from './state'
 import { Sync } from './sync'
 import { Timeline } from './timeline'
-import type { Message, User } from './types'
+import type { Message, ServerFrame, User } from './types'
 import { Typing } from './typing'
 
 export class Messenger {
@@ -38,6 +40,8 @@ export class Messenger {
   private readonly chats: ChatList
   private readonly sync: Sync
   private readonly frames: FrameHandler
+  private readonly polling: Polling
+  private readonly cache: Cache
 
   constructor(
     readonly store: AppStore,
@@ -45,7 +49,7 @@ export class Messenger {
   ) {
     const { api, clock } = env
     const unauthorized = () => this.session.expire()
-    const received = (messages: readonly Message[]) => this.received(messages)
+    const received = (messages: readonly Message[]) => this.messagesReceived(messages)
     const removeChat = (id: number) => this.removeChat(id)
 
     this.notices = new Notices(store, clock)
@@ -53,7 +57,7 @@ export class Messenger {
     this.typing = new Typing(store, clock)
     this.connection = new Connection(store, env, {
       stateChanged: (state) => this.socketChanged(state),
-      frame: (frame) => this.frames.handle(frame),
+      frame: (frame) => this.received(frame),
       handshakeFailed: () => void this.session.verify(),
     })
     this.presence = new PresenceWatch(store, this.connection)
@@ -67,9 +71,10 @@ export class Messenger {
       left: removeChat,
       notListed: () => void this.sync.catchUp(),
     })
-    this.operations = new Operations(store, env, this.connection, this.chats, this.timeline, (id) =>
-      this.sync.chatNotListed(id),
-    )
+    this.operations = new Operations(store, env, this.connection, this.chats, this.timeline, {
+      chatNotListed: (id) => this.sync.chatNotListed(id),
+      unauthorized,
+    })
     const { connection, chats, timeline, people, groups, presence, typing } = this
     this.sync = new Sync({
       store,
@@ -81,6 +86,7 @@ export class Messenger {
       people,
       groups,
       presence,
+      idle: env.idle,
       handlers: { received, unauthorized, epochChanged: () => this.forget() },
     })
     this.frames = new FrameHandler({
@@ -94,9 +100,12 @@ export class Messenger {
       sync: this.sync,
       hooks: { received, removeChat, notify: (message) => env.notify(message) },
     })
+    this.polling = new Polling(store, clock, () => this.poll())
+    this.cache = new Cache(store, env.cache, clock)
     this.session = new Session(store, env, {
+      cached: () => this.cache.load(),
       signingIn: (me) => this.operations.open(me.user_id),
-      signedIn: () => this.signedIn(),
+      signedIn: (cached) => this.signedIn(cached),
       signedOut: () => this.signedOut(),
       erase: () => this.operations.erase(),
       profileChanged: (me: User) => this.people.add(me),
@@ -107,6 +116,7 @@ export class Messenger {
   open(chatId: number | null): void {
     this.timeline.open(chatId)
     if (chatId === null) return
+    if (this.store.getState().polling) void this.timeline.refresh(chatId)
     if (this.chats.get(chatId)?.kind === 'group') void this.groups.load(chatId)
     else this.presence.update()
   }
@@ -115,21 +125,32 @@ export class Messenger {
   reconnect(): void {
     if (this.store.getState().phase === 'unreachable') void this.session.start()
     else this.connection.probe()
+    this.presence.update()
   }
 
-  private async signedIn(): Promise<void> {
+  /** The browser reports that it is offline, which may be wrong: a ping shows whether the connection still works. */
+  offline(): void {
+    this.presence.clear()
+    this.connection.probe()
+  }
+
+  private async signedIn(cached: CachedState | null): Promise<void> {
+    if (cached === null) await this.cache.erase()
+    this.cache.start(cached)
     await this.operations.load()
     this.connection.open()
   }
 
   private signedOut(): void {
+    void this.cache.erase()
+    this.polling.stop()
     this.connection.close()
     this.sync.reset()
     this.resetKnown()
     this.operations.close()
   }
 
-  /** Drops all that is known of the server but the session. The outbox is kept: its messages are sent. */
+  /** Drops all that is known of the server but the session. The outbox is kept, and adapted to the new epoch. */
   private forget(): void {
     this.resetKnown()
     const { me } = this.store.getState()
@@ -142,6 +163,7 @@ export class Messenger {
       typing: new Map(),
       people: new Map(me === null ? [] : [[me.user_id, me]]),
     })
+    this.operations.flush()
   }
 
   /** Resets the parts that hold what the server sent. */
@@ -153,18 +175,31 @@ export class Messenger {
   }
 
   private socketChanged(state: SocketState): void {
+    this.polling.socketChanged(state)
     if (state === 'ended') return this.session.expire()
     if (state !== 'ready') {
       this.sync.interrupt()
       if (state === 'waiting') this.presence.clear()
       return
     }
+    this.session.verifyCached()
     this.presence.reset()
     this.operations.flush()
     void this.sync.catchUp()
   }
 
-  private received(messages: readonly Message[]): void {
+  private async poll(): Promise<boolean> {
+    const reached = await this.sync.poll()
+    if (reached) this.operations.flush()
+    return reached
+  }
+
+  private received(frame: ServerFrame): void {
+    if (frame.type === 'ready' && frame.user_id !== myId(this.store)) void this.session.restart()
+    else this.frames.handle(frame)
+  }
+
+  private messagesReceived(messages: readonly Message[]): void {
     this.operations.confirm(messages)
     this.people.resolve(messages)
   }

@@ -1,17 +1,23 @@
 // What the user does to messages: send, edit, delete, mark as read. Owns `outbox`.
 
-import type { Api } from './api'
+import { ApiError, type Api } from './api'
 import { withMessage, withRead } from './chat'
 import type { ChatList } from './chat_list'
 import { isTransientCode, type Connection, type Reply } from './connection'
 import type { Environment } from './environment'
-import { applyAck, applyMessage } from './history'
-import { Outbox, type Outgoing, type SendResult } from './outbox'
+import { applyAck, applyMessage, liveMessages, messageAt } from './history'
+import { Outbox, type Change, type Operation, type Outgoing, type Result } from './outbox'
 import { myId, type AppStore } from './state'
 import type { Timeline } from './timeline'
 import type { Ack, Message } from './types'
 
 const RETRY_MS = 2_000
+
+export interface OperationsHandlers {
+  /** A message was sent to a chat that is not in the list. */
+  chatNotListed(id: number): void
+  unauthorized(): void
+}
 
 export class Operations {
   private outbox: Outbox | null = null
@@ -23,8 +29,7 @@ export class Operations {
     private readonly connection: Connection,
     private readonly chats: ChatList,
     private readonly timeline: Timeline,
-    /** A message was sent to a chat that is not in the list. */
-    private readonly chatNotListed: (id: number) => void,
+    private readonly handlers: OperationsHandlers,
   ) {
     this.api = env.api
   }
@@ -34,8 +39,13 @@ export class Operations {
     this.outbox = new Outbox(
       await this.env.openOutbox(userId),
       {
-        send: (entry) => this.sendEntry(entry),
-        acked: (entry, ack) => this.acked(entry, ack),
+        perform: (operation) => this.perform(operation),
+        isConnected: () => {
+          const { socket, polling } = this.store.getState()
+          return socket === 'ready' || polling
+        },
+        epoch: () => this.store.getState().epoch,
+        deletionDropped: () => this.env.warn('deletion_dropped'),
         changed: (outbox) => this.store.setState({ outbox }),
         broadcast: () => this.env.broadcast({ kind: 'outbox', userId }),
         lock: (work) => this.env.lock(`parley-outbox-${userId}`, work),
@@ -71,20 +81,101 @@ export class Operations {
   // ---- Sending ------------------------------------------------------------------------------
 
   send(chatId: number, content: string): void {
-    void this.outbox?.add(chatId, content)
+    void this.outbox?.add({ kind: 'send', chat_id: chatId, content })
   }
 
+  /** Repeats a refused operation. */
   retry(clientId: string): void {
     void this.outbox?.retry(clientId)
   }
 
+  /** Gives up an operation that the server has not acknowledged. */
   discard(clientId: string): void {
     void this.outbox?.discard(clientId)
   }
 
-  private async sendEntry(entry: Outgoing): Promise<SendResult> {
+  /** Changes a stored message, or one that is queued. The last of several changes is the one that stays. */
+  async edit(message: Message | Outgoing, content: string): Promise<void> {
+    if ('message_id' in message) return this.change({ kind: 'edit', ...idsOf(message), content })
+    if (await this.outbox?.edit(message.client_id, content)) return
+    // The server has it by now, or may have it.
+    const stored = liveMessages(this.timeline.get(message.chat_id)).findLast(
+      ({ client_id }) => client_id === message.client_id,
+    )
+    if (stored === undefined) throw new ApiError(0, 'being_sent')
+    this.change({ kind: 'edit', ...idsOf(stored), content })
+  }
+
+  async delete(message: Message): Promise<void> {
+    this.change({ kind: 'delete', ...idsOf(message) })
+  }
+
+  /** Queues a change. It replaces the refused ones of the same message. */
+  private change(change: Parameters<Outbox['add']>[0] & Pick<Change, 'message_id'>): void {
+    for (const queued of this.store.getState().outbox)
+      if (queued.kind !== 'send' && queued.message_id === change.message_id && queued.refused !== undefined)
+        this.discard(queued.client_id)
+    void this.outbox?.add(change)
+  }
+
+  // ---- Carrying out -------------------------------------------------------------------------
+
+  private async perform(operation: Operation): Promise<Result> {
+    try {
+      if (operation.kind === 'send') return await this.performSend(operation)
+      if (operation.kind === 'edit')
+        this.changed(await this.api.editMessage(operation.message_id, operation.content))
+      else {
+        await this.api.deleteMessage(operation.message_id)
+        this.deleted(operation)
+      }
+      return { kind: 'done' }
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error
+      // What is not there is deleted.
+      if (operation.kind === 'delete' && error.status === 404) return { kind: 'done' }
+      return this.failed(error)
+    }
+  }
+
+  private failed(error: ApiError): Result {
+    if (error.status === 401) {
+      this.handlers.unauthorized()
+      return { kind: 'deferred', retryMs: null }
+    }
+    if (error.transient && error.code !== 'internal')
+      return { kind: 'deferred', retryMs: error.retryAfterMs ?? RETRY_MS }
+    return { kind: 'refused', code: error.code }
+  }
+
+  /** A new version of a message. Its push may be on its way. */
+  private changed(message: Message): void {
+    this.chats.update(message.chat_id, (chat) => withMessage(chat, message, myId(this.store)))
+    if (this.timeline.get(message.chat_id) !== undefined)
+      this.timeline.apply(message.chat_id, (history) => applyMessage(history, message))
+  }
+
+  private deleted({ chat_id, message_id }: Change): void {
+    const known = this.timeline
+      .get(chat_id)
+      ?.segments.flatMap(({ messages }) => messages)
+      .find((message) => message.message_id === message_id)
+    if (known !== undefined) this.changed({ ...known, content: null, deleted: true })
+  }
+
+  private async performSend(entry: Outgoing): Promise<Result> {
     const { client_id: id, chat_id: receiver_id, content } = entry
-    return sendResult(await this.connection.request({ type: 'send', id, receiver_id, content }))
+    if (this.store.getState().polling) return this.sendOverHttp(entry)
+    const reply = await this.connection.request({ type: 'send', id, receiver_id, content })
+    if (reply?.type === 'ack') this.acked(entry, reply)
+    return sendResult(reply)
+  }
+
+  private async sendOverHttp({ client_id, chat_id, content }: Outgoing): Promise<Result> {
+    const message = await this.api.sendMessage(chat_id, content, client_id)
+    this.changed(message)
+    if (this.chats.get(chat_id) === undefined) this.handlers.chatNotListed(chat_id)
+    return { kind: 'done' }
   }
 
   private acked(entry: Outgoing, ack: Ack): void {
@@ -106,7 +197,7 @@ export class Operations {
     const listed = this.chats.update(ack.chat_id, (chat) =>
       stored === null ? chat : withMessage(chat, stored, myId(this.store)),
     )
-    if (!listed) this.chatNotListed(ack.chat_id)
+    if (!listed) this.handlers.chatNotListed(ack.chat_id)
     this.timeline.apply(ack.chat_id, (history) => applyAck(history, stored, ack.mod))
     if (stored === null) void this.reload(ack.chat_id, ack.seq)
   }
@@ -115,11 +206,7 @@ export class Operations {
   private async reload(chatId: number, seq: number): Promise<void> {
     try {
       const { messages } = await this.api.messages(chatId, { before: seq + 1, limit: 1 })
-      for (const message of messages) {
-        this.chats.update(chatId, (chat) => withMessage(chat, message, myId(this.store)))
-        if (this.timeline.get(chatId) !== undefined)
-          this.timeline.apply(chatId, (history) => applyMessage(history, message))
-      }
+      for (const message of messages) this.changed(message)
     } catch {
       // The next page or sync brings it.
     }
@@ -131,17 +218,7 @@ export class Operations {
       if (client_id !== undefined) void this.outbox?.confirm(client_id)
   }
 
-  // ---- Changing and reading -----------------------------------------------------------------
-
-  async edit(message: Message, content: string): Promise<void> {
-    const changed = await this.api.editMessage(message.message_id, content)
-    // The `edited` push follows, since the request was made over HTTP.
-    this.timeline.apply(message.chat_id, (history) => applyMessage(history, changed))
-  }
-
-  async delete(message: Message): Promise<void> {
-    await this.api.deleteMessage(message.message_id)
-  }
+  // ---- Reading ------------------------------------------------------------------------------
 
   /** Marks everything up to `seq` as read. */
   read(chatId: number, seq: number): void {
@@ -150,8 +227,11 @@ export class Operations {
     const me = myId(this.store)
     const history = this.timeline.get(chatId)
     this.chats.update(chatId, (known) => withRead(known, me, seq, me, history))
-    // If the frame is lost, sync sends it again after the next chat list.
-    this.connection.send({ type: 'read', chat_id: chatId, seq })
+    // If the frame is lost or cannot be stored, sync sends it again after the next chat list.
+    if (this.connection.send({ type: 'read', chat_id: chatId, seq })) return
+    const message = messageAt(history, seq)
+    if (message !== undefined && this.store.getState().polling)
+      this.api.markRead(message.message_id).catch(() => {})
   }
 
   setTyping(chatId: number, isTyping: boolean): void {
@@ -159,9 +239,11 @@ export class Operations {
   }
 }
 
-function sendResult(reply: Reply): SendResult {
+const idsOf = ({ chat_id, message_id }: Message) => ({ chat_id, message_id })
+
+function sendResult(reply: Reply): Result {
   if (reply === null) return { kind: 'deferred', retryMs: null }
-  if (reply.type === 'ack') return { kind: 'acked', ack: reply }
+  if (reply.type === 'ack') return { kind: 'done' }
   if (reply.retry_after_ms !== undefined) return { kind: 'deferred', retryMs: reply.retry_after_ms }
   if (isTransientCode(reply.code)) return { kind: 'deferred', retryMs: RETRY_MS }
   return { kind: 'refused', code: reply.code }

@@ -43,6 +43,7 @@ export class PresenceWatch {
 
   /** Without a connection nothing is known about presence. */
   clear(): void {
+    this.reset()
     this.store.setState({ presence: new Map() })
   }
 }

@@ -2,23 +2,29 @@
 
 import { ApiError, type Api } from './api'
 import { backoffMs } from './backoff'
+import type { CachedState } from './cache'
 import type { Environment } from './environment'
 import { initialState, myId, type AppStore } from './state'
 import type { User } from './types'
 
 export interface SessionHandlers {
+  /** The state of the user who was signed in last, as this browser has kept it. */
+  cached(): Promise<CachedState | null>
   /** Prepares what has to exist before the page shows the user as signed in. */
   signingIn(me: User): Promise<void>
-  signedIn(me: User): Promise<void>
+  /** `cached` is the state that the page starts from. */
+  signedIn(cached: CachedState | null): Promise<void>
   /** The session ended. The state is reset after this. */
   signedOut(): void
-  /** Erases what this browser keeps for the user, who logged out. */
+  /** Erases what the user, who logged out, has not sent. */
   erase(): Promise<void>
   profileChanged(me: User): void
 }
 
 export class Session {
   private failures = 0
+  /** False until the server has confirmed a session that was resumed from the cache. */
+  private isVerified = true
   private cancelRetry: () => void = () => {}
   private readonly api: Api
 
@@ -30,9 +36,17 @@ export class Session {
     this.api = env.api
   }
 
-  /** Resumes the session of the cookie, if the server accepts it. */
+  /**
+   * Resumes the session of the cookie. A page that has a cache starts from it, and asks the server
+   * afterwards.
+   */
   async start(): Promise<void> {
     this.cancelRetry()
+    const cached = this.store.getState().phase === 'starting' ? await this.handlers.cached() : null
+    if (cached !== null) {
+      await this.enter(cached.me, cached)
+      return this.verify()
+    }
     try {
       await this.enter(await this.api.me())
       this.failures = 0
@@ -59,21 +73,21 @@ export class Session {
     await this.login(body.username, body.password)
   }
 
-  private async enter(me: User): Promise<void> {
+  private async enter(me: User, cached: CachedState | null = null): Promise<void> {
     await this.handlers.signingIn(me)
     this.store.setState({
       ...initialState,
+      people: new Map([[me.user_id, me]]),
+      ...cached,
       phase: 'signed_in',
       me,
-      people: new Map([[me.user_id, me]]),
     })
-    await this.handlers.signedIn(me)
+    this.isVerified = cached === null
+    await this.handlers.signedIn(cached)
   }
 
   async updateProfile(change: Parameters<Api['updateMe']>[0]): Promise<void> {
-    const me = await this.api.updateMe(change)
-    this.store.setState({ me })
-    this.handlers.profileChanged(me)
+    this.profileRead(await this.api.updateMe(change))
   }
 
   changePassword(oldPassword: string, newPassword: string): Promise<void> {
@@ -103,13 +117,33 @@ export class Session {
     this.env.broadcast({ kind: 'signed_out' })
   }
 
-  /** Ends the session here if the server has ended it. */
+  /** Ends the session here if the server has ended it, or if the cookie is another user's. */
   async verify(): Promise<void> {
     try {
-      await this.api.me()
+      const me = await this.api.me()
+      if (this.store.getState().phase !== 'signed_in') return
+      if (me.user_id !== myId(this.store)) return this.restart()
+      if (!this.isVerified) this.profileRead(me)
     } catch (error) {
       if (error instanceof ApiError && error.status === 401) this.expire()
     }
+  }
+
+  /** Verifies a session that was resumed from the cache, if that is not done. */
+  verifyCached(): void {
+    if (!this.isVerified) void this.verify()
+  }
+
+  private profileRead(me: User): void {
+    this.isVerified = true
+    this.store.setState({ me })
+    this.handlers.profileChanged(me)
+  }
+
+  /** The cookie belongs to another user. */
+  async restart(): Promise<void> {
+    this.leave(false)
+    await this.start()
   }
 
   /** The server ended the session. What is not sent is kept. */

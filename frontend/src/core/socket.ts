@@ -121,7 +121,8 @@ export class Socket {
         this.attempt = 0
       })
       this.handlers.frame(frame)
-      this.setState('ready')
+      // The handler may have closed the connection.
+      if (this.raw !== null) this.setState('ready')
       return
     }
     if (frame.type !== 'pong') this.handlers.frame(frame)

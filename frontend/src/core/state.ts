@@ -3,7 +3,7 @@
 
 import { createStore, type StoreApi } from 'zustand/vanilla'
 import type { History } from './history'
-import type { Outgoing } from './outbox'
+import type { Operation } from './outbox'
 import type { SocketState } from './socket'
 import type { Chat, Group, Presence, User } from './types'
 
@@ -45,10 +45,16 @@ export interface AppState {
   /** When the connection was lost, in ms; null while connected. */
   disconnectedAt: number | null
 
+  // polling.ts
+  /** True if the server is read over HTTP, because there is no WebSocket. */
+  polling: boolean
+
   // sync.ts
   catchingUp: boolean
-  /** True if the chat list was loaded since log-in. */
+  /** True if the whole chat list was loaded since the page started. */
   chatListLoaded: boolean
+  /** The name of the history of the server's database; null before the first connection. */
+  epoch: string | null
 
   // chat_list.ts
   chats: ReadonlyMap<number, Chat>
@@ -59,7 +65,7 @@ export interface AppState {
   openChatId: number | null
 
   // operations.ts
-  outbox: readonly Outgoing[]
+  outbox: readonly Operation[]
 
   // typing.ts: chat → user → expiry time in ms
   typing: ReadonlyMap<number, ReadonlyMap<number, number>>
@@ -83,8 +89,10 @@ export const initialState: AppState = {
   me: null,
   socket: 'idle',
   disconnectedAt: null,
+  polling: false,
   catchingUp: false,
   chatListLoaded: false,
+  epoch: null,
   chats: new Map(),
   histories: new Map(),
   openChatId: null,

@@ -1,8 +1,9 @@
 // Catching up with the server after connecting, and whenever changes may have been missed.
-// Owns `catchingUp` and `chatListLoaded`.
+// Owns `catchingUp`, `chatListLoaded` and `epoch`.
 //
 // The chat list is read over HTTP, then a `sync` frame requests what changed since the resume
-// points. Pushes arrive from `ready` on, so no change falls between the list and the sync.
+// points. Pushes arrive from `ready` on, so no change falls between the list and the sync. Only when
+// all pages of the list were read, chats that are not in it are dropped.
 //
 // The server names the history of its database, the epoch. When it changes, all ids and numbers that
 // are known belong to another history: they are dropped, and the page starts from the chat list.
@@ -22,6 +23,11 @@ import type { Timeline } from './timeline'
 import type { Chat, Message, ServerFrame } from './types'
 
 const RETRY_MS = 2_000
+/** The first page is on the screen before the others are read, which are as large as the server allows. */
+const FIRST_PAGE = 100
+const PAGE = 200
+
+type ChatPage = Awaited<ReturnType<Api['chats']>>
 
 type MessagesFrame = Extract<ServerFrame, { type: 'messages' }>
 
@@ -43,6 +49,8 @@ export interface SyncParts {
   people: People
   groups: Groups
   presence: PresenceWatch
+  /** Resolves when the page has nothing else to do. */
+  idle(): Promise<void>
   handlers: SyncHandlers
 }
 
@@ -50,8 +58,6 @@ export class Sync {
   /** Changes when the connection is lost or catching up starts again: older responses are ignored. */
   private generation = 0
   private failures = 0
-  /** Of the server; null before the first `ready`. */
-  private epoch: string | null = null
   /** Chats with a push since the list was requested that were not in the list. */
   private readonly unlisted = new Set<number>()
   private cancelRetry: () => void = () => {}
@@ -60,67 +66,102 @@ export class Sync {
 
   /** The epoch of a `ready` or a `resync`. */
   setEpoch(epoch: string): void {
-    const changed = this.epoch !== null && epoch !== this.epoch
-    this.epoch = epoch
-    if (changed) this.parts.handlers.epochChanged()
+    const known = this.parts.store.getState().epoch
+    this.parts.store.setState({ epoch })
+    if (known !== null && epoch !== known) this.parts.handlers.epochChanged()
   }
 
-  /** A chat that is not in the list has a message. */
+  /** A chat that is not in the list has a message. Without a connection the next poll reads it. */
   chatNotListed(id: number): void {
-    if (this.parts.store.getState().catchingUp) this.unlisted.add(id)
-    else void this.catchUp()
+    const { catchingUp, socket } = this.parts.store.getState()
+    if (catchingUp) this.unlisted.add(id)
+    else if (socket === 'ready') void this.catchUp()
   }
 
   async catchUp(): Promise<void> {
     const generation = ++this.generation
     this.parts.store.setState({ catchingUp: true })
-    this.parts.chats.beginReplace()
-    this.unlisted.clear()
-    let chats: Chat[]
     try {
-      chats = await this.readList(generation)
+      const isComplete = await this.readList(() => generation !== this.generation)
+      if (!isComplete) return
     } catch (error) {
       if (generation === this.generation) this.listFailed(error)
       return
     }
-    if (generation !== this.generation) return
     this.failures = 0
-    this.applyList(chats)
     this.requestChanges(this.parts.timeline.resumePoints())
     this.parts.presence.update()
     this.reloadOpenChat()
   }
 
-  /** Reads the list page by page, until another request replaces this one. */
-  private async readList(generation: number): Promise<Chat[]> {
-    const chats: Chat[] = []
-    let after: string | null = null
-    do {
-      const page = await this.parts.api.chats(after)
-      chats.push(...page.chats)
+  /**
+   * Reads the list over HTTP while there is no connection, the whole of it only once, and the newest
+   * messages of the open chat. Returns false if the server cannot be reached.
+   */
+  async poll(): Promise<boolean> {
+    const isStale = () => this.parts.store.getState().socket === 'ready'
+    try {
+      if (this.parts.store.getState().chatListLoaded) await this.readFirstPage(isStale)
+      else await this.readList(isStale)
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 401) this.parts.handlers.unauthorized()
+      return false
+    }
+    if (!isStale()) this.refreshOpenChat()
+    return true
+  }
+
+  /**
+   * Reads the list page by page, the first one at once and the others when the page is idle. Returns
+   * false if it became stale meanwhile.
+   */
+  private async readList(isStale: () => boolean): Promise<boolean> {
+    const { store, api, chats, timeline, idle } = this.parts
+    const { openChatId } = store.getState()
+    const hasNotBegun = openChatId !== null && chats.get(openChatId) === undefined
+    let after = await this.readFirstPage(isStale)
+    // The sync that brings what was missed follows the last page.
+    if (after !== null) this.refreshOpenChat()
+    while (after !== null) {
+      await idle()
+      const page: ChatPage = await api.chats(PAGE, after)
+      if (isStale()) return false
+      this.applyPage(page.chats)
       after = page.next
-    } while (after != null && generation === this.generation)
-    return chats
+    }
+    if (isStale()) return false
+    const kept = chats.endList()
+    timeline.retain(hasNotBegun ? [...kept, openChatId] : kept)
+    store.setState({ chatListLoaded: true })
+    return true
+  }
+
+  /** Returns the `next` of the page; null also if it is stale. */
+  private async readFirstPage(isStale: () => boolean): Promise<string | null> {
+    this.parts.chats.beginList()
+    this.unlisted.clear()
+    const page = await this.parts.api.chats(FIRST_PAGE, null)
+    if (isStale()) return null
+    this.applyPage(page.chats)
+    return page.next
+  }
+
+  private applyPage(page: readonly Chat[]): void {
+    this.parts.chats.addPage(page)
+    this.parts.timeline.reconcile(page)
+    this.parts.people.add(...page.flatMap(({ peer }) => (peer === null ? [] : [peer])))
+    this.sendReadMarks(page)
   }
 
   private requestChanges(after: Record<string, number>): void {
-    this.parts.connection.send({ type: 'sync', ...(this.epoch !== null && { epoch: this.epoch }), after })
+    const { epoch } = this.parts.store.getState()
+    this.parts.connection.send({ type: 'sync', ...(epoch !== null && { epoch }), after })
   }
 
   private listFailed(error: unknown): void {
     if (error instanceof ApiError && error.status === 401) return this.parts.handlers.unauthorized()
     const retryMs = error instanceof ApiError ? error.retryAfterMs : null
     this.catchUpAfter(retryMs ?? backoffMs(this.failures++, this.parts.clock))
-  }
-
-  private applyList(list: readonly Chat[]): void {
-    const { openChatId } = this.parts.store.getState()
-    const hasNotBegun = openChatId !== null && this.parts.chats.get(openChatId) === undefined
-    const added = this.parts.chats.replace(list)
-    this.parts.timeline.reconcile(list, hasNotBegun ? [...added, openChatId] : added)
-    this.parts.people.add(...list.flatMap(({ peer }) => (peer === null ? [] : [peer])))
-    this.sendReadMarks(list)
-    this.parts.store.setState({ chatListLoaded: true })
   }
 
   /** Sends what was marked as read while disconnected. */
@@ -130,6 +171,12 @@ export class Sync {
       if (seq > fresh.read_seq && seq <= fresh.last_seq)
         this.parts.connection.send({ type: 'read', chat_id: fresh.chat_id, seq })
     }
+  }
+
+  /** Loads the newest messages of the open chat again. */
+  private refreshOpenChat(): void {
+    const { openChatId } = this.parts.store.getState()
+    if (openChatId !== null) void this.parts.timeline.refresh(openChatId)
   }
 
   private reloadOpenChat(): void {
@@ -197,6 +244,6 @@ export class Sync {
   reset(): void {
     this.cancelRetry()
     this.interrupt()
-    this.epoch = null
+    this.parts.store.setState({ epoch: null })
   }
 }

@@ -132,6 +132,11 @@ export class Timeline {
     else if (trimSegment(history, first) !== history) this.apply(id, (h) => trimSegment(h, first))
   }
 
+  /** Loads the newest page also if one is loaded: its messages may be of an earlier time. */
+  async refresh(id: number): Promise<void> {
+    if (!isLoadingPage(this.get(id))) await this.loadPage(id, 'newest')
+  }
+
   /** Returns false if the page could not be loaded. */
   private async loadPage(id: number, query: Query): Promise<boolean> {
     const { generation } = this
@@ -233,19 +238,19 @@ export class Timeline {
 
   // ---- Resuming -----------------------------------------------------------------------------
 
-  /**
-   * Adapts all histories to a freshly read chat list. The histories of other chats are dropped,
-   * except those in `keep`.
-   */
-  reconcile(list: readonly Chat[], keep: readonly number[]): void {
-    const histories = new Map<number, History>()
-    for (const { chat_id, last_mod } of list)
-      histories.set(chat_id, resumeHistory(this.get(chat_id), last_mod))
-    for (const id of keep) {
-      const history = this.get(id)
-      if (history !== undefined && !histories.has(id)) histories.set(id, history)
-    }
+  /** Adapts the histories of chats to a page of a freshly read chat list. */
+  reconcile(page: readonly Chat[]): void {
+    const histories = new Map(this.store.getState().histories)
+    for (const { chat_id, last_mod } of page)
+      histories.set(chat_id, resumeHistory(histories.get(chat_id), last_mod))
     this.store.setState({ histories })
+  }
+
+  /** Drops the histories of all chats but those in the list and in `keep`. */
+  retain(keep: readonly number[]): void {
+    const { histories, chats } = this.store.getState()
+    const kept = [...histories].filter(([id]) => chats.has(id) || keep.includes(id))
+    this.store.setState({ histories: new Map(kept) })
   }
 
   /**

@@ -87,6 +87,7 @@ export const de: Translation = {
     lost: 'Keine Verbindung. Was du schreibst, wird aufbewahrt und gesendet, sobald sie wieder da ist.',
     offline: 'Du bist offline. Was du schreibst, wird aufbewahrt und gesendet, sobald du wieder online bist.',
     waiting: (n) => plural(n, '1 Nachricht wartet.', 'Nachrichten warten.'),
+    polling: 'Keine Live-Verbindung. Neue Nachrichten erscheinen nach einigen Sekunden.',
     now: 'Jetzt versuchen',
     connecting: 'Verbindung wird hergestellt …',
     updating: 'Wird aktualisiert …',
@@ -159,8 +160,12 @@ export const de: Translation = {
     delete: 'Löschen',
     readBy: 'Gelesen von …',
     retry: 'Erneut senden',
-    discard: 'Verwerfen',
-    failed: (why) => `Nicht gesendet. ${why}`,
+    refused: {
+      send: (why) => `Nicht gesendet. ${why}`,
+      edit: (why) => `Nicht geändert. ${why}`,
+      delete: (why) => `Nicht gelöscht. ${why}`,
+    },
+    giveUp: { send: 'Verwerfen', edit: 'Änderung verwerfen', delete: 'Nachricht behalten' },
     deleteTitle: 'Diese Nachricht löschen?',
     deleteMore: 'Sie verschwindet für alle in diesem Chat. Das lässt sich nicht rückgängig machen.',
   },
@@ -295,6 +300,11 @@ export const de: Translation = {
     keys: { ctrl: 'Strg', alt: 'Alt', shift: 'Umschalt', enter: 'Eingabe', escape: 'Esc', end: 'Ende' },
   },
 
+  warnings: {
+    deletion_dropped:
+      'Der Server wurde aus einer Sicherung wiederhergestellt, bevor eine Nachricht gelöscht war. Prüfe, ob sie noch da ist.',
+  },
+
   days: {
     today: 'Heute',
     yesterday: 'Gestern',
@@ -352,6 +362,9 @@ export const de: Translation = {
     http_502: 'Der Server ist gerade überlastet. Versuch es gleich noch einmal.',
     http_503: 'Der Server ist gerade überlastet. Versuch es gleich noch einmal.',
     http_504: 'Der Server ist gerade überlastet. Versuch es gleich noch einmal.',
+    former_epoch:
+      'Der Server wurde aus einer Sicherung wiederhergestellt. Prüfe den Chat, bevor du sie erneut sendest.',
+    being_sent: 'Diese Nachricht wird gerade gesendet. Versuch es gleich noch einmal.',
     unknown: 'Das hat nicht geklappt. Versuch es noch einmal.',
   },
 

@@ -86,6 +86,7 @@ export const en = {
     lost: 'No connection. What you write is kept and sent when it is back.',
     offline: 'You are offline. What you write is kept and sent when you are back.',
     waiting: (n: number) => plural(n, '1 message is waiting.', 'messages are waiting.'),
+    polling: 'No live connection. New messages appear after some seconds.',
     now: 'Try now',
     connecting: 'Connecting…',
     updating: 'Updating…',
@@ -160,8 +161,12 @@ export const en = {
     delete: 'Delete',
     readBy: 'Read by…',
     retry: 'Send again',
-    discard: 'Discard',
-    failed: (why: string) => `Not sent. ${why}`,
+    refused: {
+      send: (why: string) => `Not sent. ${why}`,
+      edit: (why: string) => `Not changed. ${why}`,
+      delete: (why: string) => `Not deleted. ${why}`,
+    },
+    giveUp: { send: 'Discard', edit: 'Discard change', delete: 'Keep message' },
     deleteTitle: 'Delete this message?',
     deleteMore: 'It disappears for everyone in this chat. This cannot be undone.',
   },
@@ -303,6 +308,11 @@ export const en = {
     longAgo: 'a while ago',
   },
 
+  warnings: {
+    deletion_dropped:
+      'The server was restored from a backup before a message was deleted. Check whether it is still there.',
+  },
+
   /** By the error code of the server, else by `http_<status>`. */
   errors: {
     unreachable: 'The server cannot be reached. Check your connection and try again.',
@@ -351,6 +361,8 @@ export const en = {
     http_502: 'The server is busy right now. Try again in a moment.',
     http_503: 'The server is busy right now. Try again in a moment.',
     http_504: 'The server is busy right now. Try again in a moment.',
+    former_epoch: 'The server was restored from a backup. Check the chat before you send it again.',
+    being_sent: 'This message is being sent. Try again in a moment.',
     unknown: 'That did not work. Try again.',
   },
 

@@ -12,6 +12,7 @@ export function Banner() {
   const disconnectedAt = useAppState((state) => state.disconnectedAt)
   const connecting = useAppState((state) => state.socket === 'connecting')
   const waiting = useAppState((state) => state.outbox.filter((entry) => !entry.refused).length)
+  const polling = useAppState((state) => state.polling)
   const online = useOnline()
   const [inGrace, setInGrace] = useState(true)
 
@@ -29,7 +30,7 @@ export function Banner() {
         <div className="banner">
           <CloudOff aria-hidden />
           <span>
-            {online ? t.connection.lost : t.connection.offline}
+            {!online ? t.connection.offline : polling ? t.connection.polling : t.connection.lost}
             {waiting > 0 && <strong> {t.connection.waiting(waiting)}</strong>}
           </span>
           {online && (

@@ -107,7 +107,7 @@ export function ChatList({ open }: { open: number | null }) {
 function AllChats({ open }: { open: number | null }) {
   const chats = useSortedChats()
   const loaded = useAppState((state) => state.chatListLoaded)
-  if (!loaded) return <Skeleton />
+  if (chats.length === 0 && !loaded) return <Skeleton />
   if (chats.length === 0)
     return (
       <div className="list-empty">

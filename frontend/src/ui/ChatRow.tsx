@@ -1,5 +1,6 @@
 import { memo, useEffect } from 'react'
 import { Link } from 'wouter'
+import type { Outgoing } from '../core/outbox'
 import type { Chat } from '../core/types'
 import { t } from '../i18n'
 import { messenger } from '../platform'
@@ -65,7 +66,9 @@ function Preview({ chat, open }: { chat: Chat; open: boolean }) {
   const me = useMe()
   const typing = useAppState((state) => state.typing.get(chat.chat_id))
   const people = useAppState((state) => state.people)
-  const queued = useAppState((state) => state.outbox.findLast((e) => e.chat_id === chat.chat_id))
+  const queued = useAppState((state) =>
+    state.outbox.findLast((e): e is Outgoing => e.kind === 'send' && e.chat_id === chat.chat_id),
+  )
   const draft = useDraft(chat.chat_id)
   const last = chat.last_message
 

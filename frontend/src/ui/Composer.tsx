@@ -1,12 +1,12 @@
 import { useEffect, useLayoutEffect, useRef, useState, type FormEvent, type KeyboardEvent } from 'react'
 import { CONTENT_MAX_BYTES, byteLength, cleanText, isBlank } from '../core/text'
-import type { Message } from '../core/types'
 import { setDraft } from '../drafts'
 import { t } from '../i18n'
 import { messenger } from '../platform'
 import { errorText, messageText } from './format'
 import { useDraft } from './hooks'
 import { Check, Pencil, SendHorizontal, X } from './icons'
+import type { Item } from './messages/items'
 import { useTyping } from './useTyping'
 
 interface Props {
@@ -14,7 +14,7 @@ interface Props {
   /** True in the chat of a user with themselves. */
   isNotes: boolean
   /** The message that is edited; null to write a new one. */
-  editing: Message | null
+  editing: Item | null
   onEditLast: () => void
   onDone: () => void
   onSent: () => void
@@ -30,7 +30,7 @@ export function Composer({ chatId, isNotes, editing, onEditLast, onDone, onSent 
   const excess = byteLength(cleanText(text)) - CONTENT_MAX_BYTES
   const ready = !isBlank(text) && excess <= 0 && !saving
 
-  const [lastEditing, setLastEditing] = useState<Message | null>(null)
+  const [lastEditing, setLastEditing] = useState<Item | null>(null)
   if (editing !== lastEditing) {
     setLastEditing(editing)
     setEditText(editing?.content ?? '')

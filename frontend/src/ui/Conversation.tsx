@@ -1,8 +1,10 @@
 import { useCallback, useEffect, useRef, useState, type KeyboardEvent } from 'react'
 import { Link, useLocation } from 'wouter'
 import { liveMessages } from '../core/history'
+import { isEditable } from '../core/outbox'
+import { withPending } from '../core/pending'
 import { isDeletedAccount } from '../core/state'
-import type { Chat, Message, User } from '../core/types'
+import type { Chat, User } from '../core/types'
 import { t } from '../i18n'
 import { messenger } from '../platform'
 import { Avatar } from './Avatar'
@@ -12,6 +14,7 @@ import { chatName, lastSeen, messageText, nameOf, senderName } from './format'
 import { useAppState, useMe, useRerenderEvery } from './hooks'
 import { ArrowLeft, Info } from './icons'
 import { Logo } from './Logo'
+import { isStored, type Item } from './messages/items'
 import { MessageList, type MessageListHandle } from './messages/MessageList'
 
 /** Returns a chat. A direct chat without messages is not in the chat list: it is constructed here. */
@@ -95,19 +98,21 @@ export function Conversation({ id, linkedSeq }: { id: number; linkedSeq: number 
 function OpenChat({ chat, linkedSeq }: { chat: Chat; linkedSeq: number | null }) {
   const me = useMe()
   const id = chat.chat_id
-  const [editing, setEditing] = useState<Message | null>(null)
+  const [editing, setEditing] = useState<Item | null>(null)
   const list = useRef<MessageListHandle>(null)
   const name = chatName(chat, me.user_id)
   const isClosed = chat.kind === 'direct' && chat.peer === null && id !== me.user_id
 
-  const edit = useCallback((message: Message | null) => {
-    setEditing(message)
+  const edit = useCallback((item: Item | null) => {
+    setEditing(item)
     requestAnimationFrame(() => document.getElementById('composer')?.focus())
   }, [])
 
   const editLast = useCallback(() => {
-    const mine = liveMessages(messenger.timeline.get(id)).findLast(
-      (m) => m.sender_id === me.user_id && m.kind === 'text' && !m.deleted,
+    const { histories, outbox, epoch } = messenger.store.getState()
+    const messages = liveMessages(histories.get(id))
+    const mine = withPending({ messages, isLive: true, outbox, chatId: id, epoch }).findLast((item) =>
+      isStored(item) ? item.sender_id === me.user_id && item.kind === 'text' && !item.deleted : isEditable(item),
     )
     if (mine !== undefined) edit(mine)
   }, [id, me.user_id, edit])

@@ -95,7 +95,7 @@ export function eventText(message: Message, people: AppState['people'], me: numb
 }
 
 /** The text of a message in one line. */
-export function messageText(message: Message): string {
+export function messageText(message: Pick<Message, 'content' | 'deleted'>): string {
   return message.deleted || message.content == null
     ? t.conversation.deleted
     : message.content.slice(0, 300).replace(/\s+/g, ' ')

@@ -33,7 +33,9 @@ export function useSortedChats(): Chat[] {
   const outbox = useAppState((state) => state.outbox)
   return useMemo(() => {
     const queued = new Map<number, number>()
-    for (const entry of outbox) queued.set(entry.chat_id, Date.parse(entry.created_at))
+    // A refused message may stay for long.
+    for (const { kind, refused, chat_id, created_at } of outbox)
+      if (kind === 'send' && refused === undefined) queued.set(chat_id, Date.parse(created_at))
     return sortChats(chats.values(), queued)
   }, [chats, outbox])
 }

@@ -10,7 +10,15 @@ import { setState, show } from './page'
 
 const row = (fields: Partial<Chat> = {}, open = false) => show(<ChatRow chat={chat(fields)} open={open} />)
 const link = () => screen.getByRole('link')
-const waiting = { n: 1, client_id: 'x', chat_id: 2, content: 'on its way', created_at: '2026-11-22T10:00:00Z' }
+const waiting = {
+  kind: 'send' as const,
+  n: 1,
+  client_id: 'x',
+  chat_id: 2,
+  content: 'on its way',
+  created_at: '2026-11-22T10:00:00Z',
+  epoch: null,
+}
 
 it('leads to the chat, and says whether it is open', () => {
   row({}, true)

@@ -28,7 +28,15 @@ const row = (props: Partial<Props>) =>
     />,
   )
 const mine = message(1, { sender_id: 1, content: 'mine' })
-const waiting = { n: 1, client_id: 'x', chat_id: 2, content: 'waits', created_at: mine.sent_at }
+const waiting = {
+  kind: 'send' as const,
+  n: 1,
+  client_id: 'x',
+  chat_id: 2,
+  content: 'waits',
+  created_at: mine.sent_at,
+  epoch: null,
+}
 
 it('names the sender and the time', () => {
   row({})

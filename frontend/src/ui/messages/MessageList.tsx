@@ -1,7 +1,7 @@
 import { useCallback, useEffect, useImperativeHandle, useRef, useState, type Ref } from 'react'
 import { Virtualizer, type VirtualizerHandle } from 'virtua'
 import { indexOfSeq, messageAt, segmentAt } from '../../core/history'
-import type { Chat, Message } from '../../core/types'
+import type { Chat } from '../../core/types'
 import { t } from '../../i18n'
 import { messenger } from '../../platform'
 import type { Place } from '../../places'
@@ -31,7 +31,7 @@ interface Props {
   chat: Chat
   /** The message that a link names; null if none. */
   linkedSeq: number | null
-  onEdit: (message: Message) => void
+  onEdit: (item: Item) => void
   ref: Ref<MessageListHandle>
 }
 

@@ -1,4 +1,4 @@
-import type { Chat, Message } from '../../core/types'
+import type { Chat } from '../../core/types'
 import { t } from '../../i18n'
 import { messenger } from '../../platform'
 import { openConfirmation, openDialog } from '../dialog_state'
@@ -6,6 +6,7 @@ import { useMe } from '../hooks'
 import { CheckCheck, Copy, Pencil, RotateCcw, Trash2 } from '../icons'
 import { LazyPopupMenu } from '../LazyPopupMenu'
 import type { MenuAction } from '../PopupMenu'
+import { isEditable, type Operation } from '../../core/outbox'
 import { isStored, type Item } from './items'
 
 export interface MenuTarget {
@@ -17,7 +18,7 @@ export interface MenuTarget {
 interface Props {
   target: MenuTarget
   chat: Chat
-  onEdit: (message: Message) => void
+  onEdit: (item: Item) => void
   onClose: () => void
 }
 
@@ -41,37 +42,26 @@ function actionsOf(
   item: Item,
   chat: Chat,
   me: number,
-  onEdit: (message: Message) => void,
+  onEdit: (item: Item) => void,
 ): readonly MenuAction[] {
   const copyAction: MenuAction = {
     icon: <Copy aria-hidden />,
     text: t.message.copy,
     onSelect: () => void copyText(item.content ?? ''),
   }
+  const editAction: MenuAction = {
+    icon: <Pencil aria-hidden />,
+    text: t.message.edit,
+    onSelect: () => onEdit(item),
+  }
   if (!isStored(item))
-    return [
-      copyAction,
-      ...(item.refused
-        ? [
-            {
-              icon: <RotateCcw aria-hidden />,
-              text: t.message.retry,
-              onSelect: () => messenger.operations.retry(item.client_id),
-            },
-          ]
-        : []),
-      {
-        icon: <Trash2 aria-hidden />,
-        text: t.message.discard,
-        danger: true,
-        separated: true,
-        onSelect: () => messenger.operations.discard(item.client_id),
-      },
-    ]
+    return [copyAction, ...(isEditable(item) ? [editAction] : []), ...pendingActions(item)]
+  if (item.pending?.kind === 'delete') return pendingActions(item.pending)
+  if (item.pending !== undefined) return [copyAction, editAction, ...pendingActions(item.pending)]
   if (item.sender_id !== me) return [copyAction]
   return [
     copyAction,
-    { icon: <Pencil aria-hidden />, text: t.message.edit, onSelect: () => onEdit(item) },
+    editAction,
     ...(chat.kind === 'group'
       ? [
           {
@@ -93,6 +83,25 @@ function actionsOf(
           confirmLabel: t.common.delete,
           onConfirm: () => messenger.operations.delete(item),
         }),
+    },
+  ]
+}
+
+/** The actions of what the server has not acknowledged. */
+function pendingActions({ kind, client_id, refused }: Operation): readonly MenuAction[] {
+  const retryAction: MenuAction = {
+    icon: <RotateCcw aria-hidden />,
+    text: kind === 'send' ? t.message.retry : t.common.retry,
+    onSelect: () => messenger.operations.retry(client_id),
+  }
+  return [
+    ...(refused === undefined ? [] : [retryAction]),
+    {
+      icon: <Trash2 aria-hidden />,
+      text: t.message.giveUp[kind],
+      danger: true,
+      separated: true,
+      onSelect: () => messenger.operations.discard(client_id),
     },
   ]
 }

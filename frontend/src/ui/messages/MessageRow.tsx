@@ -1,5 +1,5 @@
 import { memo, type ReactNode } from 'react'
-import type { Outgoing } from '../../core/outbox'
+import type { Operation } from '../../core/outbox'
 import { isDeletedAccount, type Person } from '../../core/state'
 import { isEmojiOnly } from '../../core/text'
 import type { Message } from '../../core/types'
@@ -11,7 +11,7 @@ import { openDialog } from '../dialog_state'
 import { codeText, dayName, eventText, fullTime, nameOf, senderName, time } from '../format'
 import { useAppState, useTexts } from '../hooks'
 import { Ellipsis } from '../icons'
-import { hasActions, isStored, keyOf, timeOf, type Item } from './items'
+import { hasActions, isStored, keyOf, pendingOf, timeOf, type Item } from './items'
 import { MessageText } from './MessageText'
 
 interface Props {
@@ -76,8 +76,9 @@ function Bubble(props: Props) {
   const deleted = stored && (item.deleted || item.content == null)
   const content = deleted ? '' : (item.content ?? '')
   const emojiOnly = !deleted && isEmojiOnly(content)
-  const refused = stored ? undefined : item.refused
-  const delivery: Delivery = !stored ? (refused ? 'failed' : 'waiting') : isRead ? 'read' : 'sent'
+  const pending = pendingOf(item)
+  const refused = pending?.refused
+  const delivery: Delivery = pending ? (refused ? 'failed' : 'waiting') : isRead ? 'read' : 'sent'
 
   const classes = [
     'message',
@@ -132,7 +133,7 @@ function Bubble(props: Props) {
             <time dir={t.dir} dateTime={timeOf(item)} title={fullTime(timeOf(item))}>
               {time(timeOf(item))}
             </time>
-            {mine && (isNotes ? !stored : !deleted) && <DeliveryIcon delivery={delivery} />}
+            {mine && (pending || (!isNotes && !deleted)) && <DeliveryIcon delivery={delivery} />}
           </span>
         </div>
         {hasActions(item) && (
@@ -149,7 +150,7 @@ function Bubble(props: Props) {
             </button>
           </span>
         )}
-        {refused && <Refused entry={item as Outgoing} code={refused} />}
+        {pending?.refused && <Refused operation={pending} code={pending.refused} />}
       </div>
     </div>
   )
@@ -171,15 +172,16 @@ function ProfileButton({ person, children }: { person: Person | undefined; child
   )
 }
 
-function Refused({ entry, code }: { entry: Outgoing; code: string }) {
+function Refused({ operation, code }: { operation: Operation; code: string }) {
+  const { kind, client_id } = operation
   return (
     <div className="refusal">
-      <p>{t.message.failed(codeText(code))}</p>
-      <button className="link-button" onClick={() => messenger.operations.retry(entry.client_id)}>
-        {t.message.retry}
+      <p>{t.message.refused[kind](codeText(code))}</p>
+      <button className="link-button" onClick={() => messenger.operations.retry(client_id)}>
+        {kind === 'send' ? t.message.retry : t.common.retry}
       </button>
-      <button className="link-button" onClick={() => messenger.operations.discard(entry.client_id)}>
-        {t.message.discard}
+      <button className="link-button" onClick={() => messenger.operations.discard(client_id)}>
+        {t.message.giveUp[kind]}
       </button>
     </div>
   )

@@ -2,24 +2,28 @@
 
 import { countsAsUnread } from '../../core/chat'
 import { indexOfSeq } from '../../core/history'
-import type { Outgoing } from '../../core/outbox'
+import type { Operation, Outgoing } from '../../core/outbox'
+import type { ShownMessage } from '../../core/pending'
 import type { Message } from '../../core/types'
 import { sameDay } from '../days'
 
 /** A stored message, or a message in the outbox. */
-export type Item = Message | Outgoing
+export type Item = ShownMessage | Outgoing
 
 /** Messages of one sender within this time form a block. */
 const BLOCK_MS = 5 * 60_000
 
-export const isStored = (item: Item): item is Message => 'message_id' in item
+export const isStored = (item: Item): item is ShownMessage => 'message_id' in item
+/** What the server has not acknowledged of an item. */
+export const pendingOf = (item: Item): Operation | undefined => (isStored(item) ? item.pending : item)
 /** Equal before and after the ack, so that the row keeps its place. */
 export const keyOf = (item: Item) => item.client_id ?? `m${(item as Message).message_id}`
 export const timeOf = (item: Item) => (isStored(item) ? item.sent_at : item.created_at)
 
 /** True if the item can be copied, changed or discarded. */
 export function hasActions(item: Item): boolean {
-  return !isStored(item) || (item.kind === 'text' && !item.deleted && item.content != null)
+  if (!isStored(item) || item.pending !== undefined) return true
+  return item.kind === 'text' && !item.deleted && item.content != null
 }
 
 /** True if two neighbouring items form a block. `me` is the id of the user. */

@@ -1,5 +1,6 @@
 import { useMemo } from 'react'
 import { isLoadingPage, segmentAt } from '../../core/history'
+import { withPending } from '../../core/pending'
 import type { Message } from '../../core/types'
 import { useAppState } from '../hooks'
 import type { Item } from './items'
@@ -8,7 +9,7 @@ const NONE: readonly Message[] = []
 
 /**
  * Returns the segment of a chat around `seq` (null: the live one), its messages, and the items to show,
- * with those in the outbox.
+ * with what is in the outbox.
  */
 export function useItems(chatId: number, seq: number | null) {
   const segment = useAppState((state) => segmentAt(state.histories.get(chatId), seq))
@@ -17,10 +18,11 @@ export function useItems(chatId: number, seq: number | null) {
   const messages = segment?.messages ?? NONE
   const isLive = segment?.to === Infinity
 
-  const items = useMemo<readonly Item[]>(() => {
-    const queued = isLive ? outbox.filter((entry) => entry.chat_id === chatId) : []
-    return queued.length === 0 ? messages : [...messages, ...queued]
-  }, [messages, isLive, outbox, chatId])
+  const epoch = useAppState((state) => state.epoch)
+  const items = useMemo<readonly Item[]>(
+    () => withPending({ messages, isLive, outbox, chatId, epoch }),
+    [messages, isLive, outbox, chatId, epoch],
+  )
 
   return { segment, messages, items, isLive, loading }
 }
