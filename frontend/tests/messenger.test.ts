@@ -820,6 +820,17 @@ describe('the timeline', () => {
     expect(edges(messenger)).toEqual([[551, Infinity]])
   })
 
+  it('loads the messages around one that the server cut from the newest page', async () => {
+    const messenger = await harness.start()
+    const respond = harness.api.handlers.get('GET /messages/2')!
+    harness.api.handlers.set('GET /messages/2', (body, path) =>
+      path.includes('around') ? respond(body, path) : { messages: [message(600), message(599)], more: true },
+    )
+    openChat(messenger, 590)
+    await flushMicrotasks()
+    expect(edges(messenger)).toEqual([[565, Infinity]])
+  })
+
   it('shows where the view went while a page was requested', async () => {
     const messenger = await harness.start()
     openChat(messenger, 101)

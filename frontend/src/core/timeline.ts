@@ -108,10 +108,11 @@ export class Timeline {
     const history = this.get(id)
     if (segmentAt(history, seq) !== undefined || isLoadingPage(history)) return
     const newest = this.store.getState().chats.get(id)?.last_seq ?? 0
-    const isNear = seq === null || newest - seq < NEAR_NEWEST
-    await this.loadPage(id, isNear ? 'newest' : { around: seq })
-    // The view moved on while the page was requested.
-    if (this.view?.id === id && this.view.seq !== seq) await this.loadView()
+    const isNear = seq !== null && newest - seq < NEAR_NEWEST && segmentAt(history, null) === undefined
+    const query = seq === null || isNear ? 'newest' : { around: seq }
+    if (!(await this.loadPage(id, query)) || this.view?.id !== id) return
+    // The view moved on while the page was requested, or the server cut the page before `seq`.
+    if (this.view.seq !== seq || isNear) await this.loadView()
   }
 
   /**
@@ -136,18 +137,21 @@ export class Timeline {
     if (!isLoadingPage(this.get(id))) await this.loadPage(id, 'newest')
   }
 
-  private async loadPage(id: number, query: Query): Promise<void> {
+  /** Returns false if the page could not be loaded. */
+  private async loadPage(id: number, query: Query): Promise<boolean> {
     const { generation } = this
     this.apply(id, beginPage)
     try {
       const page = await this.requestPage(id, query)
-      if (generation !== this.generation || !isLoadingPage(this.get(id))) return
+      if (generation !== this.generation || !isLoadingPage(this.get(id))) return false
       this.apply(id, (history) => applyPage(history, page))
       this.handlers.loaded(page.messages)
+      return true
     } catch (error) {
-      if (generation !== this.generation || this.get(id) === undefined) return
+      if (generation !== this.generation || this.get(id) === undefined) return false
       this.apply(id, failPage)
       this.pageFailed(id, error)
+      return false
     }
   }
 
