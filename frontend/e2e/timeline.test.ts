@@ -338,7 +338,7 @@ test('the sender and the menu of a message higher than the screen stay on it; th
     data: { group_id, user_id: reader.id },
     headers: { Origin: fixture.server.base },
   })
-  await write(other, group_id, ['line\n'.repeat(600), 'after'])
+  await write(other, group_id, ['line\n'.repeat(600)])
   await openChat(page, group_id)
   await page.getByRole('button', { name: 'Show more' }).click()
   await wheel(page, 1500)
