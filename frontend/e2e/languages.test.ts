@@ -1,8 +1,8 @@
 // Languages: the catalogue, the direction of the layout, the formats of dates and times, the change of the day.
 
 import type { Page } from 'playwright-core'
-import { afterEach, describe, expect, test } from 'vitest'
-import { button, chatRow, field, mine, openChat, send, theirs, type TestUser } from './browsers'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { PASSWORD, button, chatRow, field, mine, openChat, send, theirs, type TestUser } from './browsers'
 import { useFixture } from './fixture'
 import { overflow } from './layout'
 
@@ -15,21 +15,28 @@ const settings = (page: Page) => page.locator('.dialog:has(.settings)')
 /** Removes the bidi isolates around inserted texts. */
 const plain = (text: string | null) => (text ?? '').replace(/[\u2068\u2069]/g, '')
 
-/** The time on the clock of the page. Its timers go on. */
-const setClock = (page: Page, time: number) => page.clock.install({ time })
+/** As after a sleep: the timers of the page did not run. */
+const wake = (page: Page) => page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')))
 
 /** Opens the chat of a user with themselves, with one message. */
 async function openNotes(user: TestUser): Promise<string> {
   await openChat(user.page, user.id)
   await send(user.page, 'A note')
   await mine(user.page, 'A note').locator('time').waitFor()
-  await expect.poll(() => mine(user.page, 'A note').getByRole('img').count()).toBe(0)
+  await mine(user.page, 'A note').getByRole('img').waitFor({ state: 'detached' }) // it is stored
   return (await mine(user.page, 'A note').locator('time').getAttribute('datetime'))!
 }
 
 describe('dates and times have the formats of the browser', () => {
+  let ada: TestUser
+  let sentAt: string
   let page: Page | undefined
+  beforeAll(async () => {
+    ada = await fixture.browsers.newUser('Ada')
+    sentAt = await openNotes(ada)
+  })
   afterEach(() => page?.context().close())
+  afterAll(() => ada.page.context().close())
 
   test.each([
     ['de-DE', 'de ltr', 'Heute'],
@@ -38,11 +45,14 @@ describe('dates and times have the formats of the browser', () => {
     ['ar-EG', 'ar rtl', 'اليوم'],
     ['en-GB', 'en ltr', 'Today'],
   ])('%s', async (locale, html, today) => {
-    const user = await fixture.browsers.newUser('Ada', { locale })
-    page = user.page
-    const sentAt = await openNotes(user)
+    const opened = (page = await fixture.browsers.newPage({ locale }))
+    const login = { username: ada.username, password: PASSWORD, cookie: true }
+    await page.request.post('/users/login', { data: login })
+    await page.clock.install()
+    await openChat(page, ada.id)
+    await mine(page, 'A note').waitFor()
     const expected = (options: Intl.DateTimeFormatOptions) =>
-      user.page.evaluate(
+      opened.evaluate(
         ([where, at, how]) => new Intl.DateTimeFormat(where, how).format(new Date(at)),
         [locale, sentAt, options] as const,
       )
@@ -62,11 +72,10 @@ describe('dates and times have the formats of the browser', () => {
       [3, { weekday: 'short' }, { weekday: 'long' }],
       [400, { dateStyle: 'short' }, { day: 'numeric', month: 'long', year: 'numeric' }],
     ] as const) {
-      await setClock(page, Date.parse(sentAt) + days * DAY_MS)
-      await page.reload()
-      await separator.waitFor()
-      expect(await separator.textContent()).toBe(await expected(day))
-      expect(await inList.textContent()).toBe(await expected(list))
+      await page.clock.setSystemTime(Date.parse(sentAt) + days * DAY_MS)
+      await wake(page)
+      await expect.poll(() => separator.textContent()).toBe(await expected(day))
+      await expect.poll(() => inList.textContent()).toBe(await expected(list))
     }
   })
 })
@@ -75,7 +84,7 @@ test('at midnight "Today" becomes "Yesterday", also after a sleep', async () => 
   const user = await fixture.browsers.newUser('Ada', { timezoneId: 'UTC' })
   const { page } = user
   const midnight = (Math.floor(Date.parse(await openNotes(user)) / DAY_MS) + 1) * DAY_MS
-  await setClock(page, midnight - 3_000)
+  await page.clock.install({ time: midnight - 3_000 })
   await page.reload()
   const separator = page.locator('.row .day time')
   const inList = page.locator('.chat-row-time')
@@ -88,7 +97,7 @@ test('at midnight "Today" becomes "Yesterday", also after a sleep', async () => 
 
   await page.clock.setSystemTime(midnight + DAY_MS + 60_000)
   expect(await separator.textContent()).toBe('Yesterday')
-  await page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')))
+  await wake(page)
   const weekday = new Intl.DateTimeFormat('en-GB', { weekday: 'long', timeZone: 'UTC' }).format(midnight - 1)
   await expect.poll(() => separator.textContent()).toBe(weekday)
   await page.context().close()
@@ -108,6 +117,7 @@ test('the language is chosen in the settings, changes at once, and keeps what is
   await settings(page).getByLabel('Your name').fill('Ada L')
   expect(catalogues).toEqual([])
 
+  await settings(page).getByLabel('Language').focus()
   await settings(page).getByLabel('Language').selectOption('Deutsch')
   await page.getByRole('heading', { name: 'Profil und Einstellungen' }).waitFor()
   expect(await language(page)).toBe('de ltr')
@@ -148,7 +158,7 @@ test('an error of the server is in the language of the page', async () => {
 
 test.each([1280, 360])('in Arabic the layout is mirrored, at %i px', async (width) => {
   const ben = await fixture.browsers.newUser('Ben (Ops)')
-  const maha = await fixture.browsers.newUser('مها', { locale: 'ar-EG', viewport: { width, height: 780 } })
+  const maha = await fixture.browsers.newUser('مها Maha', { locale: 'ar-EG', viewport: { width, height: 780 } })
   const { page } = maha
   await openChat(ben.page, maha.id)
   for (const text of ['Hello!', 'How are you?']) await send(ben.page, text)

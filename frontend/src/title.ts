@@ -14,6 +14,7 @@ export function titleOf({ chats, openChatId, people, me }: AppState): string {
     if (openChatId === null || me === null) return null
     const chat = chats.get(openChatId)
     if (chat !== undefined) return chatName(chat, me.user_id)
+    if (openChatId === me.user_id) return t.chats.notes
     const person = people.get(openChatId)
     return person === undefined ? null : nameOf(person)
   }

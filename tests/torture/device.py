@@ -181,6 +181,11 @@ class Device:
             raise Lost()
         return answer
 
+    @property
+    def is_syncing(self):
+        """True if a sync was sent on the present socket and is not complete."""
+        return self.ws is not None and self._syncing
+
     async def sync_again(self, chat, mods):
         """An unneeded sync from this many mods back, which a client may send."""
         if self.ready.is_set() and chat in self.heads:
@@ -216,7 +221,8 @@ class Device:
             self._syncing = self._retrying = False
             with contextlib.suppress(*TROUBLE):
                 await self._watch()
-                await self._sync()
+                if self.ws is ws:  # else it was lost meanwhile
+                    await self._sync()
 
     # --- receiving ---
 

@@ -245,7 +245,7 @@ def fail_with(tasks):
 
 async def quiesce(world, faults):
     """Waits for the last fault and for all answers. Kills a last worker while every fifth user
-    disconnects, and waits for the grace."""
+    disconnects, and waits for the grace and for all syncs."""
     world.quiescing = True
     faults.stopping.set()
     while faults.is_alive():
@@ -264,6 +264,9 @@ async def quiesce(world, faults):
             device.reset()
     world.ledger.note("quiesce")
     await asyncio.sleep(QUIESCE_S)
+    deadline = time.monotonic() + ANSWER_S
+    while any(d.is_syncing for d in world.devices()) and time.monotonic() < deadline:
+        await asyncio.sleep(0.05)
     for device in world.devices():
         if device.ws is None and not device.stopping:
             world.ledger.note("complaint", text=f"{device.name} has no socket after {QUIESCE_S} s")
