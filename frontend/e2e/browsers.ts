@@ -101,10 +101,10 @@ export const button = (scope: Page | Locator, name: string) =>
 const bubble = (page: Page, side: 'mine' | 'theirs', text: string) =>
   page.locator(`.${side}`).filter({ has: page.getByText(text, { exact: true }) })
 
-/** Sends a message. */
+/** Sends a message: on a phone too, where Enter makes a new line. */
 export async function send(page: Page, text: string): Promise<void> {
   await field(page).fill(text)
-  await field(page).press('Enter')
+  await field(page).press('Control+Enter')
 }
 
 /** The messages on the screen, from the top. */

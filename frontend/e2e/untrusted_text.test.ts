@@ -91,14 +91,16 @@ test('a name of HTML, bidi controls and a long word is shown as text everywhere'
   await phone.page.context().close()
 })
 
-test('a message that is too long cannot be sent, and the page says why', async () => {
+test('a text of 16 KiB is one message; an edit that is longer cannot be saved, and the page says why', async () => {
   await openChat(ada.page, eve.id)
-  await ada.page.locator('#composer').fill('x'.repeat(16_385))
-  await ada.page.getByText('1 bytes too long for one message').waitFor()
-  expect(await ada.page.getByRole('button', { name: 'Send' }).isDisabled()).toBe(true)
   await ada.page.locator('#composer').fill('x'.repeat(16_384))
   await ada.page.getByRole('button', { name: 'Send' }).click()
   await mine(ada.page, 'x'.repeat(1_400)).getByLabel('Read', { exact: true }).waitFor()
+  await ada.page.locator('#composer').press('ArrowUp')
+  await ada.page.locator('#composer').fill('x'.repeat(16_385))
+  await ada.page.getByText('1 bytes too long for one message').waitFor()
+  expect(await ada.page.getByRole('button', { name: 'Save change' }).isDisabled()).toBe(true)
+  await ada.page.locator('#composer').press('Escape')
 })
 
 test('the initials replace a picture that cannot be loaded', async () => {

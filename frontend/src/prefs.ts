@@ -10,6 +10,8 @@ export interface Prefs {
   language: Language | null
   theme: Theme
   sound: boolean
+  /** True if Enter sends a message. On a touch screen it makes a new line in any case. */
+  enterSends: boolean
   /** True if wanted. The browser's permission is needed as well. */
   notifications: boolean
   /** True if the offer of notifications was answered or dismissed. */
@@ -17,7 +19,14 @@ export interface Prefs {
 }
 
 const KEY = 'parley.prefs'
-const defaults: Prefs = { language: null, theme: 'system', sound: false, notifications: false, asked: false }
+const defaults: Prefs = {
+  language: null,
+  theme: 'system',
+  sound: false,
+  enterSends: true,
+  notifications: false,
+  asked: false,
+}
 
 function load(): Prefs {
   try {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { byteLength, cleanText, splitLinks, initials, isEmojiOnly, isBlank } from '../src/core/text'
+import { byteLength, cleanText, directionOf, splitLinks, splitText, initials, isEmojiOnly, isBlank } from '../src/core/text'
 
 const links = (text: string) =>
   splitLinks(text).flatMap((part) => (part.kind === 'link' ? [part.href] : []))
@@ -113,4 +113,64 @@ describe('initials', () => {
     expect(initials('\u3164 \u2800')).toBe('?')
     expect(initials('a' + '\u0301'.repeat(90)).length).toBeLessThan(4)
   })
+})
+
+describe('a text that is too long for one message', () => {
+  const words = (text: string) => text.split(/\s+/).filter(Boolean)
+
+  it('is divided between paragraphs, else between lines, else between words', () => {
+    expect(splitText('one two\n\nthree four\nfive', 20)).toEqual(['one two\n\nthree four', 'five'])
+    expect(splitText(`${'a'.repeat(12)}\n\n${'b'.repeat(3)}\nc ${'d'.repeat(9)}`, 20)).toEqual([
+      'a'.repeat(12),
+      `bbb\nc ${'d'.repeat(9)}`,
+    ])
+    expect(splitText(`${'a'.repeat(6)} ${'b'.repeat(6)}\n${'c'.repeat(3)} ${'d'.repeat(6)}`, 20)).toEqual([
+      'aaaaaa bbbbbb',
+      'ccc dddddd',
+    ])
+    expect(splitText('aaaa bbbb cccc dddd eeee', 20)).toEqual(['aaaa bbbb cccc dddd', 'eeee'])
+  })
+
+  it('is not divided if it fits, and is empty if it is blank', () => {
+    expect(splitText(' x '.repeat(5_000))).toHaveLength(1)
+    expect(splitText('x'.repeat(16_384))).toEqual(['x'.repeat(16_384)])
+    expect(splitText('x'.repeat(16_385)).map((part) => part.length)).toEqual([16_384, 1])
+    for (const blank of ['', ' \n ', ' '.repeat(100_000), '\u200b'.repeat(30_000)]) expect(splitText(blank)).toEqual([])
+  })
+
+  it('is not divided inside of a grapheme, also without spaces', () => {
+    for (const grapheme of ['👩‍👩‍👧‍👦', '🇩🇪', 'e\u0301\u0323', '한', 'ü', '😀']) {
+      const text = grapheme.repeat(3_000)
+      const parts = splitText(text)
+      expect(parts.join('')).toBe(text)
+      for (const part of parts) {
+        expect(byteLength(part)).toBeLessThanOrEqual(16_384)
+        expect(part.length % grapheme.length).toBe(0)
+      }
+    }
+  })
+
+  it('keeps every word in its order, with at least half a message each', () => {
+    const text = Array.from({ length: 20_000 }, (_, i) => `wörd${i}${i % 40 === 0 ? '\n\n' : i % 9 === 0 ? '\n' : ' '}`).join('')
+    const parts = splitText(text)
+    expect(parts.flatMap(words)).toEqual(words(text))
+    for (const part of parts.slice(0, -1)) {
+      expect(byteLength(part)).toBeLessThanOrEqual(16_384)
+      expect(byteLength(part)).toBeGreaterThan(8_000)
+    }
+  })
+
+  it('takes linear time, whatever it consists of', () => {
+    for (const unit of [' ', '\n', 'x', ' \n', 'e\u0301', '\u0301', '😀', '\ud800']) {
+      const start = performance.now()
+      splitText(unit.repeat(200_000))
+      expect(performance.now() - start, JSON.stringify(unit)).toBeLessThan(500)
+    }
+  })
+})
+
+it('the direction of a text is that of its first letter', () => {
+  expect(['', ' 12 ', '«abc שלום', '1) שלום abc', 'مرحبا', '😀 ܫܠܡܐ'].map(directionOf)).toEqual(
+    ['ltr', 'ltr', 'ltr', 'rtl', 'rtl', 'rtl'],
+  )
 })

@@ -1,7 +1,7 @@
 // What each event does to the summary of a chat. Pure functions.
 
 import { indexOfSeq, messageAt, segmentAt, type History } from './history'
-import type { Chat, Deleted, Message } from './types'
+import type { Chat, Deleted, LastMessage, Message } from './types'
 
 /** True if the message counts as unread until it is read. `me` is the id of the user. */
 export function countsAsUnread({ kind, sender_id, deleted, content }: Message, me: number): boolean {
@@ -57,13 +57,22 @@ export function withMessage(chat: Chat, message: Message, me: number, history?: 
 
   if (message.seq > chat.last_seq) {
     next.last_seq = message.seq
-    next.last_message = message
+    next.last_message = withSenderName(message, chat.last_message)
+    // The first join is the creation of the group.
+    if (message.kind === 'join' && message.seq > 1) next.member_count++
+    if (message.kind === 'leave') next.member_count--
     if (countsAsUnread(message, me) && message.seq > next.read_seq) next.unread = chat.unread + 1
   } else if (message.seq === chat.last_message?.seq && message.mod >= chat.last_message.mod) {
-    next.last_message = message
+    next.last_message = withSenderName(message, chat.last_message)
   }
   if (next.read_seq >= next.last_seq) next.unread = 0
   return next
+}
+
+/** Takes over the name of the sender from another message: a pushed message has none. */
+function withSenderName(message: Message, other: LastMessage | null): LastMessage {
+  const name = other?.sender_id === message.sender_id ? other.sender_name : undefined
+  return name === undefined ? message : { ...message, sender_name: name }
 }
 
 /** A chat all of whose messages are replaced: `messages` are the latest ones that the server has. */
@@ -77,9 +86,10 @@ export function withMessagesOnly(chat: Chat, messages: readonly Message[], me: n
     unread: 0,
     peer_read_seq: chat.peer_read_seq === null ? null : 0,
   }
-  return [...messages]
+  const next = [...messages]
     .sort((a, b) => a.seq - b.seq)
     .reduce((next, message) => withMessage(next, message, me), empty)
+  return { ...next, member_count: chat.member_count }
 }
 
 /** A `deleted` push. `history` is the chat's before it. */
@@ -153,6 +163,7 @@ export function withSummary(known: Chat | undefined, fresh: Chat): Chat {
     last_mod: Math.max(known.last_mod, fresh.last_mod),
     last_seq: ahead ? known.last_seq : fresh.last_seq,
     last_message: ahead ? known.last_message : fresh.last_message,
+    member_count: ahead ? known.member_count : fresh.member_count,
     unread: ahead || known.read_seq > fresh.read_seq ? known.unread : fresh.unread,
   }
   if (next.read_seq >= next.last_seq) next.unread = 0

@@ -99,8 +99,7 @@ export class FrameHandler {
     this.parts.timeline.apply(message.chat_id, (history) => applyPush(history, message))
     this.parts.hooks.received([message])
     if (message.sender_id !== null) this.wrote(message.chat_id, message.sender_id, message.seq)
-    const { groups } = this.parts.store.getState()
-    if (message.kind !== 'text' && groups.has(message.chat_id)) void this.parts.groups.load(message.chat_id)
+    this.parts.groups.membersChanged(message)
   }
 
   /** A message ends its sender's typing indicator, and marks everything before it as read. */

@@ -5,7 +5,7 @@ import type { ChatList } from './chat_list'
 import type { People } from './people'
 import type { PresenceWatch } from './presence'
 import { withEntry, withoutEntry, type AppStore } from './state'
-import type { Chat, Group, Member } from './types'
+import type { Chat, Group, Member, Message } from './types'
 
 export interface GroupsHandlers {
   /** The user left this group. */
@@ -24,31 +24,35 @@ export class Groups {
     private readonly handlers: GroupsHandlers,
   ) {}
 
-  /** Creates a group with the given members and returns its id. */
-  async create(name: string, userIds: readonly number[]): Promise<number> {
+  /** Creates a group without other members and returns its id. */
+  async create(name: string): Promise<number> {
     const group = await this.api.createGroup(name)
     this.put(group)
-    await this.addMembers(group.group_id, userIds)
     if (this.chats.get(group.group_id) === undefined) this.handlers.notListed()
     return group.group_id
   }
 
-  async addMembers(groupId: number, userIds: readonly number[]): Promise<void> {
-    try {
-      for (const userId of userIds) await this.api.addToGroup(groupId, userId)
-    } finally {
-      await this.load(groupId)
-    }
+  /** Adds each of these users. Returns the errors of those who could not be added. */
+  async addMembers(groupId: number, userIds: readonly number[]): Promise<ReadonlyMap<number, unknown>> {
+    const errors = new Map<number, unknown>()
+    for (const userId of userIds)
+      try {
+        await this.api.addToGroup(groupId, userId)
+      } catch (error) {
+        errors.set(userId, error)
+      }
+    return errors
   }
 
   async removeMember(groupId: number, userId: number): Promise<void> {
     await this.api.removeFromGroup(groupId, userId)
-    await this.load(groupId)
+    this.withoutMember(groupId, userId)
   }
 
   async rename(groupId: number, name: string): Promise<void> {
-    await this.api.renameGroup(groupId, name)
-    await this.load(groupId)
+    const group = await this.api.renameGroup(groupId, name)
+    this.change(groupId, (known) => ({ ...known, name: group.name }))
+    this.chats.update(groupId, (chat) => ({ ...chat, name: group.name }))
   }
 
   async leave(groupId: number): Promise<void> {
@@ -56,11 +60,19 @@ export class Groups {
     this.handlers.left(groupId)
   }
 
-  /** Reads a group with its first members. If that fails, the last known state is kept. */
+  /**
+   * Reads a group with its first members, and with as many more as are known: a list that was expanded stays
+   * expanded. If that fails, the last known state is kept.
+   */
   async load(id: number): Promise<void> {
+    const shown = this.store.getState().groups.get(id)?.members.length ?? 0
     let group: Group
     try {
       group = await this.api.group(id)
+      while (group.next !== null && group.members.length < shown) {
+        const page = await this.api.group(id, group.next)
+        group = { ...page, members: [...group.members, ...page.members] }
+      }
     } catch {
       return // The server sends `chat_removed` for a group that no longer exists.
     }
@@ -100,21 +112,57 @@ export class Groups {
 
   /** A `chat` frame carries the name and the owner. */
   summaryChanged({ chat_id, name, owner_id }: Chat): void {
-    const group = this.store.getState().groups.get(chat_id)
-    if (group !== undefined) this.put({ ...group, name, owner_id })
+    this.change(chat_id, (group) => ({ ...group, name, owner_id }))
+  }
+
+  /** A join or leave was pushed. The number of members is a part of the chat, and the rest of a group comes with a `chat` frame. */
+  membersChanged({ chat_id, kind, user_id, seq, sent_at }: Message): void {
+    if (user_id == null) return
+    if (kind === 'leave') this.withoutMember(chat_id, user_id)
+    if (kind !== 'join') return
+    const person = this.store.getState().people.get(user_id)
+    this.change(chat_id, (group) => {
+      // The last page, on which a new member is, may not be loaded yet.
+      if (group.next !== null || group.members.some((m) => m.user_id === user_id)) return group
+      const member: Member = {
+        user_id,
+        username: person?.username ?? '',
+        full_name: person?.full_name ?? '',
+        joined_at: sent_at,
+        read_seq: seq,
+      }
+      return { ...group, members: [...group.members, member] }
+    })
+    this.presence.update()
   }
 
   /** A member has read up to `seq`. */
   memberRead(groupId: number, userId: number, seq: number): void {
-    const group = this.store.getState().groups.get(groupId)
-    const member = group?.members.find((m) => m.user_id === userId)
-    if (group === undefined || member === undefined || member.read_seq >= seq) return
-    const members = group.members.map((m) => (m === member ? { ...m, read_seq: seq } : m))
-    this.put({ ...group, members })
+    const isNews = (member: Member) => member.user_id === userId && member.read_seq < seq
+    this.change(groupId, (group) =>
+      group.members.some(isNews)
+        ? { ...group, members: group.members.map((m) => (isNews(m) ? { ...m, read_seq: seq } : m)) }
+        : group,
+    )
+  }
+
+  private withoutMember(groupId: number, userId: number): void {
+    this.change(groupId, (group) => ({
+      ...group,
+      members: group.members.filter((member) => member.user_id !== userId),
+    }))
   }
 
   remove(id: number): void {
     this.store.setState({ groups: withoutEntry(this.store.getState().groups, id) })
+  }
+
+  /** Changes a group that is known. */
+  private change(id: number, change: (group: Group) => Group): void {
+    const group = this.store.getState().groups.get(id)
+    if (group === undefined) return
+    const changed = change(group)
+    if (changed !== group) this.put(changed)
   }
 
   private put(group: Group): void {

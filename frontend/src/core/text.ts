@@ -16,11 +16,57 @@ export function byteLength(text: string): number {
  * the other controls to six times their size.
  */
 export function cleanText(text: string): string {
-  return text
+  const clean = text
     .replace(/\r\n?/g, '\n')
     .replace(/[\u0000-\u0008\u000b-\u001f\u007f]/g, '')
     .replace(/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, '\ufffd')
-    .replace(/^\s*\n|\s+$/g, '')
+    .trimEnd()
+  // Not by a regular expression: /\s+$/ takes quadratic time.
+  const firstVisible = clean.length - clean.trimStart().length
+  return clean.slice(clean.lastIndexOf('\n', firstVisible) + 1)
+}
+
+const RTL = /[\p{sc=Hebr}\p{sc=Arab}\p{sc=Syrc}\p{sc=Thaa}\p{sc=Nkoo}\p{sc=Adlm}\p{sc=Rohg}\p{sc=Mand}\p{sc=Samr}]/u
+
+/** Returns the direction of the first letter of a text, as `dir="auto"` does. */
+export function directionOf(text: string): 'ltr' | 'rtl' {
+  return RTL.test(/\p{L}/u.exec(text)?.[0] ?? '') ? 'rtl' : 'ltr'
+}
+
+// Where a text may be divided, the best place first: between paragraphs, lines, words.
+const BREAKS = ['\n\n', '\n', ' ']
+
+/**
+ * Divides a text into the messages in which it is sent, each as cleanText() returns it and of at most
+ * `maxBytes`. Returns none if the text is blank. No message is less than half full because of a break.
+ */
+export function splitText(text: string, maxBytes = CONTENT_MAX_BYTES): string[] {
+  const parts: string[] = []
+  const buffer = new Uint8Array(maxBytes)
+  let rest = cleanText(text)
+  while (rest.length * 3 > maxBytes) {
+    // Reads whole code points only.
+    const { read } = encoder.encodeInto(rest.slice(0, maxBytes), buffer)
+    if (read === rest.length) break
+    const end = breakBefore(rest, read)
+    parts.push(rest.slice(0, end))
+    rest = rest.slice(end)
+  }
+  return [...parts, rest].map(cleanText).filter((part) => !isBlank(part))
+}
+
+/** Returns the best place for a break that is at most at `max`, and not inside of a grapheme. */
+function breakBefore(text: string, max: number): number {
+  let end = max
+  for (const mark of BREAKS) {
+    const at = text.lastIndexOf(mark, max - mark.length)
+    if (at < max / 2) continue
+    end = at + mark.length
+    break
+  }
+  const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' }).segment(text.slice(0, end + 100))
+  // A grapheme may be longer than a message.
+  return graphemes.containing(end)?.index || end
 }
 
 // The rule of visible text, which the server applies to names: a text is visible if at least one of

@@ -234,6 +234,16 @@ export const ar: Translation = {
     save: 'حفظ التعديل',
     editing: 'تعديل الرسالة',
     cancelEdit: 'إلغاء التعديل',
+    parts: (n) =>
+      plural(n, {
+        zero: 'النص أطول من رسالة واحدة.',
+        one: 'النص أطول من رسالة واحدة.',
+        two: 'سيُرسل النص في رسالتين لأنه أطول من رسالة واحدة.',
+        few: 'سيُرسل النص في # رسائل لأنه أطول من رسالة واحدة.',
+        many: 'سيُرسل النص في # رسالة لأنه أطول من رسالة واحدة.',
+        other: 'سيُرسل النص في # رسالة لأنه أطول من رسالة واحدة.',
+      }),
+    files: 'لا يمكن إرسال الملفات بعد. سيكون ذلك ممكنًا في إصدار لاحق.',
     tooLong: (n) =>
       plural(n, {
         zero: 'طول الرسالة مناسب',
@@ -269,6 +279,8 @@ export const ar: Translation = {
     memberList: (n) => plural(n, members),
     moreMembers: 'عرض المزيد من الأعضاء',
     owner: 'المالك',
+    open: 'فتح المجموعة',
+    notAdded: (name, why) => `لم تتم إضافة ${name}. ${why}`,
     removeTitle: (name) => `هل تريد إزالة ${name}؟`,
     removeMore: 'لن يكون بإمكان هذا الشخص القراءة أو الكتابة هنا.',
     removeLabel: (name) => `إزالة ${name} من المجموعة`,
@@ -294,6 +306,7 @@ export const ar: Translation = {
   contact: {
     title: 'التفاصيل',
     username: 'اسم المستخدم',
+    message: 'رسالة',
     since: 'هنا منذ',
   },
 
@@ -315,6 +328,9 @@ export const ar: Translation = {
     desktopMissing: 'عبر https أو على هذا الجهاز نفسه فقط',
     sound: 'تشغيل صوت',
     soundMore: 'مع كل رسالة جديدة عندما لا تكون هذه الصفحة في المقدمة',
+    writing: 'الكتابة',
+    enterSends: 'الإرسال بمفتاح Enter',
+    enterSendsMore: 'عند إيقافه يبدأ Enter سطرًا جديدًا ويرسل Ctrl+Enter. على الهاتف يبدأ Enter دائمًا سطرًا جديدًا.',
     password: 'كلمة المرور',
     oldPassword: 'كلمة المرور القديمة',
     newPassword: 'كلمة المرور الجديدة',

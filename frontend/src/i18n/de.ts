@@ -186,6 +186,9 @@ export const de: Translation = {
     save: 'Änderung speichern',
     editing: 'Nachricht bearbeiten',
     cancelEdit: 'Bearbeitung abbrechen',
+    parts: (n) =>
+      plural(n, 'Zu lang für eine Nachricht.', 'Nachrichten werden gesendet, denn der Text ist zu lang für eine.'),
+    files: 'Dateien lassen sich noch nicht senden. Eine spätere Version wird es können.',
     tooLong: (n) => plural(n, '1 Byte zu lang für eine Nachricht', 'Bytes zu lang für eine Nachricht'),
     deletedPeer: 'Dieses Konto wurde gelöscht. Was geschrieben wurde, kannst du weiterhin lesen.',
   },
@@ -205,6 +208,8 @@ export const de: Translation = {
     memberList: (n) => plural(n, '1 Mitglied', 'Mitglieder'),
     moreMembers: 'Weitere Mitglieder anzeigen',
     owner: 'Gruppenleitung',
+    open: 'Gruppe öffnen',
+    notAdded: (name, why) => `${name} wurde nicht hinzugefügt. ${why}`,
     removeTitle: (name) => `${name} entfernen?`,
     removeMore: 'Die Person kann hier dann nicht mehr lesen und schreiben.',
     removeLabel: (name) => `${name} aus der Gruppe entfernen`,
@@ -222,6 +227,7 @@ export const de: Translation = {
   contact: {
     title: 'Details',
     username: 'Benutzername',
+    message: 'Nachricht',
     since: 'Dabei seit',
   },
 
@@ -243,6 +249,9 @@ export const de: Translation = {
     desktopMissing: 'Nur über https oder auf diesem Computer selbst',
     sound: 'Ton abspielen',
     soundMore: 'Bei jeder neuen Nachricht, wenn diese Seite nicht im Vordergrund ist',
+    writing: 'Schreiben',
+    enterSends: 'Mit Enter senden',
+    enterSendsMore: 'Sonst macht Enter eine neue Zeile und Strg+Enter sendet. Auf einem Telefon macht Enter immer eine neue Zeile.',
     password: 'Passwort',
     oldPassword: 'Altes Passwort',
     newPassword: 'Neues Passwort',

@@ -187,6 +187,9 @@ export const en = {
     save: 'Save change',
     editing: 'Edit message',
     cancelEdit: 'Cancel editing',
+    parts: (n: number) =>
+      plural(n, 'Too long for one message.', 'messages will be sent, because the text is too long for one.'),
+    files: 'Files cannot be sent yet. A later version will be able to send them.',
     tooLong: (n: number) => plural(n, '1 byte too long for one message', 'bytes too long for one message'),
     deletedPeer: 'This account was deleted. You can still read what was said.',
   },
@@ -199,6 +202,8 @@ export const en = {
     peopleSearch: 'Search by name',
     create: 'Create group',
     creating: 'Creating…',
+    open: 'Open the group',
+    notAdded: (name: string, why: string) => `${name} was not added. ${why}`,
     selected: (n: number) => plural(n, '1 person chosen', 'people chosen'),
     nobodyKnown: 'Search for people by name or username.',
     info: 'Group details',
@@ -225,6 +230,7 @@ export const en = {
     open: (name: string) => `Profile of ${name}`,
     username: 'Username',
     since: 'Here since',
+    message: 'Message',
   },
 
   settings: {
@@ -245,6 +251,9 @@ export const en = {
     desktopMissing: 'Only on https or on this computer itself',
     sound: 'Play a sound',
     soundMore: 'With each new message while this page is not in front',
+    writing: 'Writing',
+    enterSends: 'Send with Enter',
+    enterSendsMore: 'If this is off, Enter makes a new line, and Ctrl+Enter sends. On a phone, Enter always makes a new line.',
     password: 'Password',
     oldPassword: 'Old password',
     newPassword: 'New password',

@@ -1,16 +1,29 @@
 import { useEffect } from 'react'
-import { useLocation } from 'wouter'
+import { Router, useLocation } from 'wouter'
 import { t } from '../i18n'
 import { messenger } from '../platform'
 import { useAppState, useTexts } from './hooks'
 import { Logo } from './Logo'
+import { navigateByLevel } from './navigation'
 import { Notices } from './Notices'
 import { PrintView } from './PrintView'
 import { Shell } from './Shell'
 import { SignIn } from './SignIn'
+import { useFileDrop } from './useFileDrop'
 
 export function App() {
   useTexts()
+  useFileDrop()
+  return (
+    <Router aroundNav={navigateByLevel}>
+      <Screen />
+      <Notices />
+      <PrintView />
+    </Router>
+  )
+}
+
+function Screen() {
   const phase = useAppState((state) => state.phase)
   const [path, navigate] = useLocation()
   const isSignInPath = path === '/login' || path === '/register'
@@ -19,13 +32,7 @@ export function App() {
     if (phase === 'signed_in' && isSignInPath) navigate('/', { replace: true })
   }, [phase, isSignInPath, navigate])
 
-  return (
-    <>
-      {phase === 'signed_in' ? <Shell /> : phase === 'signed_out' ? <SignIn /> : <StartScreen />}
-      <Notices />
-      <PrintView />
-    </>
-  )
+  return phase === 'signed_in' ? <Shell /> : phase === 'signed_out' ? <SignIn /> : <StartScreen />
 }
 
 /** Shown while the session is checked. */

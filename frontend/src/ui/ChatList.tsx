@@ -1,30 +1,40 @@
-import { useRef, useState, type KeyboardEvent } from 'react'
-import { useLocation } from 'wouter'
-import { Virtualizer } from 'virtua'
+import { useEffect, useLayoutEffect, useRef, useState, type KeyboardEvent, type RefObject } from 'react'
+import { Virtualizer, type VirtualizerHandle } from 'virtua'
 import { t } from '../i18n'
-import { messenger } from '../platform'
 import { AccountMenu } from './AccountMenu'
-import { Avatar } from './Avatar'
 import { ChatRow } from './ChatRow'
 import { openDialog } from './dialog_state'
-import { chatName } from './format'
-import { useAppState, useMe, usePeopleSearch, useSortedChats } from './hooks'
+import { useAppState, useSortedChats } from './hooks'
 import { Search, SquarePen, X } from './icons'
+import { isComposing } from './keys'
 import { NotificationCard } from './NotificationCard'
+import { SearchResults } from './SearchResults'
 
 /** The sidebar: the chat list, and the search in it. */
 export function ChatList({ open }: { open: number | null }) {
   const [query, setQuery] = useState('')
+  /** True if Enter was pressed in the search field: the first result opens as soon as there is one. */
+  const [entered, setEntered] = useState(false)
   const updating = useAppState((state) => state.catchingUp && state.chatListLoaded)
   const input = useRef<HTMLInputElement>(null)
   const body = useRef<HTMLDivElement>(null)
+  const scrollTop = useRef(0)
   const searching = query.trim() !== ''
   const Title = open === null ? 'h1' : 'h2'
+  const search = (text: string) => {
+    setQuery(text)
+    setEntered(false)
+  }
 
   const onKeyDown = (event: KeyboardEvent<HTMLElement>) => {
-    if (event.key === 'Escape' && query !== '') {
+    if (isComposing(event.nativeEvent)) return
+    if (event.key === 'Enter' && event.target === input.current) {
+      // Otherwise the key press goes to the message field, which has the focus by then.
+      event.preventDefault()
+      setEntered(searching)
+    } else if (event.key === 'Escape' && query !== '') {
       event.stopPropagation()
-      setQuery('')
+      search('')
       input.current?.focus()
     } else if (event.key === 'Escape') {
       document.getElementById('composer')?.focus()
@@ -77,14 +87,14 @@ export function ChatList({ open }: { open: number | null }) {
           aria-label={t.chats.search}
           placeholder={t.chats.search}
           value={query}
-          onChange={(e) => setQuery(e.target.value)}
+          onChange={(e) => search(e.target.value)}
         />
         {query !== '' && (
           <button
             className="icon-button"
             aria-label={t.chats.clearSearch}
             onClick={() => {
-              setQuery('')
+              search('')
               input.current?.focus()
             }}
           >
@@ -94,9 +104,9 @@ export function ChatList({ open }: { open: number | null }) {
       </div>
       <div className="sidebar-body" ref={body}>
         {searching ? (
-          <Results query={query} open={open} onDone={() => setQuery('')} />
+          <SearchResults query={query} open={open} entered={entered} onDone={() => search('')} />
         ) : (
-          <AllChats open={open} />
+          <AllChats open={open} scroller={body} scrollTop={scrollTop} />
         )}
       </div>
       <NotificationCard />
@@ -104,9 +114,37 @@ export function ChatList({ open }: { open: number | null }) {
   )
 }
 
-function AllChats({ open }: { open: number | null }) {
+interface AllChatsProps {
+  open: number | null
+  scroller: RefObject<HTMLDivElement | null>
+  scrollTop: RefObject<number>
+}
+
+function AllChats({ open, scroller, scrollTop }: AllChatsProps) {
   const chats = useSortedChats()
   const loaded = useAppState((state) => state.chatListLoaded)
+  const list = useRef<VirtualizerHandle>(null)
+
+  // The position survives a search, whose results replace the list.
+  useLayoutEffect(() => {
+    if (scrollTop.current > 0) list.current?.scrollTo(scrollTop.current)
+    return () => {
+      scrollTop.current = scroller.current?.scrollTop ?? 0
+    }
+  }, [scroller, scrollTop])
+
+  // Not when the order changes: the list stays where the user has scrolled it.
+  const openIndex = chats.findIndex((chat) => chat.chat_id === open)
+  const isListed = openIndex >= 0
+  const latestIndex = useRef(openIndex)
+  useLayoutEffect(() => {
+    latestIndex.current = openIndex
+  })
+  useEffect(() => {
+    // On a phone the list is not visible beside a chat, and keeps its position.
+    if (isListed && isVisible(scroller.current!)) list.current?.scrollToIndex(latestIndex.current, { align: 'nearest' })
+  }, [open, isListed, loaded, scroller])
+
   if (chats.length === 0 && !loaded) return <Skeleton />
   if (chats.length === 0)
     return (
@@ -116,11 +154,13 @@ function AllChats({ open }: { open: number | null }) {
       </div>
     )
   return (
-    <Virtualizer as="ul" item="li" data={chats} itemSize={72}>
+    <Virtualizer ref={list} as="ul" item="li" data={chats} itemSize={72}>
       {(chat) => <ChatRow key={chat.chat_id} chat={chat} open={chat.chat_id === open} />}
     </Virtualizer>
   )
 }
+
+const isVisible = (element: Element) => getComputedStyle(element).visibility === 'visible'
 
 function Skeleton() {
   return (
@@ -135,111 +175,5 @@ function Skeleton() {
         </div>
       ))}
     </div>
-  )
-}
-
-interface ResultsProps {
-  query: string
-  open: number | null
-  onDone: () => void
-}
-
-/** The matching chats of the user at once, and users as the server finds them. */
-function Results({ query, open, onDone }: ResultsProps) {
-  const me = useMe()
-  const chats = useSortedChats()
-  const [, navigate] = useLocation()
-  const { users, failed } = usePeopleSearch(query)
-  const needle = query.trim().toLocaleLowerCase()
-  const mine = chats.filter(
-    (chat) =>
-      chatName(chat, me.user_id).toLocaleLowerCase().includes(needle) ||
-      chat.peer?.username.includes(needle),
-  )
-  const notesMatch = t.chats.notes.toLocaleLowerCase().includes(needle)
-  const mineIds = new Set(mine.map((chat) => chat.chat_id))
-  const others = (users ?? []).filter((user) => !mineIds.has(user.user_id))
-  const total = mine.length + others.length
-
-  return (
-    <>
-      <p className="sr-only" role="status">
-        {users !== null && t.chats.results(total)}
-      </p>
-      {mine.length > 0 && (
-        <section>
-          <h2 className="list-heading">{t.chats.found}</h2>
-          <ul>
-            {mine.slice(0, 30).map((chat) => (
-              <li key={chat.chat_id}>
-                <ChatRow chat={chat} open={chat.chat_id === open} onOpen={onDone} />
-              </li>
-            ))}
-          </ul>
-        </section>
-      )}
-      {notesMatch && !mineIds.has(me.user_id) && (
-        <PersonRow
-          id={me.user_id}
-          name={t.chats.notes}
-          more={t.chats.notesMore}
-          notes
-          onSelect={() => {
-            navigate(`/c/${me.user_id}`)
-            onDone()
-          }}
-        />
-      )}
-      {others.length > 0 && (
-        <section>
-          <h2 className="list-heading">{t.chats.people}</h2>
-          <ul>
-            {others.map((user) => (
-              <li key={user.user_id}>
-                <PersonRow
-                  id={user.user_id}
-                  name={user.full_name || user.username}
-                  more={`@${user.username}`}
-                  picture={user.profile_picture}
-                  onSelect={() => {
-                    messenger.people.add(user)
-                    navigate(`/c/${user.user_id}`)
-                    onDone()
-                  }}
-                />
-              </li>
-            ))}
-          </ul>
-        </section>
-      )}
-      {failed !== null ? (
-        <p className="list-note">{failed}</p>
-      ) : users === null ? (
-        <p className="list-note">{t.chats.searching}</p>
-      ) : (
-        total === 0 && !notesMatch && <p className="list-note">{t.chats.nobody(query.trim())}</p>
-      )}
-    </>
-  )
-}
-
-interface PersonRowProps {
-  id: number
-  name: string
-  more: string
-  picture?: string | null
-  notes?: boolean
-  onSelect: () => void
-}
-
-function PersonRow({ id, name, more, picture, notes, onSelect }: PersonRowProps) {
-  return (
-    <button className="chat-row row-link" onClick={onSelect}>
-      <Avatar id={id} name={name} picture={picture} notes={notes ?? false} />
-      <span className="chat-row-body">
-        <bdi className="chat-row-name">{name}</bdi>
-        <bdi className="chat-row-last">{more}</bdi>
-      </span>
-    </button>
   )
 }

@@ -40,7 +40,9 @@ export const ChatRow = memo(function ChatRow({ chat, open, onOpen }: Props) {
       />
       <span className="chat-row-body">
         <span className="chat-row-line">
-          <bdi className="chat-row-name">{name}</bdi>
+          <bdi className="chat-row-name" title={name}>
+            {name}
+          </bdi>
           {last !== null && (
             <time className="chat-row-time" dateTime={last.sent_at} title={fullTime(last.sent_at)}>
               {shortWhen(last.sent_at)}
@@ -69,7 +71,8 @@ function Preview({ chat, open }: { chat: Chat; open: boolean }) {
   const queued = useAppState((state) =>
     state.outbox.findLast((e): e is Outgoing => e.kind === 'send' && e.chat_id === chat.chat_id),
   )
-  const draft = useDraft(chat.chat_id)
+  // The draft of the open chat is in the message field, and changes with each key.
+  const draft = useDraft(open ? null : chat.chat_id)
   const last = chat.last_message
 
   const sender = last?.sender_name === undefined ? last?.sender_id : null
@@ -85,7 +88,7 @@ function Preview({ chat, open }: { chat: Chat; open: boolean }) {
         : t.conversation.typing
     return <span className="chat-row-last chat-row-typing">{words}</span>
   }
-  if (draft.trim() !== '' && !open)
+  if (draft.trim() !== '')
     return (
       <span className="chat-row-last">
         <span className="chat-row-draft">{t.chats.draft}</span> <bdi>{draft.slice(0, 200)}</bdi>

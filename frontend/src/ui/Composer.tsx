@@ -1,40 +1,41 @@
-import { useEffect, useLayoutEffect, useRef, useState, type FormEvent, type KeyboardEvent } from 'react'
-import { CONTENT_MAX_BYTES, byteLength, cleanText, isBlank } from '../core/text'
-import { setDraft } from '../drafts'
+import { useEffect, useLayoutEffect, useMemo, useRef, useState, type FormEvent, type KeyboardEvent } from 'react'
+import { CONTENT_MAX_BYTES, byteLength, cleanText, directionOf, isBlank, splitText } from '../core/text'
+import { holdDrafts, setDraft, setEdit } from '../drafts'
 import { t } from '../i18n'
 import { messenger } from '../platform'
 import { errorText, messageText } from './format'
-import { useDraft } from './hooks'
+import { useDraft, useEdit, useEnterSends } from './hooks'
 import { Check, Pencil, SendHorizontal, X } from './icons'
-import type { Item } from './messages/items'
+import { isComposing } from './keys'
 import { useTyping } from './useTyping'
 
 interface Props {
   chatId: number
   /** True in the chat of a user with themselves. */
   isNotes: boolean
-  /** The message that is edited; null to write a new one. */
-  editing: Item | null
   onEditLast: () => void
+  /** The edit was saved or cancelled. */
   onDone: () => void
   onSent: () => void
 }
 
-export function Composer({ chatId, isNotes, editing, onEditLast, onDone, onSent }: Props) {
+/** From this length on, Chromium takes five times as long for each key if it has to find the direction itself. */
+const LONG = 2_000
+
+export function Composer({ chatId, isNotes, onEditLast, onDone, onSent }: Props) {
   const draft = useDraft(chatId)
-  const [editText, setEditText] = useState('')
+  const edit = useEdit(chatId)
+  const editing = edit?.item ?? null
   const [saving, setSaving] = useState(false)
   const field = useRef<HTMLTextAreaElement>(null)
   const typing = useTyping(chatId, !isNotes)
-  const text = editing === null ? draft : editText
-  const excess = byteLength(cleanText(text)) - CONTENT_MAX_BYTES
-  const ready = !isBlank(text) && excess <= 0 && !saving
+  const enterSends = useEnterSends()
+  const text = edit?.text ?? draft
+  const parts = useMemo(() => splitText(text), [text])
+  const tooLong = editing !== null && parts.length > 1
+  const ready = parts.length > 0 && !tooLong && !saving
 
-  const [lastEditing, setLastEditing] = useState<Item | null>(null)
-  if (editing !== lastEditing) {
-    setLastEditing(editing)
-    setEditText(editing?.content ?? '')
-  }
+  useEffect(() => holdDrafts(chatId), [chatId])
 
   // On a touch screen the focus would open the keyboard, which covers the messages.
   useEffect(() => {
@@ -44,7 +45,7 @@ export function Composer({ chatId, isNotes, editing, onEditLast, onDone, onSent 
   useLayoutEffect(() => fitHeight(field.current!), [text])
 
   const setText = (value: string) => {
-    if (editing !== null) setEditText(value)
+    if (edit !== null) setEdit(chatId, { ...edit, text: value })
     else {
       setDraft(chatId, value)
       typing.update(!isBlank(value))
@@ -54,10 +55,9 @@ export function Composer({ chatId, isNotes, editing, onEditLast, onDone, onSent 
   const submit = async (event?: FormEvent) => {
     event?.preventDefault()
     if (!ready) return
-    const content = cleanText(text)
     if (editing === null) {
       typing.sent()
-      messenger.operations.send(chatId, content)
+      for (const part of parts) messenger.operations.send(chatId, part)
       setDraft(chatId, '')
       onSent()
       field.current?.focus()
@@ -65,7 +65,7 @@ export function Composer({ chatId, isNotes, editing, onEditLast, onDone, onSent 
     }
     setSaving(true)
     try {
-      if (content !== editing.content) await messenger.operations.edit(editing, content)
+      if (parts[0] !== editing.content) await messenger.operations.edit(editing, parts[0]!)
       onDone()
     } catch (error) {
       messenger.notices.show('error', errorText(error))
@@ -75,9 +75,10 @@ export function Composer({ chatId, isNotes, editing, onEditLast, onDone, onSent 
   }
 
   const onKeyDown = (event: KeyboardEvent<HTMLTextAreaElement>) => {
-    if (event.nativeEvent.isComposing) return
-    const plain = !event.shiftKey && !event.altKey && !event.ctrlKey && !event.metaKey
-    if (event.key === 'Enter' && !event.shiftKey && !event.altKey) {
+    if (isComposing(event.nativeEvent)) return
+    const command = event.ctrlKey || event.metaKey
+    const plain = !event.shiftKey && !event.altKey && !command
+    if (event.key === 'Enter' && (command || (enterSends && plain))) {
       event.preventDefault()
       void submit()
     } else if (event.key === 'ArrowUp' && plain && text === '' && editing === null) {
@@ -108,11 +109,11 @@ export function Composer({ chatId, isNotes, editing, onEditLast, onDone, onSent 
           id="composer"
           ref={field}
           rows={1}
-          dir={text === '' ? undefined : 'auto'} // the placeholder has the direction of the page
-          enterKeyHint="send"
+          dir={text === '' ? undefined : text.length > LONG ? directionOf(text) : 'auto'} // the placeholder has the direction of the page
+          enterKeyHint={enterSends ? 'send' : 'enter'}
           aria-label={editing === null ? t.composer.label : t.composer.editing}
-          aria-describedby={excess > 0 ? 'composer-over' : undefined}
-          aria-invalid={excess > 0 || undefined}
+          aria-describedby={parts.length > 1 ? 'composer-note' : undefined}
+          aria-invalid={tooLong || undefined}
           placeholder={isNotes ? t.composer.placeholderNotes : t.composer.placeholder}
           value={text}
           onChange={(event) => setText(event.target.value)}
@@ -127,9 +128,9 @@ export function Composer({ chatId, isNotes, editing, onEditLast, onDone, onSent 
           {editing === null ? <SendHorizontal aria-hidden className="mirrored" /> : <Check aria-hidden />}
         </button>
       </div>
-      {excess > 0 && (
-        <p id="composer-over" className="composer-over" role="alert">
-          {t.composer.tooLong(excess)}
+      {parts.length > 1 && (
+        <p id="composer-note" className={tooLong ? 'composer-over' : 'composer-note'} role="status">
+          {tooLong ? t.composer.tooLong(byteLength(cleanText(text)) - CONTENT_MAX_BYTES) : t.composer.parts(parts.length)}
         </p>
       )}
     </form>
@@ -137,8 +138,7 @@ export function Composer({ chatId, isNotes, editing, onEditLast, onDone, onSent 
 }
 
 /**
- * Makes a text area as high as its text, up to its max-height. A fallback for browsers without
- * `field-sizing`; the frame keeps its height during the measurement, so that the list does not move.
+ * Makes a text area as high as its text, up to its max-height. The frame keeps its height during the measurement, so that the list does not move.
  */
 function fitHeight(area: HTMLTextAreaElement): void {
   if (CSS.supports('field-sizing', 'content')) return

@@ -5,6 +5,7 @@ import { isEditable } from '../core/outbox'
 import { withPending } from '../core/pending'
 import { isDeletedAccount } from '../core/state'
 import type { Chat, User } from '../core/types'
+import { edits, setEdit } from '../drafts'
 import { t } from '../i18n'
 import { messenger } from '../platform'
 import { Avatar } from './Avatar'
@@ -13,6 +14,7 @@ import { openDialog } from './dialog_state'
 import { chatName, lastSeen, messageText, nameOf, senderName } from './format'
 import { useAppState, useMe, useRerenderEvery } from './hooks'
 import { ArrowLeft, Info } from './icons'
+import { isComposing } from './keys'
 import { Logo } from './Logo'
 import { isStored, type Item } from './messages/items'
 import { MessageList, type MessageListHandle } from './messages/MessageList'
@@ -98,15 +100,14 @@ export function Conversation({ id, linkedSeq }: { id: number; linkedSeq: number 
 function OpenChat({ chat, linkedSeq }: { chat: Chat; linkedSeq: number | null }) {
   const me = useMe()
   const id = chat.chat_id
-  const [editing, setEditing] = useState<Item | null>(null)
   const list = useRef<MessageListHandle>(null)
   const name = chatName(chat, me.user_id)
   const isClosed = chat.kind === 'direct' && chat.peer === null && id !== me.user_id
 
   const edit = useCallback((item: Item | null) => {
-    setEditing(item)
+    setEdit(id, item && { item, text: item.content ?? '' })
     requestAnimationFrame(() => document.getElementById('composer')?.focus())
-  }, [])
+  }, [id])
 
   const editLast = useCallback(() => {
     const { histories, outbox, epoch } = messenger.store.getState()
@@ -118,8 +119,8 @@ function OpenChat({ chat, linkedSeq }: { chat: Chat; linkedSeq: number | null })
   }, [id, me.user_id, edit])
 
   const onKeyDown = (event: KeyboardEvent) => {
-    if (event.key !== 'Escape' || event.defaultPrevented) return
-    if (editing !== null) edit(null)
+    if (event.key !== 'Escape' || event.defaultPrevented || isComposing(event.nativeEvent)) return
+    if (edits.getState()[id] !== undefined) edit(null)
     else document.getElementById('composer')?.focus()
   }
 
@@ -134,7 +135,6 @@ function OpenChat({ chat, linkedSeq }: { chat: Chat; linkedSeq: number | null })
         <Composer
           chatId={id}
           isNotes={id === me.user_id}
-          editing={editing}
           onEditLast={editLast}
           onDone={() => edit(null)}
           onSent={() => list.current?.sent()}
@@ -167,7 +167,9 @@ function Header({ chat, name }: { chat: Chat; name: string }) {
         online={!notes && chat.peer !== null && online}
       />
       <span className="conversation-who">
-        <bdi className="conversation-name">{name}</bdi>
+        <bdi className="conversation-name" title={name}>
+          {name}
+        </bdi>
         <Subtitle chat={chat} />
       </span>
     </>

@@ -1,4 +1,4 @@
-import { lazy, Suspense, useEffect } from 'react'
+import { lazy, Suspense, useEffect, type MouseEvent } from 'react'
 import { useRoute } from 'wouter'
 import { useStore } from 'zustand'
 import { t } from '../i18n'
@@ -6,7 +6,7 @@ import { messenger } from '../platform'
 import { Banner } from './Banner'
 import { ChatList } from './ChatList'
 import { Conversation } from './Conversation'
-import { dialogs } from './dialog_state'
+import { dialogCount, dialogs } from './dialog_state'
 import { prefetchChunks } from './LazyPopupMenu'
 import { Logo } from './Logo'
 import { UpdateBanner } from './UpdateBanner'
@@ -23,7 +23,7 @@ export function Shell() {
   const [, params] = useRoute<{ id: string; seq?: string }>('/c/:id/:seq?')
   const id = numberOf(params?.id)
   const linkedSeq = numberOf(params?.seq)
-  const { dialog, confirmation } = useStore(dialogs)
+  const hasDialog = useStore(dialogs, (state) => dialogCount(state) > 0)
   useShortcuts(id)
   useEffect(() => messenger.open(id), [id])
   useEffect(prefetchChunks, [])
@@ -33,7 +33,7 @@ export function Shell() {
   return (
     <Frame className={`shell ${id === null ? 'shell-list' : 'shell-chat'}`}>
       {id !== null && (
-        <a className="skip-link" href="#composer">
+        <a className="skip-link" href="#composer" onClick={skipToComposer}>
           {t.composer.skip}
         </a>
       )}
@@ -45,13 +45,19 @@ export function Shell() {
         </div>
         {id === null ? <EmptyPane /> : <Conversation key={id} id={id} linkedSeq={linkedSeq} />}
       </div>
-      {(dialog !== null || confirmation !== null) && (
+      {hasDialog && (
         <Suspense>
           <Dialogs />
         </Suspense>
       )}
     </Frame>
   )
+}
+
+/** Without the entry in the history that following the link makes. */
+function skipToComposer(event: MouseEvent): void {
+  event.preventDefault()
+  document.getElementById('composer')?.focus()
 }
 
 function EmptyPane() {

@@ -1,4 +1,4 @@
-// Which dialog is open, and the confirmation above it.
+// The open dialogs, the uppermost last, and the confirmation above them.
 
 import { createStore } from 'zustand/vanilla'
 import type { Message } from '../core/types'
@@ -21,13 +21,26 @@ export interface Confirmation {
 }
 
 interface Dialogs {
-  dialog: DialogName | null
+  open: readonly DialogName[]
   confirmation: Confirmation | null
 }
 
-export const dialogs = createStore<Dialogs>(() => ({ dialog: null, confirmation: null }))
+export const dialogs = createStore<Dialogs>(() => ({ open: [], confirmation: null }))
 
-export const openDialog = (dialog: DialogName) => dialogs.setState({ dialog })
-export const closeDialog = () => dialogs.setState({ dialog: null })
+export const dialogCount = ({ open, confirmation }: Dialogs) => open.length + (confirmation === null ? 0 : 1)
+
+export const openDialog = (dialog: DialogName) => dialogs.setState({ open: [...dialogs.getState().open, dialog] })
+export const closeDialog = (dialog: DialogName) =>
+  dialogs.setState({ open: dialogs.getState().open.filter((other) => other !== dialog) })
 export const openConfirmation = (confirmation: Confirmation) => dialogs.setState({ confirmation })
 export const closeConfirmation = () => dialogs.setState({ confirmation: null })
+
+/** Closes the uppermost dialogs until `count` are open. */
+export function closeDialogsTo(count: number): void {
+  const { open, confirmation } = dialogs.getState()
+  if (dialogCount({ open, confirmation }) <= count) return
+  dialogs.setState({
+    open: open.slice(0, count),
+    confirmation: count > open.length ? confirmation : null,
+  })
+}

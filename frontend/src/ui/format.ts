@@ -57,8 +57,9 @@ export function senderName(people: AppState['people'], id: number | null | undef
 
 /** The name of the sender of a last message, which may have it. */
 export function lastSenderName(people: AppState['people'], last: LastMessage): string {
-  const known = last.sender_id == null || people.has(last.sender_id)
-  return known ? senderName(people, last.sender_id) : (last.sender_name ?? t.common.someone)
+  // A profile may have the username only.
+  const person = last.sender_id == null ? undefined : people.get(last.sender_id)
+  return person?.full_name || last.sender_name || senderName(people, last.sender_id)
 }
 
 export function chatName(chat: Chat, me: number): string {
@@ -101,8 +102,12 @@ export function messageText(message: Pick<Message, 'content' | 'deleted'>): stri
     : message.content.slice(0, 300).replace(/\s+/g, ' ')
 }
 
+/** An error with a message for the user. */
+export class UserError extends Error {}
+
 /** The message of an error. */
 export function errorText(error: unknown): string {
+  if (error instanceof UserError) return error.message
   if (!(error instanceof ApiError)) return t.errors.unknown
   return codeText(error.code, error.status)
 }

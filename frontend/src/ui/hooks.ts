@@ -3,7 +3,7 @@ import { useStore } from 'zustand'
 import { sortChats } from '../core/chat'
 import type { AppState } from '../core/state'
 import type { Chat, User } from '../core/types'
-import { drafts } from '../drafts'
+import { drafts, edits, type Edit } from '../drafts'
 import { catalogue } from '../i18n'
 import { messenger } from '../platform'
 import { prefs, type Prefs } from '../prefs'
@@ -23,8 +23,19 @@ export function usePrefs(): Prefs {
   return useStore(prefs)
 }
 
-export function useDraft(chatId: number): string {
-  return useStore(drafts, (state) => state.texts[chatId] ?? '')
+/** True if Enter sends a message, false if it makes a new line. */
+export function useEnterSends(): boolean {
+  return usePrefs().enterSends && matchMedia('(pointer: fine)').matches
+}
+
+/** Returns the draft of a chat; empty if none. */
+export function useDraft(chatId: number | null): string {
+  return useStore(drafts, (texts) => (chatId === null ? '' : (texts[chatId] ?? '')))
+}
+
+/** Returns the unsaved edit of a chat; null if none. */
+export function useEdit(chatId: number): Edit | null {
+  return useStore(edits, (all) => all[chatId] ?? null)
 }
 
 /** Returns all chats, the one with the latest activity first. */

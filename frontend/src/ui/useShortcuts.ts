@@ -2,6 +2,7 @@ import { useEffect, useRef } from 'react'
 import { useLocation } from 'wouter'
 import { openDialog } from './dialog_state'
 import { useSortedChats } from './hooks'
+import { isComposing } from './keys'
 
 /** Installs the keyboard shortcuts of the page. `open` is the id of the open chat; null if none. */
 export function useShortcuts(open: number | null): void {
@@ -20,7 +21,7 @@ export function useShortcuts(open: number | null): void {
       if (next !== undefined) navigate(`/c/${next.chat_id}`)
     }
     const onKeyDown = (event: KeyboardEvent) => {
-      if (event.isComposing || document.querySelector('dialog[open]') !== null) return
+      if (isComposing(event) || document.querySelector('dialog[open]') !== null) return
       const command = event.ctrlKey || event.metaKey
       const key = event.key.toLowerCase()
       const run = (action: () => void) => {

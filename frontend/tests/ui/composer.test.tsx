@@ -2,7 +2,7 @@
 
 import { fireEvent, screen } from '@testing-library/react'
 import { expect, it, vi } from 'vitest'
-import { drafts, setDraft } from '../../src/drafts'
+import { drafts, setDraft, setEdit } from '../../src/drafts'
 import { messenger } from '../../src/platform'
 import { Composer } from '../../src/ui/Composer'
 import { message } from '../fakes'
@@ -13,7 +13,7 @@ type Props = Parameters<typeof Composer>[0]
 function showComposer(props: Partial<Props> = {}) {
   const handlers = { onEditLast: vi.fn(), onDone: vi.fn(), onSent: vi.fn() }
   const send = vi.spyOn(messenger.operations, 'send').mockReturnValue(undefined)
-  const shown = show(<Composer chatId={2} isNotes={false} editing={null} {...handlers} {...props} />)
+  const shown = show(<Composer chatId={2} isNotes={false} {...handlers} {...props} />)
   return { ...shown, ...handlers, send, field: screen.getByRole<HTMLTextAreaElement>('textbox') }
 }
 
@@ -23,7 +23,7 @@ it('sends the text without blanks at its end, and empties the field and the draf
   expect(send).toHaveBeenCalledExactlyOnceWith(2, 'hello')
   expect(onSent).toHaveBeenCalledOnce()
   expect(field.value).toBe('')
-  expect(drafts.getState().texts).toEqual({})
+  expect(drafts.getState()).toEqual({})
 })
 
 it('does not send an empty text or one of blanks', async () => {
@@ -51,7 +51,7 @@ it('keeps the draft of each chat', async () => {
   const first = showComposer()
   await first.user.type(first.field, 'for Bo')
   first.unmount()
-  expect(drafts.getState().texts).toEqual({ 2: 'for Bo' })
+  expect(drafts.getState()).toEqual({ 2: 'for Bo' })
   const other = showComposer({ chatId: 3 })
   expect(other.field.value).toBe('')
   other.unmount()
@@ -61,7 +61,8 @@ it('keeps the draft of each chat', async () => {
 it('edits: shows the old text, leaves the draft alone, and saves', async () => {
   setDraft(2, 'a draft')
   const old = message(1, { sender_id: 1, content: 'old' })
-  const { user, send, field, onDone } = showComposer({ editing: old })
+  setEdit(2, { item: old, text: 'old' })
+  const { user, send, field, onDone } = showComposer()
   const edit = vi.spyOn(messenger.operations, 'edit').mockResolvedValue(undefined)
   expect(field.value).toBe('old')
   await user.clear(field)
@@ -69,7 +70,7 @@ it('edits: shows the old text, leaves the draft alone, and saves', async () => {
   expect(edit).toHaveBeenCalledExactlyOnceWith(old, 'new')
   expect(onDone).toHaveBeenCalledOnce()
   expect(send).not.toHaveBeenCalled()
-  expect(drafts.getState().texts).toEqual({ 2: 'a draft' })
+  expect(drafts.getState()).toEqual({ 2: 'a draft' })
 })
 
 it('edits the last message with ↑ in an empty field only', async () => {

@@ -12,7 +12,7 @@ interface Props {
 
 /**
  * A modal <dialog>. The browser traps the focus, makes the rest of the page inert, and closes the dialog
- * on Escape and on Android's Back. The focus returns to the element that had it before.
+ * on Escape; navigation.ts closes it on Back. The focus returns to the element that had it before.
  */
 export function Dialog({ title, onClose, children, small }: Props) {
   const id = useId()
@@ -38,6 +38,10 @@ export function Dialog({ title, onClose, children, small }: Props) {
       onCancel={(event) => {
         event.preventDefault()
         onClose()
+      }}
+      onClose={() => {
+        // Without a user action since the last `cancel`, the browser closes it itself.
+        if (ref.current?.open === false) onClose()
       }}
       onKeyDown={(event) => event.stopPropagation()}
       onMouseDown={(event) => {

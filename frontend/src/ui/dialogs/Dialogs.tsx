@@ -1,7 +1,8 @@
 // All dialogs, in one chunk that is not part of the first screen.
 
+import { useCallback } from 'react'
 import { useStore } from 'zustand'
-import { closeConfirmation, closeDialog, dialogs } from '../dialog_state'
+import { closeConfirmation, closeDialog, dialogs, type DialogName } from '../dialog_state'
 import { ConfirmDialog } from './ConfirmDialog'
 import { Contact } from './Contact'
 import { GroupInfo } from './GroupInfo'
@@ -11,18 +12,33 @@ import { Settings } from './Settings'
 import { Shortcuts } from './Shortcuts'
 
 export default function Dialogs() {
-  const { dialog, confirmation } = useStore(dialogs)
+  const { open, confirmation } = useStore(dialogs)
   return (
     <>
-      {dialog?.kind === 'settings' && <Settings onClose={closeDialog} />}
-      {dialog?.kind === 'shortcuts' && <Shortcuts onClose={closeDialog} />}
-      {dialog?.kind === 'new_group' && <NewGroup onClose={closeDialog} />}
-      {dialog?.kind === 'group' && <GroupInfo id={dialog.id} onClose={closeDialog} />}
-      {dialog?.kind === 'contact' && <Contact id={dialog.id} onClose={closeDialog} />}
-      {dialog?.kind === 'read_by' && <ReadBy message={dialog.message} onClose={closeDialog} />}
+      {open.map((dialog, level) => (
+        <OpenDialog key={level} dialog={dialog} />
+      ))}
       {confirmation !== null && (
         <ConfirmDialog confirmation={confirmation} onClose={closeConfirmation} />
       )}
     </>
   )
+}
+
+function OpenDialog({ dialog }: { dialog: DialogName }) {
+  const onClose = useCallback(() => closeDialog(dialog), [dialog])
+  switch (dialog.kind) {
+    case 'settings':
+      return <Settings onClose={onClose} />
+    case 'shortcuts':
+      return <Shortcuts onClose={onClose} />
+    case 'new_group':
+      return <NewGroup onClose={onClose} />
+    case 'group':
+      return <GroupInfo id={dialog.id} onClose={onClose} />
+    case 'contact':
+      return <Contact id={dialog.id} onClose={onClose} />
+    case 'read_by':
+      return <ReadBy message={dialog.message} onClose={onClose} />
+  }
 }

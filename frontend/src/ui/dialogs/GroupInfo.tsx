@@ -6,11 +6,14 @@ import type { Group, Member } from '../../core/types'
 import { t } from '../../i18n'
 import { messenger } from '../../platform'
 import { Avatar } from '../Avatar'
-import { openConfirmation } from '../dialog_state'
+import { openConfirmation, openDialog } from '../dialog_state'
 import { Field, FormError } from '../Field'
-import { longDate } from '../format'
+import { errorText, longDate, nameOf } from '../format'
 import { useAction, useAppState, useMe } from '../hooks'
 import { LogOut, Pencil, UserMinus, UserPlus } from '../icons'
+import { isComposing } from '../keys'
+import { navigated } from '../navigation'
+import { addPeople } from './add_people'
 import { Dialog } from './Dialog'
 import { MoreMembers } from './MoreMembers'
 import { PeoplePicker } from './PeoplePicker'
@@ -36,32 +39,32 @@ export function GroupInfo({ id, onClose }: { id: number; onClose: () => void }) 
       ) : adding ? (
         <AddPeople group={group} onDone={() => setAdding(false)} />
       ) : (
-        <About group={group} onAdd={() => setAdding(true)} onClose={onClose} />
+        <About group={group} onAdd={() => setAdding(true)} />
       )}
     </Dialog>
   )
 }
 
-function About({ group, onAdd, onClose }: { group: Group; onAdd: () => void; onClose: () => void }) {
+function About({ group, onAdd }: { group: Group; onAdd: () => void }) {
   const me = useMe()
   const [, navigate] = useLocation()
   const isOwner = group.owner_id === me.user_id
   const id = group.group_id
-  const alone = group.member_count === 1
+  const count = useAppState((state) => state.chats.get(id)?.member_count ?? group.member_count)
 
   const leave = () =>
     openConfirmation({
       title: t.group.leaveTitle,
-      message: alone
+      message: count === 1
         ? t.group.leaveLast
         : isOwner
           ? `${t.group.leaveMore} ${t.group.leaveOwner}`
           : t.group.leaveMore,
       confirmLabel: t.group.leave,
       onConfirm: async () => {
-        onClose()
-        navigate('/', { replace: true })
-        await messenger.groups.leave(id)
+        navigate('/')
+        await navigated()
+        await messenger.groups.leave(id).catch((error) => messenger.notices.show('error', errorText(error)))
       },
     })
 
@@ -75,7 +78,7 @@ function About({ group, onAdd, onClose }: { group: Group; onAdd: () => void; onC
         </p>
       </div>
       <section className="people">
-        <h3>{t.group.memberList(group.member_count)}</h3>
+        <h3>{t.group.memberList(count)}</h3>
         <ul>
           <li>
             <button className="person person-choice" onClick={onAdd}>
@@ -129,7 +132,7 @@ function GroupName({ group, isOwner }: { group: Group; isOwner: boolean }) {
       className="rename"
       onSubmit={(event) => void submit(event)}
       onKeyDown={(event) => {
-        if (event.key !== 'Escape') return
+        if (event.key !== 'Escape' || isComposing(event.nativeEvent)) return
         event.preventDefault()
         setName(null)
       }}
@@ -169,7 +172,8 @@ function MemberRow({ group, member, isOwner }: MemberRowProps) {
   const person = useAppState((state) => state.people.get(member.user_id))
   const online = useAppState((state) => state.presence.get(member.user_id)?.online)
   const isSelf = member.user_id === me.user_id
-  const name = member.full_name || member.username
+  const name = member.full_name || nameOf(person)
+  const username = member.username || person?.username
 
   const remove = () =>
     openConfirmation({
@@ -180,24 +184,29 @@ function MemberRow({ group, member, isOwner }: MemberRowProps) {
     })
 
   return (
-    <li className="person">
-      <Avatar
-        id={member.user_id}
-        name={name}
-        picture={person?.profile_picture}
-        size="s"
-        online={!isSelf && online}
-      />
-      <span className="person-text">
-        <span className="person-name">
-          <bdi>{name}</bdi>
-          {isSelf && <span className="person-tag">{t.common.you}</span>}
-          {group.owner_id === member.user_id && (
-            <span className="person-tag person-tag-owner">{t.group.owner}</span>
-          )}
+    <li className="person-row">
+      <button
+        className="person person-choice"
+        onClick={() => openDialog({ kind: 'contact', id: member.user_id })}
+      >
+        <Avatar
+          id={member.user_id}
+          name={name}
+          picture={person?.profile_picture}
+          size="s"
+          online={!isSelf && online}
+        />
+        <span className="person-text">
+          <span className="person-name">
+            <bdi>{name}</bdi>
+            {isSelf && <span className="person-tag">{t.common.you}</span>}
+            {group.owner_id === member.user_id && (
+              <span className="person-tag person-tag-owner">{t.group.owner}</span>
+            )}
+          </span>
+          <bdi className="person-more">@{username}</bdi>
         </span>
-        <bdi className="person-more">@{member.username}</bdi>
-      </span>
+      </button>
       {isOwner && !isSelf && (
         <button
           className="icon-button"
@@ -218,11 +227,14 @@ function AddPeople({ group, onDone }: { group: Group; onDone: () => void }) {
 
   const submit = async (event: FormEvent) => {
     event.preventDefault()
-    const ids = chosen.map((person) => person.user_id)
-    if (await run(() => messenger.groups.addMembers(group.group_id, ids))) {
-      messenger.notices.show('info', t.group.added(ids.length))
+    await run(async () => {
+      const refused = await addPeople(group.group_id, chosen)
+      const added = chosen.length - refused.people.length
+      if (added > 0) messenger.notices.show('info', t.group.added(added))
+      setChosen(refused.people)
+      if (refused.error !== null) throw refused.error
       onDone()
-    }
+    })
   }
 
   return (

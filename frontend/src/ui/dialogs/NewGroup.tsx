@@ -6,26 +6,32 @@ import { t } from '../../i18n'
 import { messenger } from '../../platform'
 import { Field, FormError } from '../Field'
 import { useAction } from '../hooks'
+import { addPeople } from './add_people'
 import { Dialog } from './Dialog'
 import { PeoplePicker } from './PeoplePicker'
 
 export function NewGroup({ onClose }: { onClose: () => void }) {
   const [name, setName] = useState('')
   const [chosen, setChosen] = useState<readonly Person[]>([])
+  /** The group once it is created: a second try adds to it. */
+  const [groupId, setGroupId] = useState<number | null>(null)
   const { busy, error, fields, run } = useAction()
   const [, navigate] = useLocation()
 
   const submit = async (event: FormEvent) => {
     event.preventDefault()
     await run(async () => {
-      const id = await messenger.groups.create(
-        name.trim(),
-        chosen.map((person) => person.user_id),
-      )
-      onClose()
+      const id = groupId ?? (await messenger.groups.create(name.trim()))
+      setGroupId(id)
+      const refused = await addPeople(id, chosen)
+      setChosen(refused.people)
+      if (refused.error !== null) throw refused.error
       navigate(`/c/${id}`)
     })
   }
+
+  const submitLabel =
+    groupId === null ? (busy ? t.group.creating : t.group.create) : chosen.length > 0 ? t.common.retry : t.group.open
 
   return (
     <Dialog title={t.group.newTitle} onClose={onClose}>
@@ -37,6 +43,7 @@ export function NewGroup({ onClose }: { onClose: () => void }) {
             placeholder={t.group.namePlaceholder}
             error={fields.name}
             required
+            readOnly={groupId !== null}
             maxLength={100}
             data-autofocus
             autoComplete="off"
@@ -51,7 +58,7 @@ export function NewGroup({ onClose }: { onClose: () => void }) {
             {t.common.cancel}
           </button>
           <button className="button button-main" disabled={busy || isBlank(name)}>
-            {busy ? t.group.creating : t.group.create}
+            {submitLabel}
           </button>
         </footer>
       </form>

@@ -6,6 +6,7 @@ import { Avatar } from '../Avatar'
 import { nameOf } from '../format'
 import { useAppState, useMe, usePeopleSearch } from '../hooks'
 import { Check, Search, X } from '../icons'
+import { isComposing } from '../keys'
 
 interface Props {
   chosen: readonly Person[]
@@ -43,7 +44,7 @@ export function PeoplePicker({ chosen, onChange, members, autoFocus }: Props) {
           {chosen.map((person) => (
             <li key={person.user_id}>
               <button type="button" className="chip" onClick={() => toggle(person)}>
-                <bdi>{nameOf(person)}</bdi>
+                <bdi title={nameOf(person)}>{nameOf(person)}</bdi>
                 <X role="img" aria-label={t.common.remove} />
               </button>
             </li>
@@ -64,7 +65,7 @@ export function PeoplePicker({ chosen, onChange, members, autoFocus }: Props) {
           value={query}
           onChange={(e) => setQuery(e.target.value)}
           onKeyDown={(e) => {
-            if (e.key !== 'Enter') return
+            if (e.key !== 'Enter' || isComposing(e.nativeEvent)) return
             // Enter chooses the first result instead of submitting the form.
             e.preventDefault()
             const first = shown.find((user) => !members?.has(user.user_id))

@@ -3,6 +3,7 @@ import type { Member, Message } from '../../core/types'
 import { t } from '../../i18n'
 import { messenger } from '../../platform'
 import { Avatar } from '../Avatar'
+import { nameOf } from '../format'
 import { useAppState, useMe } from '../hooks'
 import { Dialog } from './Dialog'
 import { MoreMembers } from './MoreMembers'
@@ -36,17 +37,16 @@ function People({ title, members }: { title: string; members: readonly Member[] 
     <section className="people">
       <h3>{title}</h3>
       <ul>
-        {members.map((member) => (
-          <li key={member.user_id} className="person">
-            <Avatar
-              id={member.user_id}
-              name={member.full_name}
-              picture={people.get(member.user_id)?.profile_picture}
-              size="s"
-            />
-            <bdi className="person-name">{member.full_name || member.username}</bdi>
-          </li>
-        ))}
+        {members.map((member) => {
+          const person = people.get(member.user_id)
+          const name = member.full_name || nameOf(person)
+          return (
+            <li key={member.user_id} className="person">
+              <Avatar id={member.user_id} name={name} picture={person?.profile_picture} size="s" />
+              <bdi className="person-name">{name}</bdi>
+            </li>
+          )
+        })}
       </ul>
     </section>
   )

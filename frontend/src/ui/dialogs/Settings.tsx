@@ -9,6 +9,7 @@ import { Field, FormError, NewPasswordField } from '../Field'
 import { useAction, useMe, usePrefs, useDebounced } from '../hooks'
 import { Dialog } from './Dialog'
 import { LanguageField } from './LanguageField'
+import { Switch } from './Switch'
 
 export function Settings({ onClose }: { onClose: () => void }) {
   return (
@@ -17,6 +18,7 @@ export function Settings({ onClose }: { onClose: () => void }) {
         <Profile />
         <Appearance />
         <Notifications />
+        <Writing />
         <Password />
         <DeleteAccount onClose={onClose} />
       </div>
@@ -172,23 +174,18 @@ function Notifications() {
   )
 }
 
-interface SwitchProps {
-  label: string
-  more: string
-  on: boolean
-  disabled?: boolean
-  onChange: () => void
-}
-
-function Switch({ label, more, on, disabled, onChange }: SwitchProps) {
+function Writing() {
+  const { enterSends } = usePrefs()
   return (
-    <label className="switch">
-      <span>
-        {label}
-        <small>{more}</small>
-      </span>
-      <input type="checkbox" role="switch" checked={on} disabled={disabled} onChange={onChange} />
-    </label>
+    <section>
+      <h3>{t.settings.writing}</h3>
+      <Switch
+        label={t.settings.enterSends}
+        more={t.settings.enterSendsMore}
+        on={enterSends}
+        onChange={() => setPrefs({ enterSends: !enterSends })}
+      />
+    </section>
   )
 }
 

@@ -1,11 +1,12 @@
 import { t } from '../../i18n'
+import { useEnterSends } from '../hooks'
 import { Dialog } from './Dialog'
 
 const apple = /Mac|iP(hone|ad)/.test(navigator.platform)
 
 type Section = readonly [title: string, rows: readonly (readonly [what: string, keys: readonly string[]])[]]
 
-function sections(): readonly Section[] {
+function sections(enterSends: boolean): readonly Section[] {
   const s = t.shortcuts
   const { ctrl, alt, shift, enter, escape, end } = s.keys
   const command = apple ? '⌘' : ctrl
@@ -26,8 +27,8 @@ function sections(): readonly Section[] {
     [
       s.sections.composer,
       [
-        [s.send, [enter]],
-        [s.newline, [shift, enter]],
+        [s.send, enterSends ? [enter] : [command, enter]],
+        [s.newline, enterSends ? [shift, enter] : [enter]],
         [s.editLast, ['↑']],
       ],
     ],
@@ -43,10 +44,11 @@ function sections(): readonly Section[] {
 }
 
 export function Shortcuts({ onClose }: { onClose: () => void }) {
+  const enterSends = useEnterSends()
   return (
     <Dialog title={t.shortcuts.title} onClose={onClose}>
       <div className="dialog-body">
-        {sections().map(([title, rows]) => (
+        {sections(enterSends).map(([title, rows]) => (
           <section key={title} className="shortcuts">
             <h3>{title}</h3>
             <dl>

@@ -1,4 +1,4 @@
-import { memo, type ReactNode } from 'react'
+import { memo, type MouseEvent, type ReactNode } from 'react'
 import type { Operation } from '../../core/outbox'
 import { isDeletedAccount, type Person } from '../../core/state'
 import { isEmojiOnly } from '../../core/text'
@@ -111,8 +111,7 @@ function Bubble(props: Props) {
       <div
         className={`bubble ${emojiOnly ? 'bubble-big' : ''} ${deleted ? 'bubble-deleted' : ''}`}
         onContextMenu={(event) => {
-          // Only a long press on a touch screen: a mouse keeps the menu of the browser.
-          if ((event.nativeEvent as PointerEvent).pointerType === 'mouse') return
+          if (wantsBrowserMenu(event)) return
           event.preventDefault()
           open(event.currentTarget)
         }}
@@ -153,6 +152,16 @@ function Bubble(props: Props) {
         {pending?.refused && <Refused operation={pending} code={pending.refused} />}
       </div>
     </div>
+  )
+}
+
+/** True for a mouse, and for a long press on a link or on selected text. */
+function wantsBrowserMenu({ nativeEvent, currentTarget, target }: MouseEvent): boolean {
+  const selection = getSelection()
+  return (
+    (nativeEvent as PointerEvent).pointerType === 'mouse' ||
+    (target as Element).closest('a') !== null ||
+    (selection !== null && !selection.isCollapsed && selection.containsNode(currentTarget, true))
   )
 }
 
