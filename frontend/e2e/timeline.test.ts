@@ -114,6 +114,7 @@ test('499 unread: the chat opens at the first, and only what was on the screen i
   await theirs(page, `text ${read + 1}`).waitFor()
   await settled(page)
   expect((await onScreen(page)).shown).toContain(read + 1)
+  await newest(page).click()
   await button(page, 'Mark all as read').click()
   await expect.poll(async () => stored(page, ben.id), { timeout: TIMEOUT_MS }).toMatchObject({ read_seq: 500, unread: 0 })
 })
