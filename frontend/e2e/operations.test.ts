@@ -21,8 +21,7 @@ const fixture = useFixture()
 
 /** Two users with three messages of the first one between them, each with the chat open. */
 async function openPair(): Promise<[TestUser, TestUser]> {
-  // A service worker would take the requests away from the routes below.
-  const ada = await fixture.browsers.newUser('Ada Lovelace', { serviceWorkers: 'block' })
+  const ada = await fixture.browsers.newUser('Ada Lovelace')
   const ben = await fixture.browsers.newUser('Ben Okri')
   await openChat(ada.page, ben.id)
   for (const text of ['first', 'second', 'third']) await send(ada.page, text)
@@ -266,6 +265,23 @@ test('the page starts without the server from what it has kept, and erases it wh
   await close(ada, ben)
 })
 
+test('without the server a chat opens at its kept messages if the first unread one is not among them', async () => {
+  const [ada, ben] = await openPair()
+  await ben.page.evaluate(() => history.pushState(null, '', '/'))
+  for (let i = 1; i <= 80; i++)
+    await ada.page.request.post('/messages/send_message', {
+      data: { receiver_id: ben.id, content: `text ${i}` },
+      headers: { Origin: fixture.server.base },
+    })
+  await chatRow(ben.page, 'text 80').getByText('80 unread messages').waitFor()
+  await cached(ben.page)
+  await cutOff(ben.page.context())
+  await ben.page.goto(`/c/${ada.id}`)
+  await theirs(ben.page, 'text 31').waitFor()
+  await chatRow(ben.page, 'text 80').getByText('80 unread messages').waitFor()
+  await close(ada, ben)
+})
+
 test('behind a proxy that blocks WebSockets the page reads and sends over HTTP', async () => {
   const [ada, ben] = await openPair()
   await ada.page.routeWebSocket(/\/ws$/, (socket) => void socket.close())
@@ -298,7 +314,7 @@ test('a read mark that the server cannot store is sent again', async () => {
 })
 
 test('the page shows the first 100 chats before it reads the others', async () => {
-  const ada = await fixture.browsers.newUser('Ada Lovelace', { serviceWorkers: 'block' })
+  const ada = await fixture.browsers.newUser('Ada Lovelace')
   for (let i = 1; i <= 120; i++)
     await ada.page.request.post('/groups/create_group', {
       data: { name: `Group ${i}` },
