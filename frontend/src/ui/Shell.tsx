@@ -28,10 +28,9 @@ export function Shell() {
   useEffect(() => messenger.open(id), [id])
   useEffect(prefetchChunks, [])
 
-  // Without a conversation the chat list is the main content.
-  const Frame = id === null ? 'main' : 'div'
   return (
-    <Frame className={`shell ${id === null ? 'shell-list' : 'shell-chat'}`}>
+    // Without a conversation the chat list is the main content. Another element would make a new list, at its top.
+    <div className={`shell ${id === null ? 'shell-list' : 'shell-chat'}`} role={id === null ? 'main' : undefined}>
       {id !== null && (
         <a className="skip-link" href="#composer" onClick={skipToComposer}>
           {t.composer.skip}
@@ -50,7 +49,7 @@ export function Shell() {
           <Dialogs />
         </Suspense>
       )}
-    </Frame>
+    </div>
   )
 }
 
