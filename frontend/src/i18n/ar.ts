@@ -169,6 +169,8 @@ export const ar: Translation = {
         many: '# رسالة جديدة، الانتقال إليها',
         other: '# رسالة جديدة، الانتقال إليها',
       }),
+    jumpUnread: 'الانتقال إلى أول رسالة غير مقروءة',
+    markRead: 'تعليم الكل كمقروء',
     deleted: 'حُذفت هذه الرسالة',
     edited: 'معدّلة',
     more: 'عرض المزيد',
@@ -305,6 +307,7 @@ export const ar: Translation = {
 
   contact: {
     title: 'التفاصيل',
+    open: (name) => `الملف الشخصي لـ ${name}`,
     username: 'اسم المستخدم',
     message: 'رسالة',
     since: 'هنا منذ',
