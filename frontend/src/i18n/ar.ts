@@ -1,7 +1,7 @@
 // The texts in Arabic (Modern Standard).
 
 import { counting } from './counting'
-import type { Translation } from './translation'
+import type { Catalogue } from './en'
 
 const { numberUpTo, plural } = counting('ar')
 
@@ -14,7 +14,7 @@ const members = {
   other: '# عضو',
 }
 
-export const ar: Translation = {
+export const ar: Catalogue = {
   locale: 'ar',
   dir: 'rtl',
   appName: 'Parley',

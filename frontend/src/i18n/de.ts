@@ -1,12 +1,12 @@
 // The texts in German, with the informal "du".
 
 import { counting } from './counting'
-import type { Translation } from './translation'
+import type { Catalogue } from './en'
 
 const { numberUpTo, plural: pluralForm } = counting('de')
 const plural = (n: number, one: string, other: string) => pluralForm(n, { one, other: `# ${other}` })
 
-export const de: Translation = {
+export const de: Catalogue = {
   locale: 'de',
   dir: 'ltr',
   appName: 'Parley',
