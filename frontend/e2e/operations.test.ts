@@ -21,8 +21,7 @@ const fixture = useFixture()
 
 /** Two users with three messages of the first one between them, each with the chat open. */
 async function openPair(): Promise<[TestUser, TestUser]> {
-  // A service worker would take the requests away from the routes below.
-  const ada = await fixture.browsers.newUser('Ada Lovelace', { serviceWorkers: 'block' })
+  const ada = await fixture.browsers.newUser('Ada Lovelace')
   const ben = await fixture.browsers.newUser('Ben Okri')
   await openChat(ada.page, ben.id)
   for (const text of ['first', 'second', 'third']) await send(ada.page, text)
@@ -298,7 +297,7 @@ test('a read mark that the server cannot store is sent again', async () => {
 })
 
 test('the page shows the first 100 chats before it reads the others', async () => {
-  const ada = await fixture.browsers.newUser('Ada Lovelace', { serviceWorkers: 'block' })
+  const ada = await fixture.browsers.newUser('Ada Lovelace')
   for (let i = 1; i <= 120; i++)
     await ada.page.request.post('/groups/create_group', {
       data: { name: `Group ${i}` },

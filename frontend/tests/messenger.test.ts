@@ -742,7 +742,7 @@ describe('without a WebSocket', () => {
     })
     messenger.operations.send(2, 'hi')
     await flushMicrotasks()
-    expect(sent).toMatchObject([{ receiver_id: 2, content: 'hi', client_id: expect.any(String) }])
+    expect(sent).toMatchObject([{ receiver_id: 2, content: 'hi', client_id: expect.any(String) as string }])
     expect(messenger.store.getState().outbox).toEqual([])
     expect(texts(messenger)).toContain('hi')
     expect(harness.api.calls.filter((call) => call.startsWith('POST'))).toHaveLength(1)

@@ -1,7 +1,9 @@
 import { useEffect, useState } from 'react'
+import { liveMessages } from '../../core/history'
 import type { Chat } from '../../core/types'
 import { messenger } from '../../platform'
 import { placeIn, type Place } from '../../places'
+import { useAppState } from '../hooks'
 import { useItems } from './useItems'
 
 /** Space above the first unread message, in px. */
@@ -10,6 +12,8 @@ export const UNREAD_OFFSET_PX = 90
 const LINK_OFFSET_PX = 120
 /** The list is told where it is after this many messages. A segment on the screen keeps more on both sides. */
 const STEP = 50
+/** How long the server may be unreachable before the cache is shown in place of the target. */
+const CUT_OFF_MS = 500
 
 export const linkedPlace = (seq: number): Place => ({ seq, offset: LINK_OFFSET_PX })
 export const firstUnreadPlace = (chat: Chat): Place => ({ seq: chat.read_seq + 1, offset: UNREAD_OFFSET_PX })
@@ -40,6 +44,17 @@ export function useView(chat: Chat, me: number, linkedSeq: number | null) {
 
   const isMissing = items.segment === undefined
   useEffect(() => messenger.timeline.show(id, view.seq), [id, view.seq, isMissing])
+
+  // Without the server the newest messages are shown if those at the target are not in the cache.
+  const isCutOff = useAppState((state) => state.disconnectedAt !== null && !state.polling)
+  const cachedSeq = useAppState((state) => liveMessages(state.histories.get(id))[0]?.seq)
+  const isUnreachable = isMissing && isCutOff && !items.loading
+  useEffect(() => {
+    if (!isUnreachable || cachedSeq === undefined) return
+    const target = { seq: cachedSeq, offset: UNREAD_OFFSET_PX }
+    const timer = setTimeout(() => setView(({ key }) => ({ seq: cachedSeq, target, key: key + 1 })), CUT_OFF_MS)
+    return () => clearTimeout(timer)
+  }, [isUnreachable, cachedSeq])
 
   return {
     ...items,
