@@ -265,6 +265,23 @@ test('the page starts without the server from what it has kept, and erases it wh
   await close(ada, ben)
 })
 
+test('without the server a chat opens at its kept messages if the first unread one is not among them', async () => {
+  const [ada, ben] = await openPair()
+  await ben.page.evaluate(() => history.pushState(null, '', '/'))
+  for (let i = 1; i <= 80; i++)
+    await ada.page.request.post('/messages/send_message', {
+      data: { receiver_id: ben.id, content: `text ${i}` },
+      headers: { Origin: fixture.server.base },
+    })
+  await chatRow(ben.page, 'text 80').getByText('80 unread messages').waitFor()
+  await cached(ben.page)
+  await cutOff(ben.page.context())
+  await ben.page.goto(`/c/${ada.id}`)
+  await theirs(ben.page, 'text 31').waitFor()
+  await chatRow(ben.page, 'text 80').getByText('80 unread messages').waitFor()
+  await close(ada, ben)
+})
+
 test('behind a proxy that blocks WebSockets the page reads and sends over HTTP', async () => {
   const [ada, ben] = await openPair()
   await ada.page.routeWebSocket(/\/ws$/, (socket) => void socket.close())

@@ -6,6 +6,7 @@ import { t } from './i18n'
 import { prefs } from './prefs'
 import { chatName, messageText, senderName } from './ui/format'
 import { serviceWorker } from './updates'
+import { openPath } from './ui/navigation'
 
 /** Browsers offer notifications on https and localhost only. */
 export const canNotify = 'Notification' in window && window.isSecureContext
@@ -51,7 +52,7 @@ function showWithoutWorker(title: string, options: Omit<NotificationOptions, 'da
     const notification = new Notification(title, options)
     notification.onclick = () => {
       window.focus()
-      history.pushState(null, '', options.data.path)
+      openPath(options.data.path)
       notification.close()
     }
   } catch {

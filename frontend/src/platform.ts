@@ -13,6 +13,7 @@ import { catalogue, t } from './i18n'
 import { closeNotifications, notifyUser } from './notifications'
 import { erasePlaces } from './places'
 import { updateTitle } from './title'
+import { openPath } from './ui/navigation'
 
 const tabs = typeof BroadcastChannel === 'undefined' ? null : new BroadcastChannel('parley')
 
@@ -82,7 +83,7 @@ export function startPlatform(): void {
   })
   // A notification was pressed (service_worker/sw.ts).
   navigator.serviceWorker?.addEventListener('message', ({ data }: MessageEvent<{ path: string }>) =>
-    history.pushState(null, '', data.path),
+    openPath(data.path),
   )
   catalogue.subscribe(() => updateTitle(store.getState()))
   void messenger.session.start()

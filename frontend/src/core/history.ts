@@ -229,14 +229,10 @@ export function applySync(history: History, incoming: readonly Message[]): Histo
 export const applyMessage = (history: History, message: Message) => mergeLoaded(history, [message])
 
 /** A page was requested. */
-export function beginPage(history: History): History {
-  return { ...history, buffered: history.buffered ?? [] }
-}
+export const beginPage = (history: History): History => ({ ...history, buffered: history.buffered ?? [] })
 
 /** The request for a page failed. */
-export function failPage(history: History): History {
-  return { ...history, buffered: null }
-}
+export const failPage = (history: History): History => ({ ...history, buffered: null })
 
 /**
  * A page read over HTTP, with the seqs that it covers. It says nothing about the resume point, because

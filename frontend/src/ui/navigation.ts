@@ -2,6 +2,7 @@
 // open dialog above them, so that Back closes the uppermost of them and never leads through old chats.
 
 import type { AroundNavHandler } from 'wouter'
+import { navigate } from 'wouter/use-browser-location'
 import { closeDialogsTo, dialogCount, dialogs } from './dialog_state'
 
 interface Entry {
@@ -60,3 +61,6 @@ export const navigateByLevel: AroundNavHandler = (navigate, to, options) => {
   if (traversing) waiting.push(move)
   else move()
 }
+
+/** Opens a path from outside of the components. */
+export const openPath = (path: string) => navigateByLevel(navigate, path)

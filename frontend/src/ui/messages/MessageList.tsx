@@ -91,6 +91,7 @@ export function MessageList({ chat, linkedSeq, onEdit, ref }: Props) {
   useEffect(report, [chat.unread, chat.read_seq, report])
 
   const jump = (place: Place | null) => {
+    if (place === null) reading.skipTo(chat.last_seq)
     const there = segmentAt(messenger.timeline.get(id), place?.seq ?? null)
     if (there === undefined || there !== segment) view.open(place)
     else if (place === null) anchor.scrollToEnd()

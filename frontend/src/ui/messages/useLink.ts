@@ -11,7 +11,8 @@ const HIGHLIGHT_MS = 2_500
  */
 export function useLink(chatId: number, linkedSeq: number | null, loaded: boolean, jump: (seq: number) => void) {
   const [, navigate] = useLocation()
-  const [highlighted, setHighlighted] = useState<number | null>(linkedSeq)
+  // An object, so that the same link highlights its message for the whole time again.
+  const [highlighted, setHighlighted] = useState(linkedSeq === null ? null : { seq: linkedSeq })
   const opened = useRef(linkedSeq)
   const latestJump = useRef(jump)
   useEffect(() => {
@@ -22,7 +23,7 @@ export function useLink(chatId: number, linkedSeq: number | null, loaded: boolea
     if (linkedSeq === null) return
     if (opened.current !== linkedSeq) latestJump.current(linkedSeq)
     opened.current = null
-    setHighlighted(linkedSeq)
+    setHighlighted({ seq: linkedSeq })
     navigate(`/c/${chatId}`, { replace: true })
   }, [chatId, linkedSeq, navigate])
 
@@ -32,5 +33,5 @@ export function useLink(chatId: number, linkedSeq: number | null, loaded: boolea
     return () => clearTimeout(timer)
   }, [highlighted, loaded])
 
-  return highlighted
+  return highlighted?.seq ?? null
 }

@@ -26,6 +26,10 @@ export function useReading(chatId: number, me: number) {
       const through = readThrough(messages, before, seen.current, me)
       if (through > before) messenger.operations.read(chatId, through)
     },
+    /** The reader jumped over what comes before `seq`: it does not count as unseen in `firstUnseen`. */
+    skipTo: (seq: number) => {
+      lastSeen.current = Math.max(lastSeen.current, seq)
+    },
     /** The index of the first newest message of others that was not on the screen; -1 if there is none. */
     firstUnseen: () => {
       const messages = segmentAt(history(), null)?.messages ?? []
