@@ -92,12 +92,12 @@ it('uses the plural rules of the language', () => {
     '11 unread messages',
     '100 unread messages',
   ])
-  expect([0, 1, 2].map((n) => de.chats!.unread!(n))).toEqual([
+  expect([0, 1, 2].map((n) => de.chats.unread(n))).toEqual([
     '0 ungelesene Nachrichten',
     '1 ungelesene Nachricht',
     '2 ungelesene Nachrichten',
   ])
-  expect(counts.map((n) => ar.chats!.unread!(n))).toEqual([
+  expect(counts.map((n) => ar.chats.unread(n))).toEqual([
     'لا رسائل غير مقروءة',
     'رسالة واحدة غير مقروءة',
     'رسالتان غير مقروءتين',

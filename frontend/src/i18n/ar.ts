@@ -1,7 +1,7 @@
 // The texts in Arabic (Modern Standard).
 
 import { counting } from './counting'
-import type { Translation } from './translation'
+import type { Catalogue } from './en'
 
 const { numberUpTo, plural } = counting('ar')
 
@@ -14,7 +14,7 @@ const members = {
   other: '# عضو',
 }
 
-export const ar: Translation = {
+export const ar: Catalogue = {
   locale: 'ar',
   dir: 'rtl',
   appName: 'Parley',
@@ -169,6 +169,8 @@ export const ar: Translation = {
         many: '# رسالة جديدة، الانتقال إليها',
         other: '# رسالة جديدة، الانتقال إليها',
       }),
+    jumpUnread: 'الانتقال إلى أول رسالة غير مقروءة',
+    markRead: 'تعليم الكل كمقروء',
     deleted: 'حُذفت هذه الرسالة',
     edited: 'معدّلة',
     more: 'عرض المزيد',
@@ -305,6 +307,7 @@ export const ar: Translation = {
 
   contact: {
     title: 'التفاصيل',
+    open: (name) => `الملف الشخصي لـ ${name}`,
     username: 'اسم المستخدم',
     message: 'رسالة',
     since: 'هنا منذ',

@@ -1,12 +1,12 @@
 // The texts in German, with the informal "du".
 
 import { counting } from './counting'
-import type { Translation } from './translation'
+import type { Catalogue } from './en'
 
 const { numberUpTo, plural: pluralForm } = counting('de')
 const plural = (n: number, one: string, other: string) => pluralForm(n, { one, other: `# ${other}` })
 
-export const de: Translation = {
+export const de: Catalogue = {
   locale: 'de',
   dir: 'ltr',
   appName: 'Parley',
@@ -121,6 +121,8 @@ export const de: Translation = {
     newMessages: 'Neue Nachrichten',
     jump: 'Zur neuesten Nachricht springen',
     jumpCount: (n) => plural(n, 'Zu 1 neuen Nachricht springen', 'neue Nachrichten, zu ihnen springen'),
+    jumpUnread: 'Zur ersten ungelesenen Nachricht springen',
+    markRead: 'Alle als gelesen markieren',
     deleted: 'Diese Nachricht wurde gelöscht',
     edited: 'bearbeitet',
     more: 'Mehr anzeigen',
@@ -226,6 +228,7 @@ export const de: Translation = {
 
   contact: {
     title: 'Details',
+    open: (name) => `Profil von ${name}`,
     username: 'Benutzername',
     message: 'Nachricht',
     since: 'Dabei seit',
@@ -250,8 +253,9 @@ export const de: Translation = {
     sound: 'Ton abspielen',
     soundMore: 'Bei jeder neuen Nachricht, wenn diese Seite nicht im Vordergrund ist',
     writing: 'Schreiben',
-    enterSends: 'Mit Enter senden',
-    enterSendsMore: 'Sonst macht Enter eine neue Zeile und Strg+Enter sendet. Auf einem Telefon macht Enter immer eine neue Zeile.',
+    enterSends: 'Mit der Eingabetaste senden',
+    enterSendsMore:
+      'Sonst beginnt die Eingabetaste eine neue Zeile, und Strg+Eingabe sendet. Auf dem Handy beginnt sie immer eine neue Zeile.',
     password: 'Passwort',
     oldPassword: 'Altes Passwort',
     newPassword: 'Neues Passwort',

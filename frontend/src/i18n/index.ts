@@ -11,7 +11,7 @@ export const LANGUAGES = { en: 'English', de: 'Deutsch', ar: 'العربية' }
 export type Language = keyof typeof LANGUAGES
 
 /** The other catalogues are not part of the first screen. */
-const load: Record<Language, () => Promise<object>> = {
+const load: Record<Language, () => Promise<Catalogue>> = {
   en: async () => en,
   de: async () => (await import('./de')).de,
   ar: async () => (await import('./ar')).ar,
@@ -35,19 +35,11 @@ let requests = 0
  */
 export async function setLanguage(chosen: Language | null): Promise<void> {
   const request = ++requests
-  const texts = (await load[chosen ?? browserLanguage()]()) as Catalogue
+  const texts = await load[chosen ?? browserLanguage()]()
   if (request !== requests) return
-  t = isolating(complete(en, texts), texts.dir)
+  t = isolating(texts, texts.dir)
   dates = dateFormats(datesLocale(chosen))
   document.documentElement.lang = t.locale
   document.documentElement.dir = t.dir
   catalogue.setState(t, true)
-}
-
-/** Takes the texts that a translation lacks from the original. */
-function complete<T extends object>(original: T, translation: Partial<T>): T {
-  const merge = (text: unknown, translated: unknown) =>
-    typeof text === 'object' ? complete(text!, translated ?? {}) : (translated ?? text)
-  const entries = Object.entries(original) as [keyof T & string, unknown][]
-  return Object.fromEntries(entries.map(([key, text]) => [key, merge(text, translation[key])])) as T
 }
