@@ -102,7 +102,13 @@ export function ChatList({ open }: { open: number | null }) {
           </button>
         )}
       </div>
-      <div className="sidebar-body" ref={body}>
+      <div
+        className="sidebar-body"
+        ref={body}
+        onScroll={(event) => {
+          if (!searching) scrollTop.current = event.currentTarget.scrollTop
+        }}
+      >
         {searching ? (
           <SearchResults query={query} open={open} entered={entered} onDone={() => search('')} />
         ) : (
@@ -117,6 +123,7 @@ export function ChatList({ open }: { open: number | null }) {
 interface AllChatsProps {
   open: number | null
   scroller: RefObject<HTMLDivElement | null>
+  /** Of the scroller, while it has the list. */
   scrollTop: RefObject<number>
 }
 
@@ -128,10 +135,7 @@ function AllChats({ open, scroller, scrollTop }: AllChatsProps) {
   // The position survives a search, whose results replace the list.
   useLayoutEffect(() => {
     if (scrollTop.current > 0) list.current?.scrollTo(scrollTop.current)
-    return () => {
-      scrollTop.current = scroller.current?.scrollTop ?? 0
-    }
-  }, [scroller, scrollTop])
+  }, [scrollTop])
 
   // Not when the order changes: the list stays where the user has scrolled it.
   const openIndex = chats.findIndex((chat) => chat.chat_id === open)

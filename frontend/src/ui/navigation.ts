@@ -18,7 +18,7 @@ const isChat = (path: string) => path.startsWith('/c/')
 /** True while a traversal that was requested here runs. */
 let traversing = false
 /** To be run when the traversal ends. */
-let waiting: (() => void)[] = []
+const waiting: (() => void)[] = []
 
 function traverse(by: number): void {
   traversing = true
