@@ -19,7 +19,7 @@ import {
 import { useFixture } from './fixture'
 
 const GROUPS = 48
-const KEYS = 5
+const KEYS = 7
 
 const fixture = useFixture()
 /** On a desktop, and in `GROUPS` groups. */
@@ -46,6 +46,16 @@ const isInside = (element: Locator, frame: string) =>
     const outer = document.querySelector(frame)!.getBoundingClientRect()
     return own.top >= outer.top - 1 && own.bottom <= outer.bottom + 1 && own.height > 0
   }, frame)
+
+/** Replaces the text of the message field. Chromium itself takes seconds to type or paste 1800 lines. */
+const setText = (page: Page, text: string) =>
+  field(page).evaluate((area: HTMLTextAreaElement, text) => {
+    // The setter of the element itself is React's, which then ignores the event.
+    Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, 'value')!.set!.call(area, text)
+    area.dispatchEvent(new InputEvent('input', { bubbles: true }))
+    area.focus()
+  }, text)
+const median = (values: number[]) => values.toSorted((a, b) => a - b)[values.length >> 1]!
 
 const current = (page: Page) => page.locator('.chat-row[aria-current=page]')
 const scrollTop = (page: Page) => page.locator('.sidebar-body').evaluate((list) => list.scrollTop)
@@ -219,7 +229,7 @@ describe('on a phone', () => {
     await field(page).pressSequentially('lines')
     await button(page, 'Send').click()
     await mine(page, 'two\nlines').waitFor()
-    expect(await storedTexts(page, ada.id)).toEqual(['two\nlines'])
+    await poll(() => storedTexts(page, ada.id)).toEqual(['two\nlines'])
   })
 
   test('a long press on a link or on selected text leaves the menu of the browser', async () => {
@@ -286,8 +296,9 @@ describe('the message field', () => {
     await poll(async () => (await storedTexts(page, ben.id)).slice(-3)).toEqual(paragraphs)
   })
 
-  test('the work for a key in a draft of 100 KB is not quadratic', async () => {
+  test('a key in a draft of 100 KB takes less than 16 ms of script', async () => {
     const { page } = ada
+    await openChat(page, ben.id)
     const session = await page.context().newCDPSession(page)
     await session.send('Performance.enable')
     const scriptMs = async () => {
@@ -296,18 +307,23 @@ describe('the message field', () => {
     }
     const prose = 'The quick brown fox jumps over the lazy dog, and runs. '
     for (const text of [' '.repeat(100_000), prose.repeat(1_800), `${prose}\n`.repeat(1_800)]) {
-      await field(page).fill(text)
-      const before = await scriptMs()
-      for (let i = 0; i < KEYS; i++) await field(page).press('x')
-      // A few ms on an idle machine; quadratic work takes seconds.
-      expect(((await scriptMs()) - before) / KEYS, `${text.length} characters`).toBeLessThan(500)
+      await setText(page, text)
+      const costs: number[] = []
+      for (let i = 0; i < KEYS; i++) {
+        const before = await scriptMs()
+        await page.keyboard.press('x')
+        costs.push((await scriptMs()) - before)
+      }
+      expect(median(costs), `${text.length} characters: ${String(costs)}`).toBeLessThan(16)
       expect(await field(page).inputValue()).toHaveLength(text.length + KEYS)
     }
-    await field(page).fill('')
+    await page.getByText('messages will be sent').waitFor()
+    await setText(page, '')
   })
 
   test('a pasted or dropped file is refused with a sentence, and not opened', async () => {
     const { page } = ada
+    await openChat(page, ben.id)
     const url = page.url()
     const session = await page.context().newCDPSession(page)
     const file = new URL('fixture.ts', import.meta.url).pathname
@@ -438,10 +454,13 @@ describe('groups', () => {
     const long = 'Wolfeschlegelsteinhausenbergerdorff '.repeat(3).slice(0, 99) + '!'
     const page = await fixture.browsers.newPage(PHONE)
     const account = { username: 'longname', full_name: long, password: PASSWORD }
-    const { user_id } = await post(page, '/users/register', account)
+    await post(page, '/users/register', account)
     await page.context().close()
-    await openChat(pia.page, user_id as number)
-    expect(await pia.page.locator('.conversation-name').getAttribute('title')).toBe(long)
+    // By the search: by a link, only the username of a stranger is known.
+    await pia.page.goto('/')
+    await pia.page.getByLabel('Search chats and people').fill(account.username)
+    await pia.page.getByLabel('Search chats and people').press('Enter')
+    await poll(() => pia.page.locator('.conversation-name').getAttribute('title')).toBe(long)
     await button(pia.page, 'Details').click()
     const shown = dialog(pia.page, 'Details').locator('.contact-name bdi')
     await shown.waitFor()

@@ -4,7 +4,7 @@ import { holdDrafts, setDraft, setEdit } from '../drafts'
 import { t } from '../i18n'
 import { messenger } from '../platform'
 import { errorText, messageText } from './format'
-import { useDraft, useEdit, useEnterSends } from './hooks'
+import { useDebounced, useDraft, useEdit, useEnterSends } from './hooks'
 import { Check, Pencil, SendHorizontal, X } from './icons'
 import { isComposing } from './keys'
 import { useTyping } from './useTyping'
@@ -19,8 +19,12 @@ interface Props {
   onSent: () => void
 }
 
-/** From this length on, Chromium takes five times as long for each key if it has to find the direction itself. */
+/**
+ * A text that is longer fills the field up to its max-height. The work for a key does not grow with it: the browser
+ * does not find its height and direction, and it is divided into messages only when no key was pressed for a moment.
+ */
 const LONG = 2_000
+const SETTLE_MS = 200
 
 export function Composer({ chatId, isNotes, onEditLast, onDone, onSent }: Props) {
   const draft = useDraft(chatId)
@@ -31,7 +35,10 @@ export function Composer({ chatId, isNotes, onEditLast, onDone, onSent }: Props)
   const typing = useTyping(chatId, !isNotes)
   const enterSends = useEnterSends()
   const text = edit?.text ?? draft
-  const parts = useMemo(() => splitText(text), [text])
+  const isLong = text.length > LONG
+  const settled = useDebounced(text, SETTLE_MS)
+  const measured = isLong ? settled : text
+  const parts = useMemo(() => splitText(measured), [measured])
   const tooLong = editing !== null && parts.length > 1
   const ready = parts.length > 0 && !tooLong && !saving
 
@@ -42,7 +49,12 @@ export function Composer({ chatId, isNotes, onEditLast, onDone, onSent }: Props)
     if (matchMedia('(pointer: fine)').matches) field.current?.focus()
   }, [])
 
-  useLayoutEffect(() => fitHeight(field.current!), [text])
+  useLayoutEffect(() => {
+    const area = field.current!
+    // Without the property `value`: React would write the text to the element twice after each key.
+    if (area.value !== text) area.value = text
+    fitHeight(area, isLong)
+  }, [text, isLong])
 
   const setText = (value: string) => {
     if (edit !== null) setEdit(chatId, { ...edit, text: value })
@@ -54,7 +66,8 @@ export function Composer({ chatId, isNotes, onEditLast, onDone, onSent }: Props)
 
   const submit = async (event?: FormEvent) => {
     event?.preventDefault()
-    if (!ready) return
+    const parts = splitText(text)
+    if (saving || parts.length === 0) return
     if (editing === null) {
       typing.sent()
       for (const part of parts) messenger.operations.send(chatId, part)
@@ -63,6 +76,7 @@ export function Composer({ chatId, isNotes, onEditLast, onDone, onSent }: Props)
       field.current?.focus()
       return
     }
+    if (parts.length > 1) return
     setSaving(true)
     try {
       if (parts[0] !== editing.content) await messenger.operations.edit(editing, parts[0]!)
@@ -109,13 +123,13 @@ export function Composer({ chatId, isNotes, onEditLast, onDone, onSent }: Props)
           id="composer"
           ref={field}
           rows={1}
-          dir={text === '' ? undefined : text.length > LONG ? directionOf(text) : 'auto'} // the placeholder has the direction of the page
+          className={isLong ? 'composer-long' : undefined}
+          dir={text === '' ? undefined : isLong ? directionOf(text) : 'auto'} // the placeholder has the direction of the page
           enterKeyHint={enterSends ? 'send' : 'enter'}
           aria-label={editing === null ? t.composer.label : t.composer.editing}
           aria-describedby={parts.length > 1 ? 'composer-note' : undefined}
           aria-invalid={tooLong || undefined}
           placeholder={isNotes ? t.composer.placeholderNotes : t.composer.placeholder}
-          value={text}
           onChange={(event) => setText(event.target.value)}
           onKeyDown={onKeyDown}
         />
@@ -130,7 +144,7 @@ export function Composer({ chatId, isNotes, onEditLast, onDone, onSent }: Props)
       </div>
       {parts.length > 1 && (
         <p id="composer-note" className={tooLong ? 'composer-over' : 'composer-note'} role="status">
-          {tooLong ? t.composer.tooLong(byteLength(cleanText(text)) - CONTENT_MAX_BYTES) : t.composer.parts(parts.length)}
+          {tooLong ? t.composer.tooLong(byteLength(cleanText(measured)) - CONTENT_MAX_BYTES) : t.composer.parts(parts.length)}
         </p>
       )}
     </form>
@@ -138,10 +152,15 @@ export function Composer({ chatId, isNotes, onEditLast, onDone, onSent }: Props)
 }
 
 /**
- * Makes a text area as high as its text, up to its max-height. The frame keeps its height during the measurement, so that the list does not move.
+ * Makes a text area as high as its text, up to its max-height, which a long text has without a measurement. The frame
+ * keeps its height during the measurement, so that the list does not move.
  */
-function fitHeight(area: HTMLTextAreaElement): void {
+function fitHeight(area: HTMLTextAreaElement, isLong: boolean): void {
   if (CSS.supports('field-sizing', 'content')) return
+  if (isLong) {
+    area.style.height = ''
+    return
+  }
   const frame = area.parentElement!
   frame.style.minHeight = `${frame.offsetHeight}px`
   area.style.height = 'auto'
