@@ -88,6 +88,19 @@ export async function openChat(page: Page, id: number): Promise<void> {
   await field(page).waitFor()
 }
 
+/** Opens a chat at its newest message, which is from the other side and has this text, wherever the reader was. */
+export async function openNewest(page: Page, id: number, text: string): Promise<Locator> {
+  await openChat(page, id)
+  const jump = page.locator('.jump')
+  const newest = page.locator('.theirs').last()
+  const atNewest = async () => {
+    if (await jump.isVisible()) await jump.click()
+    return newest.locator('.message-text').textContent()
+  }
+  await expect.poll(atNewest, { timeout: TIMEOUT_MS }).toContain(text)
+  return newest
+}
+
 export const field = (page: Page) => page.locator('#composer')
 export const mine = (page: Page, text: string) => bubble(page, 'mine', text)
 export const theirs = (page: Page, text: string) => bubble(page, 'theirs', text)

@@ -236,7 +236,7 @@ test('others see a new name, and logging out in one tab logs out the others', as
   await button(settings, 'Saved').waitFor()
   await button(settings, 'Close').click()
   await ada.goto('/')
-  await chatRow(ada, 'Benjamin Okri').waitFor()
+  await ada.locator('.chat-row-name', { hasText: 'Benjamin Okri' }).waitFor()
 
   const tab = await ben.context().newPage()
   await tab.goto('/')

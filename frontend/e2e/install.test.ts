@@ -291,8 +291,16 @@ describe('with a text of twice the size', () => {
         await openSettings(page)
         await settings(page).waitFor()
         await check()
+        // Without an answer to `sync`, "Updating…" stays.
+        await page.routeWebSocket(/\/ws$/, (socket) => {
+          const server = socket.connectToServer()
+          socket.onMessage((data) => {
+            if ((JSON.parse(String(data)) as { type: string }).type !== 'sync') server.send(data)
+          })
+        })
         await page.goto('/')
         await chatRow(page, 'Notes to self').waitFor()
+        await page.getByText('Updating…').waitFor()
         await check()
       } finally {
         await browsers.close()

@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import type { Page } from 'playwright-core'
 import { expect, test } from 'vitest'
-import { Browsers, PHONE, button, chatRow, field } from './browsers'
+import { Browsers, PHONE, button, chatRow, field, send } from './browsers'
 import { Server } from './server'
 
 const build = process.env.PARLEY_BUILD!
@@ -34,8 +34,7 @@ const SCREENS: Record<string, (page: Page) => Promise<unknown>> = {
   },
   edit: async (page) => {
     await page.locator('.chat-row:not(:has(.avatar-group))').first().click()
-    await field(page).fill('A long message that is about to be changed. '.repeat(4))
-    await field(page).press('Enter')
+    await send(page, 'A long message that is about to be changed. '.repeat(4))
     await page.locator('.mine').last().waitFor()
     await field(page).press('ArrowUp')
   },

@@ -4,7 +4,7 @@
 //     PARLEY_MEASURE=yes ../tests/run-e2e e2e/scroll.test.ts
 
 import { expect, test } from 'vitest'
-import { openChat, send, theirs } from './browsers'
+import { chatRow, openChat, send, theirs } from './browsers'
 import { useFixture } from './fixture'
 
 const MESSAGES = 100_000
@@ -31,15 +31,17 @@ function measure(): void {
       `with c as (select conv_id from conversations where user_lo = ${lo} and user_hi = ${hi}),
        filled as (
          insert into messages (conv_id, seq, mod, sender_id, content, sent_at)
-         select c.conv_id, n, n, case when n / 3 % 2 = 0 then ${lo} else ${hi} end,
-           'message ' || n || repeat(' with some more words', (n * 7919 % 23)::int),
+         select c.conv_id, n, n, case when mod(n / 3, 2) = 0 then ${lo} else ${hi} end,
+           'message ' || n || repeat(' with some more words', mod(n * 7919, 23)),
            now() - make_interval(secs => (${MESSAGES} - n) * 200)
          from c, generate_series(2, ${MESSAGES}) n),
        read as (update members m set read_seq = ${MESSAGES} from c where m.conv_id = c.conv_id)
        update conversations v set last_seq = ${MESSAGES}, last_mod = ${MESSAGES} from c where v.conv_id = c.conv_id`,
     )
     const { page } = ben
-    await page.goto(`/c/${ada.id}/50000`)
+    await page.goto('/')
+    await chatRow(page, `message ${MESSAGES}`).waitFor()
+    await page.evaluate((path) => history.pushState(null, '', path), `/c/${ada.id}/50000`)
     await page.locator('.row-highlighted').waitFor()
     await page.waitForTimeout(1_000)
 
@@ -58,9 +60,13 @@ function measure(): void {
               times.push(now - last)
               last = now
               list.scrollTop += step
-              const { left, width, top, height } = list.getBoundingClientRect()
-              const hit = document.elementFromPoint(left + width / 2, top + height / 2)
-              if (hit === list) blank++
+              const { top, height } = list.getBoundingClientRect()
+              const middle = top + height / 2
+              const isFilled = [...list.querySelectorAll('.row')].some((row) => {
+                const box = row.getBoundingClientRect()
+                return box.top < middle + 20 && box.bottom > middle - 20
+              })
+              if (!isFilled) blank++
               if (times.length < frames) requestAnimationFrame(frame)
               else resolve({ times: times.slice(1), from, to: seqs()[0]!, rows: seqs().length, blank })
             }

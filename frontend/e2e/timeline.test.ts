@@ -74,8 +74,8 @@ function onScreen(page: Page): Promise<{ shown: number[]; ended: number[]; top: 
 /** Waits until nothing moves any more, and until a read mark would have been stored. */
 async function settled(page: Page): Promise<void> {
   const position = async () => JSON.stringify(await onScreen(page))
-  for (let before = ''; before !== (before = await position()); ) await page.waitForTimeout(400)
-  await page.waitForTimeout(400)
+  for (let before = ''; before !== (before = await position()); ) await page.waitForTimeout(200)
+  await page.waitForTimeout(100)
 }
 
 const wheel = async (page: Page, by: number) => {
@@ -129,11 +129,11 @@ test('15 unread of 16 KB: a message higher than the screen is read when its end 
   await settled(page)
   expect((await onScreen(page)).ended).toEqual([1])
   expect(await stored(page, cem.id)).toMatchObject({ read_seq: 1, unread: 15 })
-  for (let end = 1; end < 3; await settled(page)) {
-    await wheel(page, 150)
-    await page.waitForTimeout(60)
-    end = Math.max(end, ...(await onScreen(page)).ended)
+  for (let end = 1; end < 3; end = Math.max(end, ...(await onScreen(page)).ended)) {
+    await wheel(page, 250)
+    await page.waitForTimeout(50)
   }
+  await settled(page)
   expect(await stored(page, cem.id)).toMatchObject({ read_seq: 3, unread: 13 })
   await page.setViewportSize({ width: 1280, height: 800 })
 })
@@ -343,6 +343,7 @@ test('the sender and the menu of a message higher than the screen stay on it; th
   await openChat(page, group_id)
   await page.getByRole('button', { name: 'Show more' }).click()
   await wheel(page, 1500)
+  await page.locator('.floating-date', { hasText: 'Today' }).waitFor()
   await settled(page)
   const frame = (await page.locator('.messages').boundingBox())!
   const message = page.locator('.theirs').first()
@@ -351,7 +352,6 @@ test('the sender and the menu of a message higher than the screen stay on it; th
     expect(box.y, part).toBeGreaterThanOrEqual(frame.y - 1)
     expect(box.y + box.height, part).toBeLessThanOrEqual(frame.y + frame.height + 1)
   }
-  await page.locator('.floating-date').waitFor()
   await message.locator('.message-sender').getByRole('button').click()
   await page.getByRole('dialog', { name: 'Details' }).getByText(`@${other.username}`).waitFor()
   await page.keyboard.press('Escape')

@@ -2,7 +2,7 @@
 
 import type { Page } from 'playwright-core'
 import { beforeAll, expect, test } from 'vitest'
-import { PHONE, chatRow, mine, openChat, type TestUser } from './browsers'
+import { PHONE, chatRow, mine, openChat, openNewest, type TestUser } from './browsers'
 import { overflow } from './layout'
 import { useFixture } from './fixture'
 
@@ -52,10 +52,8 @@ async function expectIntact(page: Page): Promise<void> {
 for (const [name, text] of Object.entries(TEXTS))
   test(`${name}: shown as text, without breaking the layout`, async () => {
     await post(eve.page, ada.id, text)
-    await openChat(ada.page, eve.id)
-    const last = ada.page.locator('.theirs .message-text').last()
-    await expect.poll(() => last.textContent()).toContain(text.slice(0, 40))
-    expect(await last.locator('a, img, script, b').count()).toBe(0)
+    const newest = await openNewest(ada.page, eve.id, text.slice(0, 40))
+    expect(await newest.locator('.message-text').locator('a, img, script, b').count()).toBe(0)
     await expectIntact(ada.page)
     await expectIntact(eve.page)
     await ada.page.setViewportSize({ width: 360, height: 780 })
@@ -68,10 +66,9 @@ for (const [name, text] of Object.entries(TEXTS))
 
 test('a long message is cut, and shown in full on request', async () => {
   await post(eve.page, ada.id, `${'word '.repeat(3_000)}end`)
-  await openChat(ada.page, eve.id)
-  const last = ada.page.locator('.theirs').last()
-  await last.getByRole('button', { name: 'Show more' }).click()
-  await expect.poll(() => last.textContent()).toContain('word end')
+  const newest = await openNewest(ada.page, eve.id, 'word word')
+  await newest.getByRole('button', { name: 'Show more' }).click()
+  await expect.poll(() => newest.textContent()).toContain('word end')
   await expectIntact(ada.page)
 })
 
@@ -98,7 +95,7 @@ test('a text of 16 KiB is one message; an edit that is longer cannot be saved, a
   await mine(ada.page, 'x'.repeat(1_400)).getByLabel('Read', { exact: true }).waitFor()
   await ada.page.locator('#composer').press('ArrowUp')
   await ada.page.locator('#composer').fill('x'.repeat(16_385))
-  await ada.page.getByText('1 bytes too long for one message').waitFor()
+  await ada.page.getByText('1 byte too long for one message').waitFor()
   expect(await ada.page.getByRole('button', { name: 'Save change' }).isDisabled()).toBe(true)
   await ada.page.locator('#composer').press('Escape')
 })

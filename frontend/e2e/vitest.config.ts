@@ -8,6 +8,7 @@ export default defineConfig({
     root: new URL('.', import.meta.url).pathname,
     include: process.env.SCREENS ? ['screens.ts'] : ['*.test.ts'],
     environment: 'node',
+    setupFiles: ['../tests/setup.ts'],
     minWorkers: 1,
     maxWorkers: 2,
     testTimeout: 60_000,

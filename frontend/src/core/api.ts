@@ -66,7 +66,6 @@ export class Api {
       'GET',
       `/chats?limit=${limit}${after === null ? '' : `&after=${encodeURIComponent(after)}`}`,
     )
-  chat = (chatId: number) => this.call<Chat>('GET', `/chats/${chatId}`)
   messages = (chatId: number, query: { before?: number; after?: number; limit?: number }) =>
     this.call<{ messages: Message[]; more: boolean }>(
       'GET',

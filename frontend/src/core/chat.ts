@@ -1,6 +1,6 @@
 // What each event does to the summary of a chat. Pure functions.
 
-import { indexOfSeq, messageAt, segmentAt, type History } from './history'
+import { indexOfSeq, segmentAt, type History } from './history'
 import type { Chat, Deleted, LastMessage, Message } from './types'
 
 /** True if the message counts as unread until it is read. `me` is the id of the user. */
@@ -8,47 +8,21 @@ export function countsAsUnread({ kind, sender_id, deleted, content }: Message, m
   return kind === 'text' && sender_id !== me && !deleted && content != null
 }
 
-/** The change of a message, as far as it concerns the unread count. */
-type Change = Pick<Message, 'seq' | 'mod' | 'deleted'>
-
-/** The version of a message before its change; undefined if it is not known. */
-function versionBefore(chat: Chat, seq: number, history: History | undefined): Message | undefined {
-  return messageAt(history, seq) ?? (chat.last_message?.seq === seq ? chat.last_message : undefined)
-}
-
-/** True if the change is new and removes a message after the read mark. */
-function removesUnread(chat: Chat, { seq, mod, deleted }: Change): boolean {
-  return deleted === true && mod > chat.last_mod && seq > chat.read_seq && seq <= chat.last_seq
-}
-
 /**
- * The unread count after a change of a message. The server's count includes all changes up to
- * `last_mod`. `history` is the chat's before the change.
+ * The unread count after a change of a message. The server's count includes all changes up to `last_mod`.
+ * Only texts are deleted, once, and what is after the read mark is of others: sending moves it.
  */
-function unreadAfterChange(chat: Chat, change: Change, history: History | undefined, me: number): number {
-  if (!removesUnread(chat, change)) return chat.unread
-  const before = versionBefore(chat, change.seq, history)
-  const counted =
-    before === undefined ? chat.unread === chat.last_seq - chat.read_seq : countsAsUnread(before, me)
-  return chat.unread - (counted ? 1 : 0)
+function unreadAfterChange(chat: Chat, { seq, mod, deleted }: Pick<Message, 'seq' | 'mod' | 'deleted'>): number {
+  const isCounted = deleted === true && mod > chat.last_mod && seq > chat.read_seq && seq <= chat.last_seq
+  return isCounted ? Math.max(0, chat.unread - 1) : chat.unread
 }
 
-/** True if only the server knows the unread count after this change. */
-export function isUnreadUnknown(chat: Chat, change: Change, history: History | undefined): boolean {
-  return (
-    removesUnread(chat, change) &&
-    versionBefore(chat, change.seq, history) === undefined &&
-    chat.unread > 0 &&
-    chat.unread < chat.last_seq - chat.read_seq
-  )
-}
-
-/** A message, or a new version of one. `history` is the chat's before it. */
-export function withMessage(chat: Chat, message: Message, me: number, history?: History): Chat {
+/** A message, or a new version of one. */
+export function withMessage(chat: Chat, message: Message, me: number): Chat {
   const next: Chat = {
     ...chat,
     last_mod: Math.max(chat.last_mod, message.mod),
-    unread: unreadAfterChange(chat, message, history, me),
+    unread: unreadAfterChange(chat, message),
   }
   if (message.sender_id === me) next.read_seq = Math.max(next.read_seq, message.seq)
   // A sender has read everything before the message.
@@ -92,13 +66,13 @@ export function withMessagesOnly(chat: Chat, messages: readonly Message[], me: n
   return { ...next, member_count: chat.member_count }
 }
 
-/** A `deleted` push. `history` is the chat's before it. */
-export function withDeleted(chat: Chat, deleted: Deleted, me: number, history: History | undefined): Chat {
+/** A `deleted` push. */
+export function withDeleted(chat: Chat, deleted: Deleted): Chat {
   const last = chat.last_message
   return {
     ...chat,
     last_mod: Math.max(chat.last_mod, deleted.mod),
-    unread: unreadAfterChange(chat, { ...deleted, deleted: true }, history, me),
+    unread: unreadAfterChange(chat, { ...deleted, deleted: true }),
     last_message:
       last !== null && last.seq === deleted.seq && deleted.mod >= last.mod
         ? { ...last, content: null, deleted: true, mod: deleted.mod }

@@ -1,6 +1,5 @@
 // The chats of the user. Owns `chats`; chat.ts says what each event does to one of them.
 
-import type { Api } from './api'
 import { withSummary } from './chat'
 import { withEntry, withoutEntry, type AppStore } from './state'
 import type { Chat } from './types'
@@ -17,13 +16,7 @@ export class ChatList {
   private readonly listed = new Set<number>()
   private firstActivity = 0
 
-  /** Chats whose summary is being read; true if it has to be read again. */
-  private readonly refreshing = new Map<number, boolean>()
-
-  constructor(
-    private readonly store: AppStore,
-    private readonly api: Pick<Api, 'chat'>,
-  ) {}
+  constructor(private readonly store: AppStore) {}
 
   get(id: number): Chat | undefined {
     return this.store.getState().chats.get(id)
@@ -42,21 +35,6 @@ export class ChatList {
   put(fresh: Chat): void {
     const known = this.get(fresh.chat_id)
     this.set(withSummary(known, fresh), known)
-  }
-
-  /** Reads a summary from the server, because its unread count is not known here. */
-  async refresh(id: number): Promise<void> {
-    if (this.refreshing.has(id)) return void this.refreshing.set(id, true)
-    do {
-      this.refreshing.set(id, false)
-      const fresh = await this.api.chat(id).catch(() => null)
-      const known = this.get(id)
-      if (fresh === null || known === undefined) break
-      this.put(fresh)
-      // A push that overtook the response may have changed the count.
-      if (known.last_mod > fresh.last_mod) this.refreshing.set(id, true)
-    } while (this.refreshing.get(id))
-    this.refreshing.delete(id)
   }
 
   /** Stores a chat, as the one with the latest activity if it is new or has a new message. */

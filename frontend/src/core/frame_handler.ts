@@ -1,6 +1,6 @@
 // What each frame of the server does. Owns no state: it passes the frame to the owner of the state.
 
-import { isUnreadUnknown, withDeleted, withMessage, withRead } from './chat'
+import { withDeleted, withMessage, withRead } from './chat'
 import type { ChatList } from './chat_list'
 import { isTransientCode } from './connection'
 import type { Groups } from './groups'
@@ -91,10 +91,7 @@ export class FrameHandler {
 
   private pushed(message: Message): void {
     const me = myId(this.parts.store)
-    const history = this.parts.timeline.get(message.chat_id)
-    const listed = this.parts.chats.update(message.chat_id, (chat) =>
-      withMessage(chat, message, me, history),
-    )
+    const listed = this.parts.chats.update(message.chat_id, (chat) => withMessage(chat, message, me))
     if (!listed) this.parts.sync.chatNotListed(message.chat_id)
     this.parts.timeline.apply(message.chat_id, (history) => applyPush(history, message))
     this.parts.hooks.received([message])
@@ -109,12 +106,7 @@ export class FrameHandler {
   }
 
   private deleted(frame: Deleted): void {
-    const { chats, store } = this.parts
-    const history = this.parts.timeline.get(frame.chat_id)
-    const chat = chats.get(frame.chat_id)
-    const isUnknown = chat !== undefined && isUnreadUnknown(chat, { ...frame, deleted: true }, history)
-    chats.update(frame.chat_id, (known) => withDeleted(known, frame, myId(store), history))
-    if (isUnknown) void chats.refresh(frame.chat_id)
+    this.parts.chats.update(frame.chat_id, (chat) => withDeleted(chat, frame))
     this.parts.timeline.apply(frame.chat_id, (history) => applyDeleted(history, frame))
   }
 

@@ -61,7 +61,7 @@ export class Messenger {
       handshakeFailed: () => void this.session.verify(),
     })
     this.presence = new PresenceWatch(store, this.connection)
-    this.chats = new ChatList(store, api)
+    this.chats = new ChatList(store)
     this.timeline = new Timeline(store, api, clock, {
       loaded: received,
       gapStaysOpen: () => this.sync.requestMissing(),

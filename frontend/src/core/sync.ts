@@ -10,7 +10,7 @@
 
 import { ApiError, type Api } from './api'
 import { backoffMs } from './backoff'
-import { isUnreadUnknown, withMessage, withMessagesOnly, withRead } from './chat'
+import { withMessage, withMessagesOnly, withRead } from './chat'
 import type { ChatList } from './chat_list'
 import type { Clock } from './clock'
 import type { Connection } from './connection'
@@ -191,17 +191,12 @@ export class Sync {
     if (reset) this.parts.timeline.restart(chat_id)
     const me = myId(this.parts.store)
     const history = this.parts.timeline.get(chat_id)
-    let isUnknown = false
     this.parts.chats.update(chat_id, (chat) => {
       const changed = reset
         ? withMessagesOnly(chat, messages, me)
-        : messages.reduce((next, message) => {
-            isUnknown ||= isUnreadUnknown(next, message, history)
-            return withMessage(next, message, me, history)
-          }, chat)
+        : messages.reduce((next, message) => withMessage(next, message, me), chat)
       return withRead(changed, me, read_seq, me, history)
     })
-    if (isUnknown) void this.parts.chats.refresh(chat_id)
     this.parts.timeline.apply(chat_id, (history) => applySync(history, messages))
     this.parts.handlers.received(messages)
   }

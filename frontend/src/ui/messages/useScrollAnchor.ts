@@ -62,15 +62,17 @@ export function useScrollAnchor(options: Options) {
     [scroller],
   )
 
+  const reportNow = useCallback(() => {
+    const element = scroller.current
+    if (element === null || positioned.current === null || settling.current !== null) return
+    current.current.onViewport(viewportOf(measureBoxes(element), element.clientHeight, isFollowing()))
+  }, [scroller, isFollowing])
+
   /** Reports the viewport after the next layout. */
   const report = useCallback(() => {
     cancelAnimationFrame(frame.current)
-    frame.current = requestAnimationFrame(() => {
-      const element = scroller.current
-      if (element === null || positioned.current === null || settling.current !== null) return
-      current.current.onViewport(viewportOf(measureBoxes(element), element.clientHeight, isFollowing()))
-    })
-  }, [scroller, isFollowing])
+    frame.current = requestAnimationFrame(reportNow)
+  }, [reportNow])
 
   /** To be called when the list was scrolled, and while it moves afterwards. */
   const settle = useCallback(function settle() {
@@ -158,18 +160,23 @@ export function useScrollAnchor(options: Options) {
 
   useEffect(report, [items, report])
 
-  // The reader takes over.
+  // The reader takes over. What is on the screen now may have left it before the list would have settled.
   useEffect(() => {
     const element = scroller.current!
     const onInput = () => {
       goal.current = null
+      if (settling.current === null) return
+      clearTimeout(settling.current)
+      settling.current = null
+      following.current = isFollowing()
+      reportNow()
     }
     const events = ['wheel', 'touchstart', 'pointerdown', 'keydown']
     for (const name of events) element.addEventListener(name, onInput, { passive: true })
     return () => {
       for (const name of events) element.removeEventListener(name, onInput)
     }
-  }, [scroller])
+  }, [scroller, isFollowing, reportNow])
 
   // The composer grows, or a keyboard appears.
   useEffect(() => {
