@@ -89,7 +89,7 @@ test('a name of HTML, bidi controls and a long word is shown as text everywhere'
 })
 
 test('a text of 16 KiB is one message; an edit that is longer cannot be saved, and the page says why', async () => {
-  await openChat(ada.page, eve.id)
+  await openNewest(ada.page, eve.id, 'word word')
   await ada.page.locator('#composer').fill('x'.repeat(16_384))
   await ada.page.getByRole('button', { name: 'Send' }).click()
   await mine(ada.page, 'x'.repeat(1_400)).getByLabel('Read', { exact: true }).waitFor()

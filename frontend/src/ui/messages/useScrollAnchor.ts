@@ -50,6 +50,7 @@ export function useScrollAnchor(options: Options) {
   const attempts = useRef(0)
   const offsetBefore = useRef(-1)
   const lastOffset = useRef(0)
+  /** The animation frame that will report the viewport; 0 if none. */
   const frame = useRef(0)
 
   const current = useRef(options)
@@ -63,6 +64,7 @@ export function useScrollAnchor(options: Options) {
   )
 
   const reportNow = useCallback(() => {
+    frame.current = 0
     const element = scroller.current
     if (element === null || positioned.current === null || settling.current !== null) return
     current.current.onViewport(viewportOf(measureBoxes(element), element.clientHeight, isFollowing()))
@@ -165,10 +167,11 @@ export function useScrollAnchor(options: Options) {
     const element = scroller.current!
     const onInput = () => {
       goal.current = null
-      if (settling.current === null) return
-      clearTimeout(settling.current)
-      settling.current = null
-      following.current = isFollowing()
+      if (settling.current !== null) {
+        clearTimeout(settling.current)
+        settling.current = null
+        following.current = isFollowing()
+      } else if (frame.current === 0) return
       reportNow()
     }
     const events = ['wheel', 'touchstart', 'pointerdown', 'keydown']
