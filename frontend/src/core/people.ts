@@ -38,9 +38,9 @@ export class People {
     this.requested.add(userId)
     const unknown = { user_id: userId, username: '', full_name: null, profile_picture: null }
     try {
-      const { username } = await this.api.username(userId)
+      const { username, full_name } = await this.api.username(userId)
       // A full profile may have arrived meanwhile.
-      if (!this.store.getState().people.has(userId)) this.add({ ...unknown, username })
+      if (!this.store.getState().people.has(userId)) this.add({ ...unknown, username, full_name })
       return true
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) this.add(unknown)
