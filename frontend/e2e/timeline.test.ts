@@ -143,6 +143,7 @@ test('60 messages that came while the window was not focused are not read', asyn
   const dana = await writer('Dana Away', numbered(1, 20))
   await chatRow(page, 'Dana Away').click()
   await theirs(page, 'text 1').waitFor()
+  await settled(page)
   for (let end = 0; end < 20; end = (await onScreen(page)).ended.at(-1) ?? 0) {
     await wheel(page, 300)
     await page.waitForTimeout(50)
