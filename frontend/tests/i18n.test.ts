@@ -97,13 +97,15 @@ it('uses the plural rules of the language', () => {
     '1 ungelesene Nachricht',
     '2 ungelesene Nachrichten',
   ])
+  // The digits of Arabic differ between versions of the Unicode CLDR.
+  const digits = new Intl.NumberFormat('ar')
   expect(counts.map((n) => ar.chats.unread(n))).toEqual([
     'لا رسائل غير مقروءة',
     'رسالة واحدة غير مقروءة',
     'رسالتان غير مقروءتين',
-    '3 رسائل غير مقروءة',
-    '11 رسالة غير مقروءة',
-    '100 رسالة غير مقروءة',
+    `${digits.format(3)} رسائل غير مقروءة`,
+    `${digits.format(11)} رسالة غير مقروءة`,
+    `${digits.format(100)} رسالة غير مقروءة`,
   ])
 })
 
