@@ -122,7 +122,7 @@ test('a deleted message is replaced by a notice for both users', async () => {
   await button(ada.getByRole('dialog'), 'Delete').click()
   for (const page of [ada, ben]) {
     await page.locator('.message').getByText('This message was deleted').waitFor()
-    expect(await page.locator('.message, .chat-row').getByText('this was a mistake').count()).toBe(0)
+    await expect.poll(() => page.locator('.message, .chat-row').getByText('this was a mistake').count()).toBe(0)
   }
 })
 

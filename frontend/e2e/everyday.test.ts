@@ -55,7 +55,7 @@ const setText = (page: Page, text: string) =>
     area.dispatchEvent(new InputEvent('input', { bubbles: true }))
     area.focus()
   }, text)
-const median = (values: number[]) => values.toSorted((a, b) => a - b)[values.length >> 1]!
+const median = (values: number[]) => [...values].sort((a, b) => a - b)[values.length >> 1]!
 
 const current = (page: Page) => page.locator('.chat-row[aria-current=page]')
 const scrollTop = (page: Page) => page.locator('.sidebar-body').evaluate((list) => list.scrollTop)
