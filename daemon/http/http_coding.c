@@ -30,15 +30,6 @@ const char *http_coding_name(enum http_coding coding)
 	return names[coding];
 }
 
-static struct text trim(struct text t)
-{
-	while (t.len > 0 && strchr(" \t", t.data[0]) != NULL)
-		t = (struct text){ t.data + 1, t.len - 1 };
-	while (t.len > 0 && strchr(" \t", t.data[t.len - 1]) != NULL)
-		t.len--;
-	return t;
-}
-
 /* RFC 9110 12.4.2: 0 to 1 with at most three decimals. A malformed weight accepts nothing. */
 static int weight_value(struct text t)
 {
@@ -62,7 +53,7 @@ static int weight_of(struct text parameter)
 {
 	if (parameter.len == 0)
 		return WEIGHT_MAX;
-	parameter = trim((struct text){ parameter.data + 1, parameter.len - 1 });
+	parameter = http_trim((struct text){ parameter.data + 1, parameter.len - 1 });
 	if (parameter.len < 2 || strncasecmp(parameter.data, "q=", 2) != 0)
 		return 0;
 	return weight_value((struct text){ parameter.data + 2, parameter.len - 2 });
@@ -83,7 +74,7 @@ static void read_element(struct weights *w, struct text element)
 {
 	const char *semicolon = memchr(element.data, ';', element.len);
 	size_t len = semicolon != NULL ? (size_t)(semicolon - element.data) : element.len;
-	int *place = place_of(w, trim((struct text){ element.data, len }));
+	int *place = place_of(w, http_trim((struct text){ element.data, len }));
 
 	if (place != NULL && *place < 0)
 		*place = weight_of((struct text){ element.data + len, element.len - len });
@@ -98,15 +89,10 @@ enum http_coding http_coding_choose(const char *accept, unsigned available)
 {
 	struct weights w = { { -1, -1, -1 }, -1 };
 	enum http_coding best = HTTP_IDENTITY;
+	struct text e;
 
-	for (;;) {
-		size_t len = strcspn(accept, ",");
-
-		read_element(&w, trim((struct text){ accept, len }));
-		if (accept[len] == '\0')
-			break;
-		accept += len + 1;
-	}
+	while (http_element_next(&accept, &e))
+		read_element(&w, e);
 	for (enum http_coding c = HTTP_IDENTITY + 1; c < HTTP_CODING_N; c++)
 		if ((available & 1u << c) != 0 && weight_in(&w, c) > 0 &&
 			weight_in(&w, c) >= weight_in(&w, best))

@@ -14,6 +14,23 @@ bool http_is_word(struct text t, const char *word)
 	return t.len == strlen(word) && strncasecmp(t.data, word, t.len) == 0;
 }
 
+struct text http_trim(struct text t)
+{
+	while (t.len > 0 && strchr(" \t", t.data[0]) != NULL)
+		t = (struct text){ t.data + 1, t.len - 1 };
+	while (t.len > 0 && strchr(" \t", t.data[t.len - 1]) != NULL)
+		t.len--;
+	return t;
+}
+
+bool http_element_next(const char **list, struct text *element)
+{
+	*list += strspn(*list, ", \t");
+	*element = http_trim((struct text){ *list, strcspn(*list, ",") });
+	*list += strcspn(*list, ",");
+	return element->len > 0;
+}
+
 const char *http_field(const struct http_call *call, const char *name)
 {
 	return evhttp_find_header(evhttp_request_get_input_headers(call->req), name);
@@ -50,19 +67,12 @@ void http_field_join(const struct http_call *call, const char *name, struct buf 
 
 bool http_list_next(struct http_list *list, struct text *element)
 {
-	do {
-		while (list->at == NULL || *list->at == '\0') {
-			list->line = next_line(list->call, list->line, list->name);
-			if (list->line == NULL)
-				return false;
-			list->at = list->line->value;
-		}
-		list->at += strspn(list->at, ", \t");
-		*element = (struct text){ list->at, strcspn(list->at, ",") };
-		list->at += element->len;
-		while (element->len > 0 && strchr(" \t", element->data[element->len - 1]) != NULL)
-			element->len--;
-	} while (element->len == 0);
+	while (list->at == NULL || !http_element_next(&list->at, element)) {
+		list->line = next_line(list->call, list->line, list->name);
+		if (list->line == NULL)
+			return false;
+		list->at = list->line->value;
+	}
 	return true;
 }
 

@@ -18,6 +18,13 @@ struct http_call;
 /* True if a text is this word, in any case. */
 bool http_is_word(struct text t, const char *word);
 
+/* A text without the spaces and tabs around it. */
+struct text http_trim(struct text t);
+
+/* Takes the next element off a list (RFC 9110 5.6.1), without white space around it; empty ones are skipped. False at the
+ * end. */
+bool http_element_next(const char **list, struct text *element);
+
 /* The value of the first line of this name, NULL: there is none; http_field_lines: how many there are. */
 const char *http_field(const struct http_call *call, const char *name);
 unsigned http_field_lines(const struct http_call *call, const char *name);
@@ -32,7 +39,7 @@ struct http_list {
 	const struct evkeyval *line;
 	const char *at;
 };
-/* The next element without white space around it; empty ones are skipped. False at the end. */
+/* The next element, as http_element_next. */
 bool http_list_next(struct http_list *list, struct text *element);
 
 /* True if such a list has this element, in any case. */
