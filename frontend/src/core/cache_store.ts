@@ -1,4 +1,4 @@
-// The storage of the cache: one IndexedDB database, whoever is signed in.
+// The storage of the cache: one IndexedDB database for all users of the browser.
 
 import { openDB, type DBSchema, type IDBPDatabase } from 'idb'
 import type { CachedChat, CachedSession, CacheStore } from './cache'

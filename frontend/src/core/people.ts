@@ -36,14 +36,14 @@ export class People {
     if (known !== undefined) return !isDeletedAccount(known)
     if (this.requested.has(userId)) return false
     this.requested.add(userId)
-    const unknown = { user_id: userId, username: '', full_name: null, profile_picture: null }
     try {
-      const { username, full_name } = await this.api.username(userId)
-      // A full profile may have arrived meanwhile.
-      if (!this.store.getState().people.has(userId)) this.add({ ...unknown, username, full_name })
+      const names = await this.api.username(userId)
+      // A profile with a picture may have arrived meanwhile.
+      if (!this.store.getState().people.has(userId)) this.add({ ...names, profile_picture: null })
       return true
     } catch (error) {
-      if (error instanceof ApiError && error.status === 404) this.add(unknown)
+      if (error instanceof ApiError && error.status === 404)
+        this.add({ user_id: userId, username: '', full_name: '', profile_picture: null })
       else this.requested.delete(userId)
       return false
     }

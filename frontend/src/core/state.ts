@@ -7,14 +7,8 @@ import type { Operation } from './outbox'
 import type { SocketState } from './socket'
 import type { Chat, Group, Presence, User } from './types'
 
-/** The profile of a user as far as it is known. */
-export interface Person {
-  user_id: number
-  /** Empty if the account was deleted. */
-  username: string
-  full_name: string | null
-  profile_picture: string | null
-}
+/** The profile of a user. The names are empty if the account was deleted. */
+export type Person = Pick<User, 'user_id' | 'username' | 'full_name' | 'profile_picture'>
 
 export const isDeletedAccount = (person: Person) => person.username === ''
 

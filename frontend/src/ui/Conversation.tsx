@@ -4,7 +4,7 @@ import { liveMessages } from '../core/history'
 import { isEditable } from '../core/outbox'
 import { withPending } from '../core/pending'
 import { isDeletedAccount } from '../core/state'
-import type { Chat, User } from '../core/types'
+import type { Chat } from '../core/types'
 import { edits, setEdit } from '../drafts'
 import { t } from '../i18n'
 import { messenger } from '../platform'
@@ -43,17 +43,16 @@ function useChat(id: number): { chat: Chat | null; state: 'found' | 'loading' | 
   if (!listLoaded) return { chat: null, state: 'loading' }
   if (person === undefined || isDeletedAccount(person))
     return { chat: null, state: missing || person !== undefined ? 'missing' : 'loading' }
-  const peer: User = { ...person, full_name: person.full_name ?? person.username }
   const chat: Chat = {
     chat_id: id,
     kind: 'direct',
-    name: id === me.user_id ? t.chats.notes : peer.full_name,
+    name: id === me.user_id ? t.chats.notes : person.full_name,
     last_seq: 0,
     last_mod: 0,
     read_seq: 0,
     unread: 0,
     last_message: null,
-    peer,
+    peer: person,
     peer_read_seq: 0,
     owner_id: null,
     member_count: 2,

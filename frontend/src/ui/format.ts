@@ -57,7 +57,7 @@ export function senderName(people: AppState['people'], id: number | null | undef
 
 /** The name of the sender of a last message, which may have it. */
 export function lastSenderName(people: AppState['people'], last: LastMessage): string {
-  // A profile may have the username only.
+  // The profile of a deleted account has no name.
   const person = last.sender_id == null ? undefined : people.get(last.sender_id)
   return person?.full_name || last.sender_name || senderName(people, last.sender_id)
 }

@@ -10,7 +10,7 @@ import { useItems } from './useItems'
 export const UNREAD_OFFSET_PX = 90
 /** Space above a message that a link names, in px. */
 const LINK_OFFSET_PX = 120
-/** The list is told where it is after this many messages. A segment on the screen keeps more on both sides. */
+/** The view follows a scroll of this many messages. A segment keeps more than that on both sides of the screen. */
 const STEP = 50
 /** How long the server may be unreachable before the cache is shown in place of the target. */
 const CUT_OFF_MS = 500
