@@ -77,9 +77,24 @@ export class Browsers {
     return { id, username, name, page }
   }
 
+  /** Opens a chat of two new users for both, with these messages of the first one. */
+  async newPair(...texts: string[]): Promise<[TestUser, TestUser]> {
+    const ada = await this.newUser('Ada Lovelace')
+    const ben = await this.newUser('Ben Okri')
+    await openChat(ada.page, ben.id)
+    for (const text of texts) await send(ada.page, text)
+    await openChat(ben.page, ada.id)
+    await theirs(ben.page, texts.at(-1)!).waitFor()
+    return [ada, ben]
+  }
+
   private username(name: string): string {
     return `${name.toLowerCase().replace(/[^a-z]/g, '').slice(0, 20)}${++this.userCount}`
   }
+}
+
+export async function closeUsers(...users: TestUser[]): Promise<void> {
+  for (const { page } of users) await page.context().close()
 }
 
 /** Opens a chat, which may have no messages yet. */

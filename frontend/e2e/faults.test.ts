@@ -4,6 +4,7 @@ import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   chatRow,
+  closeUsers,
   expectShown,
   field,
   mine,
@@ -17,21 +18,6 @@ import { useFixture } from './fixture'
 
 const fixture = useFixture()
 
-/** Two users with one message between them, each with the chat open. */
-async function openPair(): Promise<[TestUser, TestUser]> {
-  const ada = await fixture.browsers.newUser('Ada Lovelace')
-  const ben = await fixture.browsers.newUser('Ben Okri')
-  await openChat(ada.page, ben.id)
-  await send(ada.page, 'first')
-  await openChat(ben.page, ada.id)
-  await theirs(ben.page, 'first').waitFor()
-  return [ada, ben]
-}
-
-async function close(...users: TestUser[]): Promise<void> {
-  for (const { page } of users) await page.context().close()
-}
-
 async function expectStored(ada: TestUser, ben: TestUser, texts: readonly string[]): Promise<void> {
   expect(await storedTexts(ada.page, ben.id)).toEqual(texts)
   expect(await storedTexts(ben.page, ada.id)).toEqual(texts)
@@ -44,14 +30,14 @@ describe('a user with two open tabs goes offline', () => {
   let tab: Page
 
   beforeAll(async () => {
-    ;[ada, ben] = await openPair()
+    ;[ada, ben] = await fixture.browsers.newPair('first')
     cem = await fixture.browsers.newUser('Cem Yılmaz')
     tab = await ada.page.context().newPage()
     await openChat(tab, ben.id)
     await send(ben.page, 'second')
     for (const page of [ada.page, tab]) await theirs(page, 'second').waitFor()
   })
-  afterAll(() => close(ada, ben, cem))
+  afterAll(() => closeUsers(ada, ben, cem))
 
   test('both tabs show that, and the new messages as waiting', async () => {
     await ada.page.context().setOffline(true)
@@ -101,7 +87,7 @@ describe('a user with two open tabs goes offline', () => {
 })
 
 test('killed workers lose, double or reorder no message', async () => {
-  const [ada, ben] = await openPair()
+  const [ada, ben] = await fixture.browsers.newPair('first')
   const all = ['first']
   let n = 0
   const burst = async (user: TestUser) => {
@@ -123,11 +109,11 @@ test('killed workers lose, double or reorder no message', async () => {
   await expectShown(ada.page, all)
   await expectShown(ben.page, all)
   await expectStored(ada, ben, all)
-  await close(ada, ben)
+  await closeUsers(ada, ben)
 })
 
 test('messages written while the database is down wait, also over a reload, and are sent later', async () => {
-  const [ada, ben] = await openPair()
+  const [ada, ben] = await fixture.browsers.newPair('first')
   await fixture.server.stopDatabase()
   await send(ada.page, 'no database 1')
   await send(ada.page, 'no database 2')
@@ -141,11 +127,11 @@ test('messages written while the database is down wait, also over a reload, and 
   await send(ben.page, 'and back')
   await theirs(ada.page, 'and back').waitFor()
   await expectStored(ada, ben, [...all, 'and back'])
-  await close(ada, ben)
+  await closeUsers(ada, ben)
 })
 
 test('messages that a restored database lacks disappear without a reload', async () => {
-  const [ada, ben] = await openPair()
+  const [ada, ben] = await fixture.browsers.newPair('first')
   await fixture.server.backUpDatabase()
   for (const text of ['lost 1', 'lost 2']) await send(ada.page, text)
   await theirs(ben.page, 'lost 2').waitFor()
@@ -157,7 +143,7 @@ test('messages that a restored database lacks disappear without a reload', async
   await theirs(ben.page, 'new').waitFor()
   await expectShown(ben.page, ['first', 'new'])
   await expectStored(ada, ben, ['first', 'new'])
-  await close(ada, ben)
+  await closeUsers(ada, ben)
 })
 
 test('no page had a script error or a violation of its content security policy', () => {

@@ -7,6 +7,7 @@ import {
   button,
   chatRow,
   chooseFromMenu,
+  closeUsers,
   field,
   mine,
   openChat,
@@ -19,20 +20,11 @@ import { useFixture } from './fixture'
 
 const fixture = useFixture()
 
-/** Two users with three messages of the first one between them, each with the chat open. */
+/** A pair with three messages, which the second user has read. */
 async function openPair(): Promise<[TestUser, TestUser]> {
-  const ada = await fixture.browsers.newUser('Ada Lovelace')
-  const ben = await fixture.browsers.newUser('Ben Okri')
-  await openChat(ada.page, ben.id)
-  for (const text of ['first', 'second', 'third']) await send(ada.page, text)
-  await openChat(ben.page, ada.id)
-  await theirs(ben.page, 'third').waitFor()
+  const [ada, ben] = await fixture.browsers.newPair('first', 'second', 'third')
   await mine(ada.page, 'third').getByLabel('Read', { exact: true }).waitFor()
   return [ada, ben]
-}
-
-const close = async (...users: TestUser[]) => {
-  for (const { page } of users) await page.context().close()
 }
 
 const API = /\/(users|chats|messages|groups)\b/
@@ -109,7 +101,7 @@ test('what is done offline waits at its message, also over a reload, and is then
     [DELETED]: 5,
     fourth: 6,
   })
-  await close(ada, ben)
+  await closeUsers(ada, ben)
 })
 
 test('a refused change says so at its message, and is tried again or given up', async () => {
@@ -153,7 +145,7 @@ test('a refused change says so at its message, and is tried again or given up', 
   await button(refusal, 'Discard change').click()
   await expectAll(ada.page, ['changed', 'second', DELETED, 'fourth'])
   await tab.context().close()
-  await close(ada, ben)
+  await closeUsers(ada, ben)
 })
 
 test('a chat with a refused message does not stay at the top of the list', async () => {
@@ -174,7 +166,7 @@ test('a chat with a refused message does not stay at the top of the list', async
   await send(cem.page, 'Hello from Cem')
   await chatRow(ada.page, 'Hello from Cem').waitFor()
   expect(await ada.page.locator('.chat-row').first().textContent()).toContain('Hello from Cem')
-  await close(ada, ben, cem)
+  await closeUsers(ada, ben, cem)
 })
 
 test('killed workers lose, double or reorder no edit and no deletion', async () => {
@@ -192,7 +184,7 @@ test('killed workers lose, double or reorder no edit and no deletion', async () 
   const all = ['changed 1', DELETED, 'third', 'sent 0', 'sent 1']
   for (const page of [ada.page, ben.page]) await expectAll(page, all)
   await expect.poll(() => ada.page.getByLabel('Waiting to be sent').count(), { timeout: TIMEOUT_MS }).toBe(0)
-  await close(ada, ben)
+  await closeUsers(ada, ben)
 })
 
 test('nothing queued is applied to a restored database, where its ids name other messages', async () => {
@@ -227,7 +219,7 @@ test('nothing queued is applied to a restored database, where its ids name other
   await theirs(ben.page, 'queued').waitFor()
   await button(mine(ada.page, 'lost 1, changed'), 'Discard').click()
   await expectAll(ada.page, [...kept, 'queued'])
-  await close(ada, ben)
+  await closeUsers(ada, ben)
 })
 
 test('the page starts without the server from what it has kept, and erases it when the session has ended', async () => {
@@ -262,7 +254,7 @@ test('the page starts without the server from what it has kept, and erases it wh
         }),
     )
   await expect.poll(records, { timeout: TIMEOUT_MS }).toBe(0)
-  await close(ada, ben)
+  await closeUsers(ada, ben)
 })
 
 test('without the server a chat opens at its kept messages if the first unread one is not among them', async () => {
@@ -279,7 +271,7 @@ test('without the server a chat opens at its kept messages if the first unread o
   await ben.page.goto(`/c/${ada.id}`)
   await theirs(ben.page, 'text 31').waitFor()
   await chatRow(ben.page, 'text 80').getByText('80 unread messages').waitFor()
-  await close(ada, ben)
+  await closeUsers(ada, ben)
 })
 
 test('behind a proxy that blocks WebSockets the page reads and sends over HTTP', async () => {
@@ -294,7 +286,7 @@ test('behind a proxy that blocks WebSockets the page reads and sends over HTTP',
   await theirs(ada.page, 'answer').waitFor()
   await mine(ben.page, 'answer').getByLabel('Read', { exact: true }).waitFor()
   expect(await storedTexts(ben.page, ada.id)).toEqual(['first', 'second', 'third', 'over HTTP', 'answer'])
-  await close(ada, ben)
+  await closeUsers(ada, ben)
 })
 
 test('a read mark that the server cannot store is sent again', async () => {
@@ -310,7 +302,7 @@ test('a read mark that the server cannot store is sent again', async () => {
   expect(await mine(ada.page, 'unread').getByLabel('Read', { exact: true }).count()).toBe(0)
   await fixture.server.startDatabase()
   await mine(ada.page, 'unread').getByLabel('Read', { exact: true }).waitFor()
-  await close(ada, ben)
+  await closeUsers(ada, ben)
 })
 
 test('the page shows the first 100 chats before it reads the others', async () => {
@@ -335,7 +327,7 @@ test('the page shows the first 100 chats before it reads the others', async () =
   await ada.page.getByLabel('Search chats and people').fill('Group 2')
   await chatRow(ada.page, 'Group 20').waitFor()
   expect(requests).toEqual(['limit=100', 'limit=200'])
-  await close(ada)
+  await closeUsers(ada)
 })
 
 test('two tabs do not write into each other’s draft', async () => {
@@ -350,7 +342,7 @@ test('two tabs do not write into each other’s draft', async () => {
   await send(tab, 'sent by the second tab')
   await mine(ada.page, 'sent by the second tab').waitFor()
   expect(await field(ada.page).inputValue()).toBe('from the first tab')
-  await close(ada, ben)
+  await closeUsers(ada, ben)
 })
 
 test('the header does not say "online" while the page is offline', async () => {
@@ -362,7 +354,7 @@ test('the header does not say "online" while the page is offline', async () => {
   expect(await header.locator('.presence-dot').count()).toBe(0)
   await ada.page.context().setOffline(false)
   await header.getByText('online', { exact: true }).waitFor()
-  await close(ada, ben)
+  await closeUsers(ada, ben)
 })
 
 test('no page had a script error or a violation of its content security policy', () => {

@@ -4,7 +4,7 @@
 //     PARLEY_MEASURE=yes ../tests/run-e2e e2e/scroll.test.ts
 
 import { expect, test } from 'vitest'
-import { chatRow, openChat, send, theirs } from './browsers'
+import { chatRow, closeUsers } from './browsers'
 import { useFixture } from './fixture'
 
 const MESSAGES = 100_000
@@ -19,13 +19,8 @@ function measure(): void {
   const fixture = useFixture()
 
   test('100,000 messages scroll at 60 frames a second', async () => {
-    const ada = await fixture.browsers.newUser('Ada Lovelace')
-    const ben = await fixture.browsers.newUser('Ben Okri')
-    await openChat(ada.page, ben.id)
-    await send(ada.page, 'first')
-    await openChat(ben.page, ada.id)
-    await theirs(ben.page, 'first').waitFor()
-    await ada.page.context().close()
+    const [ada, ben] = await fixture.browsers.newPair('first')
+    await closeUsers(ada)
     const [lo, hi] = [ada.id, ben.id].sort((a, b) => a - b)
     await fixture.server.sql(
       `with c as (select conv_id from conversations where user_lo = ${lo} and user_hi = ${hi}),

@@ -159,15 +159,22 @@ def has_answered(harness, connection, since):
     )
 
 
-def test_a_member_who_rejoins_during_a_sync_gets_what_came_between(harness, pair):
-    """Promise 4. The client did not see that it was removed: the `chat` of the join is of a chat
-    that it has."""
-    owner, guest = harness.owner, new_person(harness.daemon)
-    group = owner.group("left and joined", guest)
+def group_that_removed(owner, guest, name):
+    """A group with a text before the guest was removed, and one after. Returns its id, and the mod
+    of the first text."""
+    group = owner.group(name, guest)
     mod = owner.send(group, "before")["mod"]
     removed = {"group_id": group, "user_id": guest.id}
     assert owner.post("/groups/remove_user_from_group", removed).status_code == 204
     owner.send(group, "between")
+    return group, mod
+
+
+def test_a_member_who_rejoins_during_a_sync_gets_what_came_between(harness, pair):
+    """Promise 4. The client did not see that it was removed: the `chat` of the join is of a chat
+    that it has."""
+    owner, guest = harness.owner, new_person(harness.daemon)
+    group, mod = group_that_removed(owner, guest, "left and joined")
     for _ in range(5):  # their pages keep the sync from ending
         new_person(harness.daemon).send(guest.id, "another chat")
     ws = guest.ws()
@@ -194,11 +201,7 @@ def test_a_member_who_rejoins_during_a_sync_gets_what_came_between(harness, pair
 def test_a_sync_before_a_join_is_delivered_contains_what_came_between(harness, pair):
     """Promise 4. The database has the join, and the worker still reads the `chat` frame of it."""
     owner, guest = harness.owner, new_person(harness.daemon)
-    group = owner.group("joined and synced", guest)
-    mod = owner.send(group, "before")["mod"]
-    removed = {"group_id": group, "user_id": guest.id}
-    assert owner.post("/groups/remove_user_from_group", removed).status_code == 204
-    owner.send(group, "between")
+    group, mod = group_that_removed(owner, guest, "joined and synced")
     ws = guest.ws()
     joins = Person(harness.daemon, owner.id, owner.username, owner.full_name, owner.token)
     stopped = harness.stop_at(
