@@ -352,6 +352,11 @@ class Parleyd:
             found.append(f"connected, never closed: {sorted(set(opened) - set(ended))[:5]}")
         return found
 
+    def stores(self, start=0):
+        """The last state of each worker's store in the log from this offset on: ready or unavailable."""
+        states = re.findall(r" worker=(\d+) store_(ready|unavailable)", self.log()[start:])
+        return {int(slot): state for slot, state in states}
+
     def wait_for_log(self, pattern, timeout=DEADLINE_S):
         return wait_for(
             lambda: re.search(pattern, self.log()),

@@ -241,6 +241,16 @@ def test_the_log_has_the_words_of_a_shutdown(servers, immediate, words):
     server = servers()
     role = server.new_role()
     with parleyd_on(server.conninfo(server.new_database(role), role)) as daemon:
+        # A backend that is sending an answer leaves without a word.
+        wait_for(
+            lambda: server.value(
+                "select count(*) from pg_stat_activity where usename = %s and state = 'idle'"
+                " and state_change < clock_timestamp() - interval '0.2 s'",
+                role,
+            )
+            >= 4,
+            what="the connections do not get idle",
+        )
         offset = len(daemon.log())
         server.stop(immediate)
         for line in words_of_lost_connections(daemon, offset):

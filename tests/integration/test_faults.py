@@ -257,10 +257,12 @@ def test_an_acknowledged_send_survives_an_immediate_crash_of_postgresql(
         ack = hers.ask(
             {"type": "send", "id": f"k{i}", "receiver_id": bob.id, "content": "kept"}, "ack"
         )
+        offset = len(daemon.log())
         own_cluster.restart(immediate=True)
         found = daemon.sql("select seq from messages where message_id = %s", ack["message_id"])
         assert found == [(ack["seq"],)]
-        wait_for(lambda: daemon.log().count("store_ready") >= SETTINGS["workers"] * (i + 2))
+        ready = {slot: "ready" for slot in range(SETTINGS["workers"])}
+        wait_for(lambda: daemon.stores(offset) == ready)
 
 
 def test_a_crash_of_postgresql_during_traffic_loses_no_message(daemon, own_cluster, traffic):
