@@ -208,7 +208,7 @@ static void message_read(void *arg, enum error error, const store_rows *rows)
 		return;
 	store_message_at(rows, 0, &m);
 	buf_add_char(&b, '{');
-	proto_put_message(&b, &m, &c, http_user(call));
+	proto_put_message(&b, &m, &c, http_user(call), MESSAGE_SERVED);
 	buf_add_char(&b, '}');
 	api_reply(call, 200, &b);
 }

@@ -12,7 +12,7 @@ static void reply_message(struct http_call *call, int status, const struct chang
 	struct buf b = BUF_EMPTY;
 
 	buf_add_char(&b, '{');
-	proto_put_message(&b, &c->message, &c->conv, http_user(call));
+	proto_put_message(&b, &c->message, &c->conv, http_user(call), MESSAGE_SERVED);
 	buf_add_str(&b, c->duplicate ? ",\"duplicate\":true}" : "}");
 	api_reply(call, status, &b);
 }

@@ -75,14 +75,17 @@ typedef void store_change_cb(void *arg, enum error error, const struct change *c
 struct send {
 	int64_t sender;
 	int64_t receiver;
-	struct text content;
+	struct text content; /* NULL data: forward is given */
 	struct text client_id; /* NULL data: the send is not retried when its outcome is unknown */
+	int64_t reply_to; /* message_id; 0: none */
+	int64_t forward; /* message_id of the text to copy; 0: none */
 };
 
-/* Errors: no_such_chat, unavailable (also if too many sends wait). */
+/* Errors: no_such_chat, invalid (reply_to), no_such_message and not_text (forward), unavailable (also if too many sends
+ * wait). */
 void store_send(struct store *s, const struct send *p, store_change_cb *cb, void *arg);
 
-/* Errors: no_such_message, not_sender, not_text. */
+/* Errors: no_such_message, not_sender, not_text (also of a forward). */
 void store_edit_message(struct store *s, int64_t actor, int64_t message_id, struct text content,
 	store_change_cb *cb, void *arg);
 /* Errors: as store_edit_message. A duplicate if it was deleted before. */
