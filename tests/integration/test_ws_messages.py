@@ -242,9 +242,9 @@ def test_an_edit_is_acknowledged_and_pushed(alice, bob):
         assert expect.without(frame, "type") == expect.pushed(stored)
     for socket in other:
         assert expect.without(socket.until("edited"), "type") == {
-        **expect.pushed(stored),
-        "chat_id": bob.id,
-    }
+            **expect.pushed(stored),
+            "chat_id": bob.id,
+        }
     alice.fence(ws)
     assert not ws.got("edited")
 
