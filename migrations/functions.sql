@@ -111,8 +111,10 @@ begin
 				when m.message_id is not null then 'duplicate'
 				when i.conv is not null and i.conv <> all (v_locked) then 'locked'
 				when i.forward is not null and forward_rejection(i.sender, f) = 'no_such_message' then 'no_such_message'
-				when a.user_id is null and i.conv is null and i.reply_to is not null and exists (select from users u
-					where u.user_id = i.receiver and u.deleted_at is null) then 'invalid'
+				-- A chat that send_open_direct has not opened.
+				when i.conv is null and (i.reply_to is not null or f.kind <> 't') and exists (select from users u
+					where u.user_id = i.receiver and u.deleted_at is null)
+					then case when f.kind <> 't' then 'not_text' else 'invalid' end
 				when a.user_id is null or (c.kind = 'd' and not exists (select from members b
 					where b.conv_id = c.conv_id and b.user_id = i.receiver)) then 'no_such_chat'
 				when i.forward is not null and f.kind <> 't' then 'not_text'

@@ -330,6 +330,33 @@ where m.conv_id = $1::int8 and m.seq > $2::int8 and {seen_by_viewer}
 order by m.seq
 limit $3::int8
 
+-- The seqs of a thread are few columns of a key; the messages follow by theirs.
+-- name: thread_before
+select m.*, view.*
+from (
+	(select t.seq from thread_messages t where t.thread_id = $5::int8 and t.seq < $2::int8 order by t.seq desc limit $3::int8)
+	union all
+	(select f.seq from messages f where f.message_id = $5::int8 and f.seq < $2::int8)
+) t
+join messages m on m.conv_id = $1::int8 and m.seq = t.seq
+cross join {view}
+where {seen_by_viewer}
+order by m.seq desc
+limit $3::int8
+
+-- name: thread_after
+select m.*, view.*
+from (
+	(select f.seq from messages f where f.message_id = $5::int8 and f.seq > $2::int8)
+	union all
+	(select t.seq from thread_messages t where t.thread_id = $5::int8 and t.seq > $2::int8 order by t.seq limit $3::int8)
+) t
+join messages m on m.conv_id = $1::int8 and m.seq = t.seq
+cross join {view}
+where {seen_by_viewer}
+order by m.seq
+limit $3::int8
+
 -- Before a seq, and from it on. In one statement, so that both are of one snapshot.
 -- name: history_around
 select m.*, view.*
