@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/emoji.h"
 #include "common/json.h"
 #include "common/unicode.h"
 #include "common/utf8.h"
@@ -42,6 +43,9 @@ static void put_detail(struct buf *b, const struct param_spec *s)
 	case PARAM_CLIENT_ID:
 		buf_addf(b, "must be 1 to %d characters of A-Z, a-z, 0-9, ., _, : and -",
 			PROTO_CLIENT_ID_MAX);
+		break;
+	case PARAM_EMOJI:
+		buf_addf(b, "must be one emoji of at most %d bytes", EMOJI_MAX);
 		break;
 	case PARAM_URL:
 		buf_addf(
@@ -118,6 +122,14 @@ static bool check_name(struct param *p, const struct param_spec *spec)
 		(n == 0 || unicode_visible(p->text.data, p->text.len));
 }
 
+static bool check_emoji(struct param *p)
+{
+	p->normal = xmalloc(EMOJI_MAX);
+	p->text.len = emoji_read(p->text.data, p->text.len, p->normal);
+	p->text.data = p->normal;
+	return p->text.len > 0;
+}
+
 /* A scheme, a host, and no character that RFC 3986 excludes, except for non-ASCII letters, which addresses copied from
  * a browser contain. */
 static bool check_url(const char *s, size_t len, int64_t max)
@@ -148,6 +160,8 @@ static bool check_text(struct param *p, const struct param_spec *spec, char *s)
 		return check_username(s, len);
 	case PARAM_CLIENT_ID:
 		return check_client_id(s, len);
+	case PARAM_EMOJI:
+		return check_emoji(p);
 	case PARAM_URL:
 		return check_url(s, len, spec->max);
 	default:

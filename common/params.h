@@ -35,6 +35,7 @@ enum param_type {
 	PARAM_NAME, /* min .. max code points in NFC, at least one of them visible; normalized to NFC */
 	PARAM_USERNAME, /* 3..32 of a-z0-9_.- after folding A-Z; folded in place */
 	PARAM_CLIENT_ID, /* 1..64 of A-Za-z0-9._:- */
+	PARAM_EMOJI, /* one emoji (common/emoji.h); normalized: without U+FE0F */
 	PARAM_URL, /* http or https, at most max bytes */
 	PARAM_CURSOR, /* the `next` of a page; only in a query */
 	PARAM_IDS, /* array of min .. max ids; in a query: comma-separated */
@@ -65,7 +66,7 @@ struct param {
 	int64_t number; /* PARAM_ID, PARAM_INT */
 	struct text
 		text; /* texts; data is NULL for null. Borrowed from the document, or from normal */
-	char *normal; /* PARAM_NAME: the normal form; freed by params_fini */
+	char *normal; /* PARAM_NAME, PARAM_EMOJI: the normal form; freed by params_fini */
 	struct cursor cursor; /* PARAM_CURSOR */
 	const cJSON *json; /* PARAM_OBJECT */
 	int64_t *ids; /* PARAM_IDS: freed by params_fini */

@@ -20,10 +20,12 @@ struct wire_conv {
 struct wire_change {
 	uint8_t type, event, message_kind, deleted, has_content, has_client_id;
 	uint16_t generation;
-	uint32_t content_len, client_id_len;
+	uint8_t mentions_all, pinned, has_forwarded_name, reply_deleted, unused[4];
+	uint32_t content_len, client_id_len, forwarded_name_len, reply_content_len;
 	struct wire_conv conv;
 	uint64_t origin;
 	int64_t message_id, seq, mod, sender_id, target_id, sent_ms, edited_ms;
+	int64_t thread_id, forwarded_from, reply_id, reply_seq, reply_sender;
 };
 
 struct wire_erased {
@@ -115,8 +117,14 @@ static void encode_change(const struct record_change *c, uint8_t *fixed, struct 
 		.deleted = m->deleted,
 		.has_content = m->content.data != NULL,
 		.has_client_id = m->client_id.data != NULL,
+		.mentions_all = m->mentions_all,
+		.pinned = m->pinned,
+		.has_forwarded_name = m->forwarded_name.data != NULL,
+		.reply_deleted = m->reply.deleted,
 		.content_len = (uint32_t)m->content.len,
 		.client_id_len = (uint32_t)m->client_id.len,
+		.forwarded_name_len = (uint32_t)m->forwarded_name.len,
+		.reply_content_len = (uint32_t)m->reply.content.len,
 		.conv = wire_conv_of(&c->conv),
 		.origin = c->origin,
 		.message_id = m->message_id,
@@ -126,11 +134,18 @@ static void encode_change(const struct record_change *c, uint8_t *fixed, struct 
 		.target_id = m->target_id,
 		.sent_ms = m->sent_ms,
 		.edited_ms = m->edited_ms,
+		.thread_id = m->thread_id,
+		.forwarded_from = m->forwarded_from,
+		.reply_id = m->reply.message_id,
+		.reply_seq = m->reply.seq,
+		.reply_sender = m->reply.sender_id,
 	};
 
 	put_fixed(iov, fixed, &w, sizeof(w));
 	iov[1] = piece(m->content);
 	iov[2] = piece(m->client_id);
+	iov[3] = piece(m->forwarded_name);
+	iov[4] = piece(m->reply.content);
 }
 
 static void encode_erased(const struct record_erased *e, uint8_t *fixed, struct iovec *iov)
@@ -212,7 +227,8 @@ static void encode_token_revoked(
 void record_encode(
 	const struct record *r, uint8_t fixed[RECORD_FIXED_SIZE], struct iovec iov[RECORD_IOV])
 {
-	iov[0] = iov[1] = iov[2] = (struct iovec){ NULL, 0 };
+	for (int i = 0; i < RECORD_IOV; i++)
+		iov[i] = (struct iovec){ NULL, 0 };
 	switch ((enum record_type)r->type) {
 	case RECORD_CHANGE:
 		encode_change(&r->change, fixed, iov);
@@ -279,22 +295,63 @@ static bool get_text(struct text *t, const uint8_t *bytes, uint32_t len, uint8_t
 	return present <= 1 && (present || len == 0) && utf8_valid((const char *)bytes, len);
 }
 
+/* A quote of an earlier message, or none. */
+static bool quote_valid(const struct quote *q, const struct message *m)
+{
+	if (q->message_id == 0)
+		return m->thread_id == 0 && q->seq == 0 && q->sender_id == 0 && !q->deleted &&
+			q->content.len == 0;
+	return in_range(q->message_id, 1) && in_range(m->thread_id, 1) && in_range(q->seq, 1) &&
+		q->seq < m->seq && in_range(q->sender_id, 0) &&
+		(!q->deleted || q->content.len == 0);
+}
+
+static bool forward_valid(const struct message *m)
+{
+	return in_range(m->forwarded_from, 0) &&
+		(m->forwarded_name.data != NULL || m->forwarded_from == 0);
+}
+
+/* True if the message has what only texts have. */
+static bool has_relations(const struct message *m)
+{
+	return m->reply.message_id != 0 || m->forwarded_name.data != NULL || m->mentions_all ||
+		m->pinned;
+}
+
 /* True if the message has the fields of its kind and no others. */
 static bool message_valid(const struct message *m, uint8_t conv_kind)
 {
-	switch (m->kind) {
-	case MESSAGE_TEXT:
+	if (!quote_valid(&m->reply, m) || !forward_valid(m))
+		return false;
+	if (m->kind == MESSAGE_TEXT)
 		return m->target_id == 0 && m->deleted == (m->content.data == NULL);
+	if (conv_kind != CONV_GROUP || m->deleted || has_relations(m))
+		return false;
+	switch (m->kind) {
 	case MESSAGE_JOIN:
 	case MESSAGE_LEAVE:
-		return conv_kind == CONV_GROUP && in_range(m->target_id, 1) && !m->deleted &&
-			m->content.data == NULL;
+		return in_range(m->target_id, 1) && m->content.data == NULL;
 	case MESSAGE_RENAME:
-		return conv_kind == CONV_GROUP && m->target_id == 0 && !m->deleted &&
-			m->content.data != NULL;
+		return m->target_id == 0 && m->content.data != NULL;
 	default:
 		return false;
 	}
+}
+
+/* The texts of a change, in their order. */
+static bool get_texts(struct message *m, const struct wire_change *w, const uint8_t *bytes)
+{
+	const uint8_t *client_id = bytes + w->content_len;
+	const uint8_t *forwarded_name = client_id + w->client_id_len;
+	const uint8_t *reply = forwarded_name + w->forwarded_name_len;
+	uint8_t has_reply = w->reply_id != 0 && !w->reply_deleted;
+
+	return get_text(&m->content, bytes, w->content_len, w->has_content) &&
+		get_text(&m->client_id, client_id, w->client_id_len, w->has_client_id) &&
+		get_text(&m->forwarded_name, forwarded_name, w->forwarded_name_len,
+			w->has_forwarded_name) &&
+		get_text(&m->reply.content, reply, w->reply_content_len, has_reply);
 }
 
 static bool decode_change(struct record_change *c, const uint8_t *bytes, size_t len)
@@ -306,13 +363,17 @@ static bool decode_change(struct record_change *c, const uint8_t *bytes, size_t 
 		return false;
 	memcpy(&w, bytes, sizeof(w));
 	if (w.content_len > PROTO_CONTENT_MAX || w.client_id_len > PROTO_CLIENT_ID_MAX ||
-		len != sizeof(w) + w.content_len + w.client_id_len)
+		w.forwarded_name_len > UTF8_BYTES_MAX * PROTO_NAME_MAX ||
+		w.reply_content_len > UTF8_BYTES_MAX * PROTO_CUT_MAX ||
+		len !=
+			sizeof(w) + w.content_len + w.client_id_len + w.forwarded_name_len +
+				w.reply_content_len)
 		return false;
 	if (w.event < RECORD_NEW || w.event >= RECORD_EVENT_MAX || w.deleted > 1 ||
+		w.mentions_all > 1 || w.pinned > 1 || w.reply_deleted > 1 ||
 		!in_range(w.message_id, 1) || !in_range(w.seq, 1) || !in_range(w.mod, 1) ||
 		!in_range(w.sender_id, 0) || w.sent_ms < 0 || w.edited_ms < 0)
 		return false;
-	bytes += sizeof(w);
 	*c = (struct record_change){ .origin = w.origin, .event = w.event };
 	*m = (struct message){
 		.message_id = w.message_id,
@@ -322,12 +383,18 @@ static bool decode_change(struct record_change *c, const uint8_t *bytes, size_t 
 		.target_id = w.target_id,
 		.sent_ms = w.sent_ms,
 		.edited_ms = w.edited_ms,
+		.thread_id = w.thread_id,
+		.forwarded_from = w.forwarded_from,
+		.reply = { .message_id = w.reply_id,
+			.seq = w.reply_seq,
+			.sender_id = w.reply_sender,
+			.deleted = w.reply_deleted },
 		.kind = w.message_kind,
 		.deleted = w.deleted,
+		.mentions_all = w.mentions_all,
+		.pinned = w.pinned,
 	};
-	return get_conv(&c->conv, &w.conv) &&
-		get_text(&m->content, bytes, w.content_len, w.has_content) &&
-		get_text(&m->client_id, bytes + w.content_len, w.client_id_len, w.has_client_id) &&
+	return get_conv(&c->conv, &w.conv) && get_texts(m, &w, bytes + sizeof(w)) &&
 		message_valid(m, c->conv.kind);
 }
 

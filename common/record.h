@@ -1,7 +1,7 @@
 /*
  * record: the records of the ring, which carry events from one worker to all workers.
  *
- *   ┌ fixed part, by type ┬ content ┬ client_id ┐      the texts: RECORD_CHANGE only
+ *   ┌ fixed part, by type ┬ content ┬ client_id ┬ forwarded_name ┬ reply's content ┐   the texts: RECORD_CHANGE only
  *
  * Owns: nothing. Knows nothing of: the ring, rooms, sessions.
  *
@@ -91,8 +91,8 @@ struct record {
 	};
 };
 
-#define RECORD_FIXED_SIZE 112 /* of the longest fixed part, in bytes */
-#define RECORD_IOV 3
+#define RECORD_FIXED_SIZE 168 /* of the longest fixed part, in bytes */
+#define RECORD_IOV 5
 
 /*
  * Encodes a record as pieces for ring_publish. Nothing is allocated.

@@ -40,17 +40,39 @@ create function change_rejected(p_status text) returns change language sql immut
 	select row(p_status, null, null)::change
 $$;
 
--- Stores a batch of messages. Element n of each array belongs to send n, from 1; p_client may be null. In one batch, a
--- client_id appears once per sender. Returns one row per send, in any order. Status: ok; duplicate (the client_id is
--- stored: its message as it is now); no_such_chat (no such user or group, or the sender is not a member); locked (without
--- p_wait: another transaction has locked the conversation).
+-- What an answer has of a message beside its own row. One row, whose columns are null if there is nothing. The limits make
+-- the planner use the keys.
+create function message_view(p_message bigint, p_reply_to bigint, p_forwarded_from bigint, p_mentions bigint[])
+returns table (reply_id bigint, reply_seq bigint, reply_sender bigint, reply_content text, reply_deleted boolean,
+	replies bigint, forwarded_user bigint, mention_list text)
+language sql stable as $$
+	select q.message_id, q.seq, q.sender_id, q.content, q.deleted,
+		(select r.replies from replied r where r.message_id = p_message),
+		f.user_id, array_to_string(p_mentions, ',')
+	from (select) one
+	left join lateral (
+		select m.message_id, m.seq, m.sender_id, left(m.content, 200) as content, m.deleted
+		from messages m
+		where m.message_id = p_reply_to
+		limit 1
+	) q on true
+	left join lateral (
+		select u.user_id from users u where u.user_id = p_forwarded_from and u.deleted_at is null limit 1
+	) f on true
+$$;
+
+-- Stores a batch of messages. Element n of each array belongs to send n, from 1; p_client, p_reply_to and p_forward may be
+-- null, and the last two shorter; with p_forward, the content is that of this message. In one batch, a client_id appears once per sender. Returns one
+-- row per send, in any order. Status: ok; duplicate (the client_id is stored: its message as it is now); no_such_chat (no
+-- such user or group, or the sender is not a member); no_such_message, not_text (of p_forward); invalid (p_reply_to is no
+-- text of this chat); locked (without p_wait: another transaction has locked the conversation).
 -- A rejected send does not raise an error, so that the others of the batch are stored. The counters of a returned
 -- conversation are those before the batch.
 --
 -- The settings pin the only good plan, nested loops over indexes for at most some hundred rows, planned once per
 -- connection. The row of a new message is built once, in numbered, by position: the columns of messages in their order.
 create function send_messages(p_sender bigint[], p_receiver bigint[], p_content text[], p_client text[],
-	p_wait boolean default true)
+	p_reply_to bigint[] default '{}', p_forward bigint[] default '{}', p_wait boolean default true)
 returns table (n bigint, status text, conv conversations, message messages) language plpgsql
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
@@ -64,7 +86,8 @@ declare
 	v_now timestamptz;
 begin
 	v_conv := send_targets(p_sender, p_receiver);
-	if array_position(v_conv, null) is not null and send_open_direct(p_sender, p_receiver, p_client, v_conv) then
+	if array_position(v_conv, null) is not null
+		and send_open_direct(p_sender, p_receiver, p_client, p_reply_to, p_forward, v_conv) then
 		v_conv := send_targets(p_sender, p_receiver);
 	end if;
 
@@ -80,24 +103,41 @@ begin
 
 	return query
 	with sends as (
-		select i.n, i.sender, i.content, i.client, c as conv, c.conv_id, c.last_seq, c.last_mod,
-			m.message_id is null and i.conv = any (v_locked) and a.user_id is not null and (c.kind = 'g'
-				or exists (select from members b where b.conv_id = c.conv_id and b.user_id = i.receiver)) as fresh,
-			m.message_id is null and i.conv is not null and i.conv <> all (v_locked) as locked,
-			m.message_id as stored_id, m as stored
-		from unnest(p_sender, p_receiver, p_content, p_client, v_conv)
-			with ordinality as i (sender, receiver, content, client, conv, n)
+		select i.n, i.sender, i.client, i.reply_to, coalesce(q.thread_id, q.message_id) as thread_id,
+			coalesce(f.content, i.content) as content, coalesce(f.forwarded_from, f.sender_id) as author,
+			case when i.forward is not null then coalesce(f.forwarded_name, w.full_name, '') end as author_name,
+			c as conv, c.conv_id, c.last_seq, c.last_mod, m as stored,
+			case
+				when m.message_id is not null then 'duplicate'
+				when i.conv is not null and i.conv <> all (v_locked) then 'locked'
+				when i.forward is not null and forward_rejection(i.sender, f) = 'no_such_message' then 'no_such_message'
+				-- A chat that send_open_direct has not opened.
+				when i.conv is null and (i.reply_to is not null or f.kind <> 't') and exists (select from users u
+					where u.user_id = i.receiver and u.deleted_at is null)
+					then case when f.kind <> 't' then 'not_text' else 'invalid' end
+				when a.user_id is null or (c.kind = 'd' and not exists (select from members b
+					where b.conv_id = c.conv_id and b.user_id = i.receiver)) then 'no_such_chat'
+				when i.forward is not null and f.kind <> 't' then 'not_text'
+				when i.reply_to is not null and q.message_id is null then 'invalid'
+				else 'ok'
+			end as status
+		from unnest(p_sender, p_receiver, p_content, p_client, p_reply_to, p_forward, v_conv)
+			with ordinality as i (sender, receiver, content, client, reply_to, forward, conv, n)
 		left join messages m on m.sender_id = i.sender and m.client_id = i.client
 		left join conversations c on c.conv_id = coalesce(m.conv_id, i.conv)
 		left join members a on a.conv_id = c.conv_id and a.user_id = i.sender
+		left join messages q on q.message_id = i.reply_to and q.conv_id = c.conv_id and q.kind = 't'
+		left join messages f on f.message_id = i.forward
+		left join users w on w.user_id = f.sender_id
 	), placed as (
-		select *, row_number() over (partition by s.conv_id order by s.n) as nth
+		select *, s.last_seq + row_number() over (partition by s.conv_id order by s.n) as seq
 		from sends s
-		where s.fresh
+		where s.status = 'ok'
 	), numbered as (
-		select s.n, s.conv, s.conv_id, s.sender, s.last_seq + s.nth as seq,
-			row(nextval('message_ids'), s.conv_id, s.last_seq + s.nth, s.last_mod + s.nth, s.sender, 't', s.content, null,
-				s.client, v_now::timestamptz(3), null, false)::messages as message
+		select s.n, s.conv, s.conv_id, s.sender, s.seq,
+			row(nextval('message_ids'), s.conv_id, s.seq, s.last_mod + s.seq - s.last_seq, s.sender, 't', s.content, null,
+				s.client, v_now::timestamptz(3), null, false, s.reply_to, s.thread_id, null, false, s.author,
+				s.author_name, null)::messages as message
 		from placed s
 	), inserted as (
 		insert into messages select (s.message).* from numbered s
@@ -113,14 +153,20 @@ begin
 		-- In the order of mark_read, which locks members without the conversation's lock.
 		from (select s.conv_id, s.sender, max(s.seq) as seq from numbered s group by 1, 2 order by 1, 2) g
 		where r.conv_id = g.conv_id and r.user_id = g.sender
+	), counted as (
+		insert into replied as r (message_id, replies)
+		select s.reply_to, count(*) from placed s where s.reply_to is not null group by 1
+		on conflict (message_id) do update set replies = r.replies + excluded.replies
+	), threads as (
+		insert into thread_messages (thread_id, seq)
+		select s.thread_id, s.seq from placed s where s.thread_id is not null
 	)
 	select s.n, 'ok', s.conv, s.message
 	from numbered s
 	union all
-	select s.n, case when s.locked then 'locked' when s.stored_id is null then 'no_such_chat' else 'duplicate' end,
-		s.conv, s.stored
+	select s.n, s.status, s.conv, s.stored
 	from sends s
-	where s.fresh is not true;
+	where s.status <> 'ok';
 end $$;
 
 -- The conversation of each send; null if it does not exist yet.
@@ -139,9 +185,11 @@ begin
 	);
 end $$;
 
--- Opens the direct conversations that a batch needs, in the order of the pair. Returns true if one was opened. No
--- conversation is locked yet: a transaction that waits here holds nothing that the other one can wait for.
-create function send_open_direct(p_sender bigint[], p_receiver bigint[], p_client text[], p_conv bigint[])
+-- Opens the direct conversations that a batch needs, in the order of the pair; none for a send that will be rejected.
+-- Returns true if one was opened. No conversation is locked yet: a transaction that waits here holds nothing that the other
+-- one can wait for.
+create function send_open_direct(p_sender bigint[], p_receiver bigint[], p_client text[], p_reply_to bigint[],
+	p_forward bigint[], p_conv bigint[])
 returns boolean
 language plpgsql as $$
 declare
@@ -151,11 +199,15 @@ declare
 begin
 	for v_pair in
 		select distinct least(i.sender, i.receiver) as lo, greatest(i.sender, i.receiver) as hi
-		from unnest(p_sender, p_receiver, p_client, p_conv) as i (sender, receiver, client, conv)
+		from unnest(p_sender, p_receiver, p_client, p_reply_to, p_forward, p_conv)
+			as i (sender, receiver, client, reply_to, forward, conv)
 		join users a on a.user_id = i.sender and a.deleted_at is null
 		join users b on b.user_id = i.receiver and b.deleted_at is null
 		where i.conv is null and not exists (select from messages m
 			where m.sender_id = i.sender and m.client_id = i.client)	-- a duplicate opens nothing
+			and i.reply_to is null
+			and (i.forward is null or forward_rejection(i.sender,
+				(select f from messages f where f.message_id = i.forward)) is null)
 		order by 1, 2
 	loop
 		-- Shared locks on both users: neither is deleted before the conversation is committed.
@@ -204,7 +256,7 @@ begin
 	return change_of('ok', c, m);
 end $$;
 
--- Status: ok; no_such_message (none, deleted, or in a chat that the user is not in); not_sender; not_text.
+-- Status: ok; no_such_message (none, deleted, or in a chat that the user is not in); not_sender; not_text (also of a forward).
 create function edit_message(p_user bigint, p_message bigint, p_content text) returns change language plpgsql as $$
 declare
 	c conversations;
@@ -216,6 +268,8 @@ begin
 	v_status := message_change_rejection(p_user, m);
 	if v_status is null and m.deleted then
 		v_status := 'no_such_message';
+	elsif v_status is null and m.forwarded_name is not null then
+		v_status := 'not_text';
 	end if;
 	if v_status is not null then
 		return change_rejected(v_status);
@@ -243,7 +297,8 @@ begin
 		return change_of('duplicate', c, m);
 	end if;
 	update conversations set last_mod = last_mod + 1 where conv_id = c.conv_id returning * into c;
-	update messages set content = null, deleted = true, mod = c.last_mod
+	update messages set content = null, deleted = true, mentions = null, mentions_all = false, forwarded_from = null,
+		forwarded_name = null, pinned = null, mod = c.last_mod
 		where message_id = p_message returning * into m;
 	return change_of('ok', c, m);
 end $$;
@@ -253,6 +308,14 @@ create function message_change_rejection(p_user bigint, m messages) returns text
 	select case
 		when m.message_id is null or not is_member(m.conv_id, p_user) then 'no_such_message'
 		when m.sender_id is distinct from p_user then 'not_sender'
+		when m.kind <> 't' then 'not_text'
+	end
+$$;
+
+-- Why a user may not forward a message; null if they may.
+create function forward_rejection(p_user bigint, m messages) returns text language sql stable as $$
+	select case
+		when m.message_id is null or m.deleted or not is_member(m.conv_id, p_user) then 'no_such_message'
 		when m.kind <> 't' then 'not_text'
 	end
 $$;
@@ -508,7 +571,8 @@ begin
 		update messages m
 		set sender_id = null, client_id = null, mod = h.from_mod + n.nth,
 			content = case when m.kind = 't' then null else m.content end,
-			deleted = m.deleted or m.kind = 't'
+			deleted = m.deleted or m.kind = 't', mentions = null, mentions_all = false, forwarded_from = null,
+			forwarded_name = null, pinned = null
 		from numbered n
 		join heads h on h.conv_id = n.conv_id
 		where m.message_id = n.message_id
@@ -536,7 +600,8 @@ begin
 	with slice as (
 		select message_id, seq from messages where conv_id = p_group and seq > v_done order by seq limit 200
 	), erased as (
-		update messages m set content = null, deleted = true
+		update messages m set content = null, deleted = true, mentions = null, mentions_all = false, forwarded_from = null,
+			forwarded_name = null, pinned = null
 		from slice s
 		where m.message_id = s.message_id and m.kind = 't' and not m.deleted
 	)

@@ -26,6 +26,7 @@ unit_tests = \
 	tests/unit/test_conf \
 	tests/unit/test_conn \
 	tests/unit/test_db \
+	tests/unit/test_emoji \
 	tests/unit/test_error \
 	tests/unit/test_frame \
 	tests/unit/test_frames \
@@ -86,6 +87,7 @@ unit_tests = \
 	tests/unit/test_wsframe_wslay
 tests_unit_test_bus_CPPFLAGS = $(AM_CPPFLAGS) -DPARLEY_FAULTS
 tests_unit_test_bus_SOURCES = tests/unit/test_bus.c common/ring.c
+tests_unit_test_emoji_CPPFLAGS = $(AM_CPPFLAGS) -DUNICODE_DATA='"$(UNICODE_DATA)"'
 # http_peer.c replaces functions of the store, so it is not in libfixtures.a.
 # Two fixtures with users of the same names: a program has one of them.
 room_fixture = tests/unit/room_fixture.c tests/unit/room_fixture.h

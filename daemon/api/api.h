@@ -16,7 +16,7 @@
 #include "store/store.h"
 
 /* Limits of the contract that several files share. */
-#define API_NAME_MAX 100 /* code points of a person's or a group's name */
+#define API_NAME_MAX PROTO_NAME_MAX
 #define API_URL_MAX 2048 /* bytes */
 #define API_PUBLIC_KEY_MAX 4096 /* bytes */
 

@@ -11,6 +11,7 @@
 #include "api/api.h"
 #include "command/command.h"
 #include "common/embedded.h"
+#include "common/emoji.h"
 #include "common/json.h"
 
 #define OPENAPI_VERSION "3.1.0"
@@ -108,6 +109,9 @@ static void put_string(struct buf *b, const struct param_spec *a)
 		break;
 	case PARAM_CLIENT_ID:
 		buf_add_str(b, ",\"pattern\":\"^[A-Za-z0-9._:-]{1,64}$\"");
+		break;
+	case PARAM_EMOJI:
+		buf_addf(b, ",\"minLength\":1,\"maxLength\":%d", EMOJI_MAX / 2);
 		break;
 	case PARAM_CURSOR:
 		break; /* opaque to clients */
@@ -232,10 +236,10 @@ static bool has_word(const char *words, const char *word)
 	return false;
 }
 
-static bool has_path_id(const struct http_route *r)
+static bool has_in_path(const struct http_route *r, enum param_type type)
 {
 	for (size_t i = 0; i < r->n_params; i++)
-		if (r->params[i].place == PARAM_PATH && r->params[i].type == PARAM_ID)
+		if (r->params[i].place == PARAM_PATH && r->params[i].type == type)
 			return true;
 	return false;
 }
@@ -260,9 +264,10 @@ static bool has_error(const struct http_route *r, enum error e)
 	case ERROR_expectation_failed:
 		return has_param(r, PARAM_BODY);
 	case ERROR_bad_path:
-		return has_path_id(r);
+		return has_in_path(r, PARAM_ID);
 	case ERROR_invalid:
-		return has_param(r, PARAM_BODY) || has_param(r, PARAM_QUERY);
+		return has_param(r, PARAM_BODY) || has_param(r, PARAM_QUERY) ||
+			has_in_path(r, PARAM_EMOJI);
 	default:
 		return r->errors != NULL && has_word(r->errors, error_code(e));
 	}

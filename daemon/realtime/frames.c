@@ -126,7 +126,7 @@ void frames_write_change(struct buf *b, const struct conv *c, const struct messa
 	}
 	begin(b, event == RECORD_NEW ? FRAME_message : FRAME_edited);
 	buf_add_char(b, ',');
-	proto_put_message(b, m, c, viewer);
+	proto_put_message(b, m, c, viewer, MESSAGE_PUSHED);
 	end(b);
 }
 

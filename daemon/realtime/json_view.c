@@ -32,7 +32,7 @@ static void put_last_message(struct buf *b, const struct chat *c)
 		return;
 	}
 	buf_add_str(b, ",\"last_message\":{");
-	proto_put_message(b, &c->last, &c->conv, c->viewer);
+	proto_put_message(b, &c->last, &c->conv, c->viewer, MESSAGE_PUSHED);
 	if (c->last_cut)
 		buf_add_str(b, ",\"cut\":true");
 	if (c->conv.kind == CONV_GROUP) {
@@ -168,7 +168,7 @@ static void put_messages(struct buf *b, const store_rows *rows, int first, int e
 
 		store_message_at(rows, i, &m);
 		buf_add_str(b, i > first ? ",{" : "{");
-		proto_put_message(b, &m, c, viewer);
+		proto_put_message(b, &m, c, viewer, MESSAGE_SERVED);
 		buf_add_char(b, '}');
 	}
 	buf_add_char(b, ']');

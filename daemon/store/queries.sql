@@ -2,7 +2,7 @@
 -- inserted where {X} stands (common/embed). store_rows.c reads the columns by their names.
 --
 -- Messages are selected with all columns of their table, so a new column of messages needs no change here, except in the
--- fragment last_message. If a result has two columns of one name, the first is read.
+-- fragment last_message; what is computed is in message_view. If a result has two columns of one name, the first is read.
 
 -- fragment: conv
 c.conv_id, c.kind as conv_kind, c.user_lo, c.user_hi
@@ -16,31 +16,37 @@ txid_current_if_assigned() as xid
 
 -- The columns of the SQL type change.
 -- fragment: change
-status, (conv).conv_id, (conv).kind as conv_kind, (conv).user_lo, (conv).user_hi, (message).*, {xid}
+status, (conv).conv_id, (conv).kind as conv_kind, (conv).user_lo, (conv).user_hi, (message).*, view.*, {xid}
+
+-- fragment: change_view
+message_view((message).message_id, (message).reply_to, (message).forwarded_from, (message).mentions) as view
+
+-- fragment: view
+message_view(m.message_id, m.reply_to, m.forwarded_from, m.mentions) as view
 
 -- Changes of conversations
 
 -- name: send_messages
 select n, {change}
-from send_messages($1::int8[], $2::int8[], $3::text[], $4::text[], $5::bool)
+from send_messages($1::int8[], $2::int8[], $3::text[], $4::text[], $5::int8[], $6::int8[], $7::bool), {change_view}
 
 -- name: edit_message
-select {change} from edit_message($1::int8, $2::int8, $3::text)
+select {change} from edit_message($1::int8, $2::int8, $3::text), {change_view}
 
 -- name: delete_message
-select {change} from delete_message($1::int8, $2::int8)
+select {change} from delete_message($1::int8, $2::int8), {change_view}
 
 -- name: create_group
-select {change} from create_group($1::int8, $2::text)
+select {change} from create_group($1::int8, $2::text), {change_view}
 
 -- name: add_member
-select {change} from add_member($1::int8, $2::int8, $3::int8)
+select {change} from add_member($1::int8, $2::int8, $3::int8), {change_view}
 
 -- name: remove_member
-select {change} from remove_member($1::int8, $2::int8, $3::int8)
+select {change} from remove_member($1::int8, $2::int8, $3::int8), {change_view}
 
 -- name: rename_group
-select {change} from rename_group($1::int8, $2::int8, $3::text)
+select {change} from rename_group($1::int8, $2::int8, $3::text), {change_view}
 
 -- name: delete_user
 select delete_user($1::int8)
@@ -56,7 +62,7 @@ order by m.conv_id
 limit $2::int8
 
 -- name: end_memberships
-select {change} from end_memberships($1::int8, $2::int8[])
+select {change} from end_memberships($1::int8, $2::int8[]), {change_view}
 
 -- By conversation, so that a slice concerns few of them.
 -- name: some_messages
@@ -201,7 +207,10 @@ order by m.user_id
 -- fragment: last_message
 l.message_id, l.seq, l.mod, l.sender_id, l.kind, left(l.content, 200) as content,
 	octet_length(l.content) > octet_length(left(l.content, 200)) as cut, l.target_id, l.client_id, l.sent_at, l.edited_at,
-	l.deleted
+	l.deleted, l.thread_id, l.mentions_all, l.forwarded_name, l.pinned, view.*
+
+-- fragment: last_message_view
+message_view(l.message_id, l.reply_to, l.forwarded_from, l.mentions) as view
 
 -- fragment: chats
 select m.user_id as viewer, {conv}, case when c.kind = 'g' then c.name else coalesce(u.full_name, '') end as name,
@@ -212,6 +221,7 @@ select m.user_id as viewer, {conv}, case when c.kind = 'g' then c.name else coal
 from members m
 join conversations c using (conv_id)
 left join messages l on l.conv_id = c.conv_id and l.seq = c.last_seq
+cross join {last_message_view}
 -- The limit makes the planner use the whole key; it could read all members of a group otherwise, to find no peer.
 left join lateral (
 	select p.user_id, p.read_seq
@@ -260,6 +270,7 @@ from conversations c
 cross join viewers v
 join uncounted k on k.seq = v.read_seq
 left join messages l on l.conv_id = c.conv_id and l.seq = c.last_seq
+cross join {last_message_view}
 left join users a on a.user_id = l.sender_id
 left join users u on false
 where c.conv_id = $1::int8 and c.kind = 'g'
@@ -304,47 +315,80 @@ order by m.join_seq, m.user_id
 ($4::int8 = 0 or exists (select from members v where v.conv_id = $1::int8 and v.user_id = $4::int8))
 
 -- name: history_before
-select m.*
+select m.*, view.*
 from messages m
+cross join {view}
 where m.conv_id = $1::int8 and m.seq < $2::int8 and {seen_by_viewer}
 order by m.seq desc
 limit $3::int8
 
 -- name: history_after
-select m.*
+select m.*, view.*
 from messages m
+cross join {view}
 where m.conv_id = $1::int8 and m.seq > $2::int8 and {seen_by_viewer}
+order by m.seq
+limit $3::int8
+
+-- The seqs of a thread are few columns of a key; the messages follow by theirs.
+-- name: thread_before
+select m.*, view.*
+from (
+	(select t.seq from thread_messages t where t.thread_id = $5::int8 and t.seq < $2::int8 order by t.seq desc limit $3::int8)
+	union all
+	(select f.seq from messages f where f.message_id = $5::int8 and f.seq < $2::int8)
+) t
+join messages m on m.conv_id = $1::int8 and m.seq = t.seq
+cross join {view}
+where {seen_by_viewer}
+order by m.seq desc
+limit $3::int8
+
+-- name: thread_after
+select m.*, view.*
+from (
+	(select f.seq from messages f where f.message_id = $5::int8 and f.seq > $2::int8)
+	union all
+	(select t.seq from thread_messages t where t.thread_id = $5::int8 and t.seq > $2::int8 order by t.seq limit $3::int8)
+) t
+join messages m on m.conv_id = $1::int8 and m.seq = t.seq
+cross join {view}
+where {seen_by_viewer}
 order by m.seq
 limit $3::int8
 
 -- Before a seq, and from it on. In one statement, so that both are of one snapshot.
 -- name: history_around
-select m.*
+select m.*, view.*
 from (
 	(select * from messages x where x.conv_id = $1::int8 and x.seq < $2::int8 order by x.seq desc limit $3::int8)
 	union all
 	(select * from messages x where x.conv_id = $1::int8 and x.seq >= $2::int8 order by x.seq limit $5::int8)
 ) m
+cross join {view}
 where {seen_by_viewer}
 order by m.seq
 
 -- name: message_of_viewer
-select {conv}, m.*
+select {conv}, m.*, view.*
 from messages m
 join conversations c using (conv_id)
 join members v on v.conv_id = m.conv_id and v.user_id = $1::int8
+cross join {view}
 where m.message_id = $2::int8
 
 -- name: changes_after
-select m.*
+select m.*, view.*
 from messages m
+cross join {view}
 where m.conv_id = $1::int8 and m.mod > $2::int8 and {seen_by_viewer}
 order by m.mod
 limit $3::int8
 
 -- name: changes_of_last_50
-select m.*
+select m.*, view.*
 from (select * from messages x where x.conv_id = $1::int8 order by x.seq desc limit 50) m
+cross join {view}
 where m.mod > $2::int8 and {seen_by_viewer}
 order by m.mod
 limit $3::int8

@@ -75,14 +75,17 @@ typedef void store_change_cb(void *arg, enum error error, const struct change *c
 struct send {
 	int64_t sender;
 	int64_t receiver;
-	struct text content;
+	struct text content; /* NULL data: forward is given */
 	struct text client_id; /* NULL data: the send is not retried when its outcome is unknown */
+	int64_t reply_to; /* message_id; 0: none */
+	int64_t forward; /* message_id of the text to copy; 0: none */
 };
 
-/* Errors: no_such_chat, unavailable (also if too many sends wait). */
+/* Errors: no_such_chat, invalid (reply_to), no_such_message and not_text (forward), unavailable (also if too many sends
+ * wait). */
 void store_send(struct store *s, const struct send *p, store_change_cb *cb, void *arg);
 
-/* Errors: no_such_message, not_sender, not_text. */
+/* Errors: no_such_message, not_sender, not_text (also of a forward). */
 void store_edit_message(struct store *s, int64_t actor, int64_t message_id, struct text content,
 	store_change_cb *cb, void *arg);
 /* Errors: as store_edit_message. A duplicate if it was deleted before. */
@@ -192,13 +195,19 @@ void store_conv(struct store *s, int64_t viewer, int64_t chat_id, store_cb *cb, 
 void store_group(struct store *s, int64_t viewer, int64_t group_id, const struct cursor *after,
 	int64_t limit, store_cb *cb, void *arg);
 
-/*
- * Messages of a conversation, at most limit + 1; store_message_at. No row if the viewer is not a member; viewer 0 sees all.
- *   before  the seq that the newest precedes, 0 for none
- *   after   -1: the newest first; else the oldest first, from the one after this seq
- */
-void store_history(struct store *s, int64_t viewer, int64_t conv_id, int64_t before, int64_t after,
-	int64_t limit, store_cb *cb, void *arg);
+/* A page in one direction. */
+struct page {
+	int64_t before; /* the seq that the newest precedes, 0 for none */
+	int64_t after; /* -1: the newest first; else the oldest first, from the one after this seq */
+	int64_t limit;
+};
+
+/* Messages of a conversation, at most limit + 1; store_message_at. No row if the viewer is not a member; viewer 0 sees all. */
+void store_history(struct store *s, int64_t viewer, int64_t conv_id, const struct page *p,
+	store_cb *cb, void *arg);
+/* As store_history, of one thread: its first message and its replies. */
+void store_thread(struct store *s, int64_t viewer, int64_t conv_id, int64_t thread_id,
+	const struct page *p, store_cb *cb, void *arg);
 /* At most n_before + 1 messages before this seq and n_from + 1 from it on, the oldest first; otherwise as store_history. */
 void store_history_around(struct store *s, int64_t viewer, int64_t conv_id, int64_t seq,
 	int64_t n_before, int64_t n_from, store_cb *cb, void *arg);

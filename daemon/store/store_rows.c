@@ -41,6 +41,27 @@ void store_conv_at(const store_rows *rows, int i, struct conv *c)
 	};
 }
 
+static struct quote quote_at(const store_rows *rows, int i)
+{
+	return (struct quote){
+		.message_id = db_i64(rows, i, "reply_id"),
+		.seq = db_i64(rows, i, "reply_seq"),
+		.sender_id = db_i64(rows, i, "reply_sender"),
+		.content = text_at(rows, i, "reply_content"),
+		.deleted = db_bool(rows, i, "reply_deleted"),
+	};
+}
+
+/* The name that is stored is no longer shown once the author is deleted. */
+static struct text forwarded_name_at(const store_rows *rows, int i)
+{
+	struct text name = text_at(rows, i, "forwarded_name");
+
+	if (name.data != NULL && db_is_null(rows, i, "forwarded_user"))
+		name.len = 0;
+	return name;
+}
+
 void store_message_at(const store_rows *rows, int i, struct message *m)
 {
 	*m = (struct message){
@@ -55,6 +76,14 @@ void store_message_at(const store_rows *rows, int i, struct message *m)
 		.sent_ms = db_time_ms(rows, i, "sent_at"),
 		.edited_ms = db_time_ms(rows, i, "edited_at"),
 		.deleted = db_bool(rows, i, "deleted"),
+		.reply = quote_at(rows, i),
+		.thread_id = db_i64(rows, i, "thread_id"),
+		.replies = db_i64(rows, i, "replies"),
+		.mentions = text_at(rows, i, "mention_list"),
+		.mentions_all = db_bool(rows, i, "mentions_all"),
+		.forwarded_from = db_i64(rows, i, "forwarded_user"),
+		.forwarded_name = forwarded_name_at(rows, i),
+		.pinned = !db_is_null(rows, i, "pinned"),
 	};
 }
 

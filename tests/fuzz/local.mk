@@ -5,6 +5,7 @@ fuzz_replays = \
 	tests/fuzz/replay_coding \
 	tests/fuzz/replay_command \
 	tests/fuzz/replay_conf \
+	tests/fuzz/replay_emoji \
 	tests/fuzz/replay_http \
 	tests/fuzz/replay_json \
 	tests/fuzz/replay_ring \
@@ -13,6 +14,7 @@ fuzz_programs = \
 	tests/fuzz/fuzz_coding \
 	tests/fuzz/fuzz_command \
 	tests/fuzz/fuzz_conf \
+	tests/fuzz/fuzz_emoji \
 	tests/fuzz/fuzz_http \
 	tests/fuzz/fuzz_json \
 	tests/fuzz/fuzz_ring \
@@ -47,6 +49,11 @@ tests_fuzz_fuzz_conf_SOURCES = tests/fuzz/fuzz_conf.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_conf_LDFLAGS = $(libfuzzer)
 tests_fuzz_replay_conf_SOURCES = tests/fuzz/fuzz_conf.c $(replay_sources)
 tests_fuzz_replay_conf_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"tests/fuzz/corpus/conf"'
+
+tests_fuzz_fuzz_emoji_SOURCES = tests/fuzz/fuzz_emoji.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_emoji_LDFLAGS = $(libfuzzer)
+tests_fuzz_replay_emoji_SOURCES = tests/fuzz/fuzz_emoji.c $(replay_sources)
+tests_fuzz_replay_emoji_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"tests/fuzz/corpus/emoji"'
 
 tests_fuzz_fuzz_http_SOURCES = tests/fuzz/fuzz_http.c tests/fuzz/http_reference.c tests/fuzz/http_reference.h $(worker_sources) tests/fuzz/fuzz.h
 tests_fuzz_fuzz_http_LDFLAGS = $(libfuzzer) $(worker_ldflags)

@@ -193,7 +193,12 @@ void __wrap_store_send(struct store *s, const struct send *p, store_change_cb *c
 
 	(void)s;
 	must_be_id(p->receiver);
-	must_be_content(p->content);
+	if (p->reply_to != 0)
+		must_be_id(p->reply_to);
+	if (p->forward != 0)
+		must_be_id(p->forward);
+	else
+		must_be_content(p->content);
 	if (p->client_id.data != NULL) {
 		MUST(p->client_id.len >= 1 && p->client_id.len <= PROTO_CLIENT_ID_MAX);
 		for (size_t i = 0; i < p->client_id.len; i++)
@@ -208,7 +213,8 @@ void __wrap_store_send(struct store *s, const struct send *p, store_change_cb *c
 	MUST(n_messages < MESSAGES_MAX);
 	messages[n_messages].chat = chat;
 	messages[n_messages++].seq = ++last_seq[chat];
-	change(a, n_messages, p->content, p->client_id);
+	change(a, n_messages, p->forward != 0 ? (struct text){ "forwarded", 9 } : p->content,
+		p->client_id);
 	a->change.message.sender_id = p->sender;
 }
 

@@ -161,7 +161,15 @@ def snapshot(daemon):
     """
     written = [
         f"select '{name}', count(*), sum(xmin::text::bigint) from {name}"
-        for name in ("tokens", "conversations", "members", "messages", "user_words")
+        for name in (
+            "tokens",
+            "conversations",
+            "members",
+            "messages",
+            "replied",
+            "thread_messages",
+            "user_words",
+        )
     ]
     users = (
         "select 'users', count(*), sum(hashtextextended(concat_ws('|', user_id, username, "

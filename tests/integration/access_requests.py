@@ -74,6 +74,10 @@ MESSAGES = {
     "a join": lambda s, me: s.join_id,
     "a deleted text": lambda s, me: s.erased_id,
 }
+REPLIED = {
+    "the group, a reply to a text in it": lambda s: s.text_id,
+    "the group, a reply to a text in a direct chat": lambda s: s.direct_id,
+}
 
 
 def chat_of(s, me, message):
@@ -133,6 +137,22 @@ ROUTE_REQUESTS = {
         ("POST /messages/send_message", what): RouteRequest("/messages/send_message", to(chat))
         for what, chat in (("the group", group), ("a user", target), ("a deleted user", deleted))
     },
+    **{
+        ("POST /messages/send_message", what): RouteRequest(
+            "/messages/send_message", lambda s, me, text=text: to(group, reply_to=text(s))(s, me)
+        )
+        for what, text in REPLIED.items()
+    },
+    **{
+        ("POST /messages/forward", what): RouteRequest(
+            "/messages/forward",
+            lambda s, me, message=message: {
+                "message_id": message(s, me),
+                "receiver_id": (me or s.newcomer).id,
+            },
+        )
+        for what, message in MESSAGES.items()
+    },
     ("POST /messages/send_message", "in a user's name"): RouteRequest(
         "/messages/send_message", lambda s, me: {**to(group)(s, me), "sender_id": s.target.id}
     ),
@@ -155,6 +175,9 @@ ROUTE_REQUESTS = {
     },
     ("GET /messages/{chat_id}", "the group, around a text"): RouteRequest(
         lambda s, _: f"/messages/{s.group_id}?around=1", **HISTORY
+    ),
+    ("GET /messages/{chat_id}", "the group, a thread"): RouteRequest(
+        lambda s, _: f"/messages/{s.group_id}?thread={s.text_id}", **HISTORY
     ),
     **{
         ("GET /messages/{chat_id}/{message_id}", what): RouteRequest(
@@ -217,8 +240,14 @@ def change_frame(kind, message, **more):
     }
 
 
-def send_frame(receiver):
-    return lambda s, _: {"type": "send", "id": "x", "receiver_id": receiver(s), "content": "x"}
+def send_frame(receiver, reply_to=lambda s: None):
+    return lambda s, _: {
+        "type": "send",
+        "id": "x",
+        "receiver_id": receiver(s),
+        "content": "x",
+        "reply_to": reply_to(s),
+    }
 
 
 FRAME_REQUESTS = {
@@ -231,6 +260,7 @@ FRAME_REQUESTS = {
         ("send", what): send_frame(chat)
         for what, chat in (("the group", group), ("a user", target), ("a deleted user", deleted))
     },
+    **{("send", what): send_frame(group, text) for what, text in REPLIED.items()},
     ("typing", "the group"): lambda s, _: {
         "type": "typing",
         "chat_id": s.group_id,

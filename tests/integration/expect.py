@@ -21,7 +21,14 @@ MESSAGE = {
     "sent_at",
     "edited_at",
     "deleted",
+    "reply",
+    "thread_id",
+    "mentions",
+    "mentions_all",
+    "forwarded_from",
+    "pinned",
 }
+SERVED = {"replies", "reactions"}  # not in pushes and in last_message
 CHAT = {
     "chat_id",
     "kind",
@@ -80,9 +87,11 @@ def user(body):
     assert TIME.fullmatch(body["created_at"])
 
 
-def message(body, own=None):
-    """A text message. own: the client_id that its sender sees; None if it must be absent."""
-    assert set(body) == MESSAGE | ({"client_id"} if own is not None else set()), body
+def message(body, own=None, pushed=False):
+    """A text message. own: the client_id that its sender sees; None if it must be absent. pushed: it is
+    a push or the last message of a chat."""
+    wanted = MESSAGE | ({"client_id"} if own is not None else set())
+    assert set(body) == (wanted if pushed else wanted | SERVED), body
     if own is not None:
         assert body["client_id"] == own
     assert body["kind"] == "text"
@@ -112,6 +121,11 @@ def gapless(messages, key="seq"):
     """The values of key are 1, 2, 3, ... without a gap or a duplicate."""
     values = [one[key] for one in messages]
     assert sorted(values) == list(range(1, len(values) + 1)), values
+
+
+def pushed(message):
+    """A message as its frame has it, without the type, or as the last message of a chat."""
+    return without(message, *SERVED)
 
 
 def without(body, *keys):

@@ -82,8 +82,8 @@ def test_only_the_sender_sees_the_client_id(alice, bob):
     expect.message(sent, own="my-1")
     expect.message(alice.history(bob.id)[0], own="my-1")
     expect.message(bob.history(alice.id)[0])
-    expect.message(alice.chat(bob.id)["last_message"], own="my-1")
-    expect.message(bob.chat(alice.id)["last_message"])
+    expect.message(alice.chat(bob.id)["last_message"], own="my-1", pushed=True)
+    expect.message(bob.chat(alice.id)["last_message"], pushed=True)
 
 
 @pytest.mark.parametrize("good", ["a", "A-Za-z0-9._:-", "x" * 64])

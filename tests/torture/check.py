@@ -31,6 +31,7 @@ CHECKS = {
     "gaps": "a gap between pushes was preceded by a resync",
     "members": "members agree with the acknowledged joins and leaves",
     "authors": "every sender was a member",
+    "replies": "a reply names an earlier text of its chat and its thread, and is counted once",
     "presence": "presence was correct when quiet and at the end, and no connected user was offline",
     "timely": "commits reached every connected member in time",
     "tokens": "no socket outlived its token",
@@ -88,6 +89,7 @@ class Checker:
         self.moves = {}  # (group, user): the last join or leave, True if acknowledged
         self.moved = {}
         self.contents = set()
+        self.replies = {}  # by (user, id): the message that the send replies to
         self.at_mod = {}  # (conv, mod): the message that was received with it
         self.first_seen = {}  # message id: when its final version was first received
         self.deadlines = Deadlines()
@@ -268,6 +270,7 @@ class Checker:
             self.contents.add(event["x"])
         self.sends.setdefault(key, self.now)
         self.attempts[key] = self.attempts.get(key, 0) + 1
+        self.replies[key] = event.get("r")
         conv = self.db.conv(event["u"], event["c"])
         if conv is not None and event["op"] == "send" and key not in self.answers:
             self.acked_before.setdefault(key, conv.acked_seq)
@@ -324,6 +327,7 @@ class Checker:
             message.seq == event["q"]
             and message.client_id == event["id"]
             and message.sender == event["u"]
+            and message.reply_to == self.replies.get((event["u"], event["id"]))
             and event["v"] <= message.mod
         )
 
@@ -438,12 +442,14 @@ class Checker:
         return message
 
     def _is_version(self, message, row):
-        _, seq, mod, kind, sender, what, deleted = row
+        _, seq, mod, kind, sender, what, deleted, reply_to, thread = row
         if seq != message.seq or mod > message.mod or (deleted and not message.deleted):
             return False
         if kind is None:  # a `deleted` frame has no more
             return mod == message.mod
         if kind != KINDS[message.kind] or sender != message.sender:
+            return False
+        if (reply_to, thread) != (message.reply_to, message.thread):
             return False
         if mod == message.mod:
             final = message.target if message.kind in "jl" else message.content
@@ -533,6 +539,7 @@ class Checker:
                     lambda user=user, op=op: f"the {op} of {user} was acknowledged, without effect",
                     conv=group,
                 )
+        self._replies_at_end()
         for (user, name), place in self.answers.items():
             if place is not None and place[0] in self.db.messages:
                 self.counts["sends kept"] += self.db.messages[place[0]].client_id == name
@@ -575,6 +582,31 @@ class Checker:
                     lambda message=message: f"{message} is by a non-member",
                     conv=conv.id,
                 )
+
+    def _replies_at_end(self):
+        counts = collections.Counter()
+        for message in self.db.messages.values():
+            if message.reply_to is None and message.thread is None:
+                continue
+            counts[message.reply_to] += 1
+            quoted = self.db.messages.get(message.reply_to)
+            self.check(
+                "replies",
+                quoted is not None
+                and (quoted.conv, quoted.kind) == (message.conv, "t")
+                and quoted.seq < message.seq
+                and message.thread == (quoted.thread or quoted.id),
+                lambda message=message, quoted=quoted: f"{message} replies to {quoted}",
+                conv=message.conv,
+            )
+        for message_id in counts.keys() | self.db.replied.keys():
+            n, stored = counts[message_id], self.db.replied.get(message_id)
+            self.check(
+                "replies",
+                n == stored,
+                lambda message_id=message_id, n=n, stored=stored: f"{message_id} has {n} replies, "
+                f"counted {stored}",
+            )
 
     def _view_at_end(self, device):
         user = device.socket.user

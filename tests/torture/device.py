@@ -232,6 +232,8 @@ class Device:
         if kind in ("message", "edited", "deleted"):
             self.note("push", k=kind, c=chat, row=row_of(frame))
             self._head(chat).add(frame["mod"])
+            if frame.get("kind") == "text":
+                self.user.seen[chat].append(frame["message_id"])
         elif kind == "ack":
             self._acknowledged(frame)
         elif kind == "messages":

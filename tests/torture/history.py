@@ -9,7 +9,7 @@ import json
 
 Message = collections.namedtuple(
     "Message",
-    "id conv seq mod sender kind content target client_id sent_at edited_at deleted at",
+    "id conv seq mod sender kind content target client_id sent_at edited_at deleted reply_to thread at",
 )
 
 
@@ -50,6 +50,7 @@ class Database:
         self.convs = {}
         self.direct = {}
         self.messages = {}
+        self.replied = {}  # message id: the stored number of replies
         for line in lines:
             ((kind, row),) = json.loads(line).items()
             if kind == "conv":
@@ -58,6 +59,8 @@ class Database:
                     self.direct[conv.pair] = conv
             elif kind == "member":
                 self.convs[row[0]].members.add(row[1])
+            elif kind == "replied":
+                self.replied[row[0]] = row[1]
             else:
                 self._add(row)
 

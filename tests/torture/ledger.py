@@ -10,8 +10,9 @@ Every line has `t`, the monotonic clock in seconds, and `e`, the kind of event:
   sync      s, after                    the socket sends a sync
   close     s, code                     the socket is closed, by either side
   vanish    s                           the client stops reading and writing
-  send      u, op, id, c, via, x, m?    before an attempt: op send, edit, delete, join, leave;
-                                        x the content or the target
+  send      u, op, id, c, via, x, m?, r?
+                                        before an attempt: op send, edit, delete, join, leave;
+                                        x the content or the target; r the message replied to
   ack       u, op, id, c, via, s?, m, q, v, dup
   refused   u, op, id, code             a final error
   logout    k                           before the logout of token k
@@ -40,12 +41,13 @@ import time
 
 
 def row_of(frame):
-    """A message as [message_id, seq, mod, kind, sender, content or target, deleted].
+    """A message as [message_id, seq, mod, kind, sender, content or target, deleted, message that it
+    replies to, thread].
 
     Fields that a `deleted` frame lacks are None.
     """
     if frame.get("type") == "deleted":
-        return [frame["message_id"], frame["seq"], frame["mod"], None, None, None, True]
+        return [frame["message_id"], frame["seq"], frame["mod"], None, None, None, True, None, None]
     kind = frame["kind"]
     what = frame["content"] if kind == "text" else frame.get("user_id", frame.get("name"))
     return [
@@ -56,6 +58,8 @@ def row_of(frame):
         frame["sender_id"],
         what,
         frame.get("deleted", False),
+        frame["reply"] and frame["reply"]["message_id"],
+        frame["thread_id"],
     ]
 
 

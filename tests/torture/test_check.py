@@ -12,8 +12,17 @@ GROUP, DIRECT = 10, 11
 WALL = 1000.0  # the wall clock when the monotonic one was 0
 
 
-def text(message_id, seq, mod, sender, what, deleted=False):
-    return [message_id, seq, mod, "text", sender, what, deleted]
+def text(message_id, seq, mod, sender, what, deleted=False, reply=(None, None)):
+    return [message_id, seq, mod, "text", sender, what, deleted, *reply]
+
+
+def system(message_id, seq, mod, kind, sender, target):
+    return [message_id, seq, mod, kind, sender, target, False, None, None]
+
+
+def deletion(message_id, seq, mod):
+    """What a `deleted` frame has."""
+    return [message_id, seq, mod, None, None, None, True, None, None]
 
 
 class Run:
@@ -25,7 +34,7 @@ class Run:
         for socket, user in ((1, ANN), (2, BOB), (3, CEM)):
             self.note("open", d=f"{user}.0", s=socket, u=user, k=f"token{socket}")
             self.note("sync", s=socket, after={})
-        founding = [[1, 1, 1, "join", ANN, ANN, False], [2, 2, 2, "join", ANN, BOB, False]]
+        founding = [system(1, 1, 1, "join", ANN, ANN), system(2, 2, 2, "join", ANN, BOB)]
         for socket in (1, 2):
             self.note("page", s=socket, c=GROUP, rows=founding, more=False)
         self.note("watch", s=1, ids=[BOB, CEM])
@@ -43,10 +52,10 @@ class Run:
         self.note("send", u=BOB, op="delete", id="d1", c=GROUP, via="http", x=None, m=4)
         self.ack(BOB, "delete", "d1", GROUP, 4, None, None)
         for socket in (1, 2):
-            self.push(socket, GROUP, [4, 4, 6, None, None, None, True], k="deleted")
+            self.push(socket, GROUP, deletion(4, 4, 6), k="deleted")
         self.move("join", CEM)
         for socket in (1, 2, 3):
-            self.push(socket, GROUP, [5, 5, 7, "join", ANN, CEM, False])
+            self.push(socket, GROUP, system(5, 5, 7, "join", ANN, CEM))
         rows = [founding[0], founding[1], text(3, 3, 5, ANN, "e1"), text(4, 4, 6, BOB, None, True)]
         self.note("page", s=3, c=GROUP, rows=rows, more=False)
         self.send(ANN, 1, "a2", 6, 6, 8)
@@ -54,10 +63,10 @@ class Run:
             self.push(socket, GROUP, text(6, 6, 8, ANN, "a2"))
         self.move("leave", CEM)
         for socket in (1, 2):
-            self.push(socket, GROUP, [7, 7, 9, "leave", ANN, CEM, False])
+            self.push(socket, GROUP, system(7, 7, 9, "leave", ANN, CEM))
         self.note("removed", s=3, c=GROUP, forgot=True)
-        self.send(ANN, 1, "a3", 8, 8, 10)
-        self.push(2, GROUP, text(8, 8, 10, ANN, "a3"))
+        self.send(ANN, 1, "a3", 8, 8, 10, r=3)
+        self.push(2, GROUP, text(8, 8, 10, ANN, "a3", reply=(3, 3)))
         self.send(ANN, 1, "p1", 9, 1, 1, chat=BOB)
         self.push(2, ANN, text(9, 1, 1, ANN, "p1"))
         self.note("read", u=BOB, c=ANN, rows=[text(9, 1, 1, ANN, "p1")])
@@ -80,12 +89,12 @@ class Run:
                 {"member": pair}
                 for pair in ([GROUP, ANN], [GROUP, BOB], [DIRECT, ANN], [DIRECT, BOB])
             ),
-            {"message": [1, GROUP, 1, 1, ANN, "j", None, ANN, None, WALL - 5, None, False]},
-            {"message": [2, GROUP, 2, 2, ANN, "j", None, BOB, None, WALL - 5, None, False]},
-            {"message": [3, GROUP, 3, 5, ANN, "t", "e1", None, "a1", at("a1"), at("e1"), False]},
-            {"message": [4, GROUP, 4, 6, BOB, "t", None, None, "b1", at("b1"), None, True]},
-            {"message": [5, GROUP, 5, 7, ANN, "j", None, CEM, None, at(f"join{CEM}"), None, False]},
-            {"message": [6, GROUP, 6, 8, ANN, "t", "a2", None, "a2", at("a2"), None, False]},
+            {"message": [1, GROUP, 1, 1, ANN, "j", None, ANN, None, WALL - 5, None, False, None, None]},
+            {"message": [2, GROUP, 2, 2, ANN, "j", None, BOB, None, WALL - 5, None, False, None, None]},
+            {"message": [3, GROUP, 3, 5, ANN, "t", "e1", None, "a1", at("a1"), at("e1"), False, None, None]},
+            {"message": [4, GROUP, 4, 6, BOB, "t", None, None, "b1", at("b1"), None, True, None, None]},
+            {"message": [5, GROUP, 5, 7, ANN, "j", None, CEM, None, at(f"join{CEM}"), None, False, None, None]},
+            {"message": [6, GROUP, 6, 8, ANN, "t", "a2", None, "a2", at("a2"), None, False, None, None]},
             {
                 "message": [
                     7,
@@ -100,10 +109,13 @@ class Run:
                     at(f"leave{CEM}"),
                     None,
                     False,
+                    None,
+                    None,
                 ]
             },
-            {"message": [8, GROUP, 8, 10, ANN, "t", "a3", None, "a3", at("a3"), None, False]},
-            {"message": [9, DIRECT, 1, 1, ANN, "t", "p1", None, "p1", at("p1"), None, False]},
+            {"message": [8, GROUP, 8, 10, ANN, "t", "a3", None, "a3", at("a3"), None, False, 3, 3]},
+            {"replied": [3, 1]},
+            {"message": [9, DIRECT, 1, 1, ANN, "t", "p1", None, "p1", at("p1"), None, False, None, None]},
         ]
 
     # --- writing ---
@@ -117,8 +129,8 @@ class Run:
             "ack", u=user, op=op, id=name, c=chat, via="ws", m=m, q=q, v=v, **{"dup": False, **more}
         )
 
-    def send(self, user, socket, name, m, q, v, chat=GROUP):
-        self.note("send", u=user, op="send", id=name, c=chat, via="ws", x=name)
+    def send(self, user, socket, name, m, q, v, chat=GROUP, r=None):
+        self.note("send", u=user, op="send", id=name, c=chat, via="ws", x=name, r=r)
         self.ack(user, "send", name, chat, m, q, v, s=socket)
 
     def move(self, op, user):
@@ -192,6 +204,28 @@ def test_a_run_without_events_fails():
 def test_an_acknowledged_message_that_is_not_stored_is_found(run):
     run.send(ANN, 1, "lost", 99, 9, 11)
     assert "acknowledged" in found(run)
+
+
+def test_an_acknowledged_reply_that_is_stored_as_none_is_found(run):
+    run.message(8)[12:] = [None, None]
+    assert "acknowledged" in found(run)
+
+
+def test_a_reply_that_was_pushed_without_its_quote_is_found(run):
+    run.event("push", message=8)["row"][7] = None
+    assert found(run) == {"committed"}
+
+
+@pytest.mark.parametrize("reply", [(99, 99), (9, 9), (8, 8), (5, 5), (3, 4)], ids=str)
+def test_a_reply_to_no_earlier_text_or_of_another_thread_is_found(run, reply):
+    run.message(8)[12:] = reply
+    assert "replies" in found(run)
+
+
+@pytest.mark.parametrize("n", [0, 2])
+def test_a_wrong_number_of_replies_is_found(run, n):
+    next(row for row in run.rows if "replied" in row)["replied"][1] = n
+    assert found(run) == {"replies"}
 
 
 def test_an_acknowledged_edit_that_is_not_stored_is_found(run):
@@ -455,14 +489,14 @@ def reset(run, rows):
 
 
 FINAL = [
-    [1, 1, 1, "join", ANN, ANN, False],
-    [2, 2, 2, "join", ANN, BOB, False],
+    system(1, 1, 1, "join", ANN, ANN),
+    system(2, 2, 2, "join", ANN, BOB),
     text(3, 3, 5, ANN, "e1"),
     text(4, 4, 6, BOB, None, True),
-    [5, 5, 7, "join", ANN, CEM, False],
+    system(5, 5, 7, "join", ANN, CEM),
     text(6, 6, 8, ANN, "a2"),
-    [7, 7, 9, "leave", ANN, CEM, False],
-    text(8, 8, 10, ANN, "a3"),
+    system(7, 7, 9, "leave", ANN, CEM),
+    text(8, 8, 10, ANN, "a3", reply=(3, 3)),
 ]
 
 
@@ -535,7 +569,7 @@ def test_a_socket_that_is_not_closed_after_the_logout_is_found(run):
 def test_a_push_long_after_the_logout_is_found(run):
     run.events[run.place("open", s=2)]["k"] = "token5"
     run.now = run.event("quiesce")["t"]
-    row = [10, 9, 11, "join", ANN, ANN, False]
+    row = system(10, 9, 11, "join", ANN, ANN)
     run.insert(run.place("quiet"), "push", s=2, k="message", c=GROUP, row=row)
     assert "tokens" in found(run)
 

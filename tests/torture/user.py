@@ -4,6 +4,8 @@ Owns: the user's devices, the client_ids. Knows nothing of: faults.
 """
 
 import asyncio
+import collections
+import functools
 import json
 
 from device import Device, Lost
@@ -12,6 +14,7 @@ from ledger import row_of
 ANSWER_S = 6
 PAUSE_S = (0.05, 0.8)
 BURST = (1, 1, 1, 2, 4, 12)
+REPLIES = 0.3  # of the sends
 
 
 class Rejected(Exception):
@@ -30,6 +33,7 @@ class User:
         self.rng = world.new_rng(user_id)
         self.chats = []  # chat_ids it writes to, also while it is no member
         self.mine = []  # (chat_id, message_id) of its messages
+        self.seen = collections.defaultdict(functools.partial(collections.deque, maxlen=20))
         self.count = 0
         self.devices = [
             Device(world, self, number, spare_tokens if number else [token])
@@ -72,19 +76,23 @@ class User:
     async def send(self, chat):
         """Sends one message and repeats it, over either way, until there is a final answer."""
         name = self._name("send")
-        answer = await self._retry("send", name, chat, name, self._send_once)
+        seen = self.seen[chat]
+        reply_to = self.rng.choice(seen) if seen and self.rng.random() < REPLIES else None
+        once = functools.partial(self._send_once, reply_to)
+        answer = await self._retry("send", name, chat, name, once)
         if answer is not None:
             self.mine.append((chat, answer["message_id"]))
             del self.mine[:-30]
 
-    async def _send_once(self, name, chat, content):
+    async def _send_once(self, reply_to, name, chat, content):
         device = self._device()
+        body = {"receiver_id": chat, "content": content, "reply_to": reply_to}
         if device is not None and self.rng.random() < 0.7:
-            self._note_send("send", name, chat, content, "ws")
-            frame = {"type": "send", "id": name, "receiver_id": chat, "content": content}
+            self._note_send("send", name, chat, content, "ws", r=reply_to)
+            frame = {"type": "send", "id": name, **body}
             return self._check_answer(await device.request(frame, ANSWER_S))
-        self._note_send("send", name, chat, content, "http")
-        body = {"receiver_id": chat, "content": content, "client_id": name}
+        self._note_send("send", name, chat, content, "http", r=reply_to)
+        body["client_id"] = name
         message = await self._http("POST", "/messages/send_message", body)
         self._note_ack("send", name, message)
         return message

@@ -77,7 +77,9 @@ END_TEST
 #define MESSAGE                                                                                 \
 	"\"message_id\":7,\"chat_id\":5,\"seq\":3,\"mod\":4,\"sender_id\":5,\"kind\":\"text\"," \
 	"\"content\":\"hi\",\"sent_at\":\"2026-11-24T10:15:00.123Z\",\"edited_at\":null,"       \
-	"\"deleted\":false}"
+	"\"deleted\":false,\"reply\":null,\"thread_id\":null,\"mentions\":[],\"mentions_all\":" \
+	"false,"                                                                                \
+	"\"forwarded_from\":null,\"pinned\":false}"
 
 START_TEST(a_change_is_a_message_an_edited_or_a_deleted_frame)
 {

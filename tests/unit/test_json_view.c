@@ -29,6 +29,11 @@ static const struct user bob = {
 	"{\"user_id\":8,\"username\":\"bob\",\"full_name\":\"Bob\",\"profile_picture\":null," \
 	"\"public_key\":null,\"created_at\":" CREATED "}"
 
+/* What a text without reply, forward, mentions, pin and reactions has of them. */
+#define NO_RELATIONS                                                                 \
+	",\"reply\":null,\"thread_id\":null,\"mentions\":[],\"mentions_all\":false," \
+	"\"forwarded_from\":null,\"pinned\":false"
+
 static void check_text(struct buf *b, const char *expected)
 {
 	ck_assert_str_eq(buf_cstr(b), expected);
@@ -40,8 +45,8 @@ static void check_text(struct buf *b, const char *expected)
 static PGresult *rows_new(const char *const *names, int n)
 {
 	PGresult *r = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
-	PGresAttDesc columns[16];
-	char copies[16][32];
+	PGresAttDesc columns[32];
+	char copies[32][32];
 
 	memset(columns, 0, sizeof(columns));
 	for (int i = 0; i < n; i++) {
@@ -119,9 +124,12 @@ static void set_member(PGresult *r, int row, int64_t user_id, const char *name, 
 static PGresult *messages_new(void)
 {
 	static const char *const names[] = { "message_id", "seq", "mod", "sender_id", "kind",
-		"content", "target_id", "client_id", "sent_at", "edited_at", "deleted" };
+		"content", "target_id", "client_id", "sent_at", "edited_at", "deleted", "reply_id",
+		"reply_seq", "reply_sender", "reply_content", "reply_deleted", "thread_id",
+		"replies", "mention_list", "mentions_all", "forwarded_user", "forwarded_name",
+		"pinned" };
 
-	return rows_new(names, 11);
+	return rows_new(names, sizeof(names) / sizeof(names[0]));
 }
 
 /* A text message of user 8. */
@@ -241,7 +249,8 @@ START_TEST(a_group_chat_has_an_owner_and_no_peer)
 		"\"seq\":1,\"mod\":1,"
 		"\"sender_id\":8,\"kind\":\"join\",\"user_id\":7,\"sent_at\":" CREATED
 		",\"edited_at\":null,"
-		"\"deleted\":false,\"sender_name\":\"Bob\"},\"peer\":null,\"peer_read_seq\":null,"
+		"\"deleted\":false" NO_RELATIONS
+		",\"sender_name\":\"Bob\"},\"peer\":null,\"peer_read_seq\":null,"
 		"\"owner_id\":8,\"member_count\":2");
 }
 END_TEST
@@ -263,7 +272,7 @@ START_TEST(a_long_last_message_is_cut_and_says_so)
 	buf_reset(&b, 0);
 	c.last_cut = true;
 	json_view_put_chat(&b, &c);
-	ck_assert_ptr_nonnull(strstr(buf_cstr(&b), "\"deleted\":false,\"cut\":true},\"peer\""));
+	ck_assert_ptr_nonnull(strstr(buf_cstr(&b), "\"pinned\":false,\"cut\":true},\"peer\""));
 	buf_fini(&b);
 }
 END_TEST
@@ -322,7 +331,8 @@ END_TEST
 #define MESSAGE(seq, chat_id, more)                                                      \
 	"{\"message_id\":10" seq ",\"chat_id\":" chat_id ",\"seq\":" seq ",\"mod\":" seq \
 	",\"sender_id\":8,\"kind\":\"text\",\"content\":\"hi\",\"sent_at\":" CREATED     \
-	",\"edited_at\":null,\"deleted\":false" more "}"
+	",\"edited_at\":null,\"deleted\":false" NO_RELATIONS                             \
+	",\"replies\":0,\"reactions\":[]" more "}"
 
 /* "client_id only to its sender" */
 START_TEST(each_side_sees_a_page_with_its_own_chat_id)

@@ -386,7 +386,8 @@ START_TEST(the_old_layout_of_version_2_is_moved)
 	make_version_1();
 	sql("%s", text_of("0002_replaceable_functions.sql"));
 	sql("insert into schema_migrations (version, name) values (2, 'x')");
-	sql("%s", text_of("functions.sql"));
+	/* They use columns that version 2 does not have. */
+	sql("set check_function_bodies = off; %s", text_of("functions.sql"));
 	sql("insert into schema_functions select 0, 'create function is_member'");
 	sql("drop function is_member");
 	sql("create function is_member() returns int language sql as 'select 1'");

@@ -189,7 +189,10 @@ static struct text text_of(const char *s)
 void fixture_post_begin(struct store *s, struct fixture_change *to, int64_t sender,
 	int64_t receiver, const char *content, const char *client_id)
 {
-	const struct send p = { sender, receiver, text_of(content), text_of(client_id) };
+	const struct send p = { .sender = sender,
+		.receiver = receiver,
+		.content = text_of(content),
+		.client_id = text_of(client_id) };
 
 	*to = (struct fixture_change){ .done = false };
 	store_send(s, &p, fixture_changed, to);

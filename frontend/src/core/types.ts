@@ -12,6 +12,31 @@ export interface User {
 
 export type MessageKind = 'text' | 'join' | 'leave' | 'rename'
 
+/** The message that another one replies to, as it is now. */
+export interface Reply {
+  message_id: number
+  seq: number
+  sender_id: number | null
+  /** The first 200 code points; null once deleted. */
+  content: string | null
+  deleted: boolean
+}
+
+/** The first author of a forwarded text. */
+export interface ForwardedFrom {
+  /** Null once that account was deleted; then the name is empty. */
+  user_id: number | null
+  full_name: string
+}
+
+export interface Reaction {
+  emoji: string
+  count: number
+  /** The first 20, in the order of reacting. */
+  user_ids: number[]
+  mine: boolean
+}
+
 export interface Message {
   message_id: number
   chat_id: number
@@ -28,6 +53,17 @@ export interface Message {
   sent_at: string
   edited_at?: string | null
   deleted?: boolean
+  reply?: Reply | null
+  /** The first message of the thread; null if this is no reply. */
+  thread_id?: number | null
+  /** How many messages reply to it. Not in pushes and in the last message of a chat. */
+  replies?: number
+  mentions?: number[]
+  mentions_all?: boolean
+  forwarded_from?: ForwardedFrom | null
+  pinned?: boolean
+  /** Not in pushes and in the last message of a chat. */
+  reactions?: Reaction[]
   client_id?: string
   /** Page only. True if known from a `deleted` frame alone: the sender is not known. */
   partial?: true
