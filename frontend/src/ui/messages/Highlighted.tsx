@@ -80,8 +80,8 @@ function flatten(tree: Tree): Piece[] {
     const { node, className } = next
     if (node.type === 'text') pieces.push({ text: node.value, className })
     else if (node.type === 'element') {
-      const [own] = node.properties.className as string[] | undefined ?? []
-      add(node.children, own ?? className)
+      const own = node.properties.className
+      add(node.children, Array.isArray(own) ? String(own[0]) : className)
     }
   }
   return pieces
