@@ -21,6 +21,8 @@ int store_n(const store_rows *rows);
 struct change {
 	struct conv conv;
 	struct message message; /* mod 0: the group is gone with its last member, target_id */
+	int64_t user_id; /* who made it */
+	struct text emoji; /* of a reaction */
 	bool duplicate; /* True if it was done before: nothing changed. */
 };
 
