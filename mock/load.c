@@ -380,6 +380,43 @@ static bool begin(struct run *r)
 	return true;
 }
 
+/* Some of the last 200 texts of each conversation get reactions of some members, and some of those are pinned. What is drawn
+ * is a hash of the ids. Each reaction and each pin takes a mod, as if it had followed the last message. */
+static bool add_reactions(struct run *r)
+{
+	/* clang-format off */
+	return run_sql(r,
+		"insert into reactions (message_id, user_id, emoji, mod) "
+		"select m.message_id, b.user_id, "
+			"(array['\xF0\x9F\x91\x8D', '\xE2\x9D\xA4', '\xF0\x9F\x98\x82', '\xF0\x9F\x8E\x89', "
+			"'\xF0\x9F\x99\x8F'])[1 + abs(hashint8(m.message_id + b.user_id % 2) % 5)], "
+			"c.last_mod + row_number() over (partition by m.conv_id order by m.seq, b.user_id) "
+		"from conversations c "
+		"join messages m on m.conv_id = c.conv_id and m.seq > c.last_seq - 200 and m.kind = 't' "
+			"and hashint8(m.message_id) % 8 = 0 "
+		"join members b on b.conv_id = m.conv_id and b.user_id <> m.sender_id "
+			"and (c.kind = 'd' or hashint8(m.message_id # (b.user_id << 32)) % 16 = 0)") &&
+		run_sql(r,
+		"insert into reaction_counts select message_id, emoji, count(*) from reactions group by 1, 2") &&
+		run_sql(r,
+		"insert into pins (message_id, conv_id, mod) "
+		"select m.message_id, m.conv_id, x.mod + row_number() over (partition by m.conv_id order by m.seq) "
+		"from messages m "
+		"join (select m.conv_id, max(r.mod) as mod from reactions r join messages m using (message_id) group by 1) x "
+			"using (conv_id) "
+		"where m.message_id in (select message_id from reactions) and hashint8(m.message_id) % 80 = 0") &&
+		run_sql(r,
+		"update messages m set mod = coalesce(p.mod, x.mod), reacted = x.mod, pinned = p.mod "
+		"from (select message_id, max(mod) as mod from reactions group by 1) x "
+		"left join pins p using (message_id) "
+		"where m.message_id = x.message_id") &&
+		run_sql(r,
+		"update conversations c set last_mod = x.mod "
+		"from (select conv_id, max(mod) as mod from messages group by 1) x "
+		"where c.conv_id = x.conv_id and c.last_mod < x.mod");
+	/* clang-format on */
+}
+
 /* Sets the sequences to the last ids that were used. */
 static bool advance_sequences(struct run *r)
 {
@@ -402,9 +439,11 @@ bool load_world(const struct load *load, struct buf *why)
 
 	r.first_group = xcalloc(load->world->size.users, sizeof(*r.first_group));
 	good = begin(&r) && copy_users(&r) && copy_messages(&r) && copy_conversations(&r) &&
-		copy_members(&r) && copy_tokens(&r) && advance_sequences(&r) &&
+		copy_members(&r) && add_reactions(&r) && copy_tokens(&r) && advance_sequences(&r) &&
 		run_sql(&r, "commit") &&
-		run_sql(&r, "analyze users, user_words, tokens, conversations, members, messages");
+		run_sql(&r,
+			"analyze users, user_words, tokens, conversations, members, messages, "
+			"reactions, reaction_counts, pins");
 	buf_fini(&r.rows);
 	free(r.first_group);
 	return good;
