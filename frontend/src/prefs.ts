@@ -5,6 +5,8 @@ import type { Language } from './i18n'
 
 export type Theme = 'system' | 'light' | 'dark'
 
+export type SkinTone = 'none' | 'light' | 'medium-light' | 'medium' | 'medium-dark' | 'dark'
+
 export interface Prefs {
   /** Null: the language of the browser. */
   language: Language | null
@@ -18,6 +20,9 @@ export interface Prefs {
   notifications: boolean
   /** True if the offer of notifications was answered or dismissed. */
   asked: boolean
+  /** The emoji that were chosen last, the latest first. */
+  recentEmoji: readonly string[]
+  skinTone: SkinTone
 }
 
 const KEY = 'parley.prefs'
@@ -29,6 +34,8 @@ const defaults: Prefs = {
   enterSends: true,
   notifications: false,
   asked: false,
+  recentEmoji: [],
+  skinTone: 'none',
 }
 
 function load(): Prefs {
@@ -63,3 +70,10 @@ export function setPrefs(change: Partial<Prefs>): void {
 addEventListener('storage', (event) => {
   if (event.key === KEY) prefs.setState(load())
 })
+
+const RECENT = 16
+
+export function rememberEmoji(emoji: string): void {
+  const others = prefs.getState().recentEmoji.filter((other) => other !== emoji)
+  setPrefs({ recentEmoji: [emoji, ...others].slice(0, RECENT) })
+}

@@ -88,6 +88,12 @@ export class Api {
     this.call<Message>('PATCH', `/messages/${messageId}`, { content })
   deleteMessage = (messageId: number) => this.call<void>('DELETE', `/messages/${messageId}`)
 
+  react = (messageId: number, emoji: string, on: boolean) =>
+    this.call<void>(on ? 'PUT' : 'DELETE', `/messages/${messageId}/reactions/${encodeURIComponent(emoji)}`)
+  pin = (messageId: number, on: boolean) => this.call<void>(on ? 'PUT' : 'DELETE', `/messages/${messageId}/pin`)
+  /** The pinned messages of a chat, latest pinned first. */
+  pins = (chatId: number) => this.call<{ messages: Message[] }>('GET', `/chats/${chatId}/pins`)
+
   createGroup = (name: string) => this.call<Group>('POST', '/groups/create_group', { name })
   /** A group with a page of its members. */
   group = (groupId: number, after: string | null = null) =>

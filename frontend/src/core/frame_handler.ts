@@ -4,13 +4,14 @@ import { withDeleted, withMessage, withRead } from './chat'
 import type { ChatList } from './chat_list'
 import { isTransientCode } from './connection'
 import type { Groups } from './groups'
-import { applyDeleted, applyPush } from './history'
+import { applyDeleted, applyPinned, applyPush, applyReaction } from './history'
 import type { People } from './people'
+import type { Pins } from './pins'
 import type { PresenceWatch } from './presence'
 import { myId, type AppStore } from './state'
 import type { Sync } from './sync'
 import type { Timeline } from './timeline'
-import type { Chat, Deleted, Message, ServerFrame } from './types'
+import type { Chat, Deleted, Message, PinnedFrame, ReactionFrame, ServerFrame } from './types'
 import type { Typing } from './typing'
 
 export interface FrameHandlerHooks {
@@ -28,6 +29,7 @@ export interface FrameHandlerParts {
   timeline: Timeline
   people: People
   groups: Groups
+  pins: Pins
   typing: Typing
   presence: PresenceWatch
   sync: Sync
@@ -51,10 +53,17 @@ export class FrameHandler {
       case 'edited': {
         const { type: _, ...message } = frame
         this.pushed(message)
+        this.parts.pins.messageChanged(message.chat_id, message.message_id)
         return
       }
       case 'deleted':
         this.deleted(frame)
+        return
+      case 'reaction':
+        this.reacted(frame)
+        return
+      case 'pinned':
+        this.pinned(frame)
         return
       case 'error':
         if (isTransientCode(frame.code)) this.parts.sync.failed(frame.retry_after_ms)
@@ -108,6 +117,20 @@ export class FrameHandler {
   private deleted(frame: Deleted): void {
     this.parts.chats.update(frame.chat_id, (chat) => withDeleted(chat, frame))
     this.parts.timeline.apply(frame.chat_id, (history) => applyDeleted(history, frame))
+    this.parts.pins.messageChanged(frame.chat_id, frame.message_id)
+  }
+
+  private reacted(frame: ReactionFrame): void {
+    const { chat_id, seq, mod } = frame
+    this.parts.chats.update(chat_id, (chat) => ({ ...chat, last_mod: Math.max(chat.last_mod, mod) }))
+    this.parts.timeline.apply(chat_id, (history) => applyReaction(history, seq, frame, myId(this.parts.store)))
+  }
+
+  private pinned(frame: PinnedFrame): void {
+    const { chat_id, mod } = frame
+    this.parts.chats.update(chat_id, (chat) => ({ ...chat, last_mod: Math.max(chat.last_mod, mod) }))
+    this.parts.timeline.apply(chat_id, (history) => applyPinned(history, frame))
+    this.parts.pins.changed(chat_id)
   }
 
   private read(chatId: number, userId: number, seq: number): void {

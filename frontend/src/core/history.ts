@@ -16,7 +16,8 @@
 // `ahead` until the gap is closed. The messages of a sync also come in the order of mod, so each
 // batch advances `mod` to that of its last message.
 
-import type { Deleted, Message } from './types'
+import { keepReactions, withReactionChange } from './reactions'
+import type { Deleted, Message, PinnedFrame, ReactionChange } from './types'
 
 export interface Segment {
   /** The seq of the first message that it covers; 1 at the beginning of the conversation. */
@@ -38,6 +39,13 @@ export interface History {
    * contain an older version. null if no page is requested.
    */
   readonly buffered: readonly Message[] | null
+  /** Reactions and pins of such messages, for the same reason. */
+  readonly deferred: readonly Deferred[]
+}
+
+interface Deferred {
+  readonly seq: number
+  readonly change: (message: Message) => Message
 }
 
 /** A sync of more changes than this costs more than loading the newest page. */
@@ -48,7 +56,7 @@ const SEGMENT_KEPT = 800
 const SEGMENTS_MAX = 5
 
 export function emptyHistory(mod: number | null): History {
-  return { segments: [], mod, ahead: [], buffered: null }
+  return { segments: [], mod, ahead: [], buffered: null, deferred: [] }
 }
 
 export function isLoadingPage(history: History | undefined): boolean {
@@ -65,7 +73,7 @@ export function resumeHistory(history: History | undefined, lastMod: number): Hi
   const isComplete = history.segments.length > 0 && history.mod !== null
   if (isComplete && lastMod - history.mod <= SYNC_MAX_CHANGES) return history
   // A requested page will be at least as new as the list.
-  return { ...emptyHistory(mod), buffered: history.buffered }
+  return { ...emptyHistory(mod), buffered: history.buffered, deferred: history.deferred }
 }
 
 const covers = ({ from, to }: Segment, seq: number) => from <= seq && seq <= to
@@ -108,7 +116,7 @@ function newerVersion(old: Message, next: Message): Message {
     next.client_id === undefined && old.client_id !== undefined
       ? { ...next, client_id: old.client_id }
       : next
-  if (!next.partial || old.partial) return identified
+  if (!next.partial || old.partial) return keepReactions(old, identified)
   const { partial: _, ...complete } = identified
   return { ...complete, sender_id: old.sender_id, sent_at: old.sent_at }
 }
@@ -219,6 +227,34 @@ export function applyDeleted(history: History, deleted: Deleted): History {
   return recordMod(mergeLoaded(base, [tombstone]), deleted.mod)
 }
 
+/** Changes a message. If it is not loaded, a page that is requested may bring it without the change. */
+function changeLoaded(history: History, { seq, change }: Deferred): History {
+  const known = messageAt(history, seq)
+  if (known === undefined)
+    return history.buffered === null ? history : { ...history, deferred: [...history.deferred, { seq, change }] }
+  const changed = change(known)
+  const segments = history.segments.map((segment) =>
+    covers(segment, seq)
+      ? { ...segment, messages: segment.messages.map((message) => (message === known ? changed : message)) }
+      : segment,
+  )
+  return changed === known ? history : { ...history, segments }
+}
+
+/** A `reaction` push, or the ack of an own reaction. */
+export function applyReaction(history: History, seq: number, reaction: ReactionChange, me: number): History {
+  const base = history.mod === null ? { ...history, mod: reaction.mod - 1 } : history
+  const change = (message: Message) => withReactionChange(message, reaction, me)
+  return recordMod(changeLoaded(base, { seq, change }), reaction.mod)
+}
+
+/** A `pinned` push. */
+export function applyPinned(history: History, { seq, mod, pinned }: PinnedFrame): History {
+  const base = history.mod === null ? { ...history, mod: mod - 1 } : history
+  const change = (message: Message) => (mod > message.mod ? { ...message, pinned, mod } : message)
+  return recordMod(changeLoaded(base, { seq, change }), mod)
+}
+
 /** A batch of the response to a sync. */
 export function applySync(history: History, incoming: readonly Message[]): History {
   const last = incoming.reduce((mod, message) => Math.max(mod, message.mod), history.mod ?? 0)
@@ -232,7 +268,7 @@ export const applyMessage = (history: History, message: Message) => mergeLoaded(
 export const beginPage = (history: History): History => ({ ...history, buffered: history.buffered ?? [] })
 
 /** The request for a page failed. */
-export const failPage = (history: History): History => ({ ...history, buffered: null })
+export const failPage = (history: History): History => ({ ...history, buffered: null, deferred: [] })
 
 /**
  * A page read over HTTP, with the seqs that it covers. It says nothing about the resume point, because
@@ -240,7 +276,8 @@ export const failPage = (history: History): History => ({ ...history, buffered: 
  */
 export function applyPage(history: History, page: Segment): History {
   const segments = joinSegments(history.segments, page)
-  const next = mergeLoaded({ ...history, segments, buffered: null }, history.buffered ?? [])
+  const merged = mergeLoaded({ ...history, segments, buffered: null, deferred: [] }, history.buffered ?? [])
+  const next = history.deferred.reduce(changeLoaded, merged)
   // A conversation without messages: its first change will be mod 1.
   const isEmpty = page.from === 1 && isLive(page) && page.messages.length === 0
   return history.mod === null && isEmpty ? advance(next, 0, next.ahead) : next

@@ -17,6 +17,7 @@ import { Groups } from './groups'
 import { Notices } from './notices'
 import { Operations } from './operations'
 import { People } from './people'
+import { Pins } from './pins'
 import { Polling } from './polling'
 import { PresenceWatch } from './presence'
 import { Session } from './session'
@@ -34,6 +35,7 @@ export class Messenger {
   readonly timeline: Timeline
   readonly people: People
   readonly groups: Groups
+  readonly pins: Pins
   readonly notices: Notices
   private readonly typing: Typing
   private readonly presence: PresenceWatch
@@ -54,6 +56,7 @@ export class Messenger {
 
     this.notices = new Notices(store, clock)
     this.people = new People(store, api)
+    this.pins = new Pins(store, api)
     this.typing = new Typing(store, clock)
     this.connection = new Connection(store, env, {
       stateChanged: (state) => this.socketChanged(state),
@@ -75,7 +78,7 @@ export class Messenger {
       chatNotListed: (id) => this.sync.chatNotListed(id),
       unauthorized,
     })
-    const { connection, chats, timeline, people, groups, presence, typing } = this
+    const { connection, chats, timeline, people, groups, pins, presence, typing } = this
     this.sync = new Sync({
       store,
       api,
@@ -85,6 +88,7 @@ export class Messenger {
       timeline,
       people,
       groups,
+      pins,
       presence,
       idle: env.idle,
       handlers: { received, unauthorized, epochChanged: () => this.forget() },
@@ -95,6 +99,7 @@ export class Messenger {
       timeline,
       people,
       groups,
+      pins,
       typing,
       presence,
       sync: this.sync,
@@ -116,6 +121,7 @@ export class Messenger {
   open(chatId: number | null): void {
     this.timeline.open(chatId)
     if (chatId === null) return
+    if (this.chats.get(chatId) !== undefined) void this.pins.load(chatId)
     if (this.store.getState().polling) void this.timeline.refresh(chatId)
     if (this.chats.get(chatId)?.kind === 'group') void this.groups.load(chatId)
     else this.presence.update()
@@ -159,6 +165,7 @@ export class Messenger {
       chatListLoaded: false,
       histories: new Map(),
       groups: new Map(),
+      pins: new Map(),
       presence: new Map(),
       typing: new Map(),
       people: new Map(me === null ? [] : [[me.user_id, me]]),
@@ -208,6 +215,7 @@ export class Messenger {
     this.chats.remove(id)
     this.timeline.remove(id)
     this.groups.remove(id)
+    this.pins.remove(id)
     this.typing.removeChat(id)
   }
 }

@@ -1,12 +1,13 @@
-// What the user does to messages: send, edit, delete, mark as read. Owns `outbox`.
+// What the user does to messages: send, edit, delete, react, pin, mark as read. Owns `outbox`.
 
 import { ApiError, type Api } from './api'
 import { withMessage, withRead } from './chat'
 import type { ChatList } from './chat_list'
 import { isTransientCode, type Connection, type Reply } from './connection'
 import type { Environment } from './environment'
-import { applyAck, applyMessage, liveMessages, messageAt } from './history'
-import { Outbox, type Change, type Operation, type Outgoing, type Result } from './outbox'
+import { applyAck, applyMessage, applyReaction, liveMessages, messageAt } from './history'
+import { Outbox, type Change, type Operation, type Outgoing, type QueuedReaction, type Result } from './outbox'
+import { plainEmoji } from './reactions'
 import { myId, type AppStore } from './state'
 import type { Timeline } from './timeline'
 import type { Ack, Message } from './types'
@@ -110,10 +111,24 @@ export class Operations {
     this.change({ kind: 'delete', ...idsOf(message) })
   }
 
+  /** Adds or removes an own reaction. */
+  react(message: Message, emoji: string, on: boolean): void {
+    const { seq } = message
+    void this.outbox?.add({ kind: 'react', ...idsOf(message), seq, emoji: plainEmoji(emoji), on })
+  }
+
+  pin(message: Message, on: boolean): void {
+    void this.outbox?.add({ kind: 'pin', ...idsOf(message), on })
+  }
+
   /** Queues a change. It replaces the refused ones of the same message. */
   private change(change: Parameters<Outbox['add']>[0] & Pick<Change, 'message_id'>): void {
     for (const queued of this.store.getState().outbox)
-      if (queued.kind !== 'send' && queued.message_id === change.message_id && queued.refused !== undefined)
+      if (
+        (queued.kind === 'edit' || queued.kind === 'delete') &&
+        queued.message_id === change.message_id &&
+        queued.refused !== undefined
+      )
         this.discard(queued.client_id)
     void this.outbox?.add(change)
   }
@@ -123,8 +138,10 @@ export class Operations {
   private async perform(operation: Operation): Promise<Result> {
     try {
       if (operation.kind === 'send') return await this.performSend(operation)
+      if (operation.kind === 'react') return await this.performReaction(operation)
       if (operation.kind === 'edit')
         this.changed(await this.api.editMessage(operation.message_id, operation.content))
+      else if (operation.kind === 'pin') await this.api.pin(operation.message_id, operation.on)
       else {
         await this.api.deleteMessage(operation.message_id)
         this.deleted(operation)
@@ -134,8 +151,32 @@ export class Operations {
       if (!(error instanceof ApiError)) throw error
       // What is not there is deleted.
       if (operation.kind === 'delete' && error.status === 404) return { kind: 'done' }
-      return this.failed(error)
+      return this.settled(operation, this.failed(error))
     }
+  }
+
+  /** A reaction or a pin that the server refused does not stay in the outbox: the user sees a notice. */
+  private settled({ kind }: Operation, result: Result): Result {
+    if (result.kind !== 'refused' || (kind !== 'react' && kind !== 'pin')) return result
+    // What was to be changed is gone.
+    if (result.code !== 'no_such_message') this.env.warn(kind === 'react' ? 'reaction_refused' : 'pin_refused')
+    return { kind: 'done' }
+  }
+
+  private async performReaction(operation: QueuedReaction): Promise<Result> {
+    const { client_id: id, chat_id, message_id, seq, emoji, on } = operation
+    if (this.store.getState().polling) {
+      await this.api.react(message_id, emoji, on)
+      this.changed(await this.api.message(chat_id, message_id))
+      return { kind: 'done' }
+    }
+    const reply = await this.connection.request({ type: 'react', id, message_id, emoji, on })
+    const me = myId(this.store)
+    if (reply?.type === 'ack')
+      this.timeline.apply(chat_id, (history) =>
+        applyReaction(history, seq, { mod: reply.mod, user_id: me, emoji, on }, me),
+      )
+    return this.settled(operation, sendResult(reply))
   }
 
   private failed(error: ApiError): Result {

@@ -1,5 +1,5 @@
-// What the user did to messages and the server has not acknowledged yet: messages sent, edited and
-// deleted. The outbox survives a reload. It is processed in order, one operation at a time, each until
+// What the user did to messages and the server has not acknowledged yet: messages sent, edited, deleted,
+// reacted to and pinned. The outbox survives a reload. It is processed in order, one operation at a time, each until
 // the server has answered; repeating one whose answer was lost changes nothing. A refused operation
 // stays until the user repeats or discards it, and the others go on without it.
 //
@@ -45,9 +45,26 @@ export interface QueuedDeletion extends Queued {
   message_id: number
 }
 
-export type Operation = Outgoing | QueuedEdit | QueuedDeletion
+/** A reaction that is added or removed. */
+export interface QueuedReaction extends Queued {
+  kind: 'react'
+  message_id: number
+  seq: number
+  emoji: string
+  on: boolean
+}
+
+export interface QueuedPin extends Queued {
+  kind: 'pin'
+  message_id: number
+  on: boolean
+}
+
 /** A change of a stored message. */
 export type Change = QueuedEdit | QueuedDeletion
+/** What stays in the outbox and is shown at its message if it is refused. */
+export type Refusable = Outgoing | Change
+export type Operation = Refusable | QueuedReaction | QueuedPin
 
 type Unqueued<T> = T extends Operation ? Omit<T, 'n' | 'client_id' | 'created_at' | 'epoch'> : never
 export type NewOperation = Unqueued<Operation>
@@ -95,7 +112,7 @@ export const isEditable = ({ attempted, refused }: Outgoing) =>
 
 /**
  * What becomes of an operation in an epoch: itself, or, if its ids belong to another epoch, a refused
- * message with its text, which the user may send again. null for a deletion: it has no text.
+ * message with its text, which the user may send again. null for what has no text.
  */
 export function inEpoch(operation: Operation, epoch: string | null): Operation | null {
   if (epoch === null || operation.epoch === epoch) return operation
@@ -107,7 +124,7 @@ export function inEpoch(operation: Operation, epoch: string | null): Operation |
       const { message_id: _, ...fields } = operation
       return { ...fields, kind: 'send', refused: FORMER_EPOCH }
     }
-    case 'delete':
+    default:
       return null
   }
 }
@@ -272,7 +289,7 @@ export class Outbox {
     for (const operation of former) {
       if (inEpoch(operation, epoch) === null) {
         await this.discard(operation.client_id)
-        this.hooks.deletionDropped()
+        if (operation.kind === 'delete') this.hooks.deletionDropped()
       } else await this.store.update(operation.client_id, (stored) => inEpoch(stored, epoch) ?? stored)
     }
     await this.load()

@@ -5,7 +5,7 @@ import { createStore, type StoreApi } from 'zustand/vanilla'
 import type { History } from './history'
 import type { Operation } from './outbox'
 import type { SocketState } from './socket'
-import type { Chat, Group, Presence, User } from './types'
+import type { Chat, Group, Message, Presence, User } from './types'
 
 /** The profile of a user. The names are empty if the account was deleted. */
 export type Person = Pick<User, 'user_id' | 'username' | 'full_name' | 'profile_picture'>
@@ -61,6 +61,9 @@ export interface AppState {
   // operations.ts
   outbox: readonly Operation[]
 
+  // pins.ts: the pinned messages of a chat, latest pinned first
+  pins: ReadonlyMap<number, readonly Message[]>
+
   // typing.ts: chat → user → expiry time in ms
   typing: ReadonlyMap<number, ReadonlyMap<number, number>>
 
@@ -91,6 +94,7 @@ export const initialState: AppState = {
   histories: new Map(),
   openChatId: null,
   outbox: [],
+  pins: new Map(),
   typing: new Map(),
   presence: new Map(),
   people: new Map(),

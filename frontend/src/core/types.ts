@@ -65,6 +65,8 @@ export interface Message {
   /** Not in pushes and in the last message of a chat. */
   reactions?: Reaction[]
   client_id?: string
+  /** Page only. The `reaction` frames that `reactions` contains beyond the version that was read, whose mod is `mod`. */
+  reacted?: { mod: number; changes: readonly ReactionChange[] }
   /** Page only. True if known from a `deleted` frame alone: the sender is not known. */
   partial?: true
 }
@@ -121,6 +123,7 @@ export interface Presence {
 
 export type ClientFrame =
   | { type: 'send'; id: string; receiver_id: number; content: string }
+  | { type: 'react'; id: string; message_id: number; emoji: string; on: boolean }
   | { type: 'typing'; chat_id: number; is_typing: boolean }
   | { type: 'read'; chat_id: number; seq: number }
   | { type: 'sync'; epoch?: string; after: Record<string, number> }
@@ -146,6 +149,31 @@ export interface ErrorFrame {
   retry_after_ms?: number
 }
 
+/** What a `reaction` frame says. */
+export interface ReactionChange {
+  mod: number
+  user_id: number
+  emoji: string
+  on: boolean
+}
+
+export interface ReactionFrame extends ReactionChange {
+  type: 'reaction'
+  chat_id: number
+  message_id: number
+  seq: number
+}
+
+export interface PinnedFrame {
+  type: 'pinned'
+  chat_id: number
+  message_id: number
+  seq: number
+  mod: number
+  user_id: number
+  pinned: boolean
+}
+
 export interface Deleted {
   type: 'deleted'
   chat_id: number
@@ -159,6 +187,8 @@ export type ServerFrame =
   | Ack
   | ErrorFrame
   | Deleted
+  | ReactionFrame
+  | PinnedFrame
   | ({ type: 'message' } & Message)
   | ({ type: 'edited' } & Message)
   | { type: 'typing'; chat_id: number; user_id: number; is_typing: boolean }

@@ -14,6 +14,15 @@ const members = {
   other: '# عضو',
 }
 
+const others = {
+  zero: 'لا آخرين',
+  one: 'شخص آخر',
+  two: 'شخصان آخران',
+  few: '# آخرون',
+  many: '# آخرين',
+  other: '# آخر',
+}
+
 export const ar: Catalogue = {
   locale: 'ar',
   dir: 'rtl',
@@ -212,6 +221,9 @@ export const ar: Catalogue = {
     edit: 'تعديل',
     delete: 'حذف',
     readBy: 'من قرأها…',
+    pin: 'تثبيت',
+    unpin: 'إلغاء التثبيت',
+    whoReacted: 'من تفاعل…',
     retry: 'إعادة الإرسال',
     refused: {
       send: (why) => `لم تُرسل. ${why}`,
@@ -221,6 +233,37 @@ export const ar: Catalogue = {
     giveUp: { send: 'تجاهل', edit: 'تجاهل التعديل', delete: 'إبقاء الرسالة' },
     deleteTitle: 'هل تريد حذف هذه الرسالة؟',
     deleteMore: 'ستختفي لدى جميع المشاركين في هذه المحادثة. لا يمكن التراجع عن ذلك.',
+  },
+
+  reactions: {
+    label: 'التفاعلات',
+    add: 'إضافة تفاعل',
+    quick: 'تفاعلات سريعة',
+    who: 'من تفاعل',
+    none: 'لم يتفاعل أحد بعد.',
+    by: (emoji, who) => `${emoji} من ${who}`,
+    namesAnd: (names, n) => `${names} و${plural(n, others)}`,
+    others: (n) => `و${plural(n, others)}`,
+    search: 'البحث عن رمز تعبيري',
+    notFound: 'لم يُعثر على رمز تعبيري.',
+    recent: 'المستخدمة مؤخرًا',
+    skinTone: 'لون البشرة',
+    tones: {
+      none: 'بلا لون بشرة',
+      light: 'فاتح',
+      'medium-light': 'فاتح متوسط',
+      medium: 'متوسط',
+      'medium-dark': 'داكن متوسط',
+      dark: 'داكن',
+    },
+  },
+
+  pins: {
+    label: 'الرسائل المثبتة',
+    one: 'رسالة مثبتة',
+    nth: (n, of) => `الرسالة المثبتة ${n} من ${of}`,
+    jump: (n, of, name, text) => `الانتقال إلى الرسالة المثبتة ${n} من ${of}، من ${name}: ${text}`,
+    unpin: 'إلغاء التثبيت',
   },
 
   readBy: {
@@ -419,6 +462,8 @@ export const ar: Catalogue = {
   warnings: {
     deletion_dropped:
       'استُعيد الخادم من نسخة احتياطية قبل حذف رسالة. تحقق مما إذا كانت لا تزال موجودة.',
+    reaction_refused: 'لم يُحفظ التفاعل: يمكن أن تحمل الرسالة 20 تفاعلًا مختلفًا على الأكثر.',
+    pin_refused: 'لا يمكن تثبيت هذه الرسالة: لا يُسمح بذلك إلا لبعض الأعضاء، وللمحادثة 100 رسالة مثبتة على الأكثر.',
   },
 
   errors: {
@@ -435,6 +480,7 @@ export const ar: Catalogue = {
     bad_origin: 'لا يسمح الخادم بعنوان هذه الصفحة. راجع القائم على تشغيله.',
     wrong_password: 'كلمة المرور القديمة غير صحيحة.',
     not_owner: 'مالك المجموعة وحده يمكنه فعل ذلك.',
+    not_allowed: 'في هذه المجموعة، لا يُسمح بذلك إلا للمالك والمشرفين.',
     not_sender: 'لا يمكن تعديل الرسالة إلا لمن أرسلها.',
     not_text: 'لا يمكن تعديل هذا.',
     method_not_allowed: 'لا يعرف الخادم كيف يفعل ذلك.',

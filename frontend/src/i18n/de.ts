@@ -164,6 +164,9 @@ export const de: Catalogue = {
     edit: 'Bearbeiten',
     delete: 'Löschen',
     readBy: 'Gelesen von …',
+    pin: 'Anheften',
+    unpin: 'Lösen',
+    whoReacted: 'Wer hat reagiert …',
     retry: 'Erneut senden',
     refused: {
       send: (why) => `Nicht gesendet. ${why}`,
@@ -173,6 +176,37 @@ export const de: Catalogue = {
     giveUp: { send: 'Verwerfen', edit: 'Änderung verwerfen', delete: 'Nachricht behalten' },
     deleteTitle: 'Diese Nachricht löschen?',
     deleteMore: 'Sie verschwindet für alle in diesem Chat. Das lässt sich nicht rückgängig machen.',
+  },
+
+  reactions: {
+    label: 'Reaktionen',
+    add: 'Reaktion hinzufügen',
+    quick: 'Schnelle Reaktionen',
+    who: 'Wer hat reagiert',
+    none: 'Noch hat niemand reagiert.',
+    by: (emoji, who) => `${emoji} von ${who}`,
+    namesAnd: (names, n) => `${names} und ${plural(n, 'einer weiteren Person', 'weiteren')}`,
+    others: (n) => plural(n, 'und eine weitere Person', 'weitere'),
+    search: 'Emoji suchen',
+    notFound: 'Kein Emoji gefunden.',
+    recent: 'Zuletzt benutzt',
+    skinTone: 'Hautfarbe',
+    tones: {
+      none: 'Ohne Hautfarbe',
+      light: 'Hell',
+      'medium-light': 'Mittelhell',
+      medium: 'Mittel',
+      'medium-dark': 'Mitteldunkel',
+      dark: 'Dunkel',
+    },
+  },
+
+  pins: {
+    label: 'Angeheftete Nachrichten',
+    one: 'Angeheftete Nachricht',
+    nth: (n, of) => `Angeheftete Nachricht ${n} von ${of}`,
+    jump: (n, of, name, text) => `Zur angehefteten Nachricht ${n} von ${of}, von ${name}: ${text}`,
+    unpin: 'Lösen',
   },
 
   readBy: {
@@ -328,6 +362,8 @@ export const de: Catalogue = {
   warnings: {
     deletion_dropped:
       'Der Server wurde aus einer Sicherung wiederhergestellt, bevor eine Nachricht gelöscht war. Prüfe, ob sie noch da ist.',
+    reaction_refused: 'Die Reaktion wurde nicht gespeichert: Eine Nachricht kann höchstens 20 verschiedene haben.',
+    pin_refused: 'Diese Nachricht lässt sich nicht anheften: Nur manche Mitglieder dürfen es, und ein Chat hat höchstens 100.',
   },
 
   days: {
@@ -352,6 +388,7 @@ export const de: Catalogue = {
     bad_origin: 'Der Server lässt die Adresse dieser Seite nicht zu. Frag, wer ihn betreibt.',
     wrong_password: 'Das alte Passwort ist falsch.',
     not_owner: 'Das kann nur die Gruppenleitung.',
+    not_allowed: 'Das dürfen in dieser Gruppe nur die Besitzerin oder der Besitzer und die Admins.',
     not_sender: 'Eine Nachricht kann nur ändern, wer sie geschrieben hat.',
     not_text: 'Das lässt sich nicht ändern.',
     method_not_allowed: 'Der Server kann das nicht.',

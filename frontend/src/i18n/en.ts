@@ -163,6 +163,9 @@ export const en = {
     edit: 'Edit',
     delete: 'Delete',
     readBy: 'Read by…',
+    pin: 'Pin',
+    unpin: 'Unpin',
+    whoReacted: 'Who reacted…',
     retry: 'Send again',
     refused: {
       send: (why: string) => `Not sent. ${why}`,
@@ -172,6 +175,37 @@ export const en = {
     giveUp: { send: 'Discard', edit: 'Discard change', delete: 'Keep message' },
     deleteTitle: 'Delete this message?',
     deleteMore: 'It disappears for everyone in this chat. This cannot be undone.',
+  },
+
+  reactions: {
+    label: 'Reactions',
+    add: 'Add a reaction',
+    quick: 'Quick reactions',
+    who: 'Who reacted',
+    none: 'Nobody has reacted yet.',
+    by: (emoji: string, who: string) => `${emoji} by ${who}`,
+    namesAnd: (names: string, n: number) => `${names} and ${plural(n, 'one other', 'others')}`,
+    others: (n: number) => plural(n, 'and one other', 'others'),
+    search: 'Search emoji',
+    notFound: 'No emoji found.',
+    recent: 'Recently used',
+    skinTone: 'Skin tone',
+    tones: {
+      none: 'No skin tone',
+      light: 'Light',
+      'medium-light': 'Medium light',
+      medium: 'Medium',
+      'medium-dark': 'Medium dark',
+      dark: 'Dark',
+    },
+  },
+
+  pins: {
+    label: 'Pinned messages',
+    one: 'Pinned message',
+    nth: (n: number, of: number) => `Pinned message ${n} of ${of}`,
+    jump: (n: number, of: number, name: string, text: string) => `Go to pinned message ${n} of ${of}, by ${name}: ${text}`,
+    unpin: 'Unpin',
   },
 
   readBy: {
@@ -332,6 +366,8 @@ export const en = {
   warnings: {
     deletion_dropped:
       'The server was restored from a backup before a message was deleted. Check whether it is still there.',
+    reaction_refused: 'The reaction was not stored: a message can have at most 20 different ones.',
+    pin_refused: 'This message cannot be pinned: only some members may, and a chat has at most 100 pins.',
   },
 
   /** By the error code of the server, else by `http_<status>`. */
@@ -347,6 +383,7 @@ export const en = {
     bad_origin: 'This page’s address is not allowed by the server. Ask whoever runs it.',
     wrong_password: 'The old password is wrong.',
     not_owner: 'Only the owner of the group can do this.',
+    not_allowed: 'In this group, only the owner and the admins may do this.',
     not_sender: 'Only its sender can change a message.',
     not_text: 'This cannot be changed.',
     method_not_allowed: 'The server does not know how to do this.',

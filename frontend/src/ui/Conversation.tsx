@@ -17,6 +17,7 @@ import { ArrowLeft, Info } from './icons'
 import { isComposing } from './keys'
 import { Logo } from './Logo'
 import { isStored, type Item } from './messages/items'
+import { PinsBar } from './PinsBar'
 import { MessageList, type MessageListHandle } from './messages/MessageList'
 
 /** Returns a chat. A direct chat without messages is not in the chat list: it is constructed here. */
@@ -99,6 +100,7 @@ export function Conversation({ id, linkedSeq }: { id: number; linkedSeq: number 
 function OpenChat({ chat, linkedSeq }: { chat: Chat; linkedSeq: number | null }) {
   const me = useMe()
   const id = chat.chat_id
+  const [, navigate] = useLocation()
   const list = useRef<MessageListHandle>(null)
   const name = chatName(chat, me.user_id)
   const isClosed = chat.kind === 'direct' && chat.peer === null && id !== me.user_id
@@ -111,7 +113,7 @@ function OpenChat({ chat, linkedSeq }: { chat: Chat; linkedSeq: number | null })
   const editLast = useCallback(() => {
     const { histories, outbox, epoch } = messenger.store.getState()
     const messages = liveMessages(histories.get(id))
-    const mine = withPending({ messages, isLive: true, outbox, chatId: id, epoch }).findLast((item) =>
+    const mine = withPending({ messages, isLive: true, outbox, chatId: id, epoch, me: me.user_id }).findLast((item) =>
       isStored(item) ? item.sender_id === me.user_id && item.kind === 'text' && !item.deleted : isEditable(item),
     )
     if (mine !== undefined) edit(mine)
@@ -126,6 +128,7 @@ function OpenChat({ chat, linkedSeq }: { chat: Chat; linkedSeq: number | null })
   return (
     <main className="conversation" aria-label={t.conversation.label(name)} onKeyDown={onKeyDown}>
       <Header chat={chat} name={name} />
+      <PinsBar chatId={id} onJump={(seq) => navigate(`/c/${id}/${seq}`, { replace: true })} />
       <MessageList key={id} ref={list} chat={chat} linkedSeq={linkedSeq} onEdit={edit} />
       <Announcer chatId={id} />
       {isClosed ? (

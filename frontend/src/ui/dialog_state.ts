@@ -10,6 +10,8 @@ export type DialogName =
   | { kind: 'group'; id: number }
   | { kind: 'contact'; id: number }
   | { kind: 'read_by'; message: Message }
+  | { kind: 'reactions'; message: Message }
+  | { kind: 'emoji'; message: Message }
 
 /** A question to confirm an action. */
 export interface Confirmation {

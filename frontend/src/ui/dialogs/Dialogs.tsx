@@ -1,6 +1,6 @@
 // All dialogs, in one chunk that is not part of the first screen.
 
-import { useCallback } from 'react'
+import { lazy, Suspense, useCallback } from 'react'
 import { useStore } from 'zustand'
 import { closeConfirmation, closeDialog, dialogs, type DialogName } from '../dialog_state'
 import { ConfirmDialog } from './ConfirmDialog'
@@ -10,6 +10,9 @@ import { NewGroup } from './NewGroup'
 import { ReadBy } from './ReadBy'
 import { Settings } from './Settings'
 import { Shortcuts } from './Shortcuts'
+import { WhoReacted } from './WhoReacted'
+
+const EmojiPicker = lazy(() => import('./EmojiPicker'))
 
 export default function Dialogs() {
   const { open, confirmation } = useStore(dialogs)
@@ -40,5 +43,13 @@ function OpenDialog({ dialog }: { dialog: DialogName }) {
       return <Contact id={dialog.id} onClose={onClose} />
     case 'read_by':
       return <ReadBy message={dialog.message} onClose={onClose} />
+    case 'reactions':
+      return <WhoReacted message={dialog.message} onClose={onClose} />
+    case 'emoji':
+      return (
+        <Suspense>
+          <EmojiPicker message={dialog.message} onClose={onClose} />
+        </Suspense>
+      )
   }
 }

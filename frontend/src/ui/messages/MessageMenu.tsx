@@ -6,11 +6,12 @@ import { prefs } from '../../prefs'
 import { copyText } from '../copy'
 import { openConfirmation, openDialog } from '../dialog_state'
 import { useMe } from '../hooks'
-import { CheckCheck, Copy, Pencil, RotateCcw, TextInitial, Trash2 } from '../icons'
+import { CheckCheck, Copy, Pencil, Pin, PinOff, RotateCcw, SmilePlus, TextInitial, Trash2 } from '../icons'
 import { LazyPopupMenu } from '../LazyPopupMenu'
-import type { MenuAction } from '../PopupMenu'
-import { isEditable, type Operation } from '../../core/outbox'
+import type { MenuAction, QuickAction } from '../PopupMenu'
+import { isEditable, type Refusable } from '../../core/outbox'
 import { isStored, keyOf, type Item } from './items'
+import { isMine, quickEmoji, toggleReaction } from './reacting'
 import { sourceShown, toggleSource } from './source_shown'
 
 export interface MenuTarget {
@@ -36,10 +37,30 @@ export function MessageMenu({ target, chat, onEdit, onClose }: Props) {
       label={t.conversation.actions}
       rect={target.rect}
       returnFocus={target.row}
+      quick={quickActions(target.item)}
       actions={actions}
       onClose={onClose}
     />
   )
+}
+
+/** A row of emoji, and the way to all others. */
+function quickActions(item: Item): readonly QuickAction[] {
+  if (!isStored(item) || item.pending?.kind === 'delete') return []
+  return [
+    ...quickEmoji().map((emoji) => ({
+      content: <span className="emoji">{emoji}</span>,
+      label: emoji,
+      pressed: isMine(item, emoji),
+      onSelect: () => toggleReaction(item, emoji),
+    })),
+    {
+      content: <SmilePlus aria-hidden />,
+      label: t.reactions.add,
+      pressed: false,
+      onSelect: () => openDialog({ kind: 'emoji', message: item }),
+    },
+  ]
 }
 
 function actionsOf(
@@ -63,10 +84,27 @@ function actionsOf(
     return [...textActions, ...(isEditable(item) ? [editAction] : []), ...pendingActions(item)]
   if (item.pending?.kind === 'delete') return pendingActions(item.pending)
   if (item.pending !== undefined) return [...textActions, editAction, ...pendingActions(item.pending)]
-  if (item.sender_id !== me) return textActions
+  const sharedActions: readonly MenuAction[] = [
+    {
+      icon: item.pinned ? <PinOff aria-hidden /> : <Pin aria-hidden />,
+      text: item.pinned ? t.message.unpin : t.message.pin,
+      onSelect: () => messenger.operations.pin(item, !item.pinned),
+    },
+    ...((item.reactions?.length ?? 0) === 0
+      ? []
+      : [
+          {
+            icon: <SmilePlus aria-hidden />,
+            text: t.message.whoReacted,
+            onSelect: () => openDialog({ kind: 'reactions', message: item }),
+          },
+        ]),
+  ]
+  if (item.sender_id !== me) return [...textActions, ...sharedActions]
   return [
     ...textActions,
     editAction,
+    ...sharedActions,
     ...(chat.kind === 'group'
       ? [
           {
@@ -106,7 +144,7 @@ function sourceAction(item: Item): readonly MenuAction[] {
 }
 
 /** The actions of what the server has not acknowledged. */
-function pendingActions({ kind, client_id, refused }: Operation): readonly MenuAction[] {
+function pendingActions({ kind, client_id, refused }: Refusable): readonly MenuAction[] {
   const retryAction: MenuAction = {
     icon: <RotateCcw aria-hidden />,
     text: kind === 'send' ? t.message.retry : t.common.retry,

@@ -1,5 +1,5 @@
 import { memo, type MouseEvent, type ReactNode } from 'react'
-import type { Operation } from '../../core/outbox'
+import type { Refusable } from '../../core/outbox'
 import { isDeletedAccount, type Person } from '../../core/state'
 import { isEmojiOnly } from '../../core/text'
 import type { Message } from '../../core/types'
@@ -13,6 +13,7 @@ import { useAppState, useTexts } from '../hooks'
 import { Ellipsis } from '../icons'
 import { hasActions, isStored, keyOf, pendingOf, timeOf, type Item } from './items'
 import { MessageText } from './MessageText'
+import { Reactions } from './Reactions'
 
 interface Props {
   item: Item
@@ -135,6 +136,7 @@ function Bubble(props: Props) {
             {mine && (pending || (!isNotes && !deleted)) && <DeliveryIcon delivery={delivery} />}
           </span>
         </div>
+        {stored && !deleted && <Reactions message={item} />}
         {hasActions(item) && (
           <span className="message-side">
             <button
@@ -181,7 +183,7 @@ function ProfileButton({ person, children }: { person: Person | undefined; child
   )
 }
 
-function Refused({ operation, code }: { operation: Operation; code: string }) {
+function Refused({ operation, code }: { operation: Refusable; code: string }) {
   const { kind, client_id } = operation
   return (
     <div className="refusal">
