@@ -49,6 +49,8 @@ const struct http_route *api_routes(size_t *n)
 		&api_messages,
 		&api_chats,
 		&api_groups,
+		&api_reactions,
+		&api_search,
 		&api_server,
 	};
 	static struct http_route table[ROUTES_MAX];
@@ -71,6 +73,14 @@ bool api_failed(struct http_call *call, enum error error)
 	if (error != ERROR_NONE)
 		http_reply_error(call, error);
 	return error != ERROR_NONE;
+}
+
+bool api_field_failed(struct http_call *call, enum error error, const char *field)
+{
+	if (error != ERROR_too_many)
+		return api_failed(call, error);
+	http_reply_field(call, error, field);
+	return true;
 }
 
 void api_reply(struct http_call *call, int status, struct buf *b)

@@ -20,6 +20,10 @@
 #define API_URL_MAX 2048 /* bytes */
 #define API_PUBLIC_KEY_MAX 4096 /* bytes */
 
+/* Searches of messages of a user, on one worker. */
+#define API_SEARCHES_PER_S 5
+#define API_SEARCHES_BURST 20
+
 /* What handlers work with; filled once by the worker, and http_env of every call. */
 struct api {
 	const struct conf *conf;
@@ -27,6 +31,7 @@ struct api {
 	struct hasher *hasher;
 	struct bus *bus;
 	struct presence *presence;
+	struct ratelimit *searches;
 };
 
 /* The table of all routes; *n is set to their number. */
@@ -42,7 +47,7 @@ struct api_part {
 		routes, sizeof(routes) / sizeof(routes[0]) \
 	}
 extern const struct api_part api_account, api_users, api_presence, api_messages, api_chats,
-	api_groups;
+	api_groups, api_reactions, api_search;
 
 /* Appends the OpenAPI 3.1 description: the paths from the table of routes, the frames from the table of commands, the
  * schemas of answers from openapi_schemas.json. */
@@ -78,6 +83,9 @@ void api_reply_me(void *call, enum error error, const store_rows *rows);
  * True if a parameter that names the caller does so or is absent; otherwise the call has ended with 403 not_yourself.
  */
 bool api_is_caller(struct http_call *call, const struct param *named);
+
+/* As api_failed; field: the one that too_many is due to. */
+bool api_field_failed(struct http_call *call, enum error error, const char *field);
 
 /* Publishes to all workers that a token, or all tokens of a user but one, are revoked (common/record.h). */
 void api_publish_revoked(const struct api *api, struct record_token_revoked revoked);

@@ -54,15 +54,6 @@ static void publish(const struct api *api, const struct change *c)
 		bus_publish_change(api->bus, c, RECORD_NEW, 0);
 }
 
-/* As api_failed; field: the one that too_many is due to. */
-static bool change_failed(struct http_call *call, enum error error, const char *field)
-{
-	if (error != ERROR_too_many)
-		return api_failed(call, error);
-	http_reply_field(call, error, field);
-	return true;
-}
-
 /* The fault point of all changes. */
 static void change_queued(void)
 {
@@ -75,7 +66,7 @@ static void group_changed(void *arg, enum error error, const struct change *c)
 	struct group_call *g = arg;
 	const struct api *api = http_env(g->call);
 
-	if (change_failed(g->call, error, "name")) {
+	if (api_field_failed(g->call, error, "name")) {
 		free(g);
 		return;
 	}
@@ -87,7 +78,7 @@ static void group_changed(void *arg, enum error error, const struct change *c)
 /* store_change_cb of changes of members, which are answered with 204. */
 static void members_changed(void *call, enum error error, const struct change *c)
 {
-	if (change_failed(call, error, "user_id"))
+	if (api_field_failed(call, error, "user_id"))
 		return;
 	publish(http_env(call), c);
 	api_reply_empty(call);

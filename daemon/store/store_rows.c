@@ -79,12 +79,27 @@ void store_message_at(const store_rows *rows, int i, struct message *m)
 		.reply = quote_at(rows, i),
 		.thread_id = db_i64(rows, i, "thread_id"),
 		.replies = db_i64(rows, i, "replies"),
+		.reacted = db_i64(rows, i, "reacted"),
+		.reactions = text_at(rows, i, "reactions"),
 		.mentions = text_at(rows, i, "mention_list"),
 		.mentions_all = db_bool(rows, i, "mentions_all"),
 		.forwarded_from = db_i64(rows, i, "forwarded_user"),
 		.forwarded_name = forwarded_name_at(rows, i),
 		.pinned = !db_is_null(rows, i, "pinned"),
 	};
+}
+
+void store_found_at(const store_rows *rows, int i, struct found *f)
+{
+	*f = (struct found){
+		.is_last = db_is_null(rows, i, "message_id"),
+		.searched_ms = db_time_ms(rows, i, "found_at"),
+		.incomplete = db_bool(rows, i, "incomplete"),
+		.ready = db_is_null(rows, i, "percent"),
+		.percent = db_i64(rows, i, "percent"),
+	};
+	store_conv_at(rows, i, &f->conv);
+	store_message_at(rows, i, &f->message);
 }
 
 bool store_status_is(const store_rows *rows, int i, const char *status)

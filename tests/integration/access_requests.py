@@ -167,6 +167,19 @@ ROUTE_REQUESTS = {
         lambda s, _: {"message_ids": [s.last_id], "user_id": s.target.id},
         **READ,
     ),
+    ("GET /messages/search", "the group's texts"): RouteRequest(
+        lambda s, _: f"/messages/search?from={s.people['sender'][0].id}",
+        shows=has("messages", "message_id", lambda s: s.text_id),
+    ),
+    ("GET /messages/search", "in the group"): RouteRequest(
+        lambda s, _: f"/messages/search?from={s.people['sender'][0].id}&chat_id={s.group_id}",
+        shows=has("messages", "message_id", lambda s: s.text_id),
+    ),
+    ("GET /messages/search", "a direct chat's texts"): RouteRequest(
+        lambda s, me: f"/messages/search?from={s.people['sender'][0].id}"
+        f"&chat_id={chat_of(s, me, 'a text in a direct chat')}",
+        shows=has("messages", "message_id", lambda s: s.direct_id),
+    ),
     **{
         ("GET /messages/{chat_id}", what): RouteRequest(
             lambda s, _, chat=chat: f"/messages/{chat(s)}", **HISTORY
@@ -197,6 +210,21 @@ ROUTE_REQUESTS = {
         )
         for what, message in MESSAGES.items()
         if what != "a deleted text"
+    },
+    **{
+        (f"{method} /messages/{{message_id}}/{of}", what): RouteRequest(
+            lambda s, me, path=path, message=message: f"/messages/{message(s, me)}/{path}",
+            changes=None,
+        )
+        for method in ("PUT", "DELETE")
+        for of, path in (("reactions/{emoji}", "reactions/%F0%9F%91%8D"), ("pin", "pin"))
+        for what, message in MESSAGES.items()
+    },
+    **{
+        ("GET /chats/{chat_id}/pins", what): RouteRequest(
+            lambda s, _, chat=chat: f"/chats/{chat(s)}/pins", **HISTORY
+        )
+        for what, chat in (("the group", group), ("a user", target))
     },
     ("GET /chats", "the group"): RouteRequest("/chats", shows=has("chats", "chat_id", group)),
     ("POST /groups/create_group", "a new group"): RouteRequest(
@@ -272,6 +300,10 @@ FRAME_REQUESTS = {
         for kind, more in (("edit", {"content": "edited"}), ("delete", {}))
         for what, message in MESSAGES.items()
         if what != "a deleted text"
+    },
+    **{
+        ("react", what): change_frame("react", message, emoji="👍", on=True)
+        for what, message in MESSAGES.items()
     },
     ("sync", "the group"): lambda s, _: {"type": "sync", "after": {str(s.group_id): 0}},
     ("presence", "a user"): lambda s, _: {"type": "presence", "watch": [s.target.id]},

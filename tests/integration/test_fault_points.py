@@ -88,6 +88,18 @@ def edit_messages(harness):
     yield
 
 
+def react_to_messages(harness):
+    writer = harness.writers[0]
+    names = [writer.send() for _ in range(max(NTHS))]
+    writer.settle()
+    yield
+    for name in names * 10:
+        writer.react(name)
+        if harness.is_hit_soon():
+            break
+    yield
+
+
 def add_member(harness):
     """A connected user is added to the group."""
     reader = Reader(new_person(harness.daemon), harness.group)
@@ -292,6 +304,13 @@ def sweep_presence(harness):
     harness.join()
 
 
+def drop_index(harness):
+    yield
+    harness.daemon.sql("drop index search_blocks_terms")
+    yield
+    wait_for(lambda: harness.daemon.sql("select search_ready()")[0][0])
+
+
 TRIGGERS = {
     "accept": connect_and_disconnect,
     "batch": send_messages,
@@ -306,11 +325,14 @@ TRIGGERS = {
     "erase.group": end_group,
     "group": add_member,
     "hasher": log_in,
+    "indexer": send_messages,  # a step follows every two seconds
+    "indexer.create": drop_index,
     "hijack": connect_and_disconnect,
     "post": send_over_http,
     "presence": connect_and_disconnect,
     "presence.erase": sweep_presence,
     "publish": send_messages,
+    "react": react_to_messages,
     "read": send_messages,
     "read.overrun": overrun_a_worker,
     "reconcile": kill_a_worker,
@@ -327,7 +349,13 @@ TRIGGERS = {
     "wake": send_messages,
 }
 # These reach a point as often as wanted.
-REPEATABLE = (send_messages, send_over_http, edit_messages, connect_and_disconnect)
+REPEATABLE = (
+    send_messages,
+    send_over_http,
+    edit_messages,
+    react_to_messages,
+    connect_and_disconnect,
+)
 # The master reaches these too, when it restarts a worker (presence_begin, ring_poke_all).
 REACHED_BY_MASTER = ("presence", "wake")
 

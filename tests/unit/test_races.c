@@ -475,7 +475,7 @@ START_TEST(sends_beyond_the_limit_of_the_queue_are_rejected)
 	enum { MANY = 20000 };
 	int64_t conv = fixture_post(s, alice, bob, "first", NULL).c.conv.id;
 	PGconn *holder = hold_conversation(conv);
-	const struct send p = { alice, bob, { "text", 4 }, { NULL, 0 } };
+	const struct send p = { .sender = alice, .receiver = bob, .content = { "text", 4 } };
 	struct tally t = { 0, 0 };
 
 	for (int i = 0; i < MANY; i++)

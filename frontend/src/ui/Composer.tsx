@@ -8,6 +8,7 @@ import { errorText, messageText, senderName } from './format'
 import { useAppState, useDebounced, useDraft, useEdit, useEnterSends, useReply } from './hooks'
 import { Check, Pencil, Reply, SendHorizontal, X } from './icons'
 import { isComposing } from './keys'
+import { markOf, markSelection } from './marks'
 import { useTyping } from './useTyping'
 
 interface Props {
@@ -103,7 +104,11 @@ export function Composer({ chatId, thread, isNotes, onEditLast, onDone, onSent }
     if (isComposing(event.nativeEvent)) return
     const command = event.ctrlKey || event.metaKey
     const plain = !event.shiftKey && !event.altKey && !command
-    if (event.key === 'Enter' && (command || (enterSends && plain))) {
+    const mark = command ? markOf(event) : undefined
+    if (mark !== undefined) {
+      event.preventDefault()
+      markSelection(event.currentTarget, mark)
+    } else if (event.key === 'Enter' && (command || (enterSends && plain))) {
       event.preventDefault()
       void submit()
     } else if (event.key === 'ArrowUp' && plain && text === '' && editing === null) {
