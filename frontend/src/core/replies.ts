@@ -5,6 +5,18 @@ import type { Message, Reply } from './types'
 /** The server's limit of a quote, in code points. */
 const QUOTE_MAX = 200
 
+/** The thread on the screen. */
+export interface Thread {
+  chat_id: number
+  /** The first message. */
+  message_id: number
+  /** Sorted by seq. The first message may be there without the replies that follow it. */
+  messages: readonly Message[]
+  /** True if replies before the oldest one are not loaded. */
+  more: boolean
+  state: 'loading' | 'loaded' | 'failed'
+}
+
 /** What a reply shows of a message. */
 export function quoteOf({ message_id, seq, sender_id, content, deleted }: Message): Reply {
   const text = deleted || content == null ? null : firstCodePoints(content)

@@ -4,8 +4,8 @@
 import { createStore, type StoreApi } from 'zustand/vanilla'
 import type { History } from './history'
 import type { Operation } from './outbox'
+import type { Thread } from './replies'
 import type { SocketState } from './socket'
-import type { Thread } from './thread'
 import type { Chat, Group, Presence, User } from './types'
 
 /** The profile of a user. The names are empty if the account was deleted. */

@@ -3,22 +3,11 @@
 
 import { ApiError, type Api } from './api'
 import { mergeMessages } from './history'
-import { relationsOf, withRelations } from './replies'
+import { relationsOf, withRelations, type Thread } from './replies'
 import type { AppStore } from './state'
 import type { Deleted, Message } from './types'
 
 const PAGE = 50
-
-export interface Thread {
-  chat_id: number
-  /** The first message. */
-  message_id: number
-  /** Sorted by seq. The first message may be there without the replies that follow it. */
-  messages: readonly Message[]
-  /** True if replies before the oldest one are not loaded. */
-  more: boolean
-  state: 'loading' | 'loaded' | 'failed'
-}
 
 export interface ThreadHandlers {
   /** A page was loaded. */
