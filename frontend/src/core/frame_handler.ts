@@ -10,6 +10,7 @@ import type { Pins } from './pins'
 import type { PresenceWatch } from './presence'
 import { myId, type AppStore } from './state'
 import type { Sync } from './sync'
+import type { ThreadView } from './thread'
 import type { Timeline } from './timeline'
 import type { Chat, Deleted, Message, PinnedFrame, ReactionFrame, ServerFrame } from './types'
 import type { Typing } from './typing'
@@ -27,6 +28,7 @@ export interface FrameHandlerParts {
   store: AppStore
   chats: ChatList
   timeline: Timeline
+  thread: ThreadView
   people: People
   groups: Groups
   pins: Pins
@@ -46,13 +48,13 @@ export class FrameHandler {
         return
       case 'message': {
         const { type: _, ...message } = frame
-        this.pushed(message)
+        this.pushed(message, true)
         if (message.sender_id !== myId(this.parts.store)) this.parts.hooks.notify(message)
         return
       }
       case 'edited': {
         const { type: _, ...message } = frame
-        this.pushed(message)
+        this.pushed(message, false)
         this.parts.pins.messageChanged(message.chat_id, message.message_id)
         return
       }
@@ -98,11 +100,11 @@ export class FrameHandler {
     }
   }
 
-  private pushed(message: Message): void {
+  private pushed(message: Message, isNew: boolean): void {
     const me = myId(this.parts.store)
     const listed = this.parts.chats.update(message.chat_id, (chat) => withMessage(chat, message, me))
     if (!listed) this.parts.sync.chatNotListed(message.chat_id)
-    this.parts.timeline.apply(message.chat_id, (history) => applyPush(history, message))
+    this.parts.timeline.apply(message.chat_id, (history) => applyPush(history, message, isNew))
     this.parts.hooks.received([message])
     if (message.sender_id !== null) this.wrote(message.chat_id, message.sender_id, message.seq)
     this.parts.groups.membersChanged(message)
@@ -117,6 +119,7 @@ export class FrameHandler {
   private deleted(frame: Deleted): void {
     this.parts.chats.update(frame.chat_id, (chat) => withDeleted(chat, frame))
     this.parts.timeline.apply(frame.chat_id, (history) => applyDeleted(history, frame))
+    this.parts.thread.deleted(frame)
     this.parts.pins.messageChanged(frame.chat_id, frame.message_id)
   }
 

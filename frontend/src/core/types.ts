@@ -122,7 +122,7 @@ export interface Presence {
 }
 
 export type ClientFrame =
-  | { type: 'send'; id: string; receiver_id: number; content: string }
+  | { type: 'send'; id: string; receiver_id: number; content: string; reply_to?: number }
   | { type: 'react'; id: string; message_id: number; emoji: string; on: boolean }
   | { type: 'typing'; chat_id: number; is_typing: boolean }
   | { type: 'read'; chat_id: number; seq: number }

@@ -5,11 +5,13 @@ import { useStore } from 'zustand'
 import { closeConfirmation, closeDialog, dialogs, type DialogName } from '../dialog_state'
 import { ConfirmDialog } from './ConfirmDialog'
 import { Contact } from './Contact'
+import { Forward } from './Forward'
 import { GroupInfo } from './GroupInfo'
 import { NewGroup } from './NewGroup'
 import { ReadBy } from './ReadBy'
 import { Settings } from './Settings'
 import { Shortcuts } from './Shortcuts'
+import { ThreadPanel } from './ThreadPanel'
 import { WhoReacted } from './WhoReacted'
 
 const EmojiPicker = lazy(() => import('./EmojiPicker'))
@@ -51,5 +53,9 @@ function OpenDialog({ dialog }: { dialog: DialogName }) {
           <EmojiPicker message={dialog.message} onClose={onClose} />
         </Suspense>
       )
+    case 'forward':
+      return <Forward message={dialog.message} onClose={onClose} />
+    case 'thread':
+      return <ThreadPanel key={dialog.message.message_id} message={dialog.message} onClose={onClose} />
   }
 }

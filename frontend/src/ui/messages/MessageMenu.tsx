@@ -4,15 +4,29 @@ import { t } from '../../i18n'
 import { messenger } from '../../platform'
 import { prefs } from '../../prefs'
 import { copyText } from '../copy'
-import { openConfirmation, openDialog } from '../dialog_state'
+import { openConfirmation, openDialog, openThread } from '../dialog_state'
 import { useMe } from '../hooks'
-import { CheckCheck, Copy, Pencil, Pin, PinOff, RotateCcw, SmilePlus, TextInitial, Trash2 } from '../icons'
+import {
+  CheckCheck,
+  Copy,
+  Forward,
+  MessagesSquare,
+  Pencil,
+  Pin,
+  PinOff,
+  Reply,
+  RotateCcw,
+  SmilePlus,
+  TextInitial,
+  Trash2,
+} from '../icons'
 import { LazyPopupMenu } from '../LazyPopupMenu'
 import type { MenuAction, QuickAction } from '../PopupMenu'
 import { isEditable, type Refusable } from '../../core/outbox'
 import { isStored, keyOf, type Item } from './items'
 import { isMine, quickEmoji, toggleReaction } from './reacting'
 import { sourceShown, toggleSource } from './source_shown'
+import { isQuotable } from './useReplying'
 
 export interface MenuTarget {
   item: Item
@@ -23,14 +37,18 @@ export interface MenuTarget {
 interface Props {
   target: MenuTarget
   chat: Chat
+  /** True in the panel of a thread. */
+  inThread?: boolean
   onEdit: (item: Item) => void
+  onReply: (item: Item) => void
   onClose: () => void
 }
 
 /** The menu of one message. */
-export function MessageMenu({ target, chat, onEdit, onClose }: Props) {
+export function MessageMenu(props: Props) {
+  const { target, chat, onEdit, onClose } = props
   const me = useMe()
-  const actions = actionsOf(target.item, chat, me.user_id, onEdit)
+  const actions = [...quoteActions(props, me.user_id), ...actionsOf(target.item, chat, me.user_id, onEdit)]
   return (
     <LazyPopupMenu
       key={`${target.rect.x},${target.rect.y}`}
@@ -61,6 +79,31 @@ function quickActions(item: Item): readonly QuickAction[] {
       onSelect: () => openDialog({ kind: 'emoji', message: item }),
     },
   ]
+}
+
+/** Replying, the thread, forwarding. */
+function quoteActions({ target: { item }, chat, inThread, onReply }: Props, me: number): readonly MenuAction[] {
+  if (!isQuotable(item)) return []
+  const isClosed = chat.kind === 'direct' && chat.peer === null && chat.chat_id !== me
+  const actions: MenuAction[] = []
+  if (!isClosed)
+    actions.push({
+      icon: <Reply aria-hidden className="mirrored" />,
+      text: t.message.reply,
+      onSelect: () => onReply(item),
+    })
+  if (inThread !== true)
+    actions.push({
+      icon: <MessagesSquare aria-hidden />,
+      text: t.message.thread,
+      onSelect: () => openThread(item),
+    })
+  actions.push({
+    icon: <Forward aria-hidden className="mirrored" />,
+    text: t.message.forward,
+    onSelect: () => openDialog({ kind: 'forward', message: item }),
+  })
+  return actions
 }
 
 function actionsOf(
@@ -103,7 +146,8 @@ function actionsOf(
   if (item.sender_id !== me) return [...textActions, ...sharedActions]
   return [
     ...textActions,
-    editAction,
+    // A forwarded text is its author's.
+    ...(item.forwarded_from == null ? [editAction] : []),
     ...sharedActions,
     ...(chat.kind === 'group'
       ? [
