@@ -55,6 +55,11 @@ enum store_op {
 	STORE_ADD, /* actor, group, user */
 	STORE_REMOVE, /* actor, group, user */
 	STORE_RENAME, /* actor, group, -, name */
+	STORE_POSTING, /* actor, group, -, "all" or "admins" */
+	STORE_ROLE, /* actor, group, user, role */
+	STORE_BAN, /* actor, group, user */
+	STORE_UNBAN, /* actor, group, user */
+	STORE_JOIN, /* user, -, -, code */
 };
 struct fixture_change fixture_change(struct store *s, enum store_op op, int64_t actor,
 	int64_t object, int64_t user, const char *text);
