@@ -118,7 +118,9 @@ static void put_relations(struct buf *b, const struct message *m, enum message_f
 		return;
 	buf_add_str(b, ",\"replies\":");
 	buf_add_i64(b, m->replies);
-	buf_add_str(b, ",\"reactions\":[]");
+	buf_add_str(b, ",\"reactions\":[");
+	buf_add(b, m->reactions.data, m->reactions.len);
+	buf_add_char(b, ']');
 }
 
 void proto_put_message(struct buf *b, const struct message *m, const struct conv *c, int64_t viewer,

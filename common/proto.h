@@ -72,9 +72,11 @@ struct message {
 	int64_t thread_id; /* the first message of the thread; 0: no reply */
 	int64_t forwarded_from; /* the first author; 0: a deleted user, or not forwarded */
 	int64_t replies; /* how many messages reply to it; only if served */
+	int64_t reacted; /* the mod of the newest change of its reactions; 0: none; only of a row */
 	struct text content; /* of a text, NULL once deleted; of a rename: the new name */
 	struct text client_id;
 	struct text forwarded_name; /* of the first author, "" if deleted; NULL: not forwarded */
+	struct text reactions; /* the members of the JSON array; NULL: none; only if served */
 	struct text mentions; /* ids, separated by commas; NULL: none */
 	struct quote reply;
 	uint8_t kind; /* enum message_kind */

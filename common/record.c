@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "common/emoji.h"
 #include "common/utf8.h"
 
 /*
@@ -26,6 +27,7 @@ struct wire_change {
 	uint64_t origin;
 	int64_t message_id, seq, mod, sender_id, target_id, sent_ms, edited_ms;
 	int64_t thread_id, forwarded_from, reply_id, reply_seq, reply_sender;
+	int64_t user_id;
 };
 
 struct wire_erased {
@@ -115,21 +117,28 @@ static struct iovec piece(struct text t)
 	return (struct iovec){ (void *)(uintptr_t)t.data, t.len };
 }
 
+static bool is_reaction(enum record_event event)
+{
+	return event == RECORD_REACTED || event == RECORD_UNREACTED;
+}
+
+/* The content of a reaction is its emoji. */
 static void encode_change(const struct record_change *c, uint8_t *fixed, struct iovec *iov)
 {
 	const struct message *m = &c->message;
+	struct text content = is_reaction(c->event) ? c->emoji : m->content;
 	const struct wire_change w = {
 		.type = RECORD_CHANGE,
 		.event = c->event,
 		.message_kind = m->kind,
 		.deleted = m->deleted,
-		.has_content = m->content.data != NULL,
+		.has_content = content.data != NULL,
 		.has_client_id = m->client_id.data != NULL,
 		.mentions_all = m->mentions_all,
 		.pinned = m->pinned,
 		.has_forwarded_name = m->forwarded_name.data != NULL,
 		.reply_deleted = m->reply.deleted,
-		.content_len = (uint32_t)m->content.len,
+		.content_len = (uint32_t)content.len,
 		.client_id_len = (uint32_t)m->client_id.len,
 		.forwarded_name_len = (uint32_t)m->forwarded_name.len,
 		.reply_content_len = (uint32_t)m->reply.content.len,
@@ -147,10 +156,11 @@ static void encode_change(const struct record_change *c, uint8_t *fixed, struct 
 		.reply_id = m->reply.message_id,
 		.reply_seq = m->reply.seq,
 		.reply_sender = m->reply.sender_id,
+		.user_id = c->user_id,
 	};
 
 	put_fixed(iov, fixed, &w, sizeof(w));
-	iov[1] = piece(m->content);
+	iov[1] = piece(content);
 	iov[2] = piece(m->client_id);
 	iov[3] = piece(m->forwarded_name);
 	iov[4] = piece(m->reply.content);
@@ -359,6 +369,31 @@ static bool message_valid(const struct message *m, uint8_t conv_kind)
 	}
 }
 
+/* True if a reaction or a pin has its fields and no others. */
+static bool mark_valid(struct record_change *c)
+{
+	const struct message *m = &c->message;
+	char emoji[EMOJI_MAX];
+
+	if (is_reaction(c->event)) {
+		c->emoji = m->content;
+		c->message.content = (struct text){ NULL, 0 };
+		if (c->emoji.len == 0 ||
+			emoji_read(c->emoji.data, c->emoji.len, emoji) != c->emoji.len)
+			return false;
+	}
+	return m->kind == MESSAGE_TEXT && m->content.data == NULL && !m->deleted &&
+		m->target_id == 0 && !has_relations(m) && m->client_id.data == NULL &&
+		in_range(c->user_id, 1);
+}
+
+static bool change_valid(struct record_change *c)
+{
+	if (c->event >= RECORD_REACTED)
+		return mark_valid(c);
+	return c->user_id == 0 && message_valid(&c->message, c->conv.kind);
+}
+
 /* The texts of a change, in their order. */
 static bool get_texts(struct message *m, const struct wire_change *w, const uint8_t *bytes)
 {
@@ -394,7 +429,7 @@ static bool decode_change(struct record_change *c, const uint8_t *bytes, size_t 
 		!in_range(w.message_id, 1) || !in_range(w.seq, 1) || !in_range(w.mod, 1) ||
 		!in_range(w.sender_id, 0) || w.sent_ms < 0 || w.edited_ms < 0)
 		return false;
-	*c = (struct record_change){ .origin = w.origin, .event = w.event };
+	*c = (struct record_change){ .user_id = w.user_id, .origin = w.origin, .event = w.event };
 	*m = (struct message){
 		.message_id = w.message_id,
 		.seq = w.seq,
@@ -415,7 +450,7 @@ static bool decode_change(struct record_change *c, const uint8_t *bytes, size_t 
 		.pinned = w.pinned,
 	};
 	return get_conv(&c->conv, &w.conv) && get_texts(m, &w, bytes + sizeof(w)) &&
-		message_valid(m, c->conv.kind);
+		change_valid(c);
 }
 
 static bool decode_erased(struct record_erased *e, const uint8_t *bytes, size_t len)

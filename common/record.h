@@ -18,7 +18,7 @@
 #include "common/proto.h"
 
 enum record_type {
-	RECORD_CHANGE = 1, /* a message was stored, edited or deleted */
+	RECORD_CHANGE = 1, /* a message was stored or changed */
 	RECORD_ERASED, /* a deleted user's membership has ended, or messages of theirs were erased */
 	RECORD_GROUP_GONE, /* a group went with its last member */
 	RECORD_CHAT, /* the `chat` objects of a conversation have changed, without a mod */
@@ -30,11 +30,23 @@ enum record_type {
 	RECORD_TYPE_MAX
 };
 
-enum record_event { RECORD_NEW = 1, RECORD_EDITED, RECORD_DELETED, RECORD_EVENT_MAX };
+enum record_event {
+	RECORD_NEW = 1,
+	RECORD_EDITED,
+	RECORD_DELETED,
+	/* Of these the message has only its id, its positions and its kind. */
+	RECORD_REACTED,
+	RECORD_UNREACTED,
+	RECORD_PINNED,
+	RECORD_UNPINNED,
+	RECORD_EVENT_MAX
+};
 
 struct record_change {
 	struct conv conv;
 	struct message message;
+	int64_t user_id; /* who reacted or pinned; else 0 */
+	struct text emoji; /* of a reaction; else NULL */
 	uint64_t origin; /* the session that made the change and is not notified; 0: none */
 	uint8_t event; /* enum record_event */
 };
@@ -98,7 +110,7 @@ struct record {
 	};
 };
 
-#define RECORD_FIXED_SIZE 168 /* of the longest fixed part, in bytes */
+#define RECORD_FIXED_SIZE 176 /* of the longest fixed part, in bytes */
 #define RECORD_IOV 5
 
 /*

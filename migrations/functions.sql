@@ -41,14 +41,27 @@ create function change_rejected(p_status text) returns change language sql immut
 $$;
 
 -- What an answer has of a message beside its own row. One row, whose columns are null if there is nothing. The limits make
--- the planner use the keys.
-create function message_view(p_message bigint, p_reply_to bigint, p_forwarded_from bigint, p_mentions bigint[])
+-- the planner use the keys. The reactions are the members of a JSON array, as p_viewer sees them; null if that is null or 0.
+create function message_view(p_message bigint, p_reply_to bigint, p_forwarded_from bigint, p_mentions bigint[],
+	p_viewer bigint)
 returns table (reply_id bigint, reply_seq bigint, reply_sender bigint, reply_content text, reply_deleted boolean,
-	replies bigint, forwarded_user bigint, mention_list text)
+	replies bigint, forwarded_user bigint, mention_list text, reactions text)
 language sql stable as $$
 	select q.message_id, q.seq, q.sender_id, q.content, q.deleted,
 		(select r.replies from replied r where r.message_id = p_message),
-		f.user_id, array_to_string(p_mentions, ',')
+		f.user_id, array_to_string(p_mentions, ','),
+		(select string_agg(row_to_json(x)::text, ',' order by u.mods[1])
+			from reaction_counts k
+			cross join lateral (
+				select array_agg(r.user_id) as ids, array_agg(r.mod) as mods
+				from (select user_id, mod from reactions
+					where message_id = k.message_id and emoji = k.emoji order by mod limit 20) r
+			) u
+			cross join lateral (
+				select k.emoji, k.n as count, u.ids as user_ids, exists (select from reactions
+					where message_id = k.message_id and user_id = p_viewer and emoji = k.emoji) as mine
+			) x
+			where k.message_id = p_message and p_viewer <> 0)
 	from (select) one
 	left join lateral (
 		select m.message_id, m.seq, m.sender_id, left(m.content, 200) as content, m.deleted
@@ -139,7 +152,7 @@ begin
 		select s.n, s.conv, s.conv_id, s.sender, s.seq,
 			row(nextval('message_ids'), s.conv_id, s.seq, s.last_mod + s.seq - s.last_seq, s.sender, 't', s.content, null,
 				s.client, v_now::timestamptz(3), null, false, s.reply_to, s.thread_id, null, false, s.author,
-				s.author_name, null)::messages as message
+				s.author_name, null, null)::messages as message
 		from placed s
 	), inserted as (
 		insert into messages select (s.message).* from numbered s
@@ -341,7 +354,204 @@ begin
 	update messages set content = null, deleted = true, mentions = null, mentions_all = false, forwarded_from = null,
 		forwarded_name = null, pinned = null, mod = c.last_mod
 		where message_id = p_message returning * into m;
+	perform end_reactions(array[p_message]);
 	return change_of('ok', c, m);
+end $$;
+
+-- Reactions and pins.
+
+-- Why a user may not react to a message; null if they may. The message, the membership or the conversation may be null.
+create function reaction_rejection(c conversations, a members, m messages) returns text language sql immutable as $$
+	select case
+		when m.message_id is null or a.user_id is null or m.deleted then 'no_such_message'
+		when m.kind <> 't' then 'not_text'
+	end
+$$;
+
+-- Adds and removes reactions. Element n of each array belongs to reaction n, from 1. Returns one row per reaction, in any
+-- order; of the message it has the ids, the positions and the kind. Status: ok; duplicate (it is so already: nothing changed); those of
+-- reaction_rejection; too_many (different ones of the message); locked (without p_wait: another transaction has locked the
+-- conversation).
+-- Each reaction takes a mod, and a message gets the last one of the batch: its row is written once.
+create function react(p_user bigint[], p_message bigint[], p_emoji text[], p_on boolean[], p_wait boolean default true)
+returns table (n bigint, status text, conv conversations, message messages) language plpgsql
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+#variable_conflict use_column
+declare
+	v_locked bigint[];	-- by this transaction
+	v_mod bigint;		-- the last one of the conversation
+	v_messages bigint[] := '{}';	-- those that were changed, with their mods
+	v_mods bigint[] := '{}';
+	v_convs bigint[] := '{}';
+	r record;
+begin
+	v_locked := array(select m.conv_id from messages m where m.message_id = any (p_message));
+	if p_wait then
+		perform 1 from conversations where conv_id = any (v_locked) order by conv_id for no key update;
+	else
+		v_locked := array(select c.conv_id from conversations c where c.conv_id = any (v_locked)
+			order by c.conv_id for no key update skip locked);
+	end if;
+
+	for r in
+		select i.n, i.usr, i.emoji, i.want, c as conv, m as message, c.conv_id, c.last_mod, m.message_id,
+			row_number() over (partition by c.conv_id order by i.n) = 1 as first,
+			case when c.conv_id is not null and c.conv_id <> all (v_locked) then 'locked' else reaction_rejection(c, a, m) end as rejection
+		from unnest(p_user, p_message, p_emoji, p_on) with ordinality as i (usr, message, emoji, want, n)
+		left join messages m on m.message_id = i.message
+		left join conversations c on c.conv_id = m.conv_id
+		left join members a on a.conv_id = c.conv_id and a.user_id = i.usr
+		order by c.conv_id, i.n
+	loop
+		if r.first then
+			v_mod := r.last_mod;
+		end if;
+		n := r.n;
+		conv := r.conv;
+		message := r.message;
+		message.content := null;
+		message.reply_to := null;
+		status := coalesce(r.rejection, reaction_set(r.message_id, r.usr, r.emoji, r.want, v_mod + 1));
+		if status = 'ok' then
+			v_mod := v_mod + 1;
+			message.mod := v_mod;
+			v_messages := v_messages || r.message_id;
+			v_convs := v_convs || r.conv_id;
+			v_mods := v_mods || v_mod;
+		end if;
+		return next;
+	end loop;
+
+	update conversations c set last_mod = x.mod
+	from (select i.conv, max(i.mod) as mod from unnest(v_convs, v_mods) as i (conv, mod) group by 1) x
+	where c.conv_id = x.conv;
+	update messages m set mod = x.mod, reacted = x.mod
+	from (select i.message, max(i.mod) as mod from unnest(v_messages, v_mods) as i (message, mod) group by 1) x
+	where m.message_id = x.message;
+end $$;
+
+-- Stores or deletes one reaction; the caller holds the lock. Status: ok, duplicate, too_many.
+create function reaction_set(p_message bigint, p_user bigint, p_emoji text, p_on boolean, p_mod bigint)
+returns text language plpgsql as $$
+declare
+	v_n int;
+begin
+	if p_on = exists (select from reactions
+		where message_id = p_message and user_id = p_user and emoji = p_emoji) then
+		return 'duplicate';
+	elsif not p_on then
+		delete from reactions where message_id = p_message and user_id = p_user and emoji = p_emoji;
+		update reaction_counts set n = n - 1 where message_id = p_message and emoji = p_emoji returning n into v_n;
+		if v_n = 0 then
+			delete from reaction_counts where message_id = p_message and emoji = p_emoji;
+		end if;
+		return 'ok';
+	end if;
+	update reaction_counts set n = n + 1 where message_id = p_message and emoji = p_emoji;
+	if not found then
+		if (select count(*) from reaction_counts where message_id = p_message) >= 20 then
+			return 'too_many';
+		end if;
+		insert into reaction_counts (message_id, emoji, n) values (p_message, p_emoji, 1);
+	end if;
+	insert into reactions (message_id, user_id, emoji, mod) values (p_message, p_user, p_emoji, p_mod);
+	return 'ok';
+end $$;
+
+-- Why a user may not pin a message; null if they may.
+create function pin_rejection(c conversations, a members, m messages) returns text language sql immutable as $$
+	select coalesce(reaction_rejection(c, a, m), case when not may_post(c, a) then 'not_allowed' end)
+$$;
+
+-- Status: ok; duplicate (it is so already); those of pin_rejection; too_many (of the chat).
+create function pin_message(p_user bigint, p_message bigint, p_on boolean) returns change language plpgsql as $$
+declare
+	c conversations;
+	m messages;
+	v_status text;
+begin
+	select * into c from conversation_lock((select conv_id from messages where message_id = p_message));
+	select * into m from messages where message_id = p_message;
+	v_status := pin_rejection(c, (select a from members a where conv_id = c.conv_id and user_id = p_user), m);
+	if v_status is null and p_on = (m.pinned is not null) then
+		return change_of('duplicate', c, m);
+	elsif v_status is null and p_on and (select count(*) from pins where conv_id = c.conv_id) >= 100 then
+		v_status := 'too_many';
+	end if;
+	if v_status is not null then
+		return change_rejected(v_status);
+	end if;
+	update conversations set last_mod = last_mod + 1 where conv_id = c.conv_id returning * into c;
+	if p_on then
+		insert into pins (message_id, conv_id, mod) values (p_message, c.conv_id, c.last_mod);
+	else
+		delete from pins where message_id = p_message;
+	end if;
+	update messages set pinned = case when p_on then c.last_mod end, mod = c.last_mod
+		where message_id = p_message returning * into m;
+	return change_of('ok', c, m);
+end $$;
+
+-- Deletes the reactions to these messages and their pins; messages.pinned is the caller's.
+create function end_reactions(p_message bigint[]) returns void language plpgsql
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
+begin
+	delete from reactions where message_id = any (p_message);
+	delete from reaction_counts where message_id = any (p_message);
+	delete from pins where message_id = any (p_message);
+end $$;
+
+-- Deletes the reactions of a deleted user to these messages; each message takes a mod. Returns one row per conversation, as
+-- erase_messages. Conversations that another transaction has locked are left out.
+create function erase_reactions(p_user bigint, p_message bigint[])
+returns table (conv_id bigint, last_seq bigint, last_mod bigint, from_mod bigint) language plpgsql
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+#variable_conflict use_column
+declare
+	v_conv bigint[] := erasure_lock(p_user, p_message);
+begin
+	return query
+	with gone as (
+		delete from reactions r
+		using messages m
+		where r.message_id = any (p_message) and r.user_id = p_user and m.message_id = r.message_id
+			and m.conv_id = any (v_conv)
+		returning r.message_id, r.emoji, m.conv_id, m.seq
+	), counted as (
+		update reaction_counts k set n = k.n - 1
+		from gone g
+		where k.message_id = g.message_id and k.emoji = g.emoji and k.n > 1
+	), last_ones as (
+		delete from reaction_counts k
+		using gone g
+		where k.message_id = g.message_id and k.emoji = g.emoji and k.n = 1
+	), numbered as (
+		select g.message_id, g.conv_id, row_number() over (partition by g.conv_id order by g.seq) as nth
+		from (select distinct message_id, conv_id, seq from gone) g
+	), heads as (
+		update conversations c
+		set last_mod = c.last_mod + g.n
+		from (select n.conv_id, count(*) as n from numbered n group by 1) g
+		where c.conv_id = g.conv_id
+		returning c.conv_id, c.last_seq, c.last_mod, c.last_mod - g.n as from_mod
+	), changed as (
+		update messages m
+		set mod = h.from_mod + n.nth, reacted = h.from_mod + n.nth
+		from numbered n
+		join heads h on h.conv_id = n.conv_id
+		where m.message_id = n.message_id
+	)
+	select * from heads;
 end $$;
 
 -- Why a user may not change a message; null if they may.
@@ -767,6 +977,22 @@ begin
 	end loop;
 end $$;
 
+-- Begins a slice of the erasure of a user: locks the conversations of these messages, but those that another transaction has
+-- locked. Returns them.
+create function erasure_lock(p_user bigint, p_message bigint[]) returns bigint[] language plpgsql as $$
+declare
+	v_conv bigint[];
+begin
+	update erasures set touched_at = clock_timestamp() where party_id = p_user;
+	select array_agg(x.conv_id) into v_conv
+	from (
+		select c.conv_id from conversations c
+		where c.conv_id in (select m.conv_id from messages m where m.message_id = any (p_message))
+		order by c.conv_id for no key update skip locked
+	) x;
+	return v_conv;
+end $$;
+
 -- Erases those of these messages that the deleted user sent. Each takes a mod. Returns one row per conversation: its
 -- counters, and its last mod before. Conversations that another transaction has locked are left out.
 create function erase_messages(p_user bigint, p_message bigint[])
@@ -778,15 +1004,10 @@ set enable_mergejoin = off
 as $$
 #variable_conflict use_column
 declare
-	v_conv bigint[];
+	v_conv bigint[] := erasure_lock(p_user, p_message);
 begin
-	update erasures set touched_at = clock_timestamp() where party_id = p_user;
-	select array_agg(x.conv_id) into v_conv
-	from (
-		select c.conv_id from conversations c
-		where c.conv_id in (select m.conv_id from messages m where m.message_id = any (p_message))
-		order by c.conv_id for no key update skip locked
-	) x;
+	perform end_reactions((select array_agg(m.message_id) from messages m
+		where m.message_id = any (p_message) and m.sender_id = p_user and m.conv_id = any (v_conv)));
 	return query
 	with numbered as (
 		select m.message_id, m.conv_id, row_number() over (partition by m.conv_id order by m.seq) as nth
@@ -828,6 +1049,8 @@ begin
 		return false;
 	end if;
 	perform conversation_lock(p_group);
+	perform end_reactions(array(
+		select message_id from messages where conv_id = p_group and seq > v_done order by seq limit 200));
 	with slice as (
 		select message_id, seq from messages where conv_id = p_group and seq > v_done order by seq limit 200
 	), erased as (

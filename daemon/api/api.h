@@ -47,7 +47,7 @@ struct api_part {
 		routes, sizeof(routes) / sizeof(routes[0]) \
 	}
 extern const struct api_part api_account, api_users, api_presence, api_messages, api_chats,
-	api_groups, api_invites;
+	api_groups, api_invites, api_reactions;
 
 /* Appends the OpenAPI 3.1 description: the paths from the table of routes, the frames from the table of commands, the
  * schemas of answers from openapi_schemas.json. */

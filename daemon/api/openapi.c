@@ -129,7 +129,7 @@ static void put_string(struct buf *b, const struct param_spec *a)
 		buf_add_str(b, ",\"pattern\":\"^[A-Za-z0-9]{22}$\"");
 		break;
 	case PARAM_EMOJI:
-		buf_addf(b, ",\"minLength\":1,\"maxLength\":%d", EMOJI_MAX / 2);
+		buf_addf(b, ",\"minLength\":1,\"maxLength\":%d", EMOJI_MAX);
 		break;
 	case PARAM_CURSOR:
 		break; /* opaque to clients */

@@ -172,7 +172,7 @@ static size_t content_len(const store_rows *rows, int i)
 	struct message m;
 
 	store_message_at(rows, i, &m);
-	return m.content.len;
+	return m.content.len + m.reactions.len;
 }
 
 int64_t json_view_page_rows(const store_rows *rows, int64_t limit)

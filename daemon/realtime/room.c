@@ -187,18 +187,30 @@ void room_leave(struct membership *m)
 
 /* Records. */
 
+/* Moves the bytes of a text to *to, and *to behind them. */
+static void keep_text(struct text *t, char **to)
+{
+	if (t->data == NULL)
+		return;
+	t->data = memcpy(*to, t->data, t->len);
+	*to += t->len;
+}
+
 struct held *held_new(const struct record_change *c)
 {
-	const struct text *content = &c->message.content, *client_id = &c->message.client_id;
-	struct held *h = xmalloc(sizeof(*h) + content->len + client_id->len);
+	const struct message *m = &c->message;
+	struct held *h = xmalloc(sizeof(*h) + m->content.len + m->client_id.len +
+		m->forwarded_name.len + m->reply.content.len + m->mentions.len + c->emoji.len);
+	char *to = h->bytes;
 
 	h->next = NULL;
 	h->change = *c;
-	if (content->data != NULL)
-		h->change.message.content.data = memcpy(h->bytes, content->data, content->len);
-	if (client_id->data != NULL)
-		h->change.message.client_id.data =
-			memcpy(h->bytes + content->len, client_id->data, client_id->len);
+	keep_text(&h->change.message.content, &to);
+	keep_text(&h->change.message.client_id, &to);
+	keep_text(&h->change.message.forwarded_name, &to);
+	keep_text(&h->change.message.reply.content, &to);
+	keep_text(&h->change.message.mentions, &to);
+	keep_text(&h->change.emoji, &to);
 	return h;
 }
 
@@ -241,6 +253,12 @@ static void apply_change(struct rooms *rs, const struct record_change *c)
 		rs->events->left(rs->arg, c->message.target_id);
 }
 
+void room_resync(struct room *r)
+{
+	for (size_t i = 0; i < r->n_members; i++)
+		r->rooms->events->resync(r->rooms->arg, r->members[i].user);
+}
+
 /* If the changes follow what was delivered, they are skipped and the members' sockets sync.
  * Otherwise they are part of a gap. */
 static void skip_erased(struct room *room, const struct record_erased *e)
@@ -252,8 +270,7 @@ static void skip_erased(struct room *room, const struct record_erased *e)
 		room->delivered_seq = e->seq;
 		room->delivered_at = rs->n_events;
 	}
-	for (size_t i = 0; i < room->n_members; i++)
-		rs->events->resync(rs->arg, room->members[i].user);
+	room_resync(room);
 	room_raise_db_mod(room, e->mod);
 }
 

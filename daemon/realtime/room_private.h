@@ -118,6 +118,9 @@ struct membership *room_enter(struct room *r, struct room_user *u);
 /* Ends a membership. The room stays even if it is empty: see room_drop_if_empty. */
 void room_leave(struct membership *m);
 
+/* The members' sockets must sync. */
+void room_resync(struct room *r);
+
 /* Frees a room that has no members and waits for nothing. Returns true if it did. */
 bool room_drop_if_empty(struct room *r);
 
@@ -151,8 +154,7 @@ void room_clear_held(struct room *r);
 void room_go_back(struct room *r, int64_t mod, int64_t seq);
 
 /* room_push.c: to the members of the room */
-void room_push_change(
-	struct room *r, const struct message *m, enum record_event event, uint64_t origin);
+void room_push_change(struct room *r, const struct record_change *c);
 void room_push_read(struct room *r, const struct record_read *read);
 void room_push_typing(struct room *r, int64_t user_id, bool on); /* not to user_id */
 

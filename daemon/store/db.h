@@ -69,9 +69,10 @@ void db_arg_bool(struct db_args *a, bool b);
 void db_arg_bytes(struct db_args *a, const void *bytes, size_t len);
 
 /* An array argument: its head with the number n of elements, then n times db_element_*. */
-enum db_element { DB_INT8 = 20, DB_TEXT = 25, DB_BYTEA = 17 }; /* PostgreSQL's type oids */
+enum db_element { DB_INT8 = 20, DB_TEXT = 25, DB_BYTEA = 17, DB_BOOL = 16 }; /* PostgreSQL's type oids */
 void db_arg_array(struct db_args *a, enum db_element type, size_t n);
 void db_element_i64(struct db_args *a, int64_t n);
+void db_element_bool(struct db_args *a, bool b);
 void db_element_bytes(struct db_args *a, const void *bytes, size_t len);
 /* A whole array of int8. */
 void db_arg_i64s(struct db_args *a, const int64_t *numbers, size_t n);

@@ -18,11 +18,12 @@ txid_current_if_assigned() as xid
 -- fragment: change
 status, (conv).conv_id, (conv).kind as conv_kind, (conv).user_lo, (conv).user_hi, (conv).revision, (message).*, view.*, {xid}
 
+-- The viewer of a change is the sender, who sends and edits; other changes are answered without reactions.
 -- fragment: change_view
-message_view((message).message_id, (message).reply_to, (message).forwarded_from, (message).mentions) as view
+message_view((message).message_id, (message).reply_to, (message).forwarded_from, (message).mentions, (message).sender_id) as view
 
 -- fragment: view
-message_view(m.message_id, m.reply_to, m.forwarded_from, m.mentions) as view
+message_view(m.message_id, m.reply_to, m.forwarded_from, m.mentions, $4::int8) as view
 
 -- Changes of conversations
 
@@ -35,6 +36,13 @@ select {change} from edit_message($1::int8, $2::int8, $3::text), {change_view}
 
 -- name: delete_message
 select {change} from delete_message($1::int8, $2::int8), {change_view}
+
+-- name: react
+select n, {change}
+from react($1::int8[], $2::int8[], $3::text[], $4::bool[], $5::bool), {change_view}
+
+-- name: pin_message
+select {change} from pin_message($1::int8, $2::int8, $3::bool), {change_view}
 
 -- name: create_group
 select {change} from create_group($1::int8, $2::text), {change_view}
@@ -85,6 +93,17 @@ order by conv_id, seq
 -- name: erase_messages
 select {conv}, e.last_seq, e.last_mod, e.from_mod, {xid}
 from erase_messages($1::int8, $2::int8[]) e
+join conversations c using (conv_id)
+
+-- name: some_reactions
+select r.message_id as id
+from (select distinct message_id from (select message_id from reactions where user_id = $1::int8 limit $2::int8) x) r
+join messages m using (message_id)
+order by m.conv_id, m.seq
+
+-- name: erase_reactions
+select {conv}, e.last_seq, e.last_mod, e.from_mod, {xid}
+from erase_reactions($1::int8, $2::int8[]) e
 join conversations c using (conv_id)
 
 -- name: erase_group
@@ -219,10 +238,10 @@ order by m.user_id
 -- fragment: last_message
 l.message_id, l.seq, l.mod, l.sender_id, l.kind, left(l.content, 200) as content,
 	octet_length(l.content) > octet_length(left(l.content, 200)) as cut, l.target_id, l.client_id, l.sent_at, l.edited_at,
-	l.deleted, l.thread_id, l.mentions_all, l.forwarded_name, l.pinned, view.*
+	l.deleted, l.thread_id, l.mentions_all, l.forwarded_name, l.pinned, l.reacted, view.*
 
 -- fragment: last_message_view
-message_view(l.message_id, l.reply_to, l.forwarded_from, l.mentions) as view
+message_view(l.message_id, l.reply_to, l.forwarded_from, l.mentions, null) as view
 
 -- Of a group.
 -- fragment: profile
@@ -435,8 +454,16 @@ select {conv}, m.*, view.*
 from messages m
 join conversations c using (conv_id)
 join members v on v.conv_id = m.conv_id and v.user_id = $1::int8
-cross join {view}
+cross join message_view(m.message_id, m.reply_to, m.forwarded_from, m.mentions, v.user_id) as view
 where m.message_id = $2::int8
+
+-- name: pins_of_chat
+select m.*, view.*
+from pins p
+join messages m using (message_id)
+cross join message_view(m.message_id, m.reply_to, m.forwarded_from, m.mentions, $2::int8) as view
+where p.conv_id = $1::int8 and is_member($1::int8, $2::int8)
+order by p.mod desc
 
 -- name: changes_after
 select m.*, view.*

@@ -91,6 +91,19 @@ void store_edit_message(struct store *s, int64_t actor, int64_t message_id, stru
 /* Errors: as store_edit_message. A duplicate if it was deleted before. */
 void store_delete_message(
 	struct store *s, int64_t actor, int64_t message_id, store_change_cb *cb, void *arg);
+struct reaction {
+	int64_t user_id;
+	int64_t message_id;
+	struct text emoji; /* as of emoji_read */
+	bool on; /* True to add it, false to remove it */
+};
+/* Errors: no_such_message, not_text, too_many (different ones of the message). A duplicate if it is so already. Batched. The
+ * message has no texts. */
+void store_react(struct store *s, const struct reaction *r, store_change_cb *cb, void *arg);
+/* Pins a message, or ends its pin. Errors: no_such_message, not_text, not_allowed, too_many (pins of the chat). A duplicate if
+ * it is so already. */
+void store_pin(struct store *s, int64_t actor, int64_t message_id, bool on, store_change_cb *cb,
+	void *arg);
 /* Errors: no_such_user (the owner is deleted), too_many (groups of the owner). */
 void store_create_group(
 	struct store *s, int64_t owner, struct text name, store_change_cb *cb, void *arg);
@@ -256,6 +269,8 @@ void store_history_around(struct store *s, int64_t viewer, int64_t conv_id, int6
 	int64_t n_before, int64_t n_from, store_cb *cb, void *arg);
 /* A message of any conversation of the viewer: one row, store_conv_at and store_message_at, or none. */
 void store_message(struct store *s, int64_t viewer, int64_t message_id, store_cb *cb, void *arg);
+/* The pinned messages of a conversation, latest pinned first; store_message_at. No row if the viewer is not a member. */
+void store_pins(struct store *s, int64_t viewer, int64_t conv_id, store_cb *cb, void *arg);
 /* As store_history in the order of mod, from the one after this mod; after < 0: those of the last 50 messages. */
 void store_changes(struct store *s, int64_t viewer, int64_t conv_id, int64_t after, int64_t limit,
 	store_cb *cb, void *arg);

@@ -18,7 +18,8 @@ struct erasing;
 struct store_changes {
 	struct hash actors; /* users with changes, by user_id */
 	struct actor *turns, **turns_end; /* all but the running one */
-	struct actor *running; /* whose first change is in flight; or NULL */
+	struct actor *running; /* whose first change is in flight; several of reactions; or NULL */
+	bool without_waiting; /* True if the reactions in flight do not wait for locks. */
 	struct event *resume;
 };
 

@@ -354,6 +354,16 @@ void store_message(struct store *s, int64_t viewer, int64_t message_id, store_cb
 	store_query(s, STORE_READER, &query_message_of_viewer, &args, cb, arg);
 }
 
+void store_pins(struct store *s, int64_t viewer, int64_t conv_id, store_cb *cb, void *arg)
+{
+	DECLARE_QUERY(pins_of_chat);
+	struct db_args args = DB_ARGS_EMPTY;
+
+	db_arg_i64(&args, conv_id);
+	db_arg_i64(&args, viewer);
+	store_query(s, STORE_LISTER, &query_pins_of_chat, &args, cb, arg);
+}
+
 void store_changes(struct store *s, int64_t viewer, int64_t conv_id, int64_t after, int64_t limit,
 	store_cb *cb, void *arg)
 {

@@ -79,6 +79,8 @@ void store_message_at(const store_rows *rows, int i, struct message *m)
 		.reply = quote_at(rows, i),
 		.thread_id = db_i64(rows, i, "thread_id"),
 		.replies = db_i64(rows, i, "replies"),
+		.reacted = db_i64(rows, i, "reacted"),
+		.reactions = text_at(rows, i, "reactions"),
 		.mentions = text_at(rows, i, "mention_list"),
 		.mentions_all = db_bool(rows, i, "mentions_all"),
 		.forwarded_from = db_i64(rows, i, "forwarded_user"),

@@ -24,6 +24,8 @@ struct change {
 	 * target_id. */
 	struct message message;
 	int64_t revision; /* of the `chat` objects, if message.kind is 0 */
+	int64_t user_id; /* who made it */
+	struct text emoji; /* of a reaction */
 	bool duplicate; /* True if it was done before: nothing changed. */
 };
 

@@ -29,7 +29,7 @@ worker_sources = tests/fuzz/worker_harness.c tests/fuzz/worker_harness.h tests/f
 	tests/fuzz/peer.c tests/fuzz/peer.h
 worker_ldflags = -Wl,--wrap=event_base_dispatch,--wrap=hasher_hash,--wrap=store_add_member,--wrap=store_authenticate \
 	-Wl,--wrap=store_create_group,--wrap=store_delete_message,--wrap=store_edit_message,--wrap=store_load \
-	-Wl,--wrap=store_mark_read,--wrap=store_open,--wrap=store_remove_member,--wrap=store_rename_group \
+	-Wl,--wrap=store_mark_read,--wrap=store_open,--wrap=store_pin,--wrap=store_react,--wrap=store_remove_member,--wrap=store_rename_group \
 	-Wl,--wrap=store_send
 
 tests_fuzz_fuzz_coding_SOURCES = tests/fuzz/fuzz_coding.c tests/fuzz/fuzz.h

@@ -7,6 +7,7 @@
 
 #include "auth/hasher.h"
 #include "common/clock.h"
+#include "common/emoji.h"
 #include "common/token.h"
 #include "common/utf8.h"
 #include "store/store.h"
@@ -58,6 +59,7 @@ struct answer {
 	uint64_t origin;
 	struct change change;
 	char texts[PROTO_CONTENT_MAX + PROTO_CLIENT_ID_MAX];
+	char emoji[EMOJI_MAX];
 };
 
 static void give(evutil_socket_t fd, short what, void *arg)
@@ -218,8 +220,9 @@ void __wrap_store_send(struct store *s, const struct send *p, store_change_cb *c
 	a->change.message.sender_id = p->sender;
 }
 
-static void change_message(int64_t actor, int64_t message_id, struct text content, bool deleted,
-	store_change_cb *cb, void *arg)
+/* Returns the answer if the message exists; else NULL. */
+static struct answer *change_message(int64_t actor, int64_t message_id, struct text content,
+	bool deleted, store_change_cb *cb, void *arg)
 {
 	struct answer *a = answer_later(
 		give_change, arg, message_id <= n_messages ? ERROR_NONE : ERROR_no_such_message);
@@ -227,10 +230,11 @@ static void change_message(int64_t actor, int64_t message_id, struct text conten
 	must_be_id(message_id);
 	a->cb.change = cb;
 	if (a->error != ERROR_NONE)
-		return;
+		return NULL;
 	change(a, message_id, content, (struct text){ NULL, 0 });
 	a->change.message.sender_id = actor;
 	a->change.message.deleted = deleted;
+	return a;
 }
 
 void __wrap_store_edit_message(struct store *s, int64_t actor, int64_t message_id,
@@ -246,6 +250,34 @@ void __wrap_store_delete_message(
 {
 	(void)s;
 	change_message(actor, message_id, (struct text){ NULL, 0 }, true, cb, arg);
+}
+
+/* The worker of the harness knows no texts of the messages: a reaction and a pin name only their places. */
+void __wrap_store_react(struct store *s, const struct reaction *r, store_change_cb *cb, void *arg)
+{
+	struct answer *a;
+	char again[EMOJI_MAX];
+
+	(void)s;
+	MUST(r->emoji.len > 0 && emoji_read(r->emoji.data, r->emoji.len, again) == r->emoji.len);
+	a = change_message(r->user_id, r->message_id, (struct text){ NULL, 0 }, false, cb, arg);
+	if (a == NULL)
+		return;
+	a->change.user_id = r->user_id;
+	memcpy(a->emoji, r->emoji.data, r->emoji.len);
+	a->change.emoji = (struct text){ a->emoji, r->emoji.len };
+}
+
+void __wrap_store_pin(
+	struct store *s, int64_t actor, int64_t message_id, bool on, store_change_cb *cb, void *arg)
+{
+	struct answer *a;
+
+	(void)s;
+	(void)on;
+	a = change_message(actor, message_id, (struct text){ NULL, 0 }, false, cb, arg);
+	if (a != NULL)
+		a->change.user_id = actor;
 }
 
 static void must_be_name(struct text t)

@@ -130,6 +130,8 @@ class Scenario:
         self.former_ids = {
             who[name].id: self._post(who[name], self.group_id)[0] for name in ("left", "removed")
         }
+        for pinned in (self.text_id, self.direct_id):
+            self._call("pin_message", who["sender"].id, pinned, True)
         self._call("remove_member", who["left"].id, self.group_id, who["left"].id)
         self._call("remove_member", self.owner.id, self.group_id, who["removed"].id)
         self._call("ban_user", self.owner.id, self.group_id, who["banned"].id)
@@ -199,6 +201,9 @@ def snapshot(daemon):
             "messages",
             "replied",
             "thread_messages",
+            "reactions",
+            "reaction_counts",
+            "pins",
             "user_words",
             *("group_profiles", "bans", "invites"),
         )

@@ -228,6 +228,21 @@ ROUTE_REQUESTS = {
         ("GET /chats/{chat_id}", what): RouteRequest(lambda s, _, chat=chat: f"/chats/{chat(s)}")
         for what, chat in (("the group", group), ("a user", target), ("a deleted user", deleted))
     },
+    **{
+        (f"{method} /messages/{{message_id}}/{of}", what): RouteRequest(
+            lambda s, me, path=path, message=message: f"/messages/{message(s, me)}/{path}",
+            changes=None,
+        )
+        for method in ("PUT", "DELETE")
+        for of, path in (("reactions/{emoji}", "reactions/%F0%9F%91%8D"), ("pin", "pin"))
+        for what, message in MESSAGES.items()
+    },
+    **{
+        ("GET /chats/{chat_id}/pins", what): RouteRequest(
+            lambda s, _, chat=chat: f"/chats/{chat(s)}/pins", **HISTORY
+        )
+        for what, chat in (("the group", group), ("a user", target))
+    },
     ("GET /chats", "the group"): RouteRequest("/chats", shows=has("chats", "chat_id", group)),
     ("POST /groups/create_group", "a new group"): RouteRequest(
         "/groups/create_group", {"name": "new"}
@@ -361,6 +376,10 @@ FRAME_REQUESTS = {
         for kind, more in (("edit", {"content": "edited"}), ("delete", {}))
         for what, message in MESSAGES.items()
         if what != "a deleted text"
+    },
+    **{
+        ("react", what): change_frame("react", message, emoji="👍", on=True)
+        for what, message in MESSAGES.items()
     },
     ("sync", "the group"): lambda s, _: {"type": "sync", "after": {str(s.group_id): 0}},
     ("presence", "a user"): lambda s, _: {"type": "presence", "watch": [s.target.id]},

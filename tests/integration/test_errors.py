@@ -229,6 +229,7 @@ def test_every_code_has_its_status(alice, bob, carol, http, daemon, username):
     elsewhere = {
         "unavailable": "test_faults",
         "too_many": "test_limits",
+        "not_allowed": "test_pins",
         "too_many_requests": "test_limits",
         "too_many_sockets": "test_limits",
         "headers_too_large": "this file",

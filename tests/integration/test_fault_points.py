@@ -88,6 +88,18 @@ def edit_messages(harness):
     yield
 
 
+def react_to_messages(harness):
+    writer = harness.writers[0]
+    names = [writer.send() for _ in range(max(NTHS))]
+    writer.settle()
+    yield
+    for name in names * 10:
+        writer.react(name)
+        if harness.is_hit_soon():
+            break
+    yield
+
+
 def enter_group(harness, enter):
     """A connected user enters the group: enter(person), which fails if that is not acknowledged."""
     reader = Reader(new_person(harness.daemon), harness.group)
@@ -326,6 +338,7 @@ TRIGGERS = {
     "presence": connect_and_disconnect,
     "presence.erase": sweep_presence,
     "publish": send_messages,
+    "react": react_to_messages,
     "read": send_messages,
     "read.overrun": overrun_a_worker,
     "reconcile": kill_a_worker,
@@ -342,7 +355,13 @@ TRIGGERS = {
     "wake": send_messages,
 }
 # These reach a point as often as wanted.
-REPEATABLE = (send_messages, send_over_http, edit_messages, connect_and_disconnect)
+REPEATABLE = (
+    send_messages,
+    send_over_http,
+    edit_messages,
+    react_to_messages,
+    connect_and_disconnect,
+)
 # The master reaches these too, when it restarts a worker (presence_begin, ring_poke_all).
 REACHED_BY_MASTER = ("presence", "wake")
 

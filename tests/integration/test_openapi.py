@@ -211,6 +211,17 @@ def test_real_answers_conform(description, conforms, http, person, alice, bob, c
     call(alice, "post", "/users/set_typing_status", {"typing_chat_id": NO_SUCH_ID, "is_typing": False})
     call(alice, "get", "/users/presence", real=f"/users/presence?ids={bob.id}")
     call(alice, "get", "/users/presence", real="/users/presence?ids=x")
+    call(alice, "post", "/messages/forward", {"message_id": sent["message_id"], "receiver_id": bob.id})
+    for method in ("put", "delete"):
+        path = "/messages/{message_id}/reactions/{emoji}"
+        for who, emoji in ((bob, "👍"), (bob, "x"), (carol, "👍")):
+            call(who, method, path, real=f"/messages/{sent['message_id']}/reactions/{emoji}")
+        for who in (bob, carol):
+            path = f"/messages/{sent['message_id']}/pin"
+            call(who, method, "/messages/{message_id}/pin", real=path)
+    call(alice, "put", "/messages/{message_id}/pin", real=f"/messages/{sent['message_id']}/pin")
+    for chat_id in (bob.id, NO_SUCH_ID):
+        call(alice, "get", "/chats/{chat_id}/pins", real=f"/chats/{chat_id}/pins")
     call(alice, "delete", "/messages/{message_id}", real=f"/messages/{sent['message_id']}")
 
     group = call(alice, "post", "/groups/create_group", {"name": "G"}).json()["group_id"]

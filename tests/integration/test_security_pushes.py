@@ -156,7 +156,7 @@ def shows(kind, **frame):
 def owner_asks(method, path, body):
     def cause(stage):
         answer = stage.owner.request(
-            method, path.format(group=stage.scenario.group_id), body(stage.scenario)
+            method, path.format(group=stage.scenario.group_id, text=stage.scenario.text_id), body(stage.scenario)
         )
         assert answer.status_code in (200, 204), answer.text
 
@@ -204,6 +204,16 @@ EVENTS = {
         "ack",
         type="delete",
         message_id=lambda stage: stage.sender.send(the_group(stage), "gone")["message_id"],
+    ),
+    ("reaction", "a text in the group is reacted to"): acts(
+        "ack",
+        type="react",
+        message_id=lambda stage: stage.sender.send(the_group(stage), "liked")["message_id"],
+        emoji="👍",
+        on=True,
+    ),
+    ("pinned", "a pin in the group ends"): owner_asks(
+        "DELETE", "/messages/{text}/pin", lambda s: None
     ),
     ("typing", "a user types in the group"): shows(
         "typing", type="typing", chat_id=the_group, is_typing=True

@@ -70,6 +70,14 @@ class Run:
         self.send(ANN, 1, "p1", 9, 1, 1, chat=BOB)
         self.push(2, ANN, text(9, 1, 1, ANN, "p1"))
         self.note("read", u=BOB, c=ANN, rows=[text(9, 1, 1, ANN, "p1")])
+        self.react(BOB, 2, "r1", 2)
+        self.mark(1, 2, [BOB, "👍", True])
+        self.react(ANN, 1, "r2", 3)
+        self.mark(2, 3, [ANN, "👍", True])
+        self.react(ANN, 1, "r3", 4, on=False)
+        self.mark(2, 4, [ANN, "👍", False])
+        for socket in (1, 2):
+            self.mark(socket, 5, [BOB, None, True], k="pinned")
         self.note("open", d=f"{CEM}.1", s=5, u=CEM, k="token5")
         self.note("logout", k="token5")
         self.note("revoked", k="token5")
@@ -84,7 +92,7 @@ class Run:
         at = self.committed_at
         self.rows = [
             {"conv": [GROUP, "g", None, None, 8, 10]},
-            {"conv": [DIRECT, "d", ANN, BOB, 1, 1]},
+            {"conv": [DIRECT, "d", ANN, BOB, 1, 5]},
             *(
                 {"member": pair}
                 for pair in ([GROUP, ANN], [GROUP, BOB], [DIRECT, ANN], [DIRECT, BOB])
@@ -115,7 +123,13 @@ class Run:
             },
             {"message": [8, GROUP, 8, 10, ANN, "t", "a3", None, "a3", at("a3"), None, False, 3, 3]},
             {"replied": [3, 1]},
-            {"message": [9, DIRECT, 1, 1, ANN, "t", "p1", None, "p1", at("p1"), None, False, None, None]},
+            {
+                "message": [
+                    *[9, DIRECT, 1, 5, ANN, "t", "p1", None, "p1", at("p1"), None, False, None, None],
+                    *[True, True],
+                ]
+            },
+            {"reaction": [9, BOB, "👍"]},
         ]
 
     # --- writing ---
@@ -132,6 +146,16 @@ class Run:
     def send(self, user, socket, name, m, q, v, chat=GROUP, r=None):
         self.note("send", u=user, op="send", id=name, c=chat, via="ws", x=name, r=r)
         self.ack(user, "send", name, chat, m, q, v, s=socket)
+
+    def react(self, user, socket, name, v, on=True):
+        """To the direct message."""
+        chat = BOB if user == ANN else ANN
+        self.note("send", u=user, op="react", id=name, c=chat, via="ws", x=["👍", on], m=9)
+        self.ack(user, "react", name, chat, 9, 1, v, s=socket)
+
+    def mark(self, socket, v, mark, k="reaction"):
+        chat = {1: BOB, 2: ANN}[socket]
+        self.note("mark", s=socket, k=k, c=chat, row=[9, 1, v], mark=mark)
 
     def move(self, op, user):
         name = f"{op}{user}"
@@ -626,3 +650,64 @@ def test_a_new_member_may_read_earlier_messages_but_only_after_the_join(run):
         run.place("ack", op="delete"), "page", s=3, c=GROUP, rows=page["rows"], more=True
     )
     assert found(run) == {"leak"}
+
+
+def test_reactions_that_a_sync_brings_are_compared(run):
+    """After a resync the page has all reactions, and the pushes before it are not needed."""
+    for event in [one for one in run.events if one["e"] == "mark" and one["s"] == 1]:
+        run.events.remove(event)
+    rows, marks = [text(9, 1, 5, ANN, "p1")], {9: [True, [["👍", 1, [BOB]]]]}
+    place = run.place("quiesce")
+    run.insert(place, "page", s=1, c=BOB, rows=rows, more=False, marks=marks)
+    run.insert(place, "resync", s=1)
+    assert found(run) == set()
+    marks[9] = [True, []]
+    assert found(run) == {"reactions"}
+
+
+def test_an_acknowledged_reaction_that_is_not_stored_is_found(run):
+    run.rows.remove({"reaction": [9, BOB, "👍"]})
+    assert found(run) == {"reactions"}
+
+
+def test_an_acknowledged_removal_that_is_not_stored_is_found(run):
+    run.rows.append({"reaction": [9, ANN, "👍"]})
+    assert found(run) == {"reactions"}
+
+
+def test_a_reaction_that_a_member_never_received_is_found(run):
+    run.drop("mark", s=1, row=[9, 1, 2])
+    assert found(run) == {"reactions"}
+
+
+def test_a_removal_that_a_member_never_received_is_found(run):
+    run.drop("mark", s=2, row=[9, 1, 4])
+    assert found(run) == {"reactions"}
+
+
+def test_a_pin_that_a_member_never_received_is_found(run):
+    run.drop("mark", s=2, row=[9, 1, 5])
+    assert found(run) == {"view"}
+
+
+def test_a_reaction_with_an_unused_mod_is_found(run):
+    run.event("mark", s=2, row=[9, 1, 5])["row"][2] = 6
+    assert "committed" in found(run)
+
+
+def test_a_reaction_of_a_group_to_a_stranger_is_found(run):
+    row = [8, 8, 10]
+    run.insert(run.place("quiesce"), "mark", s=3, k="reaction", c=GROUP, row=row, mark=[ANN, "👍", True])
+    assert "leak" in found(run)
+
+
+def test_a_pushed_edit_changes_no_reactions_and_a_deletion_ends_them():
+    copy = check.Copy()
+    copy.read(text(9, 1, 1, ANN, "p1"), False, [])
+    copy.react(3, (BOB, "👍"), True)
+    copy.react(2, (ANN, "👍"), True)  # an ack beside the pushes
+    copy.react(1, (CEM, "👍"), True)  # the row had it
+    copy.read(text(9, 1, 4, ANN, "e1"), True, None)
+    assert (copy.what, copy.pinned, copy.shown()) == ("e1", (4, True), {(ANN, "👍"), (BOB, "👍")})
+    copy.read([9, 1, 5, None, None, None, True], None, None)
+    assert (copy.what, copy.pinned, copy.shown()) == (None, (5, False), set())

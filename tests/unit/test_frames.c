@@ -83,12 +83,46 @@ END_TEST
 
 START_TEST(a_change_is_a_message_an_edited_or_a_deleted_frame)
 {
-	frames_write_change(&b, &sent.conv, &sent.message, RECORD_NEW, 8);
+	struct record_change c = { .conv = sent.conv, .message = sent.message };
+
+	c.event = RECORD_NEW;
+	frames_write_change(&b, &c, 8);
 	ck_frame("{\"type\":\"message\"," MESSAGE);
-	frames_write_change(&b, &sent.conv, &sent.message, RECORD_EDITED, 8);
+	c.event = RECORD_EDITED;
+	frames_write_change(&b, &c, 8);
 	ck_frame("{\"type\":\"edited\"," MESSAGE);
-	frames_write_change(&b, &sent.conv, &sent.message, RECORD_DELETED, 8);
+	c.event = RECORD_DELETED;
+	frames_write_change(&b, &c, 8);
 	ck_frame("{\"type\":\"deleted\",\"chat_id\":5,\"message_id\":7,\"seq\":3,\"mod\":4}");
+}
+END_TEST
+
+START_TEST(a_reaction_and_a_pin_name_their_user_and_their_message)
+{
+	struct record_change c = { .conv = sent.conv,
+		.message = sent.message,
+		.user_id = 8,
+		.emoji = { "\xF0\x9F\x91\x8D", 4 } };
+	static const struct {
+		enum record_event event;
+		const char *frame;
+	} cases[] = {
+#define PLACE "\"chat_id\":5,\"message_id\":7,\"seq\":3,\"mod\":4,\"user_id\":8,"
+		{ RECORD_REACTED,
+			"{\"type\":\"reaction\"," PLACE
+			"\"emoji\":\"\xF0\x9F\x91\x8D\",\"on\":true}" },
+		{ RECORD_UNREACTED,
+			"{\"type\":\"reaction\"," PLACE
+			"\"emoji\":\"\xF0\x9F\x91\x8D\",\"on\":false}" },
+		{ RECORD_PINNED, "{\"type\":\"pinned\"," PLACE "\"pinned\":true}" },
+		{ RECORD_UNPINNED, "{\"type\":\"pinned\"," PLACE "\"pinned\":false}" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		c.event = (uint8_t)cases[i].event;
+		frames_write_change(&b, &c, 8);
+		ck_frame(cases[i].frame);
+	}
 }
 END_TEST
 
@@ -175,6 +209,7 @@ int main(void)
 	tcase_add_test(tc, the_ack_of_a_send_has_its_time_and_whether_it_is_a_duplicate);
 	tcase_add_test(tc, the_ack_of_a_change_has_an_id_only_if_the_client_gave_one);
 	tcase_add_test(tc, a_change_is_a_message_an_edited_or_a_deleted_frame);
+	tcase_add_test(tc, a_reaction_and_a_pin_name_their_user_and_their_message);
 	tcase_add_test(tc, hints_have_the_viewers_chat_id);
 	tcase_add_test(tc, presence_has_the_last_seen_time_or_null);
 	tcase_add_test(tc, a_chat_frame_has_the_chats_fields);

@@ -173,6 +173,67 @@ START_TEST(a_deleted_quote_and_a_deleted_author_come_back_as_they_were)
 }
 END_TEST
 
+/* A reaction or a pin. */
+static struct record mark_record(enum record_event event)
+{
+	bool reaction = event == RECORD_REACTED || event == RECORD_UNREACTED;
+
+	return (struct record){ .type = RECORD_CHANGE,
+		.change = { .conv = direct,
+			.message = { .message_id = 1,
+				.seq = 2,
+				.mod = 3,
+				.sender_id = 4,
+				.kind = MESSAGE_TEXT },
+			.user_id = 5,
+			.emoji = { reaction ? "\xE2\x9D\xA4" : NULL, reaction ? 3 : 0 },
+			.origin = 6,
+			.event = (uint8_t)event } };
+}
+
+START_TEST(reactions_and_pins_come_back_without_a_text_of_the_message)
+{
+	for (int event = RECORD_REACTED; event <= RECORD_UNPINNED; event++) {
+		const struct record in = mark_record((enum record_event)event);
+		struct record r;
+
+		ck_assert_msg(round_trip(&in, &r), "event %d", event);
+		ck_assert_int_eq(r.change.event, event);
+		ck_assert_int_eq(r.change.user_id, 5);
+		ck_assert_int_eq(r.change.message.mod, 3);
+		ck_assert_ptr_null(r.change.message.content.data);
+		if (in.change.emoji.data != NULL)
+			ck_text(r.change.emoji, "\xE2\x9D\xA4");
+		else
+			ck_assert_ptr_null(r.change.emoji.data);
+	}
+}
+END_TEST
+
+#define MARK_REJECTED(event, assignment)                                \
+	do {                                                            \
+		struct record in = mark_record(event), r;               \
+                                                                        \
+		assignment;                                             \
+		ck_assert_msg(!round_trip(&in, &r), "%s", #assignment); \
+	} while (0)
+
+START_TEST(reactions_and_pins_with_other_fields_are_rejected)
+{
+	MARK_REJECTED(RECORD_REACTED, in.change.user_id = 0);
+	MARK_REJECTED(RECORD_REACTED, in.change.emoji = ((struct text){ NULL, 0 }));
+	MARK_REJECTED(RECORD_REACTED, in.change.emoji = ((struct text){ "a", 1 }));
+	MARK_REJECTED(RECORD_UNREACTED,
+		in.change.emoji = ((struct text){ "\xE2\x9D\xA4\xEF\xB8\x8F", 6 }));
+	MARK_REJECTED(RECORD_REACTED, in.change.message.kind = MESSAGE_JOIN);
+	MARK_REJECTED(RECORD_REACTED, in.change.message.deleted = true);
+	MARK_REJECTED(RECORD_PINNED, in.change.message.pinned = true);
+	MARK_REJECTED(RECORD_PINNED, in.change.message.content = ((struct text){ "x", 1 }));
+	MARK_REJECTED(RECORD_PINNED, in.change.message.client_id = ((struct text){ "x", 1 }));
+	MARK_REJECTED(RECORD_UNPINNED, in.change.user_id = PROTO_ID_MAX + 1);
+}
+END_TEST
+
 START_TEST(the_generation_comes_back_in_records_of_all_types)
 {
 	for (int type = RECORD_CHANGE; type < RECORD_TYPE_MAX; type++) {
@@ -532,6 +593,8 @@ static Suite *suite(void)
 	tcase_add_test(tc, a_change_comes_back_as_it_was);
 	tcase_add_test(tc, a_deleted_quote_and_a_deleted_author_come_back_as_they_were);
 	tcase_add_test(tc, the_generation_comes_back_in_records_of_all_types);
+	tcase_add_test(tc, reactions_and_pins_come_back_without_a_text_of_the_message);
+	tcase_add_test(tc, reactions_and_pins_with_other_fields_are_rejected);
 	tcase_add_test(tc, system_messages_and_deletions_come_back_as_they_were);
 	tcase_add_test(tc, the_other_types_come_back_as_they_were);
 	tcase_add_test(tc, a_null_client_id_and_an_empty_one_stay_apart);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
+
 START_TEST(only_the_sender_edits_and_only_a_text_that_is_not_deleted)
 {
 	int64_t g = group();
@@ -99,6 +101,109 @@ START_TEST(groups_keep_the_rules_of_the_contract)
 		0);
 	/* The client_id stays taken. */
 	ck_assert(fixture_post(s, bob, alice, "secret", "c1").c.duplicate);
+}
+END_TEST
+
+#define THUMB "\xF0\x9F\x91\x8D"
+
+START_TEST(a_reaction_has_a_mod_its_user_and_its_emoji)
+{
+	struct fixture_change m = fixture_post(s, alice, bob, "one", NULL), r;
+	int64_t id = m.c.message.message_id;
+
+	r = fixture_change(s, STORE_REACT, bob, id, 0, THUMB);
+	ck_assert_int_eq(r.error, ERROR_NONE);
+	ck_assert_int_eq(r.c.message.message_id, id);
+	ck_assert_int_eq(r.c.message.mod, m.c.message.mod + 1);
+	ck_assert_int_eq(r.c.user_id, bob);
+	ck_assert_str_eq(r.emoji, THUMB);
+	ck_assert_ptr_null(r.content);
+	r = fixture_change(s, STORE_REACT, bob, id, 0, THUMB);
+	ck_assert(r.error == ERROR_NONE && r.c.duplicate);
+	r = fixture_change(s, STORE_UNREACT, bob, id, 0, THUMB);
+	ck_assert_int_eq(r.c.message.mod, m.c.message.mod + 2);
+	ck_assert_int_eq(
+		fixture_change(s, STORE_REACT, carol, id, 0, THUMB).error, ERROR_no_such_message);
+	ck_assert_int_eq(fixture_change(s, STORE_PIN, bob, id, 0, NULL).c.user_id, bob);
+	ck_gapless(m.c.conv.id);
+}
+END_TEST
+
+/* The first reaction waits for the lock; the others gather meanwhile. */
+START_TEST(reactions_that_gather_are_stored_in_one_transaction)
+{
+	int64_t g = group();
+	struct fixture_change m = fixture_post(s, alice, g, "one", NULL), r[3];
+	int64_t users[] = { alice, bob, carol };
+	PGconn *holder = pg_hold("select * from conversations for update");
+
+	for (int i = 0; i < 3; i++)
+		fixture_change_begin(
+			s, &r[i], STORE_REACT, users[i], m.c.message.message_id, 0, THUMB);
+	fixture_for(50);
+	pg_release(holder);
+	for (int i = 0; i < 3; i++) {
+		fixture_until(&r[i].done);
+		ck_assert_int_eq(r[i].error, ERROR_NONE);
+		ck_assert_int_eq(r[i].c.user_id, users[i]);
+	}
+	ck_assert_int_eq(
+		pg_number("select count(distinct xmin::text) from reactions where "
+			  "message_id = %lld and user_id in (%lld, %lld)",
+			(long long)m.c.message.message_id, (long long)bob, (long long)carol),
+		1);
+	ck_assert_int_eq(
+		pg_number("select count(distinct mod) from reactions where message_id = %lld",
+			(long long)m.c.message.message_id),
+		3);
+	ck_gapless(g);
+}
+END_TEST
+
+START_TEST(a_locked_conversation_delays_its_own_reactions_alone_and_keeps_their_order)
+{
+	struct fixture_change m = fixture_post(s, alice, bob, "one", NULL), on, off, other;
+	int64_t id = m.c.message.message_id, began = clock_mono_ms(), took_ms;
+	struct fixture_change n = fixture_post(s, alice, carol, "two", NULL);
+	PGconn *holder = pg_hold("select * from conversations where conv_id = %lld for update",
+		(long long)m.c.conv.id);
+	bool waited;
+
+	fixture_change_begin(s, &on, STORE_REACT, bob, id, 0, THUMB);
+	fixture_change_begin(s, &off, STORE_UNREACT, bob, id, 0, THUMB);
+	fixture_change_begin(s, &other, STORE_REACT, carol, n.c.message.message_id, 0, THUMB);
+	fixture_until(&other.done);
+	took_ms = clock_mono_ms() - began;
+	waited = !on.done && !off.done;
+	fixture_for(600);
+	waited &= !on.done && !off.done;
+	pg_release(holder);
+	ck_assert_int_eq(other.error, ERROR_NONE);
+	ck_assert(waited);
+	ck_assert_int_lt(took_ms, 3000);
+	fixture_until(&on.done);
+	fixture_until(&off.done);
+	ck_assert_int_eq(on.c.message.mod, m.c.message.mod + 1);
+	ck_assert_int_eq(off.c.message.mod, m.c.message.mod + 2);
+}
+END_TEST
+
+START_TEST(reactions_while_the_database_is_away_are_unavailable)
+{
+	struct fixture_change m = fixture_post(s, alice, bob, "one", NULL), r[2];
+	int64_t users[] = { alice, bob };
+	PGconn *holder = pg_hold("select * from conversations for update");
+
+	for (int i = 0; i < 2; i++)
+		fixture_change_begin(
+			s, &r[i], STORE_REACT, users[i], m.c.message.message_id, 0, THUMB);
+	fixture_for(50);
+	ck_assert_int_eq(terminate("parleyd worker=0 write"), 1);
+	for (int i = 0; i < 2; i++) {
+		fixture_until(&r[i].done);
+		ck_assert_int_eq(r[i].error, ERROR_unavailable);
+	}
+	pg_release(holder);
 }
 END_TEST
 
@@ -391,6 +496,11 @@ static void add_tests(TCase *tc)
 {
 	tcase_add_test(tc, only_the_sender_edits_and_only_a_text_that_is_not_deleted);
 	tcase_add_test(tc, groups_keep_the_rules_of_the_contract);
+	tcase_add_test(tc, a_reaction_has_a_mod_its_user_and_its_emoji);
+	tcase_add_test(tc, reactions_that_gather_are_stored_in_one_transaction);
+	tcase_add_test(
+		tc, a_locked_conversation_delays_its_own_reactions_alone_and_keeps_their_order);
+	tcase_add_test(tc, reactions_while_the_database_is_away_are_unavailable);
 	tcase_add_test(tc, a_role_or_a_setting_is_a_revision_and_takes_no_mod);
 	tcase_add_test(tc, an_admin_inherits_a_group_before_a_member_of_longer_standing);
 	tcase_add_test(tc, nothing_is_left_of_a_group_without_members);

@@ -179,6 +179,8 @@ void fixture_changed(void *arg, enum error error, const struct change *c)
 	to->client_id = copy(c->message.client_id);
 	to->c.message.content.data = to->content;
 	to->c.message.client_id.data = to->client_id;
+	to->emoji = copy(c->emoji);
+	to->c.emoji.data = to->emoji;
 }
 
 static struct text text_of(const char *s)
@@ -252,6 +254,16 @@ void fixture_change_begin(struct store *s, struct fixture_change *to, enum store
 		break;
 	case STORE_JOIN:
 		store_join(s, actor, text_of(text), fixture_changed, to);
+		break;
+	case STORE_REACT:
+	case STORE_UNREACT:
+		store_react(s,
+			&(const struct reaction){ actor, object, text_of(text), op == STORE_REACT },
+			fixture_changed, to);
+		break;
+	case STORE_PIN:
+	case STORE_UNPIN:
+		store_pin(s, actor, object, op == STORE_PIN, fixture_changed, to);
 		break;
 	}
 	ck_assert_msg(!to->done, "called back inside the call");
