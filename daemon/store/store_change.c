@@ -486,7 +486,7 @@ void store_pin(
 	db_arg_i64(&args, actor);
 	db_arg_i64(&args, message_id);
 	db_arg_bool(&args, on);
-	change(s, actor, &query_pin_message, &args, cb, arg);
+	store_change(s, actor, &query_pin_message, &args, cb, arg);
 }
 
 void store_delete_user(struct store *s, int64_t user_id, store_cb *cb, void *arg)

@@ -245,6 +245,20 @@ def test_where_posting_is_admins_others_sends_are_not_allowed(alice, bob, carol,
     expect.gapless(carol.history(group))
 
 
+def test_where_posting_is_admins_others_forward_and_pin_nothing(alice, bob):
+    group = alice.group("closed", bob)
+    text = bob.send(group, "while I may")["message_id"]
+    note = bob.send(bob.id, "elsewhere")["message_id"]
+    change(alice, group, posting="admins")
+    forward = {"message_id": note, "receiver_id": group}
+    expect.problem(bob.post("/messages/forward", forward), 403, "not_allowed")
+    expect.problem(bob.put(f"/messages/{text}/pin"), 403, "not_allowed")
+    assert bob.put(f"/messages/{text}/reactions/%F0%9F%91%8D").status_code == 204
+    make_admin(alice, group, bob)
+    assert bob.post("/messages/forward", forward).status_code == 201
+    assert bob.put(f"/messages/{text}/pin").status_code == 204
+
+
 def test_a_repeat_of_a_stored_send_is_answered_where_one_may_not_post(alice, bob):
     group = alice.group("repeats", bob)
     stored = bob.send(group, "once", client_id="once")
