@@ -130,8 +130,8 @@ static PGresult *messages_new(void)
 	static const char *const names[] = { "message_id", "seq", "mod", "sender_id", "kind",
 		"content", "target_id", "client_id", "sent_at", "edited_at", "deleted", "reply_id",
 		"reply_seq", "reply_sender", "reply_content", "reply_deleted", "thread_id",
-		"replies", "mention_list", "mentions_all", "forwarded_user", "forwarded_name",
-		"pinned" };
+		"replies", "reacted", "reactions", "mention_list", "mentions_all", "forwarded_user",
+		"forwarded_name", "pinned" };
 
 	return rows_new(names, sizeof(names) / sizeof(names[0]));
 }
