@@ -40,6 +40,8 @@ libcommon_a_SOURCES = \
 	common/record.h \
 	common/ring.c \
 	common/ring.h \
+	common/search_text.c \
+	common/search_text.h \
 	common/secret.c \
 	common/secret.h \
 	common/shlock.c \

@@ -1163,3 +1163,341 @@ begin
 	execute format('create table parley.write_probe_%s as select 1 as one', pg_backend_pid());
 	execute format('drop table parley.write_probe_%s', pg_backend_pid());
 end $$;
+
+-- Search (docs/design.md, "Search"). A text is folded, and consists of words, of characters that are found anywhere
+-- (ideographs, kana, hangul, symbols and emoji) and of gaps. The same ranges are in common/search_text.c.
+
+-- The characters that are found anywhere, and the gaps: the content of a bracket of a regular expression.
+create function search_anywhere() returns text language sql immutable parallel safe as $$
+	select '\u2190-\u2bff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\U0001f000-\U0001faff\U00020000-\U0003ffff'
+$$;
+
+create function search_gaps() returns text language sql immutable parallel safe as $$
+	select '\u0001-\u002f\u003a-\u0060\u007b-\u00bf\u00d7\u00f7\u2000-\u206f\u3000-\u303f\uff00-\uff0f'
+$$;
+
+-- A text without case and accents. Not strict: a strict function with a case is not inlined, which costs a third.
+create function search_fold(t text) returns text language sql immutable parallel safe as $$
+	select case when octet_length(t) = char_length(t) then lower(t collate "C") collate "default"
+		else normalize(replace(lower(regexp_replace(normalize(t, nfkd),
+			'[\u00ad\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0670\ufe00-\ufe0f]', '', 'g') collate search_case),
+			U&'\03C2', U&'\03C3'), nfc) collate "default" end
+$$;
+
+-- True if a folded text has a link.
+create function search_has_link(f text) returns boolean language sql immutable parallel safe as $$
+	select f ~ 'https?://[^[:space:]]'
+$$;
+
+-- The words of a folded text in their order, and its runs of characters that are found anywhere.
+create function search_words(f text) returns table (n bigint, w text, anywhere boolean) language sql immutable parallel safe as $$
+	select r.n, r.m[1], r.m[1] ~ ('^[' || search_anywhere() || ']')
+	from regexp_matches(f, '[' || search_anywhere() || ']+|[^' || search_anywhere() || search_gaps() || ']+', 'g')
+		with ordinality r (m, n)
+$$;
+
+-- What a folded text can be found by, hashed: each word ("=word"), the trigrams of " word ", and of a run each character
+-- and each pair. A word has trigrams of its first 64 characters, so that one text has a bounded number.
+create function search_terms(f text) returns int4[] language sql immutable parallel safe as $$
+	with words as materialized (select distinct s.w, s.anywhere from search_words(f) s)
+	select coalesce(array_agg(distinct hashtext(t.term)), '{}')
+	from (
+		select '=' || w from words where not anywhere
+		union all
+		select substr(' ' || left(w, 64) || ' ', i, 3) from words, generate_series(1, least(length(w), 64)) i
+		where not anywhere
+		union all
+		select substr(w, i, k) from words, generate_series(1, length(w)) i, generate_series(1, 2) k where anywhere
+	) t (term)
+$$;
+
+-- Translates the terms of a query. The kind of a term is word (words that begin so; a single letter is a whole word), phrase
+-- or part (in the middle of a word as well).
+--   terms    what a block must have
+--   likes    what a folded text must be like
+--   regexes  what it must match. They are made of letters of the query, none of which is special, and of the ranges above
+create function search_query(p_kinds text[], p_texts text[], p_sender bigint, p_link boolean,
+	out terms int4[], out likes text[], out regexes text[]) language plpgsql stable as $$
+declare
+	v_gap constant text := '[' || search_gaps() || ']';
+	v_edge constant text := '[' || search_gaps() || search_anywhere() || ']';
+	v_names text[] := '{}';
+	v_term record;
+	v_regex text;
+	v_begins boolean;
+	v_ends boolean;
+begin
+	likes := '{}';
+	regexes := '{}';
+	for v_term in
+		select i.kind, array_agg(s.w order by s.n) as words, array_agg(s.anywhere order by s.n) as anywhere
+		from unnest(p_kinds, p_texts) with ordinality i (kind, text, nth)
+		cross join lateral search_words(search_fold(i.text)) s
+		group by i.nth, i.kind
+	loop
+		v_regex := '';
+		for i in 1..cardinality(v_term.words) loop
+			v_begins := i > 1 or v_term.kind <> 'part';
+			v_ends := i < cardinality(v_term.words) or v_term.kind = 'phrase'
+				or (v_term.kind = 'word' and i = 1 and length(v_term.words[1]) = 1);
+			likes := likes || ('%' || v_term.words[i] || '%');
+			v_regex := v_regex
+				|| case when i > 1 then v_gap || case when v_term.anywhere[i - 1] or v_term.anywhere[i] then '*' else '+' end
+					when v_begins and not v_term.anywhere[i] then '(?:^|' || v_edge || ')' else '' end
+				|| v_term.words[i]
+				|| case when i = cardinality(v_term.words) and v_ends and not v_term.anywhere[i]
+					then '(?:$|' || v_edge || ')' else '' end;
+			v_names := v_names || case
+				when v_term.anywhere[i] then array(select substr(v_term.words[i], k, 2)
+					from generate_series(1, greatest(1, length(v_term.words[i]) - 1)) k)
+				when v_begins and v_ends then array['=' || v_term.words[i]]
+				else array(select substr(x, k, 3)
+					from (select case when v_begins then ' ' else '' end || left(v_term.words[i], 64)) y (x),
+						generate_series(1, length(x) - 2) k) end;
+		end loop;
+		if v_regex <> v_term.words[1] then
+			regexes := regexes || v_regex;
+		end if;
+	end loop;
+	v_names := v_names || case when p_sender is not null then array['@' || p_sender] else '{}' end
+		|| case when p_link then array['\link'] else '{}' end;
+	terms := array(select distinct hashtext(x) from unnest(v_names) x);
+end $$;
+
+-- Builds a block from the messages as they are now. Returns their number.
+create function search_build(p_conv bigint, p_block int) returns int language plpgsql
+set enable_seqscan = off
+as $$
+declare
+	v record;
+begin
+	select count(*) as n, min(m.sent_at) as first_at, max(m.sent_at) as last_at,
+		search_terms(string_agg(m.f, ' ')) || array_agg(distinct hashtext('@' || m.sender_id)) filter (where m.f is not null)
+			|| case when bool_or(search_has_link(m.f)) then array[hashtext('\link')] else '{}' end as terms
+	into v
+	from (
+		select t.sent_at, t.sender_id, case when t.kind = 't' and not t.deleted then search_fold(t.content) end as f
+		from messages t
+		where t.conv_id = p_conv and t.seq between p_block * 128::bigint + 1 and p_block * 128::bigint + 128
+		offset 0
+	) m;
+	insert into search_blocks as b (conv_id, block, first_at, last_at, terms)
+	values (p_conv, p_block, v.first_at, v.last_at, array(select t from unnest(v.terms) t where t is not null))
+	on conflict (conv_id, block) do update
+	set first_at = excluded.first_at, last_at = excluded.last_at, terms = excluded.terms;
+	return v.n;
+end $$;
+
+-- One step of the indexer, of about p_ms milliseconds. Returns the number of blocks that it has built or deleted; 0: nothing
+-- is due. A conversation is due
+--   * if its last member has left: its blocks are deleted;
+--   * if it is not indexed yet: its newest block is built;
+--   * if its newest changes are as many as the messages of its newest block were, so that a message is indexed some four
+--     times; the tail that is left is short, and read by each search;
+--   * if a message was changed, and p_delay has passed: so texts that were erased or edited leave the index;
+--   * if older messages are not indexed yet.
+create function search_index(p_ms int, p_delay interval) returns int language plpgsql
+set synchronous_commit = off
+set enable_seqscan = on
+as $$
+declare
+	v_until timestamptz := clock_timestamp() + p_ms * interval '1 ms';
+	v record;
+	v_change record;
+	v_blocks int[];
+	v_built int := 0;
+	v_n int;
+	v_mod bigint;
+	v_from bigint;
+begin
+	for v in
+		select c.conv_id, c.last_seq, c.last_mod, c.member_count, h.from_seq, h.mod, h.conv_id is null as is_new
+		from conversations c
+		left join search_heads h using (conv_id)
+		where c.last_seq > 0 and case
+			when c.member_count = 0 then h.conv_id is not null
+			when h.conv_id is null or h.from_seq > 1 then true
+			else c.last_mod > h.mod and (c.last_mod - h.mod >= greatest(16, h.n_open)
+				or (c.last_mod - h.mod > c.last_seq - h.seq and h.indexed_at < now() - p_delay)) end
+		order by h.conv_id is not null, h.from_seq > 1 and c.last_mod = h.mod
+		limit 64
+	loop
+		exit when clock_timestamp() > v_until;
+		v_built := v_built + 1;
+		if v.member_count = 0 then
+			delete from search_blocks where conv_id = v.conv_id;
+		elsif v.is_new then
+			v_n := search_build(v.conv_id, ((v.last_seq - 1) / 128)::int);
+			insert into search_heads (conv_id, from_seq, seq, mod, n_open, indexed_at)
+			values (v.conv_id, (v.last_seq - 1) / 128 * 128 + 1, v.last_seq, v.last_mod, v_n % 128, clock_timestamp())
+			on conflict do nothing;
+		elsif v.last_mod > v.mod then
+			-- The next changes, in their order: those of at most 8 blocks.
+			v_blocks := '{}';
+			v_mod := v.last_mod;
+			for v_change in
+				select m.mod, ((m.seq - 1) / 128)::int as block
+				from messages m
+				where m.conv_id = v.conv_id and m.mod > v.mod and m.mod <= v.last_mod and m.seq >= v.from_seq
+				order by m.mod
+			loop
+				continue when v_change.block = any (v_blocks);
+				if cardinality(v_blocks) = 8 then
+					v_mod := v_change.mod - 1;
+					exit;
+				end if;
+				v_blocks := v_blocks || v_change.block;
+			end loop;
+			v_n := 0;
+			foreach v_change.block in array array(select b from unnest(v_blocks) b order by b) loop
+				v_n := search_build(v.conv_id, v_change.block);
+			end loop;
+			update search_heads
+			set mod = v_mod, seq = case when v_mod = v.last_mod then v.last_seq else seq end, n_open = v_n % 128,
+				indexed_at = clock_timestamp()
+			where conv_id = v.conv_id;
+		else
+			v_from := v.from_seq;
+			while v_from > 1 and clock_timestamp() <= v_until loop
+				perform search_build(v.conv_id, ((v_from - 2) / 128)::int);
+				v_from := v_from - 128;
+			end loop;
+			update search_heads set from_seq = v_from where conv_id = v.conv_id;
+		end if;
+	end loop;
+	return v_built;
+end $$;
+
+-- True if the index of the blocks can be used.
+create function search_ready() returns boolean language sql stable as $$
+	select coalesce((select i.indisvalid from pg_index i where i.indexrelid = to_regclass('search_blocks_terms')), false)
+$$;
+
+-- How far the index is: the conversations, and how many of them have blocks; the messages, and how many of them are from where
+-- their conversation is indexed; the changes that are not indexed.
+create function search_state(out ready boolean, out conversations bigint, out indexed_conversations bigint, out messages bigint,
+	out indexed_messages bigint, out behind bigint) language sql stable as $$
+	select search_ready(), count(*), count(h.conv_id), coalesce(sum(c.last_seq), 0)::int8,
+		coalesce(sum(c.last_seq - h.from_seq + 1), 0)::int8, coalesce(sum(c.last_mod - coalesce(h.mod, 0)), 0)::int8
+	from conversations c
+	left join search_heads h using (conv_id)
+	where c.last_seq > 0 and c.member_count > 0
+$$;
+
+-- The texts of a block that match and precede a position.
+create function search_block(p_conv bigint, p_block int, p_mod bigint, p_likes text[], p_regexes text[], p_sender bigint,
+	p_link boolean, p_before timestamptz, p_before_id bigint, p_after timestamptz)
+returns table (message_id bigint, sent_at timestamptz) language sql stable as $$
+	select t.message_id, t.sent_at
+	from messages t
+	cross join lateral (select search_fold(t.content) as f offset 0) x
+	where t.conv_id = p_conv and t.seq between p_block * 128::bigint + 1 and p_block * 128::bigint + 128
+		and t.mod <= p_mod and t.kind = 't' and not t.deleted and (p_sender is null or t.sender_id = p_sender)
+		and (t.sent_at, t.message_id) < (p_before, p_before_id) and t.sent_at >= p_after
+		and x.f like all (p_likes) and x.f ~ all (p_regexes) and (not p_link or search_has_link(x.f))
+$$;
+
+-- The blocks of conversations that have all terms, the latest first. The settings leave one plan, which reads the GIN index:
+-- the planner would read the terms of all blocks for a common one. They include those that a caller's would change.
+create function search_candidates(p_conv bigint[], p_mod bigint[], p_terms int4[], p_before timestamptz, p_after timestamptz)
+returns table (conv_id bigint, block int, last_at timestamptz, mod bigint) language plpgsql stable rows 1000
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+set enable_indexscan = off
+set enable_indexonlyscan = off
+set enable_bitmapscan = on
+set enable_mergejoin = off
+set enable_nestloop = off
+set enable_hashjoin = on
+set jit = off
+as $$
+begin
+	return query
+	select s.conv_id, s.block, s.last_at::timestamptz, i.mod
+	from search_blocks s
+	join unnest(p_conv, p_mod) i (conv, mod) on i.conv = s.conv_id
+	-- The operator of the core: the extension intarray has another one of this name.
+	where s.terms operator(pg_catalog.@>) p_terms and s.first_at <= p_before and s.last_at >= p_after
+	order by s.last_at desc;
+end $$;
+
+-- A page of the texts that match, in the chats of a user as they are now, the newest first.
+--   p_conv    one conversation; null: all
+--   p_before  the position that the page precedes: a time and a message_id
+--   p_budget  the number of blocks to read at most
+-- The index only proposes: each message is read. What is not indexed yet is read as well, of each chat the 256 newest changes.
+-- Returns the messages, and a last row without one:
+--   sent_at     down to which time everything was searched; null: to the end
+--   incomplete  true if older messages of these chats are not indexed yet
+--   percent     null; or how much is indexed, if search is not ready
+create function search_messages(p_user bigint, p_conv bigint, p_kinds text[], p_texts text[], p_sender bigint, p_link boolean,
+	p_file boolean, p_before timestamptz, p_before_id bigint, p_after timestamptz, p_limit bigint, p_budget int)
+returns table (message_id bigint, sent_at timestamptz, incomplete boolean, percent bigint) language plpgsql stable rows 50
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
+as $$
+#variable_conflict use_column
+declare
+	q record;
+	b record;
+	v_conv bigint[];
+	v_mod bigint[];
+	v_incomplete boolean;
+	v_ids bigint[];
+	v_ats timestamptz[];
+	v_more_ids bigint[];
+	v_more_ats timestamptz[];
+	v_left int := p_budget;
+	v_to timestamptz;
+begin
+	if not search_ready() then
+		return query select null::bigint, null::timestamptz, true, s.indexed_messages * 100 / greatest(s.messages, 1)
+			from search_state() s;
+		return;
+	end if;
+	select * into q from search_query(p_kinds, p_texts, p_sender, p_link);
+	select array_agg(c.conv_id), array_agg(coalesce(h.mod, 0)),
+		coalesce(bool_or(h.from_seq > 1 or c.last_mod - coalesce(h.mod, 0) > 256), false)
+	into v_conv, v_mod, v_incomplete
+	from members m
+	join conversations c on c.conv_id = m.conv_id
+	left join search_heads h on h.conv_id = m.conv_id
+	where m.user_id = p_user and (p_conv is null or m.conv_id = p_conv)
+		and not p_file;		-- no message has a file
+
+	select coalesce(array_agg(t.message_id), '{}'), coalesce(array_agg(t.sent_at), '{}') into v_ids, v_ats
+	from unnest(v_conv, v_mod) i (conv, mod)
+	join conversations c on c.conv_id = i.conv and c.last_mod > i.mod
+	cross join lateral (select m.* from messages m where m.conv_id = i.conv and m.mod > i.mod order by m.mod desc limit 256) t
+	cross join lateral (select search_fold(t.content) as f offset 0) x
+	where t.kind = 't' and not t.deleted and (p_sender is null or t.sender_id = p_sender)
+		and (t.sent_at, t.message_id) < (p_before, p_before_id) and t.sent_at >= p_after
+		and x.f like all (q.likes) and x.f ~ all (q.regexes) and (not p_link or search_has_link(x.f));
+
+	for b in select * from search_candidates(v_conv, v_mod, q.terms, p_before, p_after) loop
+		exit when (select count(*) from unnest(v_ats) at where at > b.last_at) >= p_limit;
+		-- A block that spans the position, at most one of each chat, is not counted: so each page gets further.
+		if b.last_at < p_before then
+			if v_left = 0 then
+				v_to := b.last_at;
+				exit;
+			end if;
+			v_left := v_left - 1;
+		end if;
+		select array_agg(s.message_id), array_agg(s.sent_at) into v_more_ids, v_more_ats
+		from search_block(b.conv_id, b.block, b.mod, q.likes, q.regexes, p_sender, p_link, p_before, p_before_id, p_after) s;
+		v_ids := v_ids || v_more_ids;
+		v_ats := v_ats || v_more_ats;
+	end loop;
+
+	return query
+	select u.id, u.at, v_incomplete, null::bigint
+	from unnest(v_ids, v_ats) u (id, at)
+	where v_to is null or u.at > v_to
+	order by u.at desc, u.id desc
+	limit p_limit;
+	return query select null::bigint, v_to, v_incomplete, null::bigint;
+end $$;

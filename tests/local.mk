@@ -66,6 +66,7 @@ unit_tests = \
 	tests/unit/test_room_members \
 	tests/unit/test_room_reconcile \
 	tests/unit/test_room_views \
+	tests/unit/test_search_text \
 	tests/unit/test_secret \
 	tests/unit/test_session \
 	tests/unit/test_shlock \
@@ -75,6 +76,7 @@ unit_tests = \
 	tests/unit/test_store_fence \
 	tests/unit/test_store_read \
 	tests/unit/test_store_rows \
+	tests/unit/test_store_search \
 	tests/unit/test_store_send \
 	tests/unit/test_token \
 	tests/unit/test_typing \
@@ -99,6 +101,7 @@ tests_unit_test_room_reconcile_SOURCES = tests/unit/test_room_reconcile.c $(room
 tests_unit_test_room_views_SOURCES = tests/unit/test_room_views.c $(room_fixture)
 tests_unit_test_watch_check_SOURCES = tests/unit/test_watch_check.c $(room_fixture)
 tests_unit_test_store_change_SOURCES = tests/unit/test_store_change.c $(store_fixture)
+tests_unit_test_store_search_SOURCES = tests/unit/test_store_search.c $(store_fixture)
 tests_unit_test_store_epoch_SOURCES = tests/unit/test_store_epoch.c $(store_fixture)
 tests_unit_test_store_fence_SOURCES = tests/unit/test_store_fence.c $(store_fixture)
 tests_unit_test_store_read_SOURCES = tests/unit/test_store_read.c $(store_fixture)

@@ -51,6 +51,7 @@ const struct http_route *api_routes(size_t *n)
 		&api_groups,
 		&api_invites,
 		&api_reactions,
+		&api_search,
 		&api_server,
 	};
 	static struct http_route table[ROUTES_MAX];

@@ -24,6 +24,10 @@
 #define API_INVITES_PER_S 1
 #define API_INVITES_BURST 30
 
+/* Searches of messages of a user, on one worker. */
+#define API_SEARCHES_PER_S 5
+#define API_SEARCHES_BURST 20
+
 /* What handlers work with; filled once by the worker, and http_env of every call. */
 struct api {
 	const struct conf *conf;
@@ -32,6 +36,7 @@ struct api {
 	struct bus *bus;
 	struct presence *presence;
 	struct ratelimit *invite_limits; /* look-ups of invites, by user */
+	struct ratelimit *searches;
 };
 
 /* The table of all routes; *n is set to their number. */
@@ -47,7 +52,7 @@ struct api_part {
 		routes, sizeof(routes) / sizeof(routes[0]) \
 	}
 extern const struct api_part api_account, api_users, api_presence, api_messages, api_chats,
-	api_groups, api_invites, api_reactions;
+	api_groups, api_invites, api_reactions, api_search;
 
 /* Appends the OpenAPI 3.1 description: the paths from the table of routes, the frames from the table of commands, the
  * schemas of answers from openapi_schemas.json. */

@@ -10,6 +10,7 @@ libparley_a_SOURCES += \
 	daemon/api/api_messages.c \
 	daemon/api/api_presence.c \
 	daemon/api/api_reactions.c \
+	daemon/api/api_search.c \
 	daemon/api/api_users.c \
 	daemon/api/openapi.c
 nodist_libparley_a_SOURCES += openapi_schemas.c

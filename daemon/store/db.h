@@ -43,7 +43,7 @@ extern const struct db_statement *const queries[];
 #define DECLARE_QUERY(name) extern const struct db_statement query_##name
 
 /* Arguments of one execution, in order, in binary. Filled by db_arg_*, taken over by db_query. */
-#define DB_ARGS_MAX 8
+#define DB_ARGS_MAX 16
 #define DB_DEADLINE_S 6
 struct db_args {
 	struct buf bytes;

@@ -481,6 +481,32 @@ where m.mod > $2::int8 and {seen_by_viewer}
 order by m.mod
 limit $3::int8
 
+-- The texts that a search finds, in one snapshot, and a last row without a message: see search_messages in functions.sql.
+-- name: search_messages
+select s.found_at, s.incomplete, s.percent, {conv}, m.*, view.*
+from search_messages($1::int8, nullif($2::int8, 0), $3::text[], $4::text[], nullif($5::int8, 0), $6::bool, $7::bool,
+	coalesce(timestamptz 'epoch' + nullif($8::int8, 9223372036854775807) * interval '1 ms', 'infinity'), $9::int8,
+	coalesce(timestamptz 'epoch' + nullif($10::int8, -9223372036854775808) * interval '1 ms', '-infinity'), $11::int8, 120)
+	with ordinality s (found_id, found_at, incomplete, percent, n)
+left join messages m on m.message_id = s.found_id
+left join conversations c on c.conv_id = m.conv_id
+cross join message_view(m.message_id, m.reply_to, m.forwarded_from, m.mentions, $1::int8) as view
+order by s.n
+
+-- The indexer
+
+-- name: search_index
+select search_index(250, '10 min') as built, search_ready() as ready
+
+-- name: search_state
+select * from search_state()
+
+-- name: search_drop_index
+drop index concurrently if exists search_blocks_terms
+
+-- name: search_create_index
+create index concurrently search_blocks_terms on search_blocks using gin (terms) with (fastupdate = off)
+
 -- Sessions
 
 -- The settings that the statements and the promises depend on, whatever the role or the database have. A setting that

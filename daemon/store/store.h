@@ -23,6 +23,7 @@
 
 #include "common/error.h"
 #include "common/record.h"
+#include "common/search_text.h"
 #include "heritage.h"
 #include "store/store_rows.h"
 
@@ -274,6 +275,23 @@ void store_pins(struct store *s, int64_t viewer, int64_t conv_id, store_cb *cb, 
 /* As store_history in the order of mod, from the one after this mod; after < 0: those of the last 50 messages. */
 void store_changes(struct store *s, int64_t viewer, int64_t conv_id, int64_t after, int64_t limit,
 	store_cb *cb, void *arg);
+
+struct search {
+	int64_t user_id;
+	int64_t conv_id; /* 0: all conversations of the user */
+	int64_t sender; /* 0: any */
+	const struct search_query *query;
+	bool link, file; /* True if a text must have one. */
+	int64_t before_ms, before_id; /* the position that the texts precede; INT64_MAX: none */
+	int64_t after_ms; /* INT64_MIN: none */
+	int64_t limit;
+};
+/*
+ * The texts that match, the newest first, at most limit. Rows: store_found_at; the last one has no message.
+ * One search at a time is executed, and at most 16 wait, one of each user: a newer one replaces it. Errors:
+ * too_many_requests (replaced), unavailable (also if too many wait, or after 2 s).
+ */
+void store_search_messages(struct store *s, const struct search *p, store_cb *cb, void *arg);
 
 /* Presence. Rows: those of the ids that share a chat with the viewer, in their order; store_id_at, store_last_seen_at. */
 void store_contacts(

@@ -18,6 +18,18 @@ int store_n(const store_rows *rows);
 
 /* Conversations and messages. */
 
+/* A row of a search. */
+struct found {
+	bool is_last; /* True for the last row; else it has a message. */
+	struct conv conv;
+	struct message message;
+	int64_t searched_ms; /* of the last row: down to when everything was searched; 0: to the end */
+	bool incomplete; /* True if older messages are not indexed yet. */
+	bool ready; /* False if search cannot be used yet. */
+	int64_t percent; /* then: how much is indexed */
+};
+void store_found_at(const store_rows *rows, int i, struct found *f);
+
 struct change {
 	struct conv conv;
 	/* kind 0: none, only the `chat` objects have changed. A leave with mod 0: the group is gone with its last member,

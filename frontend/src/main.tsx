@@ -9,6 +9,7 @@ import './styles/tokens.css'
 import './styles/base.css'
 import './styles/shell.css'
 import './styles/conversation.css'
+import './styles/text.css'
 import './styles/dialogs.css'
 import './styles/modes.css'
 

@@ -9,6 +9,7 @@ fuzz_replays = \
 	tests/fuzz/replay_http \
 	tests/fuzz/replay_json \
 	tests/fuzz/replay_ring \
+	tests/fuzz/replay_search_text \
 	tests/fuzz/replay_wsframe
 fuzz_programs = \
 	tests/fuzz/fuzz_coding \
@@ -18,6 +19,7 @@ fuzz_programs = \
 	tests/fuzz/fuzz_http \
 	tests/fuzz/fuzz_json \
 	tests/fuzz/fuzz_ring \
+	tests/fuzz/fuzz_search_text \
 	tests/fuzz/fuzz_wsframe
 EXTRA_PROGRAMS += $(fuzz_programs) tests/fuzz/dictionary
 tests_fuzz_dictionary_SOURCES = tests/fuzz/dictionary.c
@@ -72,6 +74,11 @@ tests_fuzz_fuzz_ring_SOURCES = tests/fuzz/fuzz_ring.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_ring_LDFLAGS = $(libfuzzer)
 tests_fuzz_replay_ring_SOURCES = tests/fuzz/fuzz_ring.c $(replay_sources)
 tests_fuzz_replay_ring_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"tests/fuzz/corpus/ring"'
+
+tests_fuzz_fuzz_search_text_SOURCES = tests/fuzz/fuzz_search_text.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_search_text_LDFLAGS = $(libfuzzer)
+tests_fuzz_replay_search_text_SOURCES = tests/fuzz/fuzz_search_text.c $(replay_sources)
+tests_fuzz_replay_search_text_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_CORPUS='"tests/fuzz/corpus/search_text"'
 
 tests_fuzz_fuzz_wsframe_SOURCES = tests/fuzz/fuzz_wsframe.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_wsframe_LDFLAGS = $(libfuzzer)

@@ -193,6 +193,19 @@ ROUTE_REQUESTS = {
         lambda s, _: {"message_ids": [s.last_id], "user_id": s.target.id},
         **READ,
     ),
+    ("GET /messages/search", "the group's texts"): RouteRequest(
+        lambda s, _: f"/messages/search?from={s.people['sender'][0].id}",
+        shows=has("messages", "message_id", lambda s: s.text_id),
+    ),
+    ("GET /messages/search", "in the group"): RouteRequest(
+        lambda s, _: f"/messages/search?from={s.people['sender'][0].id}&chat_id={s.group_id}",
+        shows=has("messages", "message_id", lambda s: s.text_id),
+    ),
+    ("GET /messages/search", "a direct chat's texts"): RouteRequest(
+        lambda s, me: f"/messages/search?from={s.people['sender'][0].id}"
+        f"&chat_id={chat_of(s, me, 'a text in a direct chat')}",
+        shows=has("messages", "message_id", lambda s: s.direct_id),
+    ),
     **{
         ("GET /messages/{chat_id}", what): RouteRequest(
             lambda s, _, chat=chat: f"/messages/{chat(s)}", **HISTORY

@@ -234,6 +234,7 @@ def test_every_code_has_its_status(alice, bob, carol, http, daemon, username):
         "too_many_sockets": "test_limits",
         "headers_too_large": "this file",
         "too_large": "this file",
+        "search_not_ready": "test_search",
         "internal": "none: it is a bug of the daemon",
         "unknown_type": "test_ws_auth",
         "already_authenticated": "test_ws_auth",

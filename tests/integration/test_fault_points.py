@@ -318,6 +318,13 @@ def sweep_presence(harness):
     harness.join()
 
 
+def drop_index(harness):
+    yield
+    harness.daemon.sql("drop index search_blocks_terms")
+    yield
+    wait_for(lambda: harness.daemon.sql("select search_ready()")[0][0])
+
+
 TRIGGERS = {
     "accept": connect_and_disconnect,
     "batch": send_messages,
@@ -332,6 +339,8 @@ TRIGGERS = {
     "erase.group": end_group,
     "group": add_member,
     "hasher": log_in,
+    "indexer": send_messages,  # a step follows every two seconds
+    "indexer.create": drop_index,
     "hijack": connect_and_disconnect,
     "invite": join_by_invite,
     "post": send_over_http,

@@ -290,6 +290,9 @@ def test_real_answers_conform(description, conforms, http, person, alice, bob, c
         call(alice, "get", "/messages/{chat_id}", real=f"/messages/{chat_id}")
         call(alice, "get", "/messages/{chat_id}", real=f"/messages/{chat_id}?around=1")
     call(alice, "get", "/messages/{chat_id}", real=f"/messages/{bob.id}?limit=0")
+    search = "/messages/search"
+    call(alice, "get", search, real=f"{search}?from={alice.id}&limit=1")
+    call(alice, "get", search, real=f"{search}?q=*x")
     one = "/messages/{chat_id}/{message_id}"
     call(alice, "get", one, real=f"/messages/{bob.id}/{sent['message_id']}")
     call(alice, "get", one, real=f"/messages/{group}/{sent['message_id']}")
