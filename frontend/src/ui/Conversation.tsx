@@ -5,7 +5,7 @@ import { isEditable } from '../core/outbox'
 import { withPending } from '../core/pending'
 import { isDeletedAccount } from '../core/state'
 import type { Chat } from '../core/types'
-import { edits, setEdit } from '../drafts'
+import { edits, setEdit, setReply } from '../drafts'
 import { t } from '../i18n'
 import { messenger } from '../platform'
 import { Avatar } from './Avatar'
@@ -18,6 +18,7 @@ import { isComposing } from './keys'
 import { Logo } from './Logo'
 import { isStored, type Item } from './messages/items'
 import { MessageList, type MessageListHandle } from './messages/MessageList'
+import { useReplying } from './messages/useReplying'
 
 /** Returns a chat. A direct chat without messages is not in the chat list: it is constructed here. */
 function useChat(id: number): { chat: Chat | null; state: 'found' | 'loading' | 'missing' } {
@@ -113,6 +114,15 @@ function OpenChat({ chat, linkedSeq }: { chat: Chat; linkedSeq: number | null })
     requestAnimationFrame(() => document.getElementById('composer')?.focus())
   }, [id])
 
+  const { reply } = useReplying({
+    canReply: !isClosed,
+    reply: (message) => {
+      setEdit(id, null)
+      setReply(id, message)
+      requestAnimationFrame(() => document.getElementById('composer')?.focus())
+    },
+  })
+
   const editLast = useCallback(() => {
     const { histories, outbox, epoch } = messenger.store.getState()
     const messages = liveMessages(histories.get(id))
@@ -131,7 +141,7 @@ function OpenChat({ chat, linkedSeq }: { chat: Chat; linkedSeq: number | null })
   return (
     <main className="conversation" aria-label={t.conversation.label(name)} onKeyDown={onKeyDown}>
       <Header chat={chat} name={name} />
-      <MessageList key={id} ref={list} chat={chat} linkedSeq={linkedSeq} onEdit={edit} />
+      <MessageList key={id} ref={list} chat={chat} linkedSeq={linkedSeq} onEdit={edit} onReply={reply} />
       <Announcer chatId={id} />
       {isClosed ? (
         <p className="composer-closed">{t.composer.deletedPeer}</p>

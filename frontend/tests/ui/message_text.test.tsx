@@ -49,7 +49,7 @@ it('shows a text as it was written on request, and if formatting is off', () => 
 it('copies a code block without its markers', async () => {
   const { user } = text('```js\nlet x\n```')
   const writeText = vi.spyOn(navigator.clipboard, 'writeText')
-  await user.click(screen.getByRole('button', { name: 'Copy code' }))
+  await user.click(screen.getByLabelText('Copy code'))
   expect(writeText).toHaveBeenCalledExactlyOnceWith('let x')
 })
 

@@ -49,6 +49,7 @@ function sections(enterSends: boolean): readonly Section[] {
       [
         [s.walk, ['↑', '↓']],
         [s.act, [enter]],
+        [s.reply, ['R']],
         [s.newest, [end]],
       ],
     ],
