@@ -44,6 +44,13 @@ struct wire_group_gone {
 	int64_t user_id;
 };
 
+struct wire_chat {
+	uint8_t type, unused[5];
+	uint16_t generation;
+	struct wire_conv conv;
+	int64_t revision;
+};
+
 struct wire_read {
 	uint8_t type, own_only, unused[4];
 	uint16_t generation;
@@ -80,6 +87,7 @@ _Static_assert(sizeof(struct wire_change) == RECORD_FIXED_SIZE, "the longest fix
 _Static_assert(offsetof(struct wire_change, generation) == GENERATION_AT &&
 		offsetof(struct wire_erased, generation) == GENERATION_AT &&
 		offsetof(struct wire_group_gone, generation) == GENERATION_AT &&
+		offsetof(struct wire_chat, generation) == GENERATION_AT &&
 		offsetof(struct wire_read, generation) == GENERATION_AT &&
 		offsetof(struct wire_typing, generation) == GENERATION_AT &&
 		offsetof(struct wire_presence, generation) == GENERATION_AT &&
@@ -181,6 +189,15 @@ static void encode_group_gone(const struct record_group_gone *g, uint8_t *fixed,
 	put_fixed(iov, fixed, &w, sizeof(w));
 }
 
+static void encode_chat(const struct record_chat *c, uint8_t *fixed, struct iovec *iov)
+{
+	const struct wire_chat w = {
+		.type = RECORD_CHAT, .conv = wire_conv_of(&c->conv), .revision = c->revision
+	};
+
+	put_fixed(iov, fixed, &w, sizeof(w));
+}
+
 static void encode_read(const struct record_read *r, uint8_t *fixed, struct iovec *iov)
 {
 	const struct wire_read w = {
@@ -248,6 +265,9 @@ void record_encode(
 		break;
 	case RECORD_GROUP_GONE:
 		encode_group_gone(&r->group_gone, fixed, iov);
+		break;
+	case RECORD_CHAT:
+		encode_chat(&r->chat, fixed, iov);
 		break;
 	case RECORD_READ:
 		encode_read(&r->read, fixed, iov);
@@ -456,6 +476,16 @@ static bool decode_group_gone(struct record_group_gone *g, const uint8_t *bytes,
 	return get_conv(&g->conv, &w.conv) && g->conv.kind == CONV_GROUP && in_range(w.user_id, 1);
 }
 
+static bool decode_chat(struct record_chat *c, const uint8_t *bytes, size_t len)
+{
+	struct wire_chat w;
+
+	if (!get_fixed(&w, sizeof(w), bytes, len))
+		return false;
+	c->revision = w.revision;
+	return get_conv(&c->conv, &w.conv) && in_range(w.revision, 1);
+}
+
 static bool decode_read(struct record_read *r, const uint8_t *bytes, size_t len)
 {
 	struct wire_read w;
@@ -513,6 +543,8 @@ bool record_decode(struct record *r, const uint8_t *bytes, size_t len)
 		return decode_erased(&r->erased, bytes, len);
 	case RECORD_GROUP_GONE:
 		return decode_group_gone(&r->group_gone, bytes, len);
+	case RECORD_CHAT:
+		return decode_chat(&r->chat, bytes, len);
 	case RECORD_READ:
 		return decode_read(&r->read, bytes, len);
 	case RECORD_TYPING:

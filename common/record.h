@@ -21,6 +21,7 @@ enum record_type {
 	RECORD_CHANGE = 1, /* a message was stored or changed */
 	RECORD_ERASED, /* a deleted user's membership has ended, or messages of theirs were erased */
 	RECORD_GROUP_GONE, /* a group went with its last member */
+	RECORD_CHAT, /* the `chat` objects of a conversation have changed, without a mod */
 	RECORD_READ, /* a watermark moved */
 	RECORD_TYPING, /* a hint: dropped if the ring is busy */
 	RECORD_PRESENCE, /* a user's level may have changed */
@@ -64,6 +65,11 @@ struct record_group_gone {
 	int64_t user_id; /* the last member */
 };
 
+struct record_chat {
+	struct conv conv;
+	int64_t revision; /* after the change */
+};
+
 struct record_read {
 	struct conv conv;
 	int64_t user_id; /* the reader */
@@ -96,6 +102,7 @@ struct record {
 		struct record_change change;
 		struct record_erased erased;
 		struct record_group_gone group_gone;
+		struct record_chat chat;
 		struct record_read read;
 		struct record_typing typing;
 		struct record_presence presence;

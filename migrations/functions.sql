@@ -78,7 +78,8 @@ $$;
 -- null, and the last two shorter; with p_forward, the content is that of this message. In one batch, a client_id appears once per sender. Returns one
 -- row per send, in any order. Status: ok; duplicate (the client_id is stored: its message as it is now); no_such_chat (no
 -- such user or group, or the sender is not a member); no_such_message, not_text (of p_forward); invalid (p_reply_to is no
--- text of this chat); locked (without p_wait: another transaction has locked the conversation).
+-- text of this chat); not_allowed (the sender may not post); locked (without p_wait: another transaction has locked the
+-- conversation).
 -- A rejected send does not raise an error, so that the others of the batch are stored. The counters of a returned
 -- conversation are those before the batch.
 --
@@ -130,6 +131,7 @@ begin
 					then case when f.kind <> 't' then 'not_text' else 'invalid' end
 				when a.user_id is null or (c.kind = 'd' and not exists (select from members b
 					where b.conv_id = c.conv_id and b.user_id = i.receiver)) then 'no_such_chat'
+				when not may_post(c, a) then 'not_allowed'
 				when i.forward is not null and f.kind <> 't' then 'not_text'
 				when i.reply_to is not null and q.message_id is null then 'invalid'
 				else 'ok'
@@ -248,6 +250,45 @@ $$;
 
 create function is_member(p_conv bigint, p_user bigint) returns boolean language sql stable as $$
 	select exists (select from members where conv_id = p_conv and user_id = p_user)
+$$;
+
+-- The rights of a member. In a direct chat both users have all of them.
+
+create function is_admin(c conversations, m members) returns boolean language sql immutable as $$
+	select m.admin or coalesce(c.owner_id = m.user_id, false)
+$$;
+
+create function may_post(c conversations, m members) returns boolean language sql immutable as $$
+	select not c.posting_admins or is_admin(c, m)
+$$;
+
+create function may_add(c conversations, m members) returns boolean language sql immutable as $$
+	select not c.adding_admins or is_admin(c, m)
+$$;
+
+-- Null in a direct chat.
+create function role_of(c conversations, m members) returns text language sql immutable as $$
+	select case when c.kind = 'g' then
+		case when c.owner_id = m.user_id then 'owner' when m.admin then 'admin' else 'member' end end
+$$;
+
+create function member_of(p_conv bigint, p_user bigint) returns members language sql stable as $$
+	select m from members m where conv_id = p_conv and user_id = p_user
+$$;
+
+-- Why a user may not administer a group; null if they may.
+create function admin_rejection(c conversations, p_user bigint) returns text language sql stable as $$
+	select case
+		when c.kind is distinct from 'g' or m.user_id is null then 'no_such_group'
+		when not is_admin(c, m) then 'not_admin'
+	end
+	from member_of(c.conv_id, p_user) m
+$$;
+
+-- Why the owner or an admin may not remove or ban a user; null if they may.
+create function removal_rejection(c conversations, p_actor bigint, p_user bigint) returns text language sql stable as $$
+	select case when c.owner_id <> p_actor and is_admin(c, m) then 'not_owner' end
+	from member_of(c.conv_id, p_user) m
 $$;
 
 -- Appends a message about the conversation itself (kind j, l or r), and counts the join or leave. The caller holds the
@@ -421,10 +462,6 @@ begin
 	return 'ok';
 end $$;
 
-create function may_post(c conversations, a members) returns boolean language sql immutable as $$
-	select true
-$$;
-
 -- Why a user may not pin a message; null if they may.
 create function pin_rejection(c conversations, a members, m messages) returns text language sql immutable as $$
 	select coalesce(reaction_rejection(c, a, m), case when not may_post(c, a) then 'not_allowed' end)
@@ -555,8 +592,7 @@ begin
 	return append_event(c.conv_id, p_owner, 'j', p_owner, null);
 end $$;
 
--- Status: ok; no_such_group (none, or the actor is not in it); no_such_user; too_many (groups of the user); duplicate (a
--- member already).
+-- Status: ok; no_such_group (none, or the actor is not in it); not_allowed; or as enter_group.
 create function add_member(p_actor bigint, p_group bigint, p_user bigint) returns change language plpgsql as $$
 declare
 	c conversations;
@@ -564,34 +600,48 @@ begin
 	select * into c from conversation_lock(p_group);
 	if c.kind is distinct from 'g' or not is_member(p_group, p_actor) then
 		return change_rejected('no_such_group');
+	elsif not may_add(c, member_of(p_group, p_actor)) then
+		return change_rejected('not_allowed');
 	end if;
+	return enter_group(c, p_actor, p_user);
+end $$;
+
+-- Makes a user a member; the caller holds the lock. Status: ok; no_such_user; duplicate (a member already); banned;
+-- too_many (groups of the user).
+create function enter_group(c conversations, p_actor bigint, p_user bigint) returns change language plpgsql as $$
+begin
 	-- The memberships of a deleted user end some time after the deletion.
 	perform 1 from users where user_id = p_user and deleted_at is null for key share;
 	if not found then
 		return change_rejected('no_such_user');
-	elsif is_member(p_group, p_user) then
+	elsif is_member(c.conv_id, p_user) then
 		return change_rejected('duplicate');
+	elsif exists (select from bans where conv_id = c.conv_id and user_id = p_user) then
+		return change_rejected('banned');
 	elsif in_too_many_groups(p_user) then
 		return change_rejected('too_many');
 	end if;
 	-- A new member can read the messages before the join, but they do not count as unread.
 	insert into members (conv_id, user_id, join_seq, read_seq)
-		values (p_group, p_user, c.last_seq + 1, c.last_seq + 1);
-	return append_event(p_group, p_actor, 'j', p_user, null);
+		values (c.conv_id, p_user, c.last_seq + 1, c.last_seq + 1);
+	return append_event(c.conv_id, p_actor, 'j', p_user, null);
 end $$;
 
--- Removes p_user from the group; if it is p_actor, this is a leave. Status: ok, no_such_group, not_owner, no_such_member.
+-- Removes p_user from the group; if it is p_actor, this is a leave. Status: ok; no_such_group; not_admin; no_such_member;
+-- not_owner (p_user is an admin or the owner).
 create function remove_member(p_actor bigint, p_group bigint, p_user bigint) returns change language plpgsql as $$
 declare
 	c conversations;
+	v_status text;
 begin
 	select * into c from conversation_lock(p_group);
-	if c.kind is distinct from 'g' or not is_member(p_group, p_actor) then
-		return change_rejected('no_such_group');
-	elsif p_actor <> p_user and c.owner_id is distinct from p_actor then
-		return change_rejected('not_owner');
+	v_status := admin_rejection(c, p_actor);
+	if v_status = 'no_such_group' or (v_status is not null and p_actor <> p_user) then
+		return change_rejected(v_status);
 	elsif not is_member(p_group, p_user) then
 		return change_rejected('no_such_member');
+	elsif p_actor <> p_user and removal_rejection(c, p_actor, p_user) is not null then
+		return change_rejected(removal_rejection(c, p_actor, p_user));
 	end if;
 	return drop_member(c, p_actor, p_user);
 end $$;
@@ -609,6 +659,9 @@ begin
 	if v_next is null then
 		update conversations set owner_id = null, name = '', member_count = 0
 			where conv_id = c.conv_id returning * into c;
+		delete from group_profiles where conv_id = c.conv_id;
+		delete from bans where conv_id = c.conv_id;
+		delete from invites where conv_id = c.conv_id;
 		insert into erasures (party_id, is_group) values (c.conv_id, true);
 		m.sender_id := p_actor;
 		m.kind := 'l';
@@ -618,24 +671,197 @@ begin
 		return change_of('ok', c, m);
 	end if;
 	if c.owner_id = p_user then
-		update conversations set owner_id = v_next where conv_id = c.conv_id;
+		update conversations
+		set owner_id = coalesce((select user_id from members where conv_id = c.conv_id and admin
+			order by join_seq, user_id limit 1), v_next)
+		where conv_id = c.conv_id;
 	end if;
 	return append_event(c.conv_id, p_actor, 'l', p_user, null);
 end $$;
 
--- Status: ok, no_such_group, not_owner.
-create function rename_group(p_actor bigint, p_group bigint, p_name text) returns change language plpgsql as $$
+-- Counts a change of the `chat` objects of a conversation that takes no mod; the caller holds the lock. The message of the
+-- returned change is null.
+create function revise_chat(p_conv bigint) returns change language plpgsql as $$
+declare
+	c conversations;
+begin
+	update conversations set revision = revision + 1 where conv_id = p_conv returning * into c;
+	return change_of('ok', c, null);
+end $$;
+
+-- Changes what is not null; an empty p_description or p_picture clears. Status: ok; no_such_group; not_admin; duplicate
+-- (it is so already). A new name is a message of kind r, which also stands for the other changes.
+create function change_group(p_actor bigint, p_group bigint, p_name text, p_description text, p_picture text,
+	p_posting_admins boolean, p_adding_admins boolean) returns change language plpgsql as $$
+declare
+	c conversations;
+	g group_profiles;
+	v_status text;
+	v_renamed boolean;
+	v_description text;
+	v_picture text;
+begin
+	select * into c from conversation_lock(p_group);
+	v_status := admin_rejection(c, p_actor);
+	if v_status is not null then
+		return change_rejected(v_status);
+	end if;
+	select * into g from group_profiles where conv_id = p_group;
+	v_renamed := coalesce(p_name <> c.name, false);
+	v_description := nullif(coalesce(p_description, g.description), '');
+	v_picture := nullif(coalesce(p_picture, g.picture), '');
+	if not v_renamed and (v_description, v_picture) is not distinct from (g.description, g.picture)
+		and coalesce(p_posting_admins, c.posting_admins) = c.posting_admins
+		and coalesce(p_adding_admins, c.adding_admins) = c.adding_admins then
+		return change_of('duplicate', c, null);
+	end if;
+	insert into group_profiles (conv_id, description, picture) values (p_group, v_description, v_picture)
+		on conflict (conv_id) do update set description = excluded.description, picture = excluded.picture;
+	update conversations
+	set name = coalesce(p_name, name), posting_admins = coalesce(p_posting_admins, posting_admins),
+		adding_admins = coalesce(p_adding_admins, adding_admins)
+	where conv_id = p_group;
+	if v_renamed then
+		return append_event(p_group, p_actor, 'r', null, p_name);
+	end if;
+	return revise_chat(p_group);
+end $$;
+
+-- p_role: owner, admin or member; of the actor only owner. Status: ok; no_such_group; not_owner; no_such_member; duplicate
+-- (it is so already).
+create function set_role(p_actor bigint, p_group bigint, p_user bigint, p_role text) returns change language plpgsql as $$
 declare
 	c conversations;
 begin
 	select * into c from conversation_lock(p_group);
 	if c.kind is distinct from 'g' or not is_member(p_group, p_actor) then
 		return change_rejected('no_such_group');
-	elsif c.owner_id is distinct from p_actor then
+	elsif c.owner_id <> p_actor then
 		return change_rejected('not_owner');
+	elsif not is_member(p_group, p_user) then
+		return change_rejected('no_such_member');
+	elsif role_of(c, member_of(p_group, p_user)) = p_role then
+		return change_of('duplicate', c, null);
 	end if;
-	update conversations set name = p_name where conv_id = p_group;
-	return append_event(p_group, p_actor, 'r', null, p_name);
+	if p_role = 'owner' then
+		perform 1 from members where conv_id = p_group and user_id in (p_actor, p_user)
+			order by user_id for no key update;
+		update members set admin = user_id = p_actor where conv_id = p_group and user_id in (p_actor, p_user);
+		update conversations set owner_id = p_user where conv_id = p_group;
+	else
+		update members set admin = p_role = 'admin' where conv_id = p_group and user_id = p_user;
+	end if;
+	return revise_chat(p_group);
+end $$;
+
+-- Status: ok (a member was removed); duplicate (no member was: nothing is pushed); no_such_group; not_admin; no_such_user;
+-- not_owner (p_user is an admin or the owner); too_many (bans of the group).
+create function ban_user(p_actor bigint, p_group bigint, p_user bigint) returns change language plpgsql as $$
+declare
+	c conversations;
+	v_status text;
+begin
+	select * into c from conversation_lock(p_group);
+	v_status := admin_rejection(c, p_actor);
+	if v_status is null then
+		perform 1 from users where user_id = p_user and deleted_at is null for key share;
+		v_status := case when not found then 'no_such_user' else removal_rejection(c, p_actor, p_user) end;
+	end if;
+	if v_status is null and not exists (select from bans where conv_id = p_group and user_id = p_user)
+		and (select count(*) from bans where conv_id = p_group) >= 1000 then
+		v_status := 'too_many';
+	end if;
+	if v_status is not null then
+		return change_rejected(v_status);
+	end if;
+	insert into bans (conv_id, user_id) values (p_group, p_user) on conflict do nothing;
+	if is_member(p_group, p_user) then
+		return drop_member(c, p_actor, p_user);
+	end if;
+	return change_of('duplicate', c, null);
+end $$;
+
+-- Status: duplicate (nothing is pushed); no_such_group; not_admin; no_such_user.
+create function unban_user(p_actor bigint, p_group bigint, p_user bigint) returns change language plpgsql as $$
+declare
+	c conversations;
+	v_status text;
+begin
+	select * into c from conversation_lock(p_group);
+	v_status := admin_rejection(c, p_actor);
+	if v_status is null and not exists (select from users where user_id = p_user and deleted_at is null) then
+		v_status := 'no_such_user';
+	end if;
+	if v_status is not null then
+		return change_rejected(v_status);
+	end if;
+	delete from bans where conv_id = p_group and user_id = p_user;
+	return change_of('duplicate', c, null);
+end $$;
+
+-- Invites. They change under the lock of their group, so that one is not used more often than its max_uses.
+
+create function is_live(i invites) returns boolean language sql stable as $$
+	select not i.ended and coalesce(i.expires_at > now(), true) and coalesce(i.uses < i.max_uses, true)
+$$;
+
+-- Status: ok, no_such_group, not_admin, too_many (live invites of the group). Of those that are not live, the last 900 are
+-- kept.
+create function create_invite(p_actor bigint, p_group bigint, p_code text, p_expires_s bigint, p_max_uses bigint)
+returns table (status text, invite invites) language plpgsql as $$
+declare
+	c conversations;
+	v_status text;
+	i invites;
+begin
+	select * into c from conversation_lock(p_group);
+	v_status := admin_rejection(c, p_actor);
+	if v_status is null and (select count(*) from invites x where x.conv_id = p_group and is_live(x)) >= 100 then
+		v_status := 'too_many';
+	end if;
+	if v_status is null then
+		delete from invites where code in (select x.code from invites x where x.conv_id = p_group and not is_live(x)
+			order by x.invite_no desc offset 900);
+		insert into invites (code, conv_id, created_by, expires_at, max_uses)
+			values (p_code, p_group, p_actor, now() + p_expires_s * interval '1 second', p_max_uses)
+			returning * into i;
+	end if;
+	return query select coalesce(v_status, 'ok'), i;
+end $$;
+
+-- Status: ok (also if it has ended already), no_such_group, not_admin, no_such_invite.
+create function end_invite(p_actor bigint, p_group bigint, p_code text) returns text language plpgsql as $$
+declare
+	c conversations;
+	v_status text;
+begin
+	select * into c from conversation_lock(p_group);
+	v_status := admin_rejection(c, p_actor);
+	if v_status is not null then
+		return v_status;
+	end if;
+	update invites set ended = true where code = p_code and conv_id = p_group;
+	return case when found then 'ok' else 'no_such_invite' end;
+end $$;
+
+-- Status: ok; no_such_invite (none, or it is not live); duplicate (a member already, whatever has become of the invite); or
+-- as enter_group.
+create function join_by_invite(p_user bigint, p_code text) returns change language plpgsql as $$
+declare
+	c conversations;
+	v_change change;
+begin
+	select * into c from conversation_lock((select conv_id from invites where code = p_code));
+	if is_member(c.conv_id, p_user) then
+		return change_of('duplicate', c, null);
+	elsif not exists (select from invites i where i.code = p_code and is_live(i)) then
+		return change_rejected('no_such_invite');
+	end if;
+	v_change := enter_group(c, p_user, p_user);
+	if v_change.status = 'ok' then
+		update invites set uses = uses + 1 where code = p_code;
+	end if;
+	return v_change;
 end $$;
 
 -- Moves watermarks forward, never back and never beyond last_seq. Returns those that moved. No seq and no mod is
@@ -724,6 +950,7 @@ begin
 	update users set full_name = '', folded_name = null, password = null, profile_picture = null, public_key = null, last_seen_at = null,
 		deleted_at = now() where user_id = p_user;
 	delete from tokens where user_id = p_user;
+	delete from bans where user_id = p_user;
 	insert into erasures (party_id, is_group) values (p_user, false);
 end $$;
 

@@ -3,7 +3,7 @@
 -- this fail, and nothing is changed.
 drop table if exists users, user_words, tokens, conversations, members, messages, erasures, replied, thread_messages,
 	reactions, reaction_counts, pins, search_blocks, search_heads,
-	schema_migrations, schema_functions, schema_identity, epoch;
+	schema_migrations, schema_functions, schema_identity, epoch, group_profiles, bans, invites;
 drop sequence if exists party_ids, message_ids, activities;
 drop function if exists user_words_update, search_blocks_deleted;
 drop collation if exists search_case;

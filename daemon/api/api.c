@@ -49,6 +49,7 @@ const struct http_route *api_routes(size_t *n)
 		&api_messages,
 		&api_chats,
 		&api_groups,
+		&api_invites,
 		&api_reactions,
 		&api_search,
 		&api_server,
@@ -102,7 +103,7 @@ void api_reply_rows(struct http_call *call, enum error error, const store_rows *
 	if (api_failed(call, error))
 		return;
 	buf_addf(&b, "{\"%s\":[", name);
-	for (int i = 0; i < store_n(rows); i++) {
+	for (int i = 0; rows != NULL && i < store_n(rows); i++) {
 		if (i > 0)
 			buf_add_char(&b, ',');
 		put(&b, call, rows, i);

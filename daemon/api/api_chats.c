@@ -52,6 +52,56 @@ static void run_chats(void *env, struct http_call *call)
 		chats_limit(call), chats_read, call);
 }
 
+/* GET /chats/{chat_id} */
+
+/* clang-format off */
+static const struct param_spec chat_params[] = {
+	{ .name = "chat_id", .type = PARAM_ID, .place = PARAM_PATH, .required = true, .doc = "The chat." },
+};
+/* clang-format on */
+
+static void chat_conv(void *arg, enum error error, const store_rows *rows);
+static void chat_read(void *arg, enum error error, const store_rows *rows);
+
+static void run_chat(void *env, struct http_call *call)
+{
+	const struct api *api = env;
+
+	store_conv(api->store, http_user(call), http_params(call)->at[0].number, chat_conv, call);
+}
+
+static void chat_conv(void *arg, enum error error, const store_rows *rows)
+{
+	struct http_call *call = arg;
+	const struct api *api = http_env(call);
+	const int64_t viewer = http_user(call);
+	struct conv c;
+
+	if (error == ERROR_NONE) {
+		store_conv_at(rows, 0, &c);
+		if (c.id == 0)
+			error = ERROR_no_such_chat;
+	}
+	if (!api_failed(call, error))
+		store_chat_views(api->store, c.id, &viewer, 1, chat_read, call);
+}
+
+static void chat_read(void *call, enum error error, const store_rows *rows)
+{
+	struct buf b = BUF_EMPTY;
+	struct chat c;
+
+	if (error == ERROR_NONE && store_n(rows) == 0)
+		error = ERROR_no_such_chat;
+	if (api_failed(call, error))
+		return;
+	store_chat_at(rows, 0, &c);
+	buf_add_char(&b, '{');
+	json_view_put_chat(&b, &c);
+	buf_add_char(&b, '}');
+	api_reply(call, 200, &b);
+}
+
 /* GET /messages/{chat_id} */
 
 enum { HISTORY_CHAT, HISTORY_BEFORE, HISTORY_AFTER, HISTORY_AROUND, HISTORY_THREAD, HISTORY_LIMIT };
@@ -258,6 +308,10 @@ static const struct http_route routes[] = {
 	  .summary = "Returns a page of the caller's chats, latest activity first.",
 	  PARAMS(chats_params),
 	  .status = 200, .answer = "chats", .run = run_chats },
+	{ .method = HTTP_GET, .path = "/chats/{chat_id}",
+	  .summary = "Returns one of the caller's chats.",
+	  PARAMS(chat_params),
+	  .status = 200, .answer = "chat", .errors = "no_such_chat", .run = run_chat },
 	{ .method = HTTP_GET, .path = "/messages/{chat_id}", .compressed = true, .costly = true,
 	  .summary = "Returns a page of the messages of a chat.",
 	  PARAMS(history_params),

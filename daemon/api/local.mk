@@ -6,6 +6,7 @@ libparley_a_SOURCES += \
 	daemon/api/api_account.c \
 	daemon/api/api_chats.c \
 	daemon/api/api_groups.c \
+	daemon/api/api_invites.c \
 	daemon/api/api_messages.c \
 	daemon/api/api_presence.c \
 	daemon/api/api_reactions.c \

@@ -100,6 +100,18 @@ static void put_lengths(struct buf *b, const struct param_spec *a)
 	buf_addf(b, ",\"minLength\":%lld,\"maxLength\":%lld", (long long)min, (long long)a->max);
 }
 
+static void put_choices(struct buf *b, const char *choices)
+{
+	buf_add_str(b, ",\"enum\":[\"");
+	for (; *choices != '\0'; choices++) {
+		if (*choices == ' ')
+			buf_add_str(b, "\",\"");
+		else
+			buf_add_char(b, *choices);
+	}
+	buf_add_str(b, "\"]");
+}
+
 static void put_string(struct buf *b, const struct param_spec *a)
 {
 	buf_add_str(b, a->nullable ? "\"type\":[\"string\",\"null\"]" : "\"type\":\"string\"");
@@ -109,6 +121,12 @@ static void put_string(struct buf *b, const struct param_spec *a)
 		break;
 	case PARAM_CLIENT_ID:
 		buf_add_str(b, ",\"pattern\":\"^[A-Za-z0-9._:-]{1,64}$\"");
+		break;
+	case PARAM_CHOICE:
+		put_choices(b, a->choices);
+		break;
+	case PARAM_CODE:
+		buf_add_str(b, ",\"pattern\":\"^[A-Za-z0-9]{22}$\"");
 		break;
 	case PARAM_EMOJI:
 		buf_addf(b, ",\"minLength\":1,\"maxLength\":%d", EMOJI_MAX);
@@ -247,6 +265,8 @@ static bool has_in_path(const struct http_route *r, enum param_type type)
 /* True if the route can be answered with this error. */
 static bool has_error(const struct http_route *r, enum error e)
 {
+	if (r->errors != NULL && has_word(r->errors, error_code(e)))
+		return true;
 	switch (e) {
 	case ERROR_bad_request:
 	case ERROR_headers_too_large:
@@ -269,7 +289,7 @@ static bool has_error(const struct http_route *r, enum error e)
 		return has_param(r, PARAM_BODY) || has_param(r, PARAM_QUERY) ||
 			has_in_path(r, PARAM_EMOJI);
 	default:
-		return r->errors != NULL && has_word(r->errors, error_code(e));
+		return false;
 	}
 }
 

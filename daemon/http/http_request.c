@@ -311,8 +311,9 @@ static bool read_path(struct http_call *call, struct buf *problems)
 			spec->type == PARAM_EMOJI)
 			continue;
 		http_reply_error(call,
-			spec->type == PARAM_ID || spec->type == PARAM_INT ? ERROR_bad_path
-									  : ERROR_no_such_user);
+			spec->type == PARAM_USERNAME       ? ERROR_no_such_user
+				: spec->type == PARAM_CODE ? ERROR_no_such_invite
+							   : ERROR_bad_path);
 		return false;
 	}
 	return true;

@@ -234,6 +234,7 @@ static void worker_wire(struct worker *w)
 	w->sessions = sessions_open(w->base, h, w->store, w->bus, &sessions_events, w);
 	w->hasher = hasher_open(w->base, h);
 	w->api = (struct api){ h->conf, w->store, w->hasher, w->bus, h->presence,
+		ratelimit_new(API_INVITES_PER_S, API_INVITES_BURST),
 		ratelimit_new(API_SEARCHES_PER_S, API_SEARCHES_BURST) };
 	w->commands = (struct cmd_env){ w->sessions, w->store, w->rooms, w->bus, w->watch,
 		w->watch_checks };
@@ -289,6 +290,7 @@ static void worker_unwire(struct worker *w)
 	/* First: pending answers refer to requests, which are freed here. */
 	if (w->http != NULL)
 		http_close(w->http);
+	ratelimit_free(w->api.invite_limits);
 	hasher_close(w->hasher);
 	store_close(w->store);
 	rooms_end_loads(w->rooms);

@@ -130,6 +130,13 @@ bool rooms_find_conv(
 	return true;
 }
 
+bool rooms_may_post(const struct rooms *rs, const struct room_user *u, int64_t chat_id)
+{
+	const struct membership *m = membership_find(rs, u, chat_id);
+
+	return m != NULL && m->may_post;
+}
+
 struct membership *room_membership(const struct room *r, const struct room_user *u)
 {
 	struct membership *m = membership_find(r->rooms, u, conv_chat_id(&r->conv, u->user_id));
@@ -297,6 +304,23 @@ static void apply_group_gone(struct rooms *rs, const struct record_group_gone *g
 	room_drop_if_empty(room);
 }
 
+void room_raise_revision(struct room *r, int64_t revision)
+{
+	if (revision <= r->revision)
+		return;
+	r->revision = revision;
+	room_push_views(r);
+}
+
+static void apply_chat(struct rooms *rs, const struct record_chat *c)
+{
+	struct room *room = rooms_find(rs, c->conv.id);
+
+	/* Without a room, no user here is a member, or their load is in progress: they read their chats after it. */
+	if (room != NULL)
+		room_raise_revision(room, c->revision);
+}
+
 static void apply_read(struct rooms *rs, const struct record_read *read)
 {
 	struct room *room = rooms_find(rs, read->conv.id);
@@ -323,6 +347,9 @@ void rooms_apply(struct rooms *rs, const struct record *r)
 		break;
 	case RECORD_GROUP_GONE:
 		apply_group_gone(rs, &r->group_gone);
+		break;
+	case RECORD_CHAT:
+		apply_chat(rs, &r->chat);
 		break;
 	case RECORD_READ:
 		apply_read(rs, &r->read);

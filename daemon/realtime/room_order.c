@@ -183,6 +183,7 @@ void room_go_back(struct room *r, int64_t mod, int64_t seq)
 	r->delivered_mod = r->db_mod = mod;
 	r->delivered_seq = seq;
 	r->gap_read_mod = 0;
+	r->revision = 0;
 	room_resync(r);
 }
 

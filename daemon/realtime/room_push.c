@@ -138,12 +138,15 @@ void room_push_chats(struct rooms *rs, const store_rows *rows)
 		struct chat c;
 		struct room *r;
 		struct room_user *u;
+		struct membership *m;
 
 		store_chat_at(rows, i, &c);
 		r = rooms_find(rs, c.conv.id);
 		u = rooms_find_user(rs, c.viewer);
-		if (r == NULL || u == NULL || room_membership(r, u) == NULL)
+		m = r != NULL && u != NULL ? room_membership(r, u) : NULL;
+		if (m == NULL)
 			continue;
+		m->may_post = c.may_post;
 		frames_write_chat(&rs->scratch, &c);
 		push_scratch(rs, u);
 	}

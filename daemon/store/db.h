@@ -79,7 +79,7 @@ void db_arg_i64s(struct db_args *a, const int64_t *numbers, size_t n);
 
 /* The columns that were read of a prepared statement. Each name is looked up once; the key is its address, which is
  * always the same, since a reader names a column by a literal. All zero: none. */
-#define DB_COLUMNS_MAX 64 /* a power of 2 */
+#define DB_COLUMNS_MAX 128 /* a power of 2 */
 struct db_columns {
 	const char *name[DB_COLUMNS_MAX];
 	int number[DB_COLUMNS_MAX];

@@ -19,6 +19,7 @@ libparley_a_SOURCES += \
 	daemon/store/store_epoch.c \
 	daemon/store/store_erase.c \
 	daemon/store/store_fence.c \
+	daemon/store/store_group.c \
 	daemon/store/store_private.h \
 	daemon/store/store_query.c \
 	daemon/store/store_rows.c \

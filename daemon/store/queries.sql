@@ -16,7 +16,7 @@ txid_current_if_assigned() as xid
 
 -- The columns of the SQL type change.
 -- fragment: change
-status, (conv).conv_id, (conv).kind as conv_kind, (conv).user_lo, (conv).user_hi, (message).*, view.*, {xid}
+status, (conv).conv_id, (conv).kind as conv_kind, (conv).user_lo, (conv).user_hi, (conv).revision, (message).*, view.*, {xid}
 
 -- The viewer of a change is the sender, who sends and edits; other changes are answered without reactions.
 -- fragment: change_view
@@ -53,8 +53,20 @@ select {change} from add_member($1::int8, $2::int8, $3::int8), {change_view}
 -- name: remove_member
 select {change} from remove_member($1::int8, $2::int8, $3::int8), {change_view}
 
--- name: rename_group
-select {change} from rename_group($1::int8, $2::int8, $3::text), {change_view}
+-- name: change_group
+select {change} from change_group($1::int8, $2::int8, $3::text, $4::text, $5::text, $6::bool, $7::bool), {change_view}
+
+-- name: set_role
+select {change} from set_role($1::int8, $2::int8, $3::int8, $4::text), {change_view}
+
+-- name: ban_user
+select {change} from ban_user($1::int8, $2::int8, $3::int8), {change_view}
+
+-- name: unban_user
+select {change} from unban_user($1::int8, $2::int8, $3::int8), {change_view}
+
+-- name: join_by_invite
+select {change} from join_by_invite($1::int8, $2::text), {change_view}
 
 -- name: delete_user
 select delete_user($1::int8)
@@ -216,7 +228,7 @@ where not exists (select from tokens t where t.token_id = i.id and t.expires_at 
 -- Chats
 
 -- name: load_users
-select m.user_id, {conv}, c.last_seq, c.last_mod, m.read_seq, m.join_seq
+select m.user_id, {conv}, c.last_seq, c.last_mod, c.revision, m.read_seq, m.join_seq, may_post(c, m) as may_post
 from members m
 join conversations c using (conv_id)
 where m.user_id = any ($1::int8[])
@@ -231,14 +243,20 @@ l.message_id, l.seq, l.mod, l.sender_id, l.kind, left(l.content, 200) as content
 -- fragment: last_message_view
 message_view(l.message_id, l.reply_to, l.forwarded_from, l.mentions, null) as view
 
+-- Of a group.
+-- fragment: profile
+c.posting_admins, c.adding_admins, g.description, g.picture
+
 -- fragment: chats
 select m.user_id as viewer, {conv}, case when c.kind = 'g' then c.name else coalesce(u.full_name, '') end as name,
 	c.owner_id, c.last_seq, c.last_mod, m.read_seq,
 	c.last_seq - m.read_seq - (select count(*) from messages x
 		where x.conv_id = c.conv_id and x.seq > m.read_seq and (x.kind <> 't' or x.deleted)) as unread,
-	c.member_count, c.activity, p.read_seq as peer_read_seq, {user}, {last_message}, coalesce(a.full_name, '') as sender_name
+	c.member_count, c.activity, p.read_seq as peer_read_seq, {user}, {last_message}, coalesce(a.full_name, '') as sender_name,
+	role_of(c, m) as role, may_post(c, m) as may_post, {profile}
 from members m
 join conversations c using (conv_id)
+left join group_profiles g on g.conv_id = c.conv_id
 left join messages l on l.conv_id = c.conv_id and l.seq = c.last_seq
 cross join {last_message_view}
 -- The limit makes the planner use the whole key; it could read all members of a group otherwise, to find no peer.
@@ -273,7 +291,7 @@ where m.conv_id = $1::int8 and m.user_id = any ($2::int8[])
 -- watermark to the next one, and from these the sums to the end.
 -- name: group_of_viewers
 with viewers as (
-	select m.user_id, m.read_seq from members m where m.conv_id = $1::int8 and m.user_id = any ($2::int8[])
+	select m, m.user_id, m.read_seq from members m where m.conv_id = $1::int8 and m.user_id = any ($2::int8[])
 ), marks as (
 	select seq, coalesce(lead(seq) over (order by seq), 9223372036854775807) as next_seq
 	from (select distinct v.read_seq as seq from viewers v) d
@@ -284,9 +302,11 @@ with viewers as (
 )
 select v.user_id as viewer, {conv}, c.name, c.owner_id, c.last_seq, c.last_mod, v.read_seq,
 	c.last_seq - v.read_seq - k.messages as unread, c.member_count, c.activity, null::int8 as peer_read_seq,
-	{user}, {last_message}, coalesce(a.full_name, '') as sender_name
+	{user}, {last_message}, coalesce(a.full_name, '') as sender_name, role_of(c, v.m) as role, may_post(c, v.m) as may_post,
+	{profile}
 from conversations c
 cross join viewers v
+left join group_profiles g on g.conv_id = c.conv_id
 join uncounted k on k.seq = v.read_seq
 left join messages l on l.conv_id = c.conv_id and l.seq = c.last_seq
 cross join {last_message_view}
@@ -296,28 +316,29 @@ where c.conv_id = $1::int8 and c.kind = 'g'
 
 -- The conversation of a chat_id: a group, a direct chat, or a user without a direct chat yet, whose conv_id is null.
 -- name: resolve_chat
-select {conv}
+select {conv}, may_post(c, m) as may_post
 from conversations c
 join members m on m.conv_id = c.conv_id and m.user_id = $1::int8
 where c.conv_id = $2::int8 and c.kind = 'g'
 union all
-select {conv}
+select {conv}, true
 from conversations c
 join members m on m.conv_id = c.conv_id and m.user_id = $1::int8
 where c.user_lo = least($1::int8, $2::int8) and c.user_hi = greatest($1::int8, $2::int8)
 union all
-select null, 'd'::"char", least($1::int8, $2::int8), greatest($1::int8, $2::int8)
+select null, 'd'::"char", least($1::int8, $2::int8), greatest($1::int8, $2::int8), true
 from users u
 where u.user_id = $2::int8 and u.deleted_at is null
 	and not exists (select from conversations c
 		where c.user_lo = least($1::int8, $2::int8) and c.user_hi = greatest($1::int8, $2::int8))
 
 -- name: group_members
-select m.user_id, m.join_seq, u.username, u.full_name, m.joined_at, m.read_seq, c.name as group_name, c.owner_id,
-	c.created_at as group_created_at, c.member_count
+select m.user_id, m.join_seq, u.username, u.full_name, m.joined_at, m.read_seq, role_of(c, m.member) as role,
+	c.name as group_name, c.owner_id, c.created_at as group_created_at, c.member_count, {profile}
 from conversations c
+left join group_profiles g on g.conv_id = c.conv_id
 left join lateral (
-	select *
+	select x as member, x.*
 	from members x
 	where x.conv_id = c.conv_id and (x.join_seq, x.user_id) > ($3::int8, $4::int8)
 	order by x.join_seq, x.user_id
@@ -326,6 +347,46 @@ left join lateral (
 left join users u on u.user_id = m.user_id
 where c.conv_id = $2::int8 and c.kind = 'g' and is_member(c.conv_id, $1::int8)
 order by m.join_seq, m.user_id
+
+-- Bans and invites. The first row has the status; what follows it is null if there are none.
+
+-- name: bans
+select r.status, u.*
+from (select coalesce(admin_rejection(c, $1::int8), 'ok') as status
+	from (select $2::int8 as conv_id) i left join conversations c using (conv_id)) r
+left join lateral (
+	select {user}, b.ban_no
+	from bans b
+	join users u on u.user_id = b.user_id and u.deleted_at is null
+	where b.conv_id = $2::int8
+) u on r.status = 'ok'
+order by u.ban_no desc
+
+-- fragment: invite
+i.code, i.expires_at, i.max_uses, i.uses, (select u.user_id from users u where u.user_id = i.created_by and u.deleted_at is null) as created_by
+
+-- name: create_invite
+select i.status, {invite}
+from (select status, (invite).* from create_invite($1::int8, $2::int8, $3::text, $4::int8, $5::int8)) i
+
+-- name: end_invite
+select end_invite($1::int8, $2::int8, $3::text) as status
+
+-- name: invites
+select r.status, {invite}
+from (select coalesce(admin_rejection(c, $1::int8), 'ok') as status
+	from (select $2::int8 as conv_id) i left join conversations c using (conv_id)) r
+left join invites i on r.status = 'ok' and i.conv_id = $2::int8 and is_live(i)
+order by i.invite_no desc
+
+-- A group as the holder of an invite sees it.
+-- name: invited_group
+select c.conv_id as id, c.name, g.picture, c.member_count, is_member(c.conv_id, $1::int8) as joined,
+	case when exists (select from bans b where b.conv_id = c.conv_id and b.user_id = $1::int8) then 'banned' else 'ok' end as status
+from invites i
+join conversations c using (conv_id)
+left join group_profiles g on g.conv_id = c.conv_id
+where i.code = $2::text and is_live(i)
 
 -- Messages
 

@@ -108,15 +108,34 @@ void store_pin(struct store *s, int64_t actor, int64_t message_id, bool on, stor
 /* Errors: no_such_user (the owner is deleted), too_many (groups of the owner). */
 void store_create_group(
 	struct store *s, int64_t owner, struct text name, store_change_cb *cb, void *arg);
-/* Errors: no_such_group, no_such_user, too_many (groups of the user). A duplicate if the user is a member already. */
+/* Errors: no_such_group, not_allowed, no_such_user, banned, too_many (groups of the user). A duplicate if the user is a
+ * member already. */
 void store_add_member(struct store *s, int64_t actor, int64_t group_id, int64_t user_id,
 	store_change_cb *cb, void *arg);
-/* Errors: no_such_group, not_owner, no_such_member. user_id = actor: a leave. */
+/* Errors: no_such_group, not_admin, no_such_member, not_owner (to remove an admin). user_id = actor: a leave. */
 void store_remove_member(struct store *s, int64_t actor, int64_t group_id, int64_t user_id,
 	store_change_cb *cb, void *arg);
-/* Errors: no_such_group, not_owner. */
-void store_rename_group(struct store *s, int64_t actor, int64_t group_id, struct text name,
+struct group_change {
+	struct text name; /* NULL data: unchanged */
+	struct text description, picture; /* NULL data: unchanged; empty: none */
+	bool has_posting, has_adding; /* True if the member below is to be set. */
+	bool posting_admins, adding_admins; /* as in struct profile_of_group */
+};
+/* Errors: no_such_group, not_admin. A duplicate if it is so already. */
+void store_change_group(struct store *s, int64_t actor, int64_t group_id,
+	const struct group_change *g, store_change_cb *cb, void *arg);
+/* role: owner, admin or member; of the actor only owner. Errors: no_such_group, not_owner, no_such_member. A duplicate if
+ * the user has this role. */
+void store_set_role(struct store *s, int64_t actor, int64_t group_id, int64_t user_id,
+	struct text role, store_change_cb *cb, void *arg);
+/* user_id: not the actor. Errors: no_such_group, not_admin, no_such_user, not_owner (to ban an admin), too_many (bans of the
+ * group; not of store_unban). A duplicate unless a member was removed. */
+void store_ban(struct store *s, int64_t actor, int64_t group_id, int64_t user_id,
 	store_change_cb *cb, void *arg);
+void store_unban(struct store *s, int64_t actor, int64_t group_id, int64_t user_id,
+	store_change_cb *cb, void *arg);
+/* Errors: no_such_invite, banned, too_many (groups of the user). A duplicate if the user is a member already. */
+void store_join(struct store *s, int64_t user_id, struct text code, store_change_cb *cb, void *arg);
 
 /* Deletes a user: the profile and the tokens. store_erase_user must follow. No rows are of use. */
 void store_delete_user(struct store *s, int64_t user_id, store_cb *cb, void *arg);
@@ -198,7 +217,7 @@ void store_group_views(struct store *s, int64_t group_id, const int64_t *viewers
 	store_cb *cb, void *arg);
 
 /* The conversation of a chat_id. Errors: no_such_chat. Else one row, store_conv_at, whose id is 0 for a user without
- * a direct chat with the viewer. */
+ * a direct chat with the viewer; store_may_post_at. */
 void store_conv(struct store *s, int64_t viewer, int64_t chat_id, store_cb *cb, void *arg);
 
 /*
@@ -208,6 +227,30 @@ void store_conv(struct store *s, int64_t viewer, int64_t chat_id, store_cb *cb, 
  */
 void store_group(struct store *s, int64_t viewer, int64_t group_id, const struct cursor *after,
 	int64_t limit, store_cb *cb, void *arg);
+
+/* The users who are banned from a group, the latest first. Errors: no_such_group, not_admin. Rows: store_user_at; if there
+ * are none, one row, whose user_id is 0. */
+void store_bans(struct store *s, int64_t viewer, int64_t group_id, store_cb *cb, void *arg);
+
+/* Invites to groups. */
+
+struct new_invite {
+	struct text code;
+	int64_t expires_in_s; /* 0: never */
+	int64_t max_uses; /* 0: any number */
+};
+/* Errors: no_such_group, not_admin, too_many (live invites of the group). Row: store_invite_at. */
+void store_create_invite(struct store *s, int64_t actor, int64_t group_id,
+	const struct new_invite *i, store_cb *cb, void *arg);
+/* Errors: no_such_group, not_admin, no_such_invite. No rows are of use. */
+void store_end_invite(struct store *s, int64_t actor, int64_t group_id, struct text code,
+	store_cb *cb, void *arg);
+/* The live ones of a group, the newest first. Errors: no_such_group, not_admin. Rows: store_invite_at; if there are none, one
+ * row without a code. */
+void store_invites(struct store *s, int64_t viewer, int64_t group_id, store_cb *cb, void *arg);
+/* The group of a live invite. Errors: no_such_invite, banned. Row: store_invited_group_at. */
+void store_invited_group(
+	struct store *s, int64_t viewer, struct text code, store_cb *cb, void *arg);
 
 /* A page in one direction. */
 struct page {

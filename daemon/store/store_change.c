@@ -429,7 +429,7 @@ struct pending_change {
 
 static void change_done(void *arg, enum error error, const store_rows *rows);
 
-static void change(struct store *s, int64_t actor, const struct db_statement *statement,
+void store_change(struct store *s, int64_t actor, const struct db_statement *statement,
 	struct db_args *args, store_change_cb *cb, void *arg)
 {
 	struct pending_change *p = xmalloc(sizeof(*p));
@@ -448,7 +448,7 @@ static void change_done(void *arg, enum error error, const store_rows *rows)
 		error = store_change_at(rows, 0, &c);
 		c.user_id = p->actor;
 	}
-	if (error == ERROR_NONE && c.message.mod == 0)
+	if (error == ERROR_NONE && change_ends_group(&c))
 		store_erase_group(p->store, c.conv.id);
 	p->cb(p->arg, error, error == ERROR_NONE ? &c : NULL);
 	free(p);
@@ -463,7 +463,7 @@ void store_edit_message(struct store *s, int64_t actor, int64_t message_id, stru
 	db_arg_i64(&args, actor);
 	db_arg_i64(&args, message_id);
 	db_arg_bytes(&args, content.data, content.len);
-	change(s, actor, &query_edit_message, &args, cb, arg);
+	store_change(s, actor, &query_edit_message, &args, cb, arg);
 }
 
 void store_delete_message(
@@ -474,54 +474,7 @@ void store_delete_message(
 
 	db_arg_i64(&args, actor);
 	db_arg_i64(&args, message_id);
-	change(s, actor, &query_delete_message, &args, cb, arg);
-}
-
-void store_create_group(
-	struct store *s, int64_t owner, struct text name, store_change_cb *cb, void *arg)
-{
-	DECLARE_QUERY(create_group);
-	struct db_args args = DB_ARGS_EMPTY;
-
-	db_arg_i64(&args, owner);
-	db_arg_bytes(&args, name.data, name.len);
-	change(s, owner, &query_create_group, &args, cb, arg);
-}
-
-void store_add_member(struct store *s, int64_t actor, int64_t group_id, int64_t user_id,
-	store_change_cb *cb, void *arg)
-{
-	DECLARE_QUERY(add_member);
-	struct db_args args = DB_ARGS_EMPTY;
-
-	db_arg_i64(&args, actor);
-	db_arg_i64(&args, group_id);
-	db_arg_i64(&args, user_id);
-	change(s, actor, &query_add_member, &args, cb, arg);
-}
-
-void store_remove_member(struct store *s, int64_t actor, int64_t group_id, int64_t user_id,
-	store_change_cb *cb, void *arg)
-{
-	DECLARE_QUERY(remove_member);
-	struct db_args args = DB_ARGS_EMPTY;
-
-	db_arg_i64(&args, actor);
-	db_arg_i64(&args, group_id);
-	db_arg_i64(&args, user_id);
-	change(s, actor, &query_remove_member, &args, cb, arg);
-}
-
-void store_rename_group(struct store *s, int64_t actor, int64_t group_id, struct text name,
-	store_change_cb *cb, void *arg)
-{
-	DECLARE_QUERY(rename_group);
-	struct db_args args = DB_ARGS_EMPTY;
-
-	db_arg_i64(&args, actor);
-	db_arg_i64(&args, group_id);
-	db_arg_bytes(&args, name.data, name.len);
-	change(s, actor, &query_rename_group, &args, cb, arg);
+	store_change(s, actor, &query_delete_message, &args, cb, arg);
 }
 
 void store_pin(
@@ -533,7 +486,7 @@ void store_pin(
 	db_arg_i64(&args, actor);
 	db_arg_i64(&args, message_id);
 	db_arg_bool(&args, on);
-	change(s, actor, &query_pin_message, &args, cb, arg);
+	store_change(s, actor, &query_pin_message, &args, cb, arg);
 }
 
 void store_delete_user(struct store *s, int64_t user_id, store_cb *cb, void *arg)

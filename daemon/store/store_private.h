@@ -159,6 +159,10 @@ void store_query(struct store *s, enum store_connection connection,
 void store_change_query(struct store *s, int64_t actor, const struct db_statement *statement,
 	struct db_args *args, store_cb *cb, void *arg);
 
+/* As store_change_query, of a statement that returns a change. */
+void store_change(struct store *s, int64_t actor, const struct db_statement *statement,
+	struct db_args *args, store_change_cb *cb, void *arg);
+
 /* Calls cb with ERROR_unavailable, or another error, from the loop. */
 void store_reject(struct store *s, store_cb *cb, void *arg);
 void store_reject_with(struct store *s, enum error error, store_cb *cb, void *arg);

@@ -127,6 +127,7 @@ enum error store_change_at(const store_rows *rows, int i, struct change *c)
 	*c = (struct change){ .duplicate = store_status_is(rows, i, "duplicate") };
 	store_conv_at(rows, i, &c->conv);
 	store_message_at(rows, i, &c->message);
+	c->revision = db_i64(rows, i, "revision");
 	return store_status_at(rows, i);
 }
 
@@ -138,6 +139,8 @@ void store_head_at(const store_rows *rows, int i, struct head *h)
 		.mod = db_i64(rows, i, "last_mod"),
 		.read_seq = db_i64(rows, i, "read_seq"),
 		.join_seq = db_i64(rows, i, "join_seq"),
+		.revision = db_i64(rows, i, "revision"),
+		.may_post = db_bool(rows, i, "may_post"),
 	};
 	store_conv_at(rows, i, &h->conv);
 }
@@ -191,6 +194,21 @@ void store_token_at(const store_rows *rows, int i, struct token *t)
 	};
 }
 
+static void profile_at(const store_rows *rows, int i, struct profile_of_group *p)
+{
+	*p = (struct profile_of_group){
+		.description = text_at(rows, i, "description"),
+		.picture = text_at(rows, i, "picture"),
+		.posting_admins = db_bool(rows, i, "posting_admins"),
+		.adding_admins = db_bool(rows, i, "adding_admins"),
+	};
+}
+
+bool store_may_post_at(const store_rows *rows, int i)
+{
+	return db_bool(rows, i, "may_post");
+}
+
 void store_chat_at(const store_rows *rows, int i, struct chat *c)
 {
 	*c = (struct chat){
@@ -205,6 +223,8 @@ void store_chat_at(const store_rows *rows, int i, struct chat *c)
 		.peer_read_seq = db_i64(rows, i, "peer_read_seq"),
 		.has_peer = !db_is_null(rows, i, "user_id"),
 		.has_last = !db_is_null(rows, i, "message_id"),
+		.role = text_at(rows, i, "role"),
+		.may_post = store_may_post_at(rows, i),
 		.last_cut = db_bool(rows, i, "cut"),
 		.last_sender_name = text_at(rows, i, "sender_name"),
 		.cursor = { db_i64(rows, i, "activity"), db_i64(rows, i, "conv_id") },
@@ -212,6 +232,7 @@ void store_chat_at(const store_rows *rows, int i, struct chat *c)
 	store_conv_at(rows, i, &c->conv);
 	store_user_at(rows, i, &c->peer);
 	store_message_at(rows, i, &c->last);
+	profile_at(rows, i, &c->profile);
 }
 
 void store_member_at(const store_rows *rows, int i, struct member *m)
@@ -222,10 +243,34 @@ void store_member_at(const store_rows *rows, int i, struct member *m)
 		.full_name = text_at(rows, i, "full_name"),
 		.joined_ms = db_time_ms(rows, i, "joined_at"),
 		.read_seq = db_i64(rows, i, "read_seq"),
+		.role = text_at(rows, i, "role"),
 		.cursor = { db_i64(rows, i, "join_seq"), db_i64(rows, i, "user_id") },
 		.group_name = text_at(rows, i, "group_name"),
 		.owner_id = db_i64(rows, i, "owner_id"),
 		.group_created_ms = db_time_ms(rows, i, "group_created_at"),
 		.member_count = db_i32(rows, i, "member_count"),
+	};
+	profile_at(rows, i, &m->profile);
+}
+
+void store_invite_at(const store_rows *rows, int i, struct invite *v)
+{
+	*v = (struct invite){
+		.code = text_at(rows, i, "code"),
+		.expires_ms = db_time_ms(rows, i, "expires_at"),
+		.max_uses = db_i32(rows, i, "max_uses"),
+		.uses = db_i32(rows, i, "uses"),
+		.created_by = db_i64(rows, i, "created_by"),
+	};
+}
+
+void store_invited_group_at(const store_rows *rows, int i, struct invited_group *g)
+{
+	*g = (struct invited_group){
+		.group_id = store_id_at(rows, i),
+		.member_count = db_i32(rows, i, "member_count"),
+		.name = text_at(rows, i, "name"),
+		.picture = text_at(rows, i, "picture"),
+		.joined = db_bool(rows, i, "joined"),
 	};
 }

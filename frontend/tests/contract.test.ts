@@ -9,6 +9,7 @@ import { describe, expect, it } from 'vitest'
 const PAGE_ONLY: Record<string, readonly string[]> = {
   Message: ['partial'],
   Chat: ['activity'],
+  Group: ['stale'],
 }
 /** Properties that the page does not use, and therefore does not declare. */
 const SERVER_ONLY: Record<string, readonly string[]> = {}

@@ -156,6 +156,10 @@ static void check_fields(const struct record *r, const uint8_t *bytes, size_t le
 		check_conv(&r->group_gone.conv);
 		check_id(r->group_gone.user_id);
 		break;
+	case RECORD_CHAT:
+		check_conv(&r->chat.conv);
+		check_id(r->chat.revision);
+		break;
 	case RECORD_READ:
 		check_conv(&r->read.conv);
 		check_id(r->read.user_id);

@@ -65,6 +65,24 @@ def deleted(s, _=None):
     return s.deleted.id
 
 
+def closed(s, _=None):
+    return s.closed_id
+
+
+def banned(s, _=None):
+    return s.banned.id
+
+
+def invite(s):
+    return s.invite
+
+
+OTHERS = {
+    "another member": target,
+    "another admin": lambda s, _=None: s.other_admin.id,
+    "the owner": lambda s, _=None: s.owner.id,
+    "no member": lambda s, _=None: s.newcomer.id,
+}
 READ = {"shows": lambda s, answer: answer["read"] > 0}
 HISTORY = {"shows": lambda s, answer: bool(answer["messages"])}
 MESSAGES = {
@@ -135,7 +153,12 @@ ROUTE_REQUESTS = {
     ),
     **{
         ("POST /messages/send_message", what): RouteRequest("/messages/send_message", to(chat))
-        for what, chat in (("the group", group), ("a user", target), ("a deleted user", deleted))
+        for what, chat in (
+            ("the group", group),
+            ("the closed group", closed),
+            ("a user", target),
+            ("a deleted user", deleted),
+        )
     },
     **{
         ("POST /messages/send_message", what): RouteRequest(
@@ -143,6 +166,9 @@ ROUTE_REQUESTS = {
         )
         for what, text in REPLIED.items()
     },
+    ("POST /messages/forward", "a text, to the closed group"): RouteRequest(
+        "/messages/forward", lambda s, _: {"message_id": s.text_id, "receiver_id": s.closed_id}
+    ),
     **{
         ("POST /messages/forward", what): RouteRequest(
             "/messages/forward",
@@ -212,6 +238,10 @@ ROUTE_REQUESTS = {
         if what != "a deleted text"
     },
     **{
+        ("GET /chats/{chat_id}", what): RouteRequest(lambda s, _, chat=chat: f"/chats/{chat(s)}")
+        for what, chat in (("the group", group), ("a user", target), ("a deleted user", deleted))
+    },
+    **{
         (f"{method} /messages/{{message_id}}/{of}", what): RouteRequest(
             lambda s, me, path=path, message=message: f"/messages/{message(s, me)}/{path}",
             changes=None,
@@ -231,9 +261,13 @@ ROUTE_REQUESTS = {
         "/groups/create_group", {"name": "new"}
     ),
     ("GET /groups/{group_id}", "the group"): RouteRequest(lambda s, _: f"/groups/{s.group_id}"),
-    ("PATCH /groups/{group_id}", "the group"): RouteRequest(
-        lambda s, _: f"/groups/{s.group_id}", {"name": "renamed"}
-    ),
+    **{
+        ("PATCH /groups/{group_id}", what): RouteRequest(lambda s, _: f"/groups/{s.group_id}", body)
+        for what, body in (
+            ("its name", {"name": "renamed"}),
+            ("its settings", {"description": "d", "posting": "admins", "adding": "admins"}),
+        )
+    },
     ("POST /groups/add_user_to_group", "a user"): RouteRequest(
         "/groups/add_user_to_group", in_group(lambda s, _: s.newcomer.id)
     ),
@@ -248,8 +282,58 @@ ROUTE_REQUESTS = {
     ("POST /groups/remove_user_from_group", "a member"): RouteRequest(
         "/groups/remove_user_from_group", in_group(target)
     ),
-    ("POST /groups/remove_user_from_group", "no member"): RouteRequest(
-        "/groups/remove_user_from_group", in_group(lambda s, _: s.newcomer.id)
+    ("POST /groups/add_user_to_group", "a user, to the closed group"): RouteRequest(
+        "/groups/add_user_to_group",
+        lambda s, _: {"group_id": s.closed_id, "user_id": s.newcomer.id},
+    ),
+    ("POST /groups/add_user_to_group", "a banned user"): RouteRequest(
+        "/groups/add_user_to_group", in_group(banned)
+    ),
+    **{
+        ("POST /groups/remove_user_from_group", what): RouteRequest(
+            "/groups/remove_user_from_group", in_group(other)
+        )
+        for what, other in OTHERS.items()
+    },
+    **{
+        ("PUT /groups/{group_id}/members/{user_id}/role", what): RouteRequest(
+            lambda s, _, what=what: f"/groups/{s.group_id}/members/{OTHERS[what](s)}/role",
+            {"role": "admin"},
+        )
+        for what in ("another member", "no member")
+    },
+    ("GET /groups/{group_id}/bans", "the group"): RouteRequest(
+        lambda s, _: f"/groups/{s.group_id}/bans", shows=has("users", "user_id", banned)
+    ),
+    **{
+        ("PUT /groups/{group_id}/bans/{user_id}", what): RouteRequest(
+            lambda s, _, other=other: f"/groups/{s.group_id}/bans/{other(s)}"
+        )
+        for what, other in OTHERS.items()
+    },
+    ("DELETE /groups/{group_id}/bans/{user_id}", "a banned user"): RouteRequest(
+        lambda s, me: f"/groups/{s.group_id}/bans/{banned(s) if me is not s.banned else s.target.id}"
+    ),
+    ("POST /groups/{group_id}/invites", "the group"): RouteRequest(
+        lambda s, _: f"/groups/{s.group_id}/invites", {}
+    ),
+    ("GET /groups/{group_id}/invites", "the group"): RouteRequest(
+        lambda s, _: f"/groups/{s.group_id}/invites", shows=has("invites", "code", invite)
+    ),
+    ("DELETE /groups/{group_id}/invites/{code}", "a link"): RouteRequest(
+        lambda s, _: f"/groups/{s.group_id}/invites/{s.invite}"
+    ),
+    ("DELETE /groups/{group_id}/invites/{code}", "another group's link"): RouteRequest(
+        lambda s, _: f"/groups/{s.group_id}/invites/{s.foreign}"
+    ),
+    ("GET /invites/{code}", "a link"): RouteRequest(lambda s, _: f"/invites/{s.invite}"),
+    ("GET /invites/{code}", "an ended link"): RouteRequest(lambda s, _: f"/invites/{s.ended}"),
+    # A member's join changes nothing.
+    ("POST /invites/{code}/join", "a link"): RouteRequest(
+        lambda s, _: f"/invites/{s.invite}/join", changes=None
+    ),
+    ("POST /invites/{code}/join", "an ended link"): RouteRequest(
+        lambda s, _: f"/invites/{s.ended}/join", changes=None
     ),
     ("POST /groups/leave_group", "the group"): RouteRequest("/groups/leave_group", in_group()),
     ("GET /healthz", ""): RouteRequest("/healthz"),
@@ -286,7 +370,12 @@ FRAME_REQUESTS = {
     ("auth", "another's token, later"): lambda s, _: {"type": "auth", "token": s.owner.token},
     **{
         ("send", what): send_frame(chat)
-        for what, chat in (("the group", group), ("a user", target), ("a deleted user", deleted))
+        for what, chat in (
+            ("the group", group),
+            ("the closed group", closed),
+            ("a user", target),
+            ("a deleted user", deleted),
+        )
     },
     **{("send", what): send_frame(group, text) for what, text in REPLIED.items()},
     ("typing", "the group"): lambda s, _: {

@@ -39,12 +39,19 @@ CHAT = {
     "unread",
     "last_message",
     "member_count",
+    "role",
+    "description",
+    "picture",
+    "posting",
+    "adding",
 }
-GROUP = {"group_id", "name", "owner_id", "created_at", "member_count", "members", "next"}
+PROFILE = {"description", "picture", "posting", "adding"}
+GROUP = {"group_id", "name", "owner_id", "created_at", "member_count", "members", "next"} | PROFILE
+INVITE = {"code", "expires_at", "max_uses", "uses", "created_by"}
 # Reason phrases of RFC 9110 that Python's library does not have.
 TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
 
-MEMBER = {"user_id", "username", "full_name", "joined_at", "read_seq"}
+MEMBER = {"user_id", "username", "full_name", "joined_at", "read_seq", "role"}
 
 
 def problem(answer, status, code=None, field=None):
@@ -105,6 +112,8 @@ def message(body, own=None, pushed=False):
 def chat(body):
     more = {"owner_id"} if body["kind"] == "group" else {"peer", "peer_read_seq"}
     assert CHAT | more <= set(body) <= CHAT | {"owner_id", "peer", "peer_read_seq"}, body
+    if body["kind"] == "direct":
+        assert [body[key] for key in ("role", *PROFILE)] == [None] * 5
 
 
 def group(body):
@@ -114,6 +123,7 @@ def group(body):
         assert body["member_count"] >= len(body["members"])
     for member in body["members"]:
         assert set(member) == MEMBER
+        assert (member["role"] == "owner") == (member["user_id"] == body["owner_id"])
         assert TIME.fullmatch(member["joined_at"])
 
 

@@ -100,21 +100,35 @@ def react_to_messages(harness):
     yield
 
 
-def add_member(harness):
-    """A connected user is added to the group."""
+def enter_group(harness, enter):
+    """A connected user enters the group: enter(person), which fails if that is not acknowledged."""
     reader = Reader(new_person(harness.daemon), harness.group)
     reader.start()
     assert reader.ready.wait(20)
     harness.extra_readers.append(reader)
     yield
-    harness.in_background(lambda: harness.owner.add(harness.group, reader.person))
+    harness.in_background(lambda: enter(reader.person))
     yield
     harness.join()
-    wait_for(lambda: harness.succeeds(lambda: harness.owner.add(harness.group, reader.person)))
+    wait_for(lambda: harness.succeeds(lambda: enter(reader.person)))
     harness.await_delivery(time.monotonic())
     harness.extra_readers.remove(reader)
     reader.stop()
     reader.person.close()
+
+
+def add_member(harness):
+    return enter_group(harness, lambda person: harness.owner.add(harness.group, person))
+
+
+def join_by_invite(harness):
+    code = harness.owner.post(f"/groups/{harness.group}/invites", {}).json()["code"]
+
+    def join(person):
+        answer = person.post(f"/invites/{code}/join")
+        assert answer.status_code == 200, answer.text
+
+    return enter_group(harness, join)
 
 
 def connect_and_disconnect(harness):
@@ -328,6 +342,7 @@ TRIGGERS = {
     "indexer": send_messages,  # a step follows every two seconds
     "indexer.create": drop_index,
     "hijack": connect_and_disconnect,
+    "invite": join_by_invite,
     "post": send_over_http,
     "presence": connect_and_disconnect,
     "presence.erase": sweep_presence,

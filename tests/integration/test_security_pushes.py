@@ -163,6 +163,12 @@ def owner_asks(method, path, body):
     return Event(cause)
 
 
+def appoints(stage):
+    member = stage.scenario.people["member"][0]
+    path = f"/groups/{the_group(stage)}/members/{member.id}/role"
+    assert stage.owner.put(path, {"role": "admin"}).status_code == 204
+
+
 def all_watch(stage):
     for socket in (one for who in stage.sockets if who != "deleted" for one in stage.sockets[who]):
         socket.send({"type": "presence", "watch": [stage.quiet.id]})
@@ -219,6 +225,7 @@ EVENTS = {
     ("chat", "the group is renamed"): owner_asks(
         "PATCH", "/groups/{group}", lambda s: {"name": "renamed"}
     ),
+    ("chat", "a role is changed"): Event(appoints),
     ("chat", "a user is added: oneself"): owner_asks(
         "POST",
         "/groups/add_user_to_group",

@@ -102,9 +102,9 @@ static PGresult *members_new(void)
 {
 	static const char *const names[] = { "user_id", "username", "full_name", "joined_at",
 		"read_seq", "group_name", "owner_id", "group_created_at", "member_count",
-		"join_seq" };
+		"join_seq", "role", "description", "picture", "posting_admins", "adding_admins" };
 
-	return rows_new(names, 10);
+	return rows_new(names, 15);
 }
 
 static void set_member(PGresult *r, int row, int64_t user_id, const char *name, int64_t read_seq)
@@ -119,6 +119,10 @@ static void set_member(PGresult *r, int row, int64_t user_id, const char *name, 
 	set_time(r, row, "group_created_at", CREATED_MS);
 	set_bytes(r, row, "member_count", "\0\0\0\3", 4);
 	set_number(r, row, "join_seq", row + 1);
+	set_text(r, row, "role", user_id == 8 ? "owner" : "member");
+	set_text(r, row, "picture", "https://example.org/a.png");
+	set_bytes(r, row, "posting_admins", "\1", 1);
+	set_bytes(r, row, "adding_admins", "\0", 1);
 }
 
 static PGresult *messages_new(void)
@@ -171,6 +175,10 @@ START_TEST(names_are_escaped_and_otherwise_unchanged)
 }
 END_TEST
 
+#define NO_GROUP                                                                           \
+	"\"role\":null,\"description\":null,\"picture\":null,\"posting\":null,\"adding\":" \
+	"null,"
+
 /* "chat: chat_id is the id of the other party" */
 START_TEST(a_direct_chat_has_the_name_and_id_of_its_peer)
 {
@@ -193,8 +201,7 @@ START_TEST(a_direct_chat_has_the_name_and_id_of_its_peer)
 		"\"chat_id\":8,\"kind\":\"direct\",\"name\":\"Bob\",\"last_seq\":3,\"last_mod\":5,"
 		"\"read_seq\":1,"
 		"\"unread\":2,\"last_message\":null,\"peer\":" BOB
-		",\"peer_read_seq\":0,\"owner_id\":null,"
-		"\"member_count\":2");
+		",\"peer_read_seq\":0,\"owner_id\":null," NO_GROUP "\"member_count\":2");
 }
 END_TEST
 
@@ -214,8 +221,7 @@ START_TEST(a_deleted_peer_is_null_and_the_chats_name_empty)
 		"\"chat_id\":7,\"kind\":\"direct\",\"name\":\"\",\"last_seq\":0,\"last_mod\":0,"
 		"\"read_seq\":0,"
 		"\"unread\":0,\"last_message\":null,\"peer\":null,\"peer_read_seq\":null,\"owner_"
-		"id\":null,"
-		"\"member_count\":1");
+		"id\":null," NO_GROUP "\"member_count\":1");
 }
 END_TEST
 
@@ -239,6 +245,8 @@ START_TEST(a_group_chat_has_an_owner_and_no_peer)
 			.sent_ms = CREATED_MS,
 			.kind = MESSAGE_JOIN },
 		.last_sender_name = text("Bob"),
+		.role = text("admin"),
+		.profile = { .description = text("We \"meet\""), .adding_admins = true },
 	};
 
 	json_view_put_chat(&b, &c);
@@ -251,7 +259,8 @@ START_TEST(a_group_chat_has_an_owner_and_no_peer)
 		",\"edited_at\":null,"
 		"\"deleted\":false" NO_RELATIONS
 		",\"sender_name\":\"Bob\"},\"peer\":null,\"peer_read_seq\":null,"
-		"\"owner_id\":8,\"member_count\":2");
+		"\"owner_id\":8,\"role\":\"admin\",\"description\":\"We \\\"meet\\\"\","
+		"\"picture\":null,\"posting\":\"all\",\"adding\":\"admins\",\"member_count\":2");
 }
 END_TEST
 
@@ -277,6 +286,10 @@ START_TEST(a_long_last_message_is_cut_and_says_so)
 }
 END_TEST
 
+#define PROFILE                                                                                  \
+	"\"description\":null,\"picture\":\"https://example.org/a.png\",\"posting\":\"admins\"," \
+	"\"adding\":\"all\""
+
 START_TEST(a_group_lists_its_members_in_the_order_of_the_rows)
 {
 	struct buf b = BUF_EMPTY;
@@ -288,11 +301,11 @@ START_TEST(a_group_lists_its_members_in_the_order_of_the_rows)
 	check_text(&b,
 		"{\"group_id\":50,\"name\":\"The "
 		"\\\"Club\\\"\",\"owner_id\":8,\"created_at\":" CREATED
-		",\"member_count\":3,\"members\":["
+		",\"member_count\":3," PROFILE ",\"members\":["
 		"{\"user_id\":8,\"username\":\"bob\",\"full_name\":\"bob\",\"joined_at\":" CREATED
-		",\"read_seq\":3},"
+		",\"read_seq\":3,\"role\":\"owner\"},"
 		"{\"user_id\":7,\"username\":\"alice\",\"full_name\":\"alice\",\"joined_"
-		"at\":" CREATED ",\"read_seq\":0}],\"next\":null}");
+		"at\":" CREATED ",\"read_seq\":0,\"role\":\"member\"}],\"next\":null}");
 	PQclear(r);
 }
 END_TEST
@@ -307,7 +320,7 @@ START_TEST(a_page_of_members_has_the_position_of_its_last_one)
 	set_member(r, 1, 7, "alice", 0);
 	json_view_put_group(&b, 50, rows_of(r), 1);
 	ck_assert_ptr_null(strstr(buf_cstr(&b), "alice"));
-	ck_assert_ptr_nonnull(strstr(buf_cstr(&b), ",\"read_seq\":3}],\"next\":\"1.8\"}"));
+	ck_assert_ptr_nonnull(strstr(buf_cstr(&b), ",\"role\":\"owner\"}],\"next\":\"1.8\"}"));
 	buf_fini(&b);
 	PQclear(r);
 }
@@ -321,8 +334,8 @@ START_TEST(a_page_after_the_last_member_has_the_group_and_no_member)
 	set_member(r, 0, 8, "bob", 3);
 	ck_assert(PQsetvalue(r, 0, PQfnumber(r, "user_id"), NULL, -1));
 	json_view_put_group(&b, 50, rows_of(r), 1);
-	ck_assert_ptr_nonnull(
-		strstr(buf_cstr(&b), "\"member_count\":3,\"members\":[],\"next\":null}"));
+	ck_assert_ptr_nonnull(strstr(
+		buf_cstr(&b), "\"member_count\":3," PROFILE ",\"members\":[],\"next\":null}"));
 	buf_fini(&b);
 	PQclear(r);
 }

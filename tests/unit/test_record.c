@@ -78,6 +78,9 @@ static struct record valid_record(enum record_type type)
 	case RECORD_GROUP_GONE:
 		r.group_gone = (struct record_group_gone){ group, 5 };
 		break;
+	case RECORD_CHAT:
+		r.chat = (struct record_chat){ group, 6 };
+		break;
 	case RECORD_READ:
 		r.read = (struct record_read){ direct, 5, 3, UINT64_MAX, true };
 		break;
@@ -284,6 +287,10 @@ START_TEST(the_other_types_come_back_as_they_were)
 	ck_assert(round_trip(&in, &r));
 	ck_conv(&r.group_gone.conv, &group);
 	ck_assert_int_eq(r.group_gone.user_id, 5);
+	in = valid_record(RECORD_CHAT);
+	ck_assert(round_trip(&in, &r));
+	ck_conv(&r.chat.conv, &group);
+	ck_assert_int_eq(r.chat.revision, 6);
 	in = valid_record(RECORD_READ);
 	ck_assert(round_trip(&in, &r));
 	ck_conv(&r.read.conv, &direct);
@@ -492,6 +499,7 @@ START_TEST(fields_of_other_types_out_of_range_are_rejected)
 	REJECTED(RECORD_ERASED, in.erased.mod = PROTO_ID_MAX + 1);
 	REJECTED(RECORD_ERASED, in.erased.seq = -1);
 	REJECTED(RECORD_GROUP_GONE, in.group_gone.user_id = 0);
+	REJECTED(RECORD_CHAT, in.chat.revision = 0);
 	REJECTED(RECORD_READ, in.read.user_id = 0);
 	REJECTED(RECORD_READ, in.read.seq = -1);
 	REJECTED(RECORD_READ, in.read.seq = PROTO_ID_MAX + 1);

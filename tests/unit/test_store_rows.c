@@ -12,7 +12,7 @@ static const char *const columns[] = { "status", "conv_id", "conv_kind", "user_l
 	"message_id", "seq", "mod", "sender_id", "kind", "content", "target_id", "client_id",
 	"sent_at", "edited_at", "deleted", "reply_id", "reply_seq", "reply_sender", "reply_content",
 	"reply_deleted", "thread_id", "replies", "reacted", "reactions", "mention_list",
-	"mentions_all", "forwarded_user", "forwarded_name", "pinned" };
+	"mentions_all", "forwarded_user", "forwarded_name", "pinned", "revision" };
 #define N_COLUMNS (sizeof(columns) / sizeof(columns[0]))
 
 /* Reads a row with this status, all of whose other columns are null. */

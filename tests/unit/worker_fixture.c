@@ -232,7 +232,28 @@ void fixture_change_begin(struct store *s, struct fixture_change *to, enum store
 		store_remove_member(s, actor, object, user, fixture_changed, to);
 		break;
 	case STORE_RENAME:
-		store_rename_group(s, actor, object, text_of(text), fixture_changed, to);
+		store_change_group(s, actor, object,
+			&(struct group_change){ .name = text_of(text) }, fixture_changed, to);
+		break;
+	case STORE_POSTING:
+		store_change_group(s, actor, object,
+			&(struct group_change){
+				.has_posting = true,
+				.posting_admins = strcmp(text, "admins") == 0,
+			},
+			fixture_changed, to);
+		break;
+	case STORE_ROLE:
+		store_set_role(s, actor, object, user, text_of(text), fixture_changed, to);
+		break;
+	case STORE_BAN:
+		store_ban(s, actor, object, user, fixture_changed, to);
+		break;
+	case STORE_UNBAN:
+		store_unban(s, actor, object, user, fixture_changed, to);
+		break;
+	case STORE_JOIN:
+		store_join(s, actor, text_of(text), fixture_changed, to);
 		break;
 	case STORE_REACT:
 	case STORE_UNREACT:

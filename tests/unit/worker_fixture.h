@@ -55,6 +55,11 @@ enum store_op {
 	STORE_ADD, /* actor, group, user */
 	STORE_REMOVE, /* actor, group, user */
 	STORE_RENAME, /* actor, group, -, name */
+	STORE_POSTING, /* actor, group, -, "all" or "admins" */
+	STORE_ROLE, /* actor, group, user, role */
+	STORE_BAN, /* actor, group, user */
+	STORE_UNBAN, /* actor, group, user */
+	STORE_JOIN, /* user, -, -, code */
 	STORE_REACT, /* actor, message, -, emoji */
 	STORE_UNREACT, /* actor, message, -, emoji */
 	STORE_PIN, /* actor, message */

@@ -1,6 +1,6 @@
 // The HTTP requests of the API, typed. Every failure is an ApiError.
 
-import type { Chat, Group, Message, User } from './types'
+import type { Chat, Group, GroupChange, Invite, InvitedGroup, Message, Role, User } from './types'
 
 export interface FieldError {
   field: string
@@ -100,13 +100,26 @@ export class Api {
   /** A group with a page of its members. */
   group = (groupId: number, after: string | null = null) =>
     this.call<Group>('GET', `/groups/${groupId}${afterQuery(after)}`)
-  renameGroup = (groupId: number, name: string) =>
-    this.call<Group>('PATCH', `/groups/${groupId}`, { name })
+  changeGroup = (groupId: number, change: GroupChange) =>
+    this.call<Group>('PATCH', `/groups/${groupId}`, change)
   addToGroup = (group_id: number, user_id: number) =>
     this.call<void>('POST', '/groups/add_user_to_group', { group_id, user_id })
   removeFromGroup = (group_id: number, user_id: number) =>
     this.call<void>('POST', '/groups/remove_user_from_group', { group_id, user_id })
   leaveGroup = (group_id: number) => this.call<void>('POST', '/groups/leave_group', { group_id })
+  setRole = (groupId: number, userId: number, role: Role) =>
+    this.call<void>('PUT', `/groups/${groupId}/members/${userId}/role`, { role })
+  bans = (groupId: number) => this.call<{ users: User[] }>('GET', `/groups/${groupId}/bans`)
+  ban = (groupId: number, userId: number) => this.call<void>('PUT', `/groups/${groupId}/bans/${userId}`)
+  unban = (groupId: number, userId: number) =>
+    this.call<void>('DELETE', `/groups/${groupId}/bans/${userId}`)
+  invites = (groupId: number) => this.call<{ invites: Invite[] }>('GET', `/groups/${groupId}/invites`)
+  createInvite = (groupId: number, limits: { expires_in: number | null; max_uses: number | null }) =>
+    this.call<Invite>('POST', `/groups/${groupId}/invites`, limits)
+  endInvite = (groupId: number, code: string) =>
+    this.call<void>('DELETE', `/groups/${groupId}/invites/${code}`)
+  invitedGroup = (code: string) => this.call<InvitedGroup>('GET', `/invites/${code}`)
+  join = (code: string) => this.call<Group>('POST', `/invites/${code}/join`)
 
   private async call<T>(method: string, path: string, body?: unknown): Promise<T> {
     let response: Response

@@ -78,6 +78,10 @@ export interface LastMessage extends Message {
   sender_name?: string
 }
 
+export type Role = 'owner' | 'admin' | 'member'
+/** Who may do something in a group; `admins` includes the owner. */
+export type Permitted = 'all' | 'admins'
+
 export interface Chat {
   chat_id: number
   kind: 'direct' | 'group'
@@ -90,6 +94,12 @@ export interface Chat {
   peer: User | null
   peer_read_seq: number | null
   owner_id: number | null
+  /** The user's role in a group; null in a direct chat, as what follows. */
+  role: Role | null
+  description: string | null
+  picture: string | null
+  posting: Permitted | null
+  adding: Permitted | null
   member_count: number
   /** Page only. The order of the chats: the one with the highest number had the latest message. */
   activity?: number | undefined
@@ -101,6 +111,7 @@ export interface Member {
   full_name: string
   joined_at: string
   read_seq: number
+  role: Role
 }
 
 export interface Group {
@@ -111,8 +122,41 @@ export interface Group {
   /** The first members, by standing. */
   members: Member[]
   member_count: number
+  description: string | null
+  picture: string | null
+  posting: Permitted
+  adding: Permitted
+  /** Page only. True if the roles of others may have changed since it was read. */
+  stale?: boolean
   /** Requests the members that follow; null if there are none. */
   next: string | null
+}
+
+/** What the owner and the admins change in a group. */
+export interface GroupChange {
+  name?: string
+  description?: string | null
+  posting?: Permitted
+  adding?: Permitted
+}
+
+/** An invite link to a group. */
+export interface Invite {
+  code: string
+  expires_at: string | null
+  max_uses: number | null
+  uses: number
+  created_by: number | null
+}
+
+/** A group as the holder of an invite link sees it. */
+export interface InvitedGroup {
+  group_id: number
+  name: string
+  picture: string | null
+  member_count: number
+  /** True if the user is a member. */
+  joined: boolean
 }
 
 export interface Presence {

@@ -57,6 +57,11 @@ function useChat(id: number): { chat: Chat | null; state: 'found' | 'loading' | 
     peer: person,
     peer_read_seq: 0,
     owner_id: null,
+    role: null,
+    description: null,
+    picture: null,
+    posting: null,
+    adding: null,
     member_count: 2,
   }
   return { chat, state: 'found' }

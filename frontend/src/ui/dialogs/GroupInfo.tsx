@@ -108,7 +108,7 @@ function GroupName({ group, isOwner }: { group: Group; isOwner: boolean }) {
   const submit = async (event: FormEvent) => {
     event.preventDefault()
     if (name === null) return
-    if (await run(() => messenger.groups.rename(group.group_id, name.trim()))) setName(null)
+    if (await run(() => messenger.groups.edit(group.group_id, { name: name.trim() }))) setName(null)
   }
 
   if (name === null)
