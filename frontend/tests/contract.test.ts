@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest'
 
 /** Properties that only the page has. */
 const PAGE_ONLY: Record<string, readonly string[]> = {
-  Message: ['partial'],
+  Message: ['partial', 'reacted'],
   Chat: ['activity'],
   Group: ['stale'],
 }

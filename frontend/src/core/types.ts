@@ -201,11 +201,15 @@ export interface ReactionChange {
   on: boolean
 }
 
-export interface ReactionFrame extends ReactionChange {
+export interface ReactionFrame {
   type: 'reaction'
   chat_id: number
   message_id: number
   seq: number
+  mod: number
+  user_id: number
+  emoji: string
+  on: boolean
 }
 
 export interface PinnedFrame {
