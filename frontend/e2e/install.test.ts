@@ -91,7 +91,7 @@ describe('the service worker', () => {
 
   test('after log-out the browser keeps no message, no name, and no notification', async () => {
     const ada = await fixture.browsers.newUser('Ada Lovelace')
-    const ben = await fixture.browsers.newUser('Benedict Secretname')
+    const ben = await fixture.browsers.newAccount('Benedict Secretname')
     const { page } = ada
     await serviceWorkerReady(page)
     await openChat(page, ben.id)
@@ -123,7 +123,6 @@ describe('the service worker', () => {
     })
     expect(kept).not.toContain('secret')
     expect(kept).not.toContain('Secretname')
-    await ben.page.context().close()
     await page.context().close()
   })
 })
@@ -131,24 +130,23 @@ describe('the service worker', () => {
 describe('the title, the icon and notifications', () => {
   test('the title names the open chat and the number of unread messages, and the icon has a badge', async () => {
     const ada = await fixture.browsers.newUser('Ada Lovelace')
-    const ben = await fixture.browsers.newUser('Ben Okri')
+    const ben = await fixture.browsers.newAccount('Ben Okri')
     const icon = () => ada.page.locator('link[rel=icon]').getAttribute('href')
     await openChat(ada.page, ada.id)
     await expect.poll(() => ada.page.title()).toBe('Notes to self – Parley')
     expect(await icon()).toBe('/favicon.svg')
-    await openChat(ben.page, ada.id)
-    for (const text of ['one', 'two']) await send(ben.page, text)
+    await fixture.browsers.write(ben, ada.id, ['one', 'two'])
     await expect.poll(() => ada.page.title()).toBe('(2) Notes to self – Parley')
     expect(await icon()).toBe('/favicon-unread.svg')
     await chatRow(ada.page, 'Ben Okri').click()
     await expect.poll(() => ada.page.title()).toBe('Ben Okri – Parley')
     expect(await icon()).toBe('/favicon.svg')
-    for (const { page } of [ada, ben]) await page.context().close()
+    await ada.page.context().close()
   })
 
   test('each message of a chat rings again, in one notification for all tabs; pressing it opens the chat', async () => {
     const ada = await fixture.browsers.newUser('Ada Lovelace', { permissions: ['notifications'] })
-    const ben = await fixture.browsers.newUser('Ben Okri')
+    const ben = await fixture.browsers.newAccount('Ben Okri')
     const { page } = ada
     await page.addInitScript(() => {
       localStorage.setItem('parley.prefs', JSON.stringify({ notifications: true }))
@@ -173,9 +171,8 @@ describe('the title, the icon and notifications', () => {
           renotify: (notification as Notification & { renotify: boolean }).renotify,
         }))
       })
-    await openChat(ben.page, ada.id)
     for (const body of ['first', 'second']) {
-      await send(ben.page, body)
+      await fixture.browsers.write(ben, ada.id, [body])
       await expect.poll(shown).toEqual([{ title: 'Ben Okri', body, renotify: true }])
     }
     const [worker] = page.context().serviceWorkers()
@@ -184,7 +181,7 @@ describe('the title, the icon and notifications', () => {
     await page.waitForURL(`**/c/${ben.id}`)
     await theirs(page, 'second').waitFor()
     expect(await shown()).toEqual([])
-    for (const user of [ada, ben]) await user.page.context().close()
+    await page.context().close()
   })
 })
 
@@ -253,7 +250,7 @@ test('in forced colours what was a background has a border or the look of the sy
 
 test('the offer of notifications takes no room on a small screen, nor after an answer', async () => {
   const { page, id } = await fixture.browsers.newUser('Ada Lovelace')
-  const ben = await fixture.browsers.newUser('Ben Okri')
+  const ben = await fixture.browsers.newAccount('Ben Okri')
   // Headless Chromium denies notifications.
   await page.addInitScript(() => Object.defineProperty(Notification, 'permission', { value: 'default' }))
   await openChat(page, ben.id)
@@ -270,13 +267,13 @@ test('the offer of notifications takes no room on a small screen, nor after an a
   expect(await card.count()).toBe(0)
   await openChat(page, id)
   expect(await card.count()).toBe(0)
-  for (const user of [page, ben.page]) await user.context().close()
+  await page.context().close()
 })
 
 describe('with a text of twice the size', () => {
   for (const [screen, options] of Object.entries({ 'a desktop': {}, 'a phone of 360 px': PHONE }))
     test(`nothing overflows and all controls can be reached on ${screen}`, async () => {
-      const browsers = await Browsers.launch(fixture.server.base, '--blink-settings=defaultFontSize=32')
+      const browsers = await Browsers.launch(fixture.server, '--blink-settings=defaultFontSize=32')
       try {
         const { page, id } = await browsers.newUser(`Ada on ${screen}`, options)
         const check = async () => {

@@ -2,7 +2,7 @@
 
 import type { Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { PASSWORD, button, chatRow, field, mine, openChat, send, theirs, type TestUser } from './browsers'
+import { button, chatRow, field, mine, openChat, send, theirs, type TestUser } from './browsers'
 import { useFixture } from './fixture'
 import { overflow } from './layout'
 
@@ -45,9 +45,7 @@ describe('dates and times have the formats of the browser', () => {
     ['ar-EG', 'ar rtl', 'اليوم'],
     ['en-GB', 'en ltr', 'Today'],
   ])('%s', async (locale, html, today) => {
-    const opened = (page = await fixture.browsers.newPage({ locale }))
-    const login = { username: ada.username, password: PASSWORD, cookie: true }
-    await page.request.post('/users/login', { data: login })
+    const opened = (page = await fixture.browsers.newPage({ locale }, ada))
     await page.clock.install()
     await openChat(page, ada.id)
     await mine(page, 'A note').waitFor()
@@ -157,12 +155,10 @@ test('an error of the server is in the language of the page', async () => {
 })
 
 test.each([1280, 360])('in Arabic the layout is mirrored, at %i px', async (width) => {
-  const ben = await fixture.browsers.newUser('Ben (Ops)')
+  const ben = await fixture.browsers.newAccount('Ben (Ops)')
   const maha = await fixture.browsers.newUser('مها Maha', { locale: 'ar-EG', viewport: { width, height: 780 } })
   const { page } = maha
-  await openChat(ben.page, maha.id)
-  for (const text of ['Hello!', 'How are you?']) await send(ben.page, text)
-
+  await fixture.browsers.write(ben, maha.id, ['Hello!', 'How are you?'])
   await chatRow(page, 'How are you?').waitFor()
   await expect.poll(async () => plain(await chatRow(page, 'Ben').locator('.badge').textContent())).toBe('٢رسالتان غير مقروءتين')
   await expect.poll(async () => plain(await page.title())).toContain('(٢)')
@@ -190,7 +186,6 @@ test.each([1280, 360])('in Arabic the layout is mirrored, at %i px', async (widt
   await settings(page).waitFor()
   expect(await overflow(page)).toEqual([])
   await maha.page.context().close()
-  await ben.page.context().close()
 })
 
 test('no page had a script error or a violation of its content security policy', () => {
