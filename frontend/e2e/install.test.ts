@@ -130,23 +130,24 @@ describe('the service worker', () => {
 describe('the title, the icon and notifications', () => {
   test('the title names the open chat and the number of unread messages, and the icon has a badge', async () => {
     const ada = await fixture.browsers.newUser('Ada Lovelace')
-    const ben = await fixture.browsers.newAccount('Ben Okri')
+    const ben = await fixture.browsers.newUser('Ben Okri')
     const icon = () => ada.page.locator('link[rel=icon]').getAttribute('href')
     await openChat(ada.page, ada.id)
     await expect.poll(() => ada.page.title()).toBe('Notes to self – Parley')
     expect(await icon()).toBe('/favicon.svg')
-    await fixture.browsers.write(ben, ada.id, ['one', 'two'])
+    await openChat(ben.page, ada.id)
+    for (const text of ['one', 'two']) await send(ben.page, text)
     await expect.poll(() => ada.page.title()).toBe('(2) Notes to self – Parley')
     expect(await icon()).toBe('/favicon-unread.svg')
     await chatRow(ada.page, 'Ben Okri').click()
     await expect.poll(() => ada.page.title()).toBe('Ben Okri – Parley')
     expect(await icon()).toBe('/favicon.svg')
-    await ada.page.context().close()
+    for (const { page } of [ada, ben]) await page.context().close()
   })
 
   test('each message of a chat rings again, in one notification for all tabs; pressing it opens the chat', async () => {
     const ada = await fixture.browsers.newUser('Ada Lovelace', { permissions: ['notifications'] })
-    const ben = await fixture.browsers.newAccount('Ben Okri')
+    const ben = await fixture.browsers.newUser('Ben Okri')
     const { page } = ada
     await page.addInitScript(() => {
       localStorage.setItem('parley.prefs', JSON.stringify({ notifications: true }))
@@ -171,8 +172,9 @@ describe('the title, the icon and notifications', () => {
           renotify: (notification as Notification & { renotify: boolean }).renotify,
         }))
       })
+    await openChat(ben.page, ada.id)
     for (const body of ['first', 'second']) {
-      await fixture.browsers.write(ben, ada.id, [body])
+      await send(ben.page, body)
       await expect.poll(shown).toEqual([{ title: 'Ben Okri', body, renotify: true }])
     }
     const [worker] = page.context().serviceWorkers()
@@ -181,7 +183,7 @@ describe('the title, the icon and notifications', () => {
     await page.waitForURL(`**/c/${ben.id}`)
     await theirs(page, 'second').waitFor()
     expect(await shown()).toEqual([])
-    await page.context().close()
+    for (const user of [ada, ben]) await user.page.context().close()
   })
 })
 

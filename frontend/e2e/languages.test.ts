@@ -155,10 +155,12 @@ test('an error of the server is in the language of the page', async () => {
 })
 
 test.each([1280, 360])('in Arabic the layout is mirrored, at %i px', async (width) => {
-  const ben = await fixture.browsers.newAccount('Ben (Ops)')
+  const ben = await fixture.browsers.newUser('Ben (Ops)')
   const maha = await fixture.browsers.newUser('مها Maha', { locale: 'ar-EG', viewport: { width, height: 780 } })
   const { page } = maha
-  await fixture.browsers.write(ben, maha.id, ['Hello!', 'How are you?'])
+  await openChat(ben.page, maha.id)
+  for (const text of ['Hello!', 'How are you?']) await send(ben.page, text)
+
   await chatRow(page, 'How are you?').waitFor()
   await expect.poll(async () => plain(await chatRow(page, 'Ben').locator('.badge').textContent())).toBe('٢رسالتان غير مقروءتين')
   await expect.poll(async () => plain(await page.title())).toContain('(٢)')
@@ -186,6 +188,7 @@ test.each([1280, 360])('in Arabic the layout is mirrored, at %i px', async (widt
   await settings(page).waitFor()
   expect(await overflow(page)).toEqual([])
   await maha.page.context().close()
+  await ben.page.context().close()
 })
 
 test('no page had a script error or a violation of its content security policy', () => {
