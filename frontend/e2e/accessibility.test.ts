@@ -28,9 +28,10 @@ const fixture = useFixture()
 async function axeViolations(page: Page): Promise<string[]> {
   // Colours change during an animation.
   await page.evaluate(() => Promise.allSettled(document.getAnimations().map((animation) => animation.finished)))
-  await page.evaluate(axe)
+  if (!(await page.evaluate(() => 'axe' in window))) await page.evaluate(axe)
   const violations = await page.evaluate(async () => {
-    const rules = { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }
+    const runOnly = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
+    const rules = { runOnly, resultTypes: ['violations'] }
     interface AxeResult {
       violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[]
     }
@@ -77,12 +78,9 @@ for (const [screen, options] of Object.entries(SCREENS))
     beforeAll(async () => {
       ada = await fixture.browsers.newUser('Ada Lovelace', { ...options, bypassCSP: true })
       page = ada.page
-      const ben = await fixture.browsers.newUser('Benedict Okri-Featherstonehaugh')
-      await openChat(ben.page, ada.id)
-      for (const text of ['Hello Ada', 'https://example.org/a/rather/long/address?with=parameters', '👋'])
-        await send(ben.page, text)
-      await mine(ben.page, '👋').getByLabel('Sent', { exact: true }).waitFor()
-      await ben.page.context().close()
+      const ben = await fixture.browsers.newAccount('Benedict Okri-Featherstonehaugh')
+      const texts = ['Hello Ada', 'https://example.org/a/rather/long/address?with=parameters', '👋']
+      await fixture.browsers.write(ben, ada.id, texts)
     })
     beforeEach(async () => {
       await page.goto('/')
@@ -190,7 +188,7 @@ for (const [screen, options] of Object.entries(SCREENS))
   })
 
 test('the keyboard is enough to register, find a contact, send, edit, delete and create a group', async () => {
-  const ben = await fixture.browsers.newUser('Ben Keys')
+  const ben = await fixture.browsers.newAccount('Ben Keys')
   const page = await fixture.browsers.newPage()
   const type = (text: string) => page.keyboard.type(text)
   const expectFocused = (locator: Locator) =>

@@ -14,6 +14,7 @@ import {
   openChat,
   send,
   storedTexts,
+  type Account,
   type TestUser,
 } from './browsers'
 import { useFixture } from './fixture'
@@ -24,7 +25,7 @@ const KEYS = 7
 const fixture = useFixture()
 /** On a desktop, and in `GROUPS` groups. */
 let ada: TestUser
-let ben: TestUser
+let ben: Account
 /** On a phone, and in the same groups. */
 let pia: TestUser
 
@@ -63,7 +64,7 @@ const historyLength = (page: Page) => page.evaluate(() => history.length)
 
 beforeAll(async () => {
   ada = await fixture.browsers.newUser('Ada Lovelace')
-  ben = await fixture.browsers.newUser('Benedict Okri')
+  ben = await fixture.browsers.newAccount('Benedict Okri')
   pia = await fixture.browsers.newUser('Pia Phone', PHONE)
   for (let i = 0; i < GROUPS; i++) {
     const { group_id } = await post(ada.page, '/groups/create_group', { name: groupName(i) })
@@ -371,11 +372,11 @@ describe('the message field', () => {
 
 describe('groups', () => {
   const name = 'A club that is founded once'
-  let cem: TestUser
+  let cem: Account
   let dora: TestUser
 
   beforeAll(async () => {
-    cem = await fixture.browsers.newUser('Cem Yılmaz')
+    cem = await fixture.browsers.newAccount('Cem Yılmaz')
     dora = await fixture.browsers.newUser('Dora Maar')
   })
 
@@ -388,8 +389,7 @@ describe('groups', () => {
       await newGroup.getByLabel('Search by name').fill(user.username)
       await newGroup.getByRole('checkbox', { name: user.name }).click()
     }
-    const headers = { Origin: fixture.server.base }
-    expect((await cem.page.request.delete(`/users/delete_user/${cem.id}`, { headers })).ok()).toBe(true)
+    await fixture.browsers.request(cem, 'DELETE', `/users/delete_user/${cem.id}`)
     await button(newGroup, 'Create group').click()
     await newGroup.getByText('Cem Yılmaz was not added.').waitFor()
     expect(await newGroup.locator('.chip').allTextContents()).toEqual([cem.name])
@@ -431,7 +431,7 @@ describe('groups', () => {
     const requests: string[] = []
     page.on('request', (request) => requests.push(new URL(request.url()).pathname))
     const id = Number(path(page).split('/').at(-1))
-    await post(ben.page, '/groups/add_user_to_group', { group_id: id, user_id: pia.id })
+    await fixture.browsers.request(ben, 'POST', '/groups/add_user_to_group', { group_id: id, user_id: pia.id })
     await details.getByText('4 members').waitFor()
     await details.getByRole('button', { name: pia.name }).or(details.getByRole('button', { name: pia.username })).first().waitFor()
     await page.locator('.conversation-head').getByText('4 members').waitFor()

@@ -68,7 +68,7 @@ const SCREENS: Record<string, (page: Page) => Promise<unknown>> = {
 test('pictures', { timeout: 600_000 }, async () => {
   mkdirSync(folder, { recursive: true })
   const server = await Server.start()
-  const browsers = await Browsers.launch(server.base)
+  const browsers = await Browsers.launch(server)
   try {
     const options = ['--users', '60', '--groups', '6', '--members', '20', '--messages', '6000']
     const logins = execFileSync(`${build}/parley-mock`, ['-c', server.conf, ...options], { encoding: 'utf8' })

@@ -2,7 +2,7 @@
 
 import type { Page } from 'playwright-core'
 import { beforeAll, expect, test } from 'vitest'
-import { TIMEOUT_MS, button, chatRow, openChat, send, theirs, type TestUser } from './browsers'
+import { TIMEOUT_MS, button, chatRow, openChat, send, theirs, type Account, type TestUser } from './browsers'
 import { useFixture } from './fixture'
 
 const fixture = useFixture()
@@ -15,11 +15,12 @@ beforeAll(async () => {
 })
 
 /** Sends texts in this order, over a socket of its own. */
-async function write(from: TestUser, to: number, texts: readonly string[]): Promise<void> {
-  await from.page.evaluate(
-    ({ to, texts }) =>
+async function write({ token }: Account, to: number, texts: readonly string[]): Promise<void> {
+  await other.page.evaluate(
+    ({ token, to, texts }) =>
       new Promise<void>((resolve) => {
-        const socket = new WebSocket(`${location.origin.replace('http', 'ws')}/ws`)
+        const url = `${location.origin.replace('http', 'ws')}/ws`
+        const socket = new WebSocket(url, ['parley.v1', `bearer.${token}`])
         let acks = 0
         socket.onmessage = ({ data }) => {
           const { type } = JSON.parse(data as string) as { type: string }
@@ -31,7 +32,7 @@ async function write(from: TestUser, to: number, texts: readonly string[]): Prom
           resolve()
         }
       }),
-    { to, texts },
+    { token, to, texts },
   )
 }
 
@@ -39,8 +40,8 @@ const numbered = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, i) => `text ${from + i}`)
 
 /** Another user, who has written texts to the reader. The reader's page shows the list. */
-async function writer(name: string, texts: readonly string[]): Promise<TestUser> {
-  const user = await fixture.browsers.newUser(name)
+async function writer(name: string, texts: readonly string[]): Promise<Account> {
+  const user = await fixture.browsers.newAccount(name)
   await write(user, reader.id, texts)
   await reader.page.goto('/')
   await chatRow(reader.page, name).waitFor()
@@ -284,15 +285,12 @@ test('the unread count follows deletions as the server counts', async () => {
   }
   const base = Number(/\((\d+)\)/.exec(await page.title())?.[1] ?? 0)
   const messageIds = async () => {
-    const { messages } = (await (await gus.page.request.get(`/messages/${reader.id}`)).json()) as {
+    const { messages } = (await fixture.browsers.request(gus, 'GET', `/messages/${reader.id}`)) as {
       messages: { message_id: number; deleted: boolean }[]
     }
     return messages.filter(({ deleted }) => !deleted).map(({ message_id }) => message_id)
   }
-  const remove = async (id: number) => {
-    const response = await gus.page.request.delete(`/messages/${id}`, { headers: { Origin: fixture.server.base } })
-    expect(response.status()).toBe(204)
-  }
+  const remove = (id: number) => fixture.browsers.request(gus, 'DELETE', `/messages/${id}`)
   await write(gus, reader.id, ['a', 'b'])
   await expectUnread(2)
   expect(await page.title()).toContain(`(${base + 2})`)
@@ -332,15 +330,9 @@ test('the list is in the order of activity, also when the clock of the server we
 
 test('the sender and the menu of a message higher than the screen stay on it; the sender opens a profile', async () => {
   const { page } = reader
-  const response = await other.page.request.post('/groups/create_group', {
-    data: { name: 'Long group' },
-    headers: { Origin: fixture.server.base },
-  })
-  const { group_id } = (await response.json()) as { group_id: number }
-  await other.page.request.post('/groups/add_user_to_group', {
-    data: { group_id, user_id: reader.id },
-    headers: { Origin: fixture.server.base },
-  })
+  const post = (path: string, body: object) => fixture.browsers.request(other, 'POST', path, body)
+  const { group_id } = (await post('/groups/create_group', { name: 'Long group' })) as { group_id: number }
+  await post('/groups/add_user_to_group', { group_id, user_id: reader.id })
   await write(other, group_id, ['line\n'.repeat(600)])
   await openChat(page, group_id)
   await page.getByRole('button', { name: 'Show more' }).click()

@@ -576,6 +576,23 @@ describe('changing messages', () => {
     expect(messenger.store.getState().outbox).toMatchObject([{ content: 'two', refused: 'not_sender' }])
   })
 
+  it('counts a deletion whose push the answer to an own edit has overtaken', async () => {
+    const messenger = await opened()
+    for (const seq of [4, 5]) harness.socket.receive({ type: 'message', ...message(seq) })
+    expect(summary(messenger).unread).toBe(2)
+    const own = message(2, { sender_id: 1, mod: 7, content: 'edited' })
+    harness.api.handlers.set('PATCH /messages/1002', () => own)
+    await messenger.operations.edit(message(2, { sender_id: 1 }), 'edited')
+    await flushMicrotasks()
+    expect(texts(messenger)).toContain('edited')
+    const deleted = { type: 'deleted', chat_id: 2, message_id: 1005, seq: 5, mod: 6 } as const
+    harness.socket.receive(deleted)
+    expect(summary(messenger).unread).toBe(1)
+    harness.socket.receive({ type: 'edited', ...own })
+    harness.socket.receive(deleted)
+    expect(summary(messenger)).toMatchObject({ unread: 1, last_mod: 7 })
+  })
+
   it('drops a queued deletion of another epoch, and says so', async () => {
     const messenger = await opened()
     harness.socket.closeFromServer(1006)
@@ -758,10 +775,66 @@ describe('without a WebSocket', () => {
     harness.socket.ready()
     await flushMicrotasks()
     expect(messenger.store.getState().polling).toBe(false)
-    expect(harness.socket.ofType('sync')).toEqual([{ type: 'sync', epoch: 'first', after: { '2': 3 } }])
+    // The chats were read before the epoch was known.
+    expect(harness.socket.ofType('sync')).toEqual([{ type: 'sync', after: { '2': 3 } }])
+    harness.socket.receive({ type: 'resync' })
+    await flushMicrotasks()
+    expect(harness.socket.ofType('sync').at(-1)).toMatchObject({ epoch: 'first' })
     harness.api.calls = []
     await harness.clock.advance(24_000)
     expect(harness.api.calls.filter((call) => call.startsWith('GET /chats'))).toEqual([])
+  })
+
+  /** Starts from the cache without a connection, with a message in the outbox. */
+  async function blockedWithCache(): Promise<Messenger> {
+    await opened()
+    await harness.clock.advance(5_000)
+    return blocked()
+  }
+
+  it('reads everything again, and sends nothing of the former epoch, if the connection has another one', async () => {
+    const messenger = await blockedWithCache()
+    expect(texts(messenger)).toEqual(['text 1', 'text 2', 'text 3'])
+    harness.api.handlers.delete('POST /messages/send_message')
+    messenger.operations.send(2, 'for the former epoch')
+    await flushMicrotasks()
+    harness.messages = [message(1, { content: 'another' })]
+    harness.chats = [chat({ last_seq: 1, last_mod: 1, last_message: harness.messages[0]! })]
+    openChat(messenger)
+    await harness.clock.advance(2_000)
+    harness.socket.epoch = 'second'
+    harness.socket.ready()
+    await flushMicrotasks()
+    expect(summary(messenger)).toMatchObject({ last_seq: 1, last_mod: 1 })
+    expect(texts(messenger)).toEqual(['another'])
+    expect(harness.socket.ofType('sync')).toEqual([{ type: 'sync', epoch: 'second', after: { '2': 1 } }])
+    expect(messenger.store.getState().outbox).toMatchObject([{ refused: 'former_epoch' }])
+  })
+
+  it('reads everything again if the changes of a chat went back, and keeps an own message that overtook the list', async () => {
+    const messenger = await blockedWithCache()
+    openChat(messenger)
+    harness.api.handlers.set('POST /messages/send_message', () => message(4, { sender_id: 1, content: 'mine' }))
+    harness.api.handlers.set('GET /chats', () => {
+      // Its answer comes before that of the list, which was read before.
+      messenger.operations.send(2, 'mine')
+      harness.api.handlers.set('GET /chats', () => ({ chats: harness.chats, next: null }))
+      return new Promise((resolve) => setTimeout(() => resolve({ chats: harness.chats, next: null }), 5))
+    })
+    await harness.clock.advance(15_000)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(messenger.store.getState().epoch).toBe('first')
+    expect(texts(messenger)).toContain('mine')
+
+    harness.messages = [message(1, { content: 'another' })]
+    harness.chats = [chat({ last_seq: 1, last_mod: 1, last_message: harness.messages[0]! })]
+    await harness.clock.advance(30_000)
+    expect(messenger.store.getState().epoch).toBe('')
+    expect(summary(messenger)).toMatchObject({ last_seq: 1, last_mod: 1 })
+    expect(texts(messenger)).toEqual(['another'])
+    harness.socket.ready()
+    await flushMicrotasks()
+    expect(harness.socket.ofType('sync')).toMatchObject([{ epoch: 'first' }])
   })
 
   it('says that it has no connection if the server cannot be reached either', async () => {

@@ -10,12 +10,16 @@ JSON objects on standard output, one a line. The first answer is {"port", "conf"
     backup              makes a backup of the database
     restore             puts the database back as it was at the backup
     sql STATEMENT       runs a statement in the database
+    user NAME PASSWORD  makes a user without a full name; the answer is {"id", "token"}
     stop                ends the process; the answer is {"status", "complaints"} (see parleyd.py)
 The end of the input ends the process without an answer.
 """
 
+import base64
+import hashlib
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -52,6 +56,24 @@ def backup_path(daemon):
     return os.path.join(daemon.directory, "backup")
 
 
+def new_user(daemon, username, password):
+    """Inserts a user with a token. The hash of the password has the least cost that parleyd accepts."""
+    salt = secrets.token_bytes(16)
+    digest = hashlib.scrypt(password.encode(), salt=salt, n=2, r=1, p=1, dklen=32)
+    salt_text, digest_text = (base64.b64encode(part).decode() for part in (salt, digest))
+    token = secrets.token_urlsafe(32)
+    rows = daemon.sql(
+        "with u as (insert into users (username, full_name, password)"
+        " values (%s, '', %s) returning user_id)"
+        " insert into tokens (hash, user_id, expires_at)"
+        " select %s, user_id, now() + interval '1 day' from u returning user_id",
+        username,
+        f"scrypt$2$1$1${salt_text}${digest_text}",
+        hashlib.sha256(token.encode()).digest(),
+    )
+    return {"id": rows[0][0], "token": token}
+
+
 def run_commands(daemon):
     """Executes the commands until `stop` or the end of the input."""
     for line in sys.stdin:
@@ -68,6 +90,9 @@ def run_commands(daemon):
             restore(daemon)
         elif command == "sql":
             daemon.sql(line.split(None, 1)[1])
+        elif command == "user":
+            answer(**new_user(daemon, *args))
+            continue
         elif command == "stop":
             status = daemon.stop()
             answer(status=status, complaints=daemon.complaints())

@@ -1,7 +1,7 @@
 // What the user does to messages: send, edit, delete, mark as read. Owns `outbox`.
 
 import { ApiError, type Api } from './api'
-import { withMessage, withRead } from './chat'
+import { withAnswer, withMessage, withRead } from './chat'
 import type { ChatList } from './chat_list'
 import { isTransientCode, type Connection, type Reply } from './connection'
 import type { Environment } from './environment'
@@ -150,7 +150,7 @@ export class Operations {
 
   /** A new version of a message. Its push may be on its way. */
   private changed(message: Message): void {
-    this.chats.update(message.chat_id, (chat) => withMessage(chat, message, myId(this.store)))
+    this.chats.update(message.chat_id, (chat) => withAnswer(chat, message, myId(this.store)))
     if (this.timeline.get(message.chat_id) !== undefined)
       this.timeline.apply(message.chat_id, (history) => applyMessage(history, message))
   }

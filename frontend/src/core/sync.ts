@@ -6,7 +6,8 @@
 // all pages of the list were read, chats that are not in it are dropped.
 //
 // The server names the history of its database, the epoch. When it changes, all ids and numbers that
-// are known belong to another history: they are dropped, and the page starts from the chat list.
+// are known belong to another history: they are dropped, and the page starts from the chat list. Only the
+// WebSocket names the epoch. Without it a chat whose changes go back shows that the epoch is another one.
 
 import { ApiError, type Api } from './api'
 import { backoffMs } from './backoff'
@@ -23,6 +24,8 @@ import type { Timeline } from './timeline'
 import type { Chat, Message, ServerFrame } from './types'
 
 const RETRY_MS = 2_000
+/** In place of the epoch, while it is only known that it is not the former one. */
+const UNNAMED_EPOCH = ''
 /** The first page is on the screen before the others are read, which are as large as the server allows. */
 const FIRST_PAGE = 100
 const PAGE = 200
@@ -58,6 +61,8 @@ export class Sync {
   /** Changes when the connection is lost or catching up starts again: older responses are ignored. */
   private generation = 0
   private failures = 0
+  /** True if chats were read before the epoch was known. */
+  private isEpochAssumed = false
   /** Chats with a push since the list was requested that were not in the list. */
   private readonly unlisted = new Set<number>()
   private cancelRetry: () => void = () => {}
@@ -100,6 +105,7 @@ export class Sync {
    */
   async poll(): Promise<boolean> {
     const isStale = () => this.parts.store.getState().socket === 'ready'
+    if (this.parts.store.getState().epoch === null) this.isEpochAssumed = true
     try {
       if (this.parts.store.getState().chatListLoaded) await this.readFirstPage(isStale)
       else await this.readList(isStale)
@@ -140,10 +146,24 @@ export class Sync {
   private async readFirstPage(isStale: () => boolean): Promise<string | null> {
     this.parts.chats.beginList()
     this.unlisted.clear()
+    const { chats: before } = this.parts.store.getState()
     const page = await this.parts.api.chats(FIRST_PAGE, null)
     if (isStale()) return null
+    if (this.wentBack(before, page.chats)) this.setEpoch(UNNAMED_EPOCH)
     this.applyPage(page.chats)
     return page.next
+  }
+
+  /** True if a page read without a connection has a chat at an earlier change than `before`, when it was requested. */
+  private wentBack(before: ReadonlyMap<number, Chat>, page: readonly Chat[]): boolean {
+    const { socket, chats } = this.parts.store.getState()
+    return (
+      socket !== 'ready' &&
+      page.some(({ chat_id, last_mod }) => {
+        const known = before.get(chat_id)
+        return known !== undefined && known === chats.get(chat_id) && last_mod < known.last_mod
+      })
+    )
   }
 
   private applyPage(page: readonly Chat[]): void {
@@ -154,7 +174,9 @@ export class Sync {
   }
 
   private requestChanges(after: Record<string, number>): void {
-    const { epoch } = this.parts.store.getState()
+    // Without an epoch the server resets the chats whose mods it has not reached.
+    const epoch = this.isEpochAssumed ? null : this.parts.store.getState().epoch
+    this.isEpochAssumed = false
     this.parts.connection.send({ type: 'sync', ...(epoch !== null && { epoch }), after })
   }
 
@@ -239,6 +261,7 @@ export class Sync {
   reset(): void {
     this.cancelRetry()
     this.interrupt()
+    this.isEpochAssumed = false
     this.parts.store.setState({ epoch: null })
   }
 }

@@ -172,6 +172,14 @@ export const de: Catalogue = {
     deleteMore: 'Sie verschwindet für alle in diesem Chat. Das lässt sich nicht rückgängig machen.',
   },
 
+  unsent: {
+    title: 'Nicht gesendet',
+    row: (n) => plural(n, '1 nicht gesendete Nachricht oder Änderung', 'nicht gesendete Nachrichten und Änderungen'),
+    note: 'Diese Chats sind nicht in deiner Liste.',
+    unknownChat: 'Unbekannter Chat',
+    deletion: 'Löschen einer Nachricht',
+  },
+
   readBy: {
     title: 'Gelesen von',
     read: 'Haben sie gelesen',

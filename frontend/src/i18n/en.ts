@@ -171,6 +171,14 @@ export const en = {
     deleteMore: 'It disappears for everyone in this chat. This cannot be undone.',
   },
 
+  unsent: {
+    title: 'Not sent',
+    row: (n: number) => plural(n, '1 unsent message or change', 'unsent messages and changes'),
+    note: 'These chats are not in your list.',
+    unknownChat: 'Unknown chat',
+    deletion: 'Deletion of a message',
+  },
+
   readBy: {
     title: 'Read by',
     read: 'Have read it',

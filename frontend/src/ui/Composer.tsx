@@ -21,7 +21,7 @@ interface Props {
 
 /**
  * A text that is longer fills the field up to its max-height. The work for a key does not grow with it: the browser
- * does not find its height and direction, and it is divided into messages only when no key was pressed for a moment.
+ * does not find its height and direction, and it is read only when no key was pressed for a moment.
  */
 const LONG = 2_000
 const SETTLE_MS = 200
@@ -60,7 +60,7 @@ export function Composer({ chatId, isNotes, onEditLast, onDone, onSent }: Props)
     if (edit !== null) setEdit(chatId, { ...edit, text: value })
     else {
       setDraft(chatId, value)
-      typing.update(!isBlank(value))
+      typing.update(value.length > LONG || !isBlank(value))
     }
   }
 
@@ -124,7 +124,7 @@ export function Composer({ chatId, isNotes, onEditLast, onDone, onSent }: Props)
           ref={field}
           rows={1}
           className={isLong ? 'composer-long' : undefined}
-          dir={text === '' ? undefined : isLong ? directionOf(text) : 'auto'} // the placeholder has the direction of the page
+          dir={text === '' ? undefined : isLong ? directionOf(measured) : 'auto'} // the placeholder has the direction of the page
           enterKeyHint={enterSends ? 'send' : 'enter'}
           aria-label={editing === null ? t.composer.label : t.composer.editing}
           aria-describedby={parts.length > 1 ? 'composer-note' : undefined}

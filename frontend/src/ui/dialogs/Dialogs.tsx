@@ -10,6 +10,7 @@ import { NewGroup } from './NewGroup'
 import { ReadBy } from './ReadBy'
 import { Settings } from './Settings'
 import { Shortcuts } from './Shortcuts'
+import { Unsent } from './Unsent'
 
 export default function Dialogs() {
   const { open, confirmation } = useStore(dialogs)
@@ -38,6 +39,8 @@ function OpenDialog({ dialog }: { dialog: DialogName }) {
       return <GroupInfo id={dialog.id} onClose={onClose} />
     case 'contact':
       return <Contact id={dialog.id} onClose={onClose} />
+    case 'unsent':
+      return <Unsent onClose={onClose} />
     case 'read_by':
       return <ReadBy message={dialog.message} onClose={onClose} />
   }
