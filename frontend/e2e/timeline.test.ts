@@ -219,6 +219,23 @@ test('a link opens a chat at a message, also in the open chat; an unknown seq at
   }
 })
 
+test('the floating date is hidden while the separator of its day is on the screen', async () => {
+  const { page } = reader
+  const ben = await idOf('Ben Okri')
+  await page.goto(`/c/${ben}/250`)
+  await theirs(page, 'text 250').waitFor()
+  await settled(page)
+  await wheel(page, -333)
+  await page.locator('.floating-date:not(.floating-date-hidden)').waitFor()
+  await page.goto(`/c/${ben}/1`)
+  await theirs(page, 'text 1').waitFor()
+  await settled(page)
+  await wheel(page, 10)
+  await settled(page)
+  expect(await page.locator('.day').count()).toBe(1)
+  expect(await page.locator('.floating-date:not(.floating-date-hidden)').count()).toBe(0)
+})
+
 test('the place is kept over a switch and a reload, and erased at log-out', async () => {
   const { page } = reader
   const ben = await idOf('Ben Okri')
