@@ -3,7 +3,7 @@ import { ApiError } from '../src/core/api'
 import { liveMessages, segmentAt } from '../src/core/history'
 import { Messenger } from '../src/core/messenger'
 import { createAppStore } from '../src/core/state'
-import type { Message } from '../src/core/types'
+import type { Chat, Message, ServerFrame } from '../src/core/types'
 import { BO, ME, Harness, chat, message, flushMicrotasks } from './fakes'
 
 let harness: Harness
@@ -279,6 +279,26 @@ describe('reconnecting', () => {
     harness.socket.receive({ type: 'synced' })
     await flushMicrotasks()
     expect(harness.socket.ofType('sync').at(-1)?.after).toEqual({ '2': 3, '3': 1 })
+  })
+
+  it.each<[string, ServerFrame, Partial<Chat>]>([
+    ['message', { type: 'message', ...message(2, { chat_id: 3 }) }, { last_seq: 2, last_mod: 2, unread: 2 }],
+    ['deletion', { type: 'deleted', chat_id: 3, message_id: 1001, seq: 1, mod: 2 }, { last_mod: 2, unread: 0 }],
+    ['read mark', { type: 'read', chat_id: 3, user_id: 1, seq: 1 }, { read_seq: 1, unread: 0 }],
+  ])('reads the list again if it is older than a %s of a new chat', async (_, frame, fresh) => {
+    const messenger = await opened()
+    const listed = { ...chat({ chat_id: 3, last_seq: 1, last_mod: 1, unread: 1 }), last_message: message(1, { chat_id: 3 }) }
+    harness.chats = [listed, ...harness.chats]
+    harness.socket.receive({ type: 'resync' })
+    harness.socket.receive(frame)
+    await flushMicrotasks()
+    expect(summary(messenger, 3)).toMatchObject({ last_mod: 1, unread: 1 })
+    harness.chats = [{ ...listed, ...fresh }, ...harness.chats.slice(1)]
+    harness.socket.receive({ type: 'synced' })
+    await flushMicrotasks()
+    harness.socket.receive({ type: 'synced' })
+    expect(summary(messenger, 3)).toMatchObject(fresh)
+    expect(messenger.store.getState().catchingUp).toBe(false)
   })
 
   it('keeps a chat that has a new message while the list is read', async () => {

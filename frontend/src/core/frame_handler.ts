@@ -92,7 +92,7 @@ export class FrameHandler {
   private pushed(message: Message): void {
     const me = myId(this.parts.store)
     const listed = this.parts.chats.update(message.chat_id, (chat) => withMessage(chat, message, me))
-    if (!listed) this.parts.sync.chatNotListed(message.chat_id)
+    if (!listed) this.parts.sync.chatNotListed(message.chat_id, message.mod)
     this.parts.timeline.apply(message.chat_id, (history) => applyPush(history, message))
     this.parts.hooks.received([message])
     if (message.sender_id !== null) this.wrote(message.chat_id, message.sender_id, message.seq)
@@ -106,13 +106,15 @@ export class FrameHandler {
   }
 
   private deleted(frame: Deleted): void {
-    this.parts.chats.update(frame.chat_id, (chat) => withDeleted(chat, frame))
+    const listed = this.parts.chats.update(frame.chat_id, (chat) => withDeleted(chat, frame))
+    if (!listed) this.parts.sync.chatNotListed(frame.chat_id, frame.mod)
     this.parts.timeline.apply(frame.chat_id, (history) => applyDeleted(history, frame))
   }
 
   private read(chatId: number, userId: number, seq: number): void {
     const history = this.parts.timeline.get(chatId)
-    this.parts.chats.update(chatId, (chat) => withRead(chat, userId, seq, myId(this.parts.store), history))
+    const listed = this.parts.chats.update(chatId, (chat) => withRead(chat, userId, seq, myId(this.parts.store), history))
+    if (!listed) this.parts.sync.chatNotListed(chatId, Infinity)
     this.parts.groups.memberRead(chatId, userId, seq)
   }
 

@@ -72,7 +72,7 @@ export class Messenger {
       notListed: () => void this.sync.catchUp(),
     })
     this.operations = new Operations(store, env, this.connection, this.chats, this.timeline, {
-      chatNotListed: (id) => this.sync.chatNotListed(id),
+      chatNotListed: (id, mod) => this.sync.chatNotListed(id, mod),
       unauthorized,
     })
     const { connection, chats, timeline, people, groups, presence, typing } = this

@@ -15,7 +15,7 @@ const RETRY_MS = 2_000
 
 export interface OperationsHandlers {
   /** A message was sent to a chat that is not in the list. */
-  chatNotListed(id: number): void
+  chatNotListed(id: number, mod: number): void
   unauthorized(): void
 }
 
@@ -174,7 +174,7 @@ export class Operations {
   private async sendOverHttp({ client_id, chat_id, content }: Outgoing): Promise<Result> {
     const message = await this.api.sendMessage(chat_id, content, client_id)
     this.changed(message)
-    if (this.chats.get(chat_id) === undefined) this.handlers.chatNotListed(chat_id)
+    if (this.chats.get(chat_id) === undefined) this.handlers.chatNotListed(chat_id, message.mod)
     return { kind: 'done' }
   }
 
@@ -197,7 +197,7 @@ export class Operations {
     const listed = this.chats.update(ack.chat_id, (chat) =>
       stored === null ? chat : withMessage(chat, stored, myId(this.store)),
     )
-    if (!listed) this.handlers.chatNotListed(ack.chat_id)
+    if (!listed) this.handlers.chatNotListed(ack.chat_id, ack.mod)
     this.timeline.apply(ack.chat_id, (history) => applyAck(history, stored, ack.mod))
     if (stored === null) void this.reload(ack.chat_id, ack.seq)
   }

@@ -63,8 +63,11 @@ export class Sync {
   private failures = 0
   /** True if chats were read before the epoch was known. */
   private isEpochAssumed = false
-  /** Chats with a push since the list was requested that were not in the list. */
-  private readonly unlisted = new Set<number>()
+  /**
+   * Chats that were not in the list at a push since it was requested, and the mod that their row must have:
+   * the list may be older than the push.
+   */
+  private readonly unlisted = new Map<number, number>()
   private cancelRetry: () => void = () => {}
 
   constructor(private readonly parts: SyncParts) {}
@@ -76,10 +79,13 @@ export class Sync {
     if (known !== null && epoch !== known) this.parts.handlers.epochChanged()
   }
 
-  /** A chat that is not in the list has a message. Without a connection the next poll reads it. */
-  chatNotListed(id: number): void {
+  /**
+   * A chat that is not in the list has a change; `mod` is Infinity if it takes none. Without a connection the next
+   * poll reads it.
+   */
+  chatNotListed(id: number, mod: number): void {
     const { catchingUp, socket } = this.parts.store.getState()
-    if (catchingUp) this.unlisted.add(id)
+    if (catchingUp) this.unlisted.set(id, Math.max(mod, this.unlisted.get(id) ?? 0))
     else if (socket === 'ready') void this.catchUp()
   }
 
@@ -228,7 +234,7 @@ export class Sync {
     this.parts.store.setState({ catchingUp: false })
     this.parts.timeline.watchGaps()
     // A chat whose last message is newer than the first page is missing from the following ones.
-    if ([...this.unlisted].some((id) => this.parts.chats.get(id) === undefined)) void this.catchUp()
+    if ([...this.unlisted].some(([id, mod]) => (this.parts.chats.get(id)?.last_mod ?? 0) < mod)) void this.catchUp()
   }
 
   /** An `error` frame without an id: a sync, a `read` or a `presence` failed. */
