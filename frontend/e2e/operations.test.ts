@@ -274,22 +274,18 @@ test('without the server a chat opens at its kept messages if the first unread o
 })
 
 test('a link to a message that is newer than the cache opens at the message', async () => {
-  const [ada, ben] = await openPair()
-  await cached(ben.page)
-  await ben.page.goto('about:blank')
-  for (let i = 1; i <= 40; i++)
-    await ada.page.request.post('/messages/send_message', {
-      data: { receiver_id: ben.id, content: `text ${i}` },
-      headers: { Origin: fixture.server.base },
-    })
+  const ada = await openAda()
+  await cached(ada.page)
+  await ada.page.goto('about:blank')
+  await fixture.browsers.write(ben, ada.id, Array.from({ length: 40 }, (_, i) => `text ${i + 1}`))
   // A slow list: the page shows its cache meanwhile.
-  await ben.page.route(/\/chats\?/, async (route) => {
+  await ada.page.route(/\/chats\?/, async (route) => {
     await new Promise((resolve) => setTimeout(resolve, 1_500))
     await route.continue()
   })
-  await ben.page.goto(`/c/${ada.id}/20`)
-  await ben.page.locator('.row-highlighted').getByText('text 17', { exact: true }).waitFor()
-  await closeUsers(ada, ben)
+  await ada.page.goto(`/c/${ben.id}/20`)
+  await ada.page.locator('.row-highlighted').getByText('text 17', { exact: true }).waitFor()
+  await closeUsers(ada)
 })
 
 test('behind a proxy that blocks WebSockets the page reads and sends over HTTP', async () => {

@@ -27,15 +27,15 @@ it('gives the widths of media queries in em, so that a large text gets the layou
 
 const sheet = (name: string) => readFileSync(new URL(name, folder), 'utf8')
 
+type Colours = Record<string, string>
+
 /** The custom properties of a part of a sheet. */
-const properties = (css: string) =>
-  Object.fromEntries([...css.matchAll(/(--[\w-]+): ([^;]+);/g)].map(([, name, value]) => [name, value]))
+const properties = (css: string): Colours =>
+  Object.fromEntries([...css.matchAll(/(--[\w-]+): ([^;]+);/g)].map(([, name, value]): [string, string] => [name!, value!]))
 
 const light = properties(sheet('tokens.css'))
 const dark = { ...light, ...properties(sheet('dark.css')) }
 const moreContrast = properties(/@media \(prefers-contrast: more\) \{[^]*?\n\}/.exec(sheet('modes.css'))![0])
-
-type Colours = Record<string, string>
 
 /** The contrast of two colours by WCAG 2.2, 1 to 21. */
 function contrast(colours: Colours, a: string, b: string): number {
