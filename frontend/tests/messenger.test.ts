@@ -734,6 +734,21 @@ describe('starting from the cache', () => {
     expect(await harness.cache.load()).toEqual({ session: null, chats: [] })
   })
 
+  it('saves no chat after it was erased, if that came while the session was saved', async () => {
+    const messenger = await opened()
+    harness.api.handlers.set('POST /users/logout', () => null)
+    const saveSession = harness.cache.saveSession.bind(harness.cache)
+    harness.cache.saveSession = async (session) => {
+      await saveSession(session)
+      await messenger.session.logout()
+    }
+    harness.socket.receive({ type: 'message', ...message(4) })
+    await harness.clock.advance(1_000)
+    await flushMicrotasks()
+    expect(messenger.store.getState().phase).toBe('signed_out')
+    expect(await harness.cache.load()).toEqual({ session: null, chats: [] })
+  })
+
   it('shows nothing of a user whose cookie was replaced by that of another one', async () => {
     await cached()
     harness.api.handlers.set('GET /users/me', () => BO)
