@@ -2,11 +2,9 @@
 
 import { chromium, type Browser, type BrowserContextOptions, type Locator, type Page } from 'playwright-core'
 import { expect } from 'vitest'
-import type { Server } from './server'
+import { TIMEOUT_MS, type Server } from './server'
 
 export const PASSWORD = 'correct-horse'
-/** Reached only if a test fails. */
-export const TIMEOUT_MS = 20_000
 export const PHONE: BrowserContextOptions = {
   viewport: { width: 360, height: 780 },
   hasTouch: true,
@@ -140,7 +138,7 @@ export async function openNewest(page: Page, id: number, text: string): Promise<
     if (await jump.isVisible()) await jump.click()
     return newest.locator('.message-text').textContent()
   }
-  await expect.poll(atNewest, { timeout: TIMEOUT_MS }).toContain(text)
+  await expect.poll(atNewest).toContain(text)
   return newest
 }
 
@@ -169,7 +167,7 @@ export const shownTexts = (page: Page) =>
 
 /** Waits until the messages on the screen are exactly these, in this order. */
 export async function expectShown(page: Page, texts: readonly string[]): Promise<void> {
-  await expect.poll(() => shownTexts(page), { timeout: TIMEOUT_MS }).toEqual(texts)
+  await expect.poll(() => shownTexts(page)).toEqual(texts)
 }
 
 /** The texts that the server has stored, oldest first. */

@@ -3,7 +3,6 @@
 import type { BrowserContext, Page } from 'playwright-core'
 import { beforeAll, expect, test } from 'vitest'
 import {
-  TIMEOUT_MS,
   button,
   chatRow,
   chooseFromMenu,
@@ -77,7 +76,7 @@ const waiting = (page: Page, text: string) =>
 async function expectAll(page: Page, texts: readonly string[]): Promise<void> {
   const shown = () =>
     page.locator('.message .message-text').evaluateAll((all) => all.map((text) => text.firstChild?.textContent))
-  await expect.poll(shown, { timeout: TIMEOUT_MS }).toEqual(texts)
+  await expect.poll(shown).toEqual(texts)
 }
 
 async function storedMods(page: Page, chatId: number): Promise<Record<string, number>> {
@@ -193,7 +192,7 @@ test('killed workers lose, double or reorder no edit and no deletion', async () 
   await killed
   const all = ['changed 1', DELETED, 'third', 'sent 0', 'sent 1']
   for (const page of [ada.page, ben.page]) await expectAll(page, all)
-  await expect.poll(() => ada.page.getByLabel('Waiting to be sent').count(), { timeout: TIMEOUT_MS }).toBe(0)
+  await expect.poll(() => ada.page.getByLabel('Waiting to be sent').count()).toBe(0)
   await closeUsers(ada)
 })
 
@@ -256,7 +255,7 @@ test('the page starts without the server from what it has kept, and erases it wh
           }
         }),
     )
-  await expect.poll(records, { timeout: TIMEOUT_MS }).toBe(0)
+  await expect.poll(records).toBe(0)
   await closeUsers(ada)
 })
 

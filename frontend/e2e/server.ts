@@ -6,6 +6,8 @@ import { createInterface } from 'node:readline'
 const resolvePath = (path: string) => new URL(path, import.meta.url).pathname
 
 export const DIST = resolvePath('../dist')
+/** Of a condition that is waited for; reached only if a test fails. */
+export const TIMEOUT_MS = 20_000
 
 export class Server {
   readonly base: string

@@ -2,7 +2,7 @@
 
 import type { Page } from 'playwright-core'
 import { beforeAll, expect, test } from 'vitest'
-import { TIMEOUT_MS, button, chatRow, openChat, send, theirs, type Account, type TestUser } from './browsers'
+import { button, chatRow, openChat, send, theirs, type Account, type TestUser } from './browsers'
 import { useFixture } from './fixture'
 
 const fixture = useFixture()
@@ -90,7 +90,7 @@ test('499 unread: the chat opens at the first, and only what was on the screen i
   const { page } = reader
   const ben = await writer('Ben Okri', ['text 1'])
   await chatRow(page, 'Ben Okri').click()
-  await expect.poll(async () => (await stored(page, ben.id)).read_seq, { timeout: TIMEOUT_MS }).toBe(1)
+  await expect.poll(async () => (await stored(page, ben.id)).read_seq).toBe(1)
   await page.goto('/')
   await write(ben, reader.id, numbered(2, 500))
   await chatRow(page, 'Ben Okri').getByText('499 unread messages').waitFor()
@@ -117,7 +117,7 @@ test('499 unread: the chat opens at the first, and only what was on the screen i
   expect((await onScreen(page)).shown).toContain(read + 1)
   await newest(page).click()
   await button(page, 'Mark all as read').click()
-  await expect.poll(async () => stored(page, ben.id), { timeout: TIMEOUT_MS }).toMatchObject({ read_seq: 500, unread: 0 })
+  await expect.poll(async () => stored(page, ben.id)).toMatchObject({ read_seq: 500, unread: 0 })
 })
 
 test('15 unread of 16 KB: a message higher than the screen is read when its end was on the screen', async () => {
@@ -149,7 +149,7 @@ test('60 messages that came while the window was not focused are not read', asyn
     await wheel(page, 300)
     await page.waitForTimeout(50)
   }
-  await expect.poll(async () => (await stored(page, dana.id)).read_seq, { timeout: TIMEOUT_MS }).toBe(20)
+  await expect.poll(async () => (await stored(page, dana.id)).read_seq).toBe(20)
   await page.evaluate(() => {
     document.hasFocus = () => false
   })
@@ -179,7 +179,7 @@ test('an answer in the middle of 150 unread messages neither moves the list nor 
   await settled(page)
   const before = await onScreen(page)
   await send(page, 'an answer')
-  await expect.poll(async () => (await stored(page, eve.id)).read_seq, { timeout: TIMEOUT_MS }).toBe(151)
+  await expect.poll(async () => (await stored(page, eve.id)).read_seq).toBe(151)
   await settled(page)
   expect(await onScreen(page)).toEqual(before)
   await divider(page).waitFor()
@@ -192,14 +192,14 @@ test('a chat of three messages is read when it is opened again, without scroll o
   const fay = await writer('Fay Short', ['one', 'two'])
   await chatRow(page, 'Fay Short').click()
   await theirs(page, 'two').waitFor()
-  await expect.poll(async () => (await stored(page, fay.id)).unread, { timeout: TIMEOUT_MS }).toBe(0)
+  await expect.poll(async () => (await stored(page, fay.id)).unread).toBe(0)
   await chatRow(page, 'Ben Okri').click()
   await page.locator('.conversation-name', { hasText: 'Ben Okri' }).waitFor()
   await write(fay, reader.id, ['three'])
   await chatRow(page, 'Fay Short').getByText('1 unread message').waitFor()
   await chatRow(page, 'Fay Short').click()
   await theirs(page, 'three').waitFor()
-  await expect.poll(async () => stored(page, fay.id), { timeout: TIMEOUT_MS }).toMatchObject({ read_seq: 3, unread: 0 })
+  await expect.poll(async () => stored(page, fay.id)).toMatchObject({ read_seq: 3, unread: 0 })
   await chatRow(page, 'Fay Short').getByText('1 unread message').waitFor({ state: 'detached' })
   expect(await newest(page).count()).toBe(0)
 })
@@ -289,7 +289,7 @@ test('the unread count follows deletions as the server counts', async () => {
   const { page } = reader
   const gus = await writer('Gus Gone', ['hello'])
   await chatRow(page, 'Gus Gone').click()
-  await expect.poll(async () => (await stored(page, gus.id)).unread, { timeout: TIMEOUT_MS }).toBe(0)
+  await expect.poll(async () => (await stored(page, gus.id)).unread).toBe(0)
   await page.goto('/')
   await chatRow(page, 'Gus Gone').waitFor()
   const unread = async () => {
@@ -297,7 +297,7 @@ test('the unread count follows deletions as the server counts', async () => {
     return Number(badge ?? 0)
   }
   const expectUnread = async (n: number) => {
-    await expect.poll(unread, { timeout: TIMEOUT_MS }).toBe(n)
+    await expect.poll(unread).toBe(n)
     expect((await stored(page, gus.id)).unread).toBe(n)
   }
   const base = Number(/\((\d+)\)/.exec(await page.title())?.[1] ?? 0)
@@ -336,13 +336,13 @@ test('the list is in the order of activity, also when the clock of the server we
   const hal = await writer('Hal Now', ['now'])
   await page.goto('/')
   const names = () => page.locator('.sidebar .chat-row-name').allTextContents()
-  await expect.poll(async () => (await names())[0], { timeout: TIMEOUT_MS }).toBe('Hal Now')
+  await expect.poll(async () => (await names())[0]).toBe('Hal Now')
   await write(other, reader.id, ['later'])
-  await expect.poll(async () => (await names()).slice(0, 2), { timeout: TIMEOUT_MS }).toEqual(['Otto Other', 'Hal Now'])
+  await expect.poll(async () => (await names()).slice(0, 2)).toEqual(['Otto Other', 'Hal Now'])
   await write(hal, reader.id, ['latest'])
-  await expect.poll(async () => (await names()).slice(0, 2), { timeout: TIMEOUT_MS }).toEqual(['Hal Now', 'Otto Other'])
+  await expect.poll(async () => (await names()).slice(0, 2)).toEqual(['Hal Now', 'Otto Other'])
   await page.reload()
-  await expect.poll(async () => (await names()).slice(0, 2), { timeout: TIMEOUT_MS }).toEqual(['Hal Now', 'Otto Other'])
+  await expect.poll(async () => (await names()).slice(0, 2)).toEqual(['Hal Now', 'Otto Other'])
 })
 
 test('the sender and the menu of a message higher than the screen stay on it; the sender opens a profile', async () => {
