@@ -1,4 +1,4 @@
-// Accessibility: on a phone, with the keyboard only, with a screen reader, in light, dark and forced colours.
+// Accessibility: on a phone, with the keyboard only, with a screen reader, in light, dark and forced colours, in Arabic.
 
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -43,10 +43,24 @@ async function axeViolations(page: Page): Promise<string[]> {
     .flatMap(({ id, nodes }) => nodes.map((n) => `${id}: ${n.html.slice(0, 200)}: ${n.failureSummary}`))
 }
 
-/** Checks the current page in all colour schemes, and its layout also from right to left. */
-async function expectAccessible(page: Page): Promise<void> {
+/** Changes the language of what is on the screen, as if it were chosen in another tab. */
+async function setLanguage(page: Page, language: 'ar' | null): Promise<void> {
+  await page.evaluate((chosen) => {
+    localStorage.setItem('parley.prefs', JSON.stringify({ language: chosen }))
+    dispatchEvent(new StorageEvent('storage', { key: 'parley.prefs' }))
+  }, language)
+  const dir = language === null ? 'ltr' : 'rtl'
+  await expect.poll(() => page.evaluate(() => document.documentElement.dir)).toBe(dir)
+}
+
+async function expectLayout(page: Page): Promise<void> {
   expect(await overflow(page)).toEqual([])
   expect(await unreachable(page)).toEqual([])
+}
+
+/** Checks the current page in all colour schemes, and in Arabic, from right to left. */
+async function expectAccessible(page: Page): Promise<void> {
+  await expectLayout(page)
   for (const media of [
     { colorScheme: 'dark', forcedColors: 'none' },
     { colorScheme: 'light', forcedColors: 'active' },
@@ -55,11 +69,10 @@ async function expectAccessible(page: Page): Promise<void> {
     await page.emulateMedia(media)
     expect(await axeViolations(page), JSON.stringify(media)).toEqual([])
   }
-  const dir = await page.evaluate(() => document.documentElement.dir)
-  await page.evaluate(() => (document.documentElement.dir = 'rtl'))
-  expect(await overflow(page), 'from right to left').toEqual([])
-  expect(await unreachable(page), 'from right to left').toEqual([])
-  await page.evaluate((value) => (document.documentElement.dir = value), dir)
+  await setLanguage(page, 'ar')
+  await expectLayout(page)
+  expect(await axeViolations(page), 'in Arabic').toEqual([])
+  await setLanguage(page, null)
 }
 
 const dialog = (page: Page, name: string) => page.getByRole('dialog', { name, exact: true })
