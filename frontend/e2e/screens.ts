@@ -1,5 +1,5 @@
 // Takes pictures of all screens, in three widths and both colour schemes, to be looked at: `npm run screens`. They are
-// written to the folder screens/ of the build directory.
+// written to the folder screens/ of the build directory. With PAGE_LANGUAGE=ar the pictures are in Arabic.
 
 import { execFileSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
@@ -10,12 +10,22 @@ import { Server } from './server'
 
 const build = process.env.PARLEY_BUILD!
 const folder = `${build}/screens`
+const language = process.env.PAGE_LANGUAGE
 const SIZES = {
   1280: { viewport: { width: 1280, height: 800 } },
   768: { viewport: { width: 768, height: 1024 } },
   360: PHONE,
 }
 const closeDialog = (page: Page) => page.keyboard.press('Escape')
+
+/** Changes the language of what is on the screen, as if it were chosen in another tab. */
+async function setLanguage(page: Page, chosen: string | null): Promise<void> {
+  await page.evaluate((language) => {
+    localStorage.setItem('parley.prefs', JSON.stringify({ language }))
+    dispatchEvent(new StorageEvent('storage', { key: 'parley.prefs' }))
+  }, chosen)
+  await expect.poll(() => page.evaluate(() => document.documentElement.lang)).toBe(chosen ?? 'en')
+}
 
 /** What to show. Each starts at the chat list. */
 const SCREENS: Record<string, (page: Page) => Promise<unknown>> = {
@@ -79,9 +89,13 @@ test('pictures', { timeout: 600_000 }, async () => {
         const page = await browsers.newPage({ ...size, colorScheme, serviceWorkers: 'block' })
         page.setDefaultTimeout(8_000)
         const take = async (name: string) => {
-          await page.evaluate(() => Promise.allSettled(document.getAnimations().map((a) => a.finished)))
+          if (language !== undefined) await setLanguage(page, language)
+          // The chunk of a menu or a dialog comes first, then its animation.
           await page.waitForTimeout(300)
-          await page.screenshot({ path: `${folder}/${name}-${width}-${colorScheme}.png` })
+          await page.evaluate(() => Promise.allSettled(document.getAnimations().map((a) => a.finished)))
+          const suffix = language === undefined ? '' : `-${language}`
+          await page.screenshot({ path: `${folder}/${name}-${width}-${colorScheme}${suffix}.png` })
+          if (language !== undefined) await setLanguage(page, null)
         }
         await page.goto('/')
         await page.getByLabel('Username').waitFor()

@@ -415,7 +415,7 @@ export const ar: Catalogue = {
     yesterday: 'أمس',
     todayAt: (time) => `اليوم الساعة ${time}`,
     yesterdayAt: (time) => `أمس الساعة ${time}`,
-    onAt: (day, time) => `${day} الساعة ${time}`,
+    onAt: (day, time) => `${day}، ${time}`,
     justNow: 'منذ لحظات',
     longAgo: 'منذ مدة',
   },

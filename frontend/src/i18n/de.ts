@@ -107,7 +107,7 @@ export const de: Catalogue = {
     missingMore: 'Er existiert nicht, oder du bist nicht mehr dabei.',
     gone: 'Du bist nicht mehr in diesem Chat.',
     online: 'online',
-    lastSeen: (when) => `zuletzt online ${when}`,
+    lastSeen: (when) => `zuletzt ${when}`,
     members: (n) => plural(n, '1 Mitglied', 'Mitglieder'),
     typing: 'schreibt …',
     typingOne: (name) => `${name} schreibt …`,
