@@ -15,6 +15,7 @@ import {
   mine,
   openChat,
   send,
+  setLanguage,
   theirs,
   type TestUser,
 } from './browsers'
@@ -41,16 +42,6 @@ async function axeViolations(page: Page): Promise<string[]> {
   return violations
     .filter(({ impact }) => impact === 'serious' || impact === 'critical')
     .flatMap(({ id, nodes }) => nodes.map((n) => `${id}: ${n.html.slice(0, 200)}: ${n.failureSummary}`))
-}
-
-/** Changes the language of what is on the screen, as if it were chosen in another tab. */
-async function setLanguage(page: Page, language: 'ar' | null): Promise<void> {
-  await page.evaluate((chosen) => {
-    localStorage.setItem('parley.prefs', JSON.stringify({ language: chosen }))
-    dispatchEvent(new StorageEvent('storage', { key: 'parley.prefs' }))
-  }, language)
-  const dir = language === null ? 'ltr' : 'rtl'
-  await expect.poll(() => page.evaluate(() => document.documentElement.dir)).toBe(dir)
 }
 
 async function expectLayout(page: Page): Promise<void> {

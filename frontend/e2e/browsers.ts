@@ -183,3 +183,15 @@ export async function chooseFromMenu(page: Page, message: Locator, name: string)
   await message.getByLabel('Message actions').click()
   await page.getByRole('menuitem', { name }).click()
 }
+
+/** Changes the language of what is on the screen, as if it were chosen in another tab; null: as in the browser, English. */
+export async function setLanguage(page: Page, language: string | null): Promise<void> {
+  await page.evaluate((chosen) => {
+    localStorage.setItem('parley.prefs', JSON.stringify({ language: chosen }))
+    dispatchEvent(new StorageEvent('storage', { key: 'parley.prefs' }))
+  }, language)
+  const expected = [language ?? 'en', language === 'ar' ? 'rtl' : 'ltr']
+  await expect
+    .poll(() => page.evaluate(() => [document.documentElement.lang, document.documentElement.dir]))
+    .toEqual(expected)
+}

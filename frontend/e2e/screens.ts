@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import type { Page } from 'playwright-core'
 import { expect, test } from 'vitest'
-import { Browsers, PHONE, button, chatRow, field, send } from './browsers'
+import { Browsers, PHONE, button, chatRow, field, send, setLanguage } from './browsers'
 import { Server } from './server'
 
 const build = process.env.PARLEY_BUILD!
@@ -17,15 +17,6 @@ const SIZES = {
   360: PHONE,
 }
 const closeDialog = (page: Page) => page.keyboard.press('Escape')
-
-/** Changes the language of what is on the screen, as if it were chosen in another tab. */
-async function setLanguage(page: Page, chosen: string | null): Promise<void> {
-  await page.evaluate((language) => {
-    localStorage.setItem('parley.prefs', JSON.stringify({ language }))
-    dispatchEvent(new StorageEvent('storage', { key: 'parley.prefs' }))
-  }, chosen)
-  await expect.poll(() => page.evaluate(() => document.documentElement.lang)).toBe(chosen ?? 'en')
-}
 
 /** What to show. Each starts at the chat list. */
 const SCREENS: Record<string, (page: Page) => Promise<unknown>> = {

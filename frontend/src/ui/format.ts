@@ -58,7 +58,7 @@ export function senderName(people: AppState['people'], id: number | null | undef
 /** The name of the sender of a last message, which may have it. */
 export function lastSenderName(people: AppState['people'], last: LastMessage): string {
   const isKnown = last.sender_id == null || people.has(last.sender_id)
-  return isKnown ? senderName(people, last.sender_id) : (last.sender_name ?? senderName(people, last.sender_id))
+  return (isKnown ? undefined : last.sender_name) ?? senderName(people, last.sender_id)
 }
 
 export function chatName(chat: Chat, me: number): string {
