@@ -15,15 +15,13 @@ JSON objects on standard output, one a line. The first answer is {"port", "conf"
 The end of the input ends the process without an answer.
 """
 
-import base64
-import hashlib
 import json
 import os
-import secrets
 import signal
 import subprocess
 import sys
 
+from accounts import new_token, stored_password
 from cluster import Cluster
 from parleyd import Parleyd
 from postgres_server import bindir
@@ -57,21 +55,13 @@ def backup_path(daemon):
 
 
 def new_user(daemon, username, password):
-    """Inserts a user with a token. The hash of the password has the least cost that parleyd accepts."""
-    salt = secrets.token_bytes(16)
-    digest = hashlib.scrypt(password.encode(), salt=salt, n=2, r=1, p=1, dklen=32)
-    salt_text, digest_text = (base64.b64encode(part).decode() for part in (salt, digest))
-    token = secrets.token_urlsafe(32)
-    rows = daemon.sql(
-        "with u as (insert into users (username, full_name, password)"
-        " values (%s, '', %s) returning user_id)"
-        " insert into tokens (hash, user_id, expires_at)"
-        " select %s, user_id, now() + interval '1 day' from u returning user_id",
+    """Inserts a user with a token, without the time that the hash of a password takes."""
+    user_id = daemon.sql(
+        "insert into users (username, full_name, password) values (%s, '', %s) returning user_id",
         username,
-        f"scrypt$2$1$1${salt_text}${digest_text}",
-        hashlib.sha256(token.encode()).digest(),
-    )
-    return {"id": rows[0][0], "token": token}
+        stored_password(password),
+    )[0][0]
+    return {"id": user_id, "token": new_token(daemon, user_id)}
 
 
 def run_commands(daemon):
