@@ -19,12 +19,6 @@ static const char *const names[HTTP_CODING_N] = {
 	[HTTP_BR] = "br",
 };
 
-/* What Accept-Encoding says of each coding, and of all others ("*"); -1: nothing. */
-struct weights {
-	int of[HTTP_CODING_N];
-	int others;
-};
-
 const char *http_coding_name(enum http_coding coding)
 {
 	return names[coding];
@@ -59,7 +53,7 @@ static int weight_of(struct text parameter)
 	return weight_value((struct text){ parameter.data + 2, parameter.len - 2 });
 }
 
-static int *place_of(struct weights *w, struct text name)
+static int *place_of(struct http_weights *w, struct text name)
 {
 	for (int c = 0; c < HTTP_CODING_N; c++)
 		if (http_is_word(name, names[c]))
@@ -70,7 +64,7 @@ static int *place_of(struct weights *w, struct text name)
 }
 
 /* The first mention of a coding counts. */
-static void read_element(struct weights *w, struct text element)
+static void read_element(struct http_weights *w, struct text element)
 {
 	const char *semicolon = memchr(element.data, ';', element.len);
 	size_t len = semicolon != NULL ? (size_t)(semicolon - element.data) : element.len;
@@ -80,22 +74,28 @@ static void read_element(struct weights *w, struct text element)
 		*place = weight_of((struct text){ element.data + len, element.len - len });
 }
 
-static int weight_in(const struct weights *w, enum http_coding coding)
+static int weight_in(const struct http_weights *w, enum http_coding coding)
 {
 	return w->of[coding] >= 0 ? w->of[coding] : w->others;
 }
 
-enum http_coding http_coding_choose(const char *accept, unsigned available)
+struct http_weights http_coding_read(const char *accept)
 {
-	struct weights w = { { -1, -1, -1 }, -1 };
-	enum http_coding best = HTTP_IDENTITY;
+	struct http_weights w = { { -1, -1, -1 }, -1 };
 	struct text e;
 
 	while (http_element_next(&accept, &e))
 		read_element(&w, e);
+	return w;
+}
+
+enum http_coding http_coding_choose(const struct http_weights *w, unsigned available)
+{
+	enum http_coding best = HTTP_IDENTITY;
+
 	for (enum http_coding c = HTTP_IDENTITY + 1; c < HTTP_CODING_N; c++)
-		if ((available & 1u << c) != 0 && weight_in(&w, c) > 0 &&
-			weight_in(&w, c) >= weight_in(&w, best))
+		if ((available & 1u << c) != 0 && weight_in(w, c) > 0 &&
+			weight_in(w, c) >= weight_in(w, best))
 			best = c;
 	return best;
 }

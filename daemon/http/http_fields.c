@@ -103,15 +103,15 @@ bool http_accepts(const struct http_call *call, const char *type)
 	return false;
 }
 
-enum http_coding http_accepted_coding(const struct http_call *call, unsigned available)
+struct http_weights http_accepted_codings(const struct http_call *call)
 {
 	struct buf accept = BUF_EMPTY;
-	enum http_coding coding;
+	struct http_weights weights;
 
 	http_field_join(call, "Accept-Encoding", &accept);
-	coding = http_coding_choose(buf_cstr(&accept), available);
+	weights = http_coding_read(buf_cstr(&accept));
 	buf_fini(&accept);
-	return coding;
+	return weights;
 }
 
 struct text http_bearer(const struct http_call *call)

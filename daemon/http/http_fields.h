@@ -48,8 +48,8 @@ bool http_field_has(const struct http_call *call, const char *name, const char *
 /* True if Accept has this media type, whatever its parameters. */
 bool http_accepts(const struct http_call *call, const char *type);
 
-/* The coding of the answer, by Accept-Encoding, as http_coding_choose. */
-enum http_coding http_accepted_coding(const struct http_call *call, unsigned available);
+/* The codings that Accept-Encoding accepts. */
+struct http_weights http_accepted_codings(const struct http_call *call);
 
 /* The credentials of Authorization with the scheme Bearer; the session cookie, that of https first. data NULL if there is
  * none. */

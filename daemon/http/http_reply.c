@@ -161,11 +161,15 @@ void http_send(struct http_call *call, int status, struct evbuffer *body)
 /* Compresses an answer of a route that allows it. Returns true if out has it. */
 static bool compress(struct http_call *call, const char *json, size_t len, struct buf *out)
 {
+	struct http_weights accepted;
+
 	if (call->http == NULL || call->conn == NULL || !call->route->compressed)
 		return false;
 	http_add_header(call, "Vary", "Accept-Encoding");
-	if (len < COMPRESSED_MIN || len > COMPRESSED_MAX ||
-		http_accepted_coding(call, 1u << HTTP_GZIP) != HTTP_GZIP)
+	if (len < COMPRESSED_MIN || len > COMPRESSED_MAX)
+		return false;
+	accepted = http_accepted_codings(call);
+	if (http_coding_choose(&accepted, 1u << HTTP_GZIP) != HTTP_GZIP)
 		return false;
 	http_add_header(call, "Content-Encoding", http_coding_name(HTTP_GZIP));
 	http_coding_gzip(out, json, len);

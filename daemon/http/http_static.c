@@ -164,13 +164,15 @@ static bool open_file(const struct http_call *call, struct page_file *f)
 {
 	const char *root = call->http->conf->web_root;
 	unsigned available = 1u << HTTP_BR | 1u << HTTP_GZIP;
+	struct http_weights accepted;
 	enum http_coding coding;
 
 	f->coding = HTTP_IDENTITY;
 	f->fd = http_static_open(root, f->segments, f->n, &f->st);
 	if (f->fd < 0)
 		return false;
-	while ((coding = http_accepted_coding(call, available)) != HTTP_IDENTITY &&
+	accepted = http_accepted_codings(call);
+	while ((coding = http_coding_choose(&accepted, available)) != HTTP_IDENTITY &&
 		!open_coded(root, f, coding))
 		available &= ~(1u << coding);
 	return true;

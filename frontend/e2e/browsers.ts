@@ -2,20 +2,24 @@
 
 import { chromium, type Browser, type BrowserContextOptions, type Locator, type Page } from 'playwright-core'
 import { expect } from 'vitest'
+import { TIMEOUT_MS, type Server } from './server'
 
 export const PASSWORD = 'correct-horse'
-/** Reached only if a test fails. */
-export const TIMEOUT_MS = 20_000
 export const PHONE: BrowserContextOptions = {
   viewport: { width: 360, height: 780 },
   hasTouch: true,
   isMobile: true,
 }
 
-export interface TestUser {
+export interface Account {
   id: number
   username: string
   name: string
+  /** The token of a session. */
+  token: string
+}
+
+export interface TestUser extends Account {
   page: Page
 }
 
@@ -26,16 +30,16 @@ export class Browsers {
 
   private constructor(
     private readonly browser: Browser,
-    readonly base: string,
+    private readonly server: Server,
   ) {}
 
   /** `args` are options of Chromium. */
-  static async launch(base: string, ...args: string[]): Promise<Browsers> {
+  static async launch(server: Server, ...args: string[]): Promise<Browsers> {
     const browser = await chromium.launch({
       executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
       args: ['--disable-gpu', '--disable-quic', '--disable-sync', '--no-first-run', ...args],
     })
-    return new Browsers(browser, base)
+    return new Browsers(browser, server)
   }
 
   close = () => this.browser.close()
@@ -46,10 +50,10 @@ export class Browsers {
     for (const [i, page] of pages.entries()) await page.screenshot({ path: `${path}-${i}.png` })
   }
 
-  /** Opens a page without a session. */
-  async newPage(options: BrowserContextOptions = {}): Promise<Page> {
+  /** Opens a page, with a session if there is an account. */
+  async newPage(options: BrowserContextOptions = {}, account?: Account): Promise<Page> {
     const context = await this.browser.newContext({
-      baseURL: this.base,
+      baseURL: this.server.base,
       viewport: { width: 1280, height: 800 },
       locale: 'en-GB',
       ...options,
@@ -59,33 +63,55 @@ export class Browsers {
     context.on('console', (message) => {
       if (/content security policy/i.test(message.text())) this.violations.push(message.text())
     })
+    const cookie = { name: 'parley_session', url: this.server.base, httpOnly: true, sameSite: 'Strict' as const }
+    if (account !== undefined) await context.addCookies([{ ...cookie, value: account.token }])
     return context.newPage()
   }
 
-  /** Registers a user, logs in, and opens the chat list. */
-  async newUser(name: string, options: BrowserContextOptions = {}): Promise<TestUser> {
-    const page = await this.newPage(options)
+  /** Makes a user. */
+  async newAccount(name: string): Promise<Account> {
     const username = this.username(name)
-    const account = { username, full_name: name, password: PASSWORD }
-    const registered = await page.request.post('/users/register', { data: account })
-    expect(registered.status(), await registered.text()).toBe(201)
-    const login = { username, password: PASSWORD, cookie: true }
-    expect((await page.request.post('/users/login', { data: login })).status()).toBe(200)
-    const { user_id: id } = (await registered.json()) as { user_id: number }
-    await page.goto('/')
-    await page.locator('.sidebar').waitFor()
-    return { id, username, name, page }
+    const account = { ...(await this.server.newUser(username, PASSWORD)), username, name }
+    await this.request(account, 'PATCH', '/users/me', { full_name: name })
+    return account
+  }
+
+  /** Opens a page of a user, who is logged in. */
+  async open(account: Account, path = '/', options: BrowserContextOptions = {}): Promise<TestUser> {
+    const page = await this.newPage(options, account)
+    await page.goto(path)
+    await page.locator(path === '/' ? '.sidebar' : '#composer').waitFor()
+    return { ...account, page }
+  }
+
+  /** Makes a user, and opens the chat list. */
+  async newUser(name: string, options: BrowserContextOptions = {}): Promise<TestUser> {
+    return this.open(await this.newAccount(name), '/', options)
   }
 
   /** Opens a chat of two new users for both, with these messages of the first one. */
   async newPair(...texts: string[]): Promise<[TestUser, TestUser]> {
-    const ada = await this.newUser('Ada Lovelace')
-    const ben = await this.newUser('Ben Okri')
-    await openChat(ada.page, ben.id)
-    for (const text of texts) await send(ada.page, text)
-    await openChat(ben.page, ada.id)
-    await theirs(ben.page, texts.at(-1)!).waitFor()
-    return [ada, ben]
+    const ada = await this.newAccount('Ada Lovelace')
+    const ben = await this.newAccount('Ben Okri')
+    await this.write(ada, ben.id, texts)
+    const pair = [await this.open(ada, `/c/${ben.id}`), await this.open(ben, `/c/${ada.id}`)] as const
+    await theirs(pair[1].page, texts.at(-1)!).waitFor()
+    return [...pair]
+  }
+
+  /** Sends texts in this order, without a page. */
+  async write(from: Account, to: number, texts: readonly string[]): Promise<void> {
+    for (const content of texts)
+      await this.request(from, 'POST', '/messages/send_message', { receiver_id: to, content })
+  }
+
+  /** A request of a user, without a page. Returns the answer; null if it is empty. */
+  async request({ token }: Account, method: string, path: string, body?: object): Promise<unknown> {
+    const headers = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' }
+    const response = await fetch(this.server.base + path, { method, headers, body: JSON.stringify(body) })
+    const text = await response.text()
+    expect(response.ok, text).toBe(true)
+    return text === '' ? null : JSON.parse(text)
   }
 
   private username(name: string): string {
@@ -112,7 +138,7 @@ export async function openNewest(page: Page, id: number, text: string): Promise<
     if (await jump.isVisible()) await jump.click()
     return newest.locator('.message-text').textContent()
   }
-  await expect.poll(atNewest, { timeout: TIMEOUT_MS }).toContain(text)
+  await expect.poll(atNewest).toContain(text)
   return newest
 }
 
@@ -141,7 +167,7 @@ export const shownTexts = (page: Page) =>
 
 /** Waits until the messages on the screen are exactly these, in this order. */
 export async function expectShown(page: Page, texts: readonly string[]): Promise<void> {
-  await expect.poll(() => shownTexts(page), { timeout: TIMEOUT_MS }).toEqual(texts)
+  await expect.poll(() => shownTexts(page)).toEqual(texts)
 }
 
 /** The texts that the server has stored, oldest first. */
@@ -156,4 +182,16 @@ export async function chooseFromMenu(page: Page, message: Locator, name: string)
   await message.hover()
   await message.getByLabel('Message actions').click()
   await page.getByRole('menuitem', { name }).click()
+}
+
+/** Changes the language of what is on the screen, as if it were chosen in another tab; null: as in the browser, English. */
+export async function setLanguage(page: Page, language: string | null): Promise<void> {
+  await page.evaluate((chosen) => {
+    localStorage.setItem('parley.prefs', JSON.stringify({ language: chosen }))
+    dispatchEvent(new StorageEvent('storage', { key: 'parley.prefs' }))
+  }, language)
+  const expected = [language ?? 'en', language === 'ar' ? 'rtl' : 'ltr']
+  await expect
+    .poll(() => page.evaluate(() => [document.documentElement.lang, document.documentElement.dir]))
+    .toEqual(expected)
 }

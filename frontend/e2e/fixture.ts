@@ -17,7 +17,7 @@ export function useFixture(page?: string): Fixture {
   const fixture = {} as Fixture
   beforeAll(async () => {
     fixture.server = await Server.start(page)
-    fixture.browsers = await Browsers.launch(fixture.server.base)
+    fixture.browsers = await Browsers.launch(fixture.server)
   })
   // A failed test leaves screenshots of all pages in the build directory.
   afterEach(async ({ task }) => {

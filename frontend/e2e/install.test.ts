@@ -91,7 +91,7 @@ describe('the service worker', () => {
 
   test('after log-out the browser keeps no message, no name, and no notification', async () => {
     const ada = await fixture.browsers.newUser('Ada Lovelace')
-    const ben = await fixture.browsers.newUser('Benedict Secretname')
+    const ben = await fixture.browsers.newAccount('Benedict Secretname')
     const { page } = ada
     await serviceWorkerReady(page)
     await openChat(page, ben.id)
@@ -123,7 +123,6 @@ describe('the service worker', () => {
     })
     expect(kept).not.toContain('secret')
     expect(kept).not.toContain('Secretname')
-    await ben.page.context().close()
     await page.context().close()
   })
 })
@@ -253,7 +252,7 @@ test('in forced colours what was a background has a border or the look of the sy
 
 test('the offer of notifications takes no room on a small screen, nor after an answer', async () => {
   const { page, id } = await fixture.browsers.newUser('Ada Lovelace')
-  const ben = await fixture.browsers.newUser('Ben Okri')
+  const ben = await fixture.browsers.newAccount('Ben Okri')
   // Headless Chromium denies notifications.
   await page.addInitScript(() => Object.defineProperty(Notification, 'permission', { value: 'default' }))
   await openChat(page, ben.id)
@@ -270,13 +269,13 @@ test('the offer of notifications takes no room on a small screen, nor after an a
   expect(await card.count()).toBe(0)
   await openChat(page, id)
   expect(await card.count()).toBe(0)
-  for (const user of [page, ben.page]) await user.context().close()
+  await page.context().close()
 })
 
 describe('with a text of twice the size', () => {
   for (const [screen, options] of Object.entries({ 'a desktop': {}, 'a phone of 360 px': PHONE }))
     test(`nothing overflows and all controls can be reached on ${screen}`, async () => {
-      const browsers = await Browsers.launch(fixture.server.base, '--blink-settings=defaultFontSize=32')
+      const browsers = await Browsers.launch(fixture.server, '--blink-settings=defaultFontSize=32')
       try {
         const { page, id } = await browsers.newUser(`Ada on ${screen}`, options)
         const check = async () => {

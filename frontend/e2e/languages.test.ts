@@ -2,7 +2,7 @@
 
 import type { Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { PASSWORD, button, chatRow, field, mine, openChat, send, theirs, type TestUser } from './browsers'
+import { button, chatRow, field, mine, openChat, send, theirs, type TestUser } from './browsers'
 import { useFixture } from './fixture'
 import { overflow } from './layout'
 
@@ -45,9 +45,7 @@ describe('dates and times have the formats of the browser', () => {
     ['ar-EG', 'ar rtl', 'اليوم'],
     ['en-GB', 'en ltr', 'Today'],
   ])('%s', async (locale, html, today) => {
-    const opened = (page = await fixture.browsers.newPage({ locale }))
-    const login = { username: ada.username, password: PASSWORD, cookie: true }
-    await page.request.post('/users/login', { data: login })
+    const opened = (page = await fixture.browsers.newPage({ locale }, ada))
     await page.clock.install()
     await openChat(page, ada.id)
     await mine(page, 'A note').waitFor()

@@ -1,9 +1,8 @@
 // What the user does without a connection, and what the page shows without one.
 
 import type { BrowserContext, Page } from 'playwright-core'
-import { expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import {
-  TIMEOUT_MS,
   button,
   chatRow,
   chooseFromMenu,
@@ -20,12 +19,24 @@ import { useFixture } from './fixture'
 
 const fixture = useFixture()
 
-/** A pair with three messages, which the second user has read. */
-async function openPair(): Promise<[TestUser, TestUser]> {
-  const [ada, ben] = await fixture.browsers.newPair('first', 'second', 'third')
+/** The other side of all chats. Their page is opened once. */
+let ben: TestUser
+beforeAll(async () => {
+  ben = await fixture.browsers.newUser('Ben Okri')
+})
+
+/** A new user, with three messages to Ben, who has read them. Both have the chat open. */
+async function openAda(): Promise<TestUser> {
+  const account = await fixture.browsers.newAccount('Ada Lovelace')
+  await fixture.browsers.write(account, ben.id, ['first', 'second', 'third'])
+  const ada = await fixture.browsers.open(account, `/c/${ben.id}`)
+  await goTo(ben.page, `/c/${ada.id}`)
   await mine(ada.page, 'third').getByLabel('Read', { exact: true }).waitFor()
-  return [ada, ben]
+  return ada
 }
+
+/** Goes to another place without a reload. */
+const goTo = (page: Page, path: string) => page.evaluate((to) => history.pushState(null, '', to), path)
 
 const API = /\/(users|chats|messages|groups)\b/
 
@@ -65,7 +76,7 @@ const waiting = (page: Page, text: string) =>
 async function expectAll(page: Page, texts: readonly string[]): Promise<void> {
   const shown = () =>
     page.locator('.message .message-text').evaluateAll((all) => all.map((text) => text.firstChild?.textContent))
-  await expect.poll(shown, { timeout: TIMEOUT_MS }).toEqual(texts)
+  await expect.poll(shown).toEqual(texts)
 }
 
 async function storedMods(page: Page, chatId: number): Promise<Record<string, number>> {
@@ -75,7 +86,7 @@ async function storedMods(page: Page, chatId: number): Promise<Record<string, nu
 }
 
 test('what is done offline waits at its message, also over a reload, and is then done once and in order', async () => {
-  const [ada, ben] = await openPair()
+  const ada = await openAda()
   await ada.page.context().setOffline(true)
   await edit(ada.page, 'first', 'first, changed')
   await remove(ada.page, 'second')
@@ -101,11 +112,11 @@ test('what is done offline waits at its message, also over a reload, and is then
     [DELETED]: 5,
     fourth: 6,
   })
-  await closeUsers(ada, ben)
+  await closeUsers(ada)
 })
 
 test('a refused change says so at its message, and is tried again or given up', async () => {
-  const [ada, ben] = await openPair()
+  const ada = await openAda()
   const refuse = async (method: string) =>
     ada.page.route(/\/messages\/\d+$/, (route) =>
       route.request().method() === method
@@ -145,11 +156,11 @@ test('a refused change says so at its message, and is tried again or given up', 
   await button(refusal, 'Discard change').click()
   await expectAll(ada.page, ['changed', 'second', DELETED, 'fourth'])
   await tab.context().close()
-  await closeUsers(ada, ben)
+  await closeUsers(ada)
 })
 
 test('a chat with a refused message does not stay at the top of the list', async () => {
-  const [ada, ben] = await openPair()
+  const ada = await openAda()
   await ada.page.routeWebSocket(/\/ws$/, (socket) => {
     const server = socket.connectToServer()
     socket.onMessage((data) => {
@@ -161,16 +172,14 @@ test('a chat with a refused message does not stay at the top of the list', async
   await ada.page.reload()
   await send(ada.page, 'refused')
   await mine(ada.page, 'refused').getByText('Not sent.').waitFor()
-  const cem = await fixture.browsers.newUser('Cem Yılmaz')
-  await openChat(cem.page, ada.id)
-  await send(cem.page, 'Hello from Cem')
+  await fixture.browsers.write(await fixture.browsers.newAccount('Cem Yılmaz'), ada.id, ['Hello from Cem'])
   await chatRow(ada.page, 'Hello from Cem').waitFor()
   expect(await ada.page.locator('.chat-row').first().textContent()).toContain('Hello from Cem')
-  await closeUsers(ada, ben, cem)
+  await closeUsers(ada)
 })
 
 test('killed workers lose, double or reorder no edit and no deletion', async () => {
-  const [ada, ben] = await openPair()
+  const ada = await openAda()
   for (const slot of [0, 1] as const) {
     const killed = fixture.server.killWorker(slot)
     await edit(ada.page, slot === 0 ? 'first' : 'changed 0', `changed ${slot}`)
@@ -183,12 +192,12 @@ test('killed workers lose, double or reorder no edit and no deletion', async () 
   await killed
   const all = ['changed 1', DELETED, 'third', 'sent 0', 'sent 1']
   for (const page of [ada.page, ben.page]) await expectAll(page, all)
-  await expect.poll(() => ada.page.getByLabel('Waiting to be sent').count(), { timeout: TIMEOUT_MS }).toBe(0)
-  await closeUsers(ada, ben)
+  await expect.poll(() => ada.page.getByLabel('Waiting to be sent').count()).toBe(0)
+  await closeUsers(ada)
 })
 
 test('nothing queued is applied to a restored database, where its ids name other messages', async () => {
-  const [ada, ben] = await openPair()
+  const ada = await openAda()
   await fixture.server.backUpDatabase()
   for (const text of ['lost 1', 'lost 2']) await send(ada.page, text)
   await theirs(ben.page, 'lost 2').waitFor()
@@ -200,14 +209,7 @@ test('nothing queued is applied to a restored database, where its ids name other
   await fixture.server.restoreDatabase()
   await expectAll(ben.page, ['first', 'second', 'third'])
   // These get the ids of the lost ones.
-  for (const content of ['innocent 1', 'innocent 2']) {
-    const data = { receiver_id: ben.id, content }
-    const response = await ada.page.request.post('/messages/send_message', {
-      data,
-      headers: { Origin: fixture.server.base },
-    })
-    expect(response.status(), await response.text()).toBe(201)
-  }
+  await fixture.browsers.write(ada, ben.id, ['innocent 1', 'innocent 2'])
   await theirs(ben.page, 'innocent 2').waitFor()
   await ada.page.context().setOffline(false)
   await ada.page.getByText('The server was restored from a backup before a message was deleted.').waitFor()
@@ -219,11 +221,11 @@ test('nothing queued is applied to a restored database, where its ids name other
   await theirs(ben.page, 'queued').waitFor()
   await button(mine(ada.page, 'lost 1, changed'), 'Discard').click()
   await expectAll(ada.page, [...kept, 'queued'])
-  await closeUsers(ada, ben)
+  await closeUsers(ada)
 })
 
 test('the page starts without the server from what it has kept, and erases it when the session has ended', async () => {
-  const [ada, ben] = await openPair()
+  const ada = await openAda()
   await cached(ada.page)
   const restore = await cutOff(ada.page.context())
   await ada.page.reload()
@@ -253,29 +255,40 @@ test('the page starts without the server from what it has kept, and erases it wh
           }
         }),
     )
-  await expect.poll(records, { timeout: TIMEOUT_MS }).toBe(0)
-  await closeUsers(ada, ben)
+  await expect.poll(records).toBe(0)
+  await closeUsers(ada)
 })
 
 test('without the server a chat opens at its kept messages if the first unread one is not among them', async () => {
-  const [ada, ben] = await openPair()
-  await ben.page.evaluate(() => history.pushState(null, '', '/'))
-  for (let i = 1; i <= 80; i++)
-    await ada.page.request.post('/messages/send_message', {
-      data: { receiver_id: ben.id, content: `text ${i}` },
-      headers: { Origin: fixture.server.base },
-    })
-  await chatRow(ben.page, 'text 80').getByText('80 unread messages').waitFor()
-  await cached(ben.page)
-  await cutOff(ben.page.context())
-  await ben.page.goto(`/c/${ada.id}`)
-  await theirs(ben.page, 'text 31').waitFor()
-  await chatRow(ben.page, 'text 80').getByText('80 unread messages').waitFor()
-  await closeUsers(ada, ben)
+  const ada = await openAda()
+  await goTo(ada.page, '/')
+  await fixture.browsers.write(ben, ada.id, Array.from({ length: 80 }, (_, i) => `text ${i + 1}`))
+  await chatRow(ada.page, 'text 80').getByText('80 unread messages').waitFor()
+  await cached(ada.page)
+  await cutOff(ada.page.context())
+  await ada.page.goto(`/c/${ben.id}`)
+  await theirs(ada.page, 'text 31').waitFor()
+  await chatRow(ada.page, 'text 80').getByText('80 unread messages').waitFor()
+  await closeUsers(ada)
+})
+
+test('a link to a message that is newer than the cache opens at the message', async () => {
+  const ada = await openAda()
+  await cached(ada.page)
+  await ada.page.goto('about:blank')
+  await fixture.browsers.write(ben, ada.id, Array.from({ length: 40 }, (_, i) => `text ${i + 1}`))
+  // A slow list: the page shows its cache meanwhile.
+  await ada.page.route(/\/chats\?/, async (route) => {
+    await new Promise((resolve) => setTimeout(resolve, 1_500))
+    await route.continue()
+  })
+  await ada.page.goto(`/c/${ben.id}/20`)
+  await ada.page.locator('.row-highlighted').getByText('text 17', { exact: true }).waitFor()
+  await closeUsers(ada)
 })
 
 test('behind a proxy that blocks WebSockets the page reads and sends over HTTP', async () => {
-  const [ada, ben] = await openPair()
+  const ada = await openAda()
   await ada.page.routeWebSocket(/\/ws$/, (socket) => void socket.close())
   await ada.page.reload()
   await ada.page.getByText('No live connection.').waitFor()
@@ -286,13 +299,13 @@ test('behind a proxy that blocks WebSockets the page reads and sends over HTTP',
   await theirs(ada.page, 'answer').waitFor()
   await mine(ben.page, 'answer').getByLabel('Read', { exact: true }).waitFor()
   expect(await storedTexts(ben.page, ada.id)).toEqual(['first', 'second', 'third', 'over HTTP', 'answer'])
-  await closeUsers(ada, ben)
+  await closeUsers(ada)
 })
 
 test('a read mark that the server cannot store is sent again', async () => {
-  const [ada, ben] = await openPair()
+  const ada = await openAda()
   await ben.page.locator('.chat-row').first().waitFor()
-  await ben.page.evaluate(() => history.pushState(null, '', '/'))
+  await goTo(ben.page, '/')
   await send(ada.page, 'unread')
   await chatRow(ben.page, 'unread').getByText('1 unread message').waitFor()
   await fixture.server.stopDatabase()
@@ -302,7 +315,7 @@ test('a read mark that the server cannot store is sent again', async () => {
   expect(await mine(ada.page, 'unread').getByLabel('Read', { exact: true }).count()).toBe(0)
   await fixture.server.startDatabase()
   await mine(ada.page, 'unread').getByLabel('Read', { exact: true }).waitFor()
-  await closeUsers(ada, ben)
+  await closeUsers(ada)
 })
 
 test('the page shows the first 100 chats before it reads the others', async () => {
@@ -331,7 +344,7 @@ test('the page shows the first 100 chats before it reads the others', async () =
 })
 
 test('two tabs do not write into each other’s draft', async () => {
-  const [ada, ben] = await openPair()
+  const ada = await openAda()
   const tab = await ada.page.context().newPage()
   await openChat(tab, ben.id)
   await field(ada.page).fill('from the first tab')
@@ -342,11 +355,11 @@ test('two tabs do not write into each other’s draft', async () => {
   await send(tab, 'sent by the second tab')
   await mine(ada.page, 'sent by the second tab').waitFor()
   expect(await field(ada.page).inputValue()).toBe('from the first tab')
-  await closeUsers(ada, ben)
+  await closeUsers(ada)
 })
 
 test('the header does not say "online" while the page is offline', async () => {
-  const [ada, ben] = await openPair()
+  const ada = await openAda()
   const header = ada.page.locator('.conversation-head')
   await header.getByText('online', { exact: true }).waitFor()
   await ada.page.context().setOffline(true)
@@ -354,7 +367,7 @@ test('the header does not say "online" while the page is offline', async () => {
   expect(await header.locator('.presence-dot').count()).toBe(0)
   await ada.page.context().setOffline(false)
   await header.getByText('online', { exact: true }).waitFor()
-  await closeUsers(ada, ben)
+  await closeUsers(ada)
 })
 
 test('no page had a script error or a violation of its content security policy', () => {

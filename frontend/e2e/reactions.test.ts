@@ -2,7 +2,7 @@
 
 import type { Locator, Page } from 'playwright-core'
 import { expect, test } from 'vitest'
-import { PHONE, TIMEOUT_MS, button, chooseFromMenu, closeUsers, mine, openChat, openNewest, send, theirs } from './browsers'
+import { PHONE, button, chooseFromMenu, closeUsers, mine, openChat, openNewest, send, theirs } from './browsers'
 import { useFixture } from './fixture'
 
 const fixture = useFixture()
@@ -15,7 +15,7 @@ async function expectReactions(message: Locator, expected: readonly string[]): P
       .evaluateAll((all) =>
         all.map((one) => `${one.textContent}${one.getAttribute('aria-pressed') === 'true' ? '*' : ''}`),
       )
-  await expect.poll(shown, { timeout: TIMEOUT_MS }).toEqual(expected)
+  await expect.poll(shown).toEqual(expected)
 }
 
 async function openMenu(page: Page, message: Locator): Promise<Locator> {
@@ -48,7 +48,7 @@ test('a reaction from the menu is seen by both, counted, and taken back', async 
 
   await chooseFromMenu(ben.page, theirs(ben.page, 'first'), 'Who reacted…')
   await expect
-    .poll(() => dialog(ben.page).locator('.person-name').allTextContents(), { timeout: TIMEOUT_MS })
+    .poll(() => dialog(ben.page).locator('.person-name').allTextContents())
     .toEqual(['Ben Okri', 'Ada Lovelace', 'Ada Lovelace'])
   await button(dialog(ben.page), 'Close').click()
 

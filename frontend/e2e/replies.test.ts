@@ -4,7 +4,6 @@ import type { Locator, Page } from 'playwright-core'
 import { describe, expect, test } from 'vitest'
 import {
   PHONE,
-  TIMEOUT_MS,
   button,
   chatRow,
   chooseFromMenu,
@@ -221,7 +220,7 @@ describe('on a phone', () => {
     await inThread(ben.page, 'swiped').waitFor()
     expect(await ben.page.locator('.conversation').isVisible()).toBe(false)
     await expect
-      .poll(() => ben.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), { timeout: TIMEOUT_MS })
+      .poll(() => ben.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth))
       .toBe(true)
 
     // What arrives behind the thread is not read.

@@ -1,15 +1,16 @@
 // Takes pictures of all screens, in three widths and both colour schemes, to be looked at: `npm run screens`. They are
-// written to the folder screens/ of the build directory.
+// written to the folder screens/ of the build directory. With PAGE_LANGUAGE=ar the pictures are in Arabic.
 
 import { execFileSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import type { Page } from 'playwright-core'
 import { expect, test } from 'vitest'
-import { Browsers, PHONE, button, chatRow, field, send } from './browsers'
+import { Browsers, PHONE, button, chatRow, field, send, setLanguage } from './browsers'
 import { Server } from './server'
 
 const build = process.env.PARLEY_BUILD!
 const folder = `${build}/screens`
+const language = process.env.PAGE_LANGUAGE
 const SIZES = {
   1280: { viewport: { width: 1280, height: 800 } },
   768: { viewport: { width: 768, height: 1024 } },
@@ -68,7 +69,7 @@ const SCREENS: Record<string, (page: Page) => Promise<unknown>> = {
 test('pictures', { timeout: 600_000 }, async () => {
   mkdirSync(folder, { recursive: true })
   const server = await Server.start()
-  const browsers = await Browsers.launch(server.base)
+  const browsers = await Browsers.launch(server)
   try {
     const options = ['--users', '60', '--groups', '6', '--members', '20', '--messages', '6000']
     const logins = execFileSync(`${build}/parley-mock`, ['-c', server.conf, ...options], { encoding: 'utf8' })
@@ -79,9 +80,13 @@ test('pictures', { timeout: 600_000 }, async () => {
         const page = await browsers.newPage({ ...size, colorScheme, serviceWorkers: 'block' })
         page.setDefaultTimeout(8_000)
         const take = async (name: string) => {
-          await page.evaluate(() => Promise.allSettled(document.getAnimations().map((a) => a.finished)))
+          if (language !== undefined) await setLanguage(page, language)
+          // The chunk of a menu or a dialog comes first, then its animation.
           await page.waitForTimeout(300)
-          await page.screenshot({ path: `${folder}/${name}-${width}-${colorScheme}.png` })
+          await page.evaluate(() => Promise.allSettled(document.getAnimations().map((a) => a.finished)))
+          const suffix = language === undefined ? '' : `-${language}`
+          await page.screenshot({ path: `${folder}/${name}-${width}-${colorScheme}${suffix}.png` })
+          if (language !== undefined) await setLanguage(page, null)
         }
         await page.goto('/')
         await page.getByLabel('Username').waitFor()

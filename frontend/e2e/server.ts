@@ -6,6 +6,8 @@ import { createInterface } from 'node:readline'
 const resolvePath = (path: string) => new URL(path, import.meta.url).pathname
 
 export const DIST = resolvePath('../dist')
+/** Of a condition that is waited for; reached only if a test fails. */
+export const TIMEOUT_MS = 20_000
 
 export class Server {
   readonly base: string
@@ -40,6 +42,9 @@ export class Server {
   restoreDatabase = () => this.command('restore')
   /** Runs a statement, in one line, in the database. */
   sql = (statement: string) => this.command(`sql ${statement.replace(/\s+/g, ' ')}`)
+  /** Makes a user with a token but without a full name, without the time that the hash of a password takes. */
+  newUser = (username: string, password: string) =>
+    this.command(`user ${username} ${password}`) as Promise<{ id: number; token: string }>
 
   /** Stops all; rejects if the daemon failed or its log has complaints. */
   async stop(): Promise<void> {

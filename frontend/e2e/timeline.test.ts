@@ -2,7 +2,7 @@
 
 import type { Page } from 'playwright-core'
 import { beforeAll, expect, test } from 'vitest'
-import { TIMEOUT_MS, button, chatRow, openChat, send, theirs, type TestUser } from './browsers'
+import { button, chatRow, openChat, send, theirs, type Account, type TestUser } from './browsers'
 import { useFixture } from './fixture'
 
 const fixture = useFixture()
@@ -15,11 +15,12 @@ beforeAll(async () => {
 })
 
 /** Sends texts in this order, over a socket of its own. */
-async function write(from: TestUser, to: number, texts: readonly string[]): Promise<void> {
-  await from.page.evaluate(
-    ({ to, texts }) =>
+async function write({ token }: Account, to: number, texts: readonly string[]): Promise<void> {
+  await other.page.evaluate(
+    ({ token, to, texts }) =>
       new Promise<void>((resolve) => {
-        const socket = new WebSocket(`${location.origin.replace('http', 'ws')}/ws`)
+        const url = `${location.origin.replace('http', 'ws')}/ws`
+        const socket = new WebSocket(url, ['parley.v1', `bearer.${token}`])
         let acks = 0
         socket.onmessage = ({ data }) => {
           const { type } = JSON.parse(data as string) as { type: string }
@@ -31,7 +32,7 @@ async function write(from: TestUser, to: number, texts: readonly string[]): Prom
           resolve()
         }
       }),
-    { to, texts },
+    { token, to, texts },
   )
 }
 
@@ -39,8 +40,8 @@ const numbered = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, i) => `text ${from + i}`)
 
 /** Another user, who has written texts to the reader. The reader's page shows the list. */
-async function writer(name: string, texts: readonly string[]): Promise<TestUser> {
-  const user = await fixture.browsers.newUser(name)
+async function writer(name: string, texts: readonly string[]): Promise<Account> {
+  const user = await fixture.browsers.newAccount(name)
   await write(user, reader.id, texts)
   await reader.page.goto('/')
   await chatRow(reader.page, name).waitFor()
@@ -89,7 +90,7 @@ test('499 unread: the chat opens at the first, and only what was on the screen i
   const { page } = reader
   const ben = await writer('Ben Okri', ['text 1'])
   await chatRow(page, 'Ben Okri').click()
-  await expect.poll(async () => (await stored(page, ben.id)).read_seq, { timeout: TIMEOUT_MS }).toBe(1)
+  await expect.poll(async () => (await stored(page, ben.id)).read_seq).toBe(1)
   await page.goto('/')
   await write(ben, reader.id, numbered(2, 500))
   await chatRow(page, 'Ben Okri').getByText('499 unread messages').waitFor()
@@ -116,7 +117,7 @@ test('499 unread: the chat opens at the first, and only what was on the screen i
   expect((await onScreen(page)).shown).toContain(read + 1)
   await newest(page).click()
   await button(page, 'Mark all as read').click()
-  await expect.poll(async () => stored(page, ben.id), { timeout: TIMEOUT_MS }).toMatchObject({ read_seq: 500, unread: 0 })
+  await expect.poll(async () => stored(page, ben.id)).toMatchObject({ read_seq: 500, unread: 0 })
 })
 
 test('15 unread of 16 KB: a message higher than the screen is read when its end was on the screen', async () => {
@@ -148,7 +149,7 @@ test('60 messages that came while the window was not focused are not read', asyn
     await wheel(page, 300)
     await page.waitForTimeout(50)
   }
-  await expect.poll(async () => (await stored(page, dana.id)).read_seq, { timeout: TIMEOUT_MS }).toBe(20)
+  await expect.poll(async () => (await stored(page, dana.id)).read_seq).toBe(20)
   await page.evaluate(() => {
     document.hasFocus = () => false
   })
@@ -178,7 +179,7 @@ test('an answer in the middle of 150 unread messages neither moves the list nor 
   await settled(page)
   const before = await onScreen(page)
   await send(page, 'an answer')
-  await expect.poll(async () => (await stored(page, eve.id)).read_seq, { timeout: TIMEOUT_MS }).toBe(151)
+  await expect.poll(async () => (await stored(page, eve.id)).read_seq).toBe(151)
   await settled(page)
   expect(await onScreen(page)).toEqual(before)
   await divider(page).waitFor()
@@ -191,14 +192,14 @@ test('a chat of three messages is read when it is opened again, without scroll o
   const fay = await writer('Fay Short', ['one', 'two'])
   await chatRow(page, 'Fay Short').click()
   await theirs(page, 'two').waitFor()
-  await expect.poll(async () => (await stored(page, fay.id)).unread, { timeout: TIMEOUT_MS }).toBe(0)
+  await expect.poll(async () => (await stored(page, fay.id)).unread).toBe(0)
   await chatRow(page, 'Ben Okri').click()
   await page.locator('.conversation-name', { hasText: 'Ben Okri' }).waitFor()
   await write(fay, reader.id, ['three'])
   await chatRow(page, 'Fay Short').getByText('1 unread message').waitFor()
   await chatRow(page, 'Fay Short').click()
   await theirs(page, 'three').waitFor()
-  await expect.poll(async () => stored(page, fay.id), { timeout: TIMEOUT_MS }).toMatchObject({ read_seq: 3, unread: 0 })
+  await expect.poll(async () => stored(page, fay.id)).toMatchObject({ read_seq: 3, unread: 0 })
   await chatRow(page, 'Fay Short').getByText('1 unread message').waitFor({ state: 'detached' })
   expect(await newest(page).count()).toBe(0)
 })
@@ -216,6 +217,23 @@ test('a link opens a chat at a message, also in the open chat; an unknown seq at
     await settled(page)
     expect((await onScreen(page)).shown).toContain(Math.min(seq, 500))
   }
+})
+
+test('the floating date is hidden while the separator of its day is on the screen', async () => {
+  const { page } = reader
+  const ben = await idOf('Ben Okri')
+  await page.goto(`/c/${ben}/250`)
+  await theirs(page, 'text 250').waitFor()
+  await settled(page)
+  await wheel(page, -333)
+  await page.locator('.floating-date:not(.floating-date-hidden)').waitFor()
+  await page.goto(`/c/${ben}/1`)
+  await theirs(page, 'text 1').waitFor()
+  await settled(page)
+  await wheel(page, 10)
+  await settled(page)
+  expect(await page.locator('.day').count()).toBe(1)
+  expect(await page.locator('.floating-date:not(.floating-date-hidden)').count()).toBe(0)
 })
 
 test('the place is kept over a switch and a reload, and erased at log-out', async () => {
@@ -271,7 +289,7 @@ test('the unread count follows deletions as the server counts', async () => {
   const { page } = reader
   const gus = await writer('Gus Gone', ['hello'])
   await chatRow(page, 'Gus Gone').click()
-  await expect.poll(async () => (await stored(page, gus.id)).unread, { timeout: TIMEOUT_MS }).toBe(0)
+  await expect.poll(async () => (await stored(page, gus.id)).unread).toBe(0)
   await page.goto('/')
   await chatRow(page, 'Gus Gone').waitFor()
   const unread = async () => {
@@ -279,20 +297,18 @@ test('the unread count follows deletions as the server counts', async () => {
     return Number(badge ?? 0)
   }
   const expectUnread = async (n: number) => {
-    await expect.poll(unread, { timeout: TIMEOUT_MS }).toBe(n)
+    await expect.poll(unread).toBe(n)
     expect((await stored(page, gus.id)).unread).toBe(n)
   }
+  await expectUnread(0) // The cache may be from before the reading.
   const base = Number(/\((\d+)\)/.exec(await page.title())?.[1] ?? 0)
   const messageIds = async () => {
-    const { messages } = (await (await gus.page.request.get(`/messages/${reader.id}`)).json()) as {
+    const { messages } = (await fixture.browsers.request(gus, 'GET', `/messages/${reader.id}`)) as {
       messages: { message_id: number; deleted: boolean }[]
     }
     return messages.filter(({ deleted }) => !deleted).map(({ message_id }) => message_id)
   }
-  const remove = async (id: number) => {
-    const response = await gus.page.request.delete(`/messages/${id}`, { headers: { Origin: fixture.server.base } })
-    expect(response.status()).toBe(204)
-  }
+  const remove = (id: number) => fixture.browsers.request(gus, 'DELETE', `/messages/${id}`)
   await write(gus, reader.id, ['a', 'b'])
   await expectUnread(2)
   expect(await page.title()).toContain(`(${base + 2})`)
@@ -321,26 +337,20 @@ test('the list is in the order of activity, also when the clock of the server we
   const hal = await writer('Hal Now', ['now'])
   await page.goto('/')
   const names = () => page.locator('.sidebar .chat-row-name').allTextContents()
-  await expect.poll(async () => (await names())[0], { timeout: TIMEOUT_MS }).toBe('Hal Now')
+  await expect.poll(async () => (await names())[0]).toBe('Hal Now')
   await write(other, reader.id, ['later'])
-  await expect.poll(async () => (await names()).slice(0, 2), { timeout: TIMEOUT_MS }).toEqual(['Otto Other', 'Hal Now'])
+  await expect.poll(async () => (await names()).slice(0, 2)).toEqual(['Otto Other', 'Hal Now'])
   await write(hal, reader.id, ['latest'])
-  await expect.poll(async () => (await names()).slice(0, 2), { timeout: TIMEOUT_MS }).toEqual(['Hal Now', 'Otto Other'])
+  await expect.poll(async () => (await names()).slice(0, 2)).toEqual(['Hal Now', 'Otto Other'])
   await page.reload()
-  await expect.poll(async () => (await names()).slice(0, 2), { timeout: TIMEOUT_MS }).toEqual(['Hal Now', 'Otto Other'])
+  await expect.poll(async () => (await names()).slice(0, 2)).toEqual(['Hal Now', 'Otto Other'])
 })
 
 test('the sender and the menu of a message higher than the screen stay on it; the sender opens a profile', async () => {
   const { page } = reader
-  const response = await other.page.request.post('/groups/create_group', {
-    data: { name: 'Long group' },
-    headers: { Origin: fixture.server.base },
-  })
-  const { group_id } = (await response.json()) as { group_id: number }
-  await other.page.request.post('/groups/add_user_to_group', {
-    data: { group_id, user_id: reader.id },
-    headers: { Origin: fixture.server.base },
-  })
+  const post = (path: string, body: object) => fixture.browsers.request(other, 'POST', path, body)
+  const { group_id } = (await post('/groups/create_group', { name: 'Long group' })) as { group_id: number }
+  await post('/groups/add_user_to_group', { group_id, user_id: reader.id })
   await write(other, group_id, ['line\n'.repeat(600)])
   await openChat(page, group_id)
   await page.getByRole('button', { name: 'Show more' }).click()

@@ -1,5 +1,6 @@
 import process from 'node:process'
 import { defineConfig } from 'vitest/config'
+import { TIMEOUT_MS } from './server'
 
 // Each file starts its own browser and daemon, and mostly waits: two of them run at a time.
 export default defineConfig({
@@ -13,5 +14,6 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 90_000,
+    expect: { poll: { timeout: TIMEOUT_MS } },
   },
 })

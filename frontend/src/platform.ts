@@ -33,7 +33,7 @@ const env: Environment = {
     // The type of the handlers differs: they declare only the event fields in use.
     return new WebSocket(`${scheme}://${location.host}/ws`) as unknown as WebSocketLike
   },
-  openOutbox: openOutboxStore,
+  openOutbox: (userId) => openOutboxStore(userId, () => messenger.operations.outboxChanged(userId)),
   cache: new IndexedDbCacheStore(),
   lock: async (name, work) => {
     if ('locks' in navigator) await navigator.locks.request(name, work)

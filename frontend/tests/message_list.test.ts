@@ -127,9 +127,39 @@ describe('the viewport', () => {
   const boxes = [1, 2, 3, 4, 5].map((seq, i) => ({ seq, top: i * 60 - 40, bottom: i * 60 + 20 }))
 
   it('has the rows on the screen, and where the first one begins', () => {
-    expect(viewportOf(boxes, 190, false)).toEqual({ first: 1, last: 4, offset: -40, seen: [1, 2, 3], atEnd: false })
+    expect(viewportOf(boxes, 190, false)).toEqual({
+      first: 1,
+      last: 4,
+      offset: -40,
+      seen: [1, 2, 3],
+      atEnd: false,
+      showsDay: false,
+    })
     expect(viewportOf(boxes.slice(1), 190, true)).toMatchObject({ first: 2, offset: 20, atEnd: true })
-    expect(viewportOf([], 200, true)).toEqual({ first: null, last: null, offset: 0, seen: [], atEnd: true })
+    expect(viewportOf([], 200, true)).toEqual({
+      first: null,
+      last: null,
+      offset: 0,
+      seen: [],
+      atEnd: true,
+      showsDay: false,
+    })
+  })
+
+  it('the day of the first message is shown while its separator is on the screen', () => {
+    const shows = (dayBottom?: number, second?: number) =>
+      viewportOf(
+        [
+          { seq: 1, top: -60, bottom: 40, ...(dayBottom !== undefined && { dayBottom }) },
+          { seq: 2, top: 40, bottom: 90, ...(second !== undefined && { dayBottom: second }) },
+        ],
+        200,
+        false,
+      ).showsDay
+    expect(shows(4)).toBe(true)
+    expect(shows(0)).toBe(false)
+    expect(shows(-20, 70)).toBe(false)
+    expect(shows()).toBe(false)
   })
 
   it('a message is seen when its end is on the screen', () => {

@@ -3,7 +3,7 @@ import { ApiError } from '../src/core/api'
 import { liveMessages, segmentAt } from '../src/core/history'
 import { Messenger } from '../src/core/messenger'
 import { createAppStore } from '../src/core/state'
-import type { Message } from '../src/core/types'
+import type { Chat, Message, ServerFrame } from '../src/core/types'
 import { BO, ME, Harness, chat, message, flushMicrotasks } from './fakes'
 
 let harness: Harness
@@ -279,6 +279,26 @@ describe('reconnecting', () => {
     harness.socket.receive({ type: 'synced' })
     await flushMicrotasks()
     expect(harness.socket.ofType('sync').at(-1)?.after).toEqual({ '2': 3, '3': 1 })
+  })
+
+  it.each<[string, ServerFrame, Partial<Chat>]>([
+    ['message', { type: 'message', ...message(2, { chat_id: 3 }) }, { last_seq: 2, last_mod: 2, unread: 2 }],
+    ['deletion', { type: 'deleted', chat_id: 3, message_id: 1001, seq: 1, mod: 2 }, { last_mod: 2, unread: 0 }],
+    ['read mark', { type: 'read', chat_id: 3, user_id: 1, seq: 1 }, { read_seq: 1, unread: 0 }],
+  ])('reads the list again if it is older than a %s of a new chat', async (_, frame, fresh) => {
+    const messenger = await opened()
+    const listed = { ...chat({ chat_id: 3, last_seq: 1, last_mod: 1, unread: 1 }), last_message: message(1, { chat_id: 3 }) }
+    harness.chats = [listed, ...harness.chats]
+    harness.socket.receive({ type: 'resync' })
+    harness.socket.receive(frame)
+    await flushMicrotasks()
+    expect(summary(messenger, 3)).toMatchObject({ last_mod: 1, unread: 1 })
+    harness.chats = [{ ...listed, ...fresh }, ...harness.chats.slice(1)]
+    harness.socket.receive({ type: 'synced' })
+    await flushMicrotasks()
+    harness.socket.receive({ type: 'synced' })
+    expect(summary(messenger, 3)).toMatchObject(fresh)
+    expect(messenger.store.getState().catchingUp).toBe(false)
   })
 
   it('keeps a chat that has a new message while the list is read', async () => {
@@ -576,6 +596,23 @@ describe('changing messages', () => {
     expect(messenger.store.getState().outbox).toMatchObject([{ content: 'two', refused: 'not_sender' }])
   })
 
+  it('counts a deletion whose push the answer to an own edit has overtaken', async () => {
+    const messenger = await opened()
+    for (const seq of [4, 5]) harness.socket.receive({ type: 'message', ...message(seq) })
+    expect(summary(messenger).unread).toBe(2)
+    const own = message(2, { sender_id: 1, mod: 7, content: 'edited' })
+    harness.api.handlers.set('PATCH /messages/1002', () => own)
+    await messenger.operations.edit(message(2, { sender_id: 1 }), 'edited')
+    await flushMicrotasks()
+    expect(texts(messenger)).toContain('edited')
+    const deleted = { type: 'deleted', chat_id: 2, message_id: 1005, seq: 5, mod: 6 } as const
+    harness.socket.receive(deleted)
+    expect(summary(messenger).unread).toBe(1)
+    harness.socket.receive({ type: 'edited', ...own })
+    harness.socket.receive(deleted)
+    expect(summary(messenger)).toMatchObject({ unread: 1, last_mod: 7 })
+  })
+
   it('drops a queued deletion of another epoch, and says so', async () => {
     const messenger = await opened()
     harness.socket.closeFromServer(1006)
@@ -697,6 +734,21 @@ describe('starting from the cache', () => {
     expect(await harness.cache.load()).toEqual({ session: null, chats: [] })
   })
 
+  it('saves no chat after it was erased, if that came while the session was saved', async () => {
+    const messenger = await opened()
+    harness.api.handlers.set('POST /users/logout', () => null)
+    const saveSession = harness.cache.saveSession.bind(harness.cache)
+    harness.cache.saveSession = async (session) => {
+      await saveSession(session)
+      await messenger.session.logout()
+    }
+    harness.socket.receive({ type: 'message', ...message(4) })
+    await harness.clock.advance(1_000)
+    await flushMicrotasks()
+    expect(messenger.store.getState().phase).toBe('signed_out')
+    expect(await harness.cache.load()).toEqual({ session: null, chats: [] })
+  })
+
   it('shows nothing of a user whose cookie was replaced by that of another one', async () => {
     await cached()
     harness.api.handlers.set('GET /users/me', () => BO)
@@ -758,10 +810,66 @@ describe('without a WebSocket', () => {
     harness.socket.ready()
     await flushMicrotasks()
     expect(messenger.store.getState().polling).toBe(false)
-    expect(harness.socket.ofType('sync')).toEqual([{ type: 'sync', epoch: 'first', after: { '2': 3 } }])
+    // The chats were read before the epoch was known.
+    expect(harness.socket.ofType('sync')).toEqual([{ type: 'sync', after: { '2': 3 } }])
+    harness.socket.receive({ type: 'resync' })
+    await flushMicrotasks()
+    expect(harness.socket.ofType('sync').at(-1)).toMatchObject({ epoch: 'first' })
     harness.api.calls = []
     await harness.clock.advance(24_000)
     expect(harness.api.calls.filter((call) => call.startsWith('GET /chats'))).toEqual([])
+  })
+
+  /** Starts from the cache without a connection, with a message in the outbox. */
+  async function blockedWithCache(): Promise<Messenger> {
+    await opened()
+    await harness.clock.advance(5_000)
+    return blocked()
+  }
+
+  it('reads everything again, and sends nothing of the former epoch, if the connection has another one', async () => {
+    const messenger = await blockedWithCache()
+    expect(texts(messenger)).toEqual(['text 1', 'text 2', 'text 3'])
+    harness.api.handlers.delete('POST /messages/send_message')
+    messenger.operations.send(2, 'for the former epoch')
+    await flushMicrotasks()
+    harness.messages = [message(1, { content: 'another' })]
+    harness.chats = [chat({ last_seq: 1, last_mod: 1, last_message: harness.messages[0]! })]
+    openChat(messenger)
+    await harness.clock.advance(2_000)
+    harness.socket.epoch = 'second'
+    harness.socket.ready()
+    await flushMicrotasks()
+    expect(summary(messenger)).toMatchObject({ last_seq: 1, last_mod: 1 })
+    expect(texts(messenger)).toEqual(['another'])
+    expect(harness.socket.ofType('sync')).toEqual([{ type: 'sync', epoch: 'second', after: { '2': 1 } }])
+    expect(messenger.store.getState().outbox).toMatchObject([{ refused: 'former_epoch' }])
+  })
+
+  it('reads everything again if the changes of a chat went back, and keeps an own message that overtook the list', async () => {
+    const messenger = await blockedWithCache()
+    openChat(messenger)
+    harness.api.handlers.set('POST /messages/send_message', () => message(4, { sender_id: 1, content: 'mine' }))
+    harness.api.handlers.set('GET /chats', () => {
+      // Its answer comes before that of the list, which was read before.
+      messenger.operations.send(2, 'mine')
+      harness.api.handlers.set('GET /chats', () => ({ chats: harness.chats, next: null }))
+      return new Promise((resolve) => setTimeout(() => resolve({ chats: harness.chats, next: null }), 5))
+    })
+    await harness.clock.advance(15_000)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(messenger.store.getState().epoch).toBe('first')
+    expect(texts(messenger)).toContain('mine')
+
+    harness.messages = [message(1, { content: 'another' })]
+    harness.chats = [chat({ last_seq: 1, last_mod: 1, last_message: harness.messages[0]! })]
+    await harness.clock.advance(30_000)
+    expect(messenger.store.getState().epoch).toBe('')
+    expect(summary(messenger)).toMatchObject({ last_seq: 1, last_mod: 1 })
+    expect(texts(messenger)).toEqual(['another'])
+    harness.socket.ready()
+    await flushMicrotasks()
+    expect(harness.socket.ofType('sync')).toMatchObject([{ epoch: 'first' }])
   })
 
   it('says that it has no connection if the server cannot be reached either', async () => {

@@ -1,4 +1,5 @@
 import 'fake-indexeddb/auto'
+import { openDB } from 'idb'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { Outbox, type NewOperation, type Operation, type OutboxStore, type Result } from '../src/core/outbox'
 import { openOutboxStore } from '../src/core/outbox_store'
@@ -63,7 +64,7 @@ const edit = (message_id: number, content: string): NewOperation => ({ kind: 'ed
 const deletion = (message_id: number): NewOperation => ({ kind: 'delete', chat_id: 2, message_id })
 
 beforeEach(async () => {
-  store = await openOutboxStore(++user)
+  store = await openOutboxStore(++user, () => {})
   clock = new FakeClock()
   sent = []
   results = []
@@ -106,7 +107,7 @@ describe('the outbox', () => {
   it('survives a reload', async () => {
     results = [deferred]
     await tab().outbox.add(message2('a'))
-    store = await openOutboxStore(user)
+    store = await openOutboxStore(user, () => {})
     const { outbox, acked } = tab()
     await outbox.load()
     expect(contents(outbox.operations)).toEqual(['a'])
@@ -202,7 +203,7 @@ describe('the outbox', () => {
     const { outbox } = tab()
     for (const operation of [edit(1, 'changed'), deletion(2), message2('new')]) await outbox.add(operation)
     expect(sent).toEqual([])
-    store = await openOutboxStore(user)
+    store = await openOutboxStore(user, () => {})
     connected = true
     const reloaded = tab()
     await reloaded.outbox.load()
@@ -274,6 +275,68 @@ describe('the outbox', () => {
     connected = true
     await outbox.flush()
     expect(acked).toEqual(['b'])
+  })
+})
+
+describe('tabs with different versions of the page', () => {
+  const name = () => `parley-${user}`
+  const newerRow = { kind: 'react', client_id: 'newer', chat_id: 2, created_at: '', epoch: 'first', version: 99 }
+
+  it('an older one goes on with a database that a newer one upgrades, and leaves alone what it does not know', async () => {
+    const { outbox } = tab()
+    connected = false
+    await outbox.add(message2('a'))
+    const newer = await openDB(name(), 99)
+    await newer.add('outbox', newerRow)
+    await outbox.add(message2('b'))
+    expect(await newer.getAll('outbox')).toMatchObject([{ content: 'a' }, newerRow, { content: 'b' }])
+    await outbox.load()
+    expect(contents(outbox.operations)).toEqual(['a', 'b'])
+    connected = true
+    await outbox.flush()
+    expect(sent.map(textOf)).toEqual(['a', 'b'])
+    expect(await newer.getAll('outbox')).toMatchObject([newerRow])
+    newer.close()
+  })
+
+  it('an older one starts with the database of a newer one', async () => {
+    const newer = await openDB(`parley-${++user}`, 99, {
+      upgrade(db) {
+        const rows = db.createObjectStore('outbox', { keyPath: 'n', autoIncrement: true })
+        rows.createIndex('client_id', 'client_id', { unique: true })
+      },
+    })
+    store = await openOutboxStore(user, () => {})
+    const { outbox } = tab()
+    await outbox.add(message2('a'))
+    expect(sent.map(textOf)).toEqual(['a'])
+    connected = false
+    await outbox.add(message2('b'))
+    expect(await newer.getAll('outbox')).toMatchObject([{ content: 'b' }])
+    newer.close()
+  })
+
+  it('a newer one sends while an older one keeps the database, and reads what is in it afterwards', async () => {
+    const older = await openDB(`parley-${++user}`, 1, {
+      upgrade(db) {
+        const rows = db.createObjectStore('outbox', { keyPath: 'n', autoIncrement: true })
+        rows.createIndex('client_id', 'client_id', { unique: true })
+      },
+    })
+    await older.add('outbox', { client_id: 'old', chat_id: 2, content: 'old', created_at: '' })
+    let changed: () => void = () => {}
+    const opened = new Promise<void>((resolve) => (changed = resolve))
+    store = await openOutboxStore(user, changed)
+    const { outbox } = tab()
+    await outbox.load()
+    await outbox.add(message2('new'))
+    expect(sent.map(textOf)).toEqual(['new'])
+    older.close()
+    await opened
+    await outbox.load()
+    await outbox.flush()
+    expect(sent.map(textOf)).toEqual(['new', 'old'])
+    expect(await store.all()).toEqual([])
   })
 })
 

@@ -1,6 +1,6 @@
 /*
- * Fuzz target: http_coding_choose with any Accept-Encoding. The first byte is the set of available codings. Of two mentions of
- * a coding the first one counts, so a list before the input decides:
+ * Fuzz target: http_coding_read and http_coding_choose with any Accept-Encoding. The first byte is the set of available
+ * codings. Of two mentions of a coding the first one counts, so a list before the input decides:
  *   - only an available coding is chosen, and the same one if the input comes twice;
  *   - codings that are forbidden before it are not chosen;
  *   - a coding of weight 1 before it is chosen, unless a preferred one has the same weight.
@@ -15,14 +15,14 @@ static enum http_coding choose(
 	const char *before, const char *bytes, size_t len, const char *after, unsigned available)
 {
 	struct buf accept = BUF_EMPTY;
-	enum http_coding chosen;
+	struct http_weights weights;
 
 	buf_add_str(&accept, before);
 	buf_add(&accept, bytes, len);
 	buf_add_str(&accept, after);
-	chosen = http_coding_choose(buf_cstr(&accept), available);
+	weights = http_coding_read(buf_cstr(&accept));
 	buf_fini(&accept);
-	return chosen;
+	return http_coding_choose(&weights, available);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)

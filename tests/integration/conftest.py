@@ -3,8 +3,6 @@
 A module changes the settings of its parleyd by SETTINGS = {"ping_interval": 1}.
 """
 
-import base64
-import hashlib
 import itertools
 import os
 import secrets
@@ -12,6 +10,7 @@ import unicodedata
 
 import pytest
 
+from accounts import new_token
 from client import Http, Person
 from cluster import Cluster
 from parleyd import Parleyd
@@ -72,18 +71,6 @@ def run_daemon(cluster, **settings):
 @pytest.fixture(scope="module")
 def daemon(cluster, request):
     yield from run_daemon(cluster, **getattr(request.module, "SETTINGS", {}))
-
-
-def new_token(daemon, user_id, lifetime="1 day"):
-    """A valid token for the user, without the cost of hashing a password."""
-    token = base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
-    daemon.sql(
-        "insert into tokens (hash, user_id, expires_at) values (%s, %s, now() + %s::interval)",
-        hashlib.sha256(token.encode()).digest(),
-        user_id,
-        lifetime,
-    )
-    return token
 
 
 def folded(name):

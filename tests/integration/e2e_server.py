@@ -10,6 +10,7 @@ JSON objects on standard output, one a line. The first answer is {"port", "conf"
     backup              makes a backup of the database
     restore             puts the database back as it was at the backup
     sql STATEMENT       runs a statement in the database
+    user NAME PASSWORD  makes a user without a full name; the answer is {"id", "token"}
     stop                ends the process; the answer is {"status", "complaints"} (see parleyd.py)
 The end of the input ends the process without an answer.
 """
@@ -20,6 +21,7 @@ import signal
 import subprocess
 import sys
 
+from accounts import new_token, stored_password
 from cluster import Cluster
 from parleyd import Parleyd
 from postgres_server import bindir
@@ -52,6 +54,16 @@ def backup_path(daemon):
     return os.path.join(daemon.directory, "backup")
 
 
+def new_user(daemon, username, password):
+    """Inserts a user with a token, without the time that the hash of a password takes."""
+    user_id = daemon.sql(
+        "insert into users (username, full_name, password) values (%s, '', %s) returning user_id",
+        username,
+        stored_password(password),
+    )[0][0]
+    return {"id": user_id, "token": new_token(daemon, user_id)}
+
+
 def run_commands(daemon):
     """Executes the commands until `stop` or the end of the input."""
     for line in sys.stdin:
@@ -68,6 +80,9 @@ def run_commands(daemon):
             restore(daemon)
         elif command == "sql":
             daemon.sql(line.split(None, 1)[1])
+        elif command == "user":
+            answer(**new_user(daemon, *args))
+            continue
         elif command == "stop":
             status = daemon.stop()
             answer(status=status, complaints=daemon.complaints())

@@ -7,6 +7,7 @@ import pytest
 
 import big_chats
 from cluster import Cluster
+from procfs import is_sanitized
 
 pytestmark = pytest.mark.no_valgrind("bounds of time")
 
@@ -61,6 +62,7 @@ def test_another_user_of_the_worker_does_not_wait(daemon, name):
     assert waits["send"].p99 < SEND_P99_S + late_s, figures
     assert waits["connect"].worst < CONNECT_S + late_s, figures
     assert waits["ping"].worst < PING_S + late_s, figures
-    assert peak - before < MEMORY_MIB, figures
+    if not is_sanitized(daemon.workers()[0]["pid"]):
+        assert peak - before < MEMORY_MIB, figures
     if waits["log_in"]:  # it does not wait for all tries of the others
         assert waits["log_in"].worst < result.took_s / 2, figures

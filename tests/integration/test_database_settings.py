@@ -241,7 +241,7 @@ def test_the_log_has_the_words_of_a_shutdown(servers, immediate, words):
     server = servers()
     role = server.new_role()
     with parleyd_on(server.conninfo(server.new_database(role), role)) as daemon:
-        # A backend that is sending an answer leaves without a word.
+        # A backend that is sending an answer closes the connection without a reason.
         wait_for(
             lambda: server.value(
                 "select count(*) from pg_stat_activity where usename = %s and state = 'idle'"

@@ -3,13 +3,12 @@
 An address and a username have 10 attempts at once, then one in 6 s.
 """
 
-import base64
-import hashlib
 import itertools
 import time
 
 import pytest
 
+from accounts import stored_password
 from client import Http
 from conftest import new_person, run_daemon
 from polling import wait_for
@@ -19,13 +18,6 @@ pytestmark = pytest.mark.no_valgrind("a log-in takes ten seconds")
 BURST, REFILL_S = 10, 6
 TRIES = 40
 _addresses = itertools.count(1)
-
-
-def cheap_password():
-    """A stored password with minimal scrypt cost, so that attempts take little time."""
-    salt = b"0123456789abcdef"
-    hash_ = hashlib.scrypt(b"never tried", salt=salt, n=2, r=1, p=1, dklen=32)
-    return "scrypt$2$1$1$" + "$".join(base64.b64encode(part).decode() for part in (salt, hash_))
 
 
 class Attacker:
@@ -47,7 +39,7 @@ class Attacker:
     def account(self):
         one = new_person(self.daemon)
         self.daemon.sql(
-            "update users set password = %s where user_id = %s", cheap_password(), one.id
+            "update users set password = %s where user_id = %s", stored_password("never tried"), one.id
         )
         one.close()
         return one.username

@@ -12,7 +12,8 @@ import time
 import pytest
 
 import expect
-from conftest import new_person, new_token, run_daemon
+from accounts import new_token
+from conftest import new_person, run_daemon
 from latency_probe import LatencyProbe, percentile
 from parleyd import DEADLINE_S
 from polling import wait_for

@@ -17,8 +17,9 @@ import pytest
 
 import expect
 import many_sockets
+from accounts import new_token
 from cluster import Cluster
-from conftest import new_person, new_token, run_daemon
+from conftest import new_person, run_daemon
 from parleyd import build_dir
 from polling import wait_for
 from procfs import cpu_s, is_sanitized, n_fds, program_is_sanitized

@@ -7,8 +7,8 @@ import signal
 
 import pytest
 
+from accounts import new_token
 from client import Http
-from conftest import new_token
 
 pytestmark = pytest.mark.no_valgrind("bounds of time")
 

@@ -158,8 +158,8 @@ class Workspace:
         return failed, out
 
     def integration(self, *nodes):
-        """Runs pytest nodes. Returns {test: True if it failed} and the output."""
-        self.make("parleyd", "parleyctl")
+        """Runs pytest nodes. Returns {test: True if it failed, None if it did not start}, the output."""
+        self.make("parleyd", "parleyd-faults", "parleyctl")
         report = os.path.join(self.top, "integration.xml")
         if os.path.exists(report):
             os.remove(report)
@@ -179,8 +179,8 @@ class Workspace:
             test = case.get("name").split("[")[0]
             error = case.find("error")
             if error is not None and not error.get("message").startswith("failed on teardown"):
-                raise Inconclusive("the test does not start:\n" + out[-2000:])
-            if case.find("skipped") is None:
+                failed[test] = None
+            elif case.find("skipped") is None and failed.get(test, False) is not None:
                 bad = error is not None or case.find("failure") is not None
                 failed[test] = failed.get(test, False) or bad
         return failed, out
@@ -226,7 +226,7 @@ class MutationRun:
         failed, out = self.baseline[key]
         if name not in failed:
             raise Inconclusive("no such test:\n" + out[-2000:])
-        if failed[name]:
+        if failed[name] is not False:
             raise Inconclusive("the test fails on the unchanged tree:\n" + out[-4000:])
 
     def is_killed(self, mutant):
@@ -238,6 +238,8 @@ class MutationRun:
             failed, out = self.workspace.integration(mutant.test)
         if name not in failed:
             raise Inconclusive("the test did not run:\n" + out[-2000:])
+        if failed[name] is None:
+            raise Inconclusive("the test does not start:\n" + out[-2000:])
         return failed[name]
 
     def test(self, mutant):

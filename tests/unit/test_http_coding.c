@@ -11,7 +11,8 @@
 
 static void check_choice(const char *accept, unsigned available, enum http_coding expected)
 {
-	enum http_coding found = http_coding_choose(accept, available);
+	struct http_weights accepted = http_coding_read(accept);
+	enum http_coding found = http_coding_choose(&accepted, available);
 
 	ck_assert_msg(found == expected, "\"%s\", available %x: %s instead of %s", accept,
 		available, http_coding_name(found), http_coding_name(expected));
@@ -41,6 +42,17 @@ START_TEST(only_available_codings_are_chosen)
 	check_choice("gzip, br", 1u << HTTP_GZIP, HTTP_GZIP);
 	check_choice("gzip", 1u << HTTP_BR, HTTP_IDENTITY);
 	check_choice("br;q=0.1, gzip", 1u << HTTP_BR, HTTP_BR);
+}
+END_TEST
+
+START_TEST(what_was_read_once_serves_any_number_of_choices)
+{
+	struct http_weights accepted = http_coding_read("br, gzip;q=0.5");
+
+	ck_assert_int_eq(http_coding_choose(&accepted, BOTH), HTTP_BR);
+	ck_assert_int_eq(http_coding_choose(&accepted, 1u << HTTP_GZIP), HTTP_GZIP);
+	ck_assert_int_eq(http_coding_choose(&accepted, 0), HTTP_IDENTITY);
+	ck_assert_int_eq(http_coding_choose(&accepted, BOTH), HTTP_BR);
 }
 END_TEST
 
@@ -137,6 +149,7 @@ int main(void)
 
 	tcase_add_test(tc, the_coding_with_the_highest_weight_is_chosen);
 	tcase_add_test(tc, only_available_codings_are_chosen);
+	tcase_add_test(tc, what_was_read_once_serves_any_number_of_choices);
 	tcase_add_test(tc, a_weight_of_0_forbids_a_coding);
 	tcase_add_test(tc, a_star_is_every_coding_that_is_not_named);
 	tcase_add_test(tc, names_are_compared_in_any_case_and_white_space_is_skipped);

@@ -143,6 +143,12 @@ START_TEST(batches_to_two_chats_in_opposite_orders_do_not_deadlock)
 	pg_release(holders[1]);
 	fixture_until(&second.done);
 	until_waiting(2, NULL);
+	/* Both wait for the lower id, and hold nothing that the other needs. */
+	ck_assert_int_eq(
+		pg_number("select count(*) from (select from conversations where conv_id = %lld "
+			  "for no key update skip locked) x",
+			(long long)g[3]),
+		1);
 	pg_release(holders[2]);
 	for (int i = 0; i < 2; i++) {
 		fixture_until(&a[i].done);

@@ -123,7 +123,7 @@ START_TEST(another_read_waits_for_one_piece_only)
 	bool done = false;
 
 	rename_group(g, "renamed");
-	store_user(s, alice, other_read, &done);
+	store_search(s, alice, (struct text){ "m", 1 }, 1, other_read, &done);
 	fixture_until(&done);
 	ck_assert_uint_le(chats_at_read, PIECE);
 	fixture_until_n(&n_frames, 2 * MEMBERS);

@@ -55,6 +55,8 @@ export class Cache {
   private readonly saved = new Map<number, { chat: Chat; history: History | undefined }>()
   private savedSession: Pick<AppState, 'me' | 'epoch' | 'people'> | null = null
   private cancelTimer: (() => void) | null = null
+  /** Changes when the cache is erased: a save that has begun then ends. */
+  private generation = 0
   private unsubscribe = () => {}
 
   constructor(
@@ -93,6 +95,7 @@ export class Cache {
 
   /** Erases the cache, and stops keeping it. */
   async erase(): Promise<void> {
+    this.generation++
     this.unsubscribe()
     this.cancelTimer?.()
     this.cancelTimer = null
@@ -103,6 +106,7 @@ export class Cache {
 
   private async save(): Promise<void> {
     this.cancelTimer = null
+    const { generation } = this
     const { me, epoch, chats, histories, people } = this.store.getState()
     // Without its epoch nothing can be continued from.
     if (me === null || epoch === null) return
@@ -110,6 +114,7 @@ export class Cache {
     if (session?.me !== me || session.epoch !== epoch || session.people !== people) {
       this.savedSession = { me, epoch, people }
       await this.storage.saveSession({ me, epoch, people: [...people.values()].slice(-PEOPLE_MAX) })
+      if (generation !== this.generation) return
     }
     const latest = sortChats(chats.values(), new Map()).slice(0, CHATS_MAX)
     const kept = new Set(latest.map(({ chat_id }) => chat_id))

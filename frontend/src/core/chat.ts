@@ -43,6 +43,15 @@ export function withMessage(chat: Chat, message: Message, me: number): Chat {
   return next
 }
 
+/**
+ * The answer to a request of the user. It may overtake pushes of earlier changes, so it does not move `last_mod` unless
+ * it is a new message, before which everything is read.
+ */
+export function withAnswer(chat: Chat, message: Message, me: number): Chat {
+  const next = withMessage(chat, message, me)
+  return message.seq > chat.last_seq ? next : { ...next, last_mod: chat.last_mod }
+}
+
 /** Takes over the name of the sender from another message: a pushed message has none. */
 function withSenderName(message: Message, other: LastMessage | null): LastMessage {
   const name = other?.sender_id === message.sender_id ? other.sender_name : undefined

@@ -103,7 +103,7 @@ export class FrameHandler {
   private pushed(message: Message, isNew: boolean): void {
     const me = myId(this.parts.store)
     const listed = this.parts.chats.update(message.chat_id, (chat) => withMessage(chat, message, me))
-    if (!listed) this.parts.sync.chatNotListed(message.chat_id)
+    if (!listed) this.parts.sync.chatNotListed(message.chat_id, message.mod)
     this.parts.timeline.apply(message.chat_id, (history) => applyPush(history, message, isNew))
     this.parts.hooks.received([message])
     if (message.sender_id !== null) this.wrote(message.chat_id, message.sender_id, message.seq)
@@ -117,7 +117,8 @@ export class FrameHandler {
   }
 
   private deleted(frame: Deleted): void {
-    this.parts.chats.update(frame.chat_id, (chat) => withDeleted(chat, frame))
+    const listed = this.parts.chats.update(frame.chat_id, (chat) => withDeleted(chat, frame))
+    if (!listed) this.parts.sync.chatNotListed(frame.chat_id, frame.mod)
     this.parts.timeline.apply(frame.chat_id, (history) => applyDeleted(history, frame))
     this.parts.thread.deleted(frame)
     this.parts.pins.messageChanged(frame.chat_id, frame.message_id)
@@ -138,7 +139,8 @@ export class FrameHandler {
 
   private read(chatId: number, userId: number, seq: number): void {
     const history = this.parts.timeline.get(chatId)
-    this.parts.chats.update(chatId, (chat) => withRead(chat, userId, seq, myId(this.parts.store), history))
+    const listed = this.parts.chats.update(chatId, (chat) => withRead(chat, userId, seq, myId(this.parts.store), history))
+    if (!listed) this.parts.sync.chatNotListed(chatId, Infinity)
     this.parts.groups.memberRead(chatId, userId, seq)
   }
 

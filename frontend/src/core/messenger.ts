@@ -78,7 +78,7 @@ export class Messenger {
       notListed: () => void this.sync.catchUp(),
     })
     this.operations = new Operations(store, env, this.connection, this.chats, this.timeline, {
-      chatNotListed: (id) => this.sync.chatNotListed(id),
+      chatNotListed: (id, mod) => this.sync.chatNotListed(id, mod),
       stored: (message) => this.thread.received([message]),
       unauthorized,
     })

@@ -1,7 +1,7 @@
 // What the user does to messages: send, edit, delete, react, pin, mark as read. Owns `outbox`.
 
 import { ApiError, type Api } from './api'
-import { withMessage, withRead } from './chat'
+import { withAnswer, withMessage, withRead } from './chat'
 import type { ChatList } from './chat_list'
 import { isTransientCode, type Connection, type Reply } from './connection'
 import type { Environment } from './environment'
@@ -17,7 +17,7 @@ const RETRY_MS = 2_000
 
 export interface OperationsHandlers {
   /** A message was sent to a chat that is not in the list. */
-  chatNotListed(id: number): void
+  chatNotListed(id: number, mod: number): void
   /** The server has this version of a message. */
   stored(message: Message): void
   unauthorized(): void
@@ -205,7 +205,7 @@ export class Operations {
 
   /** A new version of a message. Its push may be on its way. */
   private changed(message: Message): void {
-    this.chats.update(message.chat_id, (chat) => withMessage(chat, message, myId(this.store)))
+    this.chats.update(message.chat_id, (chat) => withAnswer(chat, message, myId(this.store)))
     if (this.timeline.get(message.chat_id) !== undefined)
       this.timeline.apply(message.chat_id, (history) => applyMessage(history, message))
     this.handlers.stored(message)
@@ -234,7 +234,7 @@ export class Operations {
       ? this.api.sendMessage({ receiver_id: chat_id, content, client_id, ...replyTo(entry) })
       : this.api.forwardMessage(forward.message_id, chat_id, client_id))
     this.changed(message)
-    if (this.chats.get(chat_id) === undefined) this.handlers.chatNotListed(chat_id)
+    if (this.chats.get(chat_id) === undefined) this.handlers.chatNotListed(chat_id, message.mod)
     return { kind: 'done' }
   }
 
@@ -259,7 +259,7 @@ export class Operations {
     const listed = this.chats.update(ack.chat_id, (chat) =>
       stored === null ? chat : withMessage(chat, stored, myId(this.store)),
     )
-    if (!listed) this.handlers.chatNotListed(ack.chat_id)
+    if (!listed) this.handlers.chatNotListed(ack.chat_id, ack.mod)
     this.timeline.apply(ack.chat_id, (history) => applyAck(history, stored, ack.mod))
     if (stored === null) void this.reload(ack.chat_id, ack.seq)
     else this.handlers.stored(stored)

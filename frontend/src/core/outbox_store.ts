@@ -1,10 +1,22 @@
 // The storage of the outbox: IndexedDB, or memory if the browser has none.
+//
+// Tabs with different versions of the page share the database. A tab reads only rows of its own version and of older ones:
+// an older page must not carry out an operation that it does not know. It lets a newer page upgrade the database, and
+// goes on with it. All versions keep the object store, its key and its index.
 
 import { openDB, type DBSchema, type IDBPDatabase } from 'idb'
 import type { Operation, OutboxStore } from './outbox'
 
+/** To be raised when operations get a kind or a field that the page before it does not carry out. */
+export const OUTBOX_VERSION = 2
+
+type Row = Operation & {
+  /** The version of the page that wrote it; absent in version 1. */
+  version?: number
+}
+
 interface Schema extends DBSchema {
-  outbox: { key: number; value: Operation; indexes: { client_id: string } }
+  outbox: { key: number; value: Row; indexes: { client_id: string } }
 }
 
 const databaseName = (userId: number) => `parley-${userId}`
@@ -32,43 +44,97 @@ export class MemoryOutboxStore implements OutboxStore {
 }
 
 /** A row as it was stored, perhaps by a version of the page that could only send. */
-const complete = (row: Operation): Operation => ({ ...row, kind: row.kind ?? 'send', epoch: row.epoch ?? null }) as Operation
+const complete = (row: Row): Operation => ({ ...row, kind: row.kind ?? 'send', epoch: row.epoch ?? null }) as Operation
+
+const isKnown = (row: Row) => (row.version ?? 1) <= OUTBOX_VERSION
 
 class IndexedDbOutboxStore implements OutboxStore {
   /** Operations that the database refused. A full disk must not prevent sending. */
   private readonly unsaved = new MemoryOutboxStore()
+  /** null while a tab with an older page prevents the upgrade. */
+  private db: Promise<IDBPDatabase<Schema> | null>
 
-  constructor(private readonly db: IDBPDatabase<Schema>) {}
+  constructor(
+    private readonly name: string,
+    /** Called when operations may be there that could not be read before. */
+    private readonly changed: () => void,
+  ) {
+    this.db = this.open(OUTBOX_VERSION).catch((error: unknown) => {
+      // A newer page has upgraded the database.
+      if ((error as Error).name === 'VersionError') return this.open()
+      throw error
+    })
+  }
+
+  /** Fails if the browser stores nothing. */
+  async opened(): Promise<void> {
+    await this.db
+  }
+
+  /** Opens the database, in its current version if none is given. */
+  private open(version?: number): Promise<IDBPDatabase<Schema> | null> {
+    const reopen = () => {
+      this.db = this.open().catch(() => null)
+    }
+    return new Promise((resolve, reject) => {
+      const opening = openDB<Schema>(this.name, version, {
+        upgrade(db, oldVersion) {
+          if (oldVersion > 0) return
+          const outbox = db.createObjectStore('outbox', { keyPath: 'n', autoIncrement: true })
+          outbox.createIndex('client_id', 'client_id', { unique: true })
+        },
+        blocked: () => {
+          resolve(null)
+          void opening.then((db) => {
+            this.db = Promise.resolve(db)
+            this.changed()
+          })
+        },
+        blocking: (_current, _blocked, event) => {
+          ;(event.target as IDBDatabase).close()
+          reopen()
+        },
+        terminated: reopen,
+      })
+      opening.then(resolve, reject)
+    })
+  }
 
   async all(): Promise<Operation[]> {
-    const [saved, unsaved] = await Promise.all([this.db.getAll('outbox'), this.unsaved.all()])
-    return [...saved.map(complete), ...unsaved]
+    const saved = (await (await this.db)?.getAll('outbox')) ?? []
+    const unsaved = await this.unsaved.all()
+    return [...saved.filter(isKnown).map(complete), ...unsaved]
   }
 
   async add(operation: Operation): Promise<number> {
     const { n: _, ...fields } = operation
     try {
+      const db = await this.db
       // The database assigns n and stores it in the row.
-      return await this.db.add('outbox', fields as Operation)
+      if (db !== null) return await db.add('outbox', { ...fields, version: OUTBOX_VERSION } as Row)
     } catch {
-      return this.unsaved.add(operation)
+      // Kept in memory.
     }
+    return this.unsaved.add(operation)
   }
 
   async update(clientId: string, change: (stored: Operation) => Operation): Promise<Operation | undefined> {
     const unsaved = await this.unsaved.update(clientId, change)
-    if (unsaved !== undefined) return unsaved
-    const tx = this.db.transaction('outbox', 'readwrite')
+    const db = await this.db
+    if (unsaved !== undefined || db === null) return unsaved
+    const tx = db.transaction('outbox', 'readwrite')
     const row = await tx.store.index('client_id').get(clientId)
     const changed = row && change(complete(row))
-    if (changed !== undefined) await tx.store.put(changed)
+    if (changed !== undefined) await tx.store.put({ ...changed, version: OUTBOX_VERSION })
     await tx.done
     return changed
   }
 
   async remove(clientId: string): Promise<void> {
     await this.unsaved.remove(clientId)
-    const tx = this.db.transaction('outbox', 'readwrite')
+    const db = await this.db
+    if (db === null) return
+    const tx = db.transaction('outbox', 'readwrite')
     const key = await tx.store.index('client_id').getKey(clientId)
     if (key !== undefined) await tx.store.delete(key)
     await tx.done
@@ -76,20 +142,16 @@ class IndexedDbOutboxStore implements OutboxStore {
 
   async clear(): Promise<void> {
     await this.unsaved.clear()
-    await this.db.clear('outbox')
+    await (await this.db)?.clear('outbox')
   }
 }
 
-/** Opens the outbox of one user in this browser. */
-export async function openOutboxStore(userId: number): Promise<OutboxStore> {
+/** Opens the outbox of one user in this browser. `changed` is called if it has to be read again. */
+export async function openOutboxStore(userId: number, changed: () => void): Promise<OutboxStore> {
+  const store = new IndexedDbOutboxStore(databaseName(userId), changed)
   try {
-    const db = await openDB<Schema>(databaseName(userId), 1, {
-      upgrade(fresh) {
-        const outbox = fresh.createObjectStore('outbox', { keyPath: 'n', autoIncrement: true })
-        outbox.createIndex('client_id', 'client_id', { unique: true })
-      },
-    })
-    return new IndexedDbOutboxStore(db)
+    await store.opened()
+    return store
   } catch {
     return new MemoryOutboxStore()
   }

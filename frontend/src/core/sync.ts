@@ -6,7 +6,8 @@
 // all pages of the list were read, chats that are not in it are dropped.
 //
 // The server names the history of its database, the epoch. When it changes, all ids and numbers that
-// are known belong to another history: they are dropped, and the page starts from the chat list.
+// are known belong to another history: they are dropped, and the page starts from the chat list. Only the
+// WebSocket names the epoch. Without it a chat whose changes go back shows that the epoch is another one.
 
 import { ApiError, type Api } from './api'
 import { backoffMs } from './backoff'
@@ -24,6 +25,8 @@ import type { Timeline } from './timeline'
 import type { Chat, Message, ServerFrame } from './types'
 
 const RETRY_MS = 2_000
+/** In place of the epoch, while it is only known that it is not the former one. */
+const UNNAMED_EPOCH = ''
 /** The first page is on the screen before the others are read, which are as large as the server allows. */
 const FIRST_PAGE = 100
 const PAGE = 200
@@ -60,8 +63,13 @@ export class Sync {
   /** Changes when the connection is lost or catching up starts again: older responses are ignored. */
   private generation = 0
   private failures = 0
-  /** Chats with a push since the list was requested that were not in the list. */
-  private readonly unlisted = new Set<number>()
+  /** True if chats were read before the epoch was known. */
+  private isEpochAssumed = false
+  /**
+   * Chats that were not in the list at a push since it was requested, and the mod that their row must have:
+   * the list may be older than the push.
+   */
+  private readonly unlisted = new Map<number, number>()
   private cancelRetry: () => void = () => {}
 
   constructor(private readonly parts: SyncParts) {}
@@ -73,10 +81,13 @@ export class Sync {
     if (known !== null && epoch !== known) this.parts.handlers.epochChanged()
   }
 
-  /** A chat that is not in the list has a message. Without a connection the next poll reads it. */
-  chatNotListed(id: number): void {
+  /**
+   * A chat that is not in the list has a change; `mod` is Infinity if it takes none. Without a connection the next
+   * poll reads it.
+   */
+  chatNotListed(id: number, mod: number): void {
     const { catchingUp, socket } = this.parts.store.getState()
-    if (catchingUp) this.unlisted.add(id)
+    if (catchingUp) this.unlisted.set(id, Math.max(mod, this.unlisted.get(id) ?? 0))
     else if (socket === 'ready') void this.catchUp()
   }
 
@@ -102,6 +113,7 @@ export class Sync {
    */
   async poll(): Promise<boolean> {
     const isStale = () => this.parts.store.getState().socket === 'ready'
+    if (this.parts.store.getState().epoch === null) this.isEpochAssumed = true
     try {
       if (this.parts.store.getState().chatListLoaded) await this.readFirstPage(isStale)
       else await this.readList(isStale)
@@ -142,10 +154,24 @@ export class Sync {
   private async readFirstPage(isStale: () => boolean): Promise<string | null> {
     this.parts.chats.beginList()
     this.unlisted.clear()
+    const { chats: before } = this.parts.store.getState()
     const page = await this.parts.api.chats(FIRST_PAGE, null)
     if (isStale()) return null
+    if (this.wentBack(before, page.chats)) this.setEpoch(UNNAMED_EPOCH)
     this.applyPage(page.chats)
     return page.next
+  }
+
+  /** True if a page read without a connection has a chat at an earlier change than `before`, when it was requested. */
+  private wentBack(before: ReadonlyMap<number, Chat>, page: readonly Chat[]): boolean {
+    const { socket, chats } = this.parts.store.getState()
+    return (
+      socket !== 'ready' &&
+      page.some(({ chat_id, last_mod }) => {
+        const known = before.get(chat_id)
+        return known !== undefined && known === chats.get(chat_id) && last_mod < known.last_mod
+      })
+    )
   }
 
   private applyPage(page: readonly Chat[]): void {
@@ -156,7 +182,9 @@ export class Sync {
   }
 
   private requestChanges(after: Record<string, number>): void {
-    const { epoch } = this.parts.store.getState()
+    // Without an epoch the server resets the chats whose mods it has not reached.
+    const epoch = this.isEpochAssumed ? null : this.parts.store.getState().epoch
+    this.isEpochAssumed = false
     this.parts.connection.send({ type: 'sync', ...(epoch !== null && { epoch }), after })
   }
 
@@ -209,7 +237,7 @@ export class Sync {
     this.parts.store.setState({ catchingUp: false })
     this.parts.timeline.watchGaps()
     // A chat whose last message is newer than the first page is missing from the following ones.
-    if ([...this.unlisted].some((id) => this.parts.chats.get(id) === undefined)) void this.catchUp()
+    if ([...this.unlisted].some(([id, mod]) => (this.parts.chats.get(id)?.last_mod ?? 0) < mod)) void this.catchUp()
   }
 
   /** An `error` frame without an id: a sync, a `read` or a `presence` failed. */
@@ -242,6 +270,7 @@ export class Sync {
   reset(): void {
     this.cancelRetry()
     this.interrupt()
+    this.isEpochAssumed = false
     this.parts.store.setState({ epoch: null })
   }
 }

@@ -280,6 +280,22 @@ export const ar: Catalogue = {
     unpin: 'إلغاء التثبيت',
   },
 
+  unsent: {
+    title: 'لم تُرسل',
+    row: (n) =>
+      plural(n, {
+        zero: 'لا رسائل أو تعديلات غير مرسلة',
+        one: 'رسالة واحدة أو تعديل واحد لم يُرسل',
+        two: 'رسالتان أو تعديلان لم يُرسلا',
+        few: '# رسائل أو تعديلات لم تُرسل',
+        many: '# رسالة أو تعديلًا لم تُرسل',
+        other: '# رسالة أو تعديل لم تُرسل',
+      }),
+    note: 'هذه المحادثات ليست في قائمتك.',
+    unknownChat: 'محادثة غير معروفة',
+    deletion: 'حذف رسالة',
+  },
+
   readBy: {
     title: 'من قرأها',
     read: 'قرأها',
@@ -566,7 +582,7 @@ export const ar: Catalogue = {
     yesterday: 'أمس',
     todayAt: (time) => `اليوم الساعة ${time}`,
     yesterdayAt: (time) => `أمس الساعة ${time}`,
-    onAt: (day, time) => `${day} الساعة ${time}`,
+    onAt: (day, time) => `${day}، ${time}`,
     justNow: 'منذ لحظات',
     longAgo: 'منذ مدة',
   },

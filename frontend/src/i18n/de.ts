@@ -107,7 +107,7 @@ export const de: Catalogue = {
     missingMore: 'Er existiert nicht, oder du bist nicht mehr dabei.',
     gone: 'Du bist nicht mehr in diesem Chat.',
     online: 'online',
-    lastSeen: (when) => `zuletzt online ${when}`,
+    lastSeen: (when) => `zuletzt ${when}`,
     members: (n) => plural(n, '1 Mitglied', 'Mitglieder'),
     typing: 'schreibt …',
     typingOne: (name) => `${name} schreibt …`,
@@ -213,6 +213,14 @@ export const de: Catalogue = {
     nth: (n, of) => `Angeheftete Nachricht ${n} von ${of}`,
     jump: (n, of, name, text) => `Zur angehefteten Nachricht ${n} von ${of}, von ${name}: ${text}`,
     unpin: 'Lösen',
+  },
+
+  unsent: {
+    title: 'Nicht gesendet',
+    row: (n) => plural(n, '1 nicht gesendete Nachricht oder Änderung', 'nicht gesendete Nachrichten und Änderungen'),
+    note: 'Diese Chats sind nicht in deiner Liste.',
+    unknownChat: 'Unbekannter Chat',
+    deletion: 'Löschen einer Nachricht',
   },
 
   readBy: {

@@ -214,6 +214,14 @@ export const en = {
     unpin: 'Unpin',
   },
 
+  unsent: {
+    title: 'Not sent',
+    row: (n: number) => plural(n, '1 unsent message or change', 'unsent messages and changes'),
+    note: 'These chats are not in your list.',
+    unknownChat: 'Unknown chat',
+    deletion: 'Deletion of a message',
+  },
+
   readBy: {
     title: 'Read by',
     read: 'Have read it',

@@ -9,6 +9,7 @@ import { Search, SquarePen, X } from './icons'
 import { isComposing } from './keys'
 import { NotificationCard } from './NotificationCard'
 import { SearchResults } from './SearchResults'
+import { UnsentRow } from './UnsentRow'
 
 /** The sidebar: the chat list, and the search in it. */
 export function ChatList({ open }: { open: number | null }) {
@@ -102,6 +103,7 @@ export function ChatList({ open }: { open: number | null }) {
           </button>
         )}
       </div>
+      <UnsentRow />
       <div
         className="sidebar-body"
         ref={body}

@@ -1,6 +1,7 @@
 import { memo, useEffect } from 'react'
 import { Link } from 'wouter'
-import type { Outgoing } from '../core/outbox'
+import type { Operation, Outgoing } from '../core/outbox'
+import { pendingChange, withChange } from '../core/pending'
 import type { Chat } from '../core/types'
 import { t } from '../i18n'
 import { messenger } from '../platform'
@@ -63,7 +64,7 @@ export const ChatRow = memo(function ChatRow({ chat, open, onOpen }: Props) {
   )
 })
 
-/** The second line: typing, else the draft, else the last message in the outbox, else the last message. */
+/** The second line: typing, else the draft, else the last message in the outbox, else the last message with its pending change. */
 function Preview({ chat, open }: { chat: Chat; open: boolean }) {
   const me = useMe()
   const typing = useAppState((state) => state.typing.get(chat.chat_id))
@@ -73,7 +74,11 @@ function Preview({ chat, open }: { chat: Chat; open: boolean }) {
   )
   // The draft of the open chat is in the message field, and changes with each key.
   const draft = useDraft(open ? null : chat.chat_id)
-  const last = chat.last_message
+  const stored = chat.last_message
+  const change = useAppState(({ outbox, epoch }) =>
+    stored === null ? undefined : pendingChange(outbox, epoch, stored.message_id),
+  )
+  const last = stored && withChange(stored, change)
 
   const sender = last?.sender_name === undefined ? last?.sender_id : null
   useEffect(() => {
@@ -98,12 +103,7 @@ function Preview({ chat, open }: { chat: Chat; open: boolean }) {
   if (queued !== undefined && (!queued.refused || isLatest))
     return (
       <span className="chat-row-last">
-        {queued.refused ? (
-          <CircleAlert className="status-failed" role="img" aria-label={t.chats.failed} />
-        ) : (
-          <Clock3 role="img" aria-label={t.chats.sending} />
-        )}{' '}
-        <bdi>{lineOf(queued.content)}</bdi>
+        <PendingIcon operation={queued} /> <bdi>{lineOf(queued.content)}</bdi>
       </span>
     )
   if (last === null) return <span className="chat-row-last">{t.chats.noMessages}</span>
@@ -113,7 +113,8 @@ function Preview({ chat, open }: { chat: Chat; open: boolean }) {
   const notes = chat.chat_id === me.user_id
   return (
     <span className={`chat-row-last ${last.deleted ? 'chat-row-deleted' : ''}`}>
-      {mine && !notes && chat.kind === 'direct' && !last.deleted && (
+      {change !== undefined && <PendingIcon operation={change} />}
+      {change === undefined && mine && !notes && chat.kind === 'direct' && !last.deleted && (
         <DeliveryIcon delivery={(chat.peer_read_seq ?? 0) >= last.seq ? 'read' : 'sent'} />
       )}
       {chat.kind === 'group' && (
@@ -123,5 +124,13 @@ function Preview({ chat, open }: { chat: Chat; open: boolean }) {
       )}
       <bdi>{messageText(last)}</bdi>
     </span>
+  )
+}
+
+function PendingIcon({ operation }: { operation: Operation }) {
+  return operation.refused ? (
+    <CircleAlert className="status-failed" role="img" aria-label={t.chats.failed} />
+  ) : (
+    <Clock3 role="img" aria-label={t.chats.sending} />
   )
 }

@@ -25,7 +25,7 @@ interface Props {
 
 /**
  * A text that is longer fills the field up to its max-height. The work for a key does not grow with it: the browser
- * does not find its height and direction, and it is divided into messages only when no key was pressed for a moment.
+ * does not find its height and direction, and it is read only when no key was pressed for a moment.
  */
 const LONG = 2_000
 const SETTLE_MS = 200
@@ -68,7 +68,7 @@ export function Composer({ chatId, thread, isNotes, onEditLast, onDone, onSent }
     if (edit !== null) setEdit(key, { ...edit, text: value })
     else {
       setDraft(key, value)
-      typing.update(!isBlank(value))
+      typing.update(value.length > LONG || !isBlank(value))
     }
   }
 
@@ -158,7 +158,7 @@ export function Composer({ chatId, thread, isNotes, onEditLast, onDone, onSent }
           ref={field}
           rows={1}
           className={isLong ? 'composer-long' : undefined}
-          dir={text === '' ? undefined : isLong ? directionOf(text) : 'auto'} // the placeholder has the direction of the page
+          dir={text === '' ? undefined : isLong ? directionOf(measured) : 'auto'} // the placeholder has the direction of the page
           enterKeyHint={enterSends ? 'send' : 'enter'}
           aria-label={editing !== null ? t.composer.editing : thread === undefined ? t.composer.label : t.thread.reply}
           aria-describedby={parts.length > 1 ? noteId : undefined}

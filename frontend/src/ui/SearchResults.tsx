@@ -79,7 +79,7 @@ export function SearchResults({ query, open, entered, onDone }: Props) {
               <li key={user.user_id}>
                 <PersonRow
                   id={user.user_id}
-                  name={user.full_name || user.username}
+                  name={user.full_name}
                   more={`@${user.username}`}
                   picture={user.profile_picture}
                   onSelect={() => {

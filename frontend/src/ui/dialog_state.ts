@@ -7,6 +7,7 @@ export type DialogName =
   | { kind: 'settings' }
   | { kind: 'shortcuts' }
   | { kind: 'new_group' }
+  | { kind: 'unsent' }
   | { kind: 'group'; id: number }
   | { kind: 'contact'; id: number }
   | { kind: 'read_by'; message: Message }

@@ -49,7 +49,7 @@ export function lastSeen(iso: string | null): string {
 
 export function nameOf(person: Person | undefined): string {
   if (person === undefined) return t.common.someone
-  return isDeletedAccount(person) ? t.common.deletedAccount : person.full_name || person.username
+  return isDeletedAccount(person) ? t.common.deletedAccount : person.full_name
 }
 
 /** The name of a sender; null is a deleted account. */
@@ -59,15 +59,14 @@ export function senderName(people: AppState['people'], id: number | null | undef
 
 /** The name of the sender of a last message, which may have it. */
 export function lastSenderName(people: AppState['people'], last: LastMessage): string {
-  // The profile of a deleted account has no name.
-  const person = last.sender_id == null ? undefined : people.get(last.sender_id)
-  return person?.full_name || last.sender_name || senderName(people, last.sender_id)
+  const isKnown = last.sender_id == null || people.has(last.sender_id)
+  return (isKnown ? undefined : last.sender_name) ?? senderName(people, last.sender_id)
 }
 
 export function chatName(chat: Chat, me: number): string {
   if (chat.kind === 'group') return chat.name
   if (chat.chat_id === me) return t.chats.notes
-  return chat.peer === null ? t.common.deletedAccount : chat.name || chat.peer.username
+  return chat.peer === null ? t.common.deletedAccount : chat.name
 }
 
 /** A join, leave or rename as a sentence. */
@@ -98,7 +97,7 @@ export function eventText(message: Message, people: AppState['people'], me: numb
 }
 
 /** The text of a message in one line, without its markers. */
-export function messageText(message: Pick<Message, 'content' | 'deleted'>): string {
+export function messageText(message: Partial<Pick<Message, 'content' | 'deleted'>>): string {
   return message.deleted || message.content == null ? t.conversation.deleted : lineOf(message.content)
 }
 

@@ -77,3 +77,48 @@ it('says that a message was refused', () => {
   row({ last_message: message(1) })
   expect(screen.getByRole('img', { name: 'Not sent' })).toBeTruthy()
 })
+
+it('shows the pending change of the last message', () => {
+  const last_message = message(3, { sender_id: 1 })
+  const change = { ...waiting, message_id: 1003 }
+  const deletion = { kind: 'delete' as const, n: 1, client_id: 'x', chat_id: 2, created_at: '', epoch: null, message_id: 1003 }
+  const show = () => row({ last_message, peer_read_seq: 3 })
+
+  setState({ outbox: [{ ...change, kind: 'edit', content: 'changed' }] })
+  const edited = show()
+  expect(link().textContent).toContain('changed')
+  expect(screen.getByRole('img', { name: 'Sending' })).toBeTruthy()
+  expect(screen.queryByRole('img', { name: 'Read' })).toBeNull()
+  edited.unmount()
+
+  setState({ outbox: [deletion] })
+  const deleted = show()
+  expect(link().textContent).toContain('This message was deleted')
+  expect(screen.getByRole('img', { name: 'Sending' })).toBeTruthy()
+  deleted.unmount()
+
+  setState({ outbox: [{ ...deletion, refused: 'forbidden' }] })
+  const refused = show()
+  expect(link().textContent).toContain('text 3')
+  expect(screen.getByRole('img', { name: 'Not sent' })).toBeTruthy()
+  refused.unmount()
+
+  // The message_id of another epoch is another message's.
+  setState({ epoch: 'second', outbox: [{ ...deletion, epoch: 'first' }] })
+  show()
+  expect(link().textContent).toContain('text 3')
+})
+
+it('names the sender by the profile, and before it is known by the message', () => {
+  const last_message = { ...message(1, { sender_id: 9 }), sender_name: 'Cem' }
+  const show = () => row({ kind: 'group', name: 'Tea', peer: null, last_message })
+  show().unmount()
+  const gone = { user_id: 9, username: '', full_name: '', profile_picture: null }
+  setState({ people: new Map([[9, { ...gone, username: 'cem', full_name: 'Cem Can' }]]) })
+  const known = show()
+  expect(link().textContent).toContain('Cem Can: text 1')
+  known.unmount()
+  setState({ people: new Map([[9, gone]]) })
+  show()
+  expect(link().textContent).toContain('Deleted account: text 1')
+})

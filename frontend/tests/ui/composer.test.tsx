@@ -43,8 +43,12 @@ it('makes a new line with Shift+Enter', async () => {
 it('does not send with the Enter that takes a candidate of an input method', () => {
   const { send, field } = showComposer()
   fireEvent.change(field, { target: { value: 'に' } })
-  fireEvent.keyDown(field, { key: 'Enter', isComposing: true, keyCode: 229 })
+  fireEvent.keyDown(field, { key: 'Enter', isComposing: true })
+  // Safari sends it after `compositionend`, marked by the keyCode only.
+  fireEvent.keyDown(field, { key: 'Enter', keyCode: 229 })
   expect(send).not.toHaveBeenCalled()
+  fireEvent.keyDown(field, { key: 'Enter', keyCode: 13 })
+  expect(send).toHaveBeenCalledOnce()
 })
 
 it('keeps the draft of each chat', async () => {

@@ -12,6 +12,7 @@ import { ReadBy } from './ReadBy'
 import { Settings } from './Settings'
 import { Shortcuts } from './Shortcuts'
 import { ThreadPanel } from './ThreadPanel'
+import { Unsent } from './Unsent'
 import { WhoReacted } from './WhoReacted'
 
 const EmojiPicker = lazy(() => import('./EmojiPicker'))
@@ -43,6 +44,8 @@ function OpenDialog({ dialog }: { dialog: DialogName }) {
       return <GroupInfo id={dialog.id} onClose={onClose} />
     case 'contact':
       return <Contact id={dialog.id} onClose={onClose} />
+    case 'unsent':
+      return <Unsent onClose={onClose} />
     case 'read_by':
       return <ReadBy message={dialog.message} onClose={onClose} />
     case 'reactions':

@@ -172,8 +172,8 @@ function MemberRow({ group, member, isOwner }: MemberRowProps) {
   const person = useAppState((state) => state.people.get(member.user_id))
   const online = useAppState((state) => state.presence.get(member.user_id)?.online)
   const isSelf = member.user_id === me.user_id
-  const name = member.full_name || nameOf(person)
-  const username = member.username || person?.username
+  const name = nameOf(person)
+  const username = person?.username
 
   const remove = () =>
     openConfirmation({

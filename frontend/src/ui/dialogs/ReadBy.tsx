@@ -39,7 +39,7 @@ function People({ title, members }: { title: string; members: readonly Member[] 
       <ul>
         {members.map((member) => {
           const person = people.get(member.user_id)
-          const name = member.full_name || nameOf(person)
+          const name = nameOf(person)
           return (
             <li key={member.user_id} className="person">
               <Avatar id={member.user_id} name={name} picture={person?.profile_picture} size="s" />

@@ -54,7 +54,7 @@ function Profile() {
       <form onSubmit={(event) => void submit(event)}>
         <FormError text={error} />
         <div className="settings-me">
-          <Avatar id={me.user_id} name={name || me.username} picture={preview || null} size="l" />
+          <Avatar id={me.user_id} name={name || me.full_name} picture={preview || null} size="l" />
           <div>
             <Field
               label={t.signIn.fullName}

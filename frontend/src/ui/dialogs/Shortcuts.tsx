@@ -68,7 +68,7 @@ export function Shortcuts({ onClose }: { onClose: () => void }) {
               {rows.map(([what, keys]) => (
                 <div key={what}>
                   <dt>{what}</dt>
-                  <dd>
+                  <dd dir="ltr">
                     {keys.map((key) => (
                       <kbd key={key}>{key}</kbd>
                     ))}

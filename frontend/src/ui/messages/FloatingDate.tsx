@@ -5,8 +5,8 @@ import { dayName } from '../format'
 const SHOWN_MS = 1_200
 
 export interface FloatingDateHandle {
-  /** Shows the day of this time. */
-  show(sentAt: string): void
+  /** Shows the day of this time; null hides it. */
+  show(sentAt: string | null): void
 }
 
 /** The day of the first message on the screen, while the list scrolls. Screen readers find it in the list. */
@@ -19,9 +19,10 @@ export function FloatingDate({ ref }: { ref: Ref<FloatingDateHandle> }) {
     ref,
     () => ({
       show(next) {
-        setSentAt(next)
-        setShown(true)
         clearTimeout(timer.current)
+        setShown(next !== null)
+        if (next === null) return
+        setSentAt(next)
         timer.current = setTimeout(() => setShown(false), SHOWN_MS)
       },
     }),

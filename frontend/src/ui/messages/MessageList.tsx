@@ -60,7 +60,7 @@ export function MessageList({ chat, linkedSeq, onEdit, onReply, ref }: Props) {
   const reading = useReading(id, me)
   const keepPlace = usePlace(me, id)
   const onViewport = (viewport: Viewport) => {
-    const { first, last, offset, atEnd } = viewport
+    const { first, last, offset, atEnd, showsDay } = viewport
     const place = atEnd || first === null ? null : { seq: first, offset }
     reading.read(viewport)
     keepPlace(place)
@@ -68,7 +68,7 @@ export function MessageList({ chat, linkedSeq, onEdit, onReply, ref }: Props) {
     if (first !== null && last !== null) messenger.timeline.viewed(id, first, last)
     const { chats, histories } = messenger.store.getState()
     const sentAt = messageAt(histories.get(id), first ?? 0)?.sent_at
-    if (!atEnd && sentAt !== undefined) date.current?.show(sentAt)
+    date.current?.show(atEnd || showsDay ? null : (sentAt ?? null))
     const { read_seq, unread } = chats.get(id) ?? chat
     const isAbove = first !== null && read_seq + 1 < first
     const isBelow = last !== null && read_seq + 1 > last
@@ -96,7 +96,9 @@ export function MessageList({ chat, linkedSeq, onEdit, onReply, ref }: Props) {
   const jump = (place: Place | null) => {
     if (place === null) reading.skipTo(chat.last_seq)
     const there = segmentAt(messenger.timeline.get(id), place?.seq ?? null)
-    if (there === undefined || there !== segment) view.open(place)
+    const isHere = there !== undefined && there === segment
+    // A message that is newer than all that are loaded may be on its way.
+    if (!isHere || (place !== null && place.seq > (messages.at(-1)?.seq ?? 0))) view.open(place)
     else if (place === null) anchor.scrollToEnd()
     else anchor.scrollTo(place)
     // The button that was pressed may disappear.

@@ -198,7 +198,8 @@ function ProfileButton({ person, children }: { person: Person | undefined; child
   )
 }
 
-function Refused({ operation, code }: { operation: Refusable; code: string }) {
+/** Why the server refused an operation, and what can be done about it. */
+export function Refused({ operation, code }: { operation: Refusable; code: string }) {
   const { kind, client_id } = operation
   return (
     <div className="refusal">

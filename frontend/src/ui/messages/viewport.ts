@@ -5,6 +5,8 @@ export interface Box {
   seq: number
   top: number
   bottom: number
+  /** The bottom of the separator of days above it, if there is one. */
+  dayBottom?: number
 }
 
 export interface Viewport {
@@ -17,6 +19,8 @@ export interface Viewport {
   /** The seqs of the messages whose end is on the screen. */
   seen: readonly number[]
   atEnd: boolean
+  /** True if the separator with the day of the first message is on the screen. */
+  showsDay: boolean
 }
 
 /** The list counts as being at its end within this distance from it, in px. */
@@ -37,6 +41,7 @@ export function viewportOf(boxes: readonly Box[], height: number, atEnd: boolean
     offset: shown[0]?.top ?? 0,
     seen: shown.filter(({ bottom }) => bottom <= height + ROUNDING_PX).map(({ seq }) => seq),
     atEnd,
+    showsDay: (shown[0]?.dayBottom ?? 0) > 0,
   }
 }
 
@@ -47,7 +52,13 @@ export function measureBoxes(scroller: HTMLElement): Box[] {
   for (const row of scroller.querySelectorAll<HTMLElement>('.row[data-seq]')) {
     if (row.parentElement!.style.visibility === 'hidden') continue
     const { top, bottom } = row.getBoundingClientRect()
-    boxes.push({ seq: Number(row.dataset.seq), top: top - edge, bottom: bottom - edge })
+    const day = row.querySelector('.day')?.getBoundingClientRect()
+    boxes.push({
+      seq: Number(row.dataset.seq),
+      top: top - edge,
+      bottom: bottom - edge,
+      ...(day && { dayBottom: day.bottom - edge }),
+    })
   }
   return boxes
 }
