@@ -8,6 +8,7 @@ export type DialogName =
   | { kind: 'shortcuts' }
   | { kind: 'new_group' }
   | { kind: 'group'; id: number }
+  | { kind: 'member'; groupId: number; id: number }
   | { kind: 'contact'; id: number }
   | { kind: 'read_by'; message: Message }
   | { kind: 'forward'; message: Message }
