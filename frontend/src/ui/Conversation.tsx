@@ -148,6 +148,8 @@ function OpenChat({ chat, linkedSeq }: { chat: Chat; linkedSeq: number | null })
       <Announcer chatId={id} />
       {isClosed ? (
         <p className="composer-closed">{t.composer.deletedPeer}</p>
+      ) : chat.posting === 'admins' && chat.role === 'member' ? (
+        <p className="composer-closed">{t.composer.onlyAdmins}</p>
       ) : (
         <Composer
           chatId={id}

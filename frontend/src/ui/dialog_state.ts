@@ -9,6 +9,7 @@ export type DialogName =
   | { kind: 'new_group' }
   | { kind: 'unsent' }
   | { kind: 'group'; id: number }
+  | { kind: 'member'; groupId: number; id: number }
   | { kind: 'contact'; id: number }
   | { kind: 'read_by'; message: Message }
   | { kind: 'reactions'; message: Message }

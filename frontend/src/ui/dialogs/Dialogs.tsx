@@ -7,6 +7,7 @@ import { ConfirmDialog } from './ConfirmDialog'
 import { Contact } from './Contact'
 import { Forward } from './Forward'
 import { GroupInfo } from './GroupInfo'
+import { MemberActions } from './MemberActions'
 import { NewGroup } from './NewGroup'
 import { ReadBy } from './ReadBy'
 import { Settings } from './Settings'
@@ -42,6 +43,8 @@ function OpenDialog({ dialog }: { dialog: DialogName }) {
       return <NewGroup onClose={onClose} />
     case 'group':
       return <GroupInfo id={dialog.id} onClose={onClose} />
+    case 'member':
+      return <MemberActions groupId={dialog.groupId} id={dialog.id} onClose={onClose} />
     case 'contact':
       return <Contact id={dialog.id} onClose={onClose} />
     case 'unsent':
