@@ -10,6 +10,7 @@ import './styles/base.css'
 import './styles/shell.css'
 import './styles/conversation.css'
 import './styles/dialogs.css'
+import './styles/search.css'
 import './styles/modes.css'
 
 startPlatform()

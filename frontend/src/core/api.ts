@@ -1,6 +1,7 @@
 // The HTTP requests of the API, typed. Every failure is an ApiError.
 
-import type { Chat, Group, Message, User } from './types'
+import { searchParameters, type MessageQuery } from './message_search'
+import type { Chat, FoundMessages, Group, Message, User } from './types'
 
 export interface FieldError {
   field: string
@@ -82,6 +83,9 @@ export class Api {
       'GET',
       `/messages/${chatId}?around=${seq}&limit=${limit}`,
     )
+  /** A page of the messages that match, the newest first. `cursor` is that of the page before. */
+  searchMessages = (query: MessageQuery, cursor: string | null, signal: AbortSignal) =>
+    this.call<FoundMessages>('GET', `/messages/search?${searchParameters(query, cursor)}`, undefined, signal)
   message = (chatId: number, messageId: number) =>
     this.call<Message>('GET', `/messages/${chatId}/${messageId}`)
   editMessage = (messageId: number, content: string) =>
@@ -100,14 +104,15 @@ export class Api {
     this.call<void>('POST', '/groups/remove_user_from_group', { group_id, user_id })
   leaveGroup = (group_id: number) => this.call<void>('POST', '/groups/leave_group', { group_id })
 
-  private async call<T>(method: string, path: string, body?: unknown): Promise<T> {
+  /** `signal` aborts the request, which then has no time limit. */
+  private async call<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
     let response: Response
     try {
       response = await this.fetchFn(path, {
         method,
         credentials: 'same-origin',
         cache: 'no-store',
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        signal: signal ?? AbortSignal.timeout(TIMEOUT_MS),
         headers: {
           Accept: 'application/json',
           ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
