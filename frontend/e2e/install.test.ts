@@ -222,7 +222,7 @@ test('printing prints the loaded conversation, without the screen around it', as
   await mine(page, 'note 45').waitFor()
   await page.emulateMedia({ media: 'print' })
   await page.evaluate(() => dispatchEvent(new Event('beforeprint')))
-  expect(await page.locator('.printed p').allTextContents()).toEqual(texts)
+  expect(await page.locator('.printed-text').allTextContents()).toEqual(texts)
   expect(await page.locator('.printed').isVisible()).toBe(true)
   expect(await page.locator('.shell').isVisible()).toBe(false)
   expect(await page.evaluate(() => document.documentElement.scrollHeight)).toBeGreaterThan(1_000)

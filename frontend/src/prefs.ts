@@ -10,6 +10,8 @@ export interface Prefs {
   language: Language | null
   theme: Theme
   sound: boolean
+  /** True to show bold, lists, code and so on; false to show texts as they were written. */
+  formatting: boolean
   /** True if Enter sends a message. On a touch screen it makes a new line in any case. */
   enterSends: boolean
   /** True if wanted. The browser's permission is needed as well. */
@@ -23,6 +25,7 @@ const defaults: Prefs = {
   language: null,
   theme: 'system',
   sound: false,
+  formatting: true,
   enterSends: true,
   notifications: false,
   asked: false,

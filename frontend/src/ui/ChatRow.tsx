@@ -6,7 +6,7 @@ import { t } from '../i18n'
 import { messenger } from '../platform'
 import { Avatar } from './Avatar'
 import { DeliveryIcon } from './DeliveryIcon'
-import { chatName, eventText, fullTime, messageText, nameOf, lastSenderName, shortWhen } from './format'
+import { chatName, eventText, fullTime, lineOf, messageText, nameOf, lastSenderName, shortWhen } from './format'
 import { useAppState, useDraft, useMe, useTexts } from './hooks'
 import { CircleAlert, Clock3 } from './icons'
 
@@ -103,7 +103,7 @@ function Preview({ chat, open }: { chat: Chat; open: boolean }) {
         ) : (
           <Clock3 role="img" aria-label={t.chats.sending} />
         )}{' '}
-        <bdi>{queued.content.slice(0, 200)}</bdi>
+        <bdi>{lineOf(queued.content)}</bdi>
       </span>
     )
   if (last === null) return <span className="chat-row-last">{t.chats.noMessages}</span>

@@ -7,6 +7,7 @@ import { errorText, messageText } from './format'
 import { useDebounced, useDraft, useEdit, useEnterSends } from './hooks'
 import { Check, Pencil, SendHorizontal, X } from './icons'
 import { isComposing } from './keys'
+import { markOf, markSelection } from './marks'
 import { useTyping } from './useTyping'
 
 interface Props {
@@ -92,7 +93,11 @@ export function Composer({ chatId, isNotes, onEditLast, onDone, onSent }: Props)
     if (isComposing(event.nativeEvent)) return
     const command = event.ctrlKey || event.metaKey
     const plain = !event.shiftKey && !event.altKey && !command
-    if (event.key === 'Enter' && (command || (enterSends && plain))) {
+    const mark = command ? markOf(event) : undefined
+    if (mark !== undefined) {
+      event.preventDefault()
+      markSelection(event.currentTarget, mark)
+    } else if (event.key === 'Enter' && (command || (enterSends && plain))) {
       event.preventDefault()
       void submit()
     } else if (event.key === 'ArrowUp' && plain && text === '' && editing === null) {

@@ -124,11 +124,12 @@ export function useRerenderEvery(ms: number): void {
 }
 
 /**
- * Renders the component again when the language or the day changes. Needed in the root and in memoized
- * components; the others are rendered with their parents.
+ * Renders the component again when the language, the day or the setting of formatting changes. Needed in the root and in
+ * memoized components; the others are rendered with their parents.
  */
 export function useTexts(): void {
   useStore(catalogue)
+  useStore(prefs, ({ formatting }) => formatting)
   useSyncExternalStore(onNewDay, startOfToday)
 }
 

@@ -34,6 +34,18 @@ function sections(enterSends: boolean): readonly Section[] {
       ],
     ],
     [
+      s.sections.formatting,
+      [
+        [s.bold, [command, 'B']],
+        [s.italic, [command, 'I']],
+        [s.strike, [command, shift, 'X']],
+        [s.code, [command, 'E']],
+        [s.codeBlock, ['```']],
+        [s.list, ['-']],
+        [s.quote, ['>']],
+      ],
+    ],
+    [
       s.sections.messages,
       [
         [s.walk, ['↑', '↓']],

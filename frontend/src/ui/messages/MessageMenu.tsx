@@ -1,13 +1,17 @@
+import { hasMarkup, parseMarkup } from '../../core/markup'
 import type { Chat } from '../../core/types'
 import { t } from '../../i18n'
 import { messenger } from '../../platform'
+import { prefs } from '../../prefs'
+import { copyText } from '../copy'
 import { openConfirmation, openDialog } from '../dialog_state'
 import { useMe } from '../hooks'
-import { CheckCheck, Copy, Pencil, RotateCcw, Trash2 } from '../icons'
+import { CheckCheck, Copy, Pencil, RotateCcw, TextInitial, Trash2 } from '../icons'
 import { LazyPopupMenu } from '../LazyPopupMenu'
 import type { MenuAction } from '../PopupMenu'
 import { isEditable, type Operation } from '../../core/outbox'
-import { isStored, type Item } from './items'
+import { isStored, keyOf, type Item } from './items'
+import { sourceShown, toggleSource } from './source_shown'
 
 export interface MenuTarget {
   item: Item
@@ -49,18 +53,19 @@ function actionsOf(
     text: t.message.copy,
     onSelect: () => void copyText(item.content ?? ''),
   }
+  const textActions = [copyAction, ...sourceAction(item)]
   const editAction: MenuAction = {
     icon: <Pencil aria-hidden />,
     text: t.message.edit,
     onSelect: () => onEdit(item),
   }
   if (!isStored(item))
-    return [copyAction, ...(isEditable(item) ? [editAction] : []), ...pendingActions(item)]
+    return [...textActions, ...(isEditable(item) ? [editAction] : []), ...pendingActions(item)]
   if (item.pending?.kind === 'delete') return pendingActions(item.pending)
-  if (item.pending !== undefined) return [copyAction, editAction, ...pendingActions(item.pending)]
-  if (item.sender_id !== me) return [copyAction]
+  if (item.pending !== undefined) return [...textActions, editAction, ...pendingActions(item.pending)]
+  if (item.sender_id !== me) return textActions
   return [
-    copyAction,
+    ...textActions,
     editAction,
     ...(chat.kind === 'group'
       ? [
@@ -87,6 +92,19 @@ function actionsOf(
   ]
 }
 
+/** Switches between the formatted text and the text as it was written, if these differ. */
+function sourceAction(item: Item): readonly MenuAction[] {
+  if (!prefs.getState().formatting || !hasMarkup(parseMarkup(item.content ?? ''))) return []
+  const key = keyOf(item)
+  return [
+    {
+      icon: <TextInitial aria-hidden />,
+      text: sourceShown.getState().has(key) ? t.message.showFormatted : t.message.showSource,
+      onSelect: () => toggleSource(key),
+    },
+  ]
+}
+
 /** The actions of what the server has not acknowledged. */
 function pendingActions({ kind, client_id, refused }: Operation): readonly MenuAction[] {
   const retryAction: MenuAction = {
@@ -104,18 +122,4 @@ function pendingActions({ kind, client_id, refused }: Operation): readonly MenuA
       onSelect: () => messenger.operations.discard(client_id),
     },
   ]
-}
-
-async function copyText(text: string): Promise<void> {
-  if (navigator.clipboard !== undefined) await navigator.clipboard.writeText(text)
-  else {
-    // navigator.clipboard exists on https pages only.
-    const field = document.createElement('textarea')
-    field.value = text
-    document.body.append(field)
-    field.select()
-    document.execCommand('copy')
-    field.remove()
-  }
-  messenger.notices.show('info', t.message.copied)
 }

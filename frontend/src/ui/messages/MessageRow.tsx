@@ -124,7 +124,7 @@ function Bubble(props: Props) {
           </div>
         )}
         <div className="message-text" dir="auto">
-          {deleted ? t.conversation.deleted : <MessageText content={content} />}
+          {deleted ? t.conversation.deleted : <MessageText content={content} messageKey={keyOf(item)} />}
           <span className="message-meta">
             {stored && item.edited_at != null && !deleted && (
               <span title={fullTime(item.edited_at)}>{t.conversation.edited}</span>
