@@ -157,7 +157,7 @@ void store_change_query(struct store *s, int64_t actor, const struct db_statemen
 }
 
 /* The actor's first change was not executed, since its conversation is locked. */
-static void pause(struct store_changes *c, struct actor *a)
+static void actor_pause(struct store_changes *c, struct actor *a)
 {
 	a->resume_ms = clock_mono_ms() + LOCKED_PAUSE_MS;
 	end_turn(c, a);
@@ -173,7 +173,7 @@ static void change_answered(void *arg, const struct db_result *r)
 
 	c->running = NULL;
 	if (store_result_locked(r)) {
-		pause(c, a);
+		actor_pause(c, a);
 		changes_next(s);
 		return;
 	}
@@ -329,7 +329,7 @@ static struct queued_change *reactions_take(struct store_changes *c, const store
 		c->running = a->next;
 		a->next = NULL;
 		if (*row >= 0 && store_status_is(rows, *row, "locked")) {
-			pause(c, a);
+			actor_pause(c, a);
 		} else {
 			struct queued_change *q = take_change(a);
 
