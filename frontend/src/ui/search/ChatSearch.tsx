@@ -62,10 +62,12 @@ export default function ChatSearch({ chat, onClose }: Props) {
       onClose()
     } else if (event.key === 'ArrowDown' || event.key === 'ArrowUp') {
       const rows = [...event.currentTarget.querySelectorAll<HTMLElement>('.row-link')]
-      const at = rows.indexOf(document.activeElement as HTMLElement) + (event.key === 'ArrowDown' ? 1 : -1)
-      if (event.target instanceof HTMLSelectElement || (rows.length === 0 && at !== -1)) return
+      const from = rows.indexOf(event.target as HTMLElement)
+      // In a filter the keys change its value.
+      if (from < 0 && event.target !== input.current) return
+      const next = rows[from + (event.key === 'ArrowDown' ? 1 : -1)] ?? (from === 0 ? input.current : null)
       event.preventDefault()
-      ;(rows[at] ?? input.current)?.focus()
+      next?.focus()
     }
   }
 
