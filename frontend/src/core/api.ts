@@ -67,15 +67,17 @@ export class Api {
       'GET',
       `/chats?limit=${limit}${after === null ? '' : `&after=${encodeURIComponent(after)}`}`,
     )
-  messages = (chatId: number, query: { before?: number; after?: number; limit?: number }) =>
+  messages = (chatId: number, query: { before?: number; after?: number; limit?: number; thread?: number }) =>
     this.call<{ messages: Message[]; more: boolean }>(
       'GET',
       `/messages/${chatId}?${new URLSearchParams(
         Object.entries(query).map(([name, value]) => [name, String(value)]),
       )}`,
     )
-  sendMessage = (receiver_id: number, content: string, client_id: string) =>
-    this.call<Message>('POST', '/messages/send_message', { receiver_id, content, client_id })
+  sendMessage = (body: { receiver_id: number; content: string; client_id: string; reply_to?: number }) =>
+    this.call<Message>('POST', '/messages/send_message', body)
+  forwardMessage = (message_id: number, receiver_id: number, client_id: string) =>
+    this.call<Message>('POST', '/messages/forward', { message_id, receiver_id, client_id })
   markRead = (...message_ids: number[]) => this.call<void>('PUT', '/messages/read', { message_ids })
   /** At most half of `limit` before `seq` and the rest from it on, oldest first. */
   messagesAround = (chatId: number, seq: number, limit: number) =>

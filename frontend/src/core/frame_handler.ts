@@ -9,6 +9,7 @@ import type { People } from './people'
 import type { PresenceWatch } from './presence'
 import { myId, type AppStore } from './state'
 import type { Sync } from './sync'
+import type { ThreadView } from './thread'
 import type { Timeline } from './timeline'
 import type { Chat, Deleted, Message, ServerFrame } from './types'
 import type { Typing } from './typing'
@@ -26,6 +27,7 @@ export interface FrameHandlerParts {
   store: AppStore
   chats: ChatList
   timeline: Timeline
+  thread: ThreadView
   people: People
   groups: Groups
   typing: Typing
@@ -44,13 +46,13 @@ export class FrameHandler {
         return
       case 'message': {
         const { type: _, ...message } = frame
-        this.pushed(message)
+        this.pushed(message, true)
         if (message.sender_id !== myId(this.parts.store)) this.parts.hooks.notify(message)
         return
       }
       case 'edited': {
         const { type: _, ...message } = frame
-        this.pushed(message)
+        this.pushed(message, false)
         return
       }
       case 'deleted':
@@ -89,11 +91,11 @@ export class FrameHandler {
     }
   }
 
-  private pushed(message: Message): void {
+  private pushed(message: Message, isNew: boolean): void {
     const me = myId(this.parts.store)
     const listed = this.parts.chats.update(message.chat_id, (chat) => withMessage(chat, message, me))
     if (!listed) this.parts.sync.chatNotListed(message.chat_id)
-    this.parts.timeline.apply(message.chat_id, (history) => applyPush(history, message))
+    this.parts.timeline.apply(message.chat_id, (history) => applyPush(history, message, isNew))
     this.parts.hooks.received([message])
     if (message.sender_id !== null) this.wrote(message.chat_id, message.sender_id, message.seq)
     this.parts.groups.membersChanged(message)
@@ -108,6 +110,7 @@ export class FrameHandler {
   private deleted(frame: Deleted): void {
     this.parts.chats.update(frame.chat_id, (chat) => withDeleted(chat, frame))
     this.parts.timeline.apply(frame.chat_id, (history) => applyDeleted(history, frame))
+    this.parts.thread.deleted(frame)
   }
 
   private read(chatId: number, userId: number, seq: number): void {

@@ -16,7 +16,9 @@
 // `ahead` until the gap is closed. The messages of a sync also come in the order of mod, so each
 // batch advances `mod` to that of its last message.
 
+import { relationsOf, withRelations } from './replies'
 import type { Deleted, Message } from './types'
+import { newerVersion } from './version'
 
 export interface Segment {
   /** The seq of the first message that it covers; 1 at the beginning of the conversation. */
@@ -100,19 +102,6 @@ export function indexOfSeq(messages: readonly Message[], seq: number): number {
   return low
 }
 
-/** Chooses between two versions of one message, and completes it by what only the other has. */
-function newerVersion(old: Message, next: Message): Message {
-  if (next.mod < old.mod || (next.mod === old.mod && next.partial)) return old
-  // client_id never changes, but not every version carries it.
-  const identified =
-    next.client_id === undefined && old.client_id !== undefined
-      ? { ...next, client_id: old.client_id }
-      : next
-  if (!next.partial || old.partial) return identified
-  const { partial: _, ...complete } = identified
-  return { ...complete, sender_id: old.sender_id, sent_at: old.sent_at }
-}
-
 /** Merges messages, in any order and with repeats, into a list sorted by seq. */
 export function mergeMessages(
   into: readonly Message[],
@@ -157,13 +146,21 @@ function mergeOne(into: readonly Message[], message: Message): readonly Message[
   return [...into.slice(0, index), message, ...into.slice(index)]
 }
 
-/** Merges the messages that segments cover. Buffers the others while a page is requested. */
-function mergeLoaded(history: History, incoming: readonly Message[]): History {
+/**
+ * Merges the messages that segments cover. Buffers the others while a page is requested. A message that a segment lacks is
+ * new; `isNew` says it of those outside of the segments.
+ */
+function mergeLoaded(history: History, incoming: readonly Message[], isNew = false): History {
+  const relations = relationsOf(incoming, ({ seq }) => {
+    const segment = segmentAt(history, seq)
+    return segment === undefined ? isNew : messageAt(history, seq) === undefined
+  })
   const segments = history.segments.map((segment) => {
-    const messages = mergeMessages(
+    const merged = mergeMessages(
       segment.messages,
       incoming.filter((message) => covers(segment, message.seq)),
     )
+    const messages = withRelations(merged, relations)
     return messages === segment.messages ? segment : { ...segment, messages }
   })
   if (history.buffered === null) return { ...history, segments }
@@ -186,17 +183,17 @@ function recordMod(history: History, mod: number): History {
   return advance(history, history.mod, [...history.ahead, mod])
 }
 
-/** A `message` or `edited` push. */
-export function applyPush(history: History, message: Message): History {
+/** A `message` (`isNew`) or `edited` push. */
+export function applyPush(history: History, message: Message, isNew = false): History {
   // Pushes come in the order of mod. Changes before the first push are part of the page that was
   // loaded or will be.
   const base = history.mod === null ? { ...history, mod: message.mod - 1 } : history
-  return recordMod(mergeLoaded(base, [message]), message.mod)
+  return recordMod(mergeLoaded(base, [message], isNew), message.mod)
 }
 
 /** The ack of an own send or change. `message` is null if its content is not known. */
 export function applyAck(history: History, message: Message | null, mod: number): History {
-  return recordMod(message === null ? history : mergeLoaded(history, [message]), mod)
+  return recordMod(message === null ? history : mergeLoaded(history, [message], true), mod)
 }
 
 /** A `deleted` push. It lacks the sender: for an unknown message the next sync brings the rest. */

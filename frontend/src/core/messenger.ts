@@ -24,6 +24,7 @@ import { Session } from './session'
 import type { SocketState } from './socket'
 import { myId, type AppStore } from './state'
 import { Sync } from './sync'
+import { ThreadView } from './thread'
 import { Timeline } from './timeline'
 import type { FoundMessages, Message, ServerFrame, User } from './types'
 import { Typing } from './typing'
@@ -33,6 +34,7 @@ export class Messenger {
   readonly connection: Connection
   readonly operations: Operations
   readonly timeline: Timeline
+  readonly thread: ThreadView
   readonly people: People
   readonly groups: Groups
   readonly notices: Notices
@@ -68,15 +70,17 @@ export class Messenger {
       gapStaysOpen: () => this.sync.requestMissing(),
       unauthorized,
     })
+    this.thread = new ThreadView(store, api, { loaded: received })
     this.groups = new Groups(store, api, this.people, this.chats, this.presence, {
       left: removeChat,
       notListed: () => void this.sync.catchUp(),
     })
     this.operations = new Operations(store, env, this.connection, this.chats, this.timeline, {
       chatNotListed: (id) => this.sync.chatNotListed(id),
+      stored: (message) => this.thread.received([message]),
       unauthorized,
     })
-    const { connection, chats, timeline, people, groups, presence, typing } = this
+    const { connection, chats, timeline, thread, people, groups, presence, typing } = this
     this.sync = new Sync({
       store,
       api,
@@ -94,6 +98,7 @@ export class Messenger {
       store,
       chats,
       timeline,
+      thread,
       people,
       groups,
       typing,
@@ -166,6 +171,7 @@ export class Messenger {
       chats: new Map(),
       chatListLoaded: false,
       histories: new Map(),
+      thread: null,
       groups: new Map(),
       presence: new Map(),
       typing: new Map(),
@@ -193,6 +199,7 @@ export class Messenger {
     this.session.verifyCached()
     this.presence.reset()
     this.operations.flush()
+    this.thread.refresh()
     void this.sync.catchUp()
   }
 
@@ -210,11 +217,13 @@ export class Messenger {
   private messagesReceived(messages: readonly Message[]): void {
     this.operations.confirm(messages)
     this.people.resolve(messages)
+    this.thread.received(messages)
   }
 
   private removeChat(id: number): void {
     this.chats.remove(id)
     this.timeline.remove(id)
+    if (this.store.getState().thread?.chat_id === id) this.thread.close()
     this.groups.remove(id)
     this.typing.removeChat(id)
   }

@@ -7,6 +7,7 @@ import { isTransientCode, type Connection, type Reply } from './connection'
 import type { Environment } from './environment'
 import { applyAck, applyMessage, liveMessages, messageAt } from './history'
 import { Outbox, type Change, type Operation, type Outgoing, type Result } from './outbox'
+import { quoteOf, threadOf } from './replies'
 import { myId, type AppStore } from './state'
 import type { Timeline } from './timeline'
 import type { Ack, Message } from './types'
@@ -16,6 +17,8 @@ const RETRY_MS = 2_000
 export interface OperationsHandlers {
   /** A message was sent to a chat that is not in the list. */
   chatNotListed(id: number): void
+  /** The server has this version of a message. */
+  stored(message: Message): void
   unauthorized(): void
 }
 
@@ -80,8 +83,19 @@ export class Operations {
 
   // ---- Sending ------------------------------------------------------------------------------
 
-  send(chatId: number, content: string): void {
-    void this.outbox?.add({ kind: 'send', chat_id: chatId, content })
+  /** `to`: the message that this one replies to. */
+  send(chatId: number, content: string, to?: Message): void {
+    const reply = to === undefined ? {} : { reply: quoteOf(to), thread_id: threadOf(to) }
+    void this.outbox?.add({ kind: 'send', chat_id: chatId, content, ...reply })
+  }
+
+  /** Sends copies of a text to chats. */
+  forward(message: Message, chatIds: readonly number[]): void {
+    const { message_id, sender_id, content } = message
+    const name = sender_id === null ? '' : (this.store.getState().people.get(sender_id)?.full_name ?? '')
+    const from = message.forwarded_from ?? { user_id: sender_id, full_name: name }
+    for (const chat_id of chatIds)
+      void this.outbox?.add({ kind: 'send', chat_id, content: content ?? '', forward: { message_id, from } })
   }
 
   /** Repeats a refused operation. */
@@ -153,6 +167,7 @@ export class Operations {
     this.chats.update(message.chat_id, (chat) => withMessage(chat, message, myId(this.store)))
     if (this.timeline.get(message.chat_id) !== undefined)
       this.timeline.apply(message.chat_id, (history) => applyMessage(history, message))
+    this.handlers.stored(message)
   }
 
   private deleted({ chat_id, message_id }: Change): void {
@@ -165,14 +180,18 @@ export class Operations {
 
   private async performSend(entry: Outgoing): Promise<Result> {
     const { client_id: id, chat_id: receiver_id, content } = entry
-    if (this.store.getState().polling) return this.sendOverHttp(entry)
-    const reply = await this.connection.request({ type: 'send', id, receiver_id, content })
+    if (this.store.getState().polling || entry.forward !== undefined) return this.sendOverHttp(entry)
+    const frame = { type: 'send', id, receiver_id, content, ...replyTo(entry) } as const
+    const reply = await this.connection.request(frame)
     if (reply?.type === 'ack') this.acked(entry, reply)
     return sendResult(reply)
   }
 
-  private async sendOverHttp({ client_id, chat_id, content }: Outgoing): Promise<Result> {
-    const message = await this.api.sendMessage(chat_id, content, client_id)
+  private async sendOverHttp(entry: Outgoing): Promise<Result> {
+    const { client_id, chat_id, content, forward } = entry
+    const message = await (forward === undefined
+      ? this.api.sendMessage({ receiver_id: chat_id, content, client_id, ...replyTo(entry) })
+      : this.api.forwardMessage(forward.message_id, chat_id, client_id))
     this.changed(message)
     if (this.chats.get(chat_id) === undefined) this.handlers.chatNotListed(chat_id)
     return { kind: 'done' }
@@ -190,6 +209,8 @@ export class Operations {
       sent_at: ack.sent_at ?? entry.created_at,
       edited_at: null,
       deleted: false,
+      reply: entry.reply ?? null,
+      thread_id: entry.thread_id ?? null,
       client_id: entry.client_id,
     }
     // The message of a repeated send may have been edited or deleted since it was stored.
@@ -200,6 +221,7 @@ export class Operations {
     if (!listed) this.handlers.chatNotListed(ack.chat_id)
     this.timeline.apply(ack.chat_id, (history) => applyAck(history, stored, ack.mod))
     if (stored === null) void this.reload(ack.chat_id, ack.seq)
+    else this.handlers.stored(stored)
   }
 
   /** Reads one message from the server. */
@@ -238,6 +260,8 @@ export class Operations {
     this.connection.send({ type: 'typing', chat_id: chatId, is_typing: isTyping })
   }
 }
+
+const replyTo = ({ reply }: Outgoing) => (reply === undefined ? {} : { reply_to: reply.message_id })
 
 const idsOf = ({ chat_id, message_id }: Message) => ({ chat_id, message_id })
 

@@ -12,6 +12,7 @@
 
 import type { Clock } from './clock'
 import { newClientId } from './ids'
+import type { ForwardedFrom, Reply } from './types'
 
 interface Queued {
   /** Orders the operations of all tabs. 0 until it is saved. */
@@ -32,6 +33,12 @@ export interface Outgoing extends Queued {
   content: string
   /** True if the server may have the message already: its text is then final. */
   attempted?: true
+  /** The message that this one replies to. */
+  reply?: Reply
+  /** Of a reply: the first message of its thread. */
+  thread_id?: number
+  /** The stored message that this one is a copy of, and its first author. */
+  forward?: { message_id: number; from: ForwardedFrom }
 }
 
 export interface QueuedEdit extends Queued {
@@ -90,19 +97,23 @@ export interface OutboxHooks {
 }
 
 /** True if the text of a queued message can still be changed. */
-export const isEditable = ({ attempted, refused }: Outgoing) =>
-  attempted !== true || refused !== undefined
+export const isEditable = ({ attempted, refused, forward }: Outgoing) =>
+  forward === undefined && (attempted !== true || refused !== undefined)
 
 /**
  * What becomes of an operation in an epoch: itself, or, if its ids belong to another epoch, a refused
- * message with its text, which the user may send again. null for a deletion: it has no text.
+ * message with its text alone, which the user may send again. null for a deletion: it has no text.
  */
 export function inEpoch(operation: Operation, epoch: string | null): Operation | null {
   if (epoch === null || operation.epoch === epoch) return operation
   if (operation.epoch === null) return { ...operation, epoch }
   switch (operation.kind) {
-    case 'send':
-      return operation.refused === undefined ? { ...operation, refused: FORMER_EPOCH } : operation
+    case 'send': {
+      const { reply, thread_id, forward, ...plain } = operation
+      const isPlain = reply === undefined && thread_id === undefined && forward === undefined
+      if (isPlain && operation.refused !== undefined) return operation
+      return { ...plain, refused: operation.refused ?? FORMER_EPOCH }
+    }
     case 'edit': {
       const { message_id: _, ...fields } = operation
       return { ...fields, kind: 'send', refused: FORMER_EPOCH }

@@ -4,6 +4,7 @@
 import { createStore, type StoreApi } from 'zustand/vanilla'
 import type { History } from './history'
 import type { Operation } from './outbox'
+import type { Thread } from './replies'
 import type { SocketState } from './socket'
 import type { Chat, Group, Presence, User } from './types'
 
@@ -58,6 +59,10 @@ export interface AppState {
   /** The chat on the screen; null if none. */
   openChatId: number | null
 
+  // thread.ts
+  /** The thread on the screen; null if none. */
+  thread: Thread | null
+
   // operations.ts
   outbox: readonly Operation[]
 
@@ -90,6 +95,7 @@ export const initialState: AppState = {
   chats: new Map(),
   histories: new Map(),
   openChatId: null,
+  thread: null,
   outbox: [],
   typing: new Map(),
   presence: new Map(),

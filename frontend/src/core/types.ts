@@ -137,7 +137,7 @@ export interface Presence {
 }
 
 export type ClientFrame =
-  | { type: 'send'; id: string; receiver_id: number; content: string }
+  | { type: 'send'; id: string; receiver_id: number; content: string; reply_to?: number }
   | { type: 'typing'; chat_id: number; is_typing: boolean }
   | { type: 'read'; chat_id: number; seq: number }
   | { type: 'sync'; epoch?: string; after: Record<string, number> }

@@ -236,6 +236,20 @@ export const ar: Catalogue = {
     edit: 'تعديل',
     delete: 'حذف',
     readBy: 'من قرأها…',
+    reply: 'رد',
+    thread: 'فتح سلسلة الردود',
+    forward: 'إعادة توجيه…',
+    quote: (name, text) => `رد على ${name}: ${text}. الانتقال إلى تلك الرسالة`,
+    forwardedFrom: (name) => `معاد توجيهها من ${name}`,
+    replies: (n) =>
+      plural(n, {
+        zero: 'لا ردود',
+        one: 'رد واحد',
+        two: 'ردان',
+        few: '# ردود',
+        many: '# ردًا',
+        other: '# رد',
+      }),
     retry: 'إعادة الإرسال',
     refused: {
       send: (why) => `لم تُرسل. ${why}`,
@@ -254,6 +268,28 @@ export const ar: Catalogue = {
     nobody: 'لم يقرأها أحد بعد.',
   },
 
+  thread: {
+    title: 'سلسلة الردود',
+    close: 'إغلاق سلسلة الردود',
+    reply: 'الرد في السلسلة',
+    earlier: 'عرض الردود السابقة',
+    failed: 'تعذّر تحميل الردود.',
+  },
+
+  forward: {
+    title: 'إعادة توجيه الرسالة',
+    send: 'إعادة توجيه',
+    done: (n) =>
+      plural(n, {
+        zero: 'لم تُوجَّه إلى أي محادثة',
+        one: 'أُعيد توجيهها إلى محادثة واحدة',
+        two: 'أُعيد توجيهها إلى محادثتين',
+        few: 'أُعيد توجيهها إلى # محادثات',
+        many: 'أُعيد توجيهها إلى # محادثة',
+        other: 'أُعيد توجيهها إلى # محادثة',
+      }),
+  },
+
   composer: {
     label: 'الرسالة',
     skip: 'الانتقال إلى حقل الرسالة',
@@ -263,6 +299,8 @@ export const ar: Catalogue = {
     save: 'حفظ التعديل',
     editing: 'تعديل الرسالة',
     cancelEdit: 'إلغاء التعديل',
+    replyingTo: (name) => `رد على ${name}`,
+    cancelReply: 'إلغاء الرد',
     parts: (n) =>
       plural(n, {
         zero: 'النص أطول من رسالة واحدة.',
@@ -426,6 +464,7 @@ export const ar: Catalogue = {
     quote: 'اقتباس، في بداية السطر',
     walk: 'التنقل بين الرسائل (اضغط Shift+Tab من الحقل أولًا)',
     act: 'إجراءات الرسالة المحددة (ينتقل Tab إلى روابطها)',
+    reply: 'الرد على الرسالة المختارة',
     newest: 'الانتقال إلى أحدث رسالة',
     sections: { anywhere: 'في كل مكان', composer: 'أثناء الكتابة', formatting: 'التنسيق', messages: 'في الرسائل' },
     keys: { ctrl: 'Ctrl', alt: 'Alt', shift: 'Shift', enter: 'Enter', escape: 'Esc', end: 'End' },

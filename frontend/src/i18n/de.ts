@@ -180,6 +180,12 @@ export const de: Catalogue = {
     edit: 'Bearbeiten',
     delete: 'Löschen',
     readBy: 'Gelesen von …',
+    reply: 'Antworten',
+    thread: 'Thread öffnen',
+    forward: 'Weiterleiten …',
+    quote: (name, text) => `Antwort an ${name}: ${text}. Zu dieser Nachricht springen`,
+    forwardedFrom: (name) => `Weitergeleitet von ${name}`,
+    replies: (n) => plural(n, '1 Antwort', 'Antworten'),
     retry: 'Erneut senden',
     refused: {
       send: (why) => `Nicht gesendet. ${why}`,
@@ -198,6 +204,20 @@ export const de: Catalogue = {
     nobody: 'Noch hat sie niemand gelesen.',
   },
 
+  thread: {
+    title: 'Thread',
+    close: 'Thread schließen',
+    reply: 'Im Thread antworten',
+    earlier: 'Frühere Antworten zeigen',
+    failed: 'Die Antworten konnten nicht geladen werden.',
+  },
+
+  forward: {
+    title: 'Nachricht weiterleiten',
+    send: 'Weiterleiten',
+    done: (n) => pluralForm(n, { one: 'An 1 Chat weitergeleitet', other: 'An # Chats weitergeleitet' }),
+  },
+
   composer: {
     label: 'Nachricht',
     skip: 'Zum Nachrichtenfeld springen',
@@ -207,6 +227,8 @@ export const de: Catalogue = {
     save: 'Änderung speichern',
     editing: 'Nachricht bearbeiten',
     cancelEdit: 'Bearbeitung abbrechen',
+    replyingTo: (name) => `Antwort an ${name}`,
+    cancelReply: 'Antwort abbrechen',
     parts: (n) =>
       plural(n, 'Zu lang für eine Nachricht.', 'Nachrichten werden gesendet, denn der Text ist zu lang für eine.'),
     files: 'Dateien lassen sich noch nicht senden. Eine spätere Version wird es können.',
@@ -337,6 +359,7 @@ export const de: Catalogue = {
     quote: 'Zitat, am Anfang einer Zeile',
     walk: 'Durch die Nachrichten gehen (vom Feld aus zuerst Umschalt+Tab)',
     act: 'Aktionen für die gewählte Nachricht (Tab führt zu ihren Links)',
+    reply: 'Auf die gewählte Nachricht antworten',
     newest: 'Zur neuesten Nachricht springen',
     sections: { anywhere: 'Überall', composer: 'Beim Schreiben', formatting: 'Formatierung', messages: 'In den Nachrichten' },
     keys: { ctrl: 'Strg', alt: 'Alt', shift: 'Umschalt', enter: 'Eingabe', escape: 'Esc', end: 'Ende' },

@@ -179,6 +179,12 @@ export const en = {
     edit: 'Edit',
     delete: 'Delete',
     readBy: 'Read by…',
+    reply: 'Reply',
+    thread: 'Open thread',
+    forward: 'Forward…',
+    quote: (name: string, text: string) => `Reply to ${name}: ${text}. Go to that message`,
+    forwardedFrom: (name: string) => `Forwarded from ${name}`,
+    replies: (n: number) => plural(n, '1 reply', 'replies'),
     retry: 'Send again',
     refused: {
       send: (why: string) => `Not sent. ${why}`,
@@ -197,6 +203,20 @@ export const en = {
     nobody: 'Nobody has read it yet.',
   },
 
+  thread: {
+    title: 'Thread',
+    close: 'Close the thread',
+    reply: 'Reply in the thread',
+    earlier: 'Show earlier replies',
+    failed: 'The replies could not be loaded.',
+  },
+
+  forward: {
+    title: 'Forward message',
+    send: 'Forward',
+    done: (n: number) => pluralForm(n, { one: 'Forwarded to 1 chat', other: 'Forwarded to # chats' }),
+  },
+
   composer: {
     label: 'Message',
     skip: 'Skip to the message field',
@@ -206,6 +226,8 @@ export const en = {
     save: 'Save change',
     editing: 'Edit message',
     cancelEdit: 'Cancel editing',
+    replyingTo: (name: string) => `Reply to ${name}`,
+    cancelReply: 'Cancel the reply',
     parts: (n: number) =>
       plural(n, 'Too long for one message.', 'messages will be sent, because the text is too long for one.'),
     files: 'Files cannot be sent yet. A later version will be able to send them.',
@@ -331,6 +353,7 @@ export const en = {
     quote: 'Quote, at the start of a line',
     walk: 'Walk through messages (Shift+Tab from the field first)',
     act: 'Actions of the chosen message (Tab goes to its links)',
+    reply: 'Reply to the chosen message',
     newest: 'Jump to the newest message',
     sections: { anywhere: 'Anywhere', composer: 'While writing', formatting: 'Formatting', messages: 'In the messages' },
     keys: { ctrl: 'Ctrl', alt: 'Alt', shift: 'Shift', enter: 'Enter', escape: 'Esc', end: 'End' },

@@ -5,7 +5,7 @@ import { isEditable } from '../core/outbox'
 import { withPending } from '../core/pending'
 import { isDeletedAccount } from '../core/state'
 import type { Chat } from '../core/types'
-import { edits, setEdit } from '../drafts'
+import { edits, setEdit, setReply } from '../drafts'
 import { t } from '../i18n'
 import { messenger } from '../platform'
 import { Avatar } from './Avatar'
@@ -18,6 +18,7 @@ import { isComposing } from './keys'
 import { Logo } from './Logo'
 import { isStored, type Item } from './messages/items'
 import { MessageList, type MessageListHandle } from './messages/MessageList'
+import { useReplying } from './messages/useReplying'
 
 const ChatSearch = lazy(() => import('./search/ChatSearch'))
 
@@ -116,6 +117,15 @@ function OpenChat({ chat, linkedSeq }: { chat: Chat; linkedSeq: number | null })
     requestAnimationFrame(() => document.getElementById('composer')?.focus())
   }, [id])
 
+  const { reply } = useReplying({
+    canReply: !isClosed,
+    reply: (message) => {
+      setEdit(id, null)
+      setReply(id, message)
+      requestAnimationFrame(() => document.getElementById('composer')?.focus())
+    },
+  })
+
   const editLast = useCallback(() => {
     const { histories, outbox, epoch } = messenger.store.getState()
     const messages = liveMessages(histories.get(id))
@@ -139,7 +149,7 @@ function OpenChat({ chat, linkedSeq }: { chat: Chat; linkedSeq: number | null })
           <ChatSearch chat={chat} onClose={closeSearch} />
         </Suspense>
       )}
-      <MessageList key={id} ref={list} chat={chat} linkedSeq={linkedSeq} onEdit={edit} />
+      <MessageList key={id} ref={list} chat={chat} linkedSeq={linkedSeq} onEdit={edit} onReply={reply} />
       <Announcer chatId={id} />
       {isClosed ? (
         <p className="composer-closed">{t.composer.deletedPeer}</p>

@@ -5,11 +5,13 @@ import { useStore } from 'zustand'
 import { closeConfirmation, closeDialog, dialogs, type DialogName } from '../dialog_state'
 import { ConfirmDialog } from './ConfirmDialog'
 import { Contact } from './Contact'
+import { Forward } from './Forward'
 import { GroupInfo } from './GroupInfo'
 import { NewGroup } from './NewGroup'
 import { ReadBy } from './ReadBy'
 import { Settings } from './Settings'
 import { Shortcuts } from './Shortcuts'
+import { ThreadPanel } from './ThreadPanel'
 
 export default function Dialogs() {
   const { open, confirmation } = useStore(dialogs)
@@ -40,5 +42,9 @@ function OpenDialog({ dialog }: { dialog: DialogName }) {
       return <Contact id={dialog.id} onClose={onClose} />
     case 'read_by':
       return <ReadBy message={dialog.message} onClose={onClose} />
+    case 'forward':
+      return <Forward message={dialog.message} onClose={onClose} />
+    case 'thread':
+      return <ThreadPanel key={dialog.message.message_id} message={dialog.message} onClose={onClose} />
   }
 }

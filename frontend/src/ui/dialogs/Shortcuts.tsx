@@ -50,6 +50,7 @@ function sections(enterSends: boolean): readonly Section[] {
       [
         [s.walk, ['↑', '↓']],
         [s.act, [enter]],
+        [s.reply, ['R']],
         [s.newest, [end]],
       ],
     ],

@@ -6,7 +6,8 @@ import { t } from '../../i18n'
 import { messenger } from '../../platform'
 import type { Place } from '../../places'
 import { sameDay } from '../days'
-import { useMe } from '../hooks'
+import { useAppState, useMe } from '../hooks'
+import { openPath } from '../navigation'
 import { FloatingDate, type FloatingDateHandle } from './FloatingDate'
 import { hasActions, isSameBlock, isStored, keyOf, timeOf, type Item } from './items'
 import { NewestButton, UnreadButtons } from './JumpButtons'
@@ -32,6 +33,7 @@ interface Props {
   /** The message that a link names; null if none. */
   linkedSeq: number | null
   onEdit: (item: Item) => void
+  onReply: (item: Item) => void
   ref: Ref<MessageListHandle>
 }
 
@@ -42,7 +44,7 @@ interface Screen {
   unread: 'above' | 'below' | null
 }
 
-export function MessageList({ chat, linkedSeq, onEdit, ref }: Props) {
+export function MessageList({ chat, linkedSeq, onEdit, onReply, ref }: Props) {
   const me = useMe().user_id
   const id = chat.chat_id
   const view = useView(chat, me, linkedSeq)
@@ -88,7 +90,8 @@ export function MessageList({ chat, linkedSeq, onEdit, ref }: Props) {
     onViewport,
   })
   const { report } = anchor
-  useEffect(report, [chat.unread, chat.read_seq, report])
+  const threadOpen = useAppState((state) => state.thread !== null)
+  useEffect(report, [chat.unread, chat.read_seq, threadOpen, report])
 
   const jump = (place: Place | null) => {
     if (place === null) reading.skipTo(chat.last_seq)
@@ -116,7 +119,8 @@ export function MessageList({ chat, linkedSeq, onEdit, ref }: Props) {
     if (hasActions(item)) setMenu({ item, rect, row })
   }, [])
   const closeMenu = useCallback(() => setMenu(null), [])
-  const navigation = useRowNavigation({ list, scroller, items, onMenu: openMenu })
+  const navigation = useRowNavigation({ list, scroller, items, onMenu: openMenu, onReply })
+  const goTo = useCallback((seq: number) => openPath(`/c/${id}/${seq}`), [id])
 
   const atBeginning = segment?.from === 1
   const intro =
@@ -181,6 +185,8 @@ export function MessageList({ chat, linkedSeq, onEdit, ref }: Props) {
                 blockContinues={index + 1 !== marker.index && isSameBlock(item, after, me)}
                 isRead={isStored(item) && readByAll >= item.seq}
                 onMenu={openMenu}
+                onQuote={goTo}
+                onReply={onReply}
               />
             )
           }}
@@ -203,7 +209,7 @@ export function MessageList({ chat, linkedSeq, onEdit, ref }: Props) {
       {screen.unread === 'below' && unreadButtons}
       {!(screen.atEnd && isLive) && <NewestButton unread={chat.unread} onJump={() => jump(null)} />}
       {menu !== null && (
-        <MessageMenu target={menu} chat={chat} onEdit={onEdit} onClose={closeMenu} />
+        <MessageMenu target={menu} chat={chat} onEdit={onEdit} onReply={onReply} onClose={closeMenu} />
       )}
     </div>
   )

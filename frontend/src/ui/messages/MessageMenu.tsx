@@ -4,14 +4,15 @@ import { t } from '../../i18n'
 import { messenger } from '../../platform'
 import { prefs } from '../../prefs'
 import { copyText } from '../copy'
-import { openConfirmation, openDialog } from '../dialog_state'
+import { openConfirmation, openDialog, openThread } from '../dialog_state'
 import { useMe } from '../hooks'
-import { CheckCheck, Copy, Pencil, RotateCcw, TextInitial, Trash2 } from '../icons'
+import { CheckCheck, Copy, Forward, MessagesSquare, Pencil, Reply, RotateCcw, TextInitial, Trash2 } from '../icons'
 import { LazyPopupMenu } from '../LazyPopupMenu'
 import type { MenuAction } from '../PopupMenu'
 import { isEditable, type Operation } from '../../core/outbox'
 import { isStored, keyOf, type Item } from './items'
 import { sourceShown, toggleSource } from './source_shown'
+import { isQuotable } from './useReplying'
 
 export interface MenuTarget {
   item: Item
@@ -22,14 +23,18 @@ export interface MenuTarget {
 interface Props {
   target: MenuTarget
   chat: Chat
+  /** True in the panel of a thread. */
+  inThread?: boolean
   onEdit: (item: Item) => void
+  onReply: (item: Item) => void
   onClose: () => void
 }
 
 /** The menu of one message. */
-export function MessageMenu({ target, chat, onEdit, onClose }: Props) {
+export function MessageMenu(props: Props) {
+  const { target, chat, onEdit, onClose } = props
   const me = useMe()
-  const actions = actionsOf(target.item, chat, me.user_id, onEdit)
+  const actions = [...quoteActions(props, me.user_id), ...actionsOf(target.item, chat, me.user_id, onEdit)]
   return (
     <LazyPopupMenu
       key={`${target.rect.x},${target.rect.y}`}
@@ -40,6 +45,31 @@ export function MessageMenu({ target, chat, onEdit, onClose }: Props) {
       onClose={onClose}
     />
   )
+}
+
+/** Replying, the thread, forwarding. */
+function quoteActions({ target: { item }, chat, inThread, onReply }: Props, me: number): readonly MenuAction[] {
+  if (!isQuotable(item)) return []
+  const isClosed = chat.kind === 'direct' && chat.peer === null && chat.chat_id !== me
+  const actions: MenuAction[] = []
+  if (!isClosed)
+    actions.push({
+      icon: <Reply aria-hidden className="mirrored" />,
+      text: t.message.reply,
+      onSelect: () => onReply(item),
+    })
+  if (inThread !== true)
+    actions.push({
+      icon: <MessagesSquare aria-hidden />,
+      text: t.message.thread,
+      onSelect: () => openThread(item),
+    })
+  actions.push({
+    icon: <Forward aria-hidden className="mirrored" />,
+    text: t.message.forward,
+    onSelect: () => openDialog({ kind: 'forward', message: item }),
+  })
+  return actions
 }
 
 function actionsOf(
@@ -66,7 +96,8 @@ function actionsOf(
   if (item.sender_id !== me) return textActions
   return [
     ...textActions,
-    editAction,
+    // A forwarded text is its author's.
+    ...(item.forwarded_from == null ? [editAction] : []),
     ...(chat.kind === 'group'
       ? [
           {
