@@ -110,7 +110,7 @@ for (const [screen, options] of Object.entries(SCREENS))
     test('the chat list and the search', async () => {
       await chatRow(page, 'Benedict').waitFor()
       await expectAccessible(page)
-      await page.getByLabel('Search chats and people').fill('zzz')
+      await page.getByLabel('Search chats, people and messages').fill('zzz')
       await page.getByText('Nobody found for “zzz”').waitFor()
       await expectAccessible(page)
       await button(page, 'Clear search').click()

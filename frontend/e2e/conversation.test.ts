@@ -63,7 +63,7 @@ test('scripts cannot read the session, and it survives a reload', async () => {
 })
 
 test('a first message to a found user arrives at once, as unread', async () => {
-  await ada.getByLabel('Search chats and people').fill('okri')
+  await ada.getByLabel('Search chats, people and messages').fill('okri')
   await ada.getByText('@ben').click()
   await send(ada, 'Hello Ben')
   await mine(ada, 'Hello Ben').getByLabel('Sent', { exact: true }).waitFor()

@@ -12,6 +12,7 @@ import './styles/conversation.css'
 import './styles/reactions.css'
 import './styles/text.css'
 import './styles/dialogs.css'
+import './styles/search.css'
 import './styles/modes.css'
 
 startPlatform()

@@ -1,6 +1,7 @@
 // The HTTP requests of the API, typed. Every failure is an ApiError.
 
-import type { Chat, Group, GroupChange, Invite, InvitedGroup, Message, Role, User } from './types'
+import { searchParameters, type MessageQuery } from './message_search'
+import type { Chat, FoundMessages, Group, GroupChange, Invite, InvitedGroup, Message, Role, User } from './types'
 
 export interface FieldError {
   field: string
@@ -84,6 +85,9 @@ export class Api {
       'GET',
       `/messages/${chatId}?around=${seq}&limit=${limit}`,
     )
+  /** A page of the messages that match, the newest first. `cursor` is that of the page before. */
+  searchMessages = (query: MessageQuery, cursor: string | null, signal: AbortSignal) =>
+    this.call<FoundMessages>('GET', `/messages/search?${searchParameters(query, cursor)}`, undefined, signal)
   message = (chatId: number, messageId: number) =>
     this.call<Message>('GET', `/messages/${chatId}/${messageId}`)
   editMessage = (messageId: number, content: string) =>
@@ -121,14 +125,15 @@ export class Api {
   invitedGroup = (code: string) => this.call<InvitedGroup>('GET', `/invites/${code}`)
   join = (code: string) => this.call<Group>('POST', `/invites/${code}/join`)
 
-  private async call<T>(method: string, path: string, body?: unknown): Promise<T> {
+  /** `signal` aborts the request, which then has no time limit. */
+  private async call<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
     let response: Response
     try {
       response = await this.fetchFn(path, {
         method,
         credentials: 'same-origin',
         cache: 'no-store',
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        signal: signal ?? AbortSignal.timeout(TIMEOUT_MS),
         headers: {
           Accept: 'application/json',
           ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),

@@ -14,6 +14,7 @@ import { Connection } from './connection'
 import type { Environment } from './environment'
 import { FrameHandler } from './frame_handler'
 import { Groups } from './groups'
+import type { MessageQuery } from './message_search'
 import { Notices } from './notices'
 import { Operations } from './operations'
 import { People } from './people'
@@ -26,7 +27,7 @@ import { myId, type AppStore } from './state'
 import { Sync } from './sync'
 import { ThreadView } from './thread'
 import { Timeline } from './timeline'
-import type { Message, ServerFrame, User } from './types'
+import type { FoundMessages, Message, ServerFrame, User } from './types'
 import { Typing } from './typing'
 
 export class Messenger {
@@ -49,7 +50,7 @@ export class Messenger {
 
   constructor(
     readonly store: AppStore,
-    env: Environment,
+    private readonly env: Environment,
   ) {
     const { api, clock } = env
     const unauthorized = () => this.session.expire()
@@ -130,6 +131,13 @@ export class Messenger {
     if (this.store.getState().polling) void this.timeline.refresh(chatId)
     if (this.chats.get(chatId)?.kind === 'group') void this.groups.load(chatId)
     else this.presence.update()
+  }
+
+  /** A page of a search of messages. The names of their senders are requested. */
+  async search(query: MessageQuery, cursor: string | null, signal: AbortSignal): Promise<FoundMessages> {
+    const page = await this.env.api.searchMessages(query, cursor, signal)
+    this.people.resolve(page.messages)
+    return page
   }
 
   /** Reconnects without delay: the network is back, or the page is visible again. */

@@ -71,6 +71,23 @@ export interface Message {
   partial?: true
 }
 
+/** A message that a search has found. */
+export interface FoundMessage extends Message {
+  /** Where the terms are in the content: start and length in UTF-16 code units, ascending. */
+  highlights: [number, number][]
+}
+
+/** A page of a search. */
+export interface FoundMessages {
+  messages: FoundMessage[]
+  /** Of the next page; null if nothing older is left. */
+  cursor: string | null
+  /** Down to when everything was searched; null: to the beginning. */
+  searched_to: string | null
+  /** True if older messages are not indexed yet. */
+  incomplete: boolean
+}
+
 /** The last message of a chat in a list: its content may be cut. */
 export interface LastMessage extends Message {
   cut?: true

@@ -54,7 +54,7 @@ export const de: Catalogue = {
 
   chats: {
     label: 'Chats',
-    search: 'Chats und Personen suchen',
+    search: 'Chats, Personen und Nachrichten suchen',
     clearSearch: 'Suche leeren',
     newGroup: 'Neue Gruppe',
     menu: 'Konto und Einstellungen',
@@ -73,6 +73,22 @@ export const de: Catalogue = {
     failed: 'Nicht gesendet',
     noMessages: 'Noch keine Nachrichten',
     results: (n) => plural(n, '1 Ergebnis', 'Ergebnisse'),
+  },
+
+  search: {
+    messages: 'Nachrichten',
+    inChat: 'In diesem Chat suchen',
+    close: 'Suche schließen',
+    goBack: 'Zurück zur vorigen Stelle',
+    none: 'Keine Nachrichten gefunden',
+    found: (n) => plural(n, '1 Nachricht gefunden', 'Nachrichten gefunden'),
+    incomplete: 'Ältere Nachrichten werden noch erfasst. Es kann mehr geben.',
+    searchedTo: (day) => `Durchsucht zurück bis: ${day}`,
+    from: 'Von',
+    anybody: 'Von allen',
+    after: 'Ab',
+    before: 'Vor',
+    links: 'Mit Links',
   },
 
   menu: {
@@ -424,6 +440,7 @@ export const de: Catalogue = {
   shortcuts: {
     title: 'Tastenkürzel',
     search: 'Chats und Personen suchen',
+    searchChat: 'In diesem Chat suchen',
     nextChat: 'Nächster Chat',
     previousChat: 'Vorheriger Chat',
     newGroup: 'Neue Gruppe',
@@ -504,6 +521,7 @@ export const de: Catalogue = {
     already_authenticated: 'Der Server hat das nicht verstanden.',
     not_implemented: 'Der Server kann das nicht.',
     internal: 'Auf dem Server ist etwas schiefgegangen. Versuch es noch einmal.',
+    search_not_ready: 'Die Suche wird vorbereitet. Versuch es später noch einmal.',
     unavailable: 'Der Server ist gerade überlastet. Versuch es gleich noch einmal.',
     http_401: 'Du wurdest abgemeldet. Bitte melde dich erneut an.',
     http_403: 'Das darfst du nicht.',

@@ -53,7 +53,7 @@ export const en = {
 
   chats: {
     label: 'Chats',
-    search: 'Search chats and people',
+    search: 'Search chats, people and messages',
     clearSearch: 'Clear search',
     newGroup: 'New group',
     menu: 'Account and settings',
@@ -72,6 +72,22 @@ export const en = {
     failed: 'Not sent',
     noMessages: 'No messages yet',
     results: (n: number) => plural(n, '1 result', 'results'),
+  },
+
+  search: {
+    messages: 'Messages',
+    inChat: 'Search in this chat',
+    close: 'Close search',
+    goBack: 'Back to where you were',
+    none: 'No messages found',
+    found: (n: number) => plural(n, '1 message found', 'messages found'),
+    incomplete: 'Older messages are still being indexed. There may be more.',
+    searchedTo: (day: string) => `Searched back to: ${day}`,
+    from: 'From',
+    anybody: 'From anybody',
+    after: 'Since',
+    before: 'Before',
+    links: 'With links',
   },
 
   menu: {
@@ -417,6 +433,7 @@ export const en = {
   shortcuts: {
     title: 'Keyboard shortcuts',
     search: 'Search chats and people',
+    searchChat: 'Search in this chat',
     nextChat: 'Next chat',
     previousChat: 'Previous chat',
     newGroup: 'New group',
@@ -498,6 +515,7 @@ export const en = {
     already_authenticated: 'The server did not understand that.',
     not_implemented: 'The server does not know how to do this.',
     internal: 'Something went wrong at the server. Try again.',
+    search_not_ready: 'The search is being prepared. Try again later.',
     unavailable: 'The server is busy right now. Try again in a moment.',
     http_401: 'You have been logged out. Please log in again.',
     http_403: 'You may not do this.',

@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useRef, useState, type KeyboardEvent } from 'react'
+import { lazy, Suspense, useCallback, useEffect, useRef, useState, type KeyboardEvent } from 'react'
 import { Link, useLocation } from 'wouter'
 import { liveMessages } from '../core/history'
 import { isEditable } from '../core/outbox'
@@ -13,13 +13,15 @@ import { Composer } from './Composer'
 import { openDialog } from './dialog_state'
 import { chatName, lastSeen, messageText, nameOf, senderName } from './format'
 import { useAppState, useMe, useRerenderEvery } from './hooks'
-import { ArrowLeft, Info } from './icons'
+import { ArrowLeft, Info, Search } from './icons'
 import { isComposing } from './keys'
 import { Logo } from './Logo'
 import { isStored, type Item } from './messages/items'
 import { PinsBar } from './PinsBar'
 import { MessageList, type MessageListHandle } from './messages/MessageList'
 import { useReplying } from './messages/useReplying'
+
+const ChatSearch = lazy(() => import('./search/ChatSearch'))
 
 /** Returns a chat. A direct chat without messages is not in the chat list: it is constructed here. */
 function useChat(id: number): { chat: Chat | null; state: 'found' | 'loading' | 'missing' } {
@@ -111,6 +113,12 @@ function OpenChat({ chat, linkedSeq }: { chat: Chat; linkedSeq: number | null })
   const name = chatName(chat, me.user_id)
   const isClosed = chat.kind === 'direct' && chat.peer === null && id !== me.user_id
 
+  const [isSearching, setSearching] = useState(false)
+  const closeSearch = useCallback(() => {
+    setSearching(false)
+    document.getElementById('composer')?.focus()
+  }, [])
+
   const edit = useCallback((item: Item | null) => {
     setEdit(id, item && { item, text: item.content ?? '' })
     requestAnimationFrame(() => document.getElementById('composer')?.focus())
@@ -142,7 +150,12 @@ function OpenChat({ chat, linkedSeq }: { chat: Chat; linkedSeq: number | null })
 
   return (
     <main className="conversation" aria-label={t.conversation.label(name)} onKeyDown={onKeyDown}>
-      <Header chat={chat} name={name} />
+      <Header chat={chat} name={name} onSearch={() => setSearching(true)} />
+      {isSearching && (
+        <Suspense>
+          <ChatSearch chat={chat} onClose={closeSearch} />
+        </Suspense>
+      )}
       <PinsBar chatId={id} onJump={(seq) => navigate(`/c/${id}/${seq}`, { replace: true })} />
       <MessageList key={id} ref={list} chat={chat} linkedSeq={linkedSeq} onEdit={edit} onReply={reply} />
       <Announcer chatId={id} />
@@ -163,7 +176,7 @@ function OpenChat({ chat, linkedSeq }: { chat: Chat; linkedSeq: number | null })
   )
 }
 
-function Header({ chat, name }: { chat: Chat; name: string }) {
+function Header({ chat, name, onSearch }: { chat: Chat; name: string; onSearch: () => void }) {
   const me = useMe()
   const notes = chat.chat_id === me.user_id
   const online = useAppState((state) => state.presence.get(chat.chat_id)?.online)
@@ -207,6 +220,15 @@ function Header({ chat, name }: { chat: Chat; name: string }) {
           </button>
         )}
       </h1>
+      <button
+        id="chat-search"
+        className="icon-button"
+        aria-label={t.search.inChat}
+        title={t.search.inChat}
+        onClick={onSearch}
+      >
+        <Search aria-hidden />
+      </button>
       {!hasNoDetails && (
         <button className="icon-button" aria-label={t.conversation.info} title={t.conversation.info} onClick={openDetails}>
           <Info aria-hidden />

@@ -16,6 +16,7 @@ function sections(enterSends: boolean): readonly Section[] {
       s.sections.anywhere,
       [
         [s.search, [command, 'K']],
+        [s.searchChat, [command, 'F']],
         [s.nextChat, [option, '↓']],
         [s.previousChat, [option, '↑']],
         [s.newGroup, [option, 'G']],
