@@ -2,7 +2,7 @@
 
 import type { Page } from 'playwright-core'
 import { beforeAll, expect, test } from 'vitest'
-import { TIMEOUT_MS, button, openChat, theirs, type TestUser } from './browsers'
+import { button, openChat, theirs, type TestUser } from './browsers'
 import { useFixture } from './fixture'
 
 const fixture = useFixture()
@@ -37,7 +37,7 @@ test('a search in the list marks the words, and a result is shown in its place',
   const { page } = ada
   await page.goto('/')
   await box(page).fill('needle')
-  await expect.poll(() => foundTexts(page), { timeout: TIMEOUT_MS }).toEqual([
+  await expect.poll(() => foundTexts(page)).toEqual([
     'my own needle',
     'another néedle',
     'the Needle with https://example.org/a in the hay',
@@ -59,7 +59,7 @@ test('what is deleted or edited by the other one is found as it is now', async (
   await write(ben, ada.id, ['quicksilver one', 'quicksilver two'])
   await page.goto('/')
   await box(page).fill('quicksilver')
-  await expect.poll(() => foundTexts(page), { timeout: TIMEOUT_MS }).toEqual(['quicksilver two', 'quicksilver one'])
+  await expect.poll(() => foundTexts(page)).toEqual(['quicksilver two', 'quicksilver one'])
   const ids = await found(page).evaluateAll((rows) => rows.map((row) => Number((row as HTMLElement).dataset.seq)))
   const history = (await (await ben.page.request.get(`/messages/${ada.id}?limit=200`)).json()) as {
     messages: { message_id: number; seq: number }[]
@@ -69,7 +69,7 @@ test('what is deleted or edited by the other one is found as it is now', async (
   await ben.page.request.delete(`/messages/${idOf(ids[0]!)}`, { headers })
   await ben.page.request.patch(`/messages/${idOf(ids[1]!)}`, { headers, data: { content: 'mercury one' } })
   await box(page).fill('mercury')
-  await expect.poll(() => foundTexts(page), { timeout: TIMEOUT_MS }).toEqual(['mercury one'])
+  await expect.poll(() => foundTexts(page)).toEqual(['mercury one'])
   await box(page).fill('quicksilver')
   await page.getByText('No messages found').waitFor()
 })
@@ -81,11 +81,11 @@ test('Ctrl+F searches in the chat, with filters, and leads back to where the rea
   await page.keyboard.press('Control+f')
   const search = page.getByRole('search', { name: 'Search in this chat' })
   await search.getByRole('textbox').fill('needle')
-  await expect.poll(() => found(page).count(), { timeout: TIMEOUT_MS }).toBe(3)
+  await expect.poll(() => found(page).count()).toBe(3)
   await search.getByRole('combobox').selectOption({ label: 'Ben Writer' })
-  await expect.poll(() => found(page).count(), { timeout: TIMEOUT_MS }).toBe(2)
+  await expect.poll(() => found(page).count()).toBe(2)
   await button(page, 'With links').click()
-  await expect.poll(() => foundTexts(page), { timeout: TIMEOUT_MS }).toEqual([
+  await expect.poll(() => foundTexts(page)).toEqual([
     'the Needle with https://example.org/a in the hay',
   ])
   await found(page).click()
@@ -101,10 +101,10 @@ test('more results are loaded when the end of the list is on the screen', async 
   const { page } = ada
   await page.goto('/')
   await box(page).fill('text')
-  await expect.poll(() => found(page).count(), { timeout: TIMEOUT_MS }).toBeGreaterThanOrEqual(20)
+  await expect.poll(() => found(page).count()).toBeGreaterThanOrEqual(20)
   for (let count = 0; count < 118; count = await found(page).count()) {
     await found(page).last().scrollIntoViewIfNeeded()
-    await expect.poll(() => found(page).count(), { timeout: TIMEOUT_MS }).toBeGreaterThan(count)
+    await expect.poll(() => found(page).count()).toBeGreaterThan(count)
   }
   expect(new Set(await foundTexts(page)).size).toBe(118)
 })
@@ -123,10 +123,10 @@ test('fast typing sends one request, and a newer one aborts the one before', asy
   })
   const aborted = page.waitForEvent('requestfailed', (request) => request.url().includes('q=needle'))
   await box(page).pressSequentially('needle', { delay: 20 })
-  await expect.poll(() => sent, { timeout: TIMEOUT_MS }).toEqual(['needle'])
+  await expect.poll(() => sent).toEqual(['needle'])
   await box(page).fill('hay')
   await aborted
-  await expect.poll(() => foundTexts(page), { timeout: TIMEOUT_MS }).toEqual([
+  await expect.poll(() => foundTexts(page)).toEqual([
     'the Needle with https://example.org/a in the hay',
   ])
   expect(sent).toEqual(['needle', 'hay'])
