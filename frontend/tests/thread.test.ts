@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { inEpoch, isEditable, type Outgoing } from '../src/core/outbox'
+import type { Outgoing } from '../src/core/operation'
+import { inEpoch, isEditable } from '../src/core/outbox'
 import { quoteOf } from '../src/core/replies'
 import type { Messenger } from '../src/core/messenger'
 import type { Message } from '../src/core/types'

@@ -1,6 +1,6 @@
 // The messages of a chat as they will be when the outbox is empty. Pure functions.
 
-import type { Change, Operation, Outgoing, QueuedReaction, Refusable } from './outbox'
+import type { Change, Operation, Outgoing, QueuedReaction, Refusable } from './operation'
 import { withPendingReactions } from './reactions'
 import type { AppState } from './state'
 import type { Message } from './types'

@@ -3,7 +3,7 @@
 
 import { createStore, type StoreApi } from 'zustand/vanilla'
 import type { History } from './history'
-import type { Operation } from './outbox'
+import type { Operation } from './operation'
 import type { Thread } from './replies'
 import type { SocketState } from './socket'
 import type { Chat, Group, Message, Presence, User } from './types'

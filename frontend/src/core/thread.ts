@@ -2,7 +2,7 @@
 // loaded are here a second time, because a thread may reach further back than what is loaded.
 
 import { ApiError, type Api } from './api'
-import { mergeMessages } from './history'
+import { mergeMessages } from './merging'
 import { relationsOf, withRelations, type Thread } from './replies'
 import type { AppStore } from './state'
 import type { Deleted, Message } from './types'

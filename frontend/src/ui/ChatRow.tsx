@@ -1,6 +1,6 @@
 import { memo, useEffect } from 'react'
 import { Link } from 'wouter'
-import type { Operation, Outgoing } from '../core/outbox'
+import type { Operation, Outgoing } from '../core/operation'
 import { pendingChange, withChange } from '../core/pending'
 import type { Chat } from '../core/types'
 import { t } from '../i18n'

@@ -1,6 +1,6 @@
 import { useEffect } from 'react'
 import { useShallow } from 'zustand/react/shallow'
-import type { Refusable } from '../../core/outbox'
+import type { Refusable } from '../../core/operation'
 import { unlisted } from '../../core/pending'
 import { t } from '../../i18n'
 import { messenger } from '../../platform'

@@ -1,6 +1,7 @@
 import { useCallback, useEffect, useImperativeHandle, useRef, useState, type Ref } from 'react'
 import { Virtualizer, type VirtualizerHandle } from 'virtua'
-import { indexOfSeq, messageAt, segmentAt } from '../../core/history'
+import { messageAt, segmentAt } from '../../core/history'
+import { indexOfSeq } from '../../core/merging'
 import type { Chat } from '../../core/types'
 import { t } from '../../i18n'
 import { messenger } from '../../platform'

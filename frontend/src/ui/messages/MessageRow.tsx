@@ -1,5 +1,5 @@
 import { memo, type MouseEvent, type ReactNode } from 'react'
-import type { Refusable } from '../../core/outbox'
+import type { Refusable } from '../../core/operation'
 import { isDeletedAccount, type Person } from '../../core/state'
 import { isEmojiOnly } from '../../core/text'
 import type { Message } from '../../core/types'

@@ -1,8 +1,8 @@
 // What a row of the message list shows, and how neighbouring rows belong together. Pure functions.
 
 import { countsAsUnread } from '../../core/chat'
-import { indexOfSeq } from '../../core/history'
-import type { Outgoing, Refusable } from '../../core/outbox'
+import { indexOfSeq } from '../../core/merging'
+import type { Outgoing, Refusable } from '../../core/operation'
 import type { ShownMessage } from '../../core/pending'
 import type { Message } from '../../core/types'
 import { sameDay } from '../days'
