@@ -85,6 +85,7 @@ class Stage:
         self.db = daemon.db()
         self.sizes = sizes
         self.notes = collections.Counter()  # answers and the like, for the table
+        self.guessed = []  # when a wrong password was found wrong
         self.opened = contextlib.ExitStack()
         self.deadline = time.monotonic() + 3600
 
@@ -407,7 +408,10 @@ def guessed_passwords(stage):
         ) as guesser:
             guesser.settimeout(stage.left())
             guesser.sendall(login_head(len(body)) + body)
-            stage.notes[guesser.recv(4096)[9:12].decode()] += 1
+            status = guesser.recv(4096)[9:12].decode()
+            stage.notes[status] += 1
+            if status == "401":
+                stage.guessed.append(time.monotonic())
 
     stage.run_parallel(len(tries), guess, tries)
     stage.left()
@@ -427,6 +431,7 @@ class Result:
         self.waits = {kind: bystander.waits(kind, begin, counted) for kind in KINDS}
         self.failures = bystander.failures(begin, counted)  # of the bystander, not of the load
         self.standstill_s = bystander.standstill(begin, counted)
+        self.hashed_before = bystander.most_during("log_in", stage.guessed)
         self.memory_mib = memory_mib  # before, peak, after
         self.took_s = end - begin
         self.notes = stage.notes

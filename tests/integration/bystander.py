@@ -89,6 +89,13 @@ class Bystander:
             if error is not None and begin <= at < end
         )
 
+    def most_during(self, kind, times):
+        """The most of these times that lie within one operation of this kind."""
+        return max(
+            (sum(at < t < at + took for t in times) for k, at, took, _ in self.samples if k == kind),
+            default=0,
+        )
+
     def standstill(self, begin, end):
         """The longest time in which the process itself did not run."""
         return max((late for at, late in self.standstills if begin <= at < end), default=0)

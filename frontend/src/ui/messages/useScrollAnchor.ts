@@ -10,8 +10,16 @@ import { isAtEnd, measureBoxes, viewportOf, type Viewport } from './viewport'
 /** A position is final if nothing moved for this time. Until then other rows may be on the screen. */
 const SETTLED_MS = 120
 const SETTLED_MAX_MS = 800
+/** A message may be this far from its place: sizes are rounded. */
+const NEAR_PX = 2
 /** Rows that are measured meanwhile may move the list away from where it was scrolled to. */
 const ATTEMPTS = 8
+
+/** A place in the list. virtua gives up a scroll if the rows there are not measured soon enough. */
+interface Goal {
+  scroll: () => void
+  isReached: () => boolean
+}
 
 interface Options {
   list: RefObject<VirtualizerHandle | null>
@@ -45,8 +53,8 @@ export function useScrollAnchor(options: Options) {
   const positioned = useRef<number | null>(null)
   const settling = useRef<ReturnType<typeof setTimeout> | null>(null)
   const settlingSince = useRef(0)
-  /** Scrolls to where the list is to be; null once it is there. */
-  const goal = useRef<(() => void) | null>(null)
+  /** Where the list is to be; null once it is there. */
+  const goal = useRef<Goal | null>(null)
   const attempts = useRef(0)
   const offsetBefore = useRef(-1)
   const lastOffset = useRef(0)
@@ -86,9 +94,10 @@ export function useScrollAnchor(options: Options) {
       () => {
         settling.current = null
         const offset = scroller.current?.scrollTop ?? 0
-        if (goal.current !== null && offset !== offsetBefore.current && attempts.current++ < ATTEMPTS) {
+        const isThere = goal.current === null || (offset === offsetBefore.current && goal.current.isReached())
+        if (!isThere && attempts.current++ < ATTEMPTS) {
           offsetBefore.current = offset
-          goal.current()
+          goal.current?.scroll()
           return settle()
         }
         goal.current = null
@@ -108,11 +117,11 @@ export function useScrollAnchor(options: Options) {
   )
 
   const scroll = useCallback(
-    (scrollOnce: () => void) => {
-      goal.current = scrollOnce
+    (to: Goal) => {
+      goal.current = to
       attempts.current = 0
       offsetBefore.current = -1
-      scrollOnce()
+      to.scroll()
       settle()
     },
     [settle],
@@ -120,28 +129,48 @@ export function useScrollAnchor(options: Options) {
 
   const scrollToEnd = useCallback(() => {
     following.current = true
-    scroll(() => list.current?.scrollToIndex(current.current.items.length - 1, { align: 'end' }))
-  }, [list, scroll])
+    scroll({
+      scroll: () => list.current?.scrollToIndex(current.current.items.length - 1, { align: 'end' }),
+      isReached: () => scroller.current === null || isAtEnd(scroller.current),
+    })
+  }, [list, scroller, scroll])
+
+  /** Scrolls to the message at an index, `offset` px below the top; nowhere if the index is -1. */
+  const scrollToMessage = useCallback(
+    (find: () => { index: number; offset: number }) => {
+      scroll({
+        scroll: () => {
+          const { index, offset } = find()
+          if (index >= 0) list.current?.scrollToIndex(index, { align: 'start', offset: -offset })
+        },
+        isReached: () => {
+          const { index, offset } = find()
+          const message = current.current.messages[index]
+          const element = scroller.current
+          if (message === undefined || element === null || isAtEnd(element) || element.scrollTop <= 0) return true
+          const box = measureBoxes(element).find(({ seq }) => seq === message.seq)
+          return box !== undefined && Math.abs(box.top - offset) <= NEAR_PX
+        },
+      })
+    },
+    [list, scroller, scroll],
+  )
 
   /** Follows the end as far as the first unseen message stays on the screen. */
   const follow = useCallback(() => {
     if (current.current.firstUnseen() < 0) return scrollToEnd()
-    scroll(() => {
-      const unseen = current.current.firstUnseen()
-      if (unseen >= 0) list.current?.scrollToIndex(unseen, { align: 'start', offset: -UNREAD_OFFSET_PX })
-    })
-  }, [list, scroll, scrollToEnd])
+    scrollToMessage(() => ({ index: current.current.firstUnseen(), offset: UNREAD_OFFSET_PX }))
+  }, [scrollToMessage, scrollToEnd])
 
   const scrollTo = useCallback(
     ({ seq, offset }: Place) => {
       following.current = false
-      scroll(() => {
+      scrollToMessage(() => {
         const { messages } = current.current
-        const index = Math.min(indexOfSeq(messages, seq), messages.length - 1)
-        list.current?.scrollToIndex(index, { align: 'start', offset: -offset })
+        return { index: Math.min(indexOfSeq(messages, seq), messages.length - 1), offset }
       })
     },
-    [list, scroll],
+    [scrollToMessage],
   )
 
   // The messages were loaded: open at the place.
