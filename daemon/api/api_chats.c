@@ -75,7 +75,7 @@ static void chat_conv(void *arg, enum error error, const store_rows *rows)
 	struct http_call *call = arg;
 	const struct api *api = http_env(call);
 	const int64_t viewer = http_user(call);
-	struct conv c;
+	struct conv c = { .id = 0 };
 
 	if (error == ERROR_NONE) {
 		store_conv_at(rows, 0, &c);

@@ -153,6 +153,7 @@ START_TEST(a_chat_frame_has_the_chats_fields)
 		.conv = { 33, 0, 0, CONV_GROUP },
 		.name = { "friends", 7 },
 		.owner_id = 8,
+		.role = { "admin", 5 },
 		.last_seq = 2,
 		.last_mod = 3,
 		.read_seq = 1,
@@ -162,7 +163,8 @@ START_TEST(a_chat_frame_has_the_chats_fields)
 	frames_write_chat(&b, &c);
 	ck_frame("{\"type\":\"chat\",\"chat_id\":33,\"kind\":\"group\",\"name\":\"friends\","
 		 "\"last_seq\":2,\"last_mod\":3,\"read_seq\":1,\"unread\":1,\"last_message\":null,"
-		 "\"peer\":null,\"peer_read_seq\":null,\"owner_id\":8,\"member_count\":2}");
+		 "\"peer\":null,\"peer_read_seq\":null,\"owner_id\":8,\"role\":\"admin\",\"description\":null,"
+		 "\"picture\":null,\"posting\":\"all\",\"adding\":\"all\",\"member_count\":2}");
 	frames_write_chat_removed(&b, 33);
 	ck_frame("{\"type\":\"chat_removed\",\"chat_id\":33}");
 }

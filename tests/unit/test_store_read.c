@@ -290,7 +290,7 @@ START_TEST(a_viewer_who_is_not_a_member_gets_no_row)
 }
 END_TEST
 
-struct found {
+struct found_user {
 	bool done;
 	enum error error;
 	int n;
@@ -299,7 +299,7 @@ struct found {
 
 static void on_found(void *arg, enum error error, const store_rows *rows)
 {
-	struct found *f = arg;
+	struct found_user *f = arg;
 	struct user u = { .user_id = 0 };
 
 	f->n = error == ERROR_NONE ? store_n(rows) : 0;
@@ -310,9 +310,9 @@ static void on_found(void *arg, enum error error, const store_rows *rows)
 	f->done = true;
 }
 
-static struct found search(const char *q)
+static struct found_user search(const char *q)
 {
-	struct found r = { .done = false };
+	struct found_user r = { .done = false };
 
 	store_search(s, alice, (struct text){ q, strlen(q) }, 50, on_found, &r);
 	fixture_until(&r.done);
@@ -323,7 +323,7 @@ static struct found search(const char *q)
 static void rename_user(int64_t user_id, const char *name)
 {
 	const struct profile p = { .has_full_name = true, .full_name = { name, strlen(name) } };
-	struct found r = { .done = false };
+	struct found_user r = { .done = false };
 
 	store_update_profile(s, user_id, &p, on_found, &r);
 	fixture_until(&r.done);
@@ -463,7 +463,7 @@ static void on_loaded(void *arg, enum error error, const struct head *heads, siz
 START_TEST(loads_go_on_while_a_search_waits)
 {
 	PGconn *holder = pg_connect();
-	struct found r = { .done = false };
+	struct found_user r = { .done = false };
 	bool loaded = false;
 
 	PQclear(PQexec(holder, "begin; lock table user_words in access exclusive mode"));
@@ -520,7 +520,7 @@ static void on_token(void *arg, enum error error, const struct token *t)
 
 static void on_invalid(void *arg, enum error error, const store_rows *rows)
 {
-	struct found *f = arg;
+	struct found_user *f = arg;
 
 	ck_assert_int_eq(error, ERROR_NONE);
 	f->n = store_n(rows);
@@ -558,7 +558,7 @@ START_TEST(a_token_is_valid_until_it_expires_or_is_revoked)
 	struct tokens one = token(1, true, 100), two = token(2, true, 100),
 		      three = token(3, true, 1);
 	struct changed changed = { .done = false };
-	struct found invalid = { .done = false };
+	struct found_user invalid = { .done = false };
 	int64_t ids[3] = { one.t.token_id, two.t.token_id, three.t.token_id };
 
 	ck_assert_int_eq(token(1, false, 0).t.user_id, alice);
