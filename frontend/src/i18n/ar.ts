@@ -435,7 +435,6 @@ export const ar: Catalogue = {
     notAdded: (name, why) => `لم تتم إضافة ${name}. ${why}`,
     removeTitle: (name) => `هل تريد إزالة ${name}؟`,
     removeMore: 'لن يكون بإمكان هذا الشخص القراءة أو الكتابة هنا.',
-    removeLabel: (name) => `إزالة ${name} من المجموعة`,
     leave: 'مغادرة المجموعة',
     leaveTitle: 'هل تريد مغادرة هذه المجموعة؟',
     leaveMore: 'لن ترى رسائلها بعد الآن. يمكن لأي عضو فيها أن يضيفك من جديد.',

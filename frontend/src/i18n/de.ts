@@ -324,7 +324,6 @@ export const de: Catalogue = {
     notAdded: (name, why) => `${name} wurde nicht hinzugefügt. ${why}`,
     removeTitle: (name) => `${name} entfernen?`,
     removeMore: 'Die Person kann hier dann nicht mehr lesen und schreiben.',
-    removeLabel: (name) => `${name} aus der Gruppe entfernen`,
     leave: 'Gruppe verlassen',
     leaveTitle: 'Diese Gruppe verlassen?',
     leaveMore: 'Du siehst ihre Nachrichten dann nicht mehr. Wer noch dabei ist, kann dich wieder hinzufügen.',

@@ -322,7 +322,6 @@ export const en = {
     liftLabel: (name: string) => `Lift the ban of ${name}`,
     removeTitle: (name: string) => `Remove ${name}?`,
     removeMore: 'They can no longer read or write here.',
-    removeLabel: (name: string) => `Remove ${name} from the group`,
     leave: 'Leave group',
     leaveTitle: 'Leave this group?',
     leaveMore: 'You will not see its messages any more. Somebody in it can add you again.',
