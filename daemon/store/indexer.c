@@ -15,7 +15,8 @@
 #define IDLE_MS 2000 /* after a step that found nothing to do, or failed */
 #define PAUSE_MAX_MS 10000
 #define STATE_MS 5000 /* between two measurements of the lag */
-#define STEP_DEADLINE_S 120 /* a step ends after the block that it is at */
+#define STEP_DEADLINE_S \
+	20 /* A step takes 250 ms and ends after the blocks that it is at, at most 1,024 messages. */
 #define CREATE_DEADLINE_S 86400
 #define LOCK_KEY "7020952022" /* of the advisory lock; an arbitrary number */
 #define LOCK_STALE "30 s" /* more than any pause */

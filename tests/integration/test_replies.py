@@ -1,8 +1,6 @@
 """Replies, threads and forwards (docs/api.md, "message", "POST /messages/forward"). The sockets sit on
 different workers, since a push takes the quote through the ring."""
 
-import subprocess
-
 import pytest
 
 import expect
@@ -433,26 +431,3 @@ def test_a_repeated_forward_is_stored_once_even_if_its_text_is_gone(alice, bob):
     assert again.status_code == 200
     assert again.json() == {**copy, "duplicate": True}
     assert len(alice.history(bob.id)) == 2
-
-
-# --- example data ---
-
-
-def test_example_data_has_replies_and_their_numbers(daemon):
-    """parley-mock writes the tables that send_messages keeps."""
-    subprocess.run(
-        [*daemon.command("parley-mock"), "--users", "20", "--messages", "600"],
-        check=True,
-        capture_output=True,
-    )
-
-    replies, wrong = daemon.sql(
-        "select count(*), count(*) filter (where q.conv_id <> m.conv_id or q.seq >= m.seq or q.kind <> 't' "
-        "or m.thread_id <> coalesce(q.thread_id, q.message_id) or t.seq is null "
-        "or r.replies <> (select count(*) from messages x where x.reply_to = q.message_id)) "
-        "from messages m join messages q on q.message_id = m.reply_to "
-        "left join thread_messages t on t.thread_id = m.thread_id and t.seq = m.seq "
-        "left join replied r on r.message_id = q.message_id"
-    )[0]
-    assert replies > 20
-    assert wrong == 0

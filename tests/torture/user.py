@@ -131,7 +131,8 @@ class User:
                 path = f"/messages/{message_id}/reactions/{urllib.parse.quote(emoji)}"
                 await self._http("PUT" if on else "DELETE", path)
                 self._note_ack("react", name, {"chat_id": chat, "message_id": message_id})
-            self.reacted = [*self.reacted[-10:], (chat, message_id)]
+            if on:  # the removal of one that is not there changes nothing
+                self.reacted = [*self.reacted[-10:], (chat, message_id)]
         except Lost:
             pass
         except Rejected as why:
