@@ -130,8 +130,8 @@ begin
 					where u.user_id = i.receiver and u.deleted_at is null)
 					then case when f.kind <> 't' then 'not_text' else 'invalid' end
 				when a.user_id is null or (c.kind = 'd' and not exists (select from members b
-					where b.conv_id = c.conv_id and b.user_id = i.receiver)) then 'no_such_chat'
-				when not may_post(c, a) then 'not_allowed'
+					where b.conv_id = c.conv_id and b.user_id = i.receiver offset 0)) then 'no_such_chat'
+				when not may_post(c, a.row) then 'not_allowed'
 				when i.forward is not null and f.kind <> 't' then 'not_text'
 				when i.reply_to is not null and q.message_id is null then 'invalid'
 				else 'ok'
@@ -140,8 +140,12 @@ begin
 			with ordinality as i (sender, receiver, content, client, reply_to, forward, conv, n)
 		left join messages m on m.sender_id = i.sender and m.client_id = i.client
 		left join conversations c on c.conv_id = coalesce(m.conv_id, i.conv)
-		left join members a on a.conv_id = c.conv_id and a.user_id = i.sender
-		left join messages q on q.message_id = i.reply_to and q.conv_id = c.conv_id and q.kind = 't'
+		-- The limits make the planner use the whole keys; on tables that are empty when it plans, it would read all members
+		-- or messages of the conversation for each send.
+		left join lateral (select x as row, x.user_id from members x
+			where x.conv_id = c.conv_id and x.user_id = i.sender limit 1) a on true
+		left join lateral (select x.message_id, x.thread_id, x.conv_id, x.kind from messages x
+			where x.message_id = i.reply_to limit 1) q on q.conv_id = c.conv_id and q.kind = 't'
 		left join messages f on f.message_id = i.forward
 		left join users w on w.user_id = f.sender_id
 	), placed as (
@@ -400,11 +404,12 @@ begin
 	for r in
 		select i.n, i.usr, i.emoji, i.want, c as conv, m as message, c.conv_id, c.last_mod, m.message_id,
 			row_number() over (partition by c.conv_id order by i.n) = 1 as first,
-			case when c.conv_id is not null and c.conv_id <> all (v_locked) then 'locked' else reaction_rejection(c, a, m) end as rejection
+			case when c.conv_id is not null and c.conv_id <> all (v_locked) then 'locked' else reaction_rejection(c, a.row, m) end as rejection
 		from unnest(p_user, p_message, p_emoji, p_on) with ordinality as i (usr, message, emoji, want, n)
 		left join messages m on m.message_id = i.message
 		left join conversations c on c.conv_id = m.conv_id
-		left join members a on a.conv_id = c.conv_id and a.user_id = i.usr
+		-- As in send_messages.
+		left join lateral (select x as row from members x where x.conv_id = c.conv_id and x.user_id = i.usr limit 1) a on true
 		order by c.conv_id, i.n
 	loop
 		if r.first then
