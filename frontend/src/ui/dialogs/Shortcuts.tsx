@@ -61,7 +61,8 @@ export function Shortcuts({ onClose }: { onClose: () => void }) {
   const enterSends = useEnterSends()
   return (
     <Dialog title={t.shortcuts.title} onClose={onClose}>
-      <div className="dialog-body">
+      {/* Nothing in it has the focus, and the keyboard scrolls it. */}
+      <div className="dialog-body" tabIndex={0}>
         {sections(enterSends).map(([title, rows]) => (
           <section key={title} className="shortcuts">
             <h3>{title}</h3>
