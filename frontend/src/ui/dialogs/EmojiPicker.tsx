@@ -40,7 +40,9 @@ export default function EmojiPicker({ message, onClose }: Props) {
         onEmojiSelect={({ emoji }) => choose(emoji)}
       >
         <div className="emoji-search">
-          <Picker.Search className="input" data-autofocus placeholder={t.reactions.search} aria-label={t.reactions.search} />
+          <div className="field-box">
+            <Picker.Search data-autofocus placeholder={t.reactions.search} aria-label={t.reactions.search} />
+          </div>
           <Picker.SkinTone emoji="✋">
             {({ skinToneVariations }) => (
               <select
