@@ -45,7 +45,8 @@ static void index_created(void *arg, const struct db_result *r);
 /* The connection. */
 
 /* A session that holds the lock and has been idle for longer than a pause is that of an indexer whose connection has died in
- * silence. */
+ * silence. pg_restore creates the triggers after the data and the indexes: until then, what this process stores would be in
+ * its way. */
 static void setup(void *arg, struct buf *sql)
 {
 	(void)arg;
@@ -58,7 +59,10 @@ static void setup(void *arg, struct buf *sql)
 		"current_database()) "
 		"and a.state = 'idle' and a.state_change < now() - interval '" LOCK_STALE "'; "
 		"do $$ begin if not pg_try_advisory_lock(" LOCK_KEY ") then "
-		"raise 'another indexer is connected'; end if; end $$; ");
+		"raise 'another indexer is connected'; end if; "
+		"if not exists (select from pg_trigger "
+		"where tgrelid = 'parley.search_blocks'::regclass) then "
+		"raise 'the database is being restored'; end if; end $$; ");
 	store_put_check(NULL, sql);
 }
 

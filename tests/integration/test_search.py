@@ -554,6 +554,29 @@ def test_a_killed_indexer_is_replaced_and_goes_on(daemon, alice, bob):
     assert len(found(bob, "needle", limit=50)) == 120
 
 
+def test_the_indexer_waits_for_the_end_of_a_restore(daemon, alice, bob):
+    """pg_restore creates the triggers last: until then the indexer stores nothing."""
+    alice.send(bob.id, "needle")
+    triggers = daemon.sql(
+        "select string_agg(pg_get_triggerdef(oid), '; ') from pg_trigger"
+        " where tgrelid = 'search_blocks'::regclass"
+    )[0][0]
+    daemon.sql("drop trigger search_blocks_deleted on search_blocks")
+    daemon.sql("drop trigger search_blocks_truncated on search_blocks")
+    daemon.sql("drop index search_blocks_terms")
+    daemon.sql("delete from search_heads")
+    daemon.sql(
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where application_name = 'parley-indexer' and datname = current_database()"
+    )
+    wait_for(lambda: 'why="ERROR:  the database is being restored' in daemon.log())
+    assert daemon.sql("select count(*) from search_heads") == [(0,)]
+    assert daemon.sql("select to_regclass('search_blocks_terms')") == [(None,)]
+    daemon.sql(triggers)
+    wait_for(lambda: daemon.sql("select to_regclass('search_blocks_terms') is not null") == [(True,)])
+    wait_for(lambda: len(found(bob, "needle")) == 1)
+
+
 def test_an_index_that_is_missing_or_invalid_is_created(daemon, alice, bob):
     """The database of a former version, and an interrupted `create index concurrently`."""
     alice.send(bob.id, "needle")
