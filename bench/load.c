@@ -267,16 +267,11 @@ static void on_direct(struct client *c, const char *payload, size_t len)
 	}
 }
 
-static void mode_direct(void)
+/* Measures the acks per second of clients that have begun, and closes them. */
+static void measure_acks(void)
 {
-	int64_t start_ns, acks, took;
+	int64_t start_ns = bench_now_ns(), acks, took;
 
-	n_clients -= n_clients % 2;
-	connect_all(n_clients, on_direct);
-	for (size_t i = 0; i < n_clients; i++) {
-		send_message(&clients[i], peer_of(&clients[i])->user_id);
-	}
-	start_ns = bench_now_ns();
 	while (bench_now_ns() - start_ns < 1000000000)
 		client_poll(100);
 	start_ns = bench_now_ns();
@@ -287,6 +282,59 @@ static void mode_direct(void)
 	printf("acks_per_second=%.0f\n", (double)(n_acks - acks) * 1e9 / (double)took);
 	stopping = true;
 	close_all(n_clients);
+}
+
+static void mode_direct(void)
+{
+	n_clients -= n_clients % 2;
+	connect_all(n_clients, on_direct);
+	for (size_t i = 0; i < n_clients; i++) {
+		send_message(&clients[i], peer_of(&clients[i])->user_id);
+	}
+	measure_acks();
+}
+
+/* react: each client sends a message to the next client, then adds and removes a reaction to it, one after the other. */
+
+static int64_t *message_ids; /* by client; 0 until the message is acknowledged */
+
+static void react(struct client *c)
+{
+	char text[256];
+	int len = snprintf(text, sizeof(text),
+		"{\"type\":\"react\",\"message_id\":%lld,\"emoji\":\"\xF0\x9F\x91\x8D\",\"on\":%s}",
+		(long long)message_ids[c - clients], c->n_sent++ % 2 == 1 ? "true" : "false");
+
+	client_send(c, text, (size_t)len);
+}
+
+static void on_react(struct client *c, const char *payload, size_t len)
+{
+	static const char name[] = "\"message_id\":";
+	int64_t *id = &message_ids[c - clients];
+
+	if (!is_type(payload, len, "ack")) {
+		on_direct(c, payload, len);
+		return;
+	}
+	if (*id != 0)
+		n_acks++;
+	for (size_t i = 0; *id == 0 && i + sizeof(name) < len; i++)
+		if (memcmp(payload + i, name, sizeof(name) - 1) == 0)
+			*id = atoll(payload + i + sizeof(name) - 1);
+	if (!stopping)
+		react(c);
+}
+
+static void mode_react(void)
+{
+	n_clients -= n_clients % 2;
+	message_ids = xcalloc(n_clients, sizeof(*message_ids));
+	connect_all(n_clients, on_react);
+	for (size_t i = 0; i < n_clients; i++)
+		send_message(&clients[i], peer_of(&clients[i])->user_id);
+	measure_acks();
+	free(message_ids);
 }
 
 /* bare: measures a send() of the same size over loopback, with the reader on another core, as the minimum for a delivery. */
@@ -434,6 +482,7 @@ static const struct {
 	{ "connect", mode_connect, true },
 	{ "fanout", mode_fanout, true },
 	{ "direct", mode_direct, true },
+	{ "react", mode_react, true },
 	{ "bare", mode_bare, false },
 	{ "sql", mode_sql, false },
 };
@@ -446,6 +495,7 @@ static void usage(FILE *to)
 	      "workers\n"
 	      "  fanout   one message outstanding in each group: the workers' CPU for a delivery\n"
 	      "  direct   one message outstanding for each client, 1:1: acknowledged a second\n"
+	      "  react    one reaction outstanding for each client, 1:1: acknowledged a second\n"
 	      "  bare     one send() over loopback, without any server\n"
 	      "  sql      the rows of `direct` through the database alone\n",
 		to);

@@ -7,4 +7,4 @@ bench_load_LDADD = $(tool_ldadd) -lpthread
 bench: all bench/load
 	@$(check_env) bash $(srcdir)/bench/run '$(abs_builddir)'
 .PHONY: bench
-EXTRA_DIST += bench/run
+EXTRA_DIST += bench/run bench/search

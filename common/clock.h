@@ -6,6 +6,7 @@
 #ifndef PARLEY_CLOCK_H
 #define PARLEY_CLOCK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,5 +22,13 @@ int64_t clock_wall_ms(void);
  */
 #define CLOCK_RFC3339_SIZE 25
 void clock_rfc3339(char out[CLOCK_RFC3339_SIZE], int64_t wall_ms);
+
+/*
+ * Reads a time of RFC 3339, or a date, which is its beginning in UTC.
+ *   s, len   of the years 0000 to 9999; a leap second is the second after it
+ *   wall_ms  set to the time, rounded up to milliseconds
+ * Returns false if it is neither.
+ */
+bool clock_parse_rfc3339(const char *s, size_t len, int64_t *wall_ms);
 
 #endif

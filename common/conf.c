@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -355,6 +356,25 @@ struct conf *conf_load(const char *path, struct buf *error)
 	buf_reset(error, 0);
 	if (read_file(path, &text, error))
 		c = conf_parse(path, buf_cstr(&text), error);
+	buf_fini(&text);
+	return c;
+}
+
+struct conf *conf_read(int fd, struct buf *error)
+{
+	struct buf text = BUF_EMPTY;
+	struct conf *c = NULL;
+	struct stat st;
+
+	if (fstat(fd, &st) == 0) {
+		char *to = buf_reserve(&text, (size_t)st.st_size + 1);
+		ssize_t n = pread(fd, to, (size_t)st.st_size, 0);
+
+		text.len = n > 0 ? (size_t)n : 0;
+		c = conf_parse("config", buf_cstr(&text), error);
+	} else {
+		buf_addf(error, "config: %m");
+	}
 	buf_fini(&text);
 	return c;
 }

@@ -40,6 +40,9 @@ struct conf *conf_load(const char *path, struct buf *error);
  */
 struct conf *conf_parse(const char *name, const char *text, struct buf *error);
 
+/* As conf_load, from the file of an open descriptor, whose offset does not matter. */
+struct conf *conf_read(int fd, struct buf *error);
+
 /* c may be NULL. */
 void conf_free(struct conf *c);
 

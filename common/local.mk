@@ -6,6 +6,7 @@ libcommon_a_SOURCES = \
 	common/buf.h \
 	common/clock.c \
 	common/clock.h \
+	common/code_points.h \
 	common/close_reason.c \
 	common/close_reason.def \
 	common/close_reason.h \
@@ -13,6 +14,8 @@ libcommon_a_SOURCES = \
 	common/conf.def \
 	common/conf.h \
 	common/embedded.h \
+	common/emoji.c \
+	common/emoji.h \
 	common/error.c \
 	common/error.def \
 	common/error.h \
@@ -37,6 +40,8 @@ libcommon_a_SOURCES = \
 	common/record.h \
 	common/ring.c \
 	common/ring.h \
+	common/search_text.c \
+	common/search_text.h \
 	common/secret.c \
 	common/secret.h \
 	common/shlock.c \
@@ -54,6 +59,17 @@ libcommon_a_SOURCES = \
 	common/wsframe.h \
 	common/xalloc.c \
 	common/xalloc.h
+nodist_libcommon_a_SOURCES = emoji_properties.c
+
+emoji_data = $(UNICODE_DATA)/emoji/emoji-data.txt
+emoji_properties.c: common/properties $(emoji_data) $(UNICODE_DATA)/PropList.txt
+	$(AM_V_GEN)$(SHELL) $(srcdir)/common/properties \
+		emoji_characters $(emoji_data) Emoji \
+		emoji_modifiers $(emoji_data) Emoji_Modifier \
+		emoji_modifier_bases $(emoji_data) Emoji_Modifier_Base \
+		emoji_regional_indicators $(UNICODE_DATA)/PropList.txt Regional_Indicator > $@.tmp
+	$(AM_V_at)mv $@.tmp $@
+CLEANFILES += emoji_properties.c
 
 # The sample configuration and parleyd.conf(5) are generated from the table of settings.
 
@@ -68,6 +84,6 @@ parleyd.conf.5: confdoc$(EXEEXT) common/parleyd.conf.5.in
 	$(AM_V_GEN)./confdoc$(EXEEXT) man $(srcdir)/common/parleyd.conf.5.in > $@.tmp
 	$(AM_V_at)mv $@.tmp $@
 CLEANFILES += parleyd.conf parleyd.conf.5
-EXTRA_DIST += common/embed common/parleyd.conf.5.in
+EXTRA_DIST += common/embed common/parleyd.conf.5.in common/properties
 man_MANS += parleyd.conf.5
 examples_DATA += parleyd.conf

@@ -6,7 +6,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/emoji.h"
 #include "common/json.h"
+#include "common/token.h"
 #include "common/unicode.h"
 #include "common/utf8.h"
 #include "common/xalloc.h"
@@ -29,6 +31,16 @@ static void put_detail(struct buf *b, const struct param_spec *s)
 		buf_addf(b, "must be %" PRId64 " to %" PRId64 " bytes of UTF-8 without NUL", s->min,
 			s->max);
 		break;
+	case PARAM_STRING:
+		buf_addf(b, "must be %" PRId64 " to %" PRId64 " characters without NUL", s->min,
+			s->max);
+		break;
+	case PARAM_CHOICE:
+		buf_addf(b, "must be one of: %s", s->choices);
+		break;
+	case PARAM_CODE:
+		buf_addf(b, "must be %d characters of A-Z, a-z and 0-9", TOKEN_CODE_CHARS);
+		break;
 	case PARAM_NAME:
 		buf_addf(b,
 			"must be %" PRId64 " to %" PRId64
@@ -42,6 +54,9 @@ static void put_detail(struct buf *b, const struct param_spec *s)
 	case PARAM_CLIENT_ID:
 		buf_addf(b, "must be 1 to %d characters of A-Z, a-z, 0-9, ., _, : and -",
 			PROTO_CLIENT_ID_MAX);
+		break;
+	case PARAM_EMOJI:
+		buf_addf(b, "must be one emoji of at most %d bytes", EMOJI_MAX);
 		break;
 	case PARAM_URL:
 		buf_addf(
@@ -102,6 +117,28 @@ static bool check_client_id(const char *s, size_t len)
 		is_of(s, len, "ABCDEFGHIJKLMNOPQRSTUVWXYZ._:-");
 }
 
+static bool check_code(const char *s, size_t len)
+{
+	return len == TOKEN_CODE_CHARS && is_of(s, len, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+}
+
+static bool check_choice(const char *s, size_t len, const char *choices)
+{
+	for (const char *end; *choices != '\0'; choices = end + (*end == ' ')) {
+		end = choices + strcspn(choices, " ");
+		if ((size_t)(end - choices) == len && memcmp(choices, s, len) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool check_string(const char *s, size_t len, const struct param_spec *spec)
+{
+	int64_t n = (int64_t)utf8_count(s, len);
+
+	return n >= spec->min && n <= spec->max;
+}
+
 /* Normalizes p->text, then checks it. What is too long in any normal form is not normalized. */
 static bool check_name(struct param *p, const struct param_spec *spec)
 {
@@ -116,6 +153,14 @@ static bool check_name(struct param *p, const struct param_spec *spec)
 	n = (int64_t)utf8_count(p->text.data, p->text.len);
 	return n >= spec->min && n <= spec->max &&
 		(n == 0 || unicode_visible(p->text.data, p->text.len));
+}
+
+static bool check_emoji(struct param *p)
+{
+	p->normal = xmalloc(EMOJI_MAX);
+	p->text.len = emoji_read(p->text.data, p->text.len, p->normal);
+	p->text.data = p->normal;
+	return p->text.len > 0;
 }
 
 /* A scheme, a host, and no character that RFC 3986 excludes, except for non-ASCII letters, which addresses copied from
@@ -148,6 +193,14 @@ static bool check_text(struct param *p, const struct param_spec *spec, char *s)
 		return check_username(s, len);
 	case PARAM_CLIENT_ID:
 		return check_client_id(s, len);
+	case PARAM_STRING:
+		return check_string(s, len, spec);
+	case PARAM_CHOICE:
+		return check_choice(s, len, spec->choices);
+	case PARAM_CODE:
+		return check_code(s, len);
+	case PARAM_EMOJI:
+		return check_emoji(p);
 	case PARAM_URL:
 		return check_url(s, len, spec->max);
 	default:

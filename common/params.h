@@ -32,9 +32,13 @@ enum param_type {
 	PARAM_INT, /* min .. max */
 	PARAM_BOOL,
 	PARAM_TEXT, /* min .. max bytes of UTF-8 without NUL */
+	PARAM_STRING, /* min .. max code points of UTF-8 without NUL */
 	PARAM_NAME, /* min .. max code points in NFC, at least one of them visible; normalized to NFC */
 	PARAM_USERNAME, /* 3..32 of a-z0-9_.- after folding A-Z; folded in place */
 	PARAM_CLIENT_ID, /* 1..64 of A-Za-z0-9._:- */
+	PARAM_CHOICE, /* one of spec->choices */
+	PARAM_CODE, /* TOKEN_CODE_CHARS of A-Za-z0-9 (common/token) */
+	PARAM_EMOJI, /* one emoji (common/emoji.h); normalized: without U+FE0F */
 	PARAM_URL, /* http or https, at most max bytes */
 	PARAM_CURSOR, /* the `next` of a page; only in a query */
 	PARAM_IDS, /* array of min .. max ids; in a query: comma-separated */
@@ -50,6 +54,7 @@ struct param_spec {
 	bool required;
 	bool nullable; /* True if null is a value, which clears; otherwise null counts as absent. */
 	int64_t min, max; /* see the type */
+	const char *choices; /* PARAM_CHOICE: words, separated by a space */
 	const char *doc; /* one sentence, for the OpenAPI description */
 };
 
@@ -65,7 +70,7 @@ struct param {
 	int64_t number; /* PARAM_ID, PARAM_INT */
 	struct text
 		text; /* texts; data is NULL for null. Borrowed from the document, or from normal */
-	char *normal; /* PARAM_NAME: the normal form; freed by params_fini */
+	char *normal; /* PARAM_NAME, PARAM_EMOJI: the normal form; freed by params_fini */
 	struct cursor cursor; /* PARAM_CURSOR */
 	const cJSON *json; /* PARAM_OBJECT */
 	int64_t *ids; /* PARAM_IDS: freed by params_fini */

@@ -73,7 +73,58 @@ static const char *kind_word(uint8_t kind)
 	}
 }
 
-void proto_put_message(struct buf *b, const struct message *m, const struct conv *c, int64_t viewer)
+static void put_quote(struct buf *b, const struct quote *q)
+{
+	if (q->message_id == 0) {
+		buf_add_str(b, ",\"reply\":null");
+		return;
+	}
+	buf_add_str(b, ",\"reply\":{");
+	proto_put_id(b, "message_id", q->message_id);
+	buf_add_char(b, ',');
+	proto_put_id(b, "seq", q->seq);
+	buf_add_char(b, ',');
+	proto_put_id(b, "sender_id", q->sender_id);
+	buf_add_char(b, ',');
+	proto_put_text(b, "content", q->content);
+	buf_add_str(b, q->deleted ? ",\"deleted\":true}" : ",\"deleted\":false}");
+}
+
+static void put_forwarded(struct buf *b, const struct message *m)
+{
+	if (m->forwarded_name.data == NULL) {
+		buf_add_str(b, ",\"forwarded_from\":null");
+		return;
+	}
+	buf_add_str(b, ",\"forwarded_from\":{");
+	proto_put_id(b, "user_id", m->forwarded_from);
+	buf_add_char(b, ',');
+	proto_put_text(b, "full_name", m->forwarded_name);
+	buf_add_char(b, '}');
+}
+
+/* What was sent with it and what others did with it: empty unless it is a text. */
+static void put_relations(struct buf *b, const struct message *m, enum message_form form)
+{
+	put_quote(b, &m->reply);
+	buf_add_char(b, ',');
+	proto_put_id(b, "thread_id", m->thread_id);
+	buf_add_str(b, ",\"mentions\":[");
+	buf_add(b, m->mentions.data, m->mentions.len);
+	buf_add_str(b, m->mentions_all ? "],\"mentions_all\":true" : "],\"mentions_all\":false");
+	put_forwarded(b, m);
+	buf_add_str(b, m->pinned ? ",\"pinned\":true" : ",\"pinned\":false");
+	if (form == MESSAGE_PUSHED)
+		return;
+	buf_add_str(b, ",\"replies\":");
+	buf_add_i64(b, m->replies);
+	buf_add_str(b, ",\"reactions\":[");
+	buf_add(b, m->reactions.data, m->reactions.len);
+	buf_add_char(b, ']');
+}
+
+void proto_put_message(struct buf *b, const struct message *m, const struct conv *c, int64_t viewer,
+	enum message_form form)
 {
 	proto_put_id(b, "message_id", m->message_id);
 	buf_add_str(b, ",\"chat_id\":");
@@ -98,6 +149,7 @@ void proto_put_message(struct buf *b, const struct message *m, const struct conv
 	buf_add_char(b, ',');
 	proto_put_time(b, "edited_at", m->edited_ms);
 	buf_add_str(b, m->deleted ? ",\"deleted\":true" : ",\"deleted\":false");
+	put_relations(b, m, form);
 	if (m->client_id.data != NULL && m->sender_id == viewer) {
 		buf_add_char(b, ',');
 		proto_put_text(b, "client_id", m->client_id);

@@ -16,6 +16,8 @@
 #define PROTO_CONTENT_MAX 16384
 #define PROTO_CLIENT_ID_MAX 64
 #define PROTO_HISTORY_MAX 200 /* messages in a page */
+#define PROTO_CUT_MAX 200 /* code points of a text that is shown in part */
+#define PROTO_NAME_MAX 100 /* code points of a person's or a group's name */
 #define PROTO_ID_MAX ((INT64_C(1) << 53) - 1)
 
 /* A text and its length. data is NULL for JSON's null. Borrowed unless stated otherwise. */
@@ -50,6 +52,15 @@ enum message_kind {
 	MESSAGE_RENAME = 'r'
 };
 
+/* A message that another one replies to, as it is now. */
+struct quote {
+	int64_t message_id; /* 0: no reply; then the rest is 0 as well */
+	int64_t seq;
+	int64_t sender_id; /* 0: a deleted user */
+	struct text content; /* the first PROTO_CUT_MAX code points; NULL once deleted */
+	bool deleted;
+};
+
 struct message {
 	int64_t message_id;
 	int64_t seq;
@@ -58,15 +69,30 @@ struct message {
 	int64_t target_id; /* join, leave: the member; else 0 */
 	int64_t sent_ms; /* wall clock */
 	int64_t edited_ms; /* 0: never */
+	int64_t thread_id; /* the first message of the thread; 0: no reply */
+	int64_t forwarded_from; /* the first author; 0: a deleted user, or not forwarded */
+	int64_t replies; /* how many messages reply to it; only if served */
+	int64_t reacted; /* the mod of the newest change of its reactions; 0: none; only of a row */
 	struct text content; /* of a text, NULL once deleted; of a rename: the new name */
 	struct text client_id;
+	struct text forwarded_name; /* of the first author, "" if deleted; NULL: not forwarded */
+	struct text reactions; /* the members of the JSON array; NULL: none; only if served */
+	struct text mentions; /* ids, separated by commas; NULL: none */
+	struct quote reply;
 	uint8_t kind; /* enum message_kind */
 	bool deleted;
+	bool mentions_all;
+	bool pinned;
+};
+
+enum message_form {
+	MESSAGE_PUSHED, /* without replies and reactions: a push, or the last message of a chat */
+	MESSAGE_SERVED
 };
 
 /* Appends the fields of a message object, without its braces, as the viewer sees them. */
-void proto_put_message(
-	struct buf *b, const struct message *m, const struct conv *c, int64_t viewer);
+void proto_put_message(struct buf *b, const struct message *m, const struct conv *c, int64_t viewer,
+	enum message_form form);
 
 /* Appends "name":"2026-…Z"; null for 0. */
 void proto_put_time(struct buf *b, const char *name, int64_t wall_ms);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "common/emoji.h"
 #include "common/utf8.h"
 
 /*
@@ -20,10 +21,13 @@ struct wire_conv {
 struct wire_change {
 	uint8_t type, event, message_kind, deleted, has_content, has_client_id;
 	uint16_t generation;
-	uint32_t content_len, client_id_len;
+	uint8_t mentions_all, pinned, has_forwarded_name, reply_deleted, unused[4];
+	uint32_t content_len, client_id_len, forwarded_name_len, reply_content_len;
 	struct wire_conv conv;
 	uint64_t origin;
 	int64_t message_id, seq, mod, sender_id, target_id, sent_ms, edited_ms;
+	int64_t thread_id, forwarded_from, reply_id, reply_seq, reply_sender;
+	int64_t user_id;
 };
 
 struct wire_erased {
@@ -38,6 +42,13 @@ struct wire_group_gone {
 	uint16_t generation;
 	struct wire_conv conv;
 	int64_t user_id;
+};
+
+struct wire_chat {
+	uint8_t type, unused[5];
+	uint16_t generation;
+	struct wire_conv conv;
+	int64_t revision;
 };
 
 struct wire_read {
@@ -76,6 +87,7 @@ _Static_assert(sizeof(struct wire_change) == RECORD_FIXED_SIZE, "the longest fix
 _Static_assert(offsetof(struct wire_change, generation) == GENERATION_AT &&
 		offsetof(struct wire_erased, generation) == GENERATION_AT &&
 		offsetof(struct wire_group_gone, generation) == GENERATION_AT &&
+		offsetof(struct wire_chat, generation) == GENERATION_AT &&
 		offsetof(struct wire_read, generation) == GENERATION_AT &&
 		offsetof(struct wire_typing, generation) == GENERATION_AT &&
 		offsetof(struct wire_presence, generation) == GENERATION_AT &&
@@ -105,18 +117,31 @@ static struct iovec piece(struct text t)
 	return (struct iovec){ (void *)(uintptr_t)t.data, t.len };
 }
 
+static bool is_reaction(enum record_event event)
+{
+	return event == RECORD_REACTED || event == RECORD_UNREACTED;
+}
+
+/* The content of a reaction is its emoji. */
 static void encode_change(const struct record_change *c, uint8_t *fixed, struct iovec *iov)
 {
 	const struct message *m = &c->message;
+	struct text content = is_reaction(c->event) ? c->emoji : m->content;
 	const struct wire_change w = {
 		.type = RECORD_CHANGE,
 		.event = c->event,
 		.message_kind = m->kind,
 		.deleted = m->deleted,
-		.has_content = m->content.data != NULL,
+		.has_content = content.data != NULL,
 		.has_client_id = m->client_id.data != NULL,
-		.content_len = (uint32_t)m->content.len,
+		.mentions_all = m->mentions_all,
+		.pinned = m->pinned,
+		.has_forwarded_name = m->forwarded_name.data != NULL,
+		.reply_deleted = m->reply.deleted,
+		.content_len = (uint32_t)content.len,
 		.client_id_len = (uint32_t)m->client_id.len,
+		.forwarded_name_len = (uint32_t)m->forwarded_name.len,
+		.reply_content_len = (uint32_t)m->reply.content.len,
 		.conv = wire_conv_of(&c->conv),
 		.origin = c->origin,
 		.message_id = m->message_id,
@@ -126,11 +151,19 @@ static void encode_change(const struct record_change *c, uint8_t *fixed, struct 
 		.target_id = m->target_id,
 		.sent_ms = m->sent_ms,
 		.edited_ms = m->edited_ms,
+		.thread_id = m->thread_id,
+		.forwarded_from = m->forwarded_from,
+		.reply_id = m->reply.message_id,
+		.reply_seq = m->reply.seq,
+		.reply_sender = m->reply.sender_id,
+		.user_id = c->user_id,
 	};
 
 	put_fixed(iov, fixed, &w, sizeof(w));
-	iov[1] = piece(m->content);
+	iov[1] = piece(content);
 	iov[2] = piece(m->client_id);
+	iov[3] = piece(m->forwarded_name);
+	iov[4] = piece(m->reply.content);
 }
 
 static void encode_erased(const struct record_erased *e, uint8_t *fixed, struct iovec *iov)
@@ -151,6 +184,15 @@ static void encode_group_gone(const struct record_group_gone *g, uint8_t *fixed,
 {
 	const struct wire_group_gone w = {
 		.type = RECORD_GROUP_GONE, .conv = wire_conv_of(&g->conv), .user_id = g->user_id
+	};
+
+	put_fixed(iov, fixed, &w, sizeof(w));
+}
+
+static void encode_chat(const struct record_chat *c, uint8_t *fixed, struct iovec *iov)
+{
+	const struct wire_chat w = {
+		.type = RECORD_CHAT, .conv = wire_conv_of(&c->conv), .revision = c->revision
 	};
 
 	put_fixed(iov, fixed, &w, sizeof(w));
@@ -212,7 +254,8 @@ static void encode_token_revoked(
 void record_encode(
 	const struct record *r, uint8_t fixed[RECORD_FIXED_SIZE], struct iovec iov[RECORD_IOV])
 {
-	iov[0] = iov[1] = iov[2] = (struct iovec){ NULL, 0 };
+	for (int i = 0; i < RECORD_IOV; i++)
+		iov[i] = (struct iovec){ NULL, 0 };
 	switch ((enum record_type)r->type) {
 	case RECORD_CHANGE:
 		encode_change(&r->change, fixed, iov);
@@ -222,6 +265,9 @@ void record_encode(
 		break;
 	case RECORD_GROUP_GONE:
 		encode_group_gone(&r->group_gone, fixed, iov);
+		break;
+	case RECORD_CHAT:
+		encode_chat(&r->chat, fixed, iov);
 		break;
 	case RECORD_READ:
 		encode_read(&r->read, fixed, iov);
@@ -279,22 +325,88 @@ static bool get_text(struct text *t, const uint8_t *bytes, uint32_t len, uint8_t
 	return present <= 1 && (present || len == 0) && utf8_valid((const char *)bytes, len);
 }
 
+/* A quote of an earlier message, or none. */
+static bool quote_valid(const struct quote *q, const struct message *m)
+{
+	if (q->message_id == 0)
+		return m->thread_id == 0 && q->seq == 0 && q->sender_id == 0 && !q->deleted &&
+			q->content.len == 0;
+	return in_range(q->message_id, 1) && in_range(m->thread_id, 1) && in_range(q->seq, 1) &&
+		q->seq < m->seq && in_range(q->sender_id, 0) &&
+		(!q->deleted || q->content.len == 0);
+}
+
+static bool forward_valid(const struct message *m)
+{
+	return in_range(m->forwarded_from, 0) &&
+		(m->forwarded_name.data != NULL || m->forwarded_from == 0);
+}
+
+/* True if the message has what only texts have. */
+static bool has_relations(const struct message *m)
+{
+	return m->reply.message_id != 0 || m->forwarded_name.data != NULL || m->mentions_all ||
+		m->pinned;
+}
+
 /* True if the message has the fields of its kind and no others. */
 static bool message_valid(const struct message *m, uint8_t conv_kind)
 {
-	switch (m->kind) {
-	case MESSAGE_TEXT:
+	if (!quote_valid(&m->reply, m) || !forward_valid(m))
+		return false;
+	if (m->kind == MESSAGE_TEXT)
 		return m->target_id == 0 && m->deleted == (m->content.data == NULL);
+	if (conv_kind != CONV_GROUP || m->deleted || has_relations(m))
+		return false;
+	switch (m->kind) {
 	case MESSAGE_JOIN:
 	case MESSAGE_LEAVE:
-		return conv_kind == CONV_GROUP && in_range(m->target_id, 1) && !m->deleted &&
-			m->content.data == NULL;
+		return in_range(m->target_id, 1) && m->content.data == NULL;
 	case MESSAGE_RENAME:
-		return conv_kind == CONV_GROUP && m->target_id == 0 && !m->deleted &&
-			m->content.data != NULL;
+		return m->target_id == 0 && m->content.data != NULL;
 	default:
 		return false;
 	}
+}
+
+/* True if a reaction or a pin has its fields and no others. */
+static bool mark_valid(struct record_change *c)
+{
+	const struct message *m = &c->message;
+	char emoji[EMOJI_MAX];
+
+	if (is_reaction(c->event)) {
+		c->emoji = m->content;
+		c->message.content = (struct text){ NULL, 0 };
+		if (c->emoji.len == 0 ||
+			emoji_read(c->emoji.data, c->emoji.len, emoji) != c->emoji.len)
+			return false;
+	}
+	return m->kind == MESSAGE_TEXT && m->content.data == NULL && !m->deleted &&
+		m->target_id == 0 && !has_relations(m) && m->client_id.data == NULL &&
+		in_range(c->user_id, 1);
+}
+
+static bool change_valid(struct record_change *c)
+{
+	if (c->event >= RECORD_REACTED)
+		return mark_valid(c);
+	return c->user_id == 0 && message_valid(&c->message, c->conv.kind);
+}
+
+/* The texts of a change, in their order. */
+static bool get_texts(struct message *m, const struct wire_change *w, const uint8_t *bytes)
+{
+	const uint8_t *client_id = bytes + w->content_len;
+	const uint8_t *forwarded_name = client_id + w->client_id_len;
+	const uint8_t *reply = forwarded_name + w->forwarded_name_len;
+	uint8_t has_reply = w->reply_id != 0 && !w->reply_deleted;
+
+	return get_text(&m->content, bytes, w->content_len, w->has_content) &&
+		get_text(&m->client_id, client_id, w->client_id_len, w->has_client_id) &&
+		get_text(&m->forwarded_name, forwarded_name, w->forwarded_name_len,
+			w->has_forwarded_name) &&
+		get_text(&m->reply.content, reply, w->reply_content_len, has_reply);
 }
 
 static bool decode_change(struct record_change *c, const uint8_t *bytes, size_t len)
@@ -306,14 +418,18 @@ static bool decode_change(struct record_change *c, const uint8_t *bytes, size_t 
 		return false;
 	memcpy(&w, bytes, sizeof(w));
 	if (w.content_len > PROTO_CONTENT_MAX || w.client_id_len > PROTO_CLIENT_ID_MAX ||
-		len != sizeof(w) + w.content_len + w.client_id_len)
+		w.forwarded_name_len > UTF8_BYTES_MAX * PROTO_NAME_MAX ||
+		w.reply_content_len > UTF8_BYTES_MAX * PROTO_CUT_MAX ||
+		len !=
+			sizeof(w) + w.content_len + w.client_id_len + w.forwarded_name_len +
+				w.reply_content_len)
 		return false;
 	if (w.event < RECORD_NEW || w.event >= RECORD_EVENT_MAX || w.deleted > 1 ||
+		w.mentions_all > 1 || w.pinned > 1 || w.reply_deleted > 1 ||
 		!in_range(w.message_id, 1) || !in_range(w.seq, 1) || !in_range(w.mod, 1) ||
 		!in_range(w.sender_id, 0) || w.sent_ms < 0 || w.edited_ms < 0)
 		return false;
-	bytes += sizeof(w);
-	*c = (struct record_change){ .origin = w.origin, .event = w.event };
+	*c = (struct record_change){ .user_id = w.user_id, .origin = w.origin, .event = w.event };
 	*m = (struct message){
 		.message_id = w.message_id,
 		.seq = w.seq,
@@ -322,13 +438,19 @@ static bool decode_change(struct record_change *c, const uint8_t *bytes, size_t 
 		.target_id = w.target_id,
 		.sent_ms = w.sent_ms,
 		.edited_ms = w.edited_ms,
+		.thread_id = w.thread_id,
+		.forwarded_from = w.forwarded_from,
+		.reply = { .message_id = w.reply_id,
+			.seq = w.reply_seq,
+			.sender_id = w.reply_sender,
+			.deleted = w.reply_deleted },
 		.kind = w.message_kind,
 		.deleted = w.deleted,
+		.mentions_all = w.mentions_all,
+		.pinned = w.pinned,
 	};
-	return get_conv(&c->conv, &w.conv) &&
-		get_text(&m->content, bytes, w.content_len, w.has_content) &&
-		get_text(&m->client_id, bytes + w.content_len, w.client_id_len, w.has_client_id) &&
-		message_valid(m, c->conv.kind);
+	return get_conv(&c->conv, &w.conv) && get_texts(m, &w, bytes + sizeof(w)) &&
+		change_valid(c);
 }
 
 static bool decode_erased(struct record_erased *e, const uint8_t *bytes, size_t len)
@@ -352,6 +474,16 @@ static bool decode_group_gone(struct record_group_gone *g, const uint8_t *bytes,
 		return false;
 	g->user_id = w.user_id;
 	return get_conv(&g->conv, &w.conv) && g->conv.kind == CONV_GROUP && in_range(w.user_id, 1);
+}
+
+static bool decode_chat(struct record_chat *c, const uint8_t *bytes, size_t len)
+{
+	struct wire_chat w;
+
+	if (!get_fixed(&w, sizeof(w), bytes, len))
+		return false;
+	c->revision = w.revision;
+	return get_conv(&c->conv, &w.conv) && in_range(w.revision, 1);
 }
 
 static bool decode_read(struct record_read *r, const uint8_t *bytes, size_t len)
@@ -411,6 +543,8 @@ bool record_decode(struct record *r, const uint8_t *bytes, size_t len)
 		return decode_erased(&r->erased, bytes, len);
 	case RECORD_GROUP_GONE:
 		return decode_group_gone(&r->group_gone, bytes, len);
+	case RECORD_CHAT:
+		return decode_chat(&r->chat, bytes, len);
 	case RECORD_READ:
 		return decode_read(&r->read, bytes, len);
 	case RECORD_TYPING:

@@ -1,7 +1,7 @@
 /*
  * record: the records of the ring, which carry events from one worker to all workers.
  *
- *   ┌ fixed part, by type ┬ content ┬ client_id ┐      the texts: RECORD_CHANGE only
+ *   ┌ fixed part, by type ┬ content ┬ client_id ┬ forwarded_name ┬ reply's content ┐   the texts: RECORD_CHANGE only
  *
  * Owns: nothing. Knows nothing of: the ring, rooms, sessions.
  *
@@ -18,9 +18,10 @@
 #include "common/proto.h"
 
 enum record_type {
-	RECORD_CHANGE = 1, /* a message was stored, edited or deleted */
+	RECORD_CHANGE = 1, /* a message was stored or changed */
 	RECORD_ERASED, /* a deleted user's membership has ended, or messages of theirs were erased */
 	RECORD_GROUP_GONE, /* a group went with its last member */
+	RECORD_CHAT, /* the `chat` objects of a conversation have changed, without a mod */
 	RECORD_READ, /* a watermark moved */
 	RECORD_TYPING, /* a hint: dropped if the ring is busy */
 	RECORD_PRESENCE, /* a user's level may have changed */
@@ -29,11 +30,23 @@ enum record_type {
 	RECORD_TYPE_MAX
 };
 
-enum record_event { RECORD_NEW = 1, RECORD_EDITED, RECORD_DELETED, RECORD_EVENT_MAX };
+enum record_event {
+	RECORD_NEW = 1,
+	RECORD_EDITED,
+	RECORD_DELETED,
+	/* Of these the message has only its id, its positions and its kind. */
+	RECORD_REACTED,
+	RECORD_UNREACTED,
+	RECORD_PINNED,
+	RECORD_UNPINNED,
+	RECORD_EVENT_MAX
+};
 
 struct record_change {
 	struct conv conv;
 	struct message message;
+	int64_t user_id; /* who reacted or pinned; else 0 */
+	struct text emoji; /* of a reaction; else NULL */
 	uint64_t origin; /* the session that made the change and is not notified; 0: none */
 	uint8_t event; /* enum record_event */
 };
@@ -50,6 +63,11 @@ struct record_erased {
 struct record_group_gone {
 	struct conv conv;
 	int64_t user_id; /* the last member */
+};
+
+struct record_chat {
+	struct conv conv;
+	int64_t revision; /* after the change */
 };
 
 struct record_read {
@@ -84,6 +102,7 @@ struct record {
 		struct record_change change;
 		struct record_erased erased;
 		struct record_group_gone group_gone;
+		struct record_chat chat;
 		struct record_read read;
 		struct record_typing typing;
 		struct record_presence presence;
@@ -91,8 +110,8 @@ struct record {
 	};
 };
 
-#define RECORD_FIXED_SIZE 112 /* of the longest fixed part, in bytes */
-#define RECORD_IOV 3
+#define RECORD_FIXED_SIZE 176 /* of the longest fixed part, in bytes */
+#define RECORD_IOV 5
 
 /*
  * Encodes a record as pieces for ring_publish. Nothing is allocated.

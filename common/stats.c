@@ -142,7 +142,11 @@ void stats_put_json(struct buf *out, const struct stats *s)
 
 	buf_addf(out, "{\"master_pid\":%u,\"uptime_seconds\":", s->master_pid);
 	buf_add_i64(out, uptime_ms > 0 ? uptime_ms / 1000 : 0);
-	buf_addf(out, ",\"hasher_pid\":%u,\"workers\":[", s->hasher_pid);
+	buf_addf(out, ",\"hasher_pid\":%u,\"indexer_pid\":%u", s->hasher_pid, s->indexer_pid);
+	buf_addf(out, ",\"search\":{\"ready\":%s,\"percent\":%u,\"behind\":",
+		s->search_ready ? "true" : "false", s->search_percent);
+	buf_add_u64(out, s->search_behind);
+	buf_add_str(out, "},\"workers\":[");
 	for (unsigned i = 0; i < s->n_slots; i++) {
 		if (i > 0)
 			buf_add_char(out, ',');

@@ -18,7 +18,7 @@
 
 #include "common/buf.h"
 
-#define STATS_MAGIC 0x336c7270u /* change it with the layout below */
+#define STATS_MAGIC 0x346c7270u /* change it with the layout below */
 #define STATS_ERROR_SIZE 512
 
 struct stats_slot {
@@ -37,10 +37,14 @@ struct stats {
 	uint32_t magic;
 	uint32_t n_slots;
 	_Atomic uint32_t master_pid;
-	_Atomic uint32_t hasher_pid; /* 0 if it is not running */
+	_Atomic uint32_t hasher_pid, indexer_pid; /* 0 if it is not running */
 	int64_t started_wall_ms;
 	_Atomic uint32_t reloads_started,
 		reloads_finished; /* totals; they differ during a reload */
+	/* The index of search, as the indexer has measured it last. */
+	_Atomic uint32_t search_ready; /* 1 if searches are answered */
+	_Atomic uint32_t search_percent; /* of the messages that are indexed */
+	_Atomic uint64_t search_behind; /* changes that are not indexed */
 	/* The epoch of the database, and the last transaction that was committed in it: see store_epoch.c. */
 	_Atomic uint64_t epoch, epoch_xid;
 	char reload_error
@@ -80,7 +84,7 @@ void stats_reload_finish(struct stats *s, const char *error);
 
 /*
  * Appends the JSON of `parleyctl status --json`: {"master_pid":N,"uptime_seconds":N,"hasher_pid":N,
- * "workers":[{"slot","pid","alive":bool,"incarnation","connections","sockets", every counter}]}.
+ * "indexer_pid":N,"search":{"ready":bool,"percent":N,"behind":N},"workers":[{"slot","pid","alive":bool,"incarnation","connections","sockets", every counter}]}.
  */
 void stats_put_json(struct buf *out, const struct stats *s);
 

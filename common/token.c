@@ -22,6 +22,26 @@ bool token_make(char token[TOKEN_CHARS + 1])
 	return true;
 }
 
+bool token_make_code(char code[TOKEN_CODE_CHARS + 1])
+{
+	static const char digits[] =
+		"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+	const unsigned base = sizeof(digits) - 1;
+	int n = 0;
+
+	while (n < TOKEN_CODE_CHARS) {
+		unsigned char byte;
+
+		if (RAND_bytes(&byte, 1) != 1)
+			return false;
+		/* The rest of the values would make some digits more likely than others. */
+		if (byte < 256 / base * base)
+			code[n++] = digits[byte % base];
+	}
+	code[n] = '\0';
+	return true;
+}
+
 bool token_digest(const char *token, size_t len, unsigned char digest[TOKEN_DIGEST_SIZE])
 {
 	return EVP_Digest(token, len, digest, NULL, EVP_sha256(), NULL) == 1;

@@ -15,6 +15,11 @@
 /* Makes a token, NUL-terminated. Returns false if OpenSSL has no random bytes. */
 bool token_make(char token[TOKEN_CHARS + 1]);
 
+#define TOKEN_CODE_CHARS 22 /* 130 bits */
+
+/* Makes a code that people pass on: characters of A-Za-z0-9, NUL-terminated. Returns false as token_make. */
+bool token_make_code(char code[TOKEN_CODE_CHARS + 1]);
+
 /*
  * The digest that is stored: SHA-256 of the characters.
  *   token  len bytes as a client sent them; of any length

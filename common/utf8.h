@@ -27,6 +27,8 @@ utf8_state utf8_feed(utf8_state state, const void *bytes, size_t len);
 /* True if bytes (len of them) are whole, valid characters. */
 bool utf8_valid(const void *bytes, size_t len);
 
+#define UTF8_BYTES_MAX 4u /* of one code point */
+
 /* The number of code points in len bytes of valid UTF-8. */
 size_t utf8_count(const void *bytes, size_t len);
 

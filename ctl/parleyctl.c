@@ -167,6 +167,19 @@ static int run_token(const struct conf *conf, char **args)
 	return rc;
 }
 
+/* Executes a statement. Returns its result; NULL after printing why it failed. */
+static PGresult *execute(PGconn *db, const char *sql)
+{
+	PGresult *r = PQexec(db, sql);
+	ExecStatusType status = PQresultStatus(r);
+
+	if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK)
+		return r;
+	fail_database(PQresultErrorMessage(r));
+	PQclear(r);
+	return NULL;
+}
+
 /* The daemon's next connection finds that the epoch's history is not the database's, and names a new one. So its sessions
  * end, after the commit. */
 static int run_new_epoch(const struct conf *conf, char **args)
@@ -185,15 +198,53 @@ static int run_new_epoch(const struct conf *conf, char **args)
 	if (PQstatus(db) != CONNECTION_OK)
 		rc = fail_database(PQerrorMessage(db));
 	for (i = 0; rc == EXIT_SUCCESS && i < sizeof(sql) / sizeof(sql[0]); i++) {
-		PGresult *r = PQexec(db, sql[i]);
-		ExecStatusType status = PQresultStatus(r);
+		PGresult *r = execute(db, sql[i]);
 
-		if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
-			rc = fail_database(PQresultErrorMessage(r));
+		if (r == NULL)
+			rc = EXIT_FAILURE;
 		PQclear(r);
 	}
 	PQfinish(db);
 	return rc;
+}
+
+static void print_search(const PGresult *r)
+{
+	printf("search is %s\n"
+	       "chats      %s of %s have an index\n"
+	       "messages   %s of %s are indexed (%s %%)\n"
+	       "behind     %s changes\n",
+		strcmp(PQgetvalue(r, 0, 0), "t") == 0 ? "ready" : "not ready", PQgetvalue(r, 0, 2),
+		PQgetvalue(r, 0, 1), PQgetvalue(r, 0, 4), PQgetvalue(r, 0, 3), PQgetvalue(r, 0, 6),
+		PQgetvalue(r, 0, 5));
+}
+
+static int run_search(const struct conf *conf, char **args)
+{
+	bool rebuild = strcmp(args[0], "rebuild") == 0;
+	PGresult *r = NULL;
+	PGconn *db;
+
+	if (!rebuild && strcmp(args[0], "status") != 0) {
+		fail("search accepts only status and rebuild");
+		return EXIT_USAGE;
+	}
+	db = connect_database(conf);
+	if (PQstatus(db) != CONNECTION_OK)
+		fail_database(PQerrorMessage(db));
+	else if (rebuild)
+		r = execute(db, "truncate parley.search_blocks");
+	else
+		r = execute(db,
+			MIGRATE_SET_SEARCH_PATH "; select *, indexed_messages * 100 / "
+						"greatest(messages, 1) from search_state()");
+	if (r != NULL && rebuild)
+		puts("the indexer builds the index again");
+	else if (r != NULL)
+		print_search(r);
+	PQclear(r);
+	PQfinish(db);
+	return r != NULL ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 static void print_status(const struct stats *s)
@@ -203,6 +254,10 @@ static void print_status(const struct stats *s)
 
 	printf("parleyd is running: master %u, hasher %u, uptime %lld s\n", s->master_pid,
 		s->hasher_pid, (long long)(age_ms / 1000));
+	if (s->indexer_pid != 0)
+		printf("search: indexer %u, %s, %u %% indexed, %llu changes behind\n",
+			s->indexer_pid, s->search_ready ? "ready" : "not ready", s->search_percent,
+			(unsigned long long)s->search_behind);
 	printf("%4s %8s %12s %8s %10s %10s\n", "slot", "pid", "connections", "sockets", "messages",
 		"deliveries");
 	for (i = 0; i < s->n_slots; i++) {
@@ -342,6 +397,7 @@ static const struct command {
 	{ "reset-database", "--yes",    0, 1, run_reset_database, "delete all data in the database" },
 	{ "token",          "USERNAME", 1, 1, run_token,          "create an access token and print it" },
 	{ "new-epoch",      "",         0, 0, run_new_epoch,      "make all clients drop what they hold and sync" },
+	{ "search",         "status|rebuild", 1, 1, run_search,   "print the state of the index of the search, or build it again" },
 	{ "status",         "[--json]", 0, 1, run_status,         "print the state of the daemon and its workers" },
 	{ "reload",         "",         0, 0, run_reload,         "reload the configuration of the daemon" },
 	{ "reopen",         "",         0, 0, run_reopen,         "reopen the log file of the daemon" },
@@ -355,7 +411,7 @@ static void print_usage(FILE *out)
 
 	fputs("usage: parleyctl -c FILE COMMAND [ARGUMENT...]\n\n", out);
 	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		fprintf(out, "  %-15s%-10s %s\n", commands[i].name, commands[i].arguments,
+		fprintf(out, "  %-15s%-15s %s\n", commands[i].name, commands[i].arguments,
 			commands[i].doc);
 	fputs("\n  -c FILE      configuration file of the daemon, see parleyd.conf(5)\n"
 	      "  --help       print this text, and exit\n"

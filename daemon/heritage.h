@@ -1,10 +1,11 @@
 /*
- * heritage: everything that a worker and the hasher inherit from the master over fork(2).
+ * heritage: everything that a worker, the hasher and the indexer inherit from the master over fork(2).
  *
  * Owns: nothing. The master fills it in; a child only reads it. Knows nothing of: how the parts work.
  *
  *	master -- fork --> worker 0..n-1   slot = index, the same for its replacement
- *	       `- fork --> hasher          slot = n
+ *	       |- fork --> hasher          slot = n
+ *	       `- fork --> indexer         slot = n + 1
  *
  * What the processes share is keyed by slot and incarnation; an incarnation is never used twice.
  */

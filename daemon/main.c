@@ -4,6 +4,7 @@
  *	parleyd (master)     opens listeners and shared memory, forks, reaps, forwards signals
  *	 |- migrator         creates the database and updates its schema, then exits
  *	 |- hasher           checks passwords, which would block an event loop
+ *	 |- indexer          keeps the index of the search up to date
  *	 `- worker 0..n-1    one event loop each: HTTP, WebSocket, PostgreSQL
  *
  * Each worker accepts connections and serves them alone; workers notify each other through a ring in shared memory.

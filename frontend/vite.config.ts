@@ -1,13 +1,14 @@
 import process from 'node:process'
 import { defineConfig } from 'vitest/config'
 import { compress } from './plugins/compress'
+import { emoji } from './plugins/emoji'
 import { serviceWorker } from './plugins/service_worker'
 
 // The parleyd that `npm run dev` forwards requests to.
 const server = process.env.PARLEY_URL ?? 'http://localhost:8080'
 
 export default defineConfig({
-  plugins: [serviceWorker(), compress()],
+  plugins: [emoji(), serviceWorker(), compress()],
   esbuild: { jsx: 'automatic' },
   build: {
     target: 'es2022',

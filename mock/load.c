@@ -13,6 +13,15 @@
 #define CHUNK_BYTES ((size_t)256 << 10)
 #define PROGRESS_EVERY 4096
 
+#define REPLY_EVERY 6 /* one of so many texts of another sender than the last one's */
+
+/* The last text of a conversation. */
+struct said {
+	int64_t message_id; /* 0: none */
+	int64_t thread_id; /* the first message of its thread, itself if it is no reply */
+	uint32_t sender;
+};
+
 /* The load in progress. */
 struct run {
 	const struct load *load;
@@ -21,6 +30,7 @@ struct run {
 	int64_t first_user;
 	int64_t first_conversation;
 	int64_t first_message;
+	struct said *said; /* of each conversation */
 	uint32_t *first_group; /* of each user, from 1; 0 if the user is in no group */
 };
 
@@ -185,6 +195,25 @@ static bool copy_users(struct run *r)
 	return end_copy(r);
 }
 
+/* Some texts reply to the last one, if it is another user's. */
+static void put_reply(struct run *r, const struct message *m, int64_t message_id)
+{
+	struct said *last = &r->said[m->conversation];
+	bool replies = !m->is_join && last->message_id != 0 && last->sender != m->sender &&
+		(m->seq + m->conversation) % REPLY_EVERY == 0;
+
+	if (replies) {
+		put_number(&r->rows, last->message_id);
+		put_number(&r->rows, last->thread_id);
+	} else {
+		put_null(&r->rows);
+		put_null(&r->rows);
+	}
+	if (!m->is_join)
+		*last = (struct said){ message_id, replies ? last->thread_id : message_id,
+			m->sender };
+}
+
 static bool put_message(struct run *r, const struct message *m, int64_t message_id)
 {
 	put_number(&r->rows, message_id);
@@ -201,6 +230,7 @@ static bool put_message(struct run *r, const struct message *m, int64_t message_
 		put_null(&r->rows);
 	}
 	put_time(&r->rows, m->sent_ms);
+	put_reply(r, m, message_id);
 	return end_row(r);
 }
 
@@ -211,7 +241,7 @@ static bool copy_messages_in(struct run *r)
 	bool good = run_sql(r,
 		"copy messages (message_id, conv_id, seq, mod, sender_id, kind, content, "
 		"target_id, "
-		"sent_at) from stdin");
+		"sent_at, reply_to, thread_id) from stdin");
 
 	while (good && world_next(r->load->world, &m)) {
 		good = put_message(r, &m, r->first_message + (int64_t)done++);
@@ -244,6 +274,23 @@ static bool copy_messages(struct run *r)
 		run_sql(r, buf_cstr(&add));
 	buf_fini(&drop);
 	buf_fini(&add);
+	return good;
+}
+
+/* The tables by which replies are counted and threads are read. */
+static bool add_replies(struct run *r)
+{
+	struct buf sql = BUF_EMPTY;
+	bool good;
+
+	buf_addf(&sql,
+		"insert into replied (message_id, replies) select reply_to, count(*) from messages "
+		"where message_id >= %lld and reply_to is not null group by 1; "
+		"insert into thread_messages (thread_id, seq) select thread_id, seq from messages "
+		"where message_id >= %lld and thread_id is not null",
+		(long long)r->first_message, (long long)r->first_message);
+	good = run_sql(r, buf_cstr(&sql));
+	buf_fini(&sql);
 	return good;
 }
 
@@ -380,6 +427,43 @@ static bool begin(struct run *r)
 	return true;
 }
 
+/* Some of the last 200 texts of each conversation get reactions of some members, and some of those are pinned. What is drawn
+ * is a hash of the ids. Each reaction and each pin takes a mod, as if it had followed the last message. */
+static bool add_reactions(struct run *r)
+{
+	/* clang-format off */
+	return run_sql(r,
+		"insert into reactions (message_id, user_id, emoji, mod) "
+		"select m.message_id, b.user_id, "
+			"(array['\xF0\x9F\x91\x8D', '\xE2\x9D\xA4', '\xF0\x9F\x98\x82', '\xF0\x9F\x8E\x89', "
+			"'\xF0\x9F\x99\x8F'])[1 + abs(hashint8(m.message_id + b.user_id % 2) % 5)], "
+			"c.last_mod + row_number() over (partition by m.conv_id order by m.seq, b.user_id) "
+		"from conversations c "
+		"join messages m on m.conv_id = c.conv_id and m.seq > c.last_seq - 200 and m.kind = 't' "
+			"and hashint8(m.message_id) % 8 = 0 "
+		"join members b on b.conv_id = m.conv_id and b.user_id <> m.sender_id "
+			"and (c.kind = 'd' or hashint8(m.message_id # (b.user_id << 32)) % 16 = 0)") &&
+		run_sql(r,
+		"insert into reaction_counts select message_id, emoji, count(*) from reactions group by 1, 2") &&
+		run_sql(r,
+		"insert into pins (message_id, conv_id, mod) "
+		"select m.message_id, m.conv_id, x.mod + row_number() over (partition by m.conv_id order by m.seq) "
+		"from messages m "
+		"join (select m.conv_id, max(r.mod) as mod from reactions r join messages m using (message_id) group by 1) x "
+			"using (conv_id) "
+		"where m.message_id in (select message_id from reactions) and hashint8(m.message_id) % 80 = 0") &&
+		run_sql(r,
+		"update messages m set mod = coalesce(p.mod, x.mod), reacted = x.mod, pinned = p.mod "
+		"from (select message_id, max(mod) as mod from reactions group by 1) x "
+		"left join pins p using (message_id) "
+		"where m.message_id = x.message_id") &&
+		run_sql(r,
+		"update conversations c set last_mod = x.mod "
+		"from (select conv_id, max(mod) as mod from messages group by 1) x "
+		"where c.conv_id = x.conv_id and c.last_mod < x.mod");
+	/* clang-format on */
+}
+
 /* Sets the sequences to the last ids that were used. */
 static bool advance_sequences(struct run *r)
 {
@@ -401,11 +485,15 @@ bool load_world(const struct load *load, struct buf *why)
 	bool good;
 
 	r.first_group = xcalloc(load->world->size.users, sizeof(*r.first_group));
-	good = begin(&r) && copy_users(&r) && copy_messages(&r) && copy_conversations(&r) &&
-		copy_members(&r) && copy_tokens(&r) && advance_sequences(&r) &&
-		run_sql(&r, "commit") &&
-		run_sql(&r, "analyze users, user_words, tokens, conversations, members, messages");
+	r.said = xcalloc(load->world->n_conversations, sizeof(*r.said));
+	good = begin(&r) && copy_users(&r) && copy_messages(&r) && add_replies(&r) &&
+		copy_conversations(&r) && copy_members(&r) && add_reactions(&r) &&
+		copy_tokens(&r) && advance_sequences(&r) && run_sql(&r, "commit") &&
+		run_sql(&r,
+			"analyze users, user_words, tokens, conversations, members, messages, "
+			"replied, thread_messages, reactions, reaction_counts, pins");
 	buf_fini(&r.rows);
 	free(r.first_group);
+	free(r.said);
 	return good;
 }

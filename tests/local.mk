@@ -26,6 +26,7 @@ unit_tests = \
 	tests/unit/test_conf \
 	tests/unit/test_conn \
 	tests/unit/test_db \
+	tests/unit/test_emoji \
 	tests/unit/test_error \
 	tests/unit/test_frame \
 	tests/unit/test_frames \
@@ -65,6 +66,7 @@ unit_tests = \
 	tests/unit/test_room_members \
 	tests/unit/test_room_reconcile \
 	tests/unit/test_room_views \
+	tests/unit/test_search_text \
 	tests/unit/test_secret \
 	tests/unit/test_session \
 	tests/unit/test_shlock \
@@ -74,6 +76,7 @@ unit_tests = \
 	tests/unit/test_store_fence \
 	tests/unit/test_store_read \
 	tests/unit/test_store_rows \
+	tests/unit/test_store_search \
 	tests/unit/test_store_send \
 	tests/unit/test_token \
 	tests/unit/test_typing \
@@ -86,6 +89,7 @@ unit_tests = \
 	tests/unit/test_wsframe_wslay
 tests_unit_test_bus_CPPFLAGS = $(AM_CPPFLAGS) -DPARLEY_FAULTS
 tests_unit_test_bus_SOURCES = tests/unit/test_bus.c common/ring.c
+tests_unit_test_emoji_CPPFLAGS = $(AM_CPPFLAGS) -DUNICODE_DATA='"$(UNICODE_DATA)"'
 # http_peer.c replaces functions of the store, so it is not in libfixtures.a.
 # Two fixtures with users of the same names: a program has one of them.
 room_fixture = tests/unit/room_fixture.c tests/unit/room_fixture.h
@@ -97,6 +101,7 @@ tests_unit_test_room_reconcile_SOURCES = tests/unit/test_room_reconcile.c $(room
 tests_unit_test_room_views_SOURCES = tests/unit/test_room_views.c $(room_fixture)
 tests_unit_test_watch_check_SOURCES = tests/unit/test_watch_check.c $(room_fixture)
 tests_unit_test_store_change_SOURCES = tests/unit/test_store_change.c $(store_fixture)
+tests_unit_test_store_search_SOURCES = tests/unit/test_store_search.c $(store_fixture)
 tests_unit_test_store_epoch_SOURCES = tests/unit/test_store_epoch.c $(store_fixture)
 tests_unit_test_store_fence_SOURCES = tests/unit/test_store_fence.c $(store_fixture)
 tests_unit_test_store_read_SOURCES = tests/unit/test_store_read.c $(store_fixture)

@@ -49,6 +49,9 @@ const struct http_route *api_routes(size_t *n)
 		&api_messages,
 		&api_chats,
 		&api_groups,
+		&api_invites,
+		&api_reactions,
+		&api_search,
 		&api_server,
 	};
 	static struct http_route table[ROUTES_MAX];
@@ -73,6 +76,14 @@ bool api_failed(struct http_call *call, enum error error)
 	return error != ERROR_NONE;
 }
 
+bool api_field_failed(struct http_call *call, enum error error, const char *field)
+{
+	if (error != ERROR_too_many)
+		return api_failed(call, error);
+	http_reply_field(call, error, field);
+	return true;
+}
+
 void api_reply(struct http_call *call, int status, struct buf *b)
 {
 	http_reply(call, status, b->data, b->len);
@@ -92,7 +103,7 @@ void api_reply_rows(struct http_call *call, enum error error, const store_rows *
 	if (api_failed(call, error))
 		return;
 	buf_addf(&b, "{\"%s\":[", name);
-	for (int i = 0; i < store_n(rows); i++) {
+	for (int i = 0; rows != NULL && i < store_n(rows); i++) {
 		if (i > 0)
 			buf_add_char(&b, ',');
 		put(&b, call, rows, i);

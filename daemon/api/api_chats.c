@@ -52,9 +52,59 @@ static void run_chats(void *env, struct http_call *call)
 		chats_limit(call), chats_read, call);
 }
 
+/* GET /chats/{chat_id} */
+
+/* clang-format off */
+static const struct param_spec chat_params[] = {
+	{ .name = "chat_id", .type = PARAM_ID, .place = PARAM_PATH, .required = true, .doc = "The chat." },
+};
+/* clang-format on */
+
+static void chat_conv(void *arg, enum error error, const store_rows *rows);
+static void chat_read(void *arg, enum error error, const store_rows *rows);
+
+static void run_chat(void *env, struct http_call *call)
+{
+	const struct api *api = env;
+
+	store_conv(api->store, http_user(call), http_params(call)->at[0].number, chat_conv, call);
+}
+
+static void chat_conv(void *arg, enum error error, const store_rows *rows)
+{
+	struct http_call *call = arg;
+	const struct api *api = http_env(call);
+	const int64_t viewer = http_user(call);
+	struct conv c = { .id = 0 };
+
+	if (error == ERROR_NONE) {
+		store_conv_at(rows, 0, &c);
+		if (c.id == 0)
+			error = ERROR_no_such_chat;
+	}
+	if (!api_failed(call, error))
+		store_chat_views(api->store, c.id, &viewer, 1, chat_read, call);
+}
+
+static void chat_read(void *call, enum error error, const store_rows *rows)
+{
+	struct buf b = BUF_EMPTY;
+	struct chat c;
+
+	if (error == ERROR_NONE && store_n(rows) == 0)
+		error = ERROR_no_such_chat;
+	if (api_failed(call, error))
+		return;
+	store_chat_at(rows, 0, &c);
+	buf_add_char(&b, '{');
+	json_view_put_chat(&b, &c);
+	buf_add_char(&b, '}');
+	api_reply(call, 200, &b);
+}
+
 /* GET /messages/{chat_id} */
 
-enum { HISTORY_CHAT, HISTORY_BEFORE, HISTORY_AFTER, HISTORY_AROUND, HISTORY_LIMIT };
+enum { HISTORY_CHAT, HISTORY_BEFORE, HISTORY_AFTER, HISTORY_AROUND, HISTORY_THREAD, HISTORY_LIMIT };
 
 /* clang-format off */
 static const struct param_spec history_params[] = {
@@ -65,7 +115,9 @@ static const struct param_spec history_params[] = {
 	[HISTORY_AFTER]  = { .name = "after",   .type = PARAM_INT, .place = PARAM_QUERY, .min = 0, .max = PROTO_ID_MAX,
 	                     .doc = "Only messages with a greater seq, oldest first. Not together with before." },
 	[HISTORY_AROUND] = { .name = "around",  .type = PARAM_INT, .place = PARAM_QUERY, .min = 1, .max = PROTO_ID_MAX,
-	                     .doc = "Half of the messages before this seq and the rest from it on, oldest first. Not together with before or after." },
+	                     .doc = "Half of the messages before this seq and the rest from it on, oldest first. Not together with before, after or thread." },
+	[HISTORY_THREAD] = { .name = "thread",  .type = PARAM_ID,  .place = PARAM_QUERY,
+	                     .doc = "Only this message and the replies of its thread." },
 	[HISTORY_LIMIT]  = { .name = "limit",   .type = PARAM_INT, .place = PARAM_QUERY, .min = 1, .max = PROTO_HISTORY_MAX,
 	                     .doc = "The maximum number of messages; 50 if absent." },
 };
@@ -74,18 +126,22 @@ static const struct param_spec history_params[] = {
 struct history {
 	struct http_call *call;
 	struct conv conv;
-	int64_t limit;
+	struct page page; /* its limit is also that of a page around a seq */
 	struct json_view_around around; /* seq 0: a page in one direction */
 };
 
 static void history_conv(void *arg, enum error error, const store_rows *rows);
+static void thread_found(void *arg, enum error error, const store_rows *rows);
 static void history_read(void *arg, enum error error, const store_rows *rows);
 
 /* The one rule of the query that concerns several parameters; NULL if it is kept. */
 static const char *history_problem(const struct param *at)
 {
-	if (at[HISTORY_AROUND].present && (at[HISTORY_BEFORE].present || at[HISTORY_AFTER].present))
-		return "{\"field\":\"around\",\"detail\":\"not together with before or after\"}";
+	if (at[HISTORY_AROUND].present &&
+		(at[HISTORY_BEFORE].present || at[HISTORY_AFTER].present ||
+			at[HISTORY_THREAD].present))
+		return "{\"field\":\"around\",\"detail\":\"not together with before, after or "
+		       "thread\"}";
 	if (at[HISTORY_BEFORE].present && at[HISTORY_AFTER].present)
 		return "{\"field\":\"after\",\"detail\":\"not together with before\"}";
 	return NULL;
@@ -105,12 +161,19 @@ static void run_history(void *env, struct http_call *call)
 	h = xmalloc(sizeof(*h));
 	*h = (struct history){
 		.call = call,
-		.limit = at[HISTORY_LIMIT].present ? at[HISTORY_LIMIT].number : HISTORY_DEFAULT,
+		.page = { .before = at[HISTORY_BEFORE].number,
+			.after = at[HISTORY_AFTER].present ? at[HISTORY_AFTER].number : -1,
+			.limit = at[HISTORY_LIMIT].present ? at[HISTORY_LIMIT].number
+							   : HISTORY_DEFAULT },
 	};
 	if (at[HISTORY_AROUND].present)
-		h->around = (struct json_view_around){ at[HISTORY_AROUND].number, h->limit / 2,
-			h->limit - h->limit / 2 };
-	store_conv(api->store, http_user(call), at[HISTORY_CHAT].number, history_conv, h);
+		h->around = (struct json_view_around){ at[HISTORY_AROUND].number, h->page.limit / 2,
+			h->page.limit - h->page.limit / 2 };
+	if (at[HISTORY_THREAD].present)
+		store_message(
+			api->store, http_user(call), at[HISTORY_THREAD].number, thread_found, h);
+	else
+		store_conv(api->store, http_user(call), at[HISTORY_CHAT].number, history_conv, h);
 }
 
 static void history_reply(struct history *h, const store_rows *rows)
@@ -122,8 +185,8 @@ static void history_reply(struct history *h, const store_rows *rows)
 		json_view_put_around(&b, rows, &h->around, &h->conv, http_user(h->call));
 		buf_add_char(&b, '}');
 	} else {
-		bool more = json_view_put_messages(&b, rows, json_view_page_rows(rows, h->limit),
-			&h->conv, http_user(h->call));
+		bool more = json_view_put_messages(&b, rows,
+			json_view_page_rows(rows, h->page.limit), &h->conv, http_user(h->call));
 
 		buf_add_str(&b, more ? ",\"more\":true}" : ",\"more\":false}");
 	}
@@ -146,7 +209,6 @@ static void history_conv(void *arg, enum error error, const store_rows *rows)
 {
 	struct history *h = arg;
 	const struct api *api = http_env(h->call);
-	const struct param *at = http_params(h->call)->at;
 	int64_t user_id = http_user(h->call);
 
 	if (api_failed(h->call, error)) {
@@ -161,11 +223,35 @@ static void history_conv(void *arg, enum error error, const store_rows *rows)
 		store_history_around(api->store, user_id, h->conv.id, h->around.seq,
 			h->around.n_before, h->around.n_from, history_read, h);
 	} else {
-		store_history(api->store, user_id, h->conv.id,
-			at[HISTORY_BEFORE].present ? at[HISTORY_BEFORE].number : 0,
-			at[HISTORY_AFTER].present ? at[HISTORY_AFTER].number : -1, h->limit,
-			history_read, h);
+		store_history(api->store, user_id, h->conv.id, &h->page, history_read, h);
 	}
+}
+
+/* The error of a query for one message, or no_such_message if that is not of this chat. */
+static enum error message_error(
+	const struct http_call *call, enum error error, const store_rows *rows, int64_t chat_id)
+{
+	struct conv c;
+
+	if (error != ERROR_NONE || store_n(rows) == 0)
+		return error != ERROR_NONE ? error : ERROR_no_such_message;
+	store_conv_at(rows, 0, &c);
+	return conv_chat_id(&c, http_user(call)) == chat_id ? ERROR_NONE : ERROR_no_such_message;
+}
+
+static void thread_found(void *arg, enum error error, const store_rows *rows)
+{
+	struct history *h = arg;
+	const struct api *api = http_env(h->call);
+	const struct param *at = http_params(h->call)->at;
+
+	if (api_failed(h->call, message_error(h->call, error, rows, at[HISTORY_CHAT].number))) {
+		free(h);
+		return;
+	}
+	store_conv_at(rows, 0, &h->conv);
+	store_thread(api->store, http_user(h->call), h->conv.id, at[HISTORY_THREAD].number,
+		&h->page, history_read, h);
 }
 
 static void history_read(void *arg, enum error error, const store_rows *rows)
@@ -197,18 +283,13 @@ static void message_read(void *arg, enum error error, const store_rows *rows)
 	struct message m;
 	struct conv c;
 
-	if (error == ERROR_NONE && store_n(rows) == 0)
-		error = ERROR_no_such_message;
-	if (error == ERROR_NONE) {
-		store_conv_at(rows, 0, &c);
-		if (conv_chat_id(&c, http_user(call)) != http_params(call)->at[MESSAGE_CHAT].number)
-			error = ERROR_no_such_message;
-	}
-	if (api_failed(call, error))
+	if (api_failed(call,
+		    message_error(call, error, rows, http_params(call)->at[MESSAGE_CHAT].number)))
 		return;
+	store_conv_at(rows, 0, &c);
 	store_message_at(rows, 0, &m);
 	buf_add_char(&b, '{');
-	proto_put_message(&b, &m, &c, http_user(call));
+	proto_put_message(&b, &m, &c, http_user(call), MESSAGE_SERVED);
 	buf_add_char(&b, '}');
 	api_reply(call, 200, &b);
 }
@@ -227,10 +308,14 @@ static const struct http_route routes[] = {
 	  .summary = "Returns a page of the caller's chats, latest activity first.",
 	  PARAMS(chats_params),
 	  .status = 200, .answer = "chats", .run = run_chats },
+	{ .method = HTTP_GET, .path = "/chats/{chat_id}",
+	  .summary = "Returns one of the caller's chats.",
+	  PARAMS(chat_params),
+	  .status = 200, .answer = "chat", .errors = "no_such_chat", .run = run_chat },
 	{ .method = HTTP_GET, .path = "/messages/{chat_id}", .compressed = true, .costly = true,
 	  .summary = "Returns a page of the messages of a chat.",
 	  PARAMS(history_params),
-	  .status = 200, .answer = "messages", .errors = "no_such_chat", .run = run_history },
+	  .status = 200, .answer = "messages", .errors = "no_such_chat no_such_message", .run = run_history },
 	{ .method = HTTP_GET, .path = "/messages/{chat_id}/{message_id}",
 	  .summary = "Returns one message of a chat.",
 	  PARAMS(message_params),

@@ -12,14 +12,14 @@ static void reply_message(struct http_call *call, int status, const struct chang
 	struct buf b = BUF_EMPTY;
 
 	buf_add_char(&b, '{');
-	proto_put_message(&b, &c->message, &c->conv, http_user(call));
+	proto_put_message(&b, &c->message, &c->conv, http_user(call), MESSAGE_SERVED);
 	buf_add_str(&b, c->duplicate ? ",\"duplicate\":true}" : "}");
 	api_reply(call, status, &b);
 }
 
 /* POST /messages/send_message */
 
-enum { SEND_RECEIVER, SEND_CONTENT, SEND_CLIENT_ID, SEND_SENDER };
+enum { SEND_RECEIVER, SEND_CONTENT, SEND_CLIENT_ID, SEND_REPLY_TO, SEND_SENDER };
 
 /* clang-format off */
 static const struct param_spec send_params[] = {
@@ -29,6 +29,8 @@ static const struct param_spec send_params[] = {
 	                     .doc = "The text." },
 	[SEND_CLIENT_ID] = { .name = "client_id",   .type = PARAM_CLIENT_ID, .min = 1, .max = PROTO_CLIENT_ID_MAX,
 	                     .doc = "The sender's own name for this send; a repeat with the same one is stored once." },
+	[SEND_REPLY_TO]  = { .name = "reply_to",    .type = PARAM_ID,
+	                     .doc = "A text of the same chat." },
 	[SEND_SENDER]    = { .name = "sender_id",   .type = PARAM_ID,
 	                     .doc = "The caller." },
 };
@@ -36,8 +38,14 @@ static const struct param_spec send_params[] = {
 
 static void sent(void *call, enum error error, const struct change *c)
 {
+	static const char not_there[] =
+		"{\"field\":\"reply_to\",\"detail\":\"is not a text of this chat\"}";
 	const struct api *api = http_env(call);
 
+	if (error == ERROR_invalid) {
+		http_reply_invalid(call, not_there, sizeof(not_there) - 1);
+		return;
+	}
 	if (api_failed(call, error))
 		return;
 	/* Duplicates as well: the first worker may have died before it could publish. */
@@ -55,11 +63,41 @@ static void run_send(void *env, struct http_call *call)
 		.receiver = at[SEND_RECEIVER].number,
 		.content = at[SEND_CONTENT].text,
 		.client_id = at[SEND_CLIENT_ID].text,
+		.reply_to = at[SEND_REPLY_TO].number,
 	};
 
 	if (!api_is_caller(call, &at[SEND_SENDER]))
 		return;
 	FAULT("post.queued");
+	store_send(api->store, &send, sent, call);
+}
+
+/* POST /messages/forward */
+
+enum { FORWARD_MESSAGE, FORWARD_RECEIVER, FORWARD_CLIENT_ID };
+
+/* clang-format off */
+static const struct param_spec forward_params[] = {
+	[FORWARD_MESSAGE]   = { .name = "message_id",  .type = PARAM_ID,        .required = true,
+	                        .doc = "A text of one of the caller's chats." },
+	[FORWARD_RECEIVER]  = { .name = "receiver_id", .type = PARAM_ID,        .required = true,
+	                        .doc = "A user, or a group that the caller is a member of." },
+	[FORWARD_CLIENT_ID] = { .name = "client_id",   .type = PARAM_CLIENT_ID, .min = 1, .max = PROTO_CLIENT_ID_MAX,
+	                        .doc = "The sender's own name for this send; a repeat with the same one is stored once." },
+};
+/* clang-format on */
+
+static void run_forward(void *env, struct http_call *call)
+{
+	const struct api *api = env;
+	const struct param *at = http_params(call)->at;
+	const struct send send = {
+		.sender = http_user(call),
+		.receiver = at[FORWARD_RECEIVER].number,
+		.client_id = at[FORWARD_CLIENT_ID].text,
+		.forward = at[FORWARD_MESSAGE].number,
+	};
+
 	store_send(api->store, &send, sent, call);
 }
 
@@ -176,8 +214,13 @@ static const struct http_route routes[] = {
 	{ .method = HTTP_POST, .path = "/messages/send_message",
 	  .summary = "Sends a message; a repeated client_id is answered with 200 and the message as it is now.",
 	  PARAMS(send_params),
-	  .status = 201, .also = 200, .answer = "sent_message", .errors = "not_yourself no_such_chat",
+	  .status = 201, .also = 200, .answer = "sent_message", .errors = "not_yourself not_allowed no_such_chat",
 	  .run = run_send },
+	{ .method = HTTP_POST, .path = "/messages/forward",
+	  .summary = "Sends a copy of a text, with its first author; otherwise as /messages/send_message.",
+	  PARAMS(forward_params),
+	  .status = 201, .also = 200, .answer = "sent_message", .errors = "not_allowed not_text no_such_message no_such_chat",
+	  .run = run_forward },
 	{ .method = HTTP_PUT, .path = "/messages/read",
 	  .summary = "Moves the caller's watermark of each chat concerned to the highest message named.",
 	  PARAMS(read_params),

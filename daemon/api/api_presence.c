@@ -32,7 +32,7 @@ static void typing_conv(void *call, enum error error, const store_rows *rows)
 		return;
 	store_conv_at(rows, 0, &r.typing.conv);
 	/* Before its first message the chat does not exist, and the peer has nowhere to show it. */
-	if (r.typing.conv.id != 0)
+	if (r.typing.conv.id != 0 && (!r.typing.on || store_may_post_at(rows, 0)))
 		bus_publish(api->bus, &r);
 	api_reply_empty(call);
 }

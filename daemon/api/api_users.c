@@ -61,7 +61,7 @@ static const struct param_spec search_params[] = {
 };
 /* clang-format on */
 
-static void put_user(struct buf *b, const struct http_call *call, const store_rows *rows, int i)
+void api_put_user(struct buf *b, const struct http_call *call, const store_rows *rows, int i)
 {
 	struct user u;
 
@@ -72,7 +72,7 @@ static void put_user(struct buf *b, const struct http_call *call, const store_ro
 
 static void search_read(void *call, enum error error, const store_rows *rows)
 {
-	api_reply_rows(call, error, rows, "users", put_user);
+	api_reply_rows(call, error, rows, "users", api_put_user);
 }
 
 static void run_search(void *env, struct http_call *call)

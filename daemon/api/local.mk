@@ -6,8 +6,11 @@ libparley_a_SOURCES += \
 	daemon/api/api_account.c \
 	daemon/api/api_chats.c \
 	daemon/api/api_groups.c \
+	daemon/api/api_invites.c \
 	daemon/api/api_messages.c \
 	daemon/api/api_presence.c \
+	daemon/api/api_reactions.c \
+	daemon/api/api_search.c \
 	daemon/api/api_users.c \
 	daemon/api/openapi.c
 nodist_libparley_a_SOURCES += openapi_schemas.c

@@ -11,6 +11,7 @@
 #include "api/api.h"
 #include "command/command.h"
 #include "common/embedded.h"
+#include "common/emoji.h"
 #include "common/json.h"
 
 #define OPENAPI_VERSION "3.1.0"
@@ -99,6 +100,18 @@ static void put_lengths(struct buf *b, const struct param_spec *a)
 	buf_addf(b, ",\"minLength\":%lld,\"maxLength\":%lld", (long long)min, (long long)a->max);
 }
 
+static void put_choices(struct buf *b, const char *choices)
+{
+	buf_add_str(b, ",\"enum\":[\"");
+	for (; *choices != '\0'; choices++) {
+		if (*choices == ' ')
+			buf_add_str(b, "\",\"");
+		else
+			buf_add_char(b, *choices);
+	}
+	buf_add_str(b, "\"]");
+}
+
 static void put_string(struct buf *b, const struct param_spec *a)
 {
 	buf_add_str(b, a->nullable ? "\"type\":[\"string\",\"null\"]" : "\"type\":\"string\"");
@@ -108,6 +121,15 @@ static void put_string(struct buf *b, const struct param_spec *a)
 		break;
 	case PARAM_CLIENT_ID:
 		buf_add_str(b, ",\"pattern\":\"^[A-Za-z0-9._:-]{1,64}$\"");
+		break;
+	case PARAM_CHOICE:
+		put_choices(b, a->choices);
+		break;
+	case PARAM_CODE:
+		buf_add_str(b, ",\"pattern\":\"^[A-Za-z0-9]{22}$\"");
+		break;
+	case PARAM_EMOJI:
+		buf_addf(b, ",\"minLength\":1,\"maxLength\":%d", EMOJI_MAX);
 		break;
 	case PARAM_CURSOR:
 		break; /* opaque to clients */
@@ -232,10 +254,10 @@ static bool has_word(const char *words, const char *word)
 	return false;
 }
 
-static bool has_path_id(const struct http_route *r)
+static bool has_in_path(const struct http_route *r, enum param_type type)
 {
 	for (size_t i = 0; i < r->n_params; i++)
-		if (r->params[i].place == PARAM_PATH && r->params[i].type == PARAM_ID)
+		if (r->params[i].place == PARAM_PATH && r->params[i].type == type)
 			return true;
 	return false;
 }
@@ -243,6 +265,8 @@ static bool has_path_id(const struct http_route *r)
 /* True if the route can be answered with this error. */
 static bool has_error(const struct http_route *r, enum error e)
 {
+	if (r->errors != NULL && has_word(r->errors, error_code(e)))
+		return true;
 	switch (e) {
 	case ERROR_bad_request:
 	case ERROR_headers_too_large:
@@ -260,11 +284,12 @@ static bool has_error(const struct http_route *r, enum error e)
 	case ERROR_expectation_failed:
 		return has_param(r, PARAM_BODY);
 	case ERROR_bad_path:
-		return has_path_id(r);
+		return has_in_path(r, PARAM_ID);
 	case ERROR_invalid:
-		return has_param(r, PARAM_BODY) || has_param(r, PARAM_QUERY);
+		return has_param(r, PARAM_BODY) || has_param(r, PARAM_QUERY) ||
+			has_in_path(r, PARAM_EMOJI);
 	default:
-		return r->errors != NULL && has_word(r->errors, error_code(e));
+		return false;
 	}
 }
 

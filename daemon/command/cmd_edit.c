@@ -1,5 +1,5 @@
 /*
- * edit, delete: change a message of the user's own, then acknowledge it.
+ * edit, delete, react: change a message, then acknowledge it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +19,21 @@ static const struct param_spec params[] = {
 	              .doc = "A text message that the user sent." },
 	[CONTENT] = { .name = "content",    .type = PARAM_TEXT,      .required = true, .min = 1, .max = PROTO_CONTENT_MAX,
 	              .doc = "The new text." },
+};
+/* clang-format on */
+
+enum { EMOJI = MESSAGE + 1, ON };
+
+/* clang-format off */
+static const struct param_spec react_params[] = {
+	[ID]      = { .name = "id",         .type = PARAM_CLIENT_ID, .min = 1, .max = PROTO_CLIENT_ID_MAX,
+	              .doc = "Comes back in the ack." },
+	[MESSAGE] = { .name = "message_id", .type = PARAM_ID,        .required = true,
+	              .doc = "A text message of one of the user's chats." },
+	[EMOJI]   = { .name = "emoji",      .type = PARAM_EMOJI,     .required = true,
+	              .doc = "One emoji; U+FE0F in it does not matter." },
+	[ON]      = { .name = "on",         .type = PARAM_BOOL,      .required = true,
+	              .doc = "False to remove the reaction." },
 };
 /* clang-format on */
 
@@ -63,6 +78,19 @@ static void run_delete(const struct cmd_env *env, struct session *s, const struc
 		pending_new(env, s, a, RECORD_DELETED));
 }
 
+static void run_react(const struct cmd_env *env, struct session *s, const struct params *a)
+{
+	const struct reaction r = {
+		.user_id = session_user_id(s),
+		.message_id = a->at[MESSAGE].number,
+		.emoji = a->at[EMOJI].text,
+		.on = a->at[ON].flag,
+	};
+
+	store_react(env->store, &r, changed,
+		pending_new(env, s, a, r.on ? RECORD_REACTED : RECORD_UNREACTED));
+}
+
 static void changed(void *arg, enum error error, const struct change *c)
 {
 	struct pending *p = arg;
@@ -96,4 +124,11 @@ const struct command cmd_delete = {
 	PARAMS_FIRST(MESSAGE + 1, params),
 	.doc = "Erases the text of a message; its place in the chat stays.",
 	.run = run_delete,
+};
+
+const struct command cmd_react = {
+	.name = "react",
+	PARAMS(react_params),
+	.doc = "Adds a reaction to a message, or removes one.",
+	.run = run_react,
 };

@@ -9,7 +9,7 @@
 #include "common/xalloc.h"
 #include "realtime/frames.h"
 
-enum { ID, RECEIVER, CONTENT };
+enum { ID, RECEIVER, CONTENT, REPLY_TO };
 
 /* clang-format off */
 static const struct param_spec params[] = {
@@ -19,6 +19,8 @@ static const struct param_spec params[] = {
 	               .doc = "A user, or a group that the user is a member of." },
 	[CONTENT]  = { .name = "content",     .type = PARAM_TEXT,      .required = true, .min = 1, .max = PROTO_CONTENT_MAX,
 	               .doc = "The text." },
+	[REPLY_TO] = { .name = "reply_to",    .type = PARAM_ID,
+	               .doc = "A text of the same chat." },
 };
 /* clang-format on */
 
@@ -39,6 +41,7 @@ static void run(const struct cmd_env *env, struct session *s, const struct param
 		.receiver = a->at[RECEIVER].number,
 		.content = a->at[CONTENT].text,
 		.client_id = a->at[ID].text,
+		.reply_to = a->at[REPLY_TO].number,
 	};
 
 	p->env = env;
@@ -65,7 +68,8 @@ static void stored(void *arg, enum error error, const struct change *c)
 		session_send(s, session_scratch(s));
 		FAULT("send.acked");
 	} else if (s != NULL) {
-		session_error(s, id, error, NULL);
+		session_error(s, id, error,
+			error == ERROR_invalid ? "reply_to: is not a text of this chat" : NULL);
 	}
 	if (s != NULL)
 		session_in_flight(s, -1);

@@ -17,7 +17,10 @@ static void run(const struct cmd_env *env, struct session *s, const struct param
 	struct record r = { .type = RECORD_TYPING,
 		.typing = { .user_id = session_user_id(s), .on = a->at[VALUE].flag } };
 
-	if (command_find_conv(env, s, (struct text){ NULL, 0 }, a->at[CHAT].number, &r.typing.conv))
+	if (!command_find_conv(
+		    env, s, (struct text){ NULL, 0 }, a->at[CHAT].number, &r.typing.conv))
+		return;
+	if (!r.typing.on || rooms_may_post(env->rooms, session_user(s), a->at[CHAT].number))
 		bus_publish(env->bus, &r);
 }
 

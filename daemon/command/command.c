@@ -11,6 +11,7 @@ static const struct command *const table[] = {
 	&cmd_read,
 	&cmd_edit,
 	&cmd_delete,
+	&cmd_react,
 	&cmd_sync,
 	&cmd_presence,
 	&cmd_ping,

@@ -49,7 +49,7 @@ void command_run(const struct cmd_env *env, struct session *s, const char *text,
 /* Returns the table: *n entries. */
 const struct command *const *command_table(size_t *n);
 
-extern const struct command cmd_send, cmd_typing, cmd_read, cmd_edit, cmd_delete, cmd_sync,
+extern const struct command cmd_send, cmd_typing, cmd_read, cmd_edit, cmd_delete, cmd_react, cmd_sync,
 	cmd_presence, cmd_ping;
 
 /*

@@ -13,7 +13,7 @@
 /* Bytes of an answer that is compressed. A shorter one is hardly smaller in packets; a longer one would hold up the worker
  * for more than a few milliseconds (docs/design.md). */
 #define COMPRESSED_MIN 1024
-#define COMPRESSED_MAX ((size_t)128 << 10)
+#define COMPRESSED_MAX ((size_t)192 << 10)
 
 const char *http_reason(int status)
 {

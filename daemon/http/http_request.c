@@ -295,25 +295,25 @@ static bool read_json(struct http_call *call)
 /* Parameters. */
 
 /* Reads the parameters of the path. Returns false if it has answered: an id that is no number, a username that cannot
- * exist. */
-static bool read_path(struct http_call *call)
+ * exist. A bad emoji is one of the problems. */
+static bool read_path(struct http_call *call, struct buf *problems)
 {
 	const struct http_route *r = call->route;
 
 	for (size_t i = 0; i < r->n_params; i++) {
 		const struct param_spec *spec = &r->params[i];
 		const struct http_piece *p;
-		struct buf problems = BUF_EMPTY;
 
 		if (spec->place != PARAM_PATH)
 			continue;
 		p = http_target_path(&call->target, r, spec->name);
-		if (params_read_text(&call->params.at[i], spec, p->at, p->len, &problems))
+		if (params_read_text(&call->params.at[i], spec, p->at, p->len, problems) ||
+			spec->type == PARAM_EMOJI)
 			continue;
-		buf_fini(&problems);
 		http_reply_error(call,
-			spec->type == PARAM_ID || spec->type == PARAM_INT ? ERROR_bad_path
-									  : ERROR_no_such_user);
+			spec->type == PARAM_USERNAME       ? ERROR_no_such_user
+				: spec->type == PARAM_CODE ? ERROR_no_such_invite
+							   : ERROR_bad_path);
 		return false;
 	}
 	return true;
@@ -353,7 +353,7 @@ static void step_json(struct http_call *call)
 	if (!read_json(call))
 		return;
 	params_read_body(&call->params, r->params, r->n_params, call->json, &problems);
-	if (read_path(call)) {
+	if (read_path(call, &problems)) {
 		read_query(call, &problems);
 		if (problems.len != 0)
 			http_reply_invalid(call, problems.data, problems.len);

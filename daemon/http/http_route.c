@@ -128,41 +128,40 @@ const struct http_piece *http_target_path(
 	return NULL;
 }
 
-enum match { MATCH_NOT, MATCH_NAMED, MATCH_EXACT };
-
-static enum match match(const char *pattern, const struct http_target *t)
+/* Returns how many segments of the pattern are literal, if the target matches it; -1 if it does not. */
+static int match(const char *pattern, const struct http_target *t)
 {
-	enum match m = MATCH_EXACT;
+	int n_literal = 0;
 
 	for (size_t i = 0; i < t->n_segments; i++) {
 		const struct http_piece *s = &t->segments[i];
 		size_t len;
 
 		if (i >= HTTP_SEGMENTS_MAX || *pattern != '/')
-			return MATCH_NOT;
+			return -1;
 		pattern++;
 		len = strcspn(pattern, "/");
-		if (*pattern == '{' && s->len > 0)
-			m = MATCH_NAMED;
-		else if (s->len != len || memcmp(s->at, pattern, len) != 0)
-			return MATCH_NOT;
+		if (s->len == len && memcmp(s->at, pattern, len) == 0)
+			n_literal++;
+		else if (*pattern != '{' || s->len == 0)
+			return -1;
 		pattern += len;
 	}
-	return *pattern == '\0' && t->n_segments > 0 ? m : MATCH_NOT;
+	return *pattern == '\0' && t->n_segments > 0 ? n_literal : -1;
 }
 
 const struct http_route *http_route_find(const struct http_route *routes, size_t n,
 	const struct http_target *t, enum http_method method, unsigned *allowed)
 {
 	const struct http_route *found = NULL;
-	enum match best = MATCH_NAMED;
+	int best = -1;
 
 	*allowed = 0;
 	for (size_t i = 0; i < n; i++) {
 		const struct http_route *r = &routes[i];
-		enum match m = match(r->path, t);
+		int m = match(r->path, t);
 
-		if (m == MATCH_NOT || m < best)
+		if (m < 0 || m < best)
 			continue;
 		if (m > best) {
 			best = m;

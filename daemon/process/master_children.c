@@ -17,6 +17,7 @@
 #include "process/migrator.h"
 #include "process/worker.h"
 #include "realtime/presence.h"
+#include "store/indexer.h"
 
 #define DELAY_MIN_MS 100 /* before a child that died early is replaced; then doubled */
 #define DELAY_MAX_MS 10000
@@ -85,6 +86,11 @@ static void __attribute__((noreturn)) child_run(struct master *m, const struct c
 		m->heritage.slot = m->heritage.n_slots;
 		child_become_user(m);
 		exit(hasher_run(&m->heritage));
+	case CHILD_INDEXER:
+		log_set_context("indexer");
+		m->heritage.slot = m->heritage.n_slots + 1;
+		child_become_user(m);
+		exit(indexer_run(&m->heritage));
 	case CHILD_WORKER:
 		snprintf(name, sizeof(name), "worker=%u", c->slot);
 		log_set_context(name);
@@ -99,7 +105,7 @@ static void __attribute__((noreturn)) child_run(struct master *m, const struct c
 
 static const char *child_name(const struct child *c)
 {
-	static const char *const names[] = { "migrator", "hasher", "worker" };
+	static const char *const names[] = { "migrator", "hasher", "indexer", "worker" };
 
 	return names[c->kind];
 }
@@ -196,6 +202,8 @@ static void child_start(struct master *m, struct child *c)
 		m->heritage.stats->slots[c->slot].pid = (uint32_t)c->pid;
 	if (c->kind == CHILD_HASHER)
 		m->heritage.stats->hasher_pid = (uint32_t)c->pid;
+	if (c->kind == CHILD_INDEXER)
+		m->heritage.stats->indexer_pid = (uint32_t)c->pid;
 	log_info("%s_started slot=%u pid=%ld incarnation=%u", child_name(c), c->slot, (long)c->pid,
 		m->heritage.incarnation);
 }
@@ -232,6 +240,8 @@ static bool child_reaped(struct master *m, struct child *c, int status)
 	c->pid = 0;
 	if (c->kind == CHILD_HASHER)
 		m->heritage.stats->hasher_pid = 0;
+	if (c->kind == CHILD_INDEXER)
+		m->heritage.stats->indexer_pid = 0;
 	if (c->kind == CHILD_WORKER)
 		worker_reaped(m, c);
 	return !rejected;
@@ -259,6 +269,8 @@ void children_init(struct master *m)
 {
 	add_child(m, CHILD_MIGRATOR, 0);
 	add_child(m, CHILD_HASHER, 0);
+	if (m->conf->search)
+		add_child(m, CHILD_INDEXER, 0);
 	for (unsigned i = 0; i < m->heritage.n_slots; i++)
 		add_child(m, CHILD_WORKER, i);
 }

@@ -20,7 +20,7 @@
 #define MASTER_NEVER INT64_MAX
 
 /* Ordered: children_signal reaches a kind and those after it. */
-enum child_kind { CHILD_MIGRATOR, CHILD_HASHER, CHILD_WORKER };
+enum child_kind { CHILD_MIGRATOR, CHILD_HASHER, CHILD_INDEXER, CHILD_WORKER };
 
 /* Times are those of clock_mono_ms. */
 struct child {
@@ -42,7 +42,7 @@ struct master {
 	int pid_fd; /* -1 until it is open */
 	struct buf status_path;
 	struct passwd *user; /* account of the children; NULL: the master's own */
-	struct child children[HERITAGE_SLOTS_MAX + 2];
+	struct child children[HERITAGE_SLOTS_MAX + 3];
 	unsigned n_children;
 	bool notified_ready; /* true if READY=1 was sent or is not wanted */
 	bool stopping;
@@ -72,7 +72,7 @@ void master_set_dumpable(const struct conf *conf);
 
 /* --- master_children.c --- */
 
-/* Adds the migrator, the hasher and the workers, to be started by children_start_due. */
+/* Adds the migrator, the hasher, the indexer and the workers, to be started by children_start_due. */
 void children_init(struct master *m);
 
 /* Forks the children whose time has come. */

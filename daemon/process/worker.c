@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "api/api.h"
@@ -234,7 +233,9 @@ static void worker_wire(struct worker *w)
 	w->watch_checks = watch_checks_open(w->base, w->watch, w->store);
 	w->sessions = sessions_open(w->base, h, w->store, w->bus, &sessions_events, w);
 	w->hasher = hasher_open(w->base, h);
-	w->api = (struct api){ h->conf, w->store, w->hasher, w->bus, h->presence };
+	w->api = (struct api){ h->conf, w->store, w->hasher, w->bus, h->presence,
+		ratelimit_new(API_INVITES_PER_S, API_INVITES_BURST),
+		ratelimit_new(API_SEARCHES_PER_S, API_SEARCHES_BURST) };
 	w->commands = (struct cmd_env){ w->sessions, w->store, w->rooms, w->bus, w->watch,
 		w->watch_checks };
 }
@@ -289,6 +290,7 @@ static void worker_unwire(struct worker *w)
 	/* First: pending answers refer to requests, which are freed here. */
 	if (w->http != NULL)
 		http_close(w->http);
+	ratelimit_free(w->api.invite_limits);
 	hasher_close(w->hasher);
 	store_close(w->store);
 	rooms_end_loads(w->rooms);
@@ -297,6 +299,7 @@ static void worker_unwire(struct worker *w)
 	watch_checks_close(w->watch_checks);
 	watch_close(w->watch);
 	bus_close(w->bus);
+	ratelimit_free(w->api.searches);
 }
 
 /* --- stopping --- */
@@ -352,19 +355,11 @@ static void on_master_gone(evutil_socket_t fd, short what, void *arg)
 /* The master has checked the settings and written them to conf_fd. */
 static void worker_reload(struct worker *w)
 {
-	struct buf error = BUF_EMPTY, text = BUF_EMPTY;
-	struct stat st;
-	struct conf *conf = NULL;
+	struct buf error = BUF_EMPTY;
+	struct conf *conf = conf_read(w->heritage->conf_fd, &error);
 
 	if (log_reopen() != 0)
 		log_error("log_reopen_failed error=\"%m\"");
-	if (fstat(w->heritage->conf_fd, &st) == 0) {
-		char *to = buf_reserve(&text, (size_t)st.st_size + 1);
-		ssize_t n = pread(w->heritage->conf_fd, to, (size_t)st.st_size, 0);
-
-		text.len = n > 0 ? (size_t)n : 0;
-		conf = conf_parse("config", buf_cstr(&text), &error);
-	}
 	if (conf != NULL) {
 		w->api.conf = conf;
 		if (w->http != NULL)
@@ -374,10 +369,8 @@ static void worker_reload(struct worker *w)
 		w->conf = conf;
 		log_info("reloaded");
 	} else {
-		log_error("reload_failed why=\"%s\"",
-			error.len > 0 ? buf_cstr(&error) : "read error");
+		log_error("reload_failed why=\"%s\"", buf_cstr(&error));
 	}
-	buf_fini(&text);
 	buf_fini(&error);
 }
 

@@ -212,11 +212,20 @@ void bus_publish(struct bus *b, const struct record *record)
 void bus_publish_change(
 	struct bus *b, const struct change *c, enum record_event event, uint64_t origin)
 {
+	const struct message *m = &c->message;
+	bool is_mark = event >= RECORD_REACTED;
+	const struct message mark = { .message_id = m->message_id,
+		.seq = m->seq,
+		.mod = m->mod,
+		.sender_id = m->sender_id,
+		.kind = m->kind };
 	const struct record r = {
 		.type = RECORD_CHANGE,
 		.change = {
 			.conv = c->conv,
-			.message = c->message,
+			.message = is_mark ? mark : *m,
+			.user_id = is_mark ? c->user_id : 0,
+			.emoji = c->emoji,
 			.origin = origin,
 			.event = (uint8_t)event,
 		},

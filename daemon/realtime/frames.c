@@ -106,28 +106,56 @@ void frames_write_change_ack(struct buf *b, struct text id, const struct change 
 	end(b);
 }
 
-static void write_deleted(
-	struct buf *b, const struct conv *c, const struct message *m, int64_t viewer)
+/* What the frames about a message have that do not hold it. */
+static void begin_about(
+	struct buf *b, enum frame_type type, const struct record_change *c, int64_t viewer)
 {
-	begin(b, FRAME_deleted);
-	put_chat_id(b, c, viewer);
-	put_number(b, "message_id", m->message_id);
-	put_number(b, "seq", m->seq);
-	put_number(b, "mod", m->mod);
+	begin(b, type);
+	put_chat_id(b, &c->conv, viewer);
+	put_number(b, "message_id", c->message.message_id);
+	put_number(b, "seq", c->message.seq);
+	put_number(b, "mod", c->message.mod);
+}
+
+static void write_reaction(struct buf *b, const struct record_change *c, int64_t viewer)
+{
+	begin_about(b, FRAME_reaction, c, viewer);
+	put_number(b, "user_id", c->user_id);
+	put_text(b, "emoji", c->emoji);
+	put_bool(b, "on", c->event == RECORD_REACTED);
 	end(b);
 }
 
-void frames_write_change(struct buf *b, const struct conv *c, const struct message *m,
-	enum record_event event, int64_t viewer)
+static void write_pinned(struct buf *b, const struct record_change *c, int64_t viewer)
 {
-	if (event == RECORD_DELETED) {
-		write_deleted(b, c, m, viewer);
-		return;
-	}
-	begin(b, event == RECORD_NEW ? FRAME_message : FRAME_edited);
-	buf_add_char(b, ',');
-	proto_put_message(b, m, c, viewer);
+	begin_about(b, FRAME_pinned, c, viewer);
+	put_number(b, "user_id", c->user_id);
+	put_bool(b, "pinned", c->event == RECORD_PINNED);
 	end(b);
+}
+
+void frames_write_change(struct buf *b, const struct record_change *c, int64_t viewer)
+{
+	switch (c->event) {
+	case RECORD_REACTED:
+	case RECORD_UNREACTED:
+		write_reaction(b, c, viewer);
+		break;
+	case RECORD_PINNED:
+	case RECORD_UNPINNED:
+		write_pinned(b, c, viewer);
+		break;
+	case RECORD_DELETED:
+		begin_about(b, FRAME_deleted, c, viewer);
+		end(b);
+		break;
+	default:
+		begin(b, c->event == RECORD_NEW ? FRAME_message : FRAME_edited);
+		buf_add_char(b, ',');
+		proto_put_message(b, &c->message, &c->conv, viewer, MESSAGE_PUSHED);
+		end(b);
+		break;
+	}
 }
 
 void frames_write_typing(

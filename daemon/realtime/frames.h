@@ -28,9 +28,8 @@ void frames_write_send_ack(struct buf *b, struct text id, const struct change *c
 /* The ack of an edit or a deletion: id may be NULL. */
 void frames_write_change_ack(struct buf *b, struct text id, const struct change *c, int64_t viewer);
 
-/* A message frame, an edited frame or a deleted frame, by event. */
-void frames_write_change(struct buf *b, const struct conv *c, const struct message *m,
-	enum record_event event, int64_t viewer);
+/* A message, edited, deleted, reaction or pinned frame, by the event. */
+void frames_write_change(struct buf *b, const struct record_change *c, int64_t viewer);
 
 void frames_write_typing(
 	struct buf *b, const struct conv *c, int64_t user_id, bool on, int64_t viewer);

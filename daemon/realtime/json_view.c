@@ -32,7 +32,7 @@ static void put_last_message(struct buf *b, const struct chat *c)
 		return;
 	}
 	buf_add_str(b, ",\"last_message\":{");
-	proto_put_message(b, &c->last, &c->conv, c->viewer);
+	proto_put_message(b, &c->last, &c->conv, c->viewer, MESSAGE_PUSHED);
 	if (c->last_cut)
 		buf_add_str(b, ",\"cut\":true");
 	if (c->conv.kind == CONV_GROUP) {
@@ -54,12 +54,37 @@ static void put_peer(struct buf *b, const struct chat *c)
 	put_number(b, "peer_read_seq", c->peer_read_seq);
 }
 
+static void put_profile(struct buf *b, const struct profile_of_group *p)
+{
+	buf_add_char(b, ',');
+	proto_put_text(b, "description", p->description);
+	buf_add_char(b, ',');
+	proto_put_text(b, "picture", p->picture);
+	buf_add_str(b, p->posting_admins ? ",\"posting\":\"admins\"" : ",\"posting\":\"all\"");
+	buf_add_str(b, p->adding_admins ? ",\"adding\":\"admins\"" : ",\"adding\":\"all\"");
+}
+
+/* What only a group has. */
+static void put_group_fields(struct buf *b, const struct chat *c)
+{
+	if (c->conv.kind != CONV_GROUP) {
+		buf_add_str(b,
+			",\"owner_id\":null,\"role\":null,\"description\":null,\"picture\":null,"
+			"\"posting\":null,\"adding\":null");
+		return;
+	}
+	buf_add_char(b, ',');
+	proto_put_id(b, "owner_id", c->owner_id);
+	buf_add_char(b, ',');
+	proto_put_text(b, "role", c->role);
+	put_profile(b, &c->profile);
+}
+
 void json_view_put_chat(struct buf *b, const struct chat *c)
 {
-	bool group = c->conv.kind == CONV_GROUP;
-
 	proto_put_id(b, "chat_id", conv_chat_id(&c->conv, c->viewer));
-	buf_add_str(b, group ? ",\"kind\":\"group\"," : ",\"kind\":\"direct\",");
+	buf_add_str(
+		b, c->conv.kind == CONV_GROUP ? ",\"kind\":\"group\"," : ",\"kind\":\"direct\",");
 	proto_put_text(b, "name", c->name);
 	put_number(b, "last_seq", c->last_seq);
 	put_number(b, "last_mod", c->last_mod);
@@ -67,8 +92,7 @@ void json_view_put_chat(struct buf *b, const struct chat *c)
 	put_number(b, "unread", c->unread);
 	put_last_message(b, c);
 	put_peer(b, c);
-	buf_add_char(b, ',');
-	proto_put_id(b, "owner_id", group ? c->owner_id : 0);
+	put_group_fields(b, c);
 	put_number(b, "member_count", c->member_count);
 }
 
@@ -99,6 +123,8 @@ static void put_member(struct buf *b, const struct member *m)
 	buf_add_char(b, ',');
 	proto_put_time(b, "joined_at", m->joined_ms);
 	put_number(b, "read_seq", m->read_seq);
+	buf_add_char(b, ',');
+	proto_put_text(b, "role", m->role);
 	buf_add_char(b, '}');
 }
 
@@ -135,6 +161,7 @@ void json_view_put_group(struct buf *b, int64_t group_id, const store_rows *rows
 	buf_add_char(b, ',');
 	proto_put_time(b, "created_at", m.group_created_ms);
 	put_number(b, "member_count", m.member_count);
+	put_profile(b, &m.profile);
 	buf_add_char(b, ',');
 	put_members(b, rows, limit);
 	buf_add_char(b, '}');
@@ -145,7 +172,7 @@ static size_t content_len(const store_rows *rows, int i)
 	struct message m;
 
 	store_message_at(rows, i, &m);
-	return m.content.len;
+	return m.content.len + m.reactions.len;
 }
 
 int64_t json_view_page_rows(const store_rows *rows, int64_t limit)
@@ -168,7 +195,7 @@ static void put_messages(struct buf *b, const store_rows *rows, int first, int e
 
 		store_message_at(rows, i, &m);
 		buf_add_str(b, i > first ? ",{" : "{");
-		proto_put_message(b, &m, c, viewer);
+		proto_put_message(b, &m, c, viewer, MESSAGE_SERVED);
 		buf_add_char(b, '}');
 	}
 	buf_add_char(b, ']');

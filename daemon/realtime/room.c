@@ -130,6 +130,13 @@ bool rooms_find_conv(
 	return true;
 }
 
+bool rooms_may_post(const struct rooms *rs, const struct room_user *u, int64_t chat_id)
+{
+	const struct membership *m = membership_find(rs, u, chat_id);
+
+	return m != NULL && m->may_post;
+}
+
 struct membership *room_membership(const struct room *r, const struct room_user *u)
 {
 	struct membership *m = membership_find(r->rooms, u, conv_chat_id(&r->conv, u->user_id));
@@ -180,18 +187,30 @@ void room_leave(struct membership *m)
 
 /* Records. */
 
+/* Moves the bytes of a text to *to, and *to behind them. */
+static void keep_text(struct text *t, char **to)
+{
+	if (t->data == NULL)
+		return;
+	t->data = memcpy(*to, t->data, t->len);
+	*to += t->len;
+}
+
 struct held *held_new(const struct record_change *c)
 {
-	const struct text *content = &c->message.content, *client_id = &c->message.client_id;
-	struct held *h = xmalloc(sizeof(*h) + content->len + client_id->len);
+	const struct message *m = &c->message;
+	struct held *h = xmalloc(sizeof(*h) + m->content.len + m->client_id.len +
+		m->forwarded_name.len + m->reply.content.len + m->mentions.len + c->emoji.len);
+	char *to = h->bytes;
 
 	h->next = NULL;
 	h->change = *c;
-	if (content->data != NULL)
-		h->change.message.content.data = memcpy(h->bytes, content->data, content->len);
-	if (client_id->data != NULL)
-		h->change.message.client_id.data =
-			memcpy(h->bytes + content->len, client_id->data, client_id->len);
+	keep_text(&h->change.message.content, &to);
+	keep_text(&h->change.message.client_id, &to);
+	keep_text(&h->change.message.forwarded_name, &to);
+	keep_text(&h->change.message.reply.content, &to);
+	keep_text(&h->change.message.mentions, &to);
+	keep_text(&h->change.emoji, &to);
 	return h;
 }
 
@@ -234,6 +253,12 @@ static void apply_change(struct rooms *rs, const struct record_change *c)
 		rs->events->left(rs->arg, c->message.target_id);
 }
 
+void room_resync(struct room *r)
+{
+	for (size_t i = 0; i < r->n_members; i++)
+		r->rooms->events->resync(r->rooms->arg, r->members[i].user);
+}
+
 /* If the changes follow what was delivered, they are skipped and the members' sockets sync.
  * Otherwise they are part of a gap. */
 static void skip_erased(struct room *room, const struct record_erased *e)
@@ -245,8 +270,7 @@ static void skip_erased(struct room *room, const struct record_erased *e)
 		room->delivered_seq = e->seq;
 		room->delivered_at = rs->n_events;
 	}
-	for (size_t i = 0; i < room->n_members; i++)
-		rs->events->resync(rs->arg, room->members[i].user);
+	room_resync(room);
 	room_raise_db_mod(room, e->mod);
 }
 
@@ -280,6 +304,23 @@ static void apply_group_gone(struct rooms *rs, const struct record_group_gone *g
 	room_drop_if_empty(room);
 }
 
+void room_raise_revision(struct room *r, int64_t revision)
+{
+	if (revision <= r->revision)
+		return;
+	r->revision = revision;
+	room_push_views(r);
+}
+
+static void apply_chat(struct rooms *rs, const struct record_chat *c)
+{
+	struct room *room = rooms_find(rs, c->conv.id);
+
+	/* Without a room, no user here is a member, or their load is in progress: they read their chats after it. */
+	if (room != NULL)
+		room_raise_revision(room, c->revision);
+}
+
 static void apply_read(struct rooms *rs, const struct record_read *read)
 {
 	struct room *room = rooms_find(rs, read->conv.id);
@@ -306,6 +347,9 @@ void rooms_apply(struct rooms *rs, const struct record *r)
 		break;
 	case RECORD_GROUP_GONE:
 		apply_group_gone(rs, &r->group_gone);
+		break;
+	case RECORD_CHAT:
+		apply_chat(rs, &r->chat);
 		break;
 	case RECORD_READ:
 		apply_read(rs, &r->read);

@@ -121,6 +121,10 @@ void rooms_restart(struct rooms *rs);
 bool rooms_find_conv(
 	const struct rooms *rs, const struct room_user *u, int64_t chat_id, struct conv *c);
 
+/* Returns true if a local user may post in the chat, which is one of theirs. A change of it is known here when its `chat`
+ * frame is sent. */
+bool rooms_may_post(const struct rooms *rs, const struct room_user *u, int64_t chat_id);
+
 size_t rooms_n(const struct rooms *rs);
 
 #endif

@@ -298,16 +298,20 @@ static void load_enter(struct load *l, struct room_user *u, const struct head *h
 
 	if (has_tombstone(rs, h))
 		return;
-	if (added)
+	if (added) {
 		room = rooms_add(rs, &h->conv, h->mod, h->seq);
-	else if (h->mod < room->delivered_mod && room->delivered_at <= l->queried_at)
+		room->revision = h->revision;
+	} else if (h->mod < room->delivered_mod && room->delivered_at <= l->queried_at) {
 		room_go_back(room, h->mod, h->seq);
+	}
+	room_raise_revision(room, h->revision);
 	/* If the room has not reached the join, the join itself makes the user a member: what
 	 * precedes it must not be pushed to them. */
 	if (m == NULL && h->join_seq <= room->delivered_seq) {
 		m = room_enter(room, u);
 		/* A younger load may know that it has ended. */
 		m->as_of = l->queried_at;
+		m->may_post = h->may_post;
 		u->missed = true;
 	}
 	if (m != NULL && m->as_of < l->queried_at)

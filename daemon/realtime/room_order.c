@@ -23,7 +23,7 @@
 static void room_advance(struct room *r);
 static void room_deliver_first(struct room *r);
 static void opening_read(void *arg, enum error error, const store_rows *rows);
-static void room_deliver(struct room *r, const struct message *m, uint64_t origin);
+static void room_deliver(struct room *r, const struct record_change *c);
 static void room_start_timer(struct room *r, unsigned ms);
 static void on_timer(evutil_socket_t fd, short what, void *arg);
 static void gap_read(void *arg, enum error error, const store_rows *rows);
@@ -46,8 +46,22 @@ static void room_note_db_mod(struct room *r, int64_t mod)
 		r->db_mod = mod;
 }
 
+/* True if the change is a reaction or a pin, whose record lacks the message. */
+static bool is_mark(const struct record_change *c)
+{
+	return c->event >= RECORD_REACTED;
+}
+
+/* A message is new if its seq is; otherwise this is a change of an older one. Rows of the database
+ * may be several changes in one. */
+static bool is_new(const struct room *r, const struct record_change *c)
+{
+	return !is_mark(c) && c->message.seq > r->delivered_seq;
+}
+
 /* Holds a copy at its place; a mod that is held already is the same change. Behind max others only
- * its mod is noted, since the database has it. */
+ * its mod is noted, since the database has it. A row of a message that is new replaces a reaction or a pin, whose record
+ * lacks the message. */
 static void room_hold(struct room *r, const struct record_change *c, unsigned max)
 {
 	struct held **at = &r->held;
@@ -56,8 +70,14 @@ static void room_hold(struct room *r, const struct record_change *c, unsigned ma
 
 	for (; *at != NULL && (*at)->change.message.mod < c->message.mod; n++)
 		at = &(*at)->next;
-	if (*at != NULL && (*at)->change.message.mod == c->message.mod)
-		return;
+	if (*at != NULL && (*at)->change.message.mod == c->message.mod) {
+		struct held *same = *at;
+
+		if (!is_mark(&same->change) || !is_new(r, c))
+			return;
+		*at = same->next;
+		free(same);
+	}
 	if (n >= max) {
 		room_note_db_mod(r, c->message.mod);
 		return;
@@ -91,20 +111,14 @@ static struct room *room_query_done(void *arg, enum room_state state)
 	return r != NULL && r->state == state ? r : NULL;
 }
 
-/* A message is new if its seq is; otherwise this is a change of an older one. Rows of the database
- * may be several changes in one. */
-static bool is_new(const struct room *r, const struct message *m)
+/* The local users whom this change makes members. Returns their number. */
+static size_t new_members(const struct room *r, const struct record_change *c, int64_t ids[2])
 {
-	return m->seq > r->delivered_seq;
-}
-
-/* The local users whom this message makes members. Returns their number. */
-static size_t new_members(const struct room *r, const struct message *m, int64_t ids[2])
-{
+	const struct message *m = &c->message;
 	int64_t candidates[2] = { 0, 0 };
 	size_t n = 0;
 
-	if (!is_new(r, m))
+	if (!is_new(r, c))
 		return 0;
 	if (m->kind == MESSAGE_JOIN) {
 		candidates[0] = m->target_id;
@@ -132,8 +146,8 @@ void room_change(struct room *r, const struct record_change *c)
 		return;
 	/* The common case, without a copy. */
 	if (r->state == ROOM_LIVE && r->held == NULL && c->message.mod == r->delivered_mod + 1 &&
-		new_members(r, &c->message, ids) == 0) {
-		room_deliver(r, &c->message, c->origin);
+		new_members(r, c, ids) == 0) {
+		room_deliver(r, c);
 		room_drop_if_empty(r);
 		return;
 	}
@@ -169,8 +183,8 @@ void room_go_back(struct room *r, int64_t mod, int64_t seq)
 	r->delivered_mod = r->db_mod = mod;
 	r->delivered_seq = seq;
 	r->gap_read_mod = 0;
-	for (size_t i = 0; i < r->n_members; i++)
-		rs->events->resync(rs->arg, r->members[i].user);
+	r->revision = 0;
+	room_resync(r);
 }
 
 /* Delivers the held changes whose turn it is, then waits for what is missing. */
@@ -200,7 +214,7 @@ static void room_deliver_first(struct room *r)
 {
 	struct held *first = r->held;
 	int64_t ids[2];
-	size_t n = new_members(r, &first->change.message, ids);
+	size_t n = new_members(r, &first->change, ids);
 
 	if (n > 0) {
 		FAULT("room.opening");
@@ -210,7 +224,7 @@ static void room_deliver_first(struct room *r)
 		return;
 	}
 	r->held = first->next;
-	room_deliver(r, &first->change.message, first->change.origin);
+	room_deliver(r, &first->change);
 	free(first);
 }
 
@@ -238,10 +252,10 @@ static void opening_read(void *arg, enum error error, const store_rows *rows)
 	r->state = ROOM_LIVE;
 	first = r->held;
 	r->held = first->next;
-	room_enter_new(r, ids, new_members(r, &first->change.message, ids), error);
+	room_enter_new(r, ids, new_members(r, &first->change, ids), error);
 	if (error == ERROR_NONE)
 		room_push_chats(r->rooms, rows);
-	room_deliver(r, &first->change.message, first->change.origin);
+	room_deliver(r, &first->change);
 	free(first);
 	/* Records behind the join may have found no room. The chat's last mod counts them. */
 	for (int i = 0; error == ERROR_NONE && i < store_n(rows); i++) {
@@ -266,9 +280,11 @@ static void member_left(struct room *r, const struct message *m)
 	room_push_removed(r->rooms, &r->conv, u);
 }
 
-static void room_deliver(struct room *r, const struct message *m, uint64_t origin)
+static void room_deliver(struct room *r, const struct record_change *c)
 {
-	bool new = is_new(r, m);
+	const struct message *m = &c->message;
+	struct record_change pushed = *c;
+	bool new = is_new(r, c);
 
 	r->delivered_mod = m->mod;
 	r->delivered_at = r->rooms->n_events;
@@ -281,11 +297,9 @@ static void room_deliver(struct room *r, const struct message *m, uint64_t origi
 	 * knows the members. */
 	if (!new && (m->kind == MESSAGE_JOIN || m->kind == MESSAGE_LEAVE))
 		rooms_reconcile(r->rooms, false);
-	room_push_change(r, m,
-		new                  ? RECORD_NEW
-			: m->deleted ? RECORD_DELETED
-				     : RECORD_EDITED,
-		origin);
+	if (!is_mark(c))
+		pushed.event = new ? RECORD_NEW : m->deleted ? RECORD_DELETED : RECORD_EDITED;
+	room_push_change(r, &pushed);
 	if (new && (m->kind == MESSAGE_LEAVE || m->kind == MESSAGE_RENAME))
 		room_push_views(r);
 }
@@ -320,9 +334,23 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	room_read_gap(arg);
 }
 
+/* True if one of the mods up to last may be a reaction of which nothing is held. A row has no reactions. */
+static bool lacks_reaction(const struct room *r, int64_t last)
+{
+	int64_t n = 0;
+
+	for (const struct held *h = r->held; h != NULL; h = h->next) {
+		const struct message *m = &h->change.message;
+
+		n += m->mod > r->delivered_mod && m->mod <= last && m->reacted != m->mod;
+	}
+	return n < last - r->delivered_mod;
+}
+
 static void gap_read(void *arg, enum error error, const store_rows *rows)
 {
 	struct room *r = room_query_done(arg, ROOM_READING);
+	bool reacted = false;
 	int64_t last = 0;
 
 	if (r == NULL)
@@ -340,8 +368,11 @@ static void gap_read(void *arg, enum error error, const store_rows *rows)
 
 		store_message_at(rows, i, &c.message);
 		room_hold(r, &c, UINT_MAX);
+		reacted |= c.message.reacted > r->delivered_mod;
 		last = c.message.mod;
 	}
+	if (reacted && lacks_reaction(r, last))
+		room_resync(r);
 	FAULT("room.filled");
 	r->state = ROOM_LIVE;
 	r->gap_read_mod = last;

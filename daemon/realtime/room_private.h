@@ -33,6 +33,7 @@ struct membership {
 	size_t at; /* index in the room's members */
 	/* rooms' n_events at the join, or at the query of the latest load that found it */
 	uint64_t as_of;
+	bool may_post; /* as the user's last `chat` frame says, or the load */
 };
 
 struct room_member {
@@ -55,6 +56,7 @@ struct room {
 	int64_t delivered_seq; /* of the newest message delivered: a higher seq is a new message */
 	uint64_t delivered_at; /* rooms' n_events then */
 	int64_t db_mod; /* a lower bound of the database's mod */
+	int64_t revision; /* of the `chat` objects: those of a lower one are out of date */
 	int64_t gap_read_mod; /* up to here a gap was read: held changes have none between */
 	struct room_member *members;
 	size_t n_members, cap_members;
@@ -94,6 +96,9 @@ struct rooms {
 /* room.c */
 struct room *rooms_find(const struct rooms *rs, int64_t conv_id);
 
+/* The `chat` objects have this revision: if it is a later one, the members get theirs. */
+void room_raise_revision(struct room *r, int64_t revision);
+
 /* Adds the room of a conversation that has none. mod, seq: the last ones delivered. */
 struct room *rooms_add(struct rooms *rs, const struct conv *c, int64_t mod, int64_t seq);
 
@@ -112,6 +117,9 @@ struct membership *room_enter(struct room *r, struct room_user *u);
 
 /* Ends a membership. The room stays even if it is empty: see room_drop_if_empty. */
 void room_leave(struct membership *m);
+
+/* The members' sockets must sync. */
+void room_resync(struct room *r);
 
 /* Frees a room that has no members and waits for nothing. Returns true if it did. */
 bool room_drop_if_empty(struct room *r);
@@ -146,15 +154,14 @@ void room_clear_held(struct room *r);
 void room_go_back(struct room *r, int64_t mod, int64_t seq);
 
 /* room_push.c: to the members of the room */
-void room_push_change(
-	struct room *r, const struct message *m, enum record_event event, uint64_t origin);
+void room_push_change(struct room *r, const struct record_change *c);
 void room_push_read(struct room *r, const struct record_read *read);
 void room_push_typing(struct room *r, int64_t user_id, bool on); /* not to user_id */
 
 /* room_push.c: to one user */
 void room_push_removed(struct rooms *rs, const struct conv *c, struct room_user *u);
 
-/* room_push.c: to the viewer of each row, if they are a local member */
+/* room_push.c: to the viewer of each row, if they are a local member; keeps their may_post */
 void room_push_chats(struct rooms *rs, const store_rows *rows);
 
 /* room_views.c: a chat frame to every member. If it cannot be read, they resync. */

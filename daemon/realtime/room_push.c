@@ -33,21 +33,20 @@ static unsigned change_variant(const struct conv *c, const struct message *m, in
 	return c->kind == CONV_DIRECT ? viewer == c->user_lo : viewer == m->sender_id;
 }
 
-void room_push_change(
-	struct room *r, const struct message *m, enum record_event event, uint64_t origin)
+void room_push_change(struct room *r, const struct record_change *c)
 {
 	struct rooms *rs = r->rooms;
 	struct frame *frames[2] = { NULL, NULL };
 
 	for (size_t i = 0; i < r->n_members; i++) {
 		struct room_user *u = r->members[i].user;
-		struct frame **f = &frames[change_variant(&r->conv, m, u->user_id)];
+		struct frame **f = &frames[change_variant(&r->conv, &c->message, u->user_id)];
 
 		if (*f == NULL) {
-			frames_write_change(&rs->scratch, &r->conv, m, event, u->user_id);
+			frames_write_change(&rs->scratch, c, u->user_id);
 			*f = frame_of(rs);
 		}
-		push(rs, u, *f, origin, ROOM_EVENT);
+		push(rs, u, *f, c->origin, ROOM_EVENT);
 	}
 	frame_unref(frames[0]);
 	frame_unref(frames[1]);
@@ -139,12 +138,15 @@ void room_push_chats(struct rooms *rs, const store_rows *rows)
 		struct chat c;
 		struct room *r;
 		struct room_user *u;
+		struct membership *m;
 
 		store_chat_at(rows, i, &c);
 		r = rooms_find(rs, c.conv.id);
 		u = rooms_find_user(rs, c.viewer);
-		if (r == NULL || u == NULL || room_membership(r, u) == NULL)
+		m = r != NULL && u != NULL ? room_membership(r, u) : NULL;
+		if (m == NULL)
 			continue;
+		m->may_post = c.may_post;
 		frames_write_chat(&rs->scratch, &c);
 		push_scratch(rs, u);
 	}

@@ -43,7 +43,7 @@ extern const struct db_statement *const queries[];
 #define DECLARE_QUERY(name) extern const struct db_statement query_##name
 
 /* Arguments of one execution, in order, in binary. Filled by db_arg_*, taken over by db_query. */
-#define DB_ARGS_MAX 8
+#define DB_ARGS_MAX 16
 #define DB_DEADLINE_S 6
 struct db_args {
 	struct buf bytes;
@@ -69,16 +69,17 @@ void db_arg_bool(struct db_args *a, bool b);
 void db_arg_bytes(struct db_args *a, const void *bytes, size_t len);
 
 /* An array argument: its head with the number n of elements, then n times db_element_*. */
-enum db_element { DB_INT8 = 20, DB_TEXT = 25, DB_BYTEA = 17 }; /* PostgreSQL's type oids */
+enum db_element { DB_INT8 = 20, DB_TEXT = 25, DB_BYTEA = 17, DB_BOOL = 16 }; /* PostgreSQL's type oids */
 void db_arg_array(struct db_args *a, enum db_element type, size_t n);
 void db_element_i64(struct db_args *a, int64_t n);
+void db_element_bool(struct db_args *a, bool b);
 void db_element_bytes(struct db_args *a, const void *bytes, size_t len);
 /* A whole array of int8. */
 void db_arg_i64s(struct db_args *a, const int64_t *numbers, size_t n);
 
 /* The columns that were read of a prepared statement. Each name is looked up once; the key is its address, which is
  * always the same, since a reader names a column by a literal. All zero: none. */
-#define DB_COLUMNS_MAX 64 /* a power of 2 */
+#define DB_COLUMNS_MAX 128 /* a power of 2 */
 struct db_columns {
 	const char *name[DB_COLUMNS_MAX];
 	int number[DB_COLUMNS_MAX];

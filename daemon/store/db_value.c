@@ -90,6 +90,13 @@ void db_element_i64(struct db_args *a, int64_t n)
 	element_added(a);
 }
 
+void db_element_bool(struct db_args *a, bool b)
+{
+	uint8_t byte = b;
+
+	db_element_bytes(a, &byte, sizeof(byte));
+}
+
 void db_element_bytes(struct db_args *a, const void *bytes, size_t len)
 {
 	add_i32(&a->bytes, bytes == NULL ? -1 : (int32_t)len);

@@ -10,6 +10,8 @@ libparley_a_SOURCES += \
 	daemon/store/db_lookup.c \
 	daemon/store/db_lookup.h \
 	daemon/store/db_value.c \
+	daemon/store/indexer.c \
+	daemon/store/indexer.h \
 	daemon/store/store.c \
 	daemon/store/store.h \
 	daemon/store/store_batch.c \
@@ -17,10 +19,12 @@ libparley_a_SOURCES += \
 	daemon/store/store_epoch.c \
 	daemon/store/store_erase.c \
 	daemon/store/store_fence.c \
+	daemon/store/store_group.c \
 	daemon/store/store_private.h \
 	daemon/store/store_query.c \
 	daemon/store/store_rows.c \
 	daemon/store/store_rows.h \
+	daemon/store/store_search.c \
 	daemon/store/store_send.c \
 	daemon/store/store_writes.c
 nodist_libparley_a_SOURCES += queries.c

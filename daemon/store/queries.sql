@@ -2,7 +2,7 @@
 -- inserted where {X} stands (common/embed). store_rows.c reads the columns by their names.
 --
 -- Messages are selected with all columns of their table, so a new column of messages needs no change here, except in the
--- fragment last_message. If a result has two columns of one name, the first is read.
+-- fragment last_message; what is computed is in message_view. If a result has two columns of one name, the first is read.
 
 -- fragment: conv
 c.conv_id, c.kind as conv_kind, c.user_lo, c.user_hi
@@ -16,31 +16,57 @@ txid_current_if_assigned() as xid
 
 -- The columns of the SQL type change.
 -- fragment: change
-status, (conv).conv_id, (conv).kind as conv_kind, (conv).user_lo, (conv).user_hi, (message).*, {xid}
+status, (conv).conv_id, (conv).kind as conv_kind, (conv).user_lo, (conv).user_hi, (conv).revision, (message).*, view.*, {xid}
+
+-- The viewer of a change is the sender, who sends and edits; other changes are answered without reactions.
+-- fragment: change_view
+message_view((message).message_id, (message).reply_to, (message).forwarded_from, (message).mentions, (message).sender_id) as view
+
+-- fragment: view
+message_view(m.message_id, m.reply_to, m.forwarded_from, m.mentions, $4::int8) as view
 
 -- Changes of conversations
 
 -- name: send_messages
 select n, {change}
-from send_messages($1::int8[], $2::int8[], $3::text[], $4::text[], $5::bool)
+from send_messages($1::int8[], $2::int8[], $3::text[], $4::text[], $5::int8[], $6::int8[], $7::bool), {change_view}
 
 -- name: edit_message
-select {change} from edit_message($1::int8, $2::int8, $3::text)
+select {change} from edit_message($1::int8, $2::int8, $3::text), {change_view}
 
 -- name: delete_message
-select {change} from delete_message($1::int8, $2::int8)
+select {change} from delete_message($1::int8, $2::int8), {change_view}
+
+-- name: react
+select n, {change}
+from react($1::int8[], $2::int8[], $3::text[], $4::bool[], $5::bool), {change_view}
+
+-- name: pin_message
+select {change} from pin_message($1::int8, $2::int8, $3::bool), {change_view}
 
 -- name: create_group
-select {change} from create_group($1::int8, $2::text)
+select {change} from create_group($1::int8, $2::text), {change_view}
 
 -- name: add_member
-select {change} from add_member($1::int8, $2::int8, $3::int8)
+select {change} from add_member($1::int8, $2::int8, $3::int8), {change_view}
 
 -- name: remove_member
-select {change} from remove_member($1::int8, $2::int8, $3::int8)
+select {change} from remove_member($1::int8, $2::int8, $3::int8), {change_view}
 
--- name: rename_group
-select {change} from rename_group($1::int8, $2::int8, $3::text)
+-- name: change_group
+select {change} from change_group($1::int8, $2::int8, $3::text, $4::text, $5::text, $6::bool, $7::bool), {change_view}
+
+-- name: set_role
+select {change} from set_role($1::int8, $2::int8, $3::int8, $4::text), {change_view}
+
+-- name: ban_user
+select {change} from ban_user($1::int8, $2::int8, $3::int8), {change_view}
+
+-- name: unban_user
+select {change} from unban_user($1::int8, $2::int8, $3::int8), {change_view}
+
+-- name: join_by_invite
+select {change} from join_by_invite($1::int8, $2::text), {change_view}
 
 -- name: delete_user
 select delete_user($1::int8)
@@ -56,7 +82,7 @@ order by m.conv_id
 limit $2::int8
 
 -- name: end_memberships
-select {change} from end_memberships($1::int8, $2::int8[])
+select {change} from end_memberships($1::int8, $2::int8[]), {change_view}
 
 -- By conversation, so that a slice concerns few of them.
 -- name: some_messages
@@ -67,6 +93,17 @@ order by conv_id, seq
 -- name: erase_messages
 select {conv}, e.last_seq, e.last_mod, e.from_mod, {xid}
 from erase_messages($1::int8, $2::int8[]) e
+join conversations c using (conv_id)
+
+-- name: some_reactions
+select r.message_id as id
+from (select distinct message_id from (select message_id from reactions where user_id = $1::int8 limit $2::int8) x) r
+join messages m using (message_id)
+order by m.conv_id, m.seq
+
+-- name: erase_reactions
+select {conv}, e.last_seq, e.last_mod, e.from_mod, {xid}
+from erase_reactions($1::int8, $2::int8[]) e
 join conversations c using (conv_id)
 
 -- name: erase_group
@@ -191,7 +228,7 @@ where not exists (select from tokens t where t.token_id = i.id and t.expires_at 
 -- Chats
 
 -- name: load_users
-select m.user_id, {conv}, c.last_seq, c.last_mod, m.read_seq, m.join_seq
+select m.user_id, {conv}, c.last_seq, c.last_mod, c.revision, m.read_seq, m.join_seq, may_post(c, m) as may_post
 from members m
 join conversations c using (conv_id)
 where m.user_id = any ($1::int8[])
@@ -201,17 +238,27 @@ order by m.user_id
 -- fragment: last_message
 l.message_id, l.seq, l.mod, l.sender_id, l.kind, left(l.content, 200) as content,
 	octet_length(l.content) > octet_length(left(l.content, 200)) as cut, l.target_id, l.client_id, l.sent_at, l.edited_at,
-	l.deleted
+	l.deleted, l.thread_id, l.mentions_all, l.forwarded_name, l.pinned, l.reacted, view.*
+
+-- fragment: last_message_view
+message_view(l.message_id, l.reply_to, l.forwarded_from, l.mentions, null) as view
+
+-- Of a group.
+-- fragment: profile
+c.posting_admins, c.adding_admins, g.description, g.picture
 
 -- fragment: chats
 select m.user_id as viewer, {conv}, case when c.kind = 'g' then c.name else coalesce(u.full_name, '') end as name,
 	c.owner_id, c.last_seq, c.last_mod, m.read_seq,
 	c.last_seq - m.read_seq - (select count(*) from messages x
 		where x.conv_id = c.conv_id and x.seq > m.read_seq and (x.kind <> 't' or x.deleted)) as unread,
-	c.member_count, c.activity, p.read_seq as peer_read_seq, {user}, {last_message}, coalesce(a.full_name, '') as sender_name
+	c.member_count, c.activity, p.read_seq as peer_read_seq, {user}, {last_message}, coalesce(a.full_name, '') as sender_name,
+	role_of(c, m) as role, may_post(c, m) as may_post, {profile}
 from members m
 join conversations c using (conv_id)
+left join group_profiles g on g.conv_id = c.conv_id
 left join messages l on l.conv_id = c.conv_id and l.seq = c.last_seq
+cross join {last_message_view}
 -- The limit makes the planner use the whole key; it could read all members of a group otherwise, to find no peer.
 left join lateral (
 	select p.user_id, p.read_seq
@@ -244,7 +291,7 @@ where m.conv_id = $1::int8 and m.user_id = any ($2::int8[])
 -- watermark to the next one, and from these the sums to the end.
 -- name: group_of_viewers
 with viewers as (
-	select m.user_id, m.read_seq from members m where m.conv_id = $1::int8 and m.user_id = any ($2::int8[])
+	select m, m.user_id, m.read_seq from members m where m.conv_id = $1::int8 and m.user_id = any ($2::int8[])
 ), marks as (
 	select seq, coalesce(lead(seq) over (order by seq), 9223372036854775807) as next_seq
 	from (select distinct v.read_seq as seq from viewers v) d
@@ -255,39 +302,43 @@ with viewers as (
 )
 select v.user_id as viewer, {conv}, c.name, c.owner_id, c.last_seq, c.last_mod, v.read_seq,
 	c.last_seq - v.read_seq - k.messages as unread, c.member_count, c.activity, null::int8 as peer_read_seq,
-	{user}, {last_message}, coalesce(a.full_name, '') as sender_name
+	{user}, {last_message}, coalesce(a.full_name, '') as sender_name, role_of(c, v.m) as role, may_post(c, v.m) as may_post,
+	{profile}
 from conversations c
 cross join viewers v
+left join group_profiles g on g.conv_id = c.conv_id
 join uncounted k on k.seq = v.read_seq
 left join messages l on l.conv_id = c.conv_id and l.seq = c.last_seq
+cross join {last_message_view}
 left join users a on a.user_id = l.sender_id
 left join users u on false
 where c.conv_id = $1::int8 and c.kind = 'g'
 
 -- The conversation of a chat_id: a group, a direct chat, or a user without a direct chat yet, whose conv_id is null.
 -- name: resolve_chat
-select {conv}
+select {conv}, may_post(c, m) as may_post
 from conversations c
 join members m on m.conv_id = c.conv_id and m.user_id = $1::int8
 where c.conv_id = $2::int8 and c.kind = 'g'
 union all
-select {conv}
+select {conv}, true
 from conversations c
 join members m on m.conv_id = c.conv_id and m.user_id = $1::int8
 where c.user_lo = least($1::int8, $2::int8) and c.user_hi = greatest($1::int8, $2::int8)
 union all
-select null, 'd'::"char", least($1::int8, $2::int8), greatest($1::int8, $2::int8)
+select null, 'd'::"char", least($1::int8, $2::int8), greatest($1::int8, $2::int8), true
 from users u
 where u.user_id = $2::int8 and u.deleted_at is null
 	and not exists (select from conversations c
 		where c.user_lo = least($1::int8, $2::int8) and c.user_hi = greatest($1::int8, $2::int8))
 
 -- name: group_members
-select m.user_id, m.join_seq, u.username, u.full_name, m.joined_at, m.read_seq, c.name as group_name, c.owner_id,
-	c.created_at as group_created_at, c.member_count
+select m.user_id, m.join_seq, u.username, u.full_name, m.joined_at, m.read_seq, role_of(c, m.member) as role,
+	c.name as group_name, c.owner_id, c.created_at as group_created_at, c.member_count, {profile}
 from conversations c
+left join group_profiles g on g.conv_id = c.conv_id
 left join lateral (
-	select *
+	select x as member, x.*
 	from members x
 	where x.conv_id = c.conv_id and (x.join_seq, x.user_id) > ($3::int8, $4::int8)
 	order by x.join_seq, x.user_id
@@ -297,6 +348,46 @@ left join users u on u.user_id = m.user_id
 where c.conv_id = $2::int8 and c.kind = 'g' and is_member(c.conv_id, $1::int8)
 order by m.join_seq, m.user_id
 
+-- Bans and invites. The first row has the status; what follows it is null if there are none.
+
+-- name: bans
+select r.status, u.*
+from (select coalesce(admin_rejection(c, $1::int8), 'ok') as status
+	from (select $2::int8 as conv_id) i left join conversations c using (conv_id)) r
+left join lateral (
+	select {user}, b.ban_no
+	from bans b
+	join users u on u.user_id = b.user_id and u.deleted_at is null
+	where b.conv_id = $2::int8
+) u on r.status = 'ok'
+order by u.ban_no desc
+
+-- fragment: invite
+i.code, i.expires_at, i.max_uses, i.uses, (select u.user_id from users u where u.user_id = i.created_by and u.deleted_at is null) as created_by
+
+-- name: create_invite
+select i.status, {invite}
+from (select status, (invite).* from create_invite($1::int8, $2::int8, $3::text, $4::int8, $5::int8)) i
+
+-- name: end_invite
+select end_invite($1::int8, $2::int8, $3::text) as status
+
+-- name: invites
+select r.status, {invite}
+from (select coalesce(admin_rejection(c, $1::int8), 'ok') as status
+	from (select $2::int8 as conv_id) i left join conversations c using (conv_id)) r
+left join invites i on r.status = 'ok' and i.conv_id = $2::int8 and is_live(i)
+order by i.invite_no desc
+
+-- A group as the holder of an invite sees it.
+-- name: invited_group
+select c.conv_id as id, c.name, g.picture, c.member_count, is_member(c.conv_id, $1::int8) as joined,
+	case when exists (select from bans b where b.conv_id = c.conv_id and b.user_id = $1::int8) then 'banned' else 'ok' end as status
+from invites i
+join conversations c using (conv_id)
+left join group_profiles g on g.conv_id = c.conv_id
+where i.code = $2::text and is_live(i)
+
 -- Messages
 
 -- In the snapshot of the rows: a user who leaves meanwhile gets no message from after that.
@@ -304,50 +395,117 @@ order by m.join_seq, m.user_id
 ($4::int8 = 0 or exists (select from members v where v.conv_id = $1::int8 and v.user_id = $4::int8))
 
 -- name: history_before
-select m.*
+select m.*, view.*
 from messages m
+cross join {view}
 where m.conv_id = $1::int8 and m.seq < $2::int8 and {seen_by_viewer}
 order by m.seq desc
 limit $3::int8
 
 -- name: history_after
-select m.*
+select m.*, view.*
 from messages m
+cross join {view}
 where m.conv_id = $1::int8 and m.seq > $2::int8 and {seen_by_viewer}
+order by m.seq
+limit $3::int8
+
+-- The seqs of a thread are few columns of a key; the messages follow by theirs.
+-- name: thread_before
+select m.*, view.*
+from (
+	(select t.seq from thread_messages t where t.thread_id = $5::int8 and t.seq < $2::int8 order by t.seq desc limit $3::int8)
+	union all
+	(select f.seq from messages f where f.message_id = $5::int8 and f.seq < $2::int8)
+) t
+join messages m on m.conv_id = $1::int8 and m.seq = t.seq
+cross join {view}
+where {seen_by_viewer}
+order by m.seq desc
+limit $3::int8
+
+-- name: thread_after
+select m.*, view.*
+from (
+	(select f.seq from messages f where f.message_id = $5::int8 and f.seq > $2::int8)
+	union all
+	(select t.seq from thread_messages t where t.thread_id = $5::int8 and t.seq > $2::int8 order by t.seq limit $3::int8)
+) t
+join messages m on m.conv_id = $1::int8 and m.seq = t.seq
+cross join {view}
+where {seen_by_viewer}
 order by m.seq
 limit $3::int8
 
 -- Before a seq, and from it on. In one statement, so that both are of one snapshot.
 -- name: history_around
-select m.*
+select m.*, view.*
 from (
 	(select * from messages x where x.conv_id = $1::int8 and x.seq < $2::int8 order by x.seq desc limit $3::int8)
 	union all
 	(select * from messages x where x.conv_id = $1::int8 and x.seq >= $2::int8 order by x.seq limit $5::int8)
 ) m
+cross join {view}
 where {seen_by_viewer}
 order by m.seq
 
 -- name: message_of_viewer
-select {conv}, m.*
+select {conv}, m.*, view.*
 from messages m
 join conversations c using (conv_id)
 join members v on v.conv_id = m.conv_id and v.user_id = $1::int8
+cross join message_view(m.message_id, m.reply_to, m.forwarded_from, m.mentions, v.user_id) as view
 where m.message_id = $2::int8
 
+-- name: pins_of_chat
+select m.*, view.*
+from pins p
+join messages m using (message_id)
+cross join message_view(m.message_id, m.reply_to, m.forwarded_from, m.mentions, $2::int8) as view
+where p.conv_id = $1::int8 and is_member($1::int8, $2::int8)
+order by p.mod desc
+
 -- name: changes_after
-select m.*
+select m.*, view.*
 from messages m
+cross join {view}
 where m.conv_id = $1::int8 and m.mod > $2::int8 and {seen_by_viewer}
 order by m.mod
 limit $3::int8
 
 -- name: changes_of_last_50
-select m.*
+select m.*, view.*
 from (select * from messages x where x.conv_id = $1::int8 order by x.seq desc limit 50) m
+cross join {view}
 where m.mod > $2::int8 and {seen_by_viewer}
 order by m.mod
 limit $3::int8
+
+-- The texts that a search finds, in one snapshot, and a last row without a message: see search_messages in functions.sql.
+-- name: search_messages
+select s.found_at, s.incomplete, s.percent, {conv}, m.*, view.*
+from search_messages($1::int8, nullif($2::int8, 0), $3::text[], $4::text[], nullif($5::int8, 0), $6::bool, $7::bool,
+	coalesce(timestamptz 'epoch' + nullif($8::int8, 9223372036854775807) * interval '1 ms', 'infinity'), $9::int8,
+	coalesce(timestamptz 'epoch' + nullif($10::int8, -9223372036854775808) * interval '1 ms', '-infinity'), $11::int8, 120)
+	with ordinality s (found_id, found_at, incomplete, percent, n)
+left join messages m on m.message_id = s.found_id
+left join conversations c on c.conv_id = m.conv_id
+cross join message_view(m.message_id, m.reply_to, m.forwarded_from, m.mentions, $1::int8) as view
+order by s.n
+
+-- The indexer
+
+-- name: search_index
+select search_index(250, '10 min') as built, search_ready() as ready
+
+-- name: search_state
+select * from search_state()
+
+-- name: search_drop_index
+drop index concurrently if exists search_blocks_terms
+
+-- name: search_create_index
+create index concurrently search_blocks_terms on search_blocks using gin (terms) with (fastupdate = off)
 
 -- Sessions
 

@@ -3,7 +3,7 @@
  *
  * The others: batcher.c (natural batching), store_send.c (sends), store_change.c (other changes of conversations),
  * store_erase.c (what deleted users and ended groups leave), store_batch.c (read marks, tokens, loads), store_query.c (single
- * queries), store_rows.c (rows to structs), store_fence.c (sessions of dead workers), store_writes.c (a full disk),
+ * queries), store_search.c (searches of messages), store_rows.c (rows to structs), store_fence.c (sessions of dead workers), store_writes.c (a full disk),
  * store_epoch.c (the database's history), queries.sql (the SQL).
  */
 #include "store/store.h"
@@ -24,15 +24,14 @@
 
 struct rejection {
 	struct rejection *next;
+	enum error error;
 	store_cb *cb;
 	void *arg;
 };
 
 /* Connections. */
 
-/* Pins the settings in a transaction of their own: those of a transaction hold from the next one on. A standby rejects
- * "read write". */
-static void put_settings(struct buf *sql)
+void store_put_settings(struct buf *sql)
 {
 	DECLARE_QUERY(session_settings);
 
@@ -41,14 +40,16 @@ static void put_settings(struct buf *sql)
 	buf_add_str(sql, "; commit; ");
 }
 
-/* Appends the last statement: a row with true, "" and the epoch, or with false and the reason. */
-static void put_check(const struct store *s, struct buf *sql)
+void store_put_check(const struct store *s, struct buf *sql)
 {
 	buf_add_str(sql,
 		"select w.ok and s.ok, case when not w.ok then 'the server takes no writes' "
 		"else 'the schema is not the one of this program' end, case when w.ok and s.ok "
 		"then ");
-	store_epoch_put(s, sql);
+	if (s != NULL)
+		store_epoch_put(s, sql);
+	else
+		buf_add_str(sql, "''");
 	buf_add_str(sql,
 		" end from (select not pg_is_in_recovery() and "
 		"current_setting('transaction_read_only') = 'off') w (ok), (");
@@ -58,10 +59,10 @@ static void put_check(const struct store *s, struct buf *sql)
 
 static void put_writing_setup(struct store *s, enum store_connection connection, struct buf *sql)
 {
-	put_settings(sql);
+	store_put_settings(sql);
 	store_fence_put_setup(s->heritage, connection, sql);
 	buf_add_str(sql, LOCK_TIMEOUT);
-	put_check(s, sql);
+	store_put_check(s, sql);
 }
 
 static void writer_setup(void *arg, struct buf *sql)
@@ -76,16 +77,16 @@ static void background_setup(void *arg, struct buf *sql)
 
 static void reader_setup(void *arg, struct buf *sql)
 {
-	put_settings(sql);
+	store_put_settings(sql);
 	buf_add_str(sql, READ_TIMEOUT);
-	put_check(arg, sql);
+	store_put_check(arg, sql);
 }
 
 static void lister_setup(void *arg, struct buf *sql)
 {
-	put_settings(sql);
+	store_put_settings(sql);
 	buf_add_str(sql, LIST_TIMEOUT);
-	put_check(arg, sql);
+	store_put_check(arg, sql);
 }
 
 /* A connection has become READY or AWAY. */
@@ -126,6 +127,12 @@ static void lister_state(void *arg, bool ready)
 	state_changed(arg, ready);
 }
 
+static void searcher_state(void *arg, bool ready)
+{
+	if (ready)
+		store_searches_send(arg);
+}
+
 static void background_state(void *arg, bool ready)
 {
 	struct store *s = arg;
@@ -148,6 +155,7 @@ static const struct connection {
 	[STORE_LISTER] = { "list", { lister_setup, store_epoch_opened, lister_state, NULL } },
 	[STORE_BACKGROUND] = { "background",
 		{ background_setup, store_epoch_opened, background_state, NULL } },
+	[STORE_SEARCHER] = { "search", { lister_setup, store_epoch_opened, searcher_state, NULL } },
 };
 
 bool store_ready(const struct store *s)
@@ -161,7 +169,7 @@ bool store_idle(const struct store *s)
 	return db_pending(s->db[STORE_WRITER]) == 0 && db_pending(s->db[STORE_READER]) == 0 &&
 		db_pending(s->db[STORE_LISTER]) == 0 && s->sends.n_waiting == 0 &&
 		s->sends.n_batch == 0 && s->blocked == NULL && s->changes.actors.n == 0 &&
-		s->rejections == NULL;
+		s->searches.n == 0 && s->rejections == NULL;
 }
 
 /* Queries. */
@@ -209,7 +217,7 @@ static bool run_rejections(struct store *s)
 		struct rejection *r = todo;
 
 		todo = r->next;
-		r->cb(r->arg, ERROR_unavailable, NULL);
+		r->cb(r->arg, r->error, NULL);
 		free(r);
 	}
 	return any;
@@ -222,13 +230,18 @@ static void on_rejecting(evutil_socket_t fd, short what, void *arg)
 	run_rejections(arg);
 }
 
-void store_reject(struct store *s, store_cb *cb, void *arg)
+void store_reject_with(struct store *s, enum error error, store_cb *cb, void *arg)
 {
 	struct rejection *r = xmalloc(sizeof(*r));
 
-	*r = (struct rejection){ s->rejections, cb, arg };
+	*r = (struct rejection){ s->rejections, error, cb, arg };
 	s->rejections = r;
 	event_active(s->rejecting, EV_TIMEOUT, 0);
+}
+
+void store_reject(struct store *s, store_cb *cb, void *arg)
+{
+	store_reject_with(s, ERROR_unavailable, cb, arg);
 }
 
 void store_query(struct store *s, enum store_connection connection,
@@ -273,6 +286,7 @@ struct store *store_open(struct event_base *base, const struct heritage *h,
 	store_changes_init(s);
 	store_erase_init(s);
 	store_writes_init(s);
+	store_searches_init(s);
 	for (size_t i = 0; i < STORE_CONNECTIONS; i++) {
 		snprintf(name, sizeof(name), "parleyd worker=%u %s", h->slot, connections[i].name);
 		s->db[i] =
@@ -284,7 +298,8 @@ struct store *store_open(struct event_base *base, const struct heritage *h,
 void store_connect(struct store *s)
 {
 	for (size_t i = 0; i < STORE_CONNECTIONS; i++)
-		db_start(s->db[i]);
+		if (i != STORE_SEARCHER) /* by the first search */
+			db_start(s->db[i]);
 }
 
 void store_close(struct store *s)
@@ -297,6 +312,7 @@ void store_close(struct store *s)
 		db_stop(s->db[i]);
 	store_sends_stop(s);
 	store_changes_stop(s);
+	store_searches_stop(s);
 	store_fences_send(s);
 	/* A callback may query again: nothing is freed before the last one has returned. */
 	do {
@@ -313,6 +329,7 @@ void store_close(struct store *s)
 	store_changes_fini(s);
 	store_erase_fini(s);
 	store_writes_fini(s);
+	store_searches_fini(s);
 	event_free(s->rejecting);
 	free(s);
 }

@@ -23,6 +23,7 @@
 
 #include "common/error.h"
 #include "common/record.h"
+#include "common/search_text.h"
 #include "heritage.h"
 #include "store/store_rows.h"
 
@@ -75,31 +76,66 @@ typedef void store_change_cb(void *arg, enum error error, const struct change *c
 struct send {
 	int64_t sender;
 	int64_t receiver;
-	struct text content;
+	struct text content; /* NULL data: forward is given */
 	struct text client_id; /* NULL data: the send is not retried when its outcome is unknown */
+	int64_t reply_to; /* message_id; 0: none */
+	int64_t forward; /* message_id of the text to copy; 0: none */
 };
 
-/* Errors: no_such_chat, unavailable (also if too many sends wait). */
+/* Errors: no_such_chat, invalid (reply_to), no_such_message and not_text (forward), unavailable (also if too many sends
+ * wait). */
 void store_send(struct store *s, const struct send *p, store_change_cb *cb, void *arg);
 
-/* Errors: no_such_message, not_sender, not_text. */
+/* Errors: no_such_message, not_sender, not_text (also of a forward). */
 void store_edit_message(struct store *s, int64_t actor, int64_t message_id, struct text content,
 	store_change_cb *cb, void *arg);
 /* Errors: as store_edit_message. A duplicate if it was deleted before. */
 void store_delete_message(
 	struct store *s, int64_t actor, int64_t message_id, store_change_cb *cb, void *arg);
+struct reaction {
+	int64_t user_id;
+	int64_t message_id;
+	struct text emoji; /* as of emoji_read */
+	bool on; /* True to add it, false to remove it */
+};
+/* Errors: no_such_message, not_text, too_many (different ones of the message). A duplicate if it is so already. Batched. The
+ * message has no texts. */
+void store_react(struct store *s, const struct reaction *r, store_change_cb *cb, void *arg);
+/* Pins a message, or ends its pin. Errors: no_such_message, not_text, not_allowed, too_many (pins of the chat). A duplicate if
+ * it is so already. */
+void store_pin(struct store *s, int64_t actor, int64_t message_id, bool on, store_change_cb *cb,
+	void *arg);
 /* Errors: no_such_user (the owner is deleted), too_many (groups of the owner). */
 void store_create_group(
 	struct store *s, int64_t owner, struct text name, store_change_cb *cb, void *arg);
-/* Errors: no_such_group, no_such_user, too_many (groups of the user). A duplicate if the user is a member already. */
+/* Errors: no_such_group, not_allowed, no_such_user, banned, too_many (groups of the user). A duplicate if the user is a
+ * member already. */
 void store_add_member(struct store *s, int64_t actor, int64_t group_id, int64_t user_id,
 	store_change_cb *cb, void *arg);
-/* Errors: no_such_group, not_owner, no_such_member. user_id = actor: a leave. */
+/* Errors: no_such_group, not_admin, no_such_member, not_owner (to remove an admin). user_id = actor: a leave. */
 void store_remove_member(struct store *s, int64_t actor, int64_t group_id, int64_t user_id,
 	store_change_cb *cb, void *arg);
-/* Errors: no_such_group, not_owner. */
-void store_rename_group(struct store *s, int64_t actor, int64_t group_id, struct text name,
+struct group_change {
+	struct text name; /* NULL data: unchanged */
+	struct text description, picture; /* NULL data: unchanged; empty: none */
+	bool has_posting, has_adding; /* True if the member below is to be set. */
+	bool posting_admins, adding_admins; /* as in struct profile_of_group */
+};
+/* Errors: no_such_group, not_admin. A duplicate if it is so already. */
+void store_change_group(struct store *s, int64_t actor, int64_t group_id,
+	const struct group_change *g, store_change_cb *cb, void *arg);
+/* role: owner, admin or member; of the actor only owner. Errors: no_such_group, not_owner, no_such_member. A duplicate if
+ * the user has this role. */
+void store_set_role(struct store *s, int64_t actor, int64_t group_id, int64_t user_id,
+	struct text role, store_change_cb *cb, void *arg);
+/* user_id: not the actor. Errors: no_such_group, not_admin, no_such_user, not_owner (to ban an admin), too_many (bans of the
+ * group; not of store_unban). A duplicate unless a member was removed. */
+void store_ban(struct store *s, int64_t actor, int64_t group_id, int64_t user_id,
 	store_change_cb *cb, void *arg);
+void store_unban(struct store *s, int64_t actor, int64_t group_id, int64_t user_id,
+	store_change_cb *cb, void *arg);
+/* Errors: no_such_invite, banned, too_many (groups of the user). A duplicate if the user is a member already. */
+void store_join(struct store *s, int64_t user_id, struct text code, store_change_cb *cb, void *arg);
 
 /* Deletes a user: the profile and the tokens. store_erase_user must follow. No rows are of use. */
 void store_delete_user(struct store *s, int64_t user_id, store_cb *cb, void *arg);
@@ -181,7 +217,7 @@ void store_group_views(struct store *s, int64_t group_id, const int64_t *viewers
 	store_cb *cb, void *arg);
 
 /* The conversation of a chat_id. Errors: no_such_chat. Else one row, store_conv_at, whose id is 0 for a user without
- * a direct chat with the viewer. */
+ * a direct chat with the viewer; store_may_post_at. */
 void store_conv(struct store *s, int64_t viewer, int64_t chat_id, store_cb *cb, void *arg);
 
 /*
@@ -192,21 +228,70 @@ void store_conv(struct store *s, int64_t viewer, int64_t chat_id, store_cb *cb, 
 void store_group(struct store *s, int64_t viewer, int64_t group_id, const struct cursor *after,
 	int64_t limit, store_cb *cb, void *arg);
 
-/*
- * Messages of a conversation, at most limit + 1; store_message_at. No row if the viewer is not a member; viewer 0 sees all.
- *   before  the seq that the newest precedes, 0 for none
- *   after   -1: the newest first; else the oldest first, from the one after this seq
- */
-void store_history(struct store *s, int64_t viewer, int64_t conv_id, int64_t before, int64_t after,
-	int64_t limit, store_cb *cb, void *arg);
+/* The users who are banned from a group, the latest first. Errors: no_such_group, not_admin. Rows: store_user_at; if there
+ * are none, one row, whose user_id is 0. */
+void store_bans(struct store *s, int64_t viewer, int64_t group_id, store_cb *cb, void *arg);
+
+/* Invites to groups. */
+
+struct new_invite {
+	struct text code;
+	int64_t expires_in_s; /* 0: never */
+	int64_t max_uses; /* 0: any number */
+};
+/* Errors: no_such_group, not_admin, too_many (live invites of the group). Row: store_invite_at. */
+void store_create_invite(struct store *s, int64_t actor, int64_t group_id,
+	const struct new_invite *i, store_cb *cb, void *arg);
+/* Errors: no_such_group, not_admin, no_such_invite. No rows are of use. */
+void store_end_invite(struct store *s, int64_t actor, int64_t group_id, struct text code,
+	store_cb *cb, void *arg);
+/* The live ones of a group, the newest first. Errors: no_such_group, not_admin. Rows: store_invite_at; if there are none, one
+ * row without a code. */
+void store_invites(struct store *s, int64_t viewer, int64_t group_id, store_cb *cb, void *arg);
+/* The group of a live invite. Errors: no_such_invite, banned. Row: store_invited_group_at. */
+void store_invited_group(
+	struct store *s, int64_t viewer, struct text code, store_cb *cb, void *arg);
+
+/* A page in one direction. */
+struct page {
+	int64_t before; /* the seq that the newest precedes, 0 for none */
+	int64_t after; /* -1: the newest first; else the oldest first, from the one after this seq */
+	int64_t limit;
+};
+
+/* Messages of a conversation, at most limit + 1; store_message_at. No row if the viewer is not a member; viewer 0 sees all. */
+void store_history(struct store *s, int64_t viewer, int64_t conv_id, const struct page *p,
+	store_cb *cb, void *arg);
+/* As store_history, of one thread: its first message and its replies. */
+void store_thread(struct store *s, int64_t viewer, int64_t conv_id, int64_t thread_id,
+	const struct page *p, store_cb *cb, void *arg);
 /* At most n_before + 1 messages before this seq and n_from + 1 from it on, the oldest first; otherwise as store_history. */
 void store_history_around(struct store *s, int64_t viewer, int64_t conv_id, int64_t seq,
 	int64_t n_before, int64_t n_from, store_cb *cb, void *arg);
 /* A message of any conversation of the viewer: one row, store_conv_at and store_message_at, or none. */
 void store_message(struct store *s, int64_t viewer, int64_t message_id, store_cb *cb, void *arg);
+/* The pinned messages of a conversation, latest pinned first; store_message_at. No row if the viewer is not a member. */
+void store_pins(struct store *s, int64_t viewer, int64_t conv_id, store_cb *cb, void *arg);
 /* As store_history in the order of mod, from the one after this mod; after < 0: those of the last 50 messages. */
 void store_changes(struct store *s, int64_t viewer, int64_t conv_id, int64_t after, int64_t limit,
 	store_cb *cb, void *arg);
+
+struct search {
+	int64_t user_id;
+	int64_t conv_id; /* 0: all conversations of the user */
+	int64_t sender; /* 0: any */
+	const struct search_query *query;
+	bool link, file; /* True if a text must have one. */
+	int64_t before_ms, before_id; /* the position that the texts precede; INT64_MAX: none */
+	int64_t after_ms; /* INT64_MIN: none */
+	int64_t limit;
+};
+/*
+ * The texts that match, the newest first, at most limit. Rows: store_found_at; the last one has no message.
+ * One search at a time is executed, and at most 16 wait, one of each user: a newer one replaces it. Errors:
+ * too_many_requests (replaced), unavailable (also if too many wait, or after 2 s).
+ */
+void store_search_messages(struct store *s, const struct search *p, store_cb *cb, void *arg);
 
 /* Presence. Rows: those of the ids that share a chat with the viewer, in their order; store_id_at, store_last_seen_at. */
 void store_contacts(

@@ -93,6 +93,7 @@ static void epoch_change(struct store *s, struct db *opened, const char *name, u
 	store_sends_stop(s);
 	store_changes_stop(s);
 	store_erase_stop(s);
+	store_searches_stop(s);
 	s->events->epoch(s->arg, generation);
 }
 

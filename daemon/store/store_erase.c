@@ -4,6 +4,7 @@
  *   a user   some memberships ─► they end ─┐   ─► some messages ─► slices of them ─┐  ─► none is left: done
  *              ▲                           │         ▲                            │
  *              └── until none is left ◄────┘         └── until none is left ◄─────┘
+ *            Then the same with the messages that have reactions of the user, and slices of these.
  *   a group  slices of its messages, until none is left
  *
  * All of it uses the background connection: only the locks of the conversations of one slice delay others.
@@ -11,8 +12,8 @@
  * The table erasures names both, so that an erasure that ends with its worker, or by an error, is continued by another
  * one. Each step queries what is left, so two workers may erase the same.
  *
- * Once a user is deleted, no membership is added, and without a membership no message is. So the order of the two
- * loops makes the end of the second one final.
+ * Once a user is deleted, no membership is added, and without a membership no message and no reaction is. So the order of
+ * the loops makes the end of the last one final.
  */
 #include <stdlib.h>
 
@@ -33,6 +34,7 @@ struct erasing {
 	struct store *store;
 	int64_t party_id;
 	bool is_group;
+	bool of_reactions; /* True once no message is left: messages are those with reactions. */
 	store_done_cb *cb; /* NULL if nothing waits for the end */
 	void *arg;
 	struct event *pause;
@@ -125,11 +127,14 @@ static void erasing_resume(struct erasing *e)
 static void read_messages(struct erasing *e)
 {
 	DECLARE_QUERY(some_messages);
+	DECLARE_QUERY(some_reactions);
 	struct db_args args = DB_ARGS_EMPTY;
 
 	db_arg_i64(&args, e->party_id);
 	db_arg_i64(&args, MESSAGES_READ);
-	store_query(e->store, STORE_BACKGROUND, &query_some_messages, &args, messages_read, e);
+	store_query(e->store, STORE_BACKGROUND,
+		e->of_reactions ? &query_some_reactions : &query_some_messages, &args,
+		messages_read, e);
 }
 
 static void memberships_read(void *arg, enum error error, const store_rows *rows)
@@ -205,6 +210,11 @@ static void messages_read(void *arg, enum error error, const store_rows *rows)
 
 	if (erasing_failed(e, error))
 		return;
+	if (store_n(rows) == 0 && !e->of_reactions) {
+		e->of_reactions = true;
+		read_messages(e);
+		return;
+	}
 	if (store_n(rows) == 0) {
 		db_arg_i64(&args, e->party_id);
 		store_query(e->store, STORE_BACKGROUND, &query_finish_erasure, &args, finished, e);
@@ -222,6 +232,7 @@ static void messages_read(void *arg, enum error error, const store_rows *rows)
 static void erase_slice(struct erasing *e)
 {
 	DECLARE_QUERY(erase_messages);
+	DECLARE_QUERY(erase_reactions);
 	struct db_args args = DB_ARGS_EMPTY;
 	size_t n = e->n_messages - e->next_message;
 
@@ -230,7 +241,9 @@ static void erase_slice(struct erasing *e)
 	db_arg_i64(&args, e->party_id);
 	db_arg_i64s(&args, e->messages + e->next_message, n);
 	e->next_message += n;
-	store_query(e->store, STORE_BACKGROUND, &query_erase_messages, &args, slice_erased, e);
+	store_query(e->store, STORE_BACKGROUND,
+		e->of_reactions ? &query_erase_reactions : &query_erase_messages, &args,
+		slice_erased, e);
 }
 
 static void slice_erased(void *arg, enum error error, const store_rows *rows)

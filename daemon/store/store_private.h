@@ -13,13 +13,24 @@
 
 struct actor;
 struct erasing;
+struct searching;
 
 /* Changes that wait for their turn (store_change.c). */
 struct store_changes {
 	struct hash actors; /* users with changes, by user_id */
 	struct actor *turns, **turns_end; /* all but the running one */
-	struct actor *running; /* whose first change is in flight; or NULL */
+	struct actor *running; /* whose first change is in flight; several of reactions; or NULL */
+	bool without_waiting; /* True if the reactions in flight do not wait for locks. */
 	struct event *resume;
+};
+
+/* Searches (store_search.c). */
+struct store_searches {
+	struct searching *running; /* NULL: none */
+	struct searching *waiting, **waiting_end; /* the oldest first */
+	size_t n; /* of both */
+	struct event *overdue; /* for the oldest that waits */
+	bool connected; /* True if the connection was started. */
 };
 
 /*
@@ -31,9 +42,16 @@ struct store_changes {
  *                     Tokens and loads are urgent: they wait for one answer with messages, not for a queue of them.
  *   STORE_LISTER      what may be costly: chats, members, search, contacts.
  *   STORE_BACKGROUND  what takes long and no client waits for: the fence, changes in slices.
+ *   STORE_SEARCHER    searches of messages. It is opened by the first one.
  */
-enum store_connection { STORE_WRITER, STORE_READER, STORE_LISTER, STORE_BACKGROUND };
-#define STORE_CONNECTIONS (STORE_BACKGROUND + 1)
+enum store_connection {
+	STORE_WRITER,
+	STORE_READER,
+	STORE_LISTER,
+	STORE_BACKGROUND,
+	STORE_SEARCHER
+};
+#define STORE_CONNECTIONS (STORE_SEARCHER + 1)
 
 struct store {
 	struct event_base *base;
@@ -67,6 +85,7 @@ struct store {
 	struct store_changes changes;
 	struct erasing *erasings; /* in progress */
 	struct event *claim; /* of abandoned erasures */
+	struct store_searches searches;
 };
 
 /* The parts of store_open, writer_state (when the connection is ready) and store_close that belong to store_send.c.
@@ -85,6 +104,22 @@ void store_changes_fini(struct store *s);
 void store_erase_init(struct store *s);
 bool store_erase_stop(struct store *s);
 void store_erase_fini(struct store *s);
+
+/* Those of store_search.c. store_searches_send: the connection is ready. store_searches_stop rejects those that wait. */
+void store_searches_init(struct store *s);
+void store_searches_send(struct store *s);
+void store_searches_stop(struct store *s);
+void store_searches_fini(struct store *s);
+
+/* Pins the settings in a transaction of their own: those of a transaction hold from the next one on. A standby rejects
+ * "read write". */
+void store_put_settings(struct buf *sql);
+
+/*
+ * Appends the last statement of a set-up: a row with true, "" and the epoch, or with false and the reason.
+ *   s  NULL: without the epoch
+ */
+void store_put_check(const struct store *s, struct buf *sql);
 
 /* Erases the texts of a group that has ended. */
 void store_erase_group(struct store *s, int64_t group_id);
@@ -124,8 +159,13 @@ void store_query(struct store *s, enum store_connection connection,
 void store_change_query(struct store *s, int64_t actor, const struct db_statement *statement,
 	struct db_args *args, store_cb *cb, void *arg);
 
-/* Calls cb with ERROR_unavailable, from the loop. */
+/* As store_change_query, of a statement that returns a change. */
+void store_change(struct store *s, int64_t actor, const struct db_statement *statement,
+	struct db_args *args, store_change_cb *cb, void *arg);
+
+/* Calls cb with ERROR_unavailable, or another error, from the loop. */
 void store_reject(struct store *s, store_cb *cb, void *arg);
+void store_reject_with(struct store *s, enum error error, store_cb *cb, void *arg);
 
 /* Returns true if the statement waited for a lock too long. */
 bool store_result_locked(const struct db_result *r);

@@ -293,21 +293,40 @@ void store_group(struct store *s, int64_t viewer, int64_t group_id, const struct
 
 /* Messages. */
 
-void store_history(struct store *s, int64_t viewer, int64_t conv_id, int64_t before, int64_t after,
-	int64_t limit, store_cb *cb, void *arg)
+/* The first arguments of a page in one direction. */
+static void arg_page(struct db_args *args, int64_t viewer, int64_t conv_id, const struct page *p)
+{
+	db_arg_i64(args, conv_id);
+	if (p->after >= 0)
+		db_arg_i64(args, p->after);
+	else
+		db_arg_i64(args, p->before > 0 ? p->before : INT64_MAX);
+	db_arg_i64(args, p->limit + 1);
+	db_arg_i64(args, viewer);
+}
+
+void store_history(struct store *s, int64_t viewer, int64_t conv_id, const struct page *p,
+	store_cb *cb, void *arg)
 {
 	DECLARE_QUERY(history_before);
 	DECLARE_QUERY(history_after);
 	struct db_args args = DB_ARGS_EMPTY;
 
-	db_arg_i64(&args, conv_id);
-	if (after >= 0)
-		db_arg_i64(&args, after);
-	else
-		db_arg_i64(&args, before > 0 ? before : INT64_MAX);
-	db_arg_i64(&args, limit + 1);
-	db_arg_i64(&args, viewer);
-	store_query(s, STORE_READER, after >= 0 ? &query_history_after : &query_history_before,
+	arg_page(&args, viewer, conv_id, p);
+	store_query(s, STORE_READER, p->after >= 0 ? &query_history_after : &query_history_before,
+		&args, cb, arg);
+}
+
+void store_thread(struct store *s, int64_t viewer, int64_t conv_id, int64_t thread_id,
+	const struct page *p, store_cb *cb, void *arg)
+{
+	DECLARE_QUERY(thread_before);
+	DECLARE_QUERY(thread_after);
+	struct db_args args = DB_ARGS_EMPTY;
+
+	arg_page(&args, viewer, conv_id, p);
+	db_arg_i64(&args, thread_id);
+	store_query(s, STORE_READER, p->after >= 0 ? &query_thread_after : &query_thread_before,
 		&args, cb, arg);
 }
 
@@ -333,6 +352,16 @@ void store_message(struct store *s, int64_t viewer, int64_t message_id, store_cb
 	db_arg_i64(&args, viewer);
 	db_arg_i64(&args, message_id);
 	store_query(s, STORE_READER, &query_message_of_viewer, &args, cb, arg);
+}
+
+void store_pins(struct store *s, int64_t viewer, int64_t conv_id, store_cb *cb, void *arg)
+{
+	DECLARE_QUERY(pins_of_chat);
+	struct db_args args = DB_ARGS_EMPTY;
+
+	db_arg_i64(&args, conv_id);
+	db_arg_i64(&args, viewer);
+	store_query(s, STORE_LISTER, &query_pins_of_chat, &args, cb, arg);
 }
 
 void store_changes(struct store *s, int64_t viewer, int64_t conv_id, int64_t after, int64_t limit,

@@ -41,6 +41,27 @@ void store_conv_at(const store_rows *rows, int i, struct conv *c)
 	};
 }
 
+static struct quote quote_at(const store_rows *rows, int i)
+{
+	return (struct quote){
+		.message_id = db_i64(rows, i, "reply_id"),
+		.seq = db_i64(rows, i, "reply_seq"),
+		.sender_id = db_i64(rows, i, "reply_sender"),
+		.content = text_at(rows, i, "reply_content"),
+		.deleted = db_bool(rows, i, "reply_deleted"),
+	};
+}
+
+/* The name that is stored is no longer shown once the author is deleted. */
+static struct text forwarded_name_at(const store_rows *rows, int i)
+{
+	struct text name = text_at(rows, i, "forwarded_name");
+
+	if (name.data != NULL && db_is_null(rows, i, "forwarded_user"))
+		name.len = 0;
+	return name;
+}
+
 void store_message_at(const store_rows *rows, int i, struct message *m)
 {
 	*m = (struct message){
@@ -55,7 +76,30 @@ void store_message_at(const store_rows *rows, int i, struct message *m)
 		.sent_ms = db_time_ms(rows, i, "sent_at"),
 		.edited_ms = db_time_ms(rows, i, "edited_at"),
 		.deleted = db_bool(rows, i, "deleted"),
+		.reply = quote_at(rows, i),
+		.thread_id = db_i64(rows, i, "thread_id"),
+		.replies = db_i64(rows, i, "replies"),
+		.reacted = db_i64(rows, i, "reacted"),
+		.reactions = text_at(rows, i, "reactions"),
+		.mentions = text_at(rows, i, "mention_list"),
+		.mentions_all = db_bool(rows, i, "mentions_all"),
+		.forwarded_from = db_i64(rows, i, "forwarded_user"),
+		.forwarded_name = forwarded_name_at(rows, i),
+		.pinned = !db_is_null(rows, i, "pinned"),
 	};
+}
+
+void store_found_at(const store_rows *rows, int i, struct found *f)
+{
+	*f = (struct found){
+		.is_last = db_is_null(rows, i, "message_id"),
+		.searched_ms = db_time_ms(rows, i, "found_at"),
+		.incomplete = db_bool(rows, i, "incomplete"),
+		.ready = db_is_null(rows, i, "percent"),
+		.percent = db_i64(rows, i, "percent"),
+	};
+	store_conv_at(rows, i, &f->conv);
+	store_message_at(rows, i, &f->message);
 }
 
 bool store_status_is(const store_rows *rows, int i, const char *status)
@@ -83,6 +127,7 @@ enum error store_change_at(const store_rows *rows, int i, struct change *c)
 	*c = (struct change){ .duplicate = store_status_is(rows, i, "duplicate") };
 	store_conv_at(rows, i, &c->conv);
 	store_message_at(rows, i, &c->message);
+	c->revision = db_i64(rows, i, "revision");
 	return store_status_at(rows, i);
 }
 
@@ -94,6 +139,8 @@ void store_head_at(const store_rows *rows, int i, struct head *h)
 		.mod = db_i64(rows, i, "last_mod"),
 		.read_seq = db_i64(rows, i, "read_seq"),
 		.join_seq = db_i64(rows, i, "join_seq"),
+		.revision = db_i64(rows, i, "revision"),
+		.may_post = db_bool(rows, i, "may_post"),
 	};
 	store_conv_at(rows, i, &h->conv);
 }
@@ -147,6 +194,21 @@ void store_token_at(const store_rows *rows, int i, struct token *t)
 	};
 }
 
+static void profile_at(const store_rows *rows, int i, struct profile_of_group *p)
+{
+	*p = (struct profile_of_group){
+		.description = text_at(rows, i, "description"),
+		.picture = text_at(rows, i, "picture"),
+		.posting_admins = db_bool(rows, i, "posting_admins"),
+		.adding_admins = db_bool(rows, i, "adding_admins"),
+	};
+}
+
+bool store_may_post_at(const store_rows *rows, int i)
+{
+	return db_bool(rows, i, "may_post");
+}
+
 void store_chat_at(const store_rows *rows, int i, struct chat *c)
 {
 	*c = (struct chat){
@@ -161,6 +223,8 @@ void store_chat_at(const store_rows *rows, int i, struct chat *c)
 		.peer_read_seq = db_i64(rows, i, "peer_read_seq"),
 		.has_peer = !db_is_null(rows, i, "user_id"),
 		.has_last = !db_is_null(rows, i, "message_id"),
+		.role = text_at(rows, i, "role"),
+		.may_post = store_may_post_at(rows, i),
 		.last_cut = db_bool(rows, i, "cut"),
 		.last_sender_name = text_at(rows, i, "sender_name"),
 		.cursor = { db_i64(rows, i, "activity"), db_i64(rows, i, "conv_id") },
@@ -168,6 +232,7 @@ void store_chat_at(const store_rows *rows, int i, struct chat *c)
 	store_conv_at(rows, i, &c->conv);
 	store_user_at(rows, i, &c->peer);
 	store_message_at(rows, i, &c->last);
+	profile_at(rows, i, &c->profile);
 }
 
 void store_member_at(const store_rows *rows, int i, struct member *m)
@@ -178,10 +243,34 @@ void store_member_at(const store_rows *rows, int i, struct member *m)
 		.full_name = text_at(rows, i, "full_name"),
 		.joined_ms = db_time_ms(rows, i, "joined_at"),
 		.read_seq = db_i64(rows, i, "read_seq"),
+		.role = text_at(rows, i, "role"),
 		.cursor = { db_i64(rows, i, "join_seq"), db_i64(rows, i, "user_id") },
 		.group_name = text_at(rows, i, "group_name"),
 		.owner_id = db_i64(rows, i, "owner_id"),
 		.group_created_ms = db_time_ms(rows, i, "group_created_at"),
 		.member_count = db_i32(rows, i, "member_count"),
+	};
+	profile_at(rows, i, &m->profile);
+}
+
+void store_invite_at(const store_rows *rows, int i, struct invite *v)
+{
+	*v = (struct invite){
+		.code = text_at(rows, i, "code"),
+		.expires_ms = db_time_ms(rows, i, "expires_at"),
+		.max_uses = db_i32(rows, i, "max_uses"),
+		.uses = db_i32(rows, i, "uses"),
+		.created_by = db_i64(rows, i, "created_by"),
+	};
+}
+
+void store_invited_group_at(const store_rows *rows, int i, struct invited_group *g)
+{
+	*g = (struct invited_group){
+		.group_id = store_id_at(rows, i),
+		.member_count = db_i32(rows, i, "member_count"),
+		.name = text_at(rows, i, "name"),
+		.picture = text_at(rows, i, "picture"),
+		.joined = db_bool(rows, i, "joined"),
 	};
 }

@@ -32,6 +32,8 @@ struct send_item {
 	int64_t receiver;
 	struct text content;
 	struct text client_id;
+	int64_t reply_to;
+	int64_t forward;
 	store_change_cb *cb;
 	void *arg;
 	int64_t since_ms; /* clock_mono_ms */
@@ -169,12 +171,16 @@ void store_send(struct store *s, const struct send *p, store_change_cb *cb, void
 	*send = (struct send_item){
 		.sender = p->sender,
 		.receiver = p->receiver,
+		.reply_to = p->reply_to,
+		.forward = p->forward,
 		.cb = cb,
 		.arg = arg,
 		.since_ms = clock_mono_ms(),
 	};
-	memcpy(bytes, p->content.data, p->content.len);
-	send->content = (struct text){ bytes, p->content.len };
+	if (p->content.data != NULL) {
+		memcpy(bytes, p->content.data, p->content.len);
+		send->content = (struct text){ bytes, p->content.len };
+	}
 	if (p->client_id.data != NULL) {
 		bytes += p->content.len;
 		memcpy(bytes, p->client_id.data, p->client_id.len);
@@ -208,6 +214,15 @@ static bool sends_begin(struct batcher *b)
 	return sends_flush(b);
 }
 
+/* An id; null for 0. */
+static void element_id(struct db_args *args, int64_t id)
+{
+	if (id != 0)
+		db_element_i64(args, id);
+	else
+		db_element_bytes(args, NULL, 0);
+}
+
 static bool sends_flush(struct batcher *b)
 {
 	struct store *s = b->owner;
@@ -229,6 +244,12 @@ static bool sends_flush(struct batcher *b)
 	db_arg_array(&args, DB_TEXT, b->n_batch);
 	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
 		db_element_bytes(&args, send_of(i)->client_id.data, send_of(i)->client_id.len);
+	db_arg_array(&args, DB_INT8, b->n_batch);
+	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
+		element_id(&args, send_of(i)->reply_to);
+	db_arg_array(&args, DB_INT8, b->n_batch);
+	for (struct batch_item *i = b->batch; i != NULL; i = i->next)
+		element_id(&args, send_of(i)->forward);
 	db_arg_bool(&args, !s->sends_without_waiting);
 	return db_query(s->db[STORE_WRITER], &query_send_messages, &args, sends_done, b);
 }

@@ -81,7 +81,7 @@ describe('with a keyboard', () => {
     await page.keyboard.type(groupName(7))
     await page.keyboard.press('Enter')
     await page.locator('.conversation-name', { hasText: groupName(7) }).waitFor()
-    expect(await page.getByLabel('Search chats and people').inputValue()).toBe('')
+    expect(await page.getByLabel('Search chats, people and messages').inputValue()).toBe('')
     await page.keyboard.type('typed at once')
     await expect.poll(() => field(page).inputValue()).toBe('typed at once')
     await field(page).fill('')
@@ -143,7 +143,7 @@ describe('with a keyboard', () => {
     expect(await takeCandidate(field(page))).toBe(true)
     expect(await field(page).inputValue()).toBe('日本語')
 
-    const search = page.getByLabel('Search chats and people')
+    const search = page.getByLabel('Search chats, people and messages')
     await search.fill(groupName(3))
     expect(await takeCandidate(search)).toBe(true)
     await page.waitForTimeout(100)
@@ -457,8 +457,8 @@ describe('groups', () => {
     await page.context().close()
     // By the search: by a link, only the username of a stranger is known.
     await pia.page.goto('/')
-    await pia.page.getByLabel('Search chats and people').fill(account.username)
-    await pia.page.getByLabel('Search chats and people').press('Enter')
+    await pia.page.getByLabel('Search chats, people and messages').fill(account.username)
+    await pia.page.getByLabel('Search chats, people and messages').press('Enter')
     await expect.poll(() => pia.page.locator('.conversation-name').getAttribute('title')).toBe(long)
     await button(pia.page, 'Details').click()
     const shown = dialog(pia.page, 'Details').locator('.contact-name bdi')

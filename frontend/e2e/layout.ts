@@ -1,6 +1,7 @@
 // Checks of the layout of a page. Each returns its findings as sentences; an empty list is good.
 
 import type { Page } from 'playwright-core'
+import { expect } from 'vitest'
 
 /** Finds elements that overflow the window, or scroll, horizontally. */
 export function overflow(page: Page): Promise<string[]> {
@@ -40,7 +41,7 @@ export function overflow(page: Page): Promise<string[]> {
 export async function unreachable(page: Page): Promise<string[]> {
   // virtua ignores pointer events while a list scrolls.
   const scrolling = ':is(.messages, .sidebar-body) > [style*="pointer-events: none"]'
-  await page.waitForFunction((selector) => document.querySelector(selector) === null, scrolling)
+  await expect.poll(() => page.locator(scrolling).count()).toBe(0)
   return page.evaluate(() => {
     const findings: string[] = []
     const modal = [...document.querySelectorAll('dialog[open], [role=menu]')].at(-1)

@@ -337,7 +337,7 @@ test('the page shows the first 100 chats before it reads the others', async () =
   await ada.page.reload()
   await chatRow(ada.page, 'Group 120').waitFor()
   release()
-  await ada.page.getByLabel('Search chats and people').fill('Group 2')
+  await ada.page.getByLabel('Search chats, people and messages').fill('Group 2')
   await chatRow(ada.page, 'Group 20').waitFor()
   expect(requests).toEqual(['limit=100', 'limit=200'])
   await closeUsers(ada)

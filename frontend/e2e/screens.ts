@@ -22,7 +22,7 @@ const closeDialog = (page: Page) => page.keyboard.press('Escape')
 const SCREENS: Record<string, (page: Page) => Promise<unknown>> = {
   list: async () => {},
   search: async (page) => {
-    await page.getByLabel('Search chats and people').fill('ma')
+    await page.getByLabel('Search chats, people and messages').fill('ma')
     await page.getByRole('status').filter({ hasText: 'result' }).waitFor({ state: 'attached' })
   },
   direct: (page) => page.locator('.chat-row:not(:has(.avatar-group))').first().click(),

@@ -9,7 +9,8 @@ import { useFixture } from './fixture'
 const HTML = '<img src=x onerror="window.hit=1"><script>window.hit=2</script><b>bold</b>'
 const TEXTS = {
   html: HTML,
-  markdown: '# Title\n**bold** [link](javascript:window.hit=3) `code`',
+  markdown: '[link](javascript:window.hit=3)\n# Title ![x](data:image/png,x) **bold** `<b>` <https://`x`',
+  'markup of 16 KB': `*_**~~[x](${'> - '.repeat(4_000)}`,
   'a javascript: address': 'javascript:window.hit=4',
   'a word of 16 KB': 'W'.repeat(16_384),
   'a word of 16 KB of four-byte characters': '𝕎'.repeat(4_096),

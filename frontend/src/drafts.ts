@@ -1,6 +1,8 @@
-// What is being written: the unsent text of each chat, and the unsaved edit. Kept in this browser, by user.
+// What is being written: the unsent text of each chat and thread, the message that it replies to, and the unsaved edit.
+// Kept in this browser, by user.
 
 import { createStore } from 'zustand/vanilla'
+import type { Message } from './core/types'
 import type { Item } from './ui/messages/items'
 
 const SAVE_DELAY_MS = 400
@@ -10,6 +12,12 @@ export interface Edit {
   item: Item
   text: string
 }
+
+/** A chat_id; of a thread `threadKey`. */
+export type DraftKey = number | string
+
+/** The key of what is written in the panel of a thread. */
+export const threadKey = (messageId: number) => `t${messageId}`
 
 type Values<T> = Readonly<Record<string, T>>
 
@@ -36,7 +44,7 @@ class Shelf<T> {
     this.store.setState(this.stored(), true)
   }
 
-  set(chatId: number, value: T | null): void {
+  set(chatId: DraftKey, value: T | null): void {
     const { [chatId]: before = null, ...rest } = this.store.getState()
     if (before === value) return
     this.store.setState(value === null ? rest : { ...rest, [chatId]: value }, true)
@@ -114,13 +122,17 @@ function merge<T>(values: Values<T>, other: Values<T>, ids: Iterable<string>): V
 
 const texts = new Shelf<string>('parley.drafts.')
 const changes = new Shelf<Edit>('parley.edits.')
-const shelves = [texts, changes]
+const targets = new Shelf<Message>('parley.replies.')
+const shelves = [texts, changes, targets]
 
 export const drafts = texts.store
 export const edits = changes.store
+export const replies = targets.store
 
-export const setDraft = (chatId: number, text: string) => texts.set(chatId, text === '' ? null : text)
-export const setEdit = (chatId: number, edit: Edit | null) => changes.set(chatId, edit)
+export const setDraft = (key: DraftKey, text: string) => texts.set(key, text === '' ? null : text)
+export const setEdit = (key: DraftKey, edit: Edit | null) => changes.set(key, edit)
+/** Sets the message that the next one replies to. */
+export const setReply = (key: DraftKey, message: Message | null) => targets.set(key, message)
 
 export const openDrafts = (userId: number) => shelves.forEach((shelf) => shelf.open(userId))
 export const eraseDrafts = (userId: number) => shelves.forEach((shelf) => shelf.erase(userId))

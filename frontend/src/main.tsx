@@ -9,7 +9,10 @@ import './styles/tokens.css'
 import './styles/base.css'
 import './styles/shell.css'
 import './styles/conversation.css'
+import './styles/reactions.css'
+import './styles/text.css'
 import './styles/dialogs.css'
+import './styles/search.css'
 import './styles/modes.css'
 
 startPlatform()

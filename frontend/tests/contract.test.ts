@@ -7,8 +7,9 @@ import { describe, expect, it } from 'vitest'
 
 /** Properties that only the page has. */
 const PAGE_ONLY: Record<string, readonly string[]> = {
-  Message: ['partial'],
+  Message: ['partial', 'reacted'],
   Chat: ['activity'],
+  Group: ['stale'],
 }
 /** Properties that the page does not use, and therefore does not declare. */
 const SERVER_ONLY: Record<string, readonly string[]> = {}

@@ -107,6 +107,11 @@ export function chat(fields: Partial<Chat> = {}): Chat {
     peer: BO,
     peer_read_seq: 0,
     owner_id: null,
+    role: null,
+    description: null,
+    picture: null,
+    posting: null,
+    adding: null,
     member_count: 2,
     ...fields,
   }

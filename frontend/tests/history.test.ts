@@ -1,23 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import {
-  applyAck,
-  applyDeleted,
-  applyPage,
-  applyPush,
-  applySync,
-  beginPage,
-  emptyHistory,
-  failPage,
-  hasGap,
-  liveMessages,
-  mergeMessages,
-  messageAt,
-  resumeHistory,
-  segmentAt,
-  trimSegment,
-  type History,
-  type Segment,
-} from '../src/core/history'
+import { applyAck, applyDeleted, applyPage, applyPush, applySync, beginPage, emptyHistory, failPage, hasGap, liveMessages, messageAt, resumeHistory, segmentAt, trimSegment, type History, type Segment } from '../src/core/history'
+import { mergeMessages } from '../src/core/merging'
 import { message } from './fakes'
 
 const seqs = (history: History) => liveMessages(history).map((m) => m.seq)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Outgoing } from '../src/core/outbox'
+import type { Outgoing } from '../src/core/operation'
 import {
   firstUnreadIndex,
   focusTarget,

@@ -1,7 +1,8 @@
 import 'fake-indexeddb/auto'
 import { openDB } from 'idb'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { Outbox, type NewOperation, type Operation, type OutboxStore, type Result } from '../src/core/outbox'
+import type { NewOperation, Operation } from '../src/core/operation'
+import { Outbox, type OutboxStore, type Result } from '../src/core/outbox'
 import { openOutboxStore } from '../src/core/outbox_store'
 import { withPending } from '../src/core/pending'
 import { FakeClock, message } from './fakes'
@@ -57,7 +58,7 @@ function tab(lock = newLock(), others: (() => void)[] = []) {
 }
 
 const textOf = (operation: Operation) =>
-  operation.kind === 'delete' ? `delete ${operation.message_id}` : operation.content
+  'content' in operation ? operation.content : `${operation.kind} ${operation.message_id}`
 const contents = (operations: readonly Operation[]) => operations.map(textOf)
 const message2 = (content: string): NewOperation => ({ kind: 'send', chat_id: 2, content })
 const edit = (message_id: number, content: string): NewOperation => ({ kind: 'edit', chat_id: 2, message_id, content })
@@ -344,7 +345,7 @@ describe('the messages of a chat with what is pending', () => {
   const queued = (fields: NewOperation & { refused?: string; epoch?: string }) =>
     ({ n: 1, client_id: 'x', created_at: '', epoch: 'first', ...fields }) as Operation
   const messages = [message(1), message(2)]
-  const shown = (...outbox: Operation[]) => withPending({ messages, isLive: true, outbox, chatId: 2, epoch: 'first' })
+  const shown = (...outbox: Operation[]) => withPending({ messages, isLive: true, outbox, chatId: 2, epoch: 'first', me: 1 })
 
   it('are the same list if nothing is pending in this chat', () => {
     expect(shown(queued({ kind: 'send', chat_id: 3, content: 'x' }))).toBe(messages)
@@ -372,7 +373,21 @@ describe('the messages of a chat with what is pending', () => {
 
   it('do not have the messages to be sent after an earlier part of the conversation', () => {
     const outbox = [queued(message2('sent'))]
-    expect(withPending({ messages, isLive: false, outbox, chatId: 2, epoch: 'first' })).toBe(messages)
+    expect(withPending({ messages, isLive: false, outbox, chatId: 2, epoch: 'first', me: 1 })).toBe(messages)
+  })
+
+  it('have the pending reactions beside another change', () => {
+    const react = { kind: 'react', chat_id: 2, message_id: 1001, seq: 1, emoji: '👍', on: true } as const
+    const outbox = [queued(react), queued(edit(1001, 'new')), queued({ kind: 'pin', chat_id: 2, message_id: 1002, on: true })]
+    expect(shown(...outbox)).toEqual([
+      {
+        ...message(1),
+        content: 'new',
+        reactions: [{ emoji: '👍', count: 1, user_ids: [1], mine: true }],
+        pending: outbox[1],
+      },
+      message(2),
+    ])
   })
 
   it('are not changed by what another epoch has queued for the same id', () => {

@@ -1,45 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { byteLength, cleanText, directionOf, splitLinks, splitText, initials, isEmojiOnly, isBlank } from '../src/core/text'
-
-const links = (text: string) =>
-  splitLinks(text).flatMap((part) => (part.kind === 'link' ? [part.href] : []))
-
-describe('links', () => {
-  it('finds http, https, www and mail addresses', () => {
-    expect(links('see https://example.org/a?b=c#d, and http://x.test.')).toEqual([
-      'https://example.org/a?b=c#d',
-      'http://x.test/',
-    ])
-    expect(links('www.example.org.')).toEqual(['https://www.example.org/'])
-    expect(links('write to ada@example.org')).toEqual(['mailto:ada@example.org'])
-  })
-
-  it('ignores file names and other schemes', () => {
-    for (const text of [
-      'main.rs notes.md example.com',
-      'javascript:alert(1)',
-      'data:text/html,x',
-      'ftp://example.org/',
-      '//example.org/x',
-      'file:///etc/passwd',
-      'www.',
-    ])
-      expect(links(text)).toEqual([])
-  })
-
-  it('keep all of the text', () => {
-    const text = '(https://a.test) <b>https://b.test/?q="1"</b> www.c.test/ü \u202ehttps://d.test'
-    expect(splitLinks(text).map((part) => part.text).join('')).toBe(text)
-  })
-
-  it('are found within bounded time in a word of 16 KB', () => {
-    const start = performance.now()
-    splitLinks('https://' + 'a'.repeat(16_000))
-    splitLinks('a@'.repeat(8_000))
-    splitLinks('www.'.repeat(4_000))
-    expect(performance.now() - start).toBeLessThan(2_000)
-  })
-})
+import { byteLength, cleanText, directionOf, splitText, initials, isEmojiOnly, isBlank } from '../src/core/text'
 
 describe('text that is sent', () => {
   it('has no control characters, lone surrogates, leading blank lines or trailing white space', () => {

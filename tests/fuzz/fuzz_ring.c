@@ -82,7 +82,7 @@ static void check_json(const struct record_change *c)
 	cJSON *json;
 
 	buf_add_char(&b, '{');
-	proto_put_message(&b, &c->message, &c->conv, c->message.sender_id);
+	proto_put_message(&b, &c->message, &c->conv, c->message.sender_id, MESSAGE_PUSHED);
 	buf_add_char(&b, '}');
 	json = json_parse(b.data, b.len, &why);
 	MUST(json != NULL);
@@ -124,6 +124,14 @@ static void check_change(const struct record_change *c, const uint8_t *bytes, si
 	check_id(m->mod);
 	check_text(m->content, bytes, len, PROTO_CONTENT_MAX);
 	check_text(m->client_id, bytes, len, PROTO_CLIENT_ID_MAX);
+	check_text(m->forwarded_name, bytes, len, UTF8_BYTES_MAX * PROTO_NAME_MAX);
+	check_text(m->reply.content, bytes, len, UTF8_BYTES_MAX * PROTO_CUT_MAX);
+	if (m->reply.message_id != 0) {
+		check_id(m->reply.message_id);
+		check_id(m->thread_id);
+		MUST(m->reply.seq > 0 && m->reply.seq < m->seq);
+		MUST(m->reply.deleted == (m->reply.content.data == NULL));
+	}
 	check_json(c);
 }
 
@@ -147,6 +155,10 @@ static void check_fields(const struct record *r, const uint8_t *bytes, size_t le
 	case RECORD_GROUP_GONE:
 		check_conv(&r->group_gone.conv);
 		check_id(r->group_gone.user_id);
+		break;
+	case RECORD_CHAT:
+		check_conv(&r->chat.conv);
+		check_id(r->chat.revision);
 		break;
 	case RECORD_READ:
 		check_conv(&r->read.conv);
@@ -186,7 +198,8 @@ static size_t encode(const struct record *r, uint8_t *out)
 /* A record that decodes has valid fields, and is the same after another encoding. */
 static void check_record(const uint8_t *bytes, size_t len)
 {
-	static uint8_t first[RECORD_FIXED_SIZE + PROTO_CONTENT_MAX + PROTO_CLIENT_ID_MAX],
+	static uint8_t first[RECORD_FIXED_SIZE + PROTO_CONTENT_MAX + PROTO_CLIENT_ID_MAX +
+		UTF8_BYTES_MAX * (PROTO_NAME_MAX + PROTO_CUT_MAX)],
 		second[sizeof(first)];
 	struct record r, again;
 	size_t first_len;

@@ -7,6 +7,7 @@
 
 #include "auth/hasher.h"
 #include "common/clock.h"
+#include "common/emoji.h"
 #include "common/token.h"
 #include "common/utf8.h"
 #include "store/store.h"
@@ -58,6 +59,7 @@ struct answer {
 	uint64_t origin;
 	struct change change;
 	char texts[PROTO_CONTENT_MAX + PROTO_CLIENT_ID_MAX];
+	char emoji[EMOJI_MAX];
 };
 
 static void give(evutil_socket_t fd, short what, void *arg)
@@ -193,7 +195,12 @@ void __wrap_store_send(struct store *s, const struct send *p, store_change_cb *c
 
 	(void)s;
 	must_be_id(p->receiver);
-	must_be_content(p->content);
+	if (p->reply_to != 0)
+		must_be_id(p->reply_to);
+	if (p->forward != 0)
+		must_be_id(p->forward);
+	else
+		must_be_content(p->content);
 	if (p->client_id.data != NULL) {
 		MUST(p->client_id.len >= 1 && p->client_id.len <= PROTO_CLIENT_ID_MAX);
 		for (size_t i = 0; i < p->client_id.len; i++)
@@ -208,12 +215,14 @@ void __wrap_store_send(struct store *s, const struct send *p, store_change_cb *c
 	MUST(n_messages < MESSAGES_MAX);
 	messages[n_messages].chat = chat;
 	messages[n_messages++].seq = ++last_seq[chat];
-	change(a, n_messages, p->content, p->client_id);
+	change(a, n_messages, p->forward != 0 ? (struct text){ "forwarded", 9 } : p->content,
+		p->client_id);
 	a->change.message.sender_id = p->sender;
 }
 
-static void change_message(int64_t actor, int64_t message_id, struct text content, bool deleted,
-	store_change_cb *cb, void *arg)
+/* Returns the answer if the message exists; else NULL. */
+static struct answer *change_message(int64_t actor, int64_t message_id, struct text content,
+	bool deleted, store_change_cb *cb, void *arg)
 {
 	struct answer *a = answer_later(
 		give_change, arg, message_id <= n_messages ? ERROR_NONE : ERROR_no_such_message);
@@ -221,10 +230,11 @@ static void change_message(int64_t actor, int64_t message_id, struct text conten
 	must_be_id(message_id);
 	a->cb.change = cb;
 	if (a->error != ERROR_NONE)
-		return;
+		return NULL;
 	change(a, message_id, content, (struct text){ NULL, 0 });
 	a->change.message.sender_id = actor;
 	a->change.message.deleted = deleted;
+	return a;
 }
 
 void __wrap_store_edit_message(struct store *s, int64_t actor, int64_t message_id,
@@ -240,6 +250,34 @@ void __wrap_store_delete_message(
 {
 	(void)s;
 	change_message(actor, message_id, (struct text){ NULL, 0 }, true, cb, arg);
+}
+
+/* The worker of the harness knows no texts of the messages: a reaction and a pin name only their places. */
+void __wrap_store_react(struct store *s, const struct reaction *r, store_change_cb *cb, void *arg)
+{
+	struct answer *a;
+	char again[EMOJI_MAX];
+
+	(void)s;
+	MUST(r->emoji.len > 0 && emoji_read(r->emoji.data, r->emoji.len, again) == r->emoji.len);
+	a = change_message(r->user_id, r->message_id, (struct text){ NULL, 0 }, false, cb, arg);
+	if (a == NULL)
+		return;
+	a->change.user_id = r->user_id;
+	memcpy(a->emoji, r->emoji.data, r->emoji.len);
+	a->change.emoji = (struct text){ a->emoji, r->emoji.len };
+}
+
+void __wrap_store_pin(
+	struct store *s, int64_t actor, int64_t message_id, bool on, store_change_cb *cb, void *arg)
+{
+	struct answer *a;
+
+	(void)s;
+	(void)on;
+	a = change_message(actor, message_id, (struct text){ NULL, 0 }, false, cb, arg);
+	if (a != NULL)
+		a->change.user_id = actor;
 }
 
 static void must_be_name(struct text t)

@@ -3,8 +3,8 @@
 Owns: the sockets of a scenario. Knows nothing of: routes and frames.
 
 A scenario is created in one transaction, directly in the database, so that each test can have its
-own: a group with an owner, members and two former members, a direct chat, messages, and a deleted
-account. The user `oneself` of the tables is the `target` of the others' requests.
+own: a group with an owner, admins, members, two former members and a banned one, a closed group, a
+direct chat, messages, and a deleted account. The user `oneself` of the tables is the `target` of the others' requests.
 """
 
 import functools
@@ -18,6 +18,7 @@ from accounts import stored_password
 from client import Person
 
 DOC = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/security.md")
+GROUP_ROLES = ["nobody", "stranger", "former", "banned", "member", "admin", "owner", "deleted"]
 ROLES = ["nobody", "stranger", "former", "member", "owner", "sender", "oneself", "deleted"]
 PASSWORD = "correct horse"  # the target's
 _numbers = itertools.count(1)
@@ -29,9 +30,10 @@ def stored_target_password():
     return stored_password(PASSWORD, n=32768, r=8, p=3)
 
 
-def table(kind, what):
-    """The table whose first two columns have these names: {(first, second): {role: cell}}."""
-    head = [kind, what, *ROLES]
+def table(kind, what, roles=None):
+    """The table whose columns have these names: {(first, second): {role: cell}}."""
+    roles = roles or ROLES
+    head = [kind, what, *roles]
     rows, inside = {}, False
     with open(DOC, encoding="utf-8") as file:
         for line in file:
@@ -42,7 +44,7 @@ def table(kind, what):
                 assert len(cells) == len(head), f"wrong number of cells: {line}"
                 key = (cells[0], cells[1])
                 assert key not in rows, f"duplicate row: {key}"
-                rows[key] = dict(zip(ROLES, cells[2:]))
+                rows[key] = dict(zip(roles, cells[2:]))
             elif cells == head:
                 inside = True
     assert rows, f"{DOC} has no table of {head}"
@@ -102,7 +104,8 @@ class Scenario:
             self.daemon.sql(statement, one.id)
 
     def _fill(self):
-        names = ("stranger", "left", "removed", "member", "owner", "sender", "target", "deleted")
+        names = ("stranger", "left", "removed", "banned", "member", "admin", "other admin", "owner")
+        names += ("sender", "target", "deleted")
         who = {name: self._person(name) for name in names}
         self.newcomer = self._person("newcomer")
         self.target, self.deleted, self.owner = who["target"], who["deleted"], who["owner"]
@@ -110,7 +113,9 @@ class Scenario:
             "update users set password = %s where user_id = %s", stored_target_password(), self.target.id
         )
         self.join_id, self.group_id = self._call("create_group", self.owner.id, self.private_text)
-        for name in ("left", "removed", "member", "sender", "target", "deleted"):
+        for name in names:
+            if name in ("stranger", "owner"):
+                continue
             self._call("add_member", self.owner.id, self.group_id, who[name].id)
         self.text_id, _ = self._post(who["sender"], self.group_id)
         self.direct_id, _ = self._post(who["sender"], self.target.id)
@@ -119,8 +124,16 @@ class Scenario:
         self.former_ids = {
             who[name].id: self._post(who[name], self.group_id)[0] for name in ("left", "removed")
         }
+        for pinned in (self.text_id, self.direct_id):
+            self._call("pin_message", who["sender"].id, pinned, True)
         self._call("remove_member", who["left"].id, self.group_id, who["left"].id)
         self._call("remove_member", self.owner.id, self.group_id, who["removed"].id)
+        self._call("ban_user", self.owner.id, self.group_id, who["banned"].id)
+        self._appoint(self.group_id, who["admin"], who["other admin"])
+        self.banned, self.other_admin = who["banned"], who["other admin"]
+        self._fill_closed(who["member"], who["admin"])
+        self.invite, self.ended, self.foreign = (self._invite(g) for g in 2 * [self.group_id] + [self.closed_id])
+        self.daemon.sql("select end_invite(%s, %s, %s)", self.owner.id, self.group_id, self.ended)
         self._delete(self.deleted)
         self.last_id = self.daemon.sql(
             "select max(message_id) from messages where conv_id = %s", self.group_id
@@ -129,15 +142,35 @@ class Scenario:
             "nobody": [],
             "stranger": [who["stranger"]],
             "former": [who["left"], who["removed"]],
+            "banned": [who["banned"]],
             "member": [who["member"]],
+            "admin": [who["admin"]],
             "owner": [self.owner],
             "sender": [who["sender"]],
             "oneself": [self.target],
             "deleted": [self.deleted],
         }
 
+    def _appoint(self, group_id, *admins):
+        for one in admins:
+            self._call("set_role", self.owner.id, group_id, one.id, "admin")
+
+    def _fill_closed(self, member, admin):
+        _, self.closed_id = self._call("create_group", self.owner.id, self.private_text)
+        for one in (member, admin):
+            self._call("add_member", self.owner.id, self.closed_id, one.id)
+        self._appoint(self.closed_id, admin)
+        self._call("change_group", self.owner.id, self.closed_id, None, None, None, True, True)
+
+    def _invite(self, group_id):
+        code = secrets.token_hex(11)
+        self.daemon.sql(
+            "select from create_invite(%s, %s, %s, null, null)", self.owner.id, group_id, code
+        )
+        return code
+
     def all_users(self):
-        return [self.newcomer, *itertools.chain.from_iterable(self.people.values())]
+        return [self.newcomer, self.other_admin, *itertools.chain.from_iterable(self.people.values())]
 
     def former_text(self, one):
         """A message of this former member; for any other user, of one of the two."""
@@ -155,7 +188,19 @@ def snapshot(daemon):
     """
     written = [
         f"select '{name}', count(*), sum(xmin::text::bigint) from {name}"
-        for name in ("tokens", "conversations", "members", "messages", "user_words")
+        for name in (
+            "tokens",
+            "conversations",
+            "members",
+            "messages",
+            "replied",
+            "thread_messages",
+            "reactions",
+            "reaction_counts",
+            "pins",
+            "user_words",
+            *("group_profiles", "bans", "invites"),
+        )
     ]
     users = (
         "select 'users', count(*), sum(hashtextextended(concat_ws('|', user_id, username, "

@@ -65,6 +65,24 @@ def deleted(s, _=None):
     return s.deleted.id
 
 
+def closed(s, _=None):
+    return s.closed_id
+
+
+def banned(s, _=None):
+    return s.banned.id
+
+
+def invite(s):
+    return s.invite
+
+
+OTHERS = {
+    "another member": target,
+    "another admin": lambda s, _=None: s.other_admin.id,
+    "the owner": lambda s, _=None: s.owner.id,
+    "no member": lambda s, _=None: s.newcomer.id,
+}
 READ = {"shows": lambda s, answer: answer["read"] > 0}
 HISTORY = {"shows": lambda s, answer: bool(answer["messages"])}
 MESSAGES = {
@@ -73,6 +91,10 @@ MESSAGES = {
     "a former member's text": lambda s, me: s.former_text(me),
     "a join": lambda s, me: s.join_id,
     "a deleted text": lambda s, me: s.erased_id,
+}
+REPLIED = {
+    "the group, a reply to a text in it": lambda s: s.text_id,
+    "the group, a reply to a text in a direct chat": lambda s: s.direct_id,
 }
 
 
@@ -131,7 +153,31 @@ ROUTE_REQUESTS = {
     ),
     **{
         ("POST /messages/send_message", what): RouteRequest("/messages/send_message", to(chat))
-        for what, chat in (("the group", group), ("a user", target), ("a deleted user", deleted))
+        for what, chat in (
+            ("the group", group),
+            ("the closed group", closed),
+            ("a user", target),
+            ("a deleted user", deleted),
+        )
+    },
+    **{
+        ("POST /messages/send_message", what): RouteRequest(
+            "/messages/send_message", lambda s, me, text=text: to(group, reply_to=text(s))(s, me)
+        )
+        for what, text in REPLIED.items()
+    },
+    ("POST /messages/forward", "a text, to the closed group"): RouteRequest(
+        "/messages/forward", lambda s, _: {"message_id": s.text_id, "receiver_id": s.closed_id}
+    ),
+    **{
+        ("POST /messages/forward", what): RouteRequest(
+            "/messages/forward",
+            lambda s, me, message=message: {
+                "message_id": message(s, me),
+                "receiver_id": (me or s.newcomer).id,
+            },
+        )
+        for what, message in MESSAGES.items()
     },
     ("POST /messages/send_message", "in a user's name"): RouteRequest(
         "/messages/send_message", lambda s, me: {**to(group)(s, me), "sender_id": s.target.id}
@@ -147,6 +193,19 @@ ROUTE_REQUESTS = {
         lambda s, _: {"message_ids": [s.last_id], "user_id": s.target.id},
         **READ,
     ),
+    ("GET /messages/search", "the group's texts"): RouteRequest(
+        lambda s, _: f"/messages/search?from={s.people['sender'][0].id}",
+        shows=has("messages", "message_id", lambda s: s.text_id),
+    ),
+    ("GET /messages/search", "in the group"): RouteRequest(
+        lambda s, _: f"/messages/search?from={s.people['sender'][0].id}&chat_id={s.group_id}",
+        shows=has("messages", "message_id", lambda s: s.text_id),
+    ),
+    ("GET /messages/search", "a direct chat's texts"): RouteRequest(
+        lambda s, me: f"/messages/search?from={s.people['sender'][0].id}"
+        f"&chat_id={chat_of(s, me, 'a text in a direct chat')}",
+        shows=has("messages", "message_id", lambda s: s.direct_id),
+    ),
     **{
         ("GET /messages/{chat_id}", what): RouteRequest(
             lambda s, _, chat=chat: f"/messages/{chat(s)}", **HISTORY
@@ -155,6 +214,9 @@ ROUTE_REQUESTS = {
     },
     ("GET /messages/{chat_id}", "the group, around a text"): RouteRequest(
         lambda s, _: f"/messages/{s.group_id}?around=1", **HISTORY
+    ),
+    ("GET /messages/{chat_id}", "the group, a thread"): RouteRequest(
+        lambda s, _: f"/messages/{s.group_id}?thread={s.text_id}", **HISTORY
     ),
     **{
         ("GET /messages/{chat_id}/{message_id}", what): RouteRequest(
@@ -175,14 +237,37 @@ ROUTE_REQUESTS = {
         for what, message in MESSAGES.items()
         if what != "a deleted text"
     },
+    **{
+        ("GET /chats/{chat_id}", what): RouteRequest(lambda s, _, chat=chat: f"/chats/{chat(s)}")
+        for what, chat in (("the group", group), ("a user", target), ("a deleted user", deleted))
+    },
+    **{
+        (f"{method} /messages/{{message_id}}/{of}", what): RouteRequest(
+            lambda s, me, path=path, message=message: f"/messages/{message(s, me)}/{path}",
+            changes=None,
+        )
+        for method in ("PUT", "DELETE")
+        for of, path in (("reactions/{emoji}", "reactions/%F0%9F%91%8D"), ("pin", "pin"))
+        for what, message in MESSAGES.items()
+    },
+    **{
+        ("GET /chats/{chat_id}/pins", what): RouteRequest(
+            lambda s, _, chat=chat: f"/chats/{chat(s)}/pins", **HISTORY
+        )
+        for what, chat in (("the group", group), ("a user", target))
+    },
     ("GET /chats", "the group"): RouteRequest("/chats", shows=has("chats", "chat_id", group)),
     ("POST /groups/create_group", "a new group"): RouteRequest(
         "/groups/create_group", {"name": "new"}
     ),
     ("GET /groups/{group_id}", "the group"): RouteRequest(lambda s, _: f"/groups/{s.group_id}"),
-    ("PATCH /groups/{group_id}", "the group"): RouteRequest(
-        lambda s, _: f"/groups/{s.group_id}", {"name": "renamed"}
-    ),
+    **{
+        ("PATCH /groups/{group_id}", what): RouteRequest(lambda s, _: f"/groups/{s.group_id}", body)
+        for what, body in (
+            ("its name", {"name": "renamed"}),
+            ("its settings", {"description": "d", "posting": "admins", "adding": "admins"}),
+        )
+    },
     ("POST /groups/add_user_to_group", "a user"): RouteRequest(
         "/groups/add_user_to_group", in_group(lambda s, _: s.newcomer.id)
     ),
@@ -197,8 +282,58 @@ ROUTE_REQUESTS = {
     ("POST /groups/remove_user_from_group", "a member"): RouteRequest(
         "/groups/remove_user_from_group", in_group(target)
     ),
-    ("POST /groups/remove_user_from_group", "no member"): RouteRequest(
-        "/groups/remove_user_from_group", in_group(lambda s, _: s.newcomer.id)
+    ("POST /groups/add_user_to_group", "a user, to the closed group"): RouteRequest(
+        "/groups/add_user_to_group",
+        lambda s, _: {"group_id": s.closed_id, "user_id": s.newcomer.id},
+    ),
+    ("POST /groups/add_user_to_group", "a banned user"): RouteRequest(
+        "/groups/add_user_to_group", in_group(banned)
+    ),
+    **{
+        ("POST /groups/remove_user_from_group", what): RouteRequest(
+            "/groups/remove_user_from_group", in_group(other)
+        )
+        for what, other in OTHERS.items()
+    },
+    **{
+        ("PUT /groups/{group_id}/members/{user_id}/role", what): RouteRequest(
+            lambda s, _, what=what: f"/groups/{s.group_id}/members/{OTHERS[what](s)}/role",
+            {"role": "admin"},
+        )
+        for what in ("another member", "no member")
+    },
+    ("GET /groups/{group_id}/bans", "the group"): RouteRequest(
+        lambda s, _: f"/groups/{s.group_id}/bans", shows=has("users", "user_id", banned)
+    ),
+    **{
+        ("PUT /groups/{group_id}/bans/{user_id}", what): RouteRequest(
+            lambda s, _, other=other: f"/groups/{s.group_id}/bans/{other(s)}"
+        )
+        for what, other in OTHERS.items()
+    },
+    ("DELETE /groups/{group_id}/bans/{user_id}", "a banned user"): RouteRequest(
+        lambda s, me: f"/groups/{s.group_id}/bans/{banned(s) if me is not s.banned else s.target.id}"
+    ),
+    ("POST /groups/{group_id}/invites", "the group"): RouteRequest(
+        lambda s, _: f"/groups/{s.group_id}/invites", {}
+    ),
+    ("GET /groups/{group_id}/invites", "the group"): RouteRequest(
+        lambda s, _: f"/groups/{s.group_id}/invites", shows=has("invites", "code", invite)
+    ),
+    ("DELETE /groups/{group_id}/invites/{code}", "a link"): RouteRequest(
+        lambda s, _: f"/groups/{s.group_id}/invites/{s.invite}"
+    ),
+    ("DELETE /groups/{group_id}/invites/{code}", "another group's link"): RouteRequest(
+        lambda s, _: f"/groups/{s.group_id}/invites/{s.foreign}"
+    ),
+    ("GET /invites/{code}", "a link"): RouteRequest(lambda s, _: f"/invites/{s.invite}"),
+    ("GET /invites/{code}", "an ended link"): RouteRequest(lambda s, _: f"/invites/{s.ended}"),
+    # A member's join changes nothing.
+    ("POST /invites/{code}/join", "a link"): RouteRequest(
+        lambda s, _: f"/invites/{s.invite}/join", changes=None
+    ),
+    ("POST /invites/{code}/join", "an ended link"): RouteRequest(
+        lambda s, _: f"/invites/{s.ended}/join", changes=None
     ),
     ("POST /groups/leave_group", "the group"): RouteRequest("/groups/leave_group", in_group()),
     ("GET /healthz", ""): RouteRequest("/healthz"),
@@ -217,8 +352,14 @@ def change_frame(kind, message, **more):
     }
 
 
-def send_frame(receiver):
-    return lambda s, _: {"type": "send", "id": "x", "receiver_id": receiver(s), "content": "x"}
+def send_frame(receiver, reply_to=lambda s: None):
+    return lambda s, _: {
+        "type": "send",
+        "id": "x",
+        "receiver_id": receiver(s),
+        "content": "x",
+        "reply_to": reply_to(s),
+    }
 
 
 FRAME_REQUESTS = {
@@ -229,8 +370,14 @@ FRAME_REQUESTS = {
     ("auth", "another's token, later"): lambda s, _: {"type": "auth", "token": s.owner.token},
     **{
         ("send", what): send_frame(chat)
-        for what, chat in (("the group", group), ("a user", target), ("a deleted user", deleted))
+        for what, chat in (
+            ("the group", group),
+            ("the closed group", closed),
+            ("a user", target),
+            ("a deleted user", deleted),
+        )
     },
+    **{("send", what): send_frame(group, text) for what, text in REPLIED.items()},
     ("typing", "the group"): lambda s, _: {
         "type": "typing",
         "chat_id": s.group_id,
@@ -242,6 +389,10 @@ FRAME_REQUESTS = {
         for kind, more in (("edit", {"content": "edited"}), ("delete", {}))
         for what, message in MESSAGES.items()
         if what != "a deleted text"
+    },
+    **{
+        ("react", what): change_frame("react", message, emoji="👍", on=True)
+        for what, message in MESSAGES.items()
     },
     ("sync", "the group"): lambda s, _: {"type": "sync", "after": {str(s.group_id): 0}},
     ("presence", "a user"): lambda s, _: {"type": "presence", "watch": [s.target.id]},

@@ -48,6 +48,8 @@ class Sizes:
     members: int = 20_000  # of the large group
     online: int = 2_000  # sockets of its members
     renames: int = 20
+    reactors: int = 1_000  # members of a group, who are online and react to one message
+    reacting_s: float = 10  # in which they do
     chats: int = 5_000  # of one user
     sockets: int = 8  # of that user
     erased: int = 100_000  # messages of the user who is deleted, in 500 chats
@@ -199,6 +201,32 @@ def reads(stage):
     )
     stage.wait_for(lambda: crowd.quiet_s() > 1.5)
     stage.notes["MB pushed"] = crowd.n_bytes // 1_000_000
+
+
+def hot_message(stage):
+    """All members of a group react to one message within seconds; each reaction is pushed to all."""
+    members = stage.users(stage.sizes.reactors, "reactor")
+    group = big_data.groups(stage.db, 1, members)[0]
+    big_data.analyze(stage.db)
+    crowd = stage.crowd(members)
+    sent = stage.request(
+        members[0], "POST", "/messages/send_message", {"receiver_id": group, "content": "news"}
+    ).json()
+    stage.wait_for(lambda: crowd.quiet_s() > 0.5)
+    yield
+    crowd.count(b'"type":"ack"')
+    began = time.monotonic()
+    for i, one in enumerate(crowd.sockets):
+        frame = {"type": "react", "message_id": sent["message_id"], "emoji": "👍❤🚀"[i % 3], "on": True}
+        crowd.send(one, ws_frame(json.dumps(frame)))
+        ahead = began + i * stage.sizes.reacting_s / len(members) - time.monotonic()
+        if ahead > 0.001:
+            time.sleep(ahead)
+    stage.wait_for(lambda: crowd.n_marked >= len(members))
+    stage.notes["acknowledged after s"] = round(time.monotonic() - began, 1)
+    stage.wait_for(lambda: crowd.quiet_s() > 0.5)
+    (message,) = stage.request(members[0], "GET", f"/messages/{group}?limit=1").json()["messages"]
+    assert sum(one["count"] for one in message["reactions"]) == len(members), message
 
 
 def many_chats(stage):
@@ -427,6 +455,7 @@ SCENARIOS = {
     "renames": renames,
     "leaves": leaves,
     "reads": reads,
+    "hot_message": hot_message,
     "many_chats": many_chats,
     "deleted_user": deleted_user,
     "ended_group": ended_group,

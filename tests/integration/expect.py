@@ -21,7 +21,14 @@ MESSAGE = {
     "sent_at",
     "edited_at",
     "deleted",
+    "reply",
+    "thread_id",
+    "mentions",
+    "mentions_all",
+    "forwarded_from",
+    "pinned",
 }
+SERVED = {"replies", "reactions"}  # not in pushes and in last_message
 CHAT = {
     "chat_id",
     "kind",
@@ -32,12 +39,19 @@ CHAT = {
     "unread",
     "last_message",
     "member_count",
+    "role",
+    "description",
+    "picture",
+    "posting",
+    "adding",
 }
-GROUP = {"group_id", "name", "owner_id", "created_at", "member_count", "members", "next"}
+PROFILE = {"description", "picture", "posting", "adding"}
+GROUP = {"group_id", "name", "owner_id", "created_at", "member_count", "members", "next"} | PROFILE
+INVITE = {"code", "expires_at", "max_uses", "uses", "created_by"}
 # Reason phrases of RFC 9110 that Python's library does not have.
 TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
 
-MEMBER = {"user_id", "username", "full_name", "joined_at", "read_seq"}
+MEMBER = {"user_id", "username", "full_name", "joined_at", "read_seq", "role"}
 
 
 def problem(answer, status, code=None, field=None):
@@ -80,9 +94,11 @@ def user(body):
     assert TIME.fullmatch(body["created_at"])
 
 
-def message(body, own=None):
-    """A text message. own: the client_id that its sender sees; None if it must be absent."""
-    assert set(body) == MESSAGE | ({"client_id"} if own is not None else set()), body
+def message(body, own=None, pushed=False):
+    """A text message. own: the client_id that its sender sees; None if it must be absent. pushed: it is
+    a push or the last message of a chat."""
+    wanted = MESSAGE | ({"client_id"} if own is not None else set())
+    assert set(body) == (wanted if pushed else wanted | SERVED), body
     if own is not None:
         assert body["client_id"] == own
     assert body["kind"] == "text"
@@ -96,6 +112,8 @@ def message(body, own=None):
 def chat(body):
     more = {"owner_id"} if body["kind"] == "group" else {"peer", "peer_read_seq"}
     assert CHAT | more <= set(body) <= CHAT | {"owner_id", "peer", "peer_read_seq"}, body
+    if body["kind"] == "direct":
+        assert [body[key] for key in ("role", *PROFILE)] == [None] * 5
 
 
 def group(body):
@@ -105,6 +123,7 @@ def group(body):
         assert body["member_count"] >= len(body["members"])
     for member in body["members"]:
         assert set(member) == MEMBER
+        assert (member["role"] == "owner") == (member["user_id"] == body["owner_id"])
         assert TIME.fullmatch(member["joined_at"])
 
 
@@ -112,6 +131,11 @@ def gapless(messages, key="seq"):
     """The values of key are 1, 2, 3, ... without a gap or a duplicate."""
     values = [one[key] for one in messages]
     assert sorted(values) == list(range(1, len(values) + 1)), values
+
+
+def pushed(message):
+    """A message as its frame has it, without the type, or as the last message of a chat."""
+    return without(message, *SERVED)
 
 
 def without(body, *keys):

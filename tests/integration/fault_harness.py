@@ -127,7 +127,8 @@ class Writer:
         self.numbers = itertools.count(1)
         self.ws = None
         self.unanswered = {}  # id: frame
-        self.acks = {}  # id: ack
+        self.acks = {}  # id of a send or an edit: ack
+        self.reactions = {}  # message_id: True if its reaction is there, None if that is not known
 
     def connect(self, *others):
         """Makes sure of a responsive socket on a worker that none of the others uses."""
@@ -168,6 +169,13 @@ class Writer:
         )
         return edit_id
 
+    def react(self, name):
+        """Reacts to the acknowledged message of this client_id, or ends that, without waiting."""
+        message_id = self.acks[name]["message_id"]
+        frame = {"type": "react", "id": f"{name}-react", "message_id": message_id, "emoji": "👍"}
+        self._send_frame({**frame, "on": not self.reactions.get(message_id, False)})
+        self.reactions[message_id] = None
+
     def read_answers(self, timeout):
         """Reads until every frame is answered; False after the timeout."""
         deadline = time.monotonic() + timeout
@@ -181,8 +189,11 @@ class Writer:
     def _read_frame(self, timeout):
         frame = self.ws.next(timeout)
         if frame["type"] == "ack" and frame["id"] in self.unanswered:
-            del self.unanswered[frame["id"]]
-            self.acks[frame["id"]] = frame
+            sent = self.unanswered.pop(frame["id"])
+            if sent["type"] == "react":
+                self.reactions[frame["message_id"]] = sent["on"]
+            else:
+                self.acks[frame["id"]] = frame
         elif frame["type"] == "error" and frame.get("id") in self.unanswered:
             if frame["code"] != "unavailable":
                 raise RuntimeError(f"rejected: {frame}")
@@ -301,6 +312,9 @@ class Reader(threading.Thread):
             self.pushed_mod = frame["mod"]
             self.pushes.append((frame["message_id"], frame["mod"], frame.get("content")))
             self._store(frame)
+        elif kind == "reaction" and frame["message_id"] in self.view:
+            seq, mod, content = self.view[frame["message_id"]]
+            self.view[frame["message_id"]] = (seq, max(mod, frame["mod"]), content)
         elif kind == "synced":
             self.pending_syncs -= 1
             self.ready.set()
@@ -479,6 +493,14 @@ class FaultHarness:
                     row = rows[ack["message_id"]]
                     assert ack["seq"] == row[0] and ack["mod"] <= row[1], (name, ack, row)
                     assert name in (row[3], row[2]), (name, ack, row)
+            stored = {
+                row[0]
+                for row in self.daemon.sql(
+                    "select message_id from reactions where user_id = %s", writer.person.id
+                )
+            }
+            for message_id, on in writer.reactions.items():
+                assert on is None or on == (message_id in stored), (message_id, on)
         for reader in self.readers:
             assert not reader.violations, reader.violations
             pushes, reader.pushes = reader.pushes, []

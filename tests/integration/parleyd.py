@@ -32,7 +32,7 @@ CONNECTED = re.compile(r"worker=\S+ .*?\bconn=(\S+) connected\b")
 CLOSED = re.compile(r"worker=\S+ .*?\bconn=(\S+) closed\b")
 SERVES = re.compile(r" worker=(\d+) store_ready")
 STARTED = re.compile(r"Z info started pid=")  # the master; connection ids start again
-DIED = re.compile(r" (worker|hasher)_died slot=")
+DIED = re.compile(r" (worker|hasher|indexer)_died slot=")
 # Never acceptable in a log: a failed assertion, the report of a sanitizer.
 BROKEN = re.compile(
     r"assert|\w+Sanitizer|runtime error:|stack smashing|double free|malloc\(\)|munmap_chunk",

@@ -16,13 +16,13 @@ def test_each_side_sees_a_direct_chat_with_the_other(alice, bob):
         bob.id,
     )
     assert (chat["last_seq"], chat["last_mod"], chat["read_seq"], chat["unread"]) == (2, 2, 2, 0)
-    assert (chat["peer_read_seq"], chat["last_message"]) == (0, last)
+    assert (chat["peer_read_seq"], chat["last_message"]) == (0, expect.pushed(last))
     assert chat.get("owner_id") is None
 
     chat = bob.chat(alice.id)
     assert (chat["name"], chat["peer"]["user_id"]) == (alice.full_name, alice.id)
     assert (chat["read_seq"], chat["unread"], chat["peer_read_seq"]) == (0, 2, 2)
-    assert chat["last_message"] == {**last, "chat_id": alice.id}
+    assert chat["last_message"] == {**expect.pushed(last), "chat_id": alice.id}
 
 
 def test_no_other_user_sees_the_chat(alice, bob, carol):

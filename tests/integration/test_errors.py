@@ -229,15 +229,20 @@ def test_every_code_has_its_status(alice, bob, carol, http, daemon, username):
     elsewhere = {
         "unavailable": "test_faults",
         "too_many": "test_limits",
+        "not_allowed": "test_pins",
         "too_many_requests": "test_limits",
         "too_many_sockets": "test_limits",
         "headers_too_large": "this file",
         "too_large": "this file",
+        "search_not_ready": "test_search",
         "internal": "none: it is a bug of the daemon",
         "unknown_type": "test_ws_auth",
         "already_authenticated": "test_ws_auth",
     }
     group = alice.group("errors", bob)
+    closed = alice.group("closed", bob)
+    alice.patch(f"/groups/{closed}", {"adding": "admins"})
+    alice.put(f"/groups/{closed}/bans/{carol.id}")
     sent = alice.send(group, "x")["message_id"]
     join = alice.history(group)[0]["message_id"]
     json_type = {"Content-Type": "application/json"}
@@ -262,7 +267,15 @@ def test_every_code_has_its_status(alice, bob, carol, http, daemon, username):
             {"old_password": "wrong one", "new_password": "long enough"},
             headers=own,
         ),
-        "not_owner": bob.patch(f"/groups/{group}", {"name": "x"}),
+        "not_owner": bob.put(f"/groups/{group}/members/{alice.id}/role", {"role": "member"}),
+        "not_admin": bob.patch(f"/groups/{group}", {"name": "x"}),
+        "not_allowed": bob.post(
+            "/groups/add_user_to_group", {"group_id": closed, "user_id": carol.id}
+        ),
+        "banned": alice.post(
+            "/groups/add_user_to_group", {"group_id": closed, "user_id": carol.id}
+        ),
+        "no_such_invite": bob.get("/invites/x"),
         "not_sender": bob.patch(f"/messages/{sent}", {"content": "x"}),
         "not_text": alice.patch(f"/messages/{join}", {"content": "x"}),
         "no_such_route": http.post("/nope", {}),

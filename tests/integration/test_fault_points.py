@@ -88,21 +88,47 @@ def edit_messages(harness):
     yield
 
 
-def add_member(harness):
-    """A connected user is added to the group."""
+def react_to_messages(harness):
+    writer = harness.writers[0]
+    names = [writer.send() for _ in range(max(NTHS))]
+    writer.settle()
+    yield
+    for name in names * 10:
+        writer.react(name)
+        if harness.is_hit_soon():
+            break
+    yield
+
+
+def enter_group(harness, enter):
+    """A connected user enters the group: enter(person), which fails if that is not acknowledged."""
     reader = Reader(new_person(harness.daemon), harness.group)
     reader.start()
     assert reader.ready.wait(20)
     harness.extra_readers.append(reader)
     yield
-    harness.in_background(lambda: harness.owner.add(harness.group, reader.person))
+    harness.in_background(lambda: enter(reader.person))
     yield
     harness.join()
-    wait_for(lambda: harness.succeeds(lambda: harness.owner.add(harness.group, reader.person)))
+    wait_for(lambda: harness.succeeds(lambda: enter(reader.person)))
     harness.await_delivery(time.monotonic())
     harness.extra_readers.remove(reader)
     reader.stop()
     reader.person.close()
+
+
+def add_member(harness):
+    return enter_group(harness, lambda person: harness.owner.add(harness.group, person))
+
+
+def join_by_invite(harness):
+    code = harness.owner.post(f"/groups/{harness.group}/invites", {}).json()["code"]
+
+    def join(person):
+        answer = person.post(f"/invites/{code}/join")
+        assert answer.status_code == 200, answer.text
+
+    return enter_group(harness, join)
 
 
 def connect_and_disconnect(harness):
@@ -292,6 +318,13 @@ def sweep_presence(harness):
     harness.join()
 
 
+def drop_index(harness):
+    yield
+    harness.daemon.sql("drop index search_blocks_terms")
+    yield
+    wait_for(lambda: harness.daemon.sql("select search_ready()")[0][0])
+
+
 TRIGGERS = {
     "accept": connect_and_disconnect,
     "batch": send_messages,
@@ -306,11 +339,15 @@ TRIGGERS = {
     "erase.group": end_group,
     "group": add_member,
     "hasher": log_in,
+    "indexer": send_messages,  # a step follows every two seconds
+    "indexer.create": drop_index,
     "hijack": connect_and_disconnect,
+    "invite": join_by_invite,
     "post": send_over_http,
     "presence": connect_and_disconnect,
     "presence.erase": sweep_presence,
     "publish": send_messages,
+    "react": react_to_messages,
     "read": send_messages,
     "read.overrun": overrun_a_worker,
     "reconcile": kill_a_worker,
@@ -327,7 +364,13 @@ TRIGGERS = {
     "wake": send_messages,
 }
 # These reach a point as often as wanted.
-REPEATABLE = (send_messages, send_over_http, edit_messages, connect_and_disconnect)
+REPEATABLE = (
+    send_messages,
+    send_over_http,
+    edit_messages,
+    react_to_messages,
+    connect_and_disconnect,
+)
 # The master reaches these too, when it restarts a worker (presence_begin, ring_poke_all).
 REACHED_BY_MASTER = ("presence", "wake")
 

@@ -207,7 +207,7 @@ def test_a_sync_before_a_join_is_delivered_contains_what_came_between(harness, p
     stopped = harness.stop_at(
         "room.opening", lambda: harness.in_background(lambda: joins.add(group, guest))
     )
-    with harness.daemon.locked("lock table users in access exclusive mode"):
+    with harness.daemon.locked("lock table group_profiles in access exclusive mode"):
         harness.resume(stopped)
         time.sleep(HELD_S)  # the frame is being read
         assert not ws.got("chat")

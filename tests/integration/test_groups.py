@@ -58,7 +58,8 @@ def test_the_creator_is_first_member_and_owner(alice):
 def test_a_group_name_has_1_to_100_characters(alice, bad):
     expect.problem(alice.post("/groups/create_group", {"name": bad}), 422, field="name")
     group = alice.group("☃" * 100)
-    expect.problem(alice.patch(f"/groups/{group}", {"name": bad}), 422, field="name")
+    if bad is not None:  # in a change, null counts as absent
+        expect.problem(alice.patch(f"/groups/{group}", {"name": bad}), 422, field="name")
     assert alice.chat(group)["name"] == "☃" * 100
 
 
@@ -139,7 +140,7 @@ def test_the_owner_removes_a_member(alice, bob, carol):
 
 def test_rejected_removals(alice, bob, carol):
     group = alice.group("removals", bob)
-    expect.problem(remove(bob, group, alice.id), 403, "not_owner")
+    expect.problem(remove(bob, group, alice.id), 403, "not_admin")
     expect.problem(remove(carol, group, bob.id), 404, "no_such_group")
     expect.problem(remove(alice, group, carol.id), 404, "no_such_member")
     expect.problem(remove(alice, group, UNUSED_ID), 404, "no_such_member")
@@ -215,7 +216,7 @@ def test_a_group_without_members_is_removed(alice, bob):
 # --- rename ---
 
 
-def test_only_the_owner_renames(alice, bob, carol):
+def test_a_rename_is_an_event_and_members_may_not(alice, bob, carol):
     group = alice.group("before", bob)
     answer = alice.patch(f"/groups/{group}", {"name": "after"})
     assert answer.status_code == 200
@@ -230,10 +231,9 @@ def test_only_the_owner_renames(alice, bob, carol):
         3,
     )
     assert "content" not in rename
-    expect.problem(bob.patch(f"/groups/{group}", {"name": "bob's"}), 403, "not_owner")
+    expect.problem(bob.patch(f"/groups/{group}", {"name": "bob's"}), 403, "not_admin")
     expect.problem(carol.patch(f"/groups/{group}", {"name": "carol's"}), 404, "no_such_group")
     expect.problem(alice.patch(f"/groups/{UNUSED_ID}", {"name": "x"}), 404, "no_such_group")
-    expect.problem(alice.patch(f"/groups/{group}", {}), 422, field="name")
     assert bob.chat(group)["name"] == "after"
 
 

@@ -68,6 +68,16 @@ def test_handshakes_are_limited_per_user(daemon, alice, bob):
     bob.ws()
 
 
+GUESSES = 200  # more than the bursts of two workers, and what they refill meanwhile
+
+
+@pytest.mark.parametrize("method, path", [("GET", "/invites/{}"), ("POST", "/invites/{}/join")])
+def test_attempts_to_guess_an_invite_are_limited_per_user(person, bob, method, path):
+    guesser, path = person(), path.format("0" * 22)
+    until_429(lambda: guesser.request(method, path), GUESSES)
+    expect.problem(bob.request(method, path), 404, "no_such_invite")
+
+
 MANY_GROUPS = 10000
 
 

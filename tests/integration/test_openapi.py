@@ -135,7 +135,7 @@ def test_every_route_but_the_open_ones_needs_a_token(description, http):
             expect.problem(answer, 401)
 
 
-def test_real_answers_conform(description, conforms, http, alice, bob, carol, username):
+def test_real_answers_conform(description, conforms, http, person, alice, bob, carol, username):
     """Every route: success, and the errors that a client can cause; messages of every kind."""
 
     def call(who, method, path, body=None, real=None):
@@ -202,12 +202,26 @@ def test_real_answers_conform(description, conforms, http, alice, bob, carol, us
     )
     call(bob, "patch", "/messages/{message_id}", {"content": "y"}, f"/messages/{sent['message_id']}")
     call(carol, "delete", "/messages/{message_id}", real=f"/messages/{sent['message_id']}")
+    for message_id in (sent["message_id"], NO_SUCH_ID):
+        copy = {"message_id": message_id, "receiver_id": carol.id}
+        call(bob, "post", "/messages/forward", copy)
     call(bob, "put", "/messages/read", {"message_ids": [sent["message_id"]]})
     call(bob, "put", "/messages/read", {"message_ids": []})
     call(alice, "post", "/users/set_typing_status", {"typing_chat_id": bob.id, "is_typing": False})
     call(alice, "post", "/users/set_typing_status", {"typing_chat_id": NO_SUCH_ID, "is_typing": False})
     call(alice, "get", "/users/presence", real=f"/users/presence?ids={bob.id}")
     call(alice, "get", "/users/presence", real="/users/presence?ids=x")
+    call(alice, "post", "/messages/forward", {"message_id": sent["message_id"], "receiver_id": bob.id})
+    for method in ("put", "delete"):
+        path = "/messages/{message_id}/reactions/{emoji}"
+        for who, emoji in ((bob, "👍"), (bob, "x"), (carol, "👍")):
+            call(who, method, path, real=f"/messages/{sent['message_id']}/reactions/{emoji}")
+        for who in (bob, carol):
+            path = f"/messages/{sent['message_id']}/pin"
+            call(who, method, "/messages/{message_id}/pin", real=path)
+    call(alice, "put", "/messages/{message_id}/pin", real=f"/messages/{sent['message_id']}/pin")
+    for chat_id in (bob.id, NO_SUCH_ID):
+        call(alice, "get", "/chats/{chat_id}/pins", real=f"/chats/{chat_id}/pins")
     call(alice, "delete", "/messages/{message_id}", real=f"/messages/{sent['message_id']}")
 
     group = call(alice, "post", "/groups/create_group", {"name": "G"}).json()["group_id"]
@@ -228,6 +242,40 @@ def test_real_answers_conform(description, conforms, http, alice, bob, carol, us
     )
     call(alice, "patch", "/groups/{group_id}", {"name": "H"}, f"/groups/{group}")
     call(bob, "patch", "/groups/{group_id}", {"name": "I"}, f"/groups/{group}")
+    describe = {"description": "d", "picture": "https://example.org/", "posting": "admins"}
+    call(alice, "patch", "/groups/{group_id}", describe, f"/groups/{group}")
+    call(alice, "patch", "/groups/{group_id}", {"adding": "none"}, f"/groups/{group}")
+    call(bob, "post", "/messages/send_message", {"receiver_id": group, "content": "x"})
+    role, guest = "/groups/{group_id}/members/{user_id}/role", person()
+    for who, named, body in (
+        (alice, bob.id, {"role": "admin"}),
+        (bob, carol.id, {"role": "admin"}),
+        (alice, NO_SUCH_ID, {"role": "member"}),
+        (alice, alice.id, {"role": "member"}),
+    ):
+        call(who, "put", role, body, f"/groups/{group}/members/{named}/role")
+    bans = "/groups/{group_id}/bans/{user_id}"
+    for who, method, named in (
+        (alice, "put", guest.id),
+        (bob, "put", alice.id),
+        (carol, "put", bob.id),
+        (alice, "put", NO_SUCH_ID),
+        (alice, "delete", alice.id),
+    ):
+        call(who, method, bans, real=f"/groups/{group}/bans/{named}")
+    call(alice, "get", "/groups/{group_id}/bans", real=f"/groups/{group}/bans")
+    call(alice, "delete", bans, real=f"/groups/{group}/bans/{guest.id}")
+    call(alice, "get", "/groups/{group_id}/bans", real=f"/groups/{group}/bans")
+    call(carol, "get", "/groups/{group_id}/bans", real=f"/groups/{group}/bans")
+    invites, real = "/groups/{group_id}/invites", f"/groups/{group}/invites"
+    code = call(alice, "post", invites, {"expires_in": 60, "max_uses": 2}, real).json()["code"]
+    call(alice, "post", invites, {"expires_in": 1}, real)
+    call(carol, "post", invites, {}, real)
+    call(alice, "get", invites, real=real)
+    for named in (code, "x"):
+        call(guest, "get", "/invites/{code}", real=f"/invites/{named}")
+        call(guest, "post", "/invites/{code}/join", real=f"/invites/{named}/join")
+        call(alice, "delete", invites + "/{code}", real=f"{real}/{named}")
     call(alice, "get", "/groups/{group_id}", real=f"/groups/{group}")
     call(alice, "get", "/groups/{group_id}", real="/groups/1")
     call(alice, "post", "/groups/remove_user_from_group", {"group_id": group, "user_id": carol.id})
@@ -242,10 +290,15 @@ def test_real_answers_conform(description, conforms, http, alice, bob, carol, us
         call(alice, "get", "/messages/{chat_id}", real=f"/messages/{chat_id}")
         call(alice, "get", "/messages/{chat_id}", real=f"/messages/{chat_id}?around=1")
     call(alice, "get", "/messages/{chat_id}", real=f"/messages/{bob.id}?limit=0")
+    search = "/messages/search"
+    call(alice, "get", search, real=f"{search}?from={alice.id}&limit=1")
+    call(alice, "get", search, real=f"{search}?q=*x")
     one = "/messages/{chat_id}/{message_id}"
     call(alice, "get", one, real=f"/messages/{bob.id}/{sent['message_id']}")
     call(alice, "get", one, real=f"/messages/{group}/{sent['message_id']}")
     call(alice, "get", one, real=f"/messages/{bob.id}/x")
+    for chat_id in (bob.id, group, NO_SUCH_ID):
+        call(alice, "get", "/chats/{chat_id}", real=f"/chats/{chat_id}")
     assert len(call(alice, "get", "/chats").json()["chats"]) == 3
     call(alice, "get", "/healthz")
     call(alice, "get", "/openapi.json")

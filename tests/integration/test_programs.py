@@ -412,6 +412,23 @@ WRONG_COUNTS = """
     select count(*) from conversations c
     where member_count <> (select count(*) from members m where m.conv_id = c.conv_id)"""
 
+REPLIES = """
+    select count(*) > 20, count(*) filter (where q.conv_id <> m.conv_id or q.seq >= m.seq or q.kind <> 't'
+        or m.thread_id <> coalesce(q.thread_id, q.message_id) or t.seq is null
+        or r.replies <> (select count(*) from messages x where x.reply_to = q.message_id))
+    from messages m join messages q on q.message_id = m.reply_to
+    left join thread_messages t on t.thread_id = m.thread_id and t.seq = m.seq
+    left join replied r on r.message_id = q.message_id"""
+REACTIONS = "select count(*) > 0 from reactions"
+WRONG_REACTIONS = (
+    "select count(*) from reaction_counts k where n <> (select count(*) from reactions r"
+    " where r.message_id = k.message_id and r.emoji = k.emoji)",
+    "select count(*) from conversations c where last_mod > 0"
+    " and last_mod <> (select max(mod) from messages m where m.conv_id = c.conv_id)",
+    "select count(*) from (select conv_id, mod from pins union all select conv_id, r.mod from"
+    " reactions r join messages using (message_id)) x group by conv_id, mod having count(*) > 1",
+)
+
 
 @pytest.mark.no_valgrind("bounds of time")
 def test_mock_data_is_consistent_and_the_same_for_the_same_seed(cluster, tmp_path):
@@ -423,6 +440,10 @@ def test_mock_data_is_consistent_and_the_same_for_the_same_seed(cluster, tmp_pat
             contents.append([daemon.sql(query) for query in CONTENT])
             assert contents[-1][0][0][1] == 500 and contents[-1][1][0][1] >= 50
             assert daemon.sql(WRONG_ORDER) == [(0,)] and daemon.sql(WRONG_COUNTS) == [(0,)]
+            assert daemon.sql(REPLIES) == [(True, 0)]
+            assert daemon.sql(REACTIONS) == [(True,)]
+            wrong = [daemon.sql(query) for query in WRONG_REACTIONS]
+            assert wrong == [[(0,)], [(0,)], []]
             assert daemon.sql("select count(*) from users where folded_name is null") == [(0,)]
             lines = [line.split(",") for line in tokens.read_text().split()]
             assert len(lines) == 50

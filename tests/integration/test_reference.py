@@ -128,7 +128,7 @@ def test_every_route_has_its_statuses_of_success(documented, description):
 
 def test_every_answer_is_the_object_of_its_schema(documented, description):
     """The name of an object, or the members of a JSON example."""
-    objects = {"user", "message", "chat", "group"}
+    objects = {"user", "message", "chat", "group", "invite"}
     for key, operation in operations(description).items():
         answer = documented[key][3]
         for status in re.findall(r"\b2\d\d\b", answer):
@@ -251,7 +251,7 @@ def test_every_field_is_explained_with_its_limits(reference, description):
 
 
 def test_the_objects_have_the_members_of_their_schemas(reference, description):
-    for name in ("user", "message", "chat", "group"):
+    for name in ("user", "message", "chat", "group", "invite"):
         schema = description["components"]["schemas"][name]
         members = set(schema["properties"])
         for variant in schema.get("oneOf", []):

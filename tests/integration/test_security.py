@@ -6,15 +6,15 @@ import tempfile
 import pytest
 
 import expect
-from access_matrix import Scenario, cells, snapshot, table
+from access_matrix import GROUP_ROLES, Scenario, cells, snapshot, table
 from access_requests import ROUTE_REQUESTS, FRAME_REQUESTS
 from client import Http, Ws
 from conftest import run_daemon
 from raw_socket import exchange, upgrade_request
 from routes import all_routes, commands, description, shape
 
-ROUTES = table("route", "on")
-COMMANDS = table("frame", "on")
+ROUTES = {**table("route", "on"), **table("route", "on", GROUP_ROLES)}
+COMMANDS = {**table("frame", "on"), **table("frame", "on", GROUP_ROLES)}
 
 
 @pytest.fixture(scope="module")

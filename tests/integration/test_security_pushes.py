@@ -156,11 +156,17 @@ def shows(kind, **frame):
 def owner_asks(method, path, body):
     def cause(stage):
         answer = stage.owner.request(
-            method, path.format(group=stage.scenario.group_id), body(stage.scenario)
+            method, path.format(group=stage.scenario.group_id, text=stage.scenario.text_id), body(stage.scenario)
         )
         assert answer.status_code in (200, 204), answer.text
 
     return Event(cause)
+
+
+def appoints(stage):
+    member = stage.scenario.people["member"][0]
+    path = f"/groups/{the_group(stage)}/members/{member.id}/role"
+    assert stage.owner.put(path, {"role": "admin"}).status_code == 204
 
 
 def all_watch(stage):
@@ -199,6 +205,16 @@ EVENTS = {
         type="delete",
         message_id=lambda stage: stage.sender.send(the_group(stage), "gone")["message_id"],
     ),
+    ("reaction", "a text in the group is reacted to"): acts(
+        "ack",
+        type="react",
+        message_id=lambda stage: stage.sender.send(the_group(stage), "liked")["message_id"],
+        emoji="👍",
+        on=True,
+    ),
+    ("pinned", "a pin in the group ends"): owner_asks(
+        "DELETE", "/messages/{text}/pin", lambda s: None
+    ),
     ("typing", "a user types in the group"): shows(
         "typing", type="typing", chat_id=the_group, is_typing=True
     ),
@@ -209,6 +225,7 @@ EVENTS = {
     ("chat", "the group is renamed"): owner_asks(
         "PATCH", "/groups/{group}", lambda s: {"name": "renamed"}
     ),
+    ("chat", "a role is changed"): Event(appoints),
     ("chat", "a user is added: oneself"): owner_asks(
         "POST",
         "/groups/add_user_to_group",

@@ -108,7 +108,7 @@ def test_all_workers_deliver_a_group_in_the_same_order(alice, bob, carol, person
         views.append(frames)
     assert views[0] == views[1] == views[2]
     assert views[0] == [
-        m
+        expect.pushed(m)
         for page in range(start, start + total, 200)
         for m in alice.history(group, f"after={page}&limit=200")
     ]

@@ -37,8 +37,10 @@ def test_a_message_is_pushed_to_every_socket_of_both_but_the_sending_one(alice, 
         (ws, bob, alice.id) for ws in theirs
     ]:
         frame = ws.until("message")
-        expect.message(expect.without(frame, "type"), own="k" if who is alice else None)
-        assert expect.without(frame, "type") == who.history(chat_id)[0]
+        expect.message(
+            expect.without(frame, "type"), own="k" if who is alice else None, pushed=True
+        )
+        assert expect.without(frame, "type") == expect.pushed(who.history(chat_id)[0])
         assert (frame["chat_id"], frame["message_id"]) == (chat_id, ack["message_id"])
     alice.fence(sending)
     assert not sending.got("message", message_id=ack["message_id"])
@@ -53,10 +55,10 @@ def test_a_message_sent_over_http_is_pushed_to_all_sockets_of_both(alice, bob):
     own, theirs = alice.ws_on_each(), bob.ws_on_each()
     sent = alice.send(bob.id, "over http", client_id="h")
     for ws in own:
-        assert expect.without(ws.until("message"), "type") == sent
+        assert expect.without(ws.until("message"), "type") == expect.pushed(sent)
     for ws in theirs:
         assert expect.without(ws.until("message"), "type") == {
-            **expect.without(sent, "client_id"),
+            **expect.without(expect.pushed(sent), "client_id"),
             "chat_id": alice.id,
         }
 
@@ -237,9 +239,12 @@ def test_an_edit_is_acknowledged_and_pushed(alice, bob):
     assert (stored["content"], stored["mod"]) == ("better", 2)
     for socket in theirs:
         frame = socket.until("edited")
-        assert expect.without(frame, "type") == stored
+        assert expect.without(frame, "type") == expect.pushed(stored)
     for socket in other:
-        assert expect.without(socket.until("edited"), "type") == {**stored, "chat_id": bob.id}
+        assert expect.without(socket.until("edited"), "type") == {
+            **expect.pushed(stored),
+            "chat_id": bob.id,
+        }
     alice.fence(ws)
     assert not ws.got("edited")
 

@@ -6,7 +6,7 @@ usage: check.py LEDGER DATABASE
 
 Both files are read once, a line at a time. The work for a line is constant, except for a binary
 search among the joins and leaves of a member. For each device and message one byte is kept: 1 if
-the device has the final version of the message.
+the device has the final version of the message. Of a message that had a reaction, a device has a Copy.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from history import Database
 NEIGHBOURS = 12
 CHECKS = {
     "acknowledged": "acknowledged writes are stored",
+    "reactions": "acknowledged reactions are stored, and each member's view has those of the database",
     "once": "each client_id is stored once, and every repeat has the same answer",
     "gapless": "seq is 1..n without gap or duplicate, and mods are distinct",
     "view": "each member's view equals the history",
@@ -31,6 +32,7 @@ CHECKS = {
     "gaps": "a gap between pushes was preceded by a resync",
     "members": "members agree with the acknowledged joins and leaves",
     "authors": "every sender was a member",
+    "replies": "a reply names an earlier text of its chat and its thread, and is counted once",
     "presence": "presence was correct when quiet and at the end, and no connected user was offline",
     "timely": "commits reached every connected member in time",
     "tokens": "no socket outlived its token",
@@ -50,8 +52,54 @@ class Socket:
         self.watches_since = float("inf")
 
 
+class Copy:
+    """A message as a client has it: what was served, and the reactions and pins of later mods."""
+
+    def __init__(self):
+        self.mod = 0  # of the row
+        self.what, self.deleted, self.pinned = None, False, (0, False)
+        self.full = 0  # the mod of the latest row with reactions
+        self.reactions = {}  # pair of user and emoji: the mod of its latest change, and on
+
+    def read(self, row, pinned, reactions):
+        """A row; pinned or reactions None: it does not say."""
+        mod = row[2]
+        if mod > self.mod:
+            self.mod, self.what, self.deleted = mod, row[5], row[6]
+        if row[6]:
+            pinned, reactions = False, []
+        if pinned is not None:
+            self.pin(mod, pinned)
+        if reactions is not None and mod >= self.full:
+            later = {pair: one for pair, one in self.reactions.items() if one[0] > mod}
+            served = {(user, emoji): (mod, True) for emoji, _, users in reactions for user in users}
+            self.full, self.reactions = mod, {**served, **later}
+
+    def react(self, mod, pair, on):
+        """Changes of different pairs may come in any order: an ack comes beside the pushes."""
+        if mod > max(self.full, self.reactions.get(pair, (0,))[0]):
+            self.reactions[pair] = (mod, on)
+
+    def pin(self, mod, on):
+        if mod > self.pinned[0]:
+            self.pinned = (mod, on)
+
+    def shown(self):
+        return {pair for pair, (_, on) in self.reactions.items() if on}
+
+
+class Reaction:
+    """What is known of a reaction from the attempts of its user, one after the other."""
+
+    def __init__(self):
+        self.on = False
+        self.tried = False  # True if the last attempt has no answer yet
+        self.unknown = False  # True if one had none: it may be carried out after a later one
+
+
 class Device:
     def __init__(self):
+        self.copies = collections.defaultdict(Copy)  # by message, of those with reactions
         self.has = {}  # conv: a byte a message, 1 if it has the final version
         # conv: time of chat_removed or of a reset; earlier messages may arrive after the next join
         # or sync
@@ -85,9 +133,13 @@ class Checker:
         self.line = self.now = 0
         self.sends, self.attempts = {}, {}  # by (user, id)
         self.acked_before, self.answers = {}, {}
+        self.reacting = {}  # (user, id) of an attempt: its Reaction, emoji, and on
+        self.reactions = collections.defaultdict(Reaction)  # by user, message and emoji
+        self.reactors = set()  # pairs of user and message
         self.moves = {}  # (group, user): the last join or leave, True if acknowledged
         self.moved = {}
         self.contents = set()
+        self.replies = {}  # by (user, id): the message that the send replies to
         self.at_mod = {}  # (conv, mod): the message that was received with it
         self.first_seen = {}  # message id: when its final version was first received
         self.deadlines = Deadlines()
@@ -181,8 +233,15 @@ class Checker:
         if conv is not None:
             self.devices[socket.device].removed[conv.id] = self.now
             if event["forgot"]:
-                self.devices[socket.device].has.pop(conv.id, None)
+                self._forget(socket, conv)
             socket.contiguous.pop(conv.id, None)
+
+    def _forget(self, socket, conv):
+        """The client has nothing of the chat any more."""
+        device = self.devices[socket.device]
+        if device.has.pop(conv.id, None) is not None:
+            for message in conv.messages:
+                device.copies.pop(message.id, None)
 
     def on_reset(self, event):
         socket = self.sockets[event["s"]]
@@ -196,7 +255,7 @@ class Checker:
         )
         if conv is not None:
             self.devices[socket.device].removed[conv.id] = self.now
-            self.devices[socket.device].has.pop(conv.id, None)
+            self._forget(socket, conv)
             socket.contiguous.pop(conv.id, None)
             socket.pushed.pop(conv.id, None)
 
@@ -268,15 +327,25 @@ class Checker:
             self.contents.add(event["x"])
         self.sends.setdefault(key, self.now)
         self.attempts[key] = self.attempts.get(key, 0) + 1
+        self.replies[key] = event.get("r")
         conv = self.db.conv(event["u"], event["c"])
         if conv is not None and event["op"] == "send" and key not in self.answers:
             self.acked_before.setdefault(key, conv.acked_seq)
+        if event["op"] == "react":
+            emoji, on = event["x"]
+            reaction = self.reactions[event["u"], event["m"], emoji]
+            reaction.unknown |= reaction.tried
+            reaction.tried = True
+            self.reacting[key] = (reaction, emoji, on)
+            self.reactors.add((event["u"], event["m"]))
         if event["op"] in ("join", "leave"):
             self.moved[key] = (event["c"], event["x"])
             self.moves[event["c"], event["x"]] = (event["op"], False)
 
     def on_refused(self, event):
         self.counts["refused " + event["op"]] += 1
+        if event["op"] == "react":
+            self.reacting[event["u"], event["id"]][0].tried = False
         if event["op"] in ("join", "leave"):
             self.check("members", False, lambda: f"{event['op']} was refused: {event['code']}")
 
@@ -292,6 +361,9 @@ class Checker:
         if event["op"] in ("join", "leave"):
             self.moves[self.moved[key]] = (event["op"], True)
             self.answers[key] = None
+            return
+        if event["op"] == "react":
+            self._reacted(event, key)
             return
         self.counts["duplicates answered"] += event["dup"]
         message = self.db.messages.get(event["m"])
@@ -312,7 +384,28 @@ class Checker:
             return
         self._acked_in_order(event, key, message)
         if event.get("s") is not None and (not event["dup"] or message.edited_at is None):
+            copy = self._copy(event["s"], message)
+            if copy is not None:
+                deleted = event["op"] == "delete"
+                row = [*place, event["v"], None, None, None if deleted else event["id"], deleted]
+                copy.read(row, None, None)
             self._has(event["s"], message, event["v"])
+
+    def _reacted(self, event, key):
+        reaction, emoji, on = self.reacting[key]
+        reaction.tried, reaction.on = False, on
+        message = self.db.messages.get(event["m"])
+        self.check(
+            "reactions",
+            message is not None,
+            lambda: f"a reaction to {event['m']} was acknowledged, which is not stored",
+        )
+        if message is None or event.get("s") is None:
+            return
+        copy = self._copy(event["s"], message)
+        if copy is not None:
+            copy.react(event["v"], (event["u"], emoji), on)
+        self._has(event["s"], message, event["v"])
 
     def _is_kept(self, event, message):
         if event["op"] == "delete":
@@ -324,6 +417,7 @@ class Checker:
             message.seq == event["q"]
             and message.client_id == event["id"]
             and message.sender == event["u"]
+            and message.reply_to == self.replies.get((event["u"], event["id"]))
             and event["v"] <= message.mod
         )
 
@@ -345,13 +439,23 @@ class Checker:
 
     def on_push(self, event):
         self.counts["pushes"] += 1
+        message = self._pushed(event, self._is_version)
+        if message is None:
+            return
+        copy, row = self._copy(event["s"], message), event["row"]
+        if copy is not None:
+            copy.read(row, event.get("p", False), [] if event["k"] == "message" else None)
+        self._has(event["s"], message, row[2])
+
+    def _pushed(self, event, is_version):
+        """The checks of any push; returns its message, or None."""
         socket = self.sockets[event["s"]]
         conv = self.db.conv(socket.user, event["c"])
         row = event["row"]
         about = {"conv": conv.id if conv else None, "socket": event["s"]}
-        message = self._row(conv, row, about)
+        message = self._row(conv, row, about, is_version)
         if message is None:
-            return
+            return None
         mod = row[2]
         last = socket.pushed.get(conv.id, 0)
         self.check("pushes", mod > last, lambda: f"mod {mod} was pushed after mod {last}", **about)
@@ -364,7 +468,27 @@ class Checker:
         self._check_gap(socket, conv, mod, about)
         self._outlives(event["s"], socket)
         socket.pushed[conv.id] = socket.contiguous[conv.id] = mod
+        return message
+
+    def on_mark(self, event):
+        """A reaction or a pin."""
+        self.counts["pushes of " + event["k"]] += 1
+        message = self._pushed(event, self._place)
+        if message is None:
+            return
+        copy, mod = self._copy(event["s"], message), event["row"][2]
+        user, emoji, on = event["mark"]
+        if copy is not None and event["k"] == "reaction":
+            copy.react(mod, (user, emoji), on)
+        elif copy is not None:
+            copy.pin(mod, on)
         self._has(event["s"], message, mod)
+
+    def _copy(self, number, message):
+        """The copy of the device of this socket, of a message that had a reaction; else None."""
+        if not message.reacted:
+            return None
+        return self.devices[self.sockets[number].device].copies[message.id]
 
     def _check_gap(self, socket, conv, mod, about):
         """Between two pushes only these mods may be missing: own writes of the client, messages that
@@ -378,7 +502,8 @@ class Checker:
             left_out = conv.by_mod.get(between)
             if left_out is None or has[left_out.at]:
                 continue
-            if left_out.sender != socket.user or left_out.kind != "t":
+            own = left_out.sender == socket.user or (socket.user, left_out.id) in self.reactors
+            if not own or left_out.kind != "t":
                 self.check(
                     "gaps",
                     False,
@@ -394,8 +519,12 @@ class Checker:
         self._rows(socket.user, conv, event["rows"], about)
         for row in event["rows"]:
             message = self.db.messages.get(row[0])
-            if message is not None:
-                self._has(event["s"], message, row[2])
+            if message is None:
+                continue
+            copy = self._copy(event["s"], message)
+            if copy is not None:
+                copy.read(row, *event.get("marks", {}).get(str(row[0]), (False, [])))
+            self._has(event["s"], message, row[2])
 
     def on_read(self, event):
         self.counts["rows read"] += len(event["rows"])
@@ -414,13 +543,14 @@ class Checker:
                 **about,
             )
 
-    def _row(self, conv, row, about):
+    def _row(self, conv, row, about, is_version=None):
         """One version of a message: the database must have it, or a later one."""
+        is_version = is_version or self._is_version
         message = self.db.messages.get(row[0])
         known = message is not None and conv is not None and message.conv == conv.id
         self.check(
             "committed",
-            known and self._is_version(message, row),
+            known and is_version(message, row),
             lambda: f"a client received {row}; the database has {message}",
             **about,
         )
@@ -437,13 +567,20 @@ class Checker:
             self.first_seen.setdefault(message.id, self.now)
         return message
 
+    @staticmethod
+    def _place(message, row):
+        """The row of a reaction or a pin."""
+        return row[1] == message.seq and row[2] <= message.mod and message.kind == "t"
+
     def _is_version(self, message, row):
-        _, seq, mod, kind, sender, what, deleted = row
+        _, seq, mod, kind, sender, what, deleted, reply_to, thread = row
         if seq != message.seq or mod > message.mod or (deleted and not message.deleted):
             return False
         if kind is None:  # a `deleted` frame has no more
             return mod == message.mod
         if kind != KINDS[message.kind] or sender != message.sender:
+            return False
+        if (reply_to, thread) != (message.reply_to, message.thread):
             return False
         if mod == message.mod:
             final = message.target if message.kind in "jl" else message.content
@@ -470,7 +607,7 @@ class Checker:
 
     def _delivered(self, number, socket, message):
         """Records the delay of a delivery, if the socket was open at the commit."""
-        if message.deleted:
+        if message.deleted or message.reacted:
             committed = self.first_seen.get(message.id, self.now)
         else:
             committed = (message.edited_at or message.sent_at) - self.wall
@@ -521,6 +658,7 @@ class Checker:
         self.line += 1
         self.report.n_checks["daemon"] += 1
         self._lateness()
+        self._reactions_at_end()
         for conv in self.db.convs.values():
             self._conv_at_end(conv)
         for device in self.viewers:
@@ -533,6 +671,7 @@ class Checker:
                     lambda user=user, op=op: f"the {op} of {user} was acknowledged, without effect",
                     conv=group,
                 )
+        self._replies_at_end()
         for (user, name), place in self.answers.items():
             if place is not None and place[0] in self.db.messages:
                 self.counts["sends kept"] += self.db.messages[place[0]].client_id == name
@@ -576,6 +715,31 @@ class Checker:
                     conv=conv.id,
                 )
 
+    def _replies_at_end(self):
+        counts = collections.Counter()
+        for message in self.db.messages.values():
+            if message.reply_to is None and message.thread is None:
+                continue
+            counts[message.reply_to] += 1
+            quoted = self.db.messages.get(message.reply_to)
+            self.check(
+                "replies",
+                quoted is not None
+                and (quoted.conv, quoted.kind) == (message.conv, "t")
+                and quoted.seq < message.seq
+                and message.thread == (quoted.thread or quoted.id),
+                lambda message=message, quoted=quoted: f"{message} replies to {quoted}",
+                conv=message.conv,
+            )
+        for message_id in counts.keys() | self.db.replied.keys():
+            n, stored = counts[message_id], self.db.replied.get(message_id)
+            self.check(
+                "replies",
+                n == stored,
+                lambda message_id=message_id, n=n, stored=stored: f"{message_id} has {n} replies, "
+                f"counted {stored}",
+            )
+
     def _view_at_end(self, device):
         user = device.socket.user
         for conv in self.db.convs.values():
@@ -592,6 +756,34 @@ class Checker:
                 ),
                 conv=conv.id,
                 device=device.socket.device,
+            )
+            for message in conv.messages:
+                if message.reacted and message not in missing:
+                    self._copy_at_end(device, conv, message)
+
+    def _copy_at_end(self, device, conv, message):
+        copy, stored = device.copies[message.id], self.db.reactions[message.id]
+        view = (copy.what, copy.deleted, copy.pinned[1], copy.shown())
+        self.check(
+            "reactions",
+            view == (message.content, message.deleted, message.pinned, stored),
+            lambda: f"device {device.socket.device} has {view} of {message}, whose reactions are {stored}",
+            conv=conv.id,
+            device=device.socket.device,
+        )
+
+    def _reactions_at_end(self):
+        for (user, message_id, emoji), reaction in self.reactions.items():
+            message = self.db.messages.get(message_id)
+            if message is None or message.deleted or reaction.tried or reaction.unknown:
+                continue
+            self.check(
+                "reactions",
+                ((user, emoji) in self.db.reactions[message_id]) == reaction.on,
+                lambda user=user, message=message, emoji=emoji, on=reaction.on: (
+                    f"{emoji} of {user} to {message} was acknowledged as {on}, without effect"
+                ),
+                conv=message.conv,
             )
 
     @staticmethod

@@ -14,7 +14,7 @@ import json
 
 import websockets
 
-from ledger import row_of
+from ledger import reactions_of, row_of
 
 OPEN_S = 10
 RETRY_S = (0.05, 1.0)
@@ -230,7 +230,15 @@ class Device:
         kind = frame["type"]
         chat = frame.get("chat_id")
         if kind in ("message", "edited", "deleted"):
-            self.note("push", k=kind, c=chat, row=row_of(frame))
+            more = {"p": True} if frame.get("pinned") else {}
+            self.note("push", k=kind, c=chat, row=row_of(frame), **more)
+            self._head(chat).add(frame["mod"])
+            if frame.get("kind") == "text":
+                self.user.seen[chat].append(frame["message_id"])
+        elif kind in ("reaction", "pinned"):
+            place = [frame["message_id"], frame["seq"], frame["mod"]]
+            mark = [frame["user_id"], frame.get("emoji"), frame["on" if kind == "reaction" else kind]]
+            self.note("mark", k=kind, c=chat, row=place, mark=mark)
             self._head(chat).add(frame["mod"])
         elif kind == "ack":
             self._acknowledged(frame)
@@ -280,7 +288,12 @@ class Device:
             self.heads[chat] = Head()
             self._named.pop(chat, None)
         rows = [row_of(message) for message in frame["messages"]]
-        self.note("page", c=chat, rows=rows, more=frame["more"])
+        marks = {
+            message["message_id"]: [message["pinned"], reactions_of(message)]
+            for message in frame["messages"]
+            if message["pinned"] or message["reactions"]
+        }
+        self.note("page", c=chat, rows=rows, more=frame["more"], **({"marks": marks} if marks else {}))
         head = self._head(chat)
         for row in rows:
             head.add(row[2])

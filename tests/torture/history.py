@@ -9,7 +9,9 @@ import json
 
 Message = collections.namedtuple(
     "Message",
-    "id conv seq mod sender kind content target client_id sent_at edited_at deleted at",
+    "id conv seq mod sender kind content target client_id sent_at edited_at deleted reply_to thread "
+    "reacted pinned at",
+    defaults=(False, False, 0),
 )
 
 
@@ -50,6 +52,8 @@ class Database:
         self.convs = {}
         self.direct = {}
         self.messages = {}
+        self.replied = {}  # message id: the stored number of replies
+        self.reactions = collections.defaultdict(set)  # message: pairs of user and emoji
         for line in lines:
             ((kind, row),) = json.loads(line).items()
             if kind == "conv":
@@ -58,6 +62,10 @@ class Database:
                     self.direct[conv.pair] = conv
             elif kind == "member":
                 self.convs[row[0]].members.add(row[1])
+            elif kind == "replied":
+                self.replied[row[0]] = row[1]
+            elif kind == "reaction":
+                self.reactions[row[0]].add((row[1], row[2]))
             else:
                 self._add(row)
 

@@ -10,14 +10,17 @@ Every line has `t`, the monotonic clock in seconds, and `e`, the kind of event:
   sync      s, after                    the socket sends a sync
   close     s, code                     the socket is closed, by either side
   vanish    s                           the client stops reading and writing
-  send      u, op, id, c, via, x, m?    before an attempt: op send, edit, delete, join, leave;
-                                        x the content or the target
+  send      u, op, id, c, via, x, m?, r?
+                                        before an attempt: op send, edit, delete, react, join, leave; x the
+                                        content, the target, or emoji and on; r the message replied to
   ack       u, op, id, c, via, s?, m, q, v, dup
   refused   u, op, id, code             a final error
   logout    k                           before the logout of token k
   revoked   k                           the logout is acknowledged
-  push      s, k, c, row                k message, edited, deleted; row from row_of()
-  page      s, c, rows, more            a piece of the answer to a sync
+  push      s, k, c, row, p?            k message, edited, deleted; row from row_of(); p: it is pinned
+  mark      s, k, c, row, mark          k reaction, pinned; row message_id, seq, mod; mark user, emoji, on
+  page      s, c, rows, more, marks?    a piece of the answer to a sync; marks: message_id to pinned and
+                                        reactions_of(), of those that have some
   read      u, c, rows                  an answer of GET /messages
   synced, resync, chat                  s, and c for the last
   reset     s, c                        the client drops what it has of the chat, of another epoch
@@ -40,12 +43,13 @@ import time
 
 
 def row_of(frame):
-    """A message as [message_id, seq, mod, kind, sender, content or target, deleted].
+    """A message as [message_id, seq, mod, kind, sender, content or target, deleted, message that it
+    replies to, thread].
 
     Fields that a `deleted` frame lacks are None.
     """
     if frame.get("type") == "deleted":
-        return [frame["message_id"], frame["seq"], frame["mod"], None, None, None, True]
+        return [frame["message_id"], frame["seq"], frame["mod"], None, None, None, True, None, None]
     kind = frame["kind"]
     what = frame["content"] if kind == "text" else frame.get("user_id", frame.get("name"))
     return [
@@ -56,7 +60,14 @@ def row_of(frame):
         frame["sender_id"],
         what,
         frame.get("deleted", False),
+        frame["reply"] and frame["reply"]["message_id"],
+        frame["thread_id"],
     ]
+
+
+def reactions_of(message):
+    """The reactions of a message that was served, as [emoji, count, user_ids]."""
+    return [[one["emoji"], one["count"], one["user_ids"]] for one in message["reactions"]]
 
 
 class Ledger:

@@ -12,8 +12,17 @@ GROUP, DIRECT = 10, 11
 WALL = 1000.0  # the wall clock when the monotonic one was 0
 
 
-def text(message_id, seq, mod, sender, what, deleted=False):
-    return [message_id, seq, mod, "text", sender, what, deleted]
+def text(message_id, seq, mod, sender, what, deleted=False, reply=(None, None)):
+    return [message_id, seq, mod, "text", sender, what, deleted, *reply]
+
+
+def system(message_id, seq, mod, kind, sender, target):
+    return [message_id, seq, mod, kind, sender, target, False, None, None]
+
+
+def deletion(message_id, seq, mod):
+    """What a `deleted` frame has."""
+    return [message_id, seq, mod, None, None, None, True, None, None]
 
 
 class Run:
@@ -25,7 +34,7 @@ class Run:
         for socket, user in ((1, ANN), (2, BOB), (3, CEM)):
             self.note("open", d=f"{user}.0", s=socket, u=user, k=f"token{socket}")
             self.note("sync", s=socket, after={})
-        founding = [[1, 1, 1, "join", ANN, ANN, False], [2, 2, 2, "join", ANN, BOB, False]]
+        founding = [system(1, 1, 1, "join", ANN, ANN), system(2, 2, 2, "join", ANN, BOB)]
         for socket in (1, 2):
             self.note("page", s=socket, c=GROUP, rows=founding, more=False)
         self.note("watch", s=1, ids=[BOB, CEM])
@@ -43,10 +52,10 @@ class Run:
         self.note("send", u=BOB, op="delete", id="d1", c=GROUP, via="http", x=None, m=4)
         self.ack(BOB, "delete", "d1", GROUP, 4, None, None)
         for socket in (1, 2):
-            self.push(socket, GROUP, [4, 4, 6, None, None, None, True], k="deleted")
+            self.push(socket, GROUP, deletion(4, 4, 6), k="deleted")
         self.move("join", CEM)
         for socket in (1, 2, 3):
-            self.push(socket, GROUP, [5, 5, 7, "join", ANN, CEM, False])
+            self.push(socket, GROUP, system(5, 5, 7, "join", ANN, CEM))
         rows = [founding[0], founding[1], text(3, 3, 5, ANN, "e1"), text(4, 4, 6, BOB, None, True)]
         self.note("page", s=3, c=GROUP, rows=rows, more=False)
         self.send(ANN, 1, "a2", 6, 6, 8)
@@ -54,13 +63,21 @@ class Run:
             self.push(socket, GROUP, text(6, 6, 8, ANN, "a2"))
         self.move("leave", CEM)
         for socket in (1, 2):
-            self.push(socket, GROUP, [7, 7, 9, "leave", ANN, CEM, False])
+            self.push(socket, GROUP, system(7, 7, 9, "leave", ANN, CEM))
         self.note("removed", s=3, c=GROUP, forgot=True)
-        self.send(ANN, 1, "a3", 8, 8, 10)
-        self.push(2, GROUP, text(8, 8, 10, ANN, "a3"))
+        self.send(ANN, 1, "a3", 8, 8, 10, r=3)
+        self.push(2, GROUP, text(8, 8, 10, ANN, "a3", reply=(3, 3)))
         self.send(ANN, 1, "p1", 9, 1, 1, chat=BOB)
         self.push(2, ANN, text(9, 1, 1, ANN, "p1"))
         self.note("read", u=BOB, c=ANN, rows=[text(9, 1, 1, ANN, "p1")])
+        self.react(BOB, 2, "r1", 2)
+        self.mark(1, 2, [BOB, "👍", True])
+        self.react(ANN, 1, "r2", 3)
+        self.mark(2, 3, [ANN, "👍", True])
+        self.react(ANN, 1, "r3", 4, on=False)
+        self.mark(2, 4, [ANN, "👍", False])
+        for socket in (1, 2):
+            self.mark(socket, 5, [BOB, None, True], k="pinned")
         self.note("open", d=f"{CEM}.1", s=5, u=CEM, k="token5")
         self.note("logout", k="token5")
         self.note("revoked", k="token5")
@@ -75,17 +92,17 @@ class Run:
         at = self.committed_at
         self.rows = [
             {"conv": [GROUP, "g", None, None, 8, 10]},
-            {"conv": [DIRECT, "d", ANN, BOB, 1, 1]},
+            {"conv": [DIRECT, "d", ANN, BOB, 1, 5]},
             *(
                 {"member": pair}
                 for pair in ([GROUP, ANN], [GROUP, BOB], [DIRECT, ANN], [DIRECT, BOB])
             ),
-            {"message": [1, GROUP, 1, 1, ANN, "j", None, ANN, None, WALL - 5, None, False]},
-            {"message": [2, GROUP, 2, 2, ANN, "j", None, BOB, None, WALL - 5, None, False]},
-            {"message": [3, GROUP, 3, 5, ANN, "t", "e1", None, "a1", at("a1"), at("e1"), False]},
-            {"message": [4, GROUP, 4, 6, BOB, "t", None, None, "b1", at("b1"), None, True]},
-            {"message": [5, GROUP, 5, 7, ANN, "j", None, CEM, None, at(f"join{CEM}"), None, False]},
-            {"message": [6, GROUP, 6, 8, ANN, "t", "a2", None, "a2", at("a2"), None, False]},
+            {"message": [1, GROUP, 1, 1, ANN, "j", None, ANN, None, WALL - 5, None, False, None, None]},
+            {"message": [2, GROUP, 2, 2, ANN, "j", None, BOB, None, WALL - 5, None, False, None, None]},
+            {"message": [3, GROUP, 3, 5, ANN, "t", "e1", None, "a1", at("a1"), at("e1"), False, None, None]},
+            {"message": [4, GROUP, 4, 6, BOB, "t", None, None, "b1", at("b1"), None, True, None, None]},
+            {"message": [5, GROUP, 5, 7, ANN, "j", None, CEM, None, at(f"join{CEM}"), None, False, None, None]},
+            {"message": [6, GROUP, 6, 8, ANN, "t", "a2", None, "a2", at("a2"), None, False, None, None]},
             {
                 "message": [
                     7,
@@ -100,10 +117,19 @@ class Run:
                     at(f"leave{CEM}"),
                     None,
                     False,
+                    None,
+                    None,
                 ]
             },
-            {"message": [8, GROUP, 8, 10, ANN, "t", "a3", None, "a3", at("a3"), None, False]},
-            {"message": [9, DIRECT, 1, 1, ANN, "t", "p1", None, "p1", at("p1"), None, False]},
+            {"message": [8, GROUP, 8, 10, ANN, "t", "a3", None, "a3", at("a3"), None, False, 3, 3]},
+            {"replied": [3, 1]},
+            {
+                "message": [
+                    *[9, DIRECT, 1, 5, ANN, "t", "p1", None, "p1", at("p1"), None, False, None, None],
+                    *[True, True],
+                ]
+            },
+            {"reaction": [9, BOB, "👍"]},
         ]
 
     # --- writing ---
@@ -117,9 +143,19 @@ class Run:
             "ack", u=user, op=op, id=name, c=chat, via="ws", m=m, q=q, v=v, **{"dup": False, **more}
         )
 
-    def send(self, user, socket, name, m, q, v, chat=GROUP):
-        self.note("send", u=user, op="send", id=name, c=chat, via="ws", x=name)
+    def send(self, user, socket, name, m, q, v, chat=GROUP, r=None):
+        self.note("send", u=user, op="send", id=name, c=chat, via="ws", x=name, r=r)
         self.ack(user, "send", name, chat, m, q, v, s=socket)
+
+    def react(self, user, socket, name, v, on=True):
+        """To the direct message."""
+        chat = BOB if user == ANN else ANN
+        self.note("send", u=user, op="react", id=name, c=chat, via="ws", x=["👍", on], m=9)
+        self.ack(user, "react", name, chat, 9, 1, v, s=socket)
+
+    def mark(self, socket, v, mark, k="reaction"):
+        chat = {1: BOB, 2: ANN}[socket]
+        self.note("mark", s=socket, k=k, c=chat, row=[9, 1, v], mark=mark)
 
     def move(self, op, user):
         name = f"{op}{user}"
@@ -192,6 +228,28 @@ def test_a_run_without_events_fails():
 def test_an_acknowledged_message_that_is_not_stored_is_found(run):
     run.send(ANN, 1, "lost", 99, 9, 11)
     assert "acknowledged" in found(run)
+
+
+def test_an_acknowledged_reply_that_is_stored_as_none_is_found(run):
+    run.message(8)[12:] = [None, None]
+    assert "acknowledged" in found(run)
+
+
+def test_a_reply_that_was_pushed_without_its_quote_is_found(run):
+    run.event("push", message=8)["row"][7] = None
+    assert found(run) == {"committed"}
+
+
+@pytest.mark.parametrize("reply", [(99, 99), (9, 9), (8, 8), (5, 5), (3, 4)], ids=str)
+def test_a_reply_to_no_earlier_text_or_of_another_thread_is_found(run, reply):
+    run.message(8)[12:] = reply
+    assert "replies" in found(run)
+
+
+@pytest.mark.parametrize("n", [0, 2])
+def test_a_wrong_number_of_replies_is_found(run, n):
+    next(row for row in run.rows if "replied" in row)["replied"][1] = n
+    assert found(run) == {"replies"}
 
 
 def test_an_acknowledged_edit_that_is_not_stored_is_found(run):
@@ -455,14 +513,14 @@ def reset(run, rows):
 
 
 FINAL = [
-    [1, 1, 1, "join", ANN, ANN, False],
-    [2, 2, 2, "join", ANN, BOB, False],
+    system(1, 1, 1, "join", ANN, ANN),
+    system(2, 2, 2, "join", ANN, BOB),
     text(3, 3, 5, ANN, "e1"),
     text(4, 4, 6, BOB, None, True),
-    [5, 5, 7, "join", ANN, CEM, False],
+    system(5, 5, 7, "join", ANN, CEM),
     text(6, 6, 8, ANN, "a2"),
-    [7, 7, 9, "leave", ANN, CEM, False],
-    text(8, 8, 10, ANN, "a3"),
+    system(7, 7, 9, "leave", ANN, CEM),
+    text(8, 8, 10, ANN, "a3", reply=(3, 3)),
 ]
 
 
@@ -535,7 +593,7 @@ def test_a_socket_that_is_not_closed_after_the_logout_is_found(run):
 def test_a_push_long_after_the_logout_is_found(run):
     run.events[run.place("open", s=2)]["k"] = "token5"
     run.now = run.event("quiesce")["t"]
-    row = [10, 9, 11, "join", ANN, ANN, False]
+    row = system(10, 9, 11, "join", ANN, ANN)
     run.insert(run.place("quiet"), "push", s=2, k="message", c=GROUP, row=row)
     assert "tokens" in found(run)
 
@@ -592,3 +650,64 @@ def test_a_new_member_may_read_earlier_messages_but_only_after_the_join(run):
         run.place("ack", op="delete"), "page", s=3, c=GROUP, rows=page["rows"], more=True
     )
     assert found(run) == {"leak"}
+
+
+def test_reactions_that_a_sync_brings_are_compared(run):
+    """After a resync the page has all reactions, and the pushes before it are not needed."""
+    for event in [one for one in run.events if one["e"] == "mark" and one["s"] == 1]:
+        run.events.remove(event)
+    rows, marks = [text(9, 1, 5, ANN, "p1")], {9: [True, [["👍", 1, [BOB]]]]}
+    place = run.place("quiesce")
+    run.insert(place, "page", s=1, c=BOB, rows=rows, more=False, marks=marks)
+    run.insert(place, "resync", s=1)
+    assert found(run) == set()
+    marks[9] = [True, []]
+    assert found(run) == {"reactions"}
+
+
+def test_an_acknowledged_reaction_that_is_not_stored_is_found(run):
+    run.rows.remove({"reaction": [9, BOB, "👍"]})
+    assert found(run) == {"reactions"}
+
+
+def test_an_acknowledged_removal_that_is_not_stored_is_found(run):
+    run.rows.append({"reaction": [9, ANN, "👍"]})
+    assert found(run) == {"reactions"}
+
+
+def test_a_reaction_that_a_member_never_received_is_found(run):
+    run.drop("mark", s=1, row=[9, 1, 2])
+    assert found(run) == {"reactions"}
+
+
+def test_a_removal_that_a_member_never_received_is_found(run):
+    run.drop("mark", s=2, row=[9, 1, 4])
+    assert found(run) == {"reactions"}
+
+
+def test_a_pin_that_a_member_never_received_is_found(run):
+    run.drop("mark", s=2, row=[9, 1, 5])
+    assert found(run) == {"view"}
+
+
+def test_a_reaction_with_an_unused_mod_is_found(run):
+    run.event("mark", s=2, row=[9, 1, 5])["row"][2] = 6
+    assert "committed" in found(run)
+
+
+def test_a_reaction_of_a_group_to_a_stranger_is_found(run):
+    row = [8, 8, 10]
+    run.insert(run.place("quiesce"), "mark", s=3, k="reaction", c=GROUP, row=row, mark=[ANN, "👍", True])
+    assert "leak" in found(run)
+
+
+def test_a_pushed_edit_changes_no_reactions_and_a_deletion_ends_them():
+    copy = check.Copy()
+    copy.read(text(9, 1, 1, ANN, "p1"), False, [])
+    copy.react(3, (BOB, "👍"), True)
+    copy.react(2, (ANN, "👍"), True)  # an ack beside the pushes
+    copy.react(1, (CEM, "👍"), True)  # the row had it
+    copy.read(text(9, 1, 4, ANN, "e1"), True, None)
+    assert (copy.what, copy.pinned, copy.shown()) == ("e1", (4, True), {(ANN, "👍"), (BOB, "👍")})
+    copy.read([9, 1, 5, None, None, None, True], None, None)
+    assert (copy.what, copy.pinned, copy.shown()) == (None, (5, False), set())

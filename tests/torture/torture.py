@@ -279,7 +279,10 @@ def dump(daemon, path):
         "member": "select conv_id, user_id from members",
         "message": "select message_id, conv_id, seq, mod, sender_id, kind, content, target_id, "
         "client_id, extract(epoch from sent_at)::float8, extract(epoch from edited_at)::float8, "
-        "deleted from messages order by conv_id, seq",
+        "deleted, reply_to, thread_id, reacted is not null, pinned is not null from messages "
+        "order by conv_id, seq",
+        "replied": "select message_id, replies from replied",
+        "reaction": "select message_id, user_id, emoji from reactions",
     }
     with open(path, "w", encoding="utf-8") as file:
         for kind, query in queries.items():

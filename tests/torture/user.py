@@ -4,7 +4,10 @@ Owns: the user's devices, the client_ids. Knows nothing of: faults.
 """
 
 import asyncio
+import collections
+import functools
 import json
+import urllib.parse
 
 from device import Device, Lost
 from ledger import row_of
@@ -12,6 +15,8 @@ from ledger import row_of
 ANSWER_S = 6
 PAUSE_S = (0.05, 0.8)
 BURST = (1, 1, 1, 2, 4, 12)
+REPLIES = 0.3  # of the sends
+EMOJI = ("👍", "❤", "🚀")
 
 
 class Rejected(Exception):
@@ -30,6 +35,8 @@ class User:
         self.rng = world.new_rng(user_id)
         self.chats = []  # chat_ids it writes to, also while it is no member
         self.mine = []  # (chat_id, message_id) of its messages
+        self.seen = collections.defaultdict(functools.partial(collections.deque, maxlen=20))
+        self.reacted = []  # (chat_id, message_id) of messages with an acknowledged reaction of its own
         self.count = 0
         self.devices = [
             Device(world, self, number, spare_tokens if number else [token])
@@ -38,7 +45,7 @@ class User:
 
     @staticmethod
     def op_of(name):
-        return {"e": "edit", "d": "delete"}.get(name[0], "send")
+        return {"e": "edit", "d": "delete", "r": "react"}.get(name[0], "send")
 
     def _name(self, op):
         self.count += 1
@@ -53,8 +60,12 @@ class User:
             if self.world.quiescing:
                 return
             choice = self.rng.random()
-            if choice < 0.76 or not self.mine:
+            if choice < 0.60 or not self.mine:
                 await self.send_burst(self.rng.choice(self.chats))
+            elif choice < 0.74 and any(self.seen.values()):
+                await self.react()
+            elif choice < 0.76 and self.reacted:
+                await self.pin()
             elif choice < 0.86:
                 await self.edit()
             elif choice < 0.90:
@@ -72,19 +83,23 @@ class User:
     async def send(self, chat):
         """Sends one message and repeats it, over either way, until there is a final answer."""
         name = self._name("send")
-        answer = await self._retry("send", name, chat, name, self._send_once)
+        seen = self.seen[chat]
+        reply_to = self.rng.choice(seen) if seen and self.rng.random() < REPLIES else None
+        once = functools.partial(self._send_once, reply_to)
+        answer = await self._retry("send", name, chat, name, once)
         if answer is not None:
             self.mine.append((chat, answer["message_id"]))
             del self.mine[:-30]
 
-    async def _send_once(self, name, chat, content):
+    async def _send_once(self, reply_to, name, chat, content):
         device = self._device()
+        body = {"receiver_id": chat, "content": content, "reply_to": reply_to}
         if device is not None and self.rng.random() < 0.7:
-            self._note_send("send", name, chat, content, "ws")
-            frame = {"type": "send", "id": name, "receiver_id": chat, "content": content}
+            self._note_send("send", name, chat, content, "ws", r=reply_to)
+            frame = {"type": "send", "id": name, **body}
             return self._check_answer(await device.request(frame, ANSWER_S))
-        self._note_send("send", name, chat, content, "http")
-        body = {"receiver_id": chat, "content": content, "client_id": name}
+        self._note_send("send", name, chat, content, "http", r=reply_to)
+        body["client_id"] = name
         message = await self._http("POST", "/messages/send_message", body)
         self._note_ack("send", name, message)
         return message
@@ -98,6 +113,39 @@ class User:
     async def delete(self):
         chat, message_id = self.mine.pop(self.rng.randrange(len(self.mine)))
         await self._try_once("delete", self._name("delete"), chat, None, message_id)
+
+    async def react(self):
+        """A single attempt, often to the latest message, to which others react at the same time."""
+        chat = self.rng.choice([chat for chat, seen in self.seen.items() if seen])
+        seen = self.seen[chat]
+        message_id = seen[-1] if self.rng.random() < 0.5 else self.rng.choice(seen)
+        emoji, on = self.rng.choice(EMOJI), self.rng.random() < 0.7
+        name, device = self._name("react"), self._device()
+        try:
+            if device is not None and self.rng.random() < 0.7:
+                self._note_send("react", name, chat, [emoji, on], "ws", m=message_id)
+                frame = {"type": "react", "id": name, "message_id": message_id}
+                self._check_answer(await device.request({**frame, "emoji": emoji, "on": on}, ANSWER_S))
+            else:
+                self._note_send("react", name, chat, [emoji, on], "http", m=message_id)
+                path = f"/messages/{message_id}/reactions/{urllib.parse.quote(emoji)}"
+                await self._http("PUT" if on else "DELETE", path)
+                self._note_ack("react", name, {"chat_id": chat, "message_id": message_id})
+            if on:  # the removal of one that is not there changes nothing
+                self.reacted = [*self.reacted[-10:], (chat, message_id)]
+        except Lost:
+            pass
+        except Rejected as why:
+            self.world.ledger.note("refused", u=self.id, op="react", id=name, code=why.code)
+
+    async def pin(self):
+        """Only messages that have had a reaction: check.py compares the pins of those alone."""
+        _, message_id = self.rng.choice(self.reacted)
+        try:
+            method = "PUT" if self.rng.random() < 0.6 else "DELETE"
+            await self._http(method, f"/messages/{message_id}/pin")
+        except (Lost, Rejected):
+            pass
 
     async def _try_once(self, op, name, chat, content, message_id):
         device = self._device()

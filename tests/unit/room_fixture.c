@@ -162,8 +162,18 @@ void until_no_rooms(void)
 
 void apply_change(const struct fixture_change *c, enum record_event event, uint64_t origin)
 {
+	const struct message *m = &c->c.message;
+	bool is_mark = event >= RECORD_REACTED;
+	const struct message mark = {
+		.message_id = m->message_id, .seq = m->seq, .mod = m->mod, .kind = m->kind
+	};
 	const struct record r = { .type = RECORD_CHANGE,
-		.change = { c->c.conv, c->c.message, origin, (uint8_t)event } };
+		.change = { .conv = c->c.conv,
+			.message = is_mark ? mark : *m,
+			.user_id = is_mark ? c->c.user_id : 0,
+			.emoji = c->c.emoji,
+			.origin = origin,
+			.event = (uint8_t)event } };
 
 	ck_assert_int_eq(c->error, ERROR_NONE);
 	rooms_apply(rs, &r);

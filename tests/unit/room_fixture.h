@@ -20,7 +20,7 @@ struct pushed_frame {
 	int64_t user_id;
 	uint64_t origin;
 	enum room_push kind;
-	char json[512]; /* cut at its size */
+	char json[1024]; /* cut at its size */
 };
 
 /* For the tests' own use. */

@@ -79,6 +79,41 @@ START_TEST(the_wall_clock_is_the_time_of_day)
 }
 END_TEST
 
+START_TEST(dates_and_times_of_rfc_3339_are_read)
+{
+	static const struct {
+		const char *text;
+		int64_t ms;
+	} good[] = {
+		{ "1970-01-01", 0 },
+		{ "2026-11-22T10:15:00.123Z", INT64_C(1795342500123) },
+		{ "2026-11-22t10:15:00z", INT64_C(1795342500000) },
+		{ "2026-11-22T11:15:00+01:00", INT64_C(1795342500000) },
+		{ "2026-11-22T00:15:00-10:00", INT64_C(1795342500000) },
+		{ "2026-11-22T10:15:00.1230Z", INT64_C(1795342500123) },
+		{ "2026-11-22T10:15:00.12301Z", INT64_C(1795342500124) },
+		{ "2026-11-22T10:15:00.5Z", INT64_C(1795342500500) },
+		{ "2024-02-29", INT64_C(1709164800000) },
+		{ "2016-12-31T23:59:60Z", INT64_C(1483228800000) },
+		{ "9999-12-31T23:59:59.999Z", INT64_C(253402300799999) },
+	};
+	static const char *const bad[] = { "", "2026", "2026-11-22T", "2026-11-22T10:15:00",
+		"2026-13-01", "2026-00-01", "2026-02-29", "2026-11-31", "2026-11-00", "2026/11/22",
+		"2026-11-22T24:00:00Z", "2026-11-22T10:60:00Z", "2026-11-22T10:15:61Z",
+		"2026-11-22 10:15:00Z", "2026-11-22T10:15:00.Z", "2026-11-22T10:15:00+0100",
+		"2026-11-22T10:15:00+24:00", "2026-11-22T10:15:00Zx", "2026-11-22x", "-026-11-22" };
+	int64_t ms;
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		ck_assert_msg(clock_parse_rfc3339(good[i].text, strlen(good[i].text), &ms), "%s",
+			good[i].text);
+		ck_assert_msg(ms == good[i].ms, "%s: %lld", good[i].text, (long long)ms);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		ck_assert_msg(!clock_parse_rfc3339(bad[i], strlen(bad[i]), &ms), "%s", bad[i]);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("clock");
@@ -90,6 +125,7 @@ int main(void)
 	tcase_add_test(tc, dates_agree_with_strftime);
 	tcase_add_test(tc, the_monotonic_clock_advances_in_milliseconds);
 	tcase_add_test(tc, the_wall_clock_is_the_time_of_day);
+	tcase_add_test(tc, dates_and_times_of_rfc_3339_are_read);
 	suite_add_tcase(suite, tc);
 	return suite_run(suite);
 }

@@ -10,8 +10,8 @@
 
 START_TEST(the_table_has_each_command_of_the_contract_once)
 {
-	static const char *const names[] = { "send", "typing", "read", "edit", "delete", "sync",
-		"presence", "ping" };
+	static const char *const names[] = { "send", "typing", "read", "edit", "delete", "react",
+		"sync", "presence", "ping" };
 	size_t n;
 	const struct command *const *table = command_table(&n);
 
@@ -86,7 +86,7 @@ START_TEST(limits_are_those_of_the_contract)
 				seen++;
 			}
 		}
-	ck_assert_uint_eq(seen, 2 + 1 + 4);
+	ck_assert_uint_eq(seen, 2 + 1 + 5);
 }
 END_TEST
 

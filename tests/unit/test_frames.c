@@ -77,16 +77,52 @@ END_TEST
 #define MESSAGE                                                                                 \
 	"\"message_id\":7,\"chat_id\":5,\"seq\":3,\"mod\":4,\"sender_id\":5,\"kind\":\"text\"," \
 	"\"content\":\"hi\",\"sent_at\":\"2026-11-24T10:15:00.123Z\",\"edited_at\":null,"       \
-	"\"deleted\":false}"
+	"\"deleted\":false,\"reply\":null,\"thread_id\":null,\"mentions\":[],\"mentions_all\":" \
+	"false,"                                                                                \
+	"\"forwarded_from\":null,\"pinned\":false}"
 
 START_TEST(a_change_is_a_message_an_edited_or_a_deleted_frame)
 {
-	frames_write_change(&b, &sent.conv, &sent.message, RECORD_NEW, 8);
+	struct record_change c = { .conv = sent.conv, .message = sent.message };
+
+	c.event = RECORD_NEW;
+	frames_write_change(&b, &c, 8);
 	ck_frame("{\"type\":\"message\"," MESSAGE);
-	frames_write_change(&b, &sent.conv, &sent.message, RECORD_EDITED, 8);
+	c.event = RECORD_EDITED;
+	frames_write_change(&b, &c, 8);
 	ck_frame("{\"type\":\"edited\"," MESSAGE);
-	frames_write_change(&b, &sent.conv, &sent.message, RECORD_DELETED, 8);
+	c.event = RECORD_DELETED;
+	frames_write_change(&b, &c, 8);
 	ck_frame("{\"type\":\"deleted\",\"chat_id\":5,\"message_id\":7,\"seq\":3,\"mod\":4}");
+}
+END_TEST
+
+START_TEST(a_reaction_and_a_pin_name_their_user_and_their_message)
+{
+	struct record_change c = { .conv = sent.conv,
+		.message = sent.message,
+		.user_id = 8,
+		.emoji = { "\xF0\x9F\x91\x8D", 4 } };
+	static const struct {
+		enum record_event event;
+		const char *frame;
+	} cases[] = {
+#define PLACE "\"chat_id\":5,\"message_id\":7,\"seq\":3,\"mod\":4,\"user_id\":8,"
+		{ RECORD_REACTED,
+			"{\"type\":\"reaction\"," PLACE
+			"\"emoji\":\"\xF0\x9F\x91\x8D\",\"on\":true}" },
+		{ RECORD_UNREACTED,
+			"{\"type\":\"reaction\"," PLACE
+			"\"emoji\":\"\xF0\x9F\x91\x8D\",\"on\":false}" },
+		{ RECORD_PINNED, "{\"type\":\"pinned\"," PLACE "\"pinned\":true}" },
+		{ RECORD_UNPINNED, "{\"type\":\"pinned\"," PLACE "\"pinned\":false}" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		c.event = (uint8_t)cases[i].event;
+		frames_write_change(&b, &c, 8);
+		ck_frame(cases[i].frame);
+	}
 }
 END_TEST
 
@@ -117,6 +153,7 @@ START_TEST(a_chat_frame_has_the_chats_fields)
 		.conv = { 33, 0, 0, CONV_GROUP },
 		.name = { "friends", 7 },
 		.owner_id = 8,
+		.role = { "admin", 5 },
 		.last_seq = 2,
 		.last_mod = 3,
 		.read_seq = 1,
@@ -126,7 +163,8 @@ START_TEST(a_chat_frame_has_the_chats_fields)
 	frames_write_chat(&b, &c);
 	ck_frame("{\"type\":\"chat\",\"chat_id\":33,\"kind\":\"group\",\"name\":\"friends\","
 		 "\"last_seq\":2,\"last_mod\":3,\"read_seq\":1,\"unread\":1,\"last_message\":null,"
-		 "\"peer\":null,\"peer_read_seq\":null,\"owner_id\":8,\"member_count\":2}");
+		 "\"peer\":null,\"peer_read_seq\":null,\"owner_id\":8,\"role\":\"admin\",\"description\":null,"
+		 "\"picture\":null,\"posting\":\"all\",\"adding\":\"all\",\"member_count\":2}");
 	frames_write_chat_removed(&b, 33);
 	ck_frame("{\"type\":\"chat_removed\",\"chat_id\":33}");
 }
@@ -173,6 +211,7 @@ int main(void)
 	tcase_add_test(tc, the_ack_of_a_send_has_its_time_and_whether_it_is_a_duplicate);
 	tcase_add_test(tc, the_ack_of_a_change_has_an_id_only_if_the_client_gave_one);
 	tcase_add_test(tc, a_change_is_a_message_an_edited_or_a_deleted_frame);
+	tcase_add_test(tc, a_reaction_and_a_pin_name_their_user_and_their_message);
 	tcase_add_test(tc, hints_have_the_viewers_chat_id);
 	tcase_add_test(tc, presence_has_the_last_seen_time_or_null);
 	tcase_add_test(tc, a_chat_frame_has_the_chats_fields);

@@ -11,6 +11,8 @@ static const struct http_route routes[] = {
 	{ .method = HTTP_DELETE, .path = "/a/{x}" },
 	{ .method = HTTP_GET, .path = "/a/b/{x}/c" },
 	{ .method = HTTP_GET, .path = "/c" },
+	{ .method = HTTP_GET, .path = "/d/{x}/{y}" },
+	{ .method = HTTP_PUT, .path = "/d/{x}/e" },
 };
 
 /* The index of the route, -1: none. */
@@ -46,6 +48,10 @@ START_TEST(a_literal_segment_wins_over_a_name_for_all_methods)
 	ck_assert_int_eq(find("/a/b", HTTP_PUT, &allowed), 1);
 	ck_assert_int_eq(find("/a/b", HTTP_GET, &allowed), -1);
 	ck_assert_uint_eq(allowed, 1u << HTTP_PUT);
+	ck_assert_int_eq(find("/d/1/e", HTTP_PUT, &allowed), 6);
+	ck_assert_int_eq(find("/d/1/e", HTTP_GET, &allowed), -1);
+	ck_assert_uint_eq(allowed, 1u << HTTP_PUT);
+	ck_assert_int_eq(find("/d/1/f", HTTP_GET, &allowed), 5);
 }
 END_TEST
 

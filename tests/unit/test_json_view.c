@@ -29,6 +29,11 @@ static const struct user bob = {
 	"{\"user_id\":8,\"username\":\"bob\",\"full_name\":\"Bob\",\"profile_picture\":null," \
 	"\"public_key\":null,\"created_at\":" CREATED "}"
 
+/* What a text without reply, forward, mentions, pin and reactions has of them. */
+#define NO_RELATIONS                                                                 \
+	",\"reply\":null,\"thread_id\":null,\"mentions\":[],\"mentions_all\":false," \
+	"\"forwarded_from\":null,\"pinned\":false"
+
 static void check_text(struct buf *b, const char *expected)
 {
 	ck_assert_str_eq(buf_cstr(b), expected);
@@ -40,8 +45,8 @@ static void check_text(struct buf *b, const char *expected)
 static PGresult *rows_new(const char *const *names, int n)
 {
 	PGresult *r = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
-	PGresAttDesc columns[16];
-	char copies[16][32];
+	PGresAttDesc columns[32];
+	char copies[32][32];
 
 	memset(columns, 0, sizeof(columns));
 	for (int i = 0; i < n; i++) {
@@ -97,9 +102,9 @@ static PGresult *members_new(void)
 {
 	static const char *const names[] = { "user_id", "username", "full_name", "joined_at",
 		"read_seq", "group_name", "owner_id", "group_created_at", "member_count",
-		"join_seq" };
+		"join_seq", "role", "description", "picture", "posting_admins", "adding_admins" };
 
-	return rows_new(names, 10);
+	return rows_new(names, 15);
 }
 
 static void set_member(PGresult *r, int row, int64_t user_id, const char *name, int64_t read_seq)
@@ -114,14 +119,21 @@ static void set_member(PGresult *r, int row, int64_t user_id, const char *name, 
 	set_time(r, row, "group_created_at", CREATED_MS);
 	set_bytes(r, row, "member_count", "\0\0\0\3", 4);
 	set_number(r, row, "join_seq", row + 1);
+	set_text(r, row, "role", user_id == 8 ? "owner" : "member");
+	set_text(r, row, "picture", "https://example.org/a.png");
+	set_bytes(r, row, "posting_admins", "\1", 1);
+	set_bytes(r, row, "adding_admins", "\0", 1);
 }
 
 static PGresult *messages_new(void)
 {
 	static const char *const names[] = { "message_id", "seq", "mod", "sender_id", "kind",
-		"content", "target_id", "client_id", "sent_at", "edited_at", "deleted" };
+		"content", "target_id", "client_id", "sent_at", "edited_at", "deleted", "reply_id",
+		"reply_seq", "reply_sender", "reply_content", "reply_deleted", "thread_id",
+		"replies", "reacted", "reactions", "mention_list", "mentions_all", "forwarded_user",
+		"forwarded_name", "pinned" };
 
-	return rows_new(names, 11);
+	return rows_new(names, sizeof(names) / sizeof(names[0]));
 }
 
 /* A text message of user 8. */
@@ -163,6 +175,10 @@ START_TEST(names_are_escaped_and_otherwise_unchanged)
 }
 END_TEST
 
+#define NO_GROUP                                                                           \
+	"\"role\":null,\"description\":null,\"picture\":null,\"posting\":null,\"adding\":" \
+	"null,"
+
 /* "chat: chat_id is the id of the other party" */
 START_TEST(a_direct_chat_has_the_name_and_id_of_its_peer)
 {
@@ -185,8 +201,7 @@ START_TEST(a_direct_chat_has_the_name_and_id_of_its_peer)
 		"\"chat_id\":8,\"kind\":\"direct\",\"name\":\"Bob\",\"last_seq\":3,\"last_mod\":5,"
 		"\"read_seq\":1,"
 		"\"unread\":2,\"last_message\":null,\"peer\":" BOB
-		",\"peer_read_seq\":0,\"owner_id\":null,"
-		"\"member_count\":2");
+		",\"peer_read_seq\":0,\"owner_id\":null," NO_GROUP "\"member_count\":2");
 }
 END_TEST
 
@@ -206,8 +221,7 @@ START_TEST(a_deleted_peer_is_null_and_the_chats_name_empty)
 		"\"chat_id\":7,\"kind\":\"direct\",\"name\":\"\",\"last_seq\":0,\"last_mod\":0,"
 		"\"read_seq\":0,"
 		"\"unread\":0,\"last_message\":null,\"peer\":null,\"peer_read_seq\":null,\"owner_"
-		"id\":null,"
-		"\"member_count\":1");
+		"id\":null," NO_GROUP "\"member_count\":1");
 }
 END_TEST
 
@@ -231,6 +245,8 @@ START_TEST(a_group_chat_has_an_owner_and_no_peer)
 			.sent_ms = CREATED_MS,
 			.kind = MESSAGE_JOIN },
 		.last_sender_name = text("Bob"),
+		.role = text("admin"),
+		.profile = { .description = text("We \"meet\""), .adding_admins = true },
 	};
 
 	json_view_put_chat(&b, &c);
@@ -241,8 +257,10 @@ START_TEST(a_group_chat_has_an_owner_and_no_peer)
 		"\"seq\":1,\"mod\":1,"
 		"\"sender_id\":8,\"kind\":\"join\",\"user_id\":7,\"sent_at\":" CREATED
 		",\"edited_at\":null,"
-		"\"deleted\":false,\"sender_name\":\"Bob\"},\"peer\":null,\"peer_read_seq\":null,"
-		"\"owner_id\":8,\"member_count\":2");
+		"\"deleted\":false" NO_RELATIONS
+		",\"sender_name\":\"Bob\"},\"peer\":null,\"peer_read_seq\":null,"
+		"\"owner_id\":8,\"role\":\"admin\",\"description\":\"We \\\"meet\\\"\","
+		"\"picture\":null,\"posting\":\"all\",\"adding\":\"admins\",\"member_count\":2");
 }
 END_TEST
 
@@ -263,10 +281,14 @@ START_TEST(a_long_last_message_is_cut_and_says_so)
 	buf_reset(&b, 0);
 	c.last_cut = true;
 	json_view_put_chat(&b, &c);
-	ck_assert_ptr_nonnull(strstr(buf_cstr(&b), "\"deleted\":false,\"cut\":true},\"peer\""));
+	ck_assert_ptr_nonnull(strstr(buf_cstr(&b), "\"pinned\":false,\"cut\":true},\"peer\""));
 	buf_fini(&b);
 }
 END_TEST
+
+#define PROFILE                                                                                  \
+	"\"description\":null,\"picture\":\"https://example.org/a.png\",\"posting\":\"admins\"," \
+	"\"adding\":\"all\""
 
 START_TEST(a_group_lists_its_members_in_the_order_of_the_rows)
 {
@@ -279,11 +301,11 @@ START_TEST(a_group_lists_its_members_in_the_order_of_the_rows)
 	check_text(&b,
 		"{\"group_id\":50,\"name\":\"The "
 		"\\\"Club\\\"\",\"owner_id\":8,\"created_at\":" CREATED
-		",\"member_count\":3,\"members\":["
+		",\"member_count\":3," PROFILE ",\"members\":["
 		"{\"user_id\":8,\"username\":\"bob\",\"full_name\":\"bob\",\"joined_at\":" CREATED
-		",\"read_seq\":3},"
+		",\"read_seq\":3,\"role\":\"owner\"},"
 		"{\"user_id\":7,\"username\":\"alice\",\"full_name\":\"alice\",\"joined_"
-		"at\":" CREATED ",\"read_seq\":0}],\"next\":null}");
+		"at\":" CREATED ",\"read_seq\":0,\"role\":\"member\"}],\"next\":null}");
 	PQclear(r);
 }
 END_TEST
@@ -298,7 +320,7 @@ START_TEST(a_page_of_members_has_the_position_of_its_last_one)
 	set_member(r, 1, 7, "alice", 0);
 	json_view_put_group(&b, 50, rows_of(r), 1);
 	ck_assert_ptr_null(strstr(buf_cstr(&b), "alice"));
-	ck_assert_ptr_nonnull(strstr(buf_cstr(&b), ",\"read_seq\":3}],\"next\":\"1.8\"}"));
+	ck_assert_ptr_nonnull(strstr(buf_cstr(&b), ",\"role\":\"owner\"}],\"next\":\"1.8\"}"));
 	buf_fini(&b);
 	PQclear(r);
 }
@@ -312,8 +334,8 @@ START_TEST(a_page_after_the_last_member_has_the_group_and_no_member)
 	set_member(r, 0, 8, "bob", 3);
 	ck_assert(PQsetvalue(r, 0, PQfnumber(r, "user_id"), NULL, -1));
 	json_view_put_group(&b, 50, rows_of(r), 1);
-	ck_assert_ptr_nonnull(
-		strstr(buf_cstr(&b), "\"member_count\":3,\"members\":[],\"next\":null}"));
+	ck_assert_ptr_nonnull(strstr(
+		buf_cstr(&b), "\"member_count\":3," PROFILE ",\"members\":[],\"next\":null}"));
 	buf_fini(&b);
 	PQclear(r);
 }
@@ -322,7 +344,8 @@ END_TEST
 #define MESSAGE(seq, chat_id, more)                                                      \
 	"{\"message_id\":10" seq ",\"chat_id\":" chat_id ",\"seq\":" seq ",\"mod\":" seq \
 	",\"sender_id\":8,\"kind\":\"text\",\"content\":\"hi\",\"sent_at\":" CREATED     \
-	",\"edited_at\":null,\"deleted\":false" more "}"
+	",\"edited_at\":null,\"deleted\":false" NO_RELATIONS                             \
+	",\"replies\":0,\"reactions\":[]" more "}"
 
 /* "client_id only to its sender" */
 START_TEST(each_side_sees_a_page_with_its_own_chat_id)

@@ -31,6 +31,7 @@
 #include "migrations/migrate.h"
 #include "process/worker.h"
 #include "realtime/presence.h"
+#include "store/indexer.h"
 #include "suite.h"
 
 #define WORKERS 3
@@ -73,6 +74,16 @@ enum migrate_result migrate_run(const char *conninfo, struct buf *why)
 int migrate_version(void)
 {
 	return 1;
+}
+
+/* SIGTERM ends it. */
+int indexer_run(const struct heritage *h)
+{
+	struct pollfd master = { .fd = h->master_fd, .events = POLLIN };
+
+	while (poll(&master, 1, -1) <= 0)
+		;
+	return 0;
 }
 
 static volatile sig_atomic_t got_term, got_hup, got_usr1;
@@ -383,6 +394,21 @@ START_TEST(a_killed_hasher_is_replaced)
 	ck_assert_int_eq(kill((pid_t)former, SIGKILL), 0);
 	WAIT_FOR(stats->hasher_pid > 0 && stats->hasher_pid != former);
 	ck_assert_int_eq(log_count("hasher_died"), 1);
+	ck_assert_int_eq(board->workers[0].deaths_signalled, 0);
+}
+END_TEST
+
+START_TEST(a_killed_indexer_is_replaced)
+{
+	const struct stats *stats;
+	uint32_t former;
+
+	daemon_start();
+	stats = stats_open(status_path);
+	WAIT_FOR((former = stats->indexer_pid) > 0);
+	ck_assert_int_eq(kill((pid_t)former, SIGKILL), 0);
+	WAIT_FOR(stats->indexer_pid > 0 && stats->indexer_pid != former);
+	ck_assert_int_eq(log_count("indexer_died"), 1);
 	ck_assert_int_eq(board->workers[0].deaths_signalled, 0);
 }
 END_TEST
@@ -731,6 +757,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, all_children_start_and_a_stop_removes_all_files);
 	tcase_add_test(tc, a_killed_worker_is_replaced_and_the_others_are_signalled);
 	tcase_add_test(tc, a_killed_hasher_is_replaced);
+	tcase_add_test(tc, a_killed_indexer_is_replaced);
 	tcase_add_test(tc, a_worker_that_dies_early_is_replaced_with_growing_delays);
 	tcase_add_test(tc, a_second_start_fails_and_names_the_running_process);
 	tcase_add_test(tc, the_pid_file_of_a_crashed_daemon_does_not_prevent_a_start);

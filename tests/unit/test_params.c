@@ -67,6 +67,9 @@ static const struct param_spec client_id = { .type = PARAM_CLIENT_ID };
 static const struct param_spec url = { .type = PARAM_URL, .max = 40, .nullable = true };
 static const struct param_spec cursor = { .type = PARAM_CURSOR, .place = PARAM_QUERY };
 static const struct param_spec ids = { .type = PARAM_IDS, .min = 1, .max = 3, .required = true };
+static const struct param_spec string = { .type = PARAM_STRING, .max = 3, .nullable = true };
+static const struct param_spec choice = { .type = PARAM_CHOICE, .choices = "all admins" };
+static const struct param_spec code = { .type = PARAM_CODE, .place = PARAM_PATH };
 static const struct param_spec object = { .type = PARAM_OBJECT, .required = true };
 
 START_TEST(an_id_is_a_whole_number_from_1_to_2_to_the_53_less_1)
@@ -263,6 +266,39 @@ START_TEST(a_url_has_a_scheme_a_host_and_no_space)
 }
 END_TEST
 
+START_TEST(a_string_has_its_characters_counted)
+{
+	ck_assert(reads(string, "\"\""));
+	ck_assert(reads(string, "null") && got.at[0].present);
+	ck_assert(reads(string, "\"\xe2\x98\x83\\n \""));
+	ck_assert_uint_eq(got.at[0].text.len, 5);
+	ck_assert(!reads(string, "\"four\""));
+	problem_is("must be 0 to 3 characters without NUL, or null");
+	ck_assert(!reads(string, "\"\\u0000\""));
+}
+END_TEST
+
+START_TEST(a_choice_is_one_of_its_words)
+{
+	ck_assert(reads(choice, "\"all\""));
+	ck_assert(reads(choice, "\"admins\""));
+	for (const char *const *bad = (const char *const[]){ "\"\"", "\"a\"", "\"admin\"",
+		     "\"all admins\"", "\" \"", "\"All\"", "true", NULL };
+		*bad != NULL; bad++)
+		ck_assert_msg(!reads(choice, *bad), "%s", *bad);
+	problem_is("must be one of: all admins");
+}
+END_TEST
+
+START_TEST(a_code_is_22_letters_and_digits)
+{
+	ck_assert(reads_text(code, "0123456789ABCXYZabcxyz", 22));
+	ck_assert(!reads_text(code, "0123456789ABCXYZabcxy", 21));
+	ck_assert(!reads_text(code, "0123456789ABCXYZabcxyzz", 23));
+	ck_assert(!reads_text(code, "0123456789ABCXYZabcxy-", 22));
+}
+END_TEST
+
 START_TEST(a_list_has_its_ids_counted_and_checked)
 {
 	ck_assert(reads(ids, "[3,1,2]"));
@@ -393,6 +429,9 @@ int main(void)
 	tcase_add_test(tc, a_username_is_folded_and_limited_to_its_alphabet);
 	tcase_add_test(tc, a_client_id_keeps_its_case);
 	tcase_add_test(tc, a_url_has_a_scheme_a_host_and_no_space);
+	tcase_add_test(tc, a_string_has_its_characters_counted);
+	tcase_add_test(tc, a_choice_is_one_of_its_words);
+	tcase_add_test(tc, a_code_is_22_letters_and_digits);
 	tcase_add_test(tc, a_list_has_its_ids_counted_and_checked);
 	tcase_add_test(tc, an_object_is_passed_on_as_it_is);
 	tcase_add_test(tc, a_query_value_is_parsed_strictly);

@@ -93,6 +93,32 @@ START_TEST(an_edit_that_waited_for_a_deletion_does_not_undo_it)
 }
 END_TEST
 
+/* "never more than max_uses": an invite is read under the lock of its group. */
+START_TEST(two_joins_at_once_use_an_invite_of_one_use_once)
+{
+	int64_t g = fixture_change(s, STORE_CREATE_GROUP, alice, 0, 0, "club").c.conv.id;
+	struct fixture_change a, b;
+	PGconn *holder;
+
+	pg_number("select count(*) from create_invite(%lld, %lld, 'once', null, 1)",
+		(long long)alice, (long long)g);
+	holder = hold_conversation(g);
+	fixture_change_begin(s, &a, STORE_JOIN, bob, 0, 0, "once");
+	until_waiting(1, NULL);
+	fixture_change_begin(other, &b, STORE_JOIN, carol, 0, 0, "once");
+	until_waiting(2, NULL);
+	pg_release(holder);
+	fixture_until(&a.done);
+	fixture_until(&b.done);
+	ck_assert_int_eq(a.error + b.error, ERROR_no_such_invite);
+	ck_assert(a.error == ERROR_NONE || b.error == ERROR_NONE);
+	ck_assert_int_eq(pg_number("select uses from invites where code = 'once'"), 1);
+	ck_assert_int_eq(pg_number("select member_count from conversations where conv_id = %lld",
+				 (long long)g),
+		2);
+}
+END_TEST
+
 START_TEST(batches_to_two_chats_in_opposite_orders_do_not_deadlock)
 {
 	struct fixture_change first, second, a[2], b[2];
@@ -481,7 +507,7 @@ START_TEST(sends_beyond_the_limit_of_the_queue_are_rejected)
 	enum { MANY = 20000 };
 	int64_t conv = fixture_post(s, alice, bob, "first", NULL).c.conv.id;
 	PGconn *holder = hold_conversation(conv);
-	const struct send p = { alice, bob, { "text", 4 }, { NULL, 0 } };
+	const struct send p = { .sender = alice, .receiver = bob, .content = { "text", 4 } };
 	struct tally t = { 0, 0 };
 
 	for (int i = 0; i < MANY; i++)
@@ -527,6 +553,7 @@ static Suite *suite(void)
 	tcase_add_unchecked_fixture(tc, pg_start, pg_stop);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, an_edit_that_waited_for_a_deletion_does_not_undo_it);
+	tcase_add_test(tc, two_joins_at_once_use_an_invite_of_one_use_once);
 	tcase_add_test(tc, batches_to_two_chats_in_opposite_orders_do_not_deadlock);
 	tcase_add_test(tc, a_send_that_waited_for_its_senders_removal_is_rejected);
 	tcase_add_test(tc, one_client_id_sent_to_two_chats_at_once_is_stored_once);

@@ -2,6 +2,7 @@
  * Records of the ring: each type comes back as it was, and nothing in shared memory is trusted.
  */
 #include "common/record.h"
+#include "common/utf8.h"
 #include "tests/unit/suite.h"
 
 #include <check.h>
@@ -49,7 +50,16 @@ static struct record change_record(void)
 				.edited_ms = SENT + 1,
 				.content = { "text", 4 },
 				.client_id = { "id", 2 },
-				.kind = MESSAGE_TEXT },
+				.forwarded_from = 3,
+				.forwarded_name = { "name", 4 },
+				.thread_id = 6,
+				.reply = { .message_id = 7,
+					.seq = 1,
+					.sender_id = 5,
+					.content = { "quote", 5 } },
+				.kind = MESSAGE_TEXT,
+				.mentions_all = true,
+				.pinned = true },
 			.origin = UINT64_MAX - 3,
 			.event = RECORD_EDITED } };
 }
@@ -67,6 +77,9 @@ static struct record valid_record(enum record_type type)
 		break;
 	case RECORD_GROUP_GONE:
 		r.group_gone = (struct record_group_gone){ group, 5 };
+		break;
+	case RECORD_CHAT:
+		r.chat = (struct record_chat){ group, 6 };
 		break;
 	case RECORD_READ:
 		r.read = (struct record_read){ direct, 5, 3, UINT64_MAX, true };
@@ -117,6 +130,107 @@ START_TEST(a_change_comes_back_as_it_was)
 	ck_assert(!m->deleted);
 	ck_text(m->content, "text");
 	ck_text(m->client_id, "id");
+	ck_assert(m->mentions_all && m->pinned);
+	ck_text(m->forwarded_name, "name");
+	ck_assert_int_eq(m->reply.message_id, 7);
+	ck_assert_int_eq(m->reply.seq, 1);
+	ck_assert_int_eq(m->reply.sender_id, 5);
+	ck_text(m->reply.content, "quote");
+	ck_assert(!m->reply.deleted);
+}
+END_TEST
+
+/* A message without what only some have; the rest of change_record. */
+static struct record plain_record(void)
+{
+	struct record r = change_record();
+	struct message *m = &r.change.message;
+
+	m->forwarded_from = m->thread_id = 0;
+	m->forwarded_name = (struct text){ NULL, 0 };
+	m->reply = (struct quote){ .message_id = 0 };
+	m->mentions_all = m->pinned = false;
+	return r;
+}
+
+START_TEST(a_deleted_quote_and_a_deleted_author_come_back_as_they_were)
+{
+	struct record in = change_record(), r;
+	struct message *m = &in.change.message;
+
+	m->forwarded_from = m->reply.sender_id = 0;
+	m->forwarded_name = (struct text){ "", 0 };
+	m->reply.content = (struct text){ NULL, 0 };
+	m->reply.deleted = true;
+	ck_assert(round_trip(&in, &r));
+	ck_assert_ptr_nonnull(r.change.message.forwarded_name.data);
+	ck_assert_ptr_null(r.change.message.reply.content.data);
+	ck_assert(r.change.message.reply.deleted);
+	in = plain_record();
+	ck_assert(round_trip(&in, &r));
+	ck_assert_ptr_null(r.change.message.forwarded_name.data);
+	ck_assert_ptr_null(r.change.message.reply.content.data);
+}
+END_TEST
+
+/* A reaction or a pin. */
+static struct record mark_record(enum record_event event)
+{
+	bool reaction = event == RECORD_REACTED || event == RECORD_UNREACTED;
+
+	return (struct record){ .type = RECORD_CHANGE,
+		.change = { .conv = direct,
+			.message = { .message_id = 1,
+				.seq = 2,
+				.mod = 3,
+				.sender_id = 4,
+				.kind = MESSAGE_TEXT },
+			.user_id = 5,
+			.emoji = { reaction ? "\xE2\x9D\xA4" : NULL, reaction ? 3 : 0 },
+			.origin = 6,
+			.event = (uint8_t)event } };
+}
+
+START_TEST(reactions_and_pins_come_back_without_a_text_of_the_message)
+{
+	for (int event = RECORD_REACTED; event <= RECORD_UNPINNED; event++) {
+		const struct record in = mark_record((enum record_event)event);
+		struct record r;
+
+		ck_assert_msg(round_trip(&in, &r), "event %d", event);
+		ck_assert_int_eq(r.change.event, event);
+		ck_assert_int_eq(r.change.user_id, 5);
+		ck_assert_int_eq(r.change.message.mod, 3);
+		ck_assert_ptr_null(r.change.message.content.data);
+		if (in.change.emoji.data != NULL)
+			ck_text(r.change.emoji, "\xE2\x9D\xA4");
+		else
+			ck_assert_ptr_null(r.change.emoji.data);
+	}
+}
+END_TEST
+
+#define MARK_REJECTED(event, assignment)                                \
+	do {                                                            \
+		struct record in = mark_record(event), r;               \
+                                                                        \
+		assignment;                                             \
+		ck_assert_msg(!round_trip(&in, &r), "%s", #assignment); \
+	} while (0)
+
+START_TEST(reactions_and_pins_with_other_fields_are_rejected)
+{
+	MARK_REJECTED(RECORD_REACTED, in.change.user_id = 0);
+	MARK_REJECTED(RECORD_REACTED, in.change.emoji = ((struct text){ NULL, 0 }));
+	MARK_REJECTED(RECORD_REACTED, in.change.emoji = ((struct text){ "a", 1 }));
+	MARK_REJECTED(RECORD_UNREACTED,
+		in.change.emoji = ((struct text){ "\xE2\x9D\xA4\xEF\xB8\x8F", 6 }));
+	MARK_REJECTED(RECORD_REACTED, in.change.message.kind = MESSAGE_JOIN);
+	MARK_REJECTED(RECORD_REACTED, in.change.message.deleted = true);
+	MARK_REJECTED(RECORD_PINNED, in.change.message.pinned = true);
+	MARK_REJECTED(RECORD_PINNED, in.change.message.content = ((struct text){ "x", 1 }));
+	MARK_REJECTED(RECORD_PINNED, in.change.message.client_id = ((struct text){ "x", 1 }));
+	MARK_REJECTED(RECORD_UNPINNED, in.change.user_id = PROTO_ID_MAX + 1);
 }
 END_TEST
 
@@ -134,7 +248,7 @@ END_TEST
 
 START_TEST(system_messages_and_deletions_come_back_as_they_were)
 {
-	struct record in = change_record(), r;
+	struct record in = plain_record(), r;
 	struct message *m = &in.change.message;
 
 	m->deleted = true;
@@ -173,6 +287,10 @@ START_TEST(the_other_types_come_back_as_they_were)
 	ck_assert(round_trip(&in, &r));
 	ck_conv(&r.group_gone.conv, &group);
 	ck_assert_int_eq(r.group_gone.user_id, 5);
+	in = valid_record(RECORD_CHAT);
+	ck_assert(round_trip(&in, &r));
+	ck_conv(&r.chat.conv, &group);
+	ck_assert_int_eq(r.chat.revision, 6);
 	in = valid_record(RECORD_READ);
 	ck_assert(round_trip(&in, &r));
 	ck_conv(&r.read.conv, &direct);
@@ -216,14 +334,23 @@ END_TEST
 START_TEST(the_longest_message_fits_and_a_longer_one_does_not)
 {
 	static char content[PROTO_CONTENT_MAX + 1];
-	static uint8_t bytes[RECORD_FIXED_SIZE + sizeof(content) + 64];
+	static uint8_t bytes[20 << 10]; /* what every ring takes (ring_max_record) */
 	struct record in = change_record(), r;
+	struct message *m = &in.change.message;
+	struct text *texts[] = { &m->content, &m->client_id, &m->forwarded_name,
+		&m->reply.content };
+	static const size_t max[] = { PROTO_CONTENT_MAX, PROTO_CLIENT_ID_MAX,
+		UTF8_BYTES_MAX * PROTO_NAME_MAX, UTF8_BYTES_MAX * PROTO_CUT_MAX };
 
-	in.change.message.content = (struct text){ content, PROTO_CONTENT_MAX };
+	for (size_t i = 0; i < 4; i++)
+		*texts[i] = (struct text){ content, max[i] };
 	ck_assert(record_decode(&r, bytes, encode(&in, bytes)));
 	ck_assert_uint_eq(r.change.message.content.len, PROTO_CONTENT_MAX);
-	in.change.message.content.len++;
-	ck_assert(!record_decode(&r, bytes, encode(&in, bytes)));
+	for (size_t i = 0; i < 4; i++) {
+		texts[i]->len++;
+		ck_assert_msg(!record_decode(&r, bytes, encode(&in, bytes)), "text %zu", i);
+		texts[i]->len--;
+	}
 }
 END_TEST
 
@@ -282,6 +409,52 @@ START_TEST(fields_of_a_change_out_of_range_are_rejected)
 	REJECTED(RECORD_CHANGE, in.change.message.target_id = 5); /* of a text */
 	REJECTED(RECORD_CHANGE, in.change.message.sent_ms = -1);
 	REJECTED(RECORD_CHANGE, in.change.message.edited_ms = -1);
+	REJECTED(RECORD_CHANGE, in.change.message.thread_id = 0); /* of a reply */
+	REJECTED(RECORD_CHANGE, in.change.message.thread_id = PROTO_ID_MAX + 1);
+	REJECTED(RECORD_CHANGE, in.change.message.forwarded_from = -1);
+	REJECTED(RECORD_CHANGE, in.change.message.reply.message_id = -1);
+	REJECTED(RECORD_CHANGE, in.change.message.reply.seq = 0);
+	REJECTED(RECORD_CHANGE, in.change.message.reply.seq = 2); /* its own */
+	REJECTED(RECORD_CHANGE, in.change.message.reply.sender_id = PROTO_ID_MAX + 1);
+	REJECTED(RECORD_CHANGE, in.change.message.reply.deleted = true); /* with content */
+}
+END_TEST
+
+/* A join. */
+static struct record join_record(void)
+{
+	struct record r = plain_record();
+
+	r.change.conv = group;
+	r.change.message.kind = MESSAGE_JOIN;
+	r.change.message.target_id = 5;
+	r.change.message.content = (struct text){ NULL, 0 };
+	return r;
+}
+
+#define REJECTED_IN(valid, assignment)                                  \
+	do {                                                            \
+		struct record in = valid, r;                            \
+		struct message *m = &in.change.message;                 \
+                                                                        \
+		ck_assert(round_trip(&in, &r));                         \
+		assignment;                                             \
+		ck_assert_msg(!round_trip(&in, &r), "%s", #assignment); \
+	} while (0)
+
+START_TEST(relations_of_what_has_none_are_rejected)
+{
+	REJECTED_IN(plain_record(), m->thread_id = 6);
+	REJECTED_IN(plain_record(), m->reply.seq = 1);
+	REJECTED_IN(plain_record(), m->reply.sender_id = 1);
+	REJECTED_IN(plain_record(), m->reply.content = ((struct text){ "a", 1 }));
+	REJECTED_IN(plain_record(), m->reply.deleted = true);
+	REJECTED_IN(plain_record(), m->forwarded_from = 5);
+	REJECTED_IN(join_record(), m->pinned = true);
+	REJECTED_IN(join_record(), m->mentions_all = true);
+	REJECTED_IN(join_record(), m->forwarded_name = ((struct text){ "a", 1 }));
+	REJECTED_IN(join_record(), m->thread_id = m->reply.message_id = m->reply.seq = 1;
+		    m->seq = 2; m->reply.content = ((struct text){ "a", 1 }));
 }
 END_TEST
 
@@ -326,6 +499,7 @@ START_TEST(fields_of_other_types_out_of_range_are_rejected)
 	REJECTED(RECORD_ERASED, in.erased.mod = PROTO_ID_MAX + 1);
 	REJECTED(RECORD_ERASED, in.erased.seq = -1);
 	REJECTED(RECORD_GROUP_GONE, in.group_gone.user_id = 0);
+	REJECTED(RECORD_CHAT, in.chat.revision = 0);
 	REJECTED(RECORD_READ, in.read.user_id = 0);
 	REJECTED(RECORD_READ, in.read.seq = -1);
 	REJECTED(RECORD_READ, in.read.seq = PROTO_ID_MAX + 1);
@@ -342,12 +516,13 @@ END_TEST
 /* A flag is 0 or 1: another value is not a record of ours. */
 START_TEST(flags_that_are_no_booleans_are_rejected)
 {
-	static const size_t change_flags[] = { 3, 4, 5 }; /* deleted, has_content, has_client_id */
+	/* deleted, has_content, has_client_id, mentions_all, pinned, has_forwarded_name, reply_deleted */
+	static const size_t change_flags[] = { 3, 4, 5, 8, 9, 10, 11 };
 	struct record in = change_record(), r;
 	uint8_t bytes[LEN_MAX];
 	size_t len = encode(&in, bytes);
 
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < sizeof(change_flags) / sizeof(change_flags[0]); i++) {
 		uint8_t flag = bytes[change_flags[i]];
 
 		bytes[change_flags[i]] = 2;
@@ -396,7 +571,10 @@ START_TEST(any_bytes_are_rejected_or_their_texts_are_inside_them)
 			if (r.type == RECORD_CHANGE) {
 				ck_assert(inside(m->content, bytes, len));
 				ck_assert(inside(m->client_id, bytes, len));
-				proto_put_message(&b, m, &r.change.conv, m->sender_id);
+				ck_assert(inside(m->forwarded_name, bytes, len));
+				ck_assert(inside(m->reply.content, bytes, len));
+				proto_put_message(
+					&b, m, &r.change.conv, m->sender_id, MESSAGE_PUSHED);
 			}
 			buf_fini(&b);
 		}
@@ -413,7 +591,10 @@ static Suite *suite(void)
 
 	tcase_set_timeout(tc, 30);
 	tcase_add_test(tc, a_change_comes_back_as_it_was);
+	tcase_add_test(tc, a_deleted_quote_and_a_deleted_author_come_back_as_they_were);
 	tcase_add_test(tc, the_generation_comes_back_in_records_of_all_types);
+	tcase_add_test(tc, reactions_and_pins_come_back_without_a_text_of_the_message);
+	tcase_add_test(tc, reactions_and_pins_with_other_fields_are_rejected);
 	tcase_add_test(tc, system_messages_and_deletions_come_back_as_they_were);
 	tcase_add_test(tc, the_other_types_come_back_as_they_were);
 	tcase_add_test(tc, a_null_client_id_and_an_empty_one_stay_apart);
@@ -421,6 +602,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, a_record_of_another_length_is_rejected);
 	tcase_add_test(tc, a_type_that_does_not_exist_is_rejected);
 	tcase_add_test(tc, fields_of_a_change_out_of_range_are_rejected);
+	tcase_add_test(tc, relations_of_what_has_none_are_rejected);
 	tcase_add_test(tc, kinds_that_do_not_exist_and_texts_that_do_not_fit_them_are_rejected);
 	tcase_add_test(tc, conversations_that_do_not_exist_are_rejected);
 	tcase_add_test(tc, fields_of_other_types_out_of_range_are_rejected);

@@ -155,6 +155,88 @@ START_TEST(edits_and_deletions_have_frames_of_their_own)
 }
 END_TEST
 
+#define THUMB "\xF0\x9F\x91\x8D"
+
+START_TEST(reactions_and_pins_are_pushed_in_the_order_of_mod)
+{
+	struct fixture_change c = post(alice, bob, "text"), d[3];
+	int64_t id = c.c.message.message_id;
+
+	connect_user(bob);
+	d[0] = fixture_change(s, STORE_REACT, alice, id, 0, THUMB);
+	d[1] = fixture_change(s, STORE_PIN, alice, id, 0, NULL);
+	d[2] = fixture_change(s, STORE_UNREACT, alice, id, 0, THUMB);
+	apply_change(&d[2], RECORD_UNREACTED, 0);
+	apply_change(&d[1], RECORD_PINNED, 0);
+	ck_assert_uint_eq(n_frames, 0);
+	apply_change(&d[0], RECORD_REACTED, 7);
+	ck_assert_uint_eq(n_frames, 3);
+	ck_frame(0, bob, "{\"type\":\"reaction\"");
+	ck_frame(0, bob, "\"mod\":2,");
+	ck_frame(0, bob, "\"emoji\":\"" THUMB "\",\"on\":true}");
+	ck_assert_uint_eq(frames[0].origin, 7);
+	ck_frame(1, bob, "{\"type\":\"pinned\"");
+	ck_frame(2, bob, "\"emoji\":\"" THUMB "\",\"on\":false}");
+	fixture_for(60);
+	ck_assert_uint_eq(n_resyncs, 0);
+}
+END_TEST
+
+/* The row of the message does not say which reactions the gap had. */
+START_TEST(the_members_resync_after_a_gap_with_a_reaction)
+{
+	struct fixture_change c = post(alice, bob, "text");
+
+	connect_user(bob);
+	fixture_change(s, STORE_REACT, alice, c.c.message.message_id, 0, THUMB);
+	c = post(alice, bob, "seen");
+	apply_change(&c, RECORD_NEW, 0);
+	fixture_until_n(&n_frames, 2);
+	ck_assert_uint_eq(n_resyncs, 1);
+	ck_assert_int_eq(resynced, bob);
+	ck_frame(1, bob, "\"seen\"");
+}
+END_TEST
+
+/* The message is lost, its reaction is not: the members get the message. */
+START_TEST(a_message_that_was_reacted_to_in_a_gap_is_pushed_as_new)
+{
+	struct fixture_change c;
+
+	post(alice, bob, "first");
+	connect_user(bob);
+	c = post(alice, bob, "lost");
+	c = fixture_change(s, STORE_REACT, bob, c.c.message.message_id, 0, THUMB);
+	apply_change(&c, RECORD_REACTED, 0);
+	fixture_until_n(&n_frames, 1);
+	ck_frame(0, bob, "{\"type\":\"message\"");
+	ck_frame(0, bob, "\"lost\"");
+	ck_frame(0, bob, "\"seq\":2,\"mod\":3");
+	ck_assert_uint_eq(n_resyncs, 1);
+	c = post(alice, bob, "next");
+	apply_change(&c, RECORD_NEW, 0);
+	ck_frame(1, bob, "\"next\"");
+}
+END_TEST
+
+/* The lost record is of another message: the reactions behind the gap are held. */
+START_TEST(a_gap_beside_reactions_that_are_held_causes_no_resync)
+{
+	struct fixture_change c = post(alice, bob, "text"), d;
+
+	connect_user(bob);
+	post(alice, bob, "lost");
+	d = fixture_change(s, STORE_REACT, alice, c.c.message.message_id, 0, THUMB);
+	apply_change(&d, RECORD_REACTED, 0);
+	fixture_until_n(&n_frames, 2);
+	ck_frame(0, bob, "\"lost\"");
+	ck_frame(1, bob, "{\"type\":\"reaction\"");
+	fixture_for(60);
+	ck_assert_uint_eq(n_frames, 2);
+	ck_assert_uint_eq(n_resyncs, 0);
+}
+END_TEST
+
 START_TEST(more_changes_than_can_be_held_are_pushed_in_order)
 {
 	enum { N = 700 };
@@ -349,6 +431,10 @@ int main(void)
 	tcase_add_test(tc, a_gap_longer_than_a_page_is_read_to_its_end);
 	tcase_add_test(tc, a_message_edited_in_a_gap_is_pushed_in_its_last_form);
 	tcase_add_test(tc, edits_and_deletions_have_frames_of_their_own);
+	tcase_add_test(tc, reactions_and_pins_are_pushed_in_the_order_of_mod);
+	tcase_add_test(tc, the_members_resync_after_a_gap_with_a_reaction);
+	tcase_add_test(tc, a_message_that_was_reacted_to_in_a_gap_is_pushed_as_new);
+	tcase_add_test(tc, a_gap_beside_reactions_that_are_held_causes_no_resync);
 	tcase_add_test(tc, more_changes_than_can_be_held_are_pushed_in_order);
 	tcase_add_test(tc, a_failed_gap_read_is_retried);
 	tcase_add_test(tc, a_deleted_user_causes_two_resyncs_and_no_push_per_message);

@@ -64,6 +64,31 @@ START_TEST(a_reconcile_finds_an_unpublished_membership_and_the_user_resyncs)
 }
 END_TEST
 
+/* A role, a setting: it takes no mod. */
+START_TEST(a_reconcile_finds_an_unpublished_revision)
+{
+	int64_t g = group_of_alice();
+	struct fixture_change c;
+
+	fixture_change(s, STORE_ADD, alice, g, bob, NULL);
+	connect_user(bob);
+	fixture_change(s, STORE_ROLE, alice, g, bob, "admin");
+	rooms_reconcile(rs, true);
+	fixture_until_n(&n_frames, 1);
+	ck_frame(0, bob, "\"role\":\"admin\"");
+	/* Once. */
+	rooms_reconcile(rs, true);
+	fixture_until_n(&n_reconciles, 2);
+	fixture_for(100);
+	ck_assert_uint_eq(n_frames, 1);
+	c = fixture_change(s, STORE_ROLE, alice, g, bob, "member");
+	rooms_apply(
+		rs, &(struct record){ .type = RECORD_CHAT, .chat = { c.c.conv, c.c.revision } });
+	fixture_until_n(&n_frames, 2);
+	ck_frame(1, bob, "\"role\":\"member\"");
+}
+END_TEST
+
 /* A backup was restored under the running daemon: the new changes have the mods of lost ones. */
 START_TEST(a_room_goes_back_to_a_database_that_has_lost_changes_and_its_members_resync)
 {
@@ -166,6 +191,7 @@ int main(void)
 	tcase_add_test(tc, a_reconcile_requested_during_another_queries_again);
 	tcase_add_test(tc, a_reconcile_finds_committed_changes_that_were_never_published);
 	tcase_add_test(tc, a_reconcile_finds_an_unpublished_membership_and_the_user_resyncs);
+	tcase_add_test(tc, a_reconcile_finds_an_unpublished_revision);
 	tcase_add_test(
 		tc, a_room_goes_back_to_a_database_that_has_lost_changes_and_its_members_resync);
 	tcase_add_test(tc, a_load_that_is_older_than_a_delivery_takes_no_room_back);

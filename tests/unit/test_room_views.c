@@ -152,6 +152,30 @@ START_TEST(changes_of_a_group_are_gathered_while_its_views_are_read)
 }
 END_TEST
 
+START_TEST(a_member_may_post_as_their_last_chat_frame_says)
+{
+	int64_t g = group_of_alice();
+	struct record r = { .type = RECORD_CHAT };
+	struct room_user *u;
+	struct fixture_change c;
+
+	fixture_change(s, STORE_ADD, alice, g, bob, NULL);
+	fixture_change(s, STORE_POSTING, alice, g, 0, "admins");
+	u = connect_user(bob);
+	ck_assert(!rooms_may_post(rs, u, g));
+	c = fixture_change(s, STORE_ROLE, alice, g, bob, "admin");
+	r.chat = (struct record_chat){ c.c.conv, c.c.revision };
+	rooms_apply(rs, &r);
+	fixture_until_n(&n_frames, 1);
+	ck_frame(0, bob, "\"posting\":\"admins\"");
+	ck_assert(rooms_may_post(rs, u, g));
+	/* A repeated record changes nothing. */
+	rooms_apply(rs, &r);
+	fixture_for(60);
+	ck_assert_uint_eq(n_frames, 1);
+}
+END_TEST
+
 START_TEST(the_members_resync_if_their_views_cannot_be_read)
 {
 	int64_t g = group_of_alice();
@@ -177,6 +201,7 @@ int main(void)
 	tcase_add_test(tc, every_member_of_a_large_group_gets_their_own_view);
 	tcase_add_test(tc, another_read_waits_for_one_piece_only);
 	tcase_add_test(tc, changes_of_a_group_are_gathered_while_its_views_are_read);
+	tcase_add_test(tc, a_member_may_post_as_their_last_chat_frame_says);
 	tcase_add_test(tc, the_members_resync_if_their_views_cannot_be_read);
 	return room_run(tc);
 }

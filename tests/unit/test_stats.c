@@ -136,10 +136,14 @@ START_TEST(the_json_has_every_worker_with_every_counter)
 	};
 	struct stats *s = stats_create(path, 2);
 	struct buf out = BUF_EMPTY;
-	const cJSON *workers, *worker;
+	const cJSON *workers, *worker, *search;
 	cJSON *json;
 
 	s->hasher_pid = 99;
+	s->indexer_pid = 98;
+	s->search_ready = 1;
+	s->search_percent = 97;
+	s->search_behind = 96;
 	s->slots[1].pid = 1234;
 	s->slots[1].alive = 1;
 	s->slots[1].gaps = UINT64_C(9007199254740991);
@@ -148,6 +152,11 @@ START_TEST(the_json_has_every_worker_with_every_counter)
 	ck_assert_ptr_nonnull(json);
 	ck_assert_int_eq(cJSON_GetObjectItem(json, "master_pid")->valueint, getpid());
 	ck_assert_int_eq(cJSON_GetObjectItem(json, "hasher_pid")->valueint, 99);
+	ck_assert_int_eq(cJSON_GetObjectItem(json, "indexer_pid")->valueint, 98);
+	search = cJSON_GetObjectItem(json, "search");
+	ck_assert(cJSON_IsTrue(cJSON_GetObjectItem(search, "ready")));
+	ck_assert_int_eq(cJSON_GetObjectItem(search, "percent")->valueint, 97);
+	ck_assert_int_eq(cJSON_GetObjectItem(search, "behind")->valueint, 96);
 	ck_assert_int_le(cJSON_GetObjectItem(json, "uptime_seconds")->valueint, 5);
 	workers = cJSON_GetObjectItem(json, "workers");
 	ck_assert_int_eq(cJSON_GetArraySize(workers), 2);

@@ -145,7 +145,7 @@ START_TEST(marks_in_a_group_of_more_than_200_members_are_for_the_readers_own_soc
 }
 END_TEST
 
-struct page {
+struct rows_got {
 	bool done;
 	int n;
 	struct message at[210];
@@ -153,7 +153,7 @@ struct page {
 
 static void on_page(void *arg, enum error error, const store_rows *rows)
 {
-	struct page *p = arg;
+	struct rows_got *p = arg;
 
 	ck_assert_int_eq(error, ERROR_NONE);
 	p->n = store_n(rows);
@@ -165,7 +165,7 @@ static void on_page(void *arg, enum error error, const store_rows *rows)
 
 START_TEST(changes_come_in_the_order_of_mod_and_collapse_repeated_edits)
 {
-	struct page p = { .done = false };
+	struct rows_got p = { .done = false };
 	struct fixture_change first = fixture_post(s, alice, bob, "1", "1");
 	int64_t conv = first.c.conv.id;
 
@@ -196,25 +196,25 @@ START_TEST(changes_come_in_the_order_of_mod_and_collapse_repeated_edits)
 	ck_assert_int_eq(p.n, 50);
 	ck_assert_int_eq(p.at[0].seq, 11);
 	p.done = false;
-	store_history(s, 0, conv, 0, -1, 5, on_page, &p);
+	store_history(s, 0, conv, &(struct page){ 0, -1, 5 }, on_page, &p);
 	fixture_until(&p.done);
 	ck_assert_int_eq(p.n, 6);
 	ck_assert_int_eq(p.at[0].seq, 60);
 	p.done = false;
-	store_history(s, 0, conv, 0, 57, 5, on_page, &p);
+	store_history(s, 0, conv, &(struct page){ 0, 57, 5 }, on_page, &p);
 	fixture_until(&p.done);
 	ck_assert_int_eq(p.n, 3);
 	ck_assert_int_eq(p.at[0].seq, 58);
 	p.done = false;
-	store_history(s, 0, conv, 3, -1, 5, on_page, &p);
+	store_history(s, 0, conv, &(struct page){ 3, -1, 5 }, on_page, &p);
 	fixture_until(&p.done);
 	ck_assert_int_eq(p.n, 2);
 	ck_assert_int_eq(p.at[0].seq, 2);
 }
 END_TEST
 
-static void check_around(
-	struct page *p, int64_t conv, int64_t viewer, int64_t seq, int64_t n_before, int64_t n_from)
+static void check_around(struct rows_got *p, int64_t conv, int64_t viewer, int64_t seq,
+	int64_t n_before, int64_t n_from)
 {
 	p->done = false;
 	store_history_around(s, viewer, conv, seq, n_before, n_from, on_page, p);
@@ -225,7 +225,7 @@ static void check_around(
 
 START_TEST(a_page_around_a_seq_has_one_row_more_than_asked_in_each_direction)
 {
-	struct page p = { .done = false };
+	struct rows_got p = { .done = false };
 	int64_t conv = 0;
 
 	for (int i = 1; i <= 20; i++) {
@@ -255,7 +255,7 @@ END_TEST
 
 START_TEST(a_message_is_read_by_members_of_its_conversation_only)
 {
-	struct page p = { .done = false };
+	struct rows_got p = { .done = false };
 	struct message m = fixture_post(s, alice, bob, "1", "1").c.message;
 
 	store_message(s, bob, m.message_id, on_page, &p);
@@ -271,7 +271,7 @@ END_TEST
 
 START_TEST(a_viewer_who_is_not_a_member_gets_no_row)
 {
-	struct page p = { .done = false };
+	struct rows_got p = { .done = false };
 	int64_t conv = fixture_post(s, alice, bob, "1", "1").c.conv.id;
 
 	store_changes(s, alice, conv, 0, 10, on_page, &p);
@@ -283,14 +283,14 @@ START_TEST(a_viewer_who_is_not_a_member_gets_no_row)
 		fixture_until(&p.done);
 		ck_assert_int_eq(p.n, 0);
 		p.done = false;
-		store_history(s, carol, conv, 0, after, 10, on_page, &p);
+		store_history(s, carol, conv, &(struct page){ 0, after, 10 }, on_page, &p);
 		fixture_until(&p.done);
 		ck_assert_int_eq(p.n, 0);
 	}
 }
 END_TEST
 
-struct found {
+struct found_user {
 	bool done;
 	enum error error;
 	int n;
@@ -299,7 +299,7 @@ struct found {
 
 static void on_found(void *arg, enum error error, const store_rows *rows)
 {
-	struct found *f = arg;
+	struct found_user *f = arg;
 	struct user u = { .user_id = 0 };
 
 	f->n = error == ERROR_NONE ? store_n(rows) : 0;
@@ -310,9 +310,9 @@ static void on_found(void *arg, enum error error, const store_rows *rows)
 	f->done = true;
 }
 
-static struct found search(const char *q)
+static struct found_user search(const char *q)
 {
-	struct found r = { .done = false };
+	struct found_user r = { .done = false };
 
 	store_search(s, alice, (struct text){ q, strlen(q) }, 50, on_found, &r);
 	fixture_until(&r.done);
@@ -323,7 +323,7 @@ static struct found search(const char *q)
 static void rename_user(int64_t user_id, const char *name)
 {
 	const struct profile p = { .has_full_name = true, .full_name = { name, strlen(name) } };
-	struct found r = { .done = false };
+	struct found_user r = { .done = false };
 
 	store_update_profile(s, user_id, &p, on_found, &r);
 	fixture_until(&r.done);
@@ -427,7 +427,7 @@ END_TEST
 START_TEST(the_cost_of_unread_search_and_pages_does_not_grow_with_the_tables)
 {
 	int64_t conv = fixture_post(s, alice, bob, "first", NULL).c.conv.id, began;
-	struct page p = { .done = false };
+	struct rows_got p = { .done = false };
 
 	pg_number("insert into messages (conv_id, seq, mod, sender_id, content, sent_at) select "
 		  "%lld, n, n, %lld, 'x', now() "
@@ -463,7 +463,7 @@ static void on_loaded(void *arg, enum error error, const struct head *heads, siz
 START_TEST(loads_go_on_while_a_search_waits)
 {
 	PGconn *holder = pg_connect();
-	struct found r = { .done = false };
+	struct found_user r = { .done = false };
 	bool loaded = false;
 
 	PQclear(PQexec(holder, "begin; lock table user_words in access exclusive mode"));
@@ -520,7 +520,7 @@ static void on_token(void *arg, enum error error, const struct token *t)
 
 static void on_invalid(void *arg, enum error error, const store_rows *rows)
 {
-	struct found *f = arg;
+	struct found_user *f = arg;
 
 	ck_assert_int_eq(error, ERROR_NONE);
 	f->n = store_n(rows);
@@ -558,7 +558,7 @@ START_TEST(a_token_is_valid_until_it_expires_or_is_revoked)
 	struct tokens one = token(1, true, 100), two = token(2, true, 100),
 		      three = token(3, true, 1);
 	struct changed changed = { .done = false };
-	struct found invalid = { .done = false };
+	struct found_user invalid = { .done = false };
 	int64_t ids[3] = { one.t.token_id, two.t.token_id, three.t.token_id };
 
 	ck_assert_int_eq(token(1, false, 0).t.user_id, alice);

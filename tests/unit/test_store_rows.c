@@ -10,7 +10,9 @@
 
 static const char *const columns[] = { "status", "conv_id", "conv_kind", "user_lo", "user_hi",
 	"message_id", "seq", "mod", "sender_id", "kind", "content", "target_id", "client_id",
-	"sent_at", "edited_at", "deleted" };
+	"sent_at", "edited_at", "deleted", "reply_id", "reply_seq", "reply_sender", "reply_content",
+	"reply_deleted", "thread_id", "replies", "reacted", "reactions", "mention_list",
+	"mentions_all", "forwarded_user", "forwarded_name", "pinned", "revision" };
 #define N_COLUMNS (sizeof(columns) / sizeof(columns[0]))
 
 /* Reads a row with this status, all of whose other columns are null. */

@@ -2,6 +2,7 @@
 #include "tests/unit/suite.h"
 
 #include <check.h>
+#include <ctype.h>
 #include <string.h>
 
 START_TEST(a_token_is_43_characters_of_base64url)
@@ -16,6 +17,27 @@ START_TEST(a_token_is_43_characters_of_base64url)
 		ck_assert_uint_eq(strlen(token), TOKEN_CHARS);
 		ck_assert_uint_eq(strspn(token, alphabet), TOKEN_CHARS);
 	}
+}
+END_TEST
+
+/* 22 digits of base 62 have 130 bits. Of 22,000 digits, each is expected 355 times, with a deviation of 19. */
+START_TEST(a_code_is_22_digits_of_base62_which_are_equally_likely)
+{
+	unsigned n[256] = { 0 }, n_digits = 0;
+	char code[TOKEN_CODE_CHARS + 1];
+
+	for (int i = 0; i < 1000; i++) {
+		ck_assert(token_make_code(code));
+		ck_assert_uint_eq(strlen(code), 22);
+		for (const char *c = code; *c != '\0'; c++)
+			n[(unsigned char)*c]++;
+	}
+	for (int c = 0; c < 256; c++) {
+		n_digits += n[c] > 0;
+		ck_assert(n[c] == 0 || isalnum(c));
+		ck_assert_msg(n[c] == 0 || (n[c] > 230 && n[c] < 480), "%c: %u", c, n[c]);
+	}
+	ck_assert_uint_eq(n_digits, 62);
 }
 END_TEST
 
@@ -48,6 +70,7 @@ int main(void)
 	TCase *tc = tcase_create("token");
 
 	tcase_add_test(tc, a_token_is_43_characters_of_base64url);
+	tcase_add_test(tc, a_code_is_22_digits_of_base62_which_are_equally_likely);
 	tcase_add_test(tc, two_tokens_differ);
 	tcase_add_test(tc, the_digest_is_sha256_of_the_characters);
 	suite_add_tcase(suite, tc);

@@ -179,6 +179,8 @@ void fixture_changed(void *arg, enum error error, const struct change *c)
 	to->client_id = copy(c->message.client_id);
 	to->c.message.content.data = to->content;
 	to->c.message.client_id.data = to->client_id;
+	to->emoji = copy(c->emoji);
+	to->c.emoji.data = to->emoji;
 }
 
 static struct text text_of(const char *s)
@@ -189,7 +191,10 @@ static struct text text_of(const char *s)
 void fixture_post_begin(struct store *s, struct fixture_change *to, int64_t sender,
 	int64_t receiver, const char *content, const char *client_id)
 {
-	const struct send p = { sender, receiver, text_of(content), text_of(client_id) };
+	const struct send p = { .sender = sender,
+		.receiver = receiver,
+		.content = text_of(content),
+		.client_id = text_of(client_id) };
 
 	*to = (struct fixture_change){ .done = false };
 	store_send(s, &p, fixture_changed, to);
@@ -227,7 +232,38 @@ void fixture_change_begin(struct store *s, struct fixture_change *to, enum store
 		store_remove_member(s, actor, object, user, fixture_changed, to);
 		break;
 	case STORE_RENAME:
-		store_rename_group(s, actor, object, text_of(text), fixture_changed, to);
+		store_change_group(s, actor, object,
+			&(struct group_change){ .name = text_of(text) }, fixture_changed, to);
+		break;
+	case STORE_POSTING:
+		store_change_group(s, actor, object,
+			&(struct group_change){
+				.has_posting = true,
+				.posting_admins = strcmp(text, "admins") == 0,
+			},
+			fixture_changed, to);
+		break;
+	case STORE_ROLE:
+		store_set_role(s, actor, object, user, text_of(text), fixture_changed, to);
+		break;
+	case STORE_BAN:
+		store_ban(s, actor, object, user, fixture_changed, to);
+		break;
+	case STORE_UNBAN:
+		store_unban(s, actor, object, user, fixture_changed, to);
+		break;
+	case STORE_JOIN:
+		store_join(s, actor, text_of(text), fixture_changed, to);
+		break;
+	case STORE_REACT:
+	case STORE_UNREACT:
+		store_react(s,
+			&(const struct reaction){ actor, object, text_of(text), op == STORE_REACT },
+			fixture_changed, to);
+		break;
+	case STORE_PIN:
+	case STORE_UNPIN:
+		store_pin(s, actor, object, op == STORE_PIN, fixture_changed, to);
 		break;
 	}
 	ck_assert_msg(!to->done, "called back inside the call");

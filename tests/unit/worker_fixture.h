@@ -38,7 +38,7 @@ struct fixture_change {
 	bool done;
 	enum error error;
 	struct change c;
-	char *content, *client_id; /* freed with the fixture */
+	char *content, *client_id, *emoji; /* freed with the fixture */
 };
 
 /* A store_change_cb. arg: the struct fixture_change. */
@@ -55,6 +55,15 @@ enum store_op {
 	STORE_ADD, /* actor, group, user */
 	STORE_REMOVE, /* actor, group, user */
 	STORE_RENAME, /* actor, group, -, name */
+	STORE_POSTING, /* actor, group, -, "all" or "admins" */
+	STORE_ROLE, /* actor, group, user, role */
+	STORE_BAN, /* actor, group, user */
+	STORE_UNBAN, /* actor, group, user */
+	STORE_JOIN, /* user, -, -, code */
+	STORE_REACT, /* actor, message, -, emoji */
+	STORE_UNREACT, /* actor, message, -, emoji */
+	STORE_PIN, /* actor, message */
+	STORE_UNPIN, /* actor, message */
 };
 struct fixture_change fixture_change(struct store *s, enum store_op op, int64_t actor,
 	int64_t object, int64_t user, const char *text);

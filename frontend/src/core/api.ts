@@ -1,6 +1,7 @@
 // The HTTP requests of the API, typed. Every failure is an ApiError.
 
-import type { Chat, Group, Message, User } from './types'
+import { searchParameters, type MessageQuery } from './message_search'
+import type { Chat, FoundMessages, Group, GroupChange, Invite, InvitedGroup, Message, Role, User } from './types'
 
 export interface FieldError {
   field: string
@@ -66,15 +67,17 @@ export class Api {
       'GET',
       `/chats?limit=${limit}${after === null ? '' : `&after=${encodeURIComponent(after)}`}`,
     )
-  messages = (chatId: number, query: { before?: number; after?: number; limit?: number }) =>
+  messages = (chatId: number, query: { before?: number; after?: number; limit?: number; thread?: number }) =>
     this.call<{ messages: Message[]; more: boolean }>(
       'GET',
       `/messages/${chatId}?${new URLSearchParams(
         Object.entries(query).map(([name, value]) => [name, String(value)]),
       )}`,
     )
-  sendMessage = (receiver_id: number, content: string, client_id: string) =>
-    this.call<Message>('POST', '/messages/send_message', { receiver_id, content, client_id })
+  sendMessage = (body: { receiver_id: number; content: string; client_id: string; reply_to?: number }) =>
+    this.call<Message>('POST', '/messages/send_message', body)
+  forwardMessage = (message_id: number, receiver_id: number, client_id: string) =>
+    this.call<Message>('POST', '/messages/forward', { message_id, receiver_id, client_id })
   markRead = (...message_ids: number[]) => this.call<void>('PUT', '/messages/read', { message_ids })
   /** At most half of `limit` before `seq` and the rest from it on, oldest first. */
   messagesAround = (chatId: number, seq: number, limit: number) =>
@@ -82,32 +85,55 @@ export class Api {
       'GET',
       `/messages/${chatId}?around=${seq}&limit=${limit}`,
     )
+  /** A page of the messages that match, the newest first. `cursor` is that of the page before. */
+  searchMessages = (query: MessageQuery, cursor: string | null, signal: AbortSignal) =>
+    this.call<FoundMessages>('GET', `/messages/search?${searchParameters(query, cursor)}`, undefined, signal)
   message = (chatId: number, messageId: number) =>
     this.call<Message>('GET', `/messages/${chatId}/${messageId}`)
   editMessage = (messageId: number, content: string) =>
     this.call<Message>('PATCH', `/messages/${messageId}`, { content })
   deleteMessage = (messageId: number) => this.call<void>('DELETE', `/messages/${messageId}`)
 
+  react = (messageId: number, emoji: string, on: boolean) =>
+    this.call<void>(on ? 'PUT' : 'DELETE', `/messages/${messageId}/reactions/${encodeURIComponent(emoji)}`)
+  pin = (messageId: number, on: boolean) => this.call<void>(on ? 'PUT' : 'DELETE', `/messages/${messageId}/pin`)
+  /** The pinned messages of a chat, latest pinned first. */
+  pins = (chatId: number) => this.call<{ messages: Message[] }>('GET', `/chats/${chatId}/pins`)
+
   createGroup = (name: string) => this.call<Group>('POST', '/groups/create_group', { name })
   /** A group with a page of its members. */
   group = (groupId: number, after: string | null = null) =>
     this.call<Group>('GET', `/groups/${groupId}${afterQuery(after)}`)
-  renameGroup = (groupId: number, name: string) =>
-    this.call<Group>('PATCH', `/groups/${groupId}`, { name })
+  changeGroup = (groupId: number, change: GroupChange) =>
+    this.call<Group>('PATCH', `/groups/${groupId}`, change)
   addToGroup = (group_id: number, user_id: number) =>
     this.call<void>('POST', '/groups/add_user_to_group', { group_id, user_id })
   removeFromGroup = (group_id: number, user_id: number) =>
     this.call<void>('POST', '/groups/remove_user_from_group', { group_id, user_id })
   leaveGroup = (group_id: number) => this.call<void>('POST', '/groups/leave_group', { group_id })
+  setRole = (groupId: number, userId: number, role: Role) =>
+    this.call<void>('PUT', `/groups/${groupId}/members/${userId}/role`, { role })
+  bans = (groupId: number) => this.call<{ users: User[] }>('GET', `/groups/${groupId}/bans`)
+  ban = (groupId: number, userId: number) => this.call<void>('PUT', `/groups/${groupId}/bans/${userId}`)
+  unban = (groupId: number, userId: number) =>
+    this.call<void>('DELETE', `/groups/${groupId}/bans/${userId}`)
+  invites = (groupId: number) => this.call<{ invites: Invite[] }>('GET', `/groups/${groupId}/invites`)
+  createInvite = (groupId: number, limits: { expires_in: number | null; max_uses: number | null }) =>
+    this.call<Invite>('POST', `/groups/${groupId}/invites`, limits)
+  endInvite = (groupId: number, code: string) =>
+    this.call<void>('DELETE', `/groups/${groupId}/invites/${code}`)
+  invitedGroup = (code: string) => this.call<InvitedGroup>('GET', `/invites/${code}`)
+  join = (code: string) => this.call<Group>('POST', `/invites/${code}/join`)
 
-  private async call<T>(method: string, path: string, body?: unknown): Promise<T> {
+  /** `signal` aborts the request, which then has no time limit. */
+  private async call<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
     let response: Response
     try {
       response = await this.fetchFn(path, {
         method,
         credentials: 'same-origin',
         cache: 'no-store',
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        signal: signal ?? AbortSignal.timeout(TIMEOUT_MS),
         headers: {
           Accept: 'application/json',
           ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),

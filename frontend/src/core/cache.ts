@@ -148,5 +148,5 @@ function toCached(history: History | undefined): CachedHistory | null {
 }
 
 function fromCached({ mod, messages, from }: CachedHistory): History {
-  return { segments: [{ from, to: Infinity, messages }], mod, ahead: [], buffered: null }
+  return { segments: [{ from, to: Infinity, messages }], mod, ahead: [], buffered: null, deferred: [] }
 }

@@ -1,6 +1,7 @@
 // What each event does to the summary of a chat. Pure functions.
 
-import { indexOfSeq, segmentAt, type History } from './history'
+import { segmentAt, type History } from './history'
+import { indexOfSeq } from './merging'
 import type { Chat, Deleted, LastMessage, Message } from './types'
 
 /** True if the message counts as unread until it is read. `me` is the id of the user. */

@@ -16,7 +16,10 @@ export type TabMessage =
 /** What the user has to know although no message shows it. */
 export type Warning =
   /** The epoch changed before a deletion was carried out. */
-  'deletion_dropped'
+  | 'deletion_dropped'
+  /** The server refused a reaction: the message has too many different ones, or the user may not react. */
+  | 'reaction_refused'
+  | 'pin_refused'
 
 export interface Environment {
   api: Api

@@ -4,13 +4,15 @@ import { withDeleted, withMessage, withRead } from './chat'
 import type { ChatList } from './chat_list'
 import { isTransientCode } from './connection'
 import type { Groups } from './groups'
-import { applyDeleted, applyPush } from './history'
+import { applyDeleted, applyPinned, applyPush, applyReaction } from './history'
 import type { People } from './people'
+import type { Pins } from './pins'
 import type { PresenceWatch } from './presence'
 import { myId, type AppStore } from './state'
 import type { Sync } from './sync'
+import type { ThreadView } from './thread'
 import type { Timeline } from './timeline'
-import type { Chat, Deleted, Message, ServerFrame } from './types'
+import type { Chat, Deleted, Message, PinnedFrame, ReactionFrame, ServerFrame } from './types'
 import type { Typing } from './typing'
 
 export interface FrameHandlerHooks {
@@ -26,8 +28,10 @@ export interface FrameHandlerParts {
   store: AppStore
   chats: ChatList
   timeline: Timeline
+  thread: ThreadView
   people: People
   groups: Groups
+  pins: Pins
   typing: Typing
   presence: PresenceWatch
   sync: Sync
@@ -44,17 +48,24 @@ export class FrameHandler {
         return
       case 'message': {
         const { type: _, ...message } = frame
-        this.pushed(message)
+        this.pushed(message, true)
         if (message.sender_id !== myId(this.parts.store)) this.parts.hooks.notify(message)
         return
       }
       case 'edited': {
         const { type: _, ...message } = frame
-        this.pushed(message)
+        this.pushed(message, false)
+        this.parts.pins.messageChanged(message.chat_id, message.message_id)
         return
       }
       case 'deleted':
         this.deleted(frame)
+        return
+      case 'reaction':
+        this.reacted(frame)
+        return
+      case 'pinned':
+        this.pinned(frame)
         return
       case 'error':
         if (isTransientCode(frame.code)) this.parts.sync.failed(frame.retry_after_ms)
@@ -89,11 +100,11 @@ export class FrameHandler {
     }
   }
 
-  private pushed(message: Message): void {
+  private pushed(message: Message, isNew: boolean): void {
     const me = myId(this.parts.store)
     const listed = this.parts.chats.update(message.chat_id, (chat) => withMessage(chat, message, me))
     if (!listed) this.parts.sync.chatNotListed(message.chat_id, message.mod)
-    this.parts.timeline.apply(message.chat_id, (history) => applyPush(history, message))
+    this.parts.timeline.apply(message.chat_id, (history) => applyPush(history, message, isNew))
     this.parts.hooks.received([message])
     if (message.sender_id !== null) this.wrote(message.chat_id, message.sender_id, message.seq)
     this.parts.groups.membersChanged(message)
@@ -109,6 +120,21 @@ export class FrameHandler {
     const listed = this.parts.chats.update(frame.chat_id, (chat) => withDeleted(chat, frame))
     if (!listed) this.parts.sync.chatNotListed(frame.chat_id, frame.mod)
     this.parts.timeline.apply(frame.chat_id, (history) => applyDeleted(history, frame))
+    this.parts.thread.deleted(frame)
+    this.parts.pins.messageChanged(frame.chat_id, frame.message_id)
+  }
+
+  private reacted(frame: ReactionFrame): void {
+    const { chat_id, seq, mod } = frame
+    this.parts.chats.update(chat_id, (chat) => ({ ...chat, last_mod: Math.max(chat.last_mod, mod) }))
+    this.parts.timeline.apply(chat_id, (history) => applyReaction(history, seq, frame, myId(this.parts.store)))
+  }
+
+  private pinned(frame: PinnedFrame): void {
+    const { chat_id, mod } = frame
+    this.parts.chats.update(chat_id, (chat) => ({ ...chat, last_mod: Math.max(chat.last_mod, mod) }))
+    this.parts.timeline.apply(chat_id, (history) => applyPinned(history, frame))
+    this.parts.pins.changed(chat_id)
   }
 
   private read(chatId: number, userId: number, seq: number): void {

@@ -5,14 +5,24 @@ import type { ChatList } from './chat_list'
 import type { People } from './people'
 import type { PresenceWatch } from './presence'
 import { withEntry, withoutEntry, type AppStore } from './state'
-import type { Chat, Group, Member, Message } from './types'
+import type { Chat, Group, GroupChange, Invite, InvitedGroup, Member, Message, Role, User } from './types'
 
 export interface GroupsHandlers {
   /** The user left this group. */
   left(groupId: number): void
-  /** A group was created and is not in the chat list yet. */
+  /** A group was created or joined and is not in the chat list yet. */
   notListed(): void
 }
+
+/** What a `chat` frame or a list has of a group. */
+const summaryOf = ({ name, owner_id, description, picture, posting, adding }: Chat | Group) => ({
+  name,
+  owner_id,
+  description,
+  picture,
+  posting: posting ?? 'all',
+  adding: adding ?? 'all',
+})
 
 export class Groups {
   constructor(
@@ -26,10 +36,55 @@ export class Groups {
 
   /** Creates a group without other members and returns its id. */
   async create(name: string): Promise<number> {
-    const group = await this.api.createGroup(name)
+    return this.entered(await this.api.createGroup(name))
+  }
+
+  /** Joins a group by an invite link and returns its id. */
+  async join(code: string): Promise<number> {
+    return this.entered(await this.api.join(code))
+  }
+
+  private entered(group: Group): number {
     this.put(group)
     if (this.chats.get(group.group_id) === undefined) this.handlers.notListed()
     return group.group_id
+  }
+
+  /** The group of an invite link. */
+  invited(code: string): Promise<InvitedGroup> {
+    return this.api.invitedGroup(code)
+  }
+
+  async invites(groupId: number): Promise<Invite[]> {
+    return (await this.api.invites(groupId)).invites
+  }
+
+  createInvite(groupId: number, expiresIn: number | null, maxUses: number | null): Promise<Invite> {
+    return this.api.createInvite(groupId, { expires_in: expiresIn, max_uses: maxUses })
+  }
+
+  endInvite(groupId: number, code: string): Promise<void> {
+    return this.api.endInvite(groupId, code)
+  }
+
+  async bans(groupId: number): Promise<User[]> {
+    const { users } = await this.api.bans(groupId)
+    this.people.add(...users)
+    return users
+  }
+
+  async ban(groupId: number, userId: number): Promise<void> {
+    await this.api.ban(groupId, userId)
+    this.withoutMember(groupId, userId)
+  }
+
+  unban(groupId: number, userId: number): Promise<void> {
+    return this.api.unban(groupId, userId)
+  }
+
+  async setRole(groupId: number, userId: number, role: Role): Promise<void> {
+    await this.api.setRole(groupId, userId, role)
+    await this.load(groupId)
   }
 
   /** Adds each of these users. Returns the errors of those who could not be added. */
@@ -49,10 +104,10 @@ export class Groups {
     this.withoutMember(groupId, userId)
   }
 
-  async rename(groupId: number, name: string): Promise<void> {
-    const group = await this.api.renameGroup(groupId, name)
-    this.change(groupId, (known) => ({ ...known, name: group.name }))
-    this.chats.update(groupId, (chat) => ({ ...chat, name: group.name }))
+  async edit(groupId: number, change: GroupChange): Promise<void> {
+    const group = await this.api.changeGroup(groupId, change)
+    this.change(groupId, (known) => ({ ...known, ...summaryOf(group) }))
+    this.chats.update(groupId, (chat) => ({ ...chat, ...summaryOf(group) }))
   }
 
   async leave(groupId: number): Promise<void> {
@@ -80,8 +135,7 @@ export class Groups {
     this.put(group)
     this.chats.update(id, (chat) => ({
       ...chat,
-      name: group.name,
-      owner_id: group.owner_id,
+      ...summaryOf(group),
       member_count: group.member_count,
     }))
     this.presence.update()
@@ -110,9 +164,9 @@ export class Groups {
     )
   }
 
-  /** A `chat` frame carries the name and the owner. */
-  summaryChanged({ chat_id, name, owner_id }: Chat): void {
-    this.change(chat_id, (group) => ({ ...group, name, owner_id }))
+  /** A `chat` frame has all of a group but the roles of others. */
+  summaryChanged(chat: Chat): void {
+    this.change(chat.chat_id, (group) => ({ ...group, ...summaryOf(chat), stale: true }))
   }
 
   /** A join or leave was pushed. The number of members is a part of the chat, and the rest of a group comes with a `chat` frame. */
@@ -130,6 +184,7 @@ export class Groups {
         full_name: person?.full_name ?? '',
         joined_at: sent_at,
         read_seq: seq,
+        role: 'member',
       }
       return { ...group, members: [...group.members, member] }
     })

@@ -16,7 +16,10 @@
 // `ahead` until the gap is closed. The messages of a sync also come in the order of mod, so each
 // batch advances `mod` to that of its last message.
 
-import type { Deleted, Message } from './types'
+import { indexOfSeq, mergeMessages } from './merging'
+import { withReactionChange } from './reactions'
+import { relationsOf, withRelations } from './replies'
+import type { Deleted, Message, PinnedFrame, ReactionChange } from './types'
 
 export interface Segment {
   /** The seq of the first message that it covers; 1 at the beginning of the conversation. */
@@ -38,6 +41,13 @@ export interface History {
    * contain an older version. null if no page is requested.
    */
   readonly buffered: readonly Message[] | null
+  /** Reactions and pins of such messages, for the same reason. */
+  readonly deferred: readonly Deferred[]
+}
+
+interface Deferred {
+  readonly seq: number
+  readonly change: (message: Message) => Message
 }
 
 /** A sync of more changes than this costs more than loading the newest page. */
@@ -48,7 +58,7 @@ const SEGMENT_KEPT = 800
 const SEGMENTS_MAX = 5
 
 export function emptyHistory(mod: number | null): History {
-  return { segments: [], mod, ahead: [], buffered: null }
+  return { segments: [], mod, ahead: [], buffered: null, deferred: [] }
 }
 
 export function isLoadingPage(history: History | undefined): boolean {
@@ -65,7 +75,7 @@ export function resumeHistory(history: History | undefined, lastMod: number): Hi
   const isComplete = history.segments.length > 0 && history.mod !== null
   if (isComplete && lastMod - history.mod <= SYNC_MAX_CHANGES) return history
   // A requested page will be at least as new as the list.
-  return { ...emptyHistory(mod), buffered: history.buffered }
+  return { ...emptyHistory(mod), buffered: history.buffered, deferred: history.deferred }
 }
 
 const covers = ({ from, to }: Segment, seq: number) => from <= seq && seq <= to
@@ -88,82 +98,21 @@ export function messageAt(history: History | undefined, seq: number): Message | 
   return message?.seq === seq ? message : undefined
 }
 
-/** The index of the first message whose seq is at least `seq`. */
-export function indexOfSeq(messages: readonly Message[], seq: number): number {
-  let low = 0
-  let high = messages.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if (messages[middle]!.seq < seq) low = middle + 1
-    else high = middle
-  }
-  return low
-}
-
-/** Chooses between two versions of one message, and completes it by what only the other has. */
-function newerVersion(old: Message, next: Message): Message {
-  if (next.mod < old.mod || (next.mod === old.mod && next.partial)) return old
-  // client_id never changes, but not every version carries it.
-  const identified =
-    next.client_id === undefined && old.client_id !== undefined
-      ? { ...next, client_id: old.client_id }
-      : next
-  if (!next.partial || old.partial) return identified
-  const { partial: _, ...complete } = identified
-  return { ...complete, sender_id: old.sender_id, sent_at: old.sent_at }
-}
-
-/** Merges messages, in any order and with repeats, into a list sorted by seq. */
-export function mergeMessages(
-  into: readonly Message[],
-  incoming: readonly Message[],
-): readonly Message[] {
-  if (incoming.length === 0) return into
-  if (incoming.length === 1) return mergeOne(into, incoming[0]!)
-  const bySeq = new Map<number, Message>()
-  for (const message of incoming) {
-    const known = bySeq.get(message.seq)
-    bySeq.set(message.seq, known ? newerVersion(known, message) : message)
-  }
-  const fresh = [...bySeq.values()].sort((a, b) => a.seq - b.seq)
-  const out: Message[] = []
-  let i = 0
-  let j = 0
-  while (i < into.length || j < fresh.length) {
-    const a = into[i]
-    const b = fresh[j]
-    if (b === undefined || (a !== undefined && a.seq < b.seq)) {
-      out.push(a!)
-      i++
-    } else if (a === undefined || b.seq < a.seq) {
-      out.push(b)
-      j++
-    } else {
-      out.push(newerVersion(a, b))
-      i++
-      j++
-    }
-  }
-  return out
-}
-
-function mergeOne(into: readonly Message[], message: Message): readonly Message[] {
-  const index = indexOfSeq(into, message.seq)
-  const existing = into[index]
-  if (existing?.seq === message.seq) {
-    const kept = newerVersion(existing, message)
-    return kept === existing ? into : [...into.slice(0, index), kept, ...into.slice(index + 1)]
-  }
-  return [...into.slice(0, index), message, ...into.slice(index)]
-}
-
-/** Merges the messages that segments cover. Buffers the others while a page is requested. */
-function mergeLoaded(history: History, incoming: readonly Message[]): History {
+/**
+ * Merges the messages that segments cover. Buffers the others while a page is requested. A message that a segment lacks is
+ * new; `isNew` says it of those outside of the segments.
+ */
+function mergeLoaded(history: History, incoming: readonly Message[], isNew = false): History {
+  const relations = relationsOf(incoming, ({ seq }) => {
+    const segment = segmentAt(history, seq)
+    return segment === undefined ? isNew : messageAt(history, seq) === undefined
+  })
   const segments = history.segments.map((segment) => {
-    const messages = mergeMessages(
+    const merged = mergeMessages(
       segment.messages,
       incoming.filter((message) => covers(segment, message.seq)),
     )
+    const messages = withRelations(merged, relations)
     return messages === segment.messages ? segment : { ...segment, messages }
   })
   if (history.buffered === null) return { ...history, segments }
@@ -186,17 +135,17 @@ function recordMod(history: History, mod: number): History {
   return advance(history, history.mod, [...history.ahead, mod])
 }
 
-/** A `message` or `edited` push. */
-export function applyPush(history: History, message: Message): History {
+/** A `message` (`isNew`) or `edited` push. */
+export function applyPush(history: History, message: Message, isNew = false): History {
   // Pushes come in the order of mod. Changes before the first push are part of the page that was
   // loaded or will be.
   const base = history.mod === null ? { ...history, mod: message.mod - 1 } : history
-  return recordMod(mergeLoaded(base, [message]), message.mod)
+  return recordMod(mergeLoaded(base, [message], isNew), message.mod)
 }
 
 /** The ack of an own send or change. `message` is null if its content is not known. */
 export function applyAck(history: History, message: Message | null, mod: number): History {
-  return recordMod(message === null ? history : mergeLoaded(history, [message]), mod)
+  return recordMod(message === null ? history : mergeLoaded(history, [message], true), mod)
 }
 
 /** A `deleted` push. It lacks the sender: for an unknown message the next sync brings the rest. */
@@ -219,6 +168,34 @@ export function applyDeleted(history: History, deleted: Deleted): History {
   return recordMod(mergeLoaded(base, [tombstone]), deleted.mod)
 }
 
+/** Changes a message. If it is not loaded, a page that is requested may bring it without the change. */
+function changeLoaded(history: History, { seq, change }: Deferred): History {
+  const known = messageAt(history, seq)
+  if (known === undefined)
+    return history.buffered === null ? history : { ...history, deferred: [...history.deferred, { seq, change }] }
+  const changed = change(known)
+  const segments = history.segments.map((segment) =>
+    covers(segment, seq)
+      ? { ...segment, messages: segment.messages.map((message) => (message === known ? changed : message)) }
+      : segment,
+  )
+  return changed === known ? history : { ...history, segments }
+}
+
+/** A `reaction` push, or the ack of an own reaction. */
+export function applyReaction(history: History, seq: number, reaction: ReactionChange, me: number): History {
+  const base = history.mod === null ? { ...history, mod: reaction.mod - 1 } : history
+  const change = (message: Message) => withReactionChange(message, reaction, me)
+  return recordMod(changeLoaded(base, { seq, change }), reaction.mod)
+}
+
+/** A `pinned` push. */
+export function applyPinned(history: History, { seq, mod, pinned }: PinnedFrame): History {
+  const base = history.mod === null ? { ...history, mod: mod - 1 } : history
+  const change = (message: Message) => (mod > message.mod ? { ...message, pinned, mod } : message)
+  return recordMod(changeLoaded(base, { seq, change }), mod)
+}
+
 /** A batch of the response to a sync. */
 export function applySync(history: History, incoming: readonly Message[]): History {
   const last = incoming.reduce((mod, message) => Math.max(mod, message.mod), history.mod ?? 0)
@@ -232,7 +209,7 @@ export const applyMessage = (history: History, message: Message) => mergeLoaded(
 export const beginPage = (history: History): History => ({ ...history, buffered: history.buffered ?? [] })
 
 /** The request for a page failed. */
-export const failPage = (history: History): History => ({ ...history, buffered: null })
+export const failPage = (history: History): History => ({ ...history, buffered: null, deferred: [] })
 
 /**
  * A page read over HTTP, with the seqs that it covers. It says nothing about the resume point, because
@@ -240,7 +217,8 @@ export const failPage = (history: History): History => ({ ...history, buffered: 
  */
 export function applyPage(history: History, page: Segment): History {
   const segments = joinSegments(history.segments, page)
-  const next = mergeLoaded({ ...history, segments, buffered: null }, history.buffered ?? [])
+  const merged = mergeLoaded({ ...history, segments, buffered: null, deferred: [] }, history.buffered ?? [])
+  const next = history.deferred.reduce(changeLoaded, merged)
   // A conversation without messages: its first change will be mod 1.
   const isEmpty = page.from === 1 && isLive(page) && page.messages.length === 0
   return history.mod === null && isEmpty ? advance(next, 0, next.ahead) : next

@@ -14,17 +14,20 @@ import { Connection } from './connection'
 import type { Environment } from './environment'
 import { FrameHandler } from './frame_handler'
 import { Groups } from './groups'
+import type { MessageQuery } from './message_search'
 import { Notices } from './notices'
 import { Operations } from './operations'
 import { People } from './people'
+import { Pins } from './pins'
 import { Polling } from './polling'
 import { PresenceWatch } from './presence'
 import { Session } from './session'
 import type { SocketState } from './socket'
 import { myId, type AppStore } from './state'
 import { Sync } from './sync'
+import { ThreadView } from './thread'
 import { Timeline } from './timeline'
-import type { Message, ServerFrame, User } from './types'
+import type { FoundMessages, Message, ServerFrame, User } from './types'
 import { Typing } from './typing'
 
 export class Messenger {
@@ -32,8 +35,10 @@ export class Messenger {
   readonly connection: Connection
   readonly operations: Operations
   readonly timeline: Timeline
+  readonly thread: ThreadView
   readonly people: People
   readonly groups: Groups
+  readonly pins: Pins
   readonly notices: Notices
   private readonly typing: Typing
   private readonly presence: PresenceWatch
@@ -45,7 +50,7 @@ export class Messenger {
 
   constructor(
     readonly store: AppStore,
-    env: Environment,
+    private readonly env: Environment,
   ) {
     const { api, clock } = env
     const unauthorized = () => this.session.expire()
@@ -54,6 +59,7 @@ export class Messenger {
 
     this.notices = new Notices(store, clock)
     this.people = new People(store, api)
+    this.pins = new Pins(store, api)
     this.typing = new Typing(store, clock)
     this.connection = new Connection(store, env, {
       stateChanged: (state) => this.socketChanged(state),
@@ -67,15 +73,17 @@ export class Messenger {
       gapStaysOpen: () => this.sync.requestMissing(),
       unauthorized,
     })
+    this.thread = new ThreadView(store, api, { loaded: received })
     this.groups = new Groups(store, api, this.people, this.chats, this.presence, {
       left: removeChat,
       notListed: () => void this.sync.catchUp(),
     })
     this.operations = new Operations(store, env, this.connection, this.chats, this.timeline, {
       chatNotListed: (id, mod) => this.sync.chatNotListed(id, mod),
+      stored: (message) => this.thread.received([message]),
       unauthorized,
     })
-    const { connection, chats, timeline, people, groups, presence, typing } = this
+    const { connection, chats, timeline, thread, people, groups, pins, presence, typing } = this
     this.sync = new Sync({
       store,
       api,
@@ -85,6 +93,7 @@ export class Messenger {
       timeline,
       people,
       groups,
+      pins,
       presence,
       idle: env.idle,
       handlers: { received, unauthorized, epochChanged: () => this.forget() },
@@ -93,8 +102,10 @@ export class Messenger {
       store,
       chats,
       timeline,
+      thread,
       people,
       groups,
+      pins,
       typing,
       presence,
       sync: this.sync,
@@ -116,9 +127,17 @@ export class Messenger {
   open(chatId: number | null): void {
     this.timeline.open(chatId)
     if (chatId === null) return
+    if (this.chats.get(chatId) !== undefined) void this.pins.load(chatId)
     if (this.store.getState().polling) void this.timeline.refresh(chatId)
     if (this.chats.get(chatId)?.kind === 'group') void this.groups.load(chatId)
     else this.presence.update()
+  }
+
+  /** A page of a search of messages. The names of their senders are requested. */
+  async search(query: MessageQuery, cursor: string | null, signal: AbortSignal): Promise<FoundMessages> {
+    const page = await this.env.api.searchMessages(query, cursor, signal)
+    this.people.resolve(page.messages)
+    return page
   }
 
   /** Reconnects without delay: the network is back, or the page is visible again. */
@@ -158,7 +177,9 @@ export class Messenger {
       chats: new Map(),
       chatListLoaded: false,
       histories: new Map(),
+      thread: null,
       groups: new Map(),
+      pins: new Map(),
       presence: new Map(),
       typing: new Map(),
       people: new Map(me === null ? [] : [[me.user_id, me]]),
@@ -185,6 +206,7 @@ export class Messenger {
     this.session.verifyCached()
     this.presence.reset()
     this.operations.flush()
+    this.thread.refresh()
     void this.sync.catchUp()
   }
 
@@ -202,12 +224,15 @@ export class Messenger {
   private messagesReceived(messages: readonly Message[]): void {
     this.operations.confirm(messages)
     this.people.resolve(messages)
+    this.thread.received(messages)
   }
 
   private removeChat(id: number): void {
     this.chats.remove(id)
     this.timeline.remove(id)
+    if (this.store.getState().thread?.chat_id === id) this.thread.close()
     this.groups.remove(id)
+    this.pins.remove(id)
     this.typing.removeChat(id)
   }
 }

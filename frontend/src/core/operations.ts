@@ -1,12 +1,15 @@
-// What the user does to messages: send, edit, delete, mark as read. Owns `outbox`.
+// What the user does to messages: send, edit, delete, react, pin, mark as read. Owns `outbox`.
 
 import { ApiError, type Api } from './api'
 import { withAnswer, withMessage, withRead } from './chat'
 import type { ChatList } from './chat_list'
 import { isTransientCode, type Connection, type Reply } from './connection'
 import type { Environment } from './environment'
-import { applyAck, applyMessage, liveMessages, messageAt } from './history'
-import { Outbox, type Change, type Operation, type Outgoing, type Result } from './outbox'
+import { applyAck, applyMessage, applyReaction, liveMessages, messageAt } from './history'
+import type { Change, Operation, Outgoing, QueuedReaction } from './operation'
+import { Outbox, type Result } from './outbox'
+import { plainEmoji } from './reactions'
+import { quoteOf, threadOf } from './replies'
 import { myId, type AppStore } from './state'
 import type { Timeline } from './timeline'
 import type { Ack, Message } from './types'
@@ -16,6 +19,8 @@ const RETRY_MS = 2_000
 export interface OperationsHandlers {
   /** A message was sent to a chat that is not in the list. */
   chatNotListed(id: number, mod: number): void
+  /** The server has this version of a message. */
+  stored(message: Message): void
   unauthorized(): void
 }
 
@@ -80,8 +85,19 @@ export class Operations {
 
   // ---- Sending ------------------------------------------------------------------------------
 
-  send(chatId: number, content: string): void {
-    void this.outbox?.add({ kind: 'send', chat_id: chatId, content })
+  /** `to`: the message that this one replies to. */
+  send(chatId: number, content: string, to?: Message): void {
+    const reply = to === undefined ? {} : { reply: quoteOf(to), thread_id: threadOf(to) }
+    void this.outbox?.add({ kind: 'send', chat_id: chatId, content, ...reply })
+  }
+
+  /** Sends copies of a text to chats. */
+  forward(message: Message, chatIds: readonly number[]): void {
+    const { message_id, sender_id, content } = message
+    const name = sender_id === null ? '' : (this.store.getState().people.get(sender_id)?.full_name ?? '')
+    const from = message.forwarded_from ?? { user_id: sender_id, full_name: name }
+    for (const chat_id of chatIds)
+      void this.outbox?.add({ kind: 'send', chat_id, content: content ?? '', forward: { message_id, from } })
   }
 
   /** Repeats a refused operation. */
@@ -110,10 +126,24 @@ export class Operations {
     this.change({ kind: 'delete', ...idsOf(message) })
   }
 
+  /** Adds or removes an own reaction. */
+  react(message: Message, emoji: string, on: boolean): void {
+    const { seq } = message
+    void this.outbox?.add({ kind: 'react', ...idsOf(message), seq, emoji: plainEmoji(emoji), on })
+  }
+
+  pin(message: Message, on: boolean): void {
+    void this.outbox?.add({ kind: 'pin', ...idsOf(message), on })
+  }
+
   /** Queues a change. It replaces the refused ones of the same message. */
   private change(change: Parameters<Outbox['add']>[0] & Pick<Change, 'message_id'>): void {
     for (const queued of this.store.getState().outbox)
-      if (queued.kind !== 'send' && queued.message_id === change.message_id && queued.refused !== undefined)
+      if (
+        (queued.kind === 'edit' || queued.kind === 'delete') &&
+        queued.message_id === change.message_id &&
+        queued.refused !== undefined
+      )
         this.discard(queued.client_id)
     void this.outbox?.add(change)
   }
@@ -123,8 +153,10 @@ export class Operations {
   private async perform(operation: Operation): Promise<Result> {
     try {
       if (operation.kind === 'send') return await this.performSend(operation)
+      if (operation.kind === 'react') return await this.performReaction(operation)
       if (operation.kind === 'edit')
         this.changed(await this.api.editMessage(operation.message_id, operation.content))
+      else if (operation.kind === 'pin') await this.api.pin(operation.message_id, operation.on)
       else {
         await this.api.deleteMessage(operation.message_id)
         this.deleted(operation)
@@ -134,8 +166,32 @@ export class Operations {
       if (!(error instanceof ApiError)) throw error
       // What is not there is deleted.
       if (operation.kind === 'delete' && error.status === 404) return { kind: 'done' }
-      return this.failed(error)
+      return this.settled(operation, this.failed(error))
     }
+  }
+
+  /** A reaction or a pin that the server refused does not stay in the outbox: the user sees a notice. */
+  private settled({ kind }: Operation, result: Result): Result {
+    if (result.kind !== 'refused' || (kind !== 'react' && kind !== 'pin')) return result
+    // What was to be changed is gone.
+    if (result.code !== 'no_such_message') this.env.warn(kind === 'react' ? 'reaction_refused' : 'pin_refused')
+    return { kind: 'done' }
+  }
+
+  private async performReaction(operation: QueuedReaction): Promise<Result> {
+    const { client_id: id, chat_id, message_id, seq, emoji, on } = operation
+    if (this.store.getState().polling) {
+      await this.api.react(message_id, emoji, on)
+      this.changed(await this.api.message(chat_id, message_id))
+      return { kind: 'done' }
+    }
+    const reply = await this.connection.request({ type: 'react', id, message_id, emoji, on })
+    const me = myId(this.store)
+    if (reply?.type === 'ack')
+      this.timeline.apply(chat_id, (history) =>
+        applyReaction(history, seq, { mod: reply.mod, user_id: me, emoji, on }, me),
+      )
+    return this.settled(operation, sendResult(reply))
   }
 
   private failed(error: ApiError): Result {
@@ -153,6 +209,7 @@ export class Operations {
     this.chats.update(message.chat_id, (chat) => withAnswer(chat, message, myId(this.store)))
     if (this.timeline.get(message.chat_id) !== undefined)
       this.timeline.apply(message.chat_id, (history) => applyMessage(history, message))
+    this.handlers.stored(message)
   }
 
   private deleted({ chat_id, message_id }: Change): void {
@@ -165,14 +222,18 @@ export class Operations {
 
   private async performSend(entry: Outgoing): Promise<Result> {
     const { client_id: id, chat_id: receiver_id, content } = entry
-    if (this.store.getState().polling) return this.sendOverHttp(entry)
-    const reply = await this.connection.request({ type: 'send', id, receiver_id, content })
+    if (this.store.getState().polling || entry.forward !== undefined) return this.sendOverHttp(entry)
+    const frame = { type: 'send', id, receiver_id, content, ...replyTo(entry) } as const
+    const reply = await this.connection.request(frame)
     if (reply?.type === 'ack') this.acked(entry, reply)
     return sendResult(reply)
   }
 
-  private async sendOverHttp({ client_id, chat_id, content }: Outgoing): Promise<Result> {
-    const message = await this.api.sendMessage(chat_id, content, client_id)
+  private async sendOverHttp(entry: Outgoing): Promise<Result> {
+    const { client_id, chat_id, content, forward } = entry
+    const message = await (forward === undefined
+      ? this.api.sendMessage({ receiver_id: chat_id, content, client_id, ...replyTo(entry) })
+      : this.api.forwardMessage(forward.message_id, chat_id, client_id))
     this.changed(message)
     if (this.chats.get(chat_id) === undefined) this.handlers.chatNotListed(chat_id, message.mod)
     return { kind: 'done' }
@@ -190,6 +251,8 @@ export class Operations {
       sent_at: ack.sent_at ?? entry.created_at,
       edited_at: null,
       deleted: false,
+      reply: entry.reply ?? null,
+      thread_id: entry.thread_id ?? null,
       client_id: entry.client_id,
     }
     // The message of a repeated send may have been edited or deleted since it was stored.
@@ -200,6 +263,7 @@ export class Operations {
     if (!listed) this.handlers.chatNotListed(ack.chat_id, ack.mod)
     this.timeline.apply(ack.chat_id, (history) => applyAck(history, stored, ack.mod))
     if (stored === null) void this.reload(ack.chat_id, ack.seq)
+    else this.handlers.stored(stored)
   }
 
   /** Reads one message from the server. */
@@ -238,6 +302,8 @@ export class Operations {
     this.connection.send({ type: 'typing', chat_id: chatId, is_typing: isTyping })
   }
 }
+
+const replyTo = ({ reply }: Outgoing) => (reply === undefined ? {} : { reply_to: reply.message_id })
 
 const idsOf = ({ chat_id, message_id }: Message) => ({ chat_id, message_id })
 

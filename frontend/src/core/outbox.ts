@@ -1,5 +1,5 @@
-// What the user did to messages and the server has not acknowledged yet: messages sent, edited and
-// deleted. The outbox survives a reload. It is processed in order, one operation at a time, each until
+// What the user did to messages and the server has not acknowledged yet: messages sent, edited, deleted,
+// reacted to and pinned. The outbox survives a reload. It is processed in order, one operation at a time, each until
 // the server has answered; repeating one whose answer was lost changes nothing. A refused operation
 // stays until the user repeats or discards it, and the others go on without it.
 //
@@ -12,45 +12,7 @@
 
 import type { Clock } from './clock'
 import { newClientId } from './ids'
-
-interface Queued {
-  /** Orders the operations of all tabs. 0 until it is saved. */
-  n: number
-  /** Names the operation; of a message, its client_id. */
-  client_id: string
-  chat_id: number
-  created_at: string
-  /** The epoch of the ids; null if it was not known. */
-  epoch: string | null
-  /** The error code, if the server refused the operation for good. */
-  refused?: string
-}
-
-/** A message to be sent. */
-export interface Outgoing extends Queued {
-  kind: 'send'
-  content: string
-  /** True if the server may have the message already: its text is then final. */
-  attempted?: true
-}
-
-export interface QueuedEdit extends Queued {
-  kind: 'edit'
-  message_id: number
-  content: string
-}
-
-export interface QueuedDeletion extends Queued {
-  kind: 'delete'
-  message_id: number
-}
-
-export type Operation = Outgoing | QueuedEdit | QueuedDeletion
-/** A change of a stored message. */
-export type Change = QueuedEdit | QueuedDeletion
-
-type Unqueued<T> = T extends Operation ? Omit<T, 'n' | 'client_id' | 'created_at' | 'epoch'> : never
-export type NewOperation = Unqueued<Operation>
+import type { NewOperation, Operation, Outgoing } from './operation'
 
 /** The code of an operation that was not carried out because the epoch changed. */
 export const FORMER_EPOCH = 'former_epoch'
@@ -90,24 +52,28 @@ export interface OutboxHooks {
 }
 
 /** True if the text of a queued message can still be changed. */
-export const isEditable = ({ attempted, refused }: Outgoing) =>
-  attempted !== true || refused !== undefined
+export const isEditable = ({ attempted, refused, forward }: Outgoing) =>
+  forward === undefined && (attempted !== true || refused !== undefined)
 
 /**
  * What becomes of an operation in an epoch: itself, or, if its ids belong to another epoch, a refused
- * message with its text, which the user may send again. null for a deletion: it has no text.
+ * message with its text alone, which the user may send again. null for what has no text.
  */
 export function inEpoch(operation: Operation, epoch: string | null): Operation | null {
   if (epoch === null || operation.epoch === epoch) return operation
   if (operation.epoch === null) return { ...operation, epoch }
   switch (operation.kind) {
-    case 'send':
-      return operation.refused === undefined ? { ...operation, refused: FORMER_EPOCH } : operation
+    case 'send': {
+      const { reply, thread_id, forward, ...plain } = operation
+      const isPlain = reply === undefined && thread_id === undefined && forward === undefined
+      if (isPlain && operation.refused !== undefined) return operation
+      return { ...plain, refused: operation.refused ?? FORMER_EPOCH }
+    }
     case 'edit': {
       const { message_id: _, ...fields } = operation
       return { ...fields, kind: 'send', refused: FORMER_EPOCH }
     }
-    case 'delete':
+    default:
       return null
   }
 }
@@ -272,7 +238,7 @@ export class Outbox {
     for (const operation of former) {
       if (inEpoch(operation, epoch) === null) {
         await this.discard(operation.client_id)
-        this.hooks.deletionDropped()
+        if (operation.kind === 'delete') this.hooks.deletionDropped()
       } else await this.store.update(operation.client_id, (stored) => inEpoch(stored, epoch) ?? stored)
     }
     await this.load()

@@ -5,7 +5,8 @@
 // goes on with it. All versions keep the object store, its key and its index.
 
 import { openDB, type DBSchema, type IDBPDatabase } from 'idb'
-import type { Operation, OutboxStore } from './outbox'
+import type { Operation } from './operation'
+import type { OutboxStore } from './outbox'
 
 /** To be raised when operations get a kind or a field that the page before it does not carry out. */
 export const OUTBOX_VERSION = 2

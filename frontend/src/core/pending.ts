@@ -1,6 +1,7 @@
 // The messages of a chat as they will be when the outbox is empty. Pure functions.
 
-import type { Change, Operation, Outgoing } from './outbox'
+import type { Change, Operation, Outgoing, QueuedReaction, Refusable } from './operation'
+import { withPendingReactions } from './reactions'
 import type { AppState } from './state'
 import type { Message } from './types'
 
@@ -14,36 +15,51 @@ interface Options {
   outbox: readonly Operation[]
   chatId: number
   epoch: string | null
+  me: number
 }
 
-/** True if an operation changes a message of this epoch: the message_id of a former one may be another message's. */
+/** True if the ids of an operation are of this epoch: the message_id of a former one may be another message's. */
+const isCurrent = (operation: Operation, epoch: string | null) => operation.epoch === epoch || operation.epoch === null
+
 const isChange = (operation: Operation, epoch: string | null): operation is Change =>
-  operation.kind !== 'send' && (operation.epoch === epoch || operation.epoch === null)
+  (operation.kind === 'edit' || operation.kind === 'delete') && isCurrent(operation, epoch)
 
 /** Returns the last change of a message in the outbox; undefined if there is none. */
 export const pendingChange = (outbox: readonly Operation[], epoch: string | null, messageId: number) =>
   outbox.findLast((entry): entry is Change => isChange(entry, epoch) && entry.message_id === messageId)
 
-/** Returns the operations of chats that are not in the list; empty until it is known. */
-export function unlisted({ outbox, chats, chatListLoaded }: AppState): readonly Operation[] {
-  return chatListLoaded ? outbox.filter(({ chat_id }) => !chats.has(chat_id)) : []
+/**
+ * Returns the messages, edits and deletions of chats that are not in the list; empty until it is known. Reactions and
+ * pins are dropped if the server refuses them.
+ */
+export function unlisted({ outbox, chats, chatListLoaded }: AppState): readonly Refusable[] {
+  if (!chatListLoaded) return []
+  return outbox.filter(
+    (entry): entry is Refusable => entry.kind !== 'react' && entry.kind !== 'pin' && !chats.has(entry.chat_id),
+  )
 }
 
 /** Returns messages with their pending changes, and after the newest one the messages to be sent. */
 export function withPending(options: Options): readonly (ShownMessage | Outgoing)[] {
-  const { messages, isLive, outbox, chatId, epoch } = options
+  const { messages, isLive, outbox, chatId, epoch, me } = options
   const queued = outbox.filter(({ chat_id }) => chat_id === chatId)
   if (queued.length === 0) return messages
   const sends: Outgoing[] = []
   const changes = new Map<number, Change>()
+  const reactions = new Map<number, QueuedReaction[]>()
   for (const operation of queued) {
     if (operation.kind === 'send') sends.push(operation)
-    else if (isChange(operation, epoch)) changes.set(operation.message_id, operation)
+    else if (!isCurrent(operation, epoch)) continue
+    else if (operation.kind === 'react')
+      reactions.set(operation.message_id, [...(reactions.get(operation.message_id) ?? []), operation])
+    else if (operation.kind !== 'pin') changes.set(operation.message_id, operation)
   }
-  const changed =
-    changes.size === 0
-      ? messages
-      : messages.map((message) => withChange(message, changes.get(message.message_id)))
+  const shown = (message: Message): ShownMessage => {
+    const pending = reactions.get(message.message_id)
+    const reacted = pending === undefined ? message : withPendingReactions(message, pending, me)
+    return withChange(reacted, changes.get(message.message_id))
+  }
+  const changed = changes.size + reactions.size === 0 ? messages : messages.map(shown)
   return isLive && sends.length > 0 ? [...changed, ...sends] : changed
 }
 

@@ -3,9 +3,10 @@
 
 import { createStore, type StoreApi } from 'zustand/vanilla'
 import type { History } from './history'
-import type { Operation } from './outbox'
+import type { Operation } from './operation'
+import type { Thread } from './replies'
 import type { SocketState } from './socket'
-import type { Chat, Group, Presence, User } from './types'
+import type { Chat, Group, Message, Presence, User } from './types'
 
 /** The profile of a user. The names are empty if the account was deleted. */
 export type Person = Pick<User, 'user_id' | 'username' | 'full_name' | 'profile_picture'>
@@ -58,8 +59,15 @@ export interface AppState {
   /** The chat on the screen; null if none. */
   openChatId: number | null
 
+  // thread.ts
+  /** The thread on the screen; null if none. */
+  thread: Thread | null
+
   // operations.ts
   outbox: readonly Operation[]
+
+  // pins.ts: the pinned messages of a chat, latest pinned first
+  pins: ReadonlyMap<number, readonly Message[]>
 
   // typing.ts: chat → user → expiry time in ms
   typing: ReadonlyMap<number, ReadonlyMap<number, number>>
@@ -90,7 +98,9 @@ export const initialState: AppState = {
   chats: new Map(),
   histories: new Map(),
   openChatId: null,
+  thread: null,
   outbox: [],
+  pins: new Map(),
   typing: new Map(),
   presence: new Map(),
   people: new Map(),

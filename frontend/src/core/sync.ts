@@ -18,6 +18,7 @@ import type { Connection } from './connection'
 import type { Groups } from './groups'
 import { applySync } from './history'
 import type { People } from './people'
+import type { Pins } from './pins'
 import type { PresenceWatch } from './presence'
 import { myId, type AppStore } from './state'
 import type { Timeline } from './timeline'
@@ -51,6 +52,7 @@ export interface SyncParts {
   timeline: Timeline
   people: People
   groups: Groups
+  pins: Pins
   presence: PresenceWatch
   /** Resolves when the page has nothing else to do. */
   idle(): Promise<void>
@@ -211,6 +213,7 @@ export class Sync {
     const { openChatId } = this.parts.store.getState()
     if (openChatId === null) return
     void this.parts.timeline.loadView()
+    void this.parts.pins.load(openChatId)
     if (this.parts.chats.get(openChatId)?.kind === 'group') void this.parts.groups.load(openChatId)
   }
 

@@ -1,7 +1,5 @@
 // The text of messages and names: what may be sent, and what it consists of.
 
-import { LinkifyIt } from 'linkify-it'
-
 export const CONTENT_MAX_BYTES = 16_384
 
 const encoder = new TextEncoder()
@@ -83,39 +81,6 @@ const EACH_INVISIBLE = new RegExp(INVISIBLE, 'gu')
 /** True if no code point of the text is visible. */
 export function isBlank(text: string): boolean {
   return ALL_INVISIBLE.test(text)
-}
-
-export type TextPart = { kind: 'text'; text: string } | { kind: 'link'; text: string; href: string }
-
-// Only http://, https://, www. and mail addresses make a link: `notes.md` and `main.rs` are also valid
-// host names.
-const linkify = new LinkifyIt({ fuzzyLink: true, fuzzyEmail: true }).add('ftp:', null).add('//', null)
-
-/** Splits a text into plain parts and links. The scheme of a link is http, https or mailto. */
-export function splitLinks(text: string): TextPart[] {
-  const matches = linkify.match(text)
-  if (matches === null) return [{ kind: 'text', text }]
-  const parts: TextPart[] = []
-  let at = 0
-  for (const match of matches) {
-    if (match.schema === '' && !/^www\./i.test(match.raw)) continue
-    const href = safeHref(match.schema === '' ? `https://${match.raw}` : match.url)
-    if (href === null) continue
-    if (match.index > at) parts.push({ kind: 'text', text: text.slice(at, match.index) })
-    parts.push({ kind: 'link', text: text.slice(match.index, match.lastIndex), href })
-    at = match.lastIndex
-  }
-  if (at < text.length) parts.push({ kind: 'text', text: text.slice(at) })
-  return parts
-}
-
-function safeHref(url: string): string | null {
-  try {
-    const parsed = new URL(url)
-    return ['http:', 'https:', 'mailto:'].includes(parsed.protocol) ? parsed.href : null
-  } catch {
-    return null
-  }
 }
 
 const EMOJI = /^(?:\p{RI}\p{RI}|\p{Emoji}(?:\p{EMod}|\ufe0f\u20e3?)?(?:\u200d\p{Emoji}(?:\p{EMod}|\ufe0f)?)*)+$/u

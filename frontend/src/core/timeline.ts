@@ -3,21 +3,8 @@
 
 import { ApiError, type Api } from './api'
 import type { Clock } from './clock'
-import {
-  applyPage,
-  beginPage,
-  emptyHistory,
-  failPage,
-  hasGap,
-  indexOfSeq,
-  isLoadingPage,
-  messageBeforeGap,
-  resumeHistory,
-  segmentAt,
-  trimSegment,
-  type History,
-  type Segment,
-} from './history'
+import { applyPage, beginPage, emptyHistory, failPage, hasGap, isLoadingPage, messageBeforeGap, resumeHistory, segmentAt, trimSegment, type History, type Segment } from './history'
+import { indexOfSeq } from './merging'
 import { withEntry, withoutEntry, type AppStore } from './state'
 import type { Chat, Message } from './types'
 

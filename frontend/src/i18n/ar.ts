@@ -14,6 +14,15 @@ const members = {
   other: '# عضو',
 }
 
+const others = {
+  zero: 'لا آخرين',
+  one: 'شخص آخر',
+  two: 'شخصان آخران',
+  few: '# آخرون',
+  many: '# آخرين',
+  other: '# آخر',
+}
+
 export const ar: Catalogue = {
   locale: 'ar',
   dir: 'rtl',
@@ -62,7 +71,7 @@ export const ar: Catalogue = {
 
   chats: {
     label: 'المحادثات',
-    search: 'البحث في المحادثات والأشخاص',
+    search: 'البحث في المحادثات والأشخاص والرسائل',
     clearSearch: 'مسح البحث',
     newGroup: 'مجموعة جديدة',
     menu: 'الحساب والإعدادات',
@@ -97,6 +106,30 @@ export const ar: Catalogue = {
         many: '# نتيجة',
         other: '# نتيجة',
       }),
+  },
+
+  search: {
+    messages: 'الرسائل',
+    inChat: 'البحث في هذه المحادثة',
+    close: 'إغلاق البحث',
+    goBack: 'العودة إلى الموضع السابق',
+    none: 'لم يُعثر على رسائل',
+    found: (n) =>
+      plural(n, {
+        zero: 'لم يُعثر على رسائل',
+        one: 'عُثر على رسالة واحدة',
+        two: 'عُثر على رسالتين',
+        few: 'عُثر على # رسائل',
+        many: 'عُثر على # رسالة',
+        other: 'عُثر على # رسالة',
+      }),
+    incomplete: 'ما زالت الرسائل الأقدم قيد الفهرسة. قد يكون هناك المزيد.',
+    searchedTo: (day) => `تم البحث رجوعًا حتى: ${day}`,
+    from: 'من',
+    anybody: 'من الجميع',
+    after: 'منذ',
+    before: 'قبل',
+    links: 'مع روابط',
   },
 
   menu: {
@@ -206,9 +239,29 @@ export const ar: Catalogue = {
   message: {
     copy: 'نسخ النص',
     copied: 'تم النسخ',
+    copyCode: 'نسخ الشيفرة',
+    showSource: 'عرض النص كما كُتب',
+    showFormatted: 'عرض النص منسقًا',
     edit: 'تعديل',
     delete: 'حذف',
     readBy: 'من قرأها…',
+    reply: 'رد',
+    thread: 'فتح سلسلة الردود',
+    forward: 'إعادة توجيه…',
+    quote: (name, text) => `رد على ${name}: ${text}. الانتقال إلى تلك الرسالة`,
+    forwardedFrom: (name) => `معاد توجيهها من ${name}`,
+    replies: (n) =>
+      plural(n, {
+        zero: 'لا ردود',
+        one: 'رد واحد',
+        two: 'ردان',
+        few: '# ردود',
+        many: '# ردًا',
+        other: '# رد',
+      }),
+    pin: 'تثبيت',
+    unpin: 'إلغاء التثبيت',
+    whoReacted: 'من تفاعل…',
     retry: 'إعادة الإرسال',
     refused: {
       send: (why) => `لم تُرسل. ${why}`,
@@ -218,6 +271,37 @@ export const ar: Catalogue = {
     giveUp: { send: 'تجاهل', edit: 'تجاهل التعديل', delete: 'إبقاء الرسالة' },
     deleteTitle: 'هل تريد حذف هذه الرسالة؟',
     deleteMore: 'ستختفي لدى جميع المشاركين في هذه المحادثة. لا يمكن التراجع عن ذلك.',
+  },
+
+  reactions: {
+    label: 'التفاعلات',
+    add: 'إضافة تفاعل',
+    quick: 'تفاعلات سريعة',
+    who: 'من تفاعل',
+    none: 'لم يتفاعل أحد بعد.',
+    by: (emoji, who) => `${emoji} من ${who}`,
+    namesAnd: (names, n) => `${names} و${plural(n, others)}`,
+    others: (n) => `و${plural(n, others)}`,
+    search: 'البحث عن رمز تعبيري',
+    notFound: 'لم يُعثر على رمز تعبيري.',
+    recent: 'المستخدمة مؤخرًا',
+    skinTone: 'لون البشرة',
+    tones: {
+      none: 'بلا لون بشرة',
+      light: 'فاتح',
+      'medium-light': 'فاتح متوسط',
+      medium: 'متوسط',
+      'medium-dark': 'داكن متوسط',
+      dark: 'داكن',
+    },
+  },
+
+  pins: {
+    label: 'الرسائل المثبتة',
+    one: 'رسالة مثبتة',
+    nth: (n, of) => `الرسالة المثبتة ${n} من ${of}`,
+    jump: (n, of, name, text) => `الانتقال إلى الرسالة المثبتة ${n} من ${of}، من ${name}: ${text}`,
+    unpin: 'إلغاء التثبيت',
   },
 
   unsent: {
@@ -243,6 +327,28 @@ export const ar: Catalogue = {
     nobody: 'لم يقرأها أحد بعد.',
   },
 
+  thread: {
+    title: 'سلسلة الردود',
+    close: 'إغلاق سلسلة الردود',
+    reply: 'الرد في السلسلة',
+    earlier: 'عرض الردود السابقة',
+    failed: 'تعذّر تحميل الردود.',
+  },
+
+  forward: {
+    title: 'إعادة توجيه الرسالة',
+    send: 'إعادة توجيه',
+    done: (n) =>
+      plural(n, {
+        zero: 'لم تُوجَّه إلى أي محادثة',
+        one: 'أُعيد توجيهها إلى محادثة واحدة',
+        two: 'أُعيد توجيهها إلى محادثتين',
+        few: 'أُعيد توجيهها إلى # محادثات',
+        many: 'أُعيد توجيهها إلى # محادثة',
+        other: 'أُعيد توجيهها إلى # محادثة',
+      }),
+  },
+
   composer: {
     label: 'الرسالة',
     skip: 'الانتقال إلى حقل الرسالة',
@@ -252,6 +358,8 @@ export const ar: Catalogue = {
     save: 'حفظ التعديل',
     editing: 'تعديل الرسالة',
     cancelEdit: 'إلغاء التعديل',
+    replyingTo: (name) => `رد على ${name}`,
+    cancelReply: 'إلغاء الرد',
     parts: (n) =>
       plural(n, {
         zero: 'النص أطول من رسالة واحدة.',
@@ -272,6 +380,7 @@ export const ar: Catalogue = {
         other: 'النص أطول من رسالة واحدة بمقدار # بايت',
       }),
     deletedPeer: 'حُذف هذا الحساب. لا يزال بإمكانك قراءة ما قيل.',
+    onlyAdmins: 'المالك والمشرفون وحدهم يكتبون هنا.',
   },
 
   group: {
@@ -297,15 +406,39 @@ export const ar: Catalogue = {
     memberList: (n) => plural(n, members),
     moreMembers: 'عرض المزيد من الأعضاء',
     owner: 'المالك',
+    admin: 'مشرف',
+    description: 'الوصف',
+    noDescription: 'لا وصف',
+    describe: 'تغيير الوصف',
+    settings: 'إعدادات المجموعة',
+    posting: 'المشرفون وحدهم يكتبون',
+    postingMore: 'يقرأ الأعضاء الآخرون ويتفاعلون.',
+    adding: 'المشرفون وحدهم يضيفون أشخاصًا',
+    addingMore: 'تبقى روابط الدعوة صالحة لكل من لديه رابط.',
+    actions: (name: string) => `إجراءات تخص ${name}`,
+    makeAdmin: 'تعيين مشرفًا',
+    makeAdminMore: 'يغيّر المشرفون المجموعة، ويزيلون الأشخاص ويحظرونهم، ولديهم روابط الدعوة.',
+    endAdmin: 'سحب دور المشرف',
+    handOver: 'تسليم المجموعة',
+    handOverTitle: (name: string) => `تسليم المجموعة إلى ${name}؟`,
+    handOverMore: 'يصبح هذا الشخص المالك، وتصبح أنت مشرفًا. هو وحده يمكنه إعادتها.',
+    remove: 'إزالة من المجموعة',
+    ban: 'حظر من المجموعة',
+    banTitle: (name: string) => `حظر ${name}؟`,
+    banMore: 'يغادر هذا الشخص المجموعة، ولا يمكن إضافته ولا انضمامه حتى يُرفع الحظر.',
+    banConfirm: 'حظر',
+    bans: 'المحظورون',
+    noBans: 'لا أحد محظور.',
+    lift: 'رفع الحظر',
+    liftLabel: (name: string) => `رفع الحظر عن ${name}`,
     open: 'فتح المجموعة',
     notAdded: (name, why) => `لم تتم إضافة ${name}. ${why}`,
     removeTitle: (name) => `هل تريد إزالة ${name}؟`,
     removeMore: 'لن يكون بإمكان هذا الشخص القراءة أو الكتابة هنا.',
-    removeLabel: (name) => `إزالة ${name} من المجموعة`,
     leave: 'مغادرة المجموعة',
     leaveTitle: 'هل تريد مغادرة هذه المجموعة؟',
     leaveMore: 'لن ترى رسائلها بعد الآن. يمكن لأي عضو فيها أن يضيفك من جديد.',
-    leaveOwner: 'سيصبح أقدم الأعضاء مالكًا لها.',
+    leaveOwner: 'سيصبح أقدم المشرفين مالكًا لها، وإن لم يوجد مشرف فأقدم الأعضاء.',
     leaveLast: 'أنت آخر أعضائها: ستُحذف المجموعة ورسائلها.',
     addPeople: 'إضافة أشخاص',
     added: (n) =>
@@ -319,6 +452,53 @@ export const ar: Catalogue = {
       }),
     created: (date) => `أُنشئت في ${date}`,
     alreadyIn: 'عضو بالفعل',
+  },
+
+  invites: {
+    title: 'روابط الدعوة',
+    more: 'يمكن لكل من لديه رابط الانضمام إلى المجموعة.',
+    none: 'لا يوجد رابط.',
+    create: 'إنشاء رابط',
+    creating: 'جارٍ الإنشاء…',
+    ends: 'ينتهي بعد',
+    limit: 'من أجل',
+    periods: { never: 'لا ينتهي', hour: 'ساعة', day: 'يوم', week: '7 أيام', month: '30 يومًا' },
+    anyNumber: 'أي عدد من الأشخاص',
+    people: (n: number) =>
+      plural(n, {
+        zero: 'لا أحد',
+        one: 'شخص واحد',
+        two: 'شخصان',
+        few: '# أشخاص',
+        many: '# شخصًا',
+        other: '# شخص',
+      }),
+    uses: (n: number) =>
+      plural(n, {
+        zero: 'لم ينضم أحد',
+        one: 'انضم شخص واحد',
+        two: 'انضم شخصان',
+        few: '# أشخاص انضموا',
+        many: '# شخصًا انضموا',
+        other: '# شخص انضموا',
+      }),
+    endsOn: (date: string) => `ينتهي في ${date}`,
+    copy: 'نسخ الرابط',
+    copied: 'نُسخ الرابط',
+    qr: 'رمز QR',
+    qrLabel: 'رمز QR لرابط الدعوة',
+    end: 'إنهاء الرابط',
+    endTitle: 'إنهاء هذا الرابط؟',
+    endMore: 'لن يتمكن أحد من الانضمام به بعد ذلك.',
+  },
+
+  join: {
+    signIn: 'لديك دعوة إلى مجموعة. سجّل الدخول أو أنشئ حسابًا لرؤيتها.',
+    invited: 'أنت مدعو للانضمام إلى',
+    join: 'الانضمام إلى المجموعة',
+    joining: 'جارٍ الانضمام…',
+    open: 'فتح المجموعة',
+    failed: 'لا يمكن استخدام هذه الدعوة',
   },
 
   contact: {
@@ -340,6 +520,8 @@ export const ar: Catalogue = {
     language: 'اللغة',
     languageOfBrowser: 'كما في المتصفح',
     themes: { system: 'النظام', light: 'فاتح', dark: 'داكن' },
+    formatting: 'تنسيق الرسائل',
+    formattingMore: 'الخط العريض والقوائم والشيفرة وغيرها. عند إيقافه تُعرض الرسائل كما كُتبت.',
     notifications: 'الإشعارات',
     desktop: 'عرض الإشعارات على سطح المكتب',
     desktopMore: 'عندما لا تكون هذه الصفحة في المقدمة',
@@ -394,6 +576,7 @@ export const ar: Catalogue = {
   shortcuts: {
     title: 'اختصارات لوحة المفاتيح',
     search: 'البحث في المحادثات والأشخاص',
+    searchChat: 'البحث في هذه المحادثة',
     nextChat: 'المحادثة التالية',
     previousChat: 'المحادثة السابقة',
     newGroup: 'مجموعة جديدة',
@@ -403,10 +586,18 @@ export const ar: Catalogue = {
     newline: 'سطر جديد',
     editLast: 'تعديل آخر رسالة لك (في حقل فارغ)',
     escape: 'إيقاف التعديل، أو الإغلاق، أو العودة إلى الحقل',
+    bold: '**عريض**',
+    italic: '*مائل*',
+    strike: '~~مشطوب~~',
+    code: '`شيفرة`',
+    codeBlock: 'كتلة شيفرة، بين سطرين من ```',
+    list: 'عنصر قائمة، في بداية السطر',
+    quote: 'اقتباس، في بداية السطر',
     walk: 'التنقل بين الرسائل (اضغط Shift+Tab من الحقل أولًا)',
     act: 'إجراءات الرسالة المحددة (ينتقل Tab إلى روابطها)',
+    reply: 'الرد على الرسالة المختارة',
     newest: 'الانتقال إلى أحدث رسالة',
-    sections: { anywhere: 'في كل مكان', composer: 'أثناء الكتابة', messages: 'في الرسائل' },
+    sections: { anywhere: 'في كل مكان', composer: 'أثناء الكتابة', formatting: 'التنسيق', messages: 'في الرسائل' },
     keys: { ctrl: 'Ctrl', alt: 'Alt', shift: 'Shift', enter: 'Enter', escape: 'Esc', end: 'End' },
   },
 
@@ -423,6 +614,8 @@ export const ar: Catalogue = {
   warnings: {
     deletion_dropped:
       'استُعيد الخادم من نسخة احتياطية قبل حذف رسالة. تحقق مما إذا كانت لا تزال موجودة.',
+    reaction_refused: 'لم يُحفظ التفاعل: يمكن أن تحمل الرسالة 20 تفاعلًا مختلفًا على الأكثر.',
+    pin_refused: 'لا يمكن تثبيت هذه الرسالة: لا يُسمح بذلك إلا لبعض الأعضاء، وللمحادثة 100 رسالة مثبتة على الأكثر.',
   },
 
   errors: {
@@ -439,6 +632,10 @@ export const ar: Catalogue = {
     bad_origin: 'لا يسمح الخادم بعنوان هذه الصفحة. راجع القائم على تشغيله.',
     wrong_password: 'كلمة المرور القديمة غير صحيحة.',
     not_owner: 'مالك المجموعة وحده يمكنه فعل ذلك.',
+    not_admin: 'مالك المجموعة ومشرفوها وحدهم يمكنهم فعل ذلك.',
+    not_allowed: 'في هذه المجموعة، المالك والمشرفون وحدهم يمكنهم فعل ذلك.',
+    banned: 'هذا الشخص محظور من المجموعة.',
+    no_such_invite: 'انتهى هذا الرابط أو لم يوجد قط.',
     not_sender: 'لا يمكن تعديل الرسالة إلا لمن أرسلها.',
     not_text: 'لا يمكن تعديل هذا.',
     method_not_allowed: 'لا يعرف الخادم كيف يفعل ذلك.',
@@ -452,7 +649,7 @@ export const ar: Catalogue = {
     too_large: 'هذا أكبر من المسموح به.',
     not_json: 'لم يفهم الخادم ذلك.',
     expectation_failed: 'لم يفهم الخادم ذلك.',
-    too_many: 'لا يمكن للشخص الواحد الانضمام إلى أكثر من 10000 مجموعة.',
+    too_many: 'بلغ هذا حدًّا من حدود الخادم.',
     upgrade_required: 'لم يفهم الخادم ذلك.',
     invalid: 'يُرجى التحقق مما أدخلته.',
     too_many_requests: 'كان ذلك سريعًا بعض الشيء. انتظر لحظة ثم حاول مجددًا.',
@@ -462,6 +659,7 @@ export const ar: Catalogue = {
     already_authenticated: 'لم يفهم الخادم ذلك.',
     not_implemented: 'لا يعرف الخادم كيف يفعل ذلك.',
     internal: 'حدث خطأ في الخادم. حاول مجددًا.',
+    search_not_ready: 'يجري تجهيز البحث. حاول لاحقًا.',
     unavailable: 'الخادم مشغول الآن. حاول مجددًا بعد لحظة.',
     http_401: 'تم تسجيل خروجك. يُرجى تسجيل الدخول من جديد.',
     http_403: 'ليس مسموحًا لك بذلك.',

@@ -8,7 +8,7 @@ import { navigateByLevel } from './navigation'
 import { Notices } from './Notices'
 import { PrintView } from './PrintView'
 import { Shell } from './Shell'
-import { SignIn } from './SignIn'
+import { pathAfterSignIn, SignIn } from './SignIn'
 import { useFileDrop } from './useFileDrop'
 
 export function App() {
@@ -29,7 +29,7 @@ function Screen() {
   const isSignInPath = path === '/login' || path === '/register'
 
   useEffect(() => {
-    if (phase === 'signed_in' && isSignInPath) navigate('/', { replace: true })
+    if (phase === 'signed_in' && isSignInPath) navigate(pathAfterSignIn(location.search), { replace: true })
   }, [phase, isSignInPath, navigate])
 
   return phase === 'signed_in' ? <Shell /> : phase === 'signed_out' ? <SignIn /> : <StartScreen />

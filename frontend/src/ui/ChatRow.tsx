@@ -1,13 +1,13 @@
 import { memo, useEffect } from 'react'
 import { Link } from 'wouter'
-import type { Operation, Outgoing } from '../core/outbox'
+import type { Operation, Outgoing } from '../core/operation'
 import { pendingChange, withChange } from '../core/pending'
 import type { Chat } from '../core/types'
 import { t } from '../i18n'
 import { messenger } from '../platform'
 import { Avatar } from './Avatar'
 import { DeliveryIcon } from './DeliveryIcon'
-import { chatName, eventText, fullTime, messageText, nameOf, lastSenderName, shortWhen } from './format'
+import { chatName, eventText, fullTime, lineOf, messageText, nameOf, lastSenderName, shortWhen } from './format'
 import { useAppState, useDraft, useMe, useTexts } from './hooks'
 import { CircleAlert, Clock3 } from './icons'
 
@@ -103,7 +103,7 @@ function Preview({ chat, open }: { chat: Chat; open: boolean }) {
   if (queued !== undefined && (!queued.refused || isLatest))
     return (
       <span className="chat-row-last">
-        <PendingIcon operation={queued} /> <bdi>{queued.content.slice(0, 200)}</bdi>
+        <PendingIcon operation={queued} /> <bdi>{lineOf(queued.content)}</bdi>
       </span>
     )
   if (last === null) return <span className="chat-row-last">{t.chats.noMessages}</span>

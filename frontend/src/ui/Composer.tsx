@@ -1,16 +1,20 @@
-import { useEffect, useLayoutEffect, useMemo, useRef, useState, type FormEvent, type KeyboardEvent } from 'react'
+import { useEffect, useId, useLayoutEffect, useMemo, useRef, useState, type FormEvent, type KeyboardEvent } from 'react'
+import type { Message } from '../core/types'
 import { CONTENT_MAX_BYTES, byteLength, cleanText, directionOf, isBlank, splitText } from '../core/text'
-import { holdDrafts, setDraft, setEdit } from '../drafts'
+import { holdDrafts, setDraft, setEdit, setReply, threadKey } from '../drafts'
 import { t } from '../i18n'
 import { messenger } from '../platform'
-import { errorText, messageText } from './format'
-import { useDebounced, useDraft, useEdit, useEnterSends } from './hooks'
-import { Check, Pencil, SendHorizontal, X } from './icons'
+import { errorText, messageText, senderName } from './format'
+import { useAppState, useDebounced, useDraft, useEdit, useEnterSends, useReply } from './hooks'
+import { Check, Pencil, Reply, SendHorizontal, X } from './icons'
 import { isComposing } from './keys'
+import { markOf, markSelection } from './marks'
 import { useTyping } from './useTyping'
 
 interface Props {
   chatId: number
+  /** The first message of a thread, in its panel: what is written replies to it. */
+  thread?: Message
   /** True in the chat of a user with themselves. */
   isNotes: boolean
   onEditLast: () => void
@@ -26,12 +30,16 @@ interface Props {
 const LONG = 2_000
 const SETTLE_MS = 200
 
-export function Composer({ chatId, isNotes, onEditLast, onDone, onSent }: Props) {
-  const draft = useDraft(chatId)
-  const edit = useEdit(chatId)
+export function Composer({ chatId, thread, isNotes, onEditLast, onDone, onSent }: Props) {
+  const key = thread === undefined ? chatId : threadKey(thread.message_id)
+  const draft = useDraft(key)
+  const edit = useEdit(key)
+  const reply = useReply(key)
+  const people = useAppState((state) => state.people)
   const editing = edit?.item ?? null
   const [saving, setSaving] = useState(false)
   const field = useRef<HTMLTextAreaElement>(null)
+  const noteId = useId()
   const typing = useTyping(chatId, !isNotes)
   const enterSends = useEnterSends()
   const text = edit?.text ?? draft
@@ -42,7 +50,7 @@ export function Composer({ chatId, isNotes, onEditLast, onDone, onSent }: Props)
   const tooLong = editing !== null && parts.length > 1
   const ready = parts.length > 0 && !tooLong && !saving
 
-  useEffect(() => holdDrafts(chatId), [chatId])
+  useEffect(() => (typeof key === 'number' ? holdDrafts(key) : undefined), [key])
 
   // On a touch screen the focus would open the keyboard, which covers the messages.
   useEffect(() => {
@@ -57,9 +65,9 @@ export function Composer({ chatId, isNotes, onEditLast, onDone, onSent }: Props)
   }, [text, isLong])
 
   const setText = (value: string) => {
-    if (edit !== null) setEdit(chatId, { ...edit, text: value })
+    if (edit !== null) setEdit(key, { ...edit, text: value })
     else {
-      setDraft(chatId, value)
+      setDraft(key, value)
       typing.update(value.length > LONG || !isBlank(value))
     }
   }
@@ -70,8 +78,12 @@ export function Composer({ chatId, isNotes, onEditLast, onDone, onSent }: Props)
     if (saving || parts.length === 0) return
     if (editing === null) {
       typing.sent()
-      for (const part of parts) messenger.operations.send(chatId, part)
-      setDraft(chatId, '')
+      // Of several messages the first is the reply, except in a thread.
+      parts.forEach((part, i) =>
+        messenger.operations.send(chatId, part, (i === 0 ? reply : null) ?? thread),
+      )
+      setDraft(key, '')
+      setReply(key, null)
       onSent()
       field.current?.focus()
       return
@@ -92,15 +104,20 @@ export function Composer({ chatId, isNotes, onEditLast, onDone, onSent }: Props)
     if (isComposing(event.nativeEvent)) return
     const command = event.ctrlKey || event.metaKey
     const plain = !event.shiftKey && !event.altKey && !command
-    if (event.key === 'Enter' && (command || (enterSends && plain))) {
+    const mark = command ? markOf(event) : undefined
+    if (mark !== undefined) {
+      event.preventDefault()
+      markSelection(event.currentTarget, mark)
+    } else if (event.key === 'Enter' && (command || (enterSends && plain))) {
       event.preventDefault()
       void submit()
     } else if (event.key === 'ArrowUp' && plain && text === '' && editing === null) {
       event.preventDefault()
       onEditLast()
-    } else if (event.key === 'Escape' && editing !== null) {
+    } else if (event.key === 'Escape' && (editing !== null || reply !== null)) {
       event.preventDefault()
-      onDone()
+      if (editing !== null) onDone()
+      else setReply(key, null)
     }
   }
 
@@ -118,18 +135,41 @@ export function Composer({ chatId, isNotes, onEditLast, onDone, onSent }: Props)
           </button>
         </div>
       )}
+      {editing === null && reply !== null && (
+        <div className="composer-edit">
+          <Reply aria-hidden className="mirrored" />
+          <div>
+            <strong>{t.composer.replyingTo(senderName(people, reply.sender_id))}</strong>
+            <bdi>{messageText(reply)}</bdi>
+          </div>
+          <button
+            type="button"
+            className="icon-button"
+            aria-label={t.composer.cancelReply}
+            onClick={() => setReply(key, null)}
+          >
+            <X aria-hidden />
+          </button>
+        </div>
+      )}
       <div className="composer-row">
         <textarea
-          id="composer"
+          id={thread === undefined ? 'composer' : 'thread-composer'}
           ref={field}
           rows={1}
           className={isLong ? 'composer-long' : undefined}
           dir={text === '' ? undefined : isLong ? directionOf(measured) : 'auto'} // the placeholder has the direction of the page
           enterKeyHint={enterSends ? 'send' : 'enter'}
-          aria-label={editing === null ? t.composer.label : t.composer.editing}
-          aria-describedby={parts.length > 1 ? 'composer-note' : undefined}
+          aria-label={editing !== null ? t.composer.editing : thread === undefined ? t.composer.label : t.thread.reply}
+          aria-describedby={parts.length > 1 ? noteId : undefined}
           aria-invalid={tooLong || undefined}
-          placeholder={isNotes ? t.composer.placeholderNotes : t.composer.placeholder}
+          placeholder={
+            thread !== undefined
+              ? t.thread.reply
+              : isNotes
+                ? t.composer.placeholderNotes
+                : t.composer.placeholder
+          }
           onChange={(event) => setText(event.target.value)}
           onKeyDown={onKeyDown}
         />
@@ -143,7 +183,7 @@ export function Composer({ chatId, isNotes, onEditLast, onDone, onSent }: Props)
         </button>
       </div>
       {parts.length > 1 && (
-        <p id="composer-note" className={tooLong ? 'composer-over' : 'composer-note'} role="status">
+        <p id={noteId} className={tooLong ? 'composer-over' : 'composer-note'} role="status">
           {tooLong ? t.composer.tooLong(byteLength(cleanText(measured)) - CONTENT_MAX_BYTES) : t.composer.parts(parts.length)}
         </p>
       )}

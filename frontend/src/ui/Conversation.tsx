@@ -1,11 +1,11 @@
-import { useCallback, useEffect, useRef, useState, type KeyboardEvent } from 'react'
+import { lazy, Suspense, useCallback, useEffect, useRef, useState, type KeyboardEvent } from 'react'
 import { Link, useLocation } from 'wouter'
 import { liveMessages } from '../core/history'
 import { isEditable } from '../core/outbox'
 import { withPending } from '../core/pending'
 import { isDeletedAccount } from '../core/state'
 import type { Chat } from '../core/types'
-import { edits, setEdit } from '../drafts'
+import { edits, setEdit, setReply } from '../drafts'
 import { t } from '../i18n'
 import { messenger } from '../platform'
 import { Avatar } from './Avatar'
@@ -13,11 +13,15 @@ import { Composer } from './Composer'
 import { openDialog } from './dialog_state'
 import { chatName, lastSeen, messageText, nameOf, senderName } from './format'
 import { useAppState, useMe, useRerenderEvery } from './hooks'
-import { ArrowLeft, Info } from './icons'
+import { ArrowLeft, Info, Search } from './icons'
 import { isComposing } from './keys'
 import { Logo } from './Logo'
 import { isStored, type Item } from './messages/items'
+import { PinsBar } from './PinsBar'
 import { MessageList, type MessageListHandle } from './messages/MessageList'
+import { useReplying } from './messages/useReplying'
+
+const ChatSearch = lazy(() => import('./search/ChatSearch'))
 
 /** Returns a chat. A direct chat without messages is not in the chat list: it is constructed here. */
 function useChat(id: number): { chat: Chat | null; state: 'found' | 'loading' | 'missing' } {
@@ -55,6 +59,11 @@ function useChat(id: number): { chat: Chat | null; state: 'found' | 'loading' | 
     peer: person,
     peer_read_seq: 0,
     owner_id: null,
+    role: null,
+    description: null,
+    picture: null,
+    posting: null,
+    adding: null,
     member_count: 2,
   }
   return { chat, state: 'found' }
@@ -99,19 +108,35 @@ export function Conversation({ id, linkedSeq }: { id: number; linkedSeq: number 
 function OpenChat({ chat, linkedSeq }: { chat: Chat; linkedSeq: number | null }) {
   const me = useMe()
   const id = chat.chat_id
+  const [, navigate] = useLocation()
   const list = useRef<MessageListHandle>(null)
   const name = chatName(chat, me.user_id)
   const isClosed = chat.kind === 'direct' && chat.peer === null && id !== me.user_id
+
+  const [isSearching, setSearching] = useState(false)
+  const closeSearch = useCallback(() => {
+    setSearching(false)
+    document.getElementById('composer')?.focus()
+  }, [])
 
   const edit = useCallback((item: Item | null) => {
     setEdit(id, item && { item, text: item.content ?? '' })
     requestAnimationFrame(() => document.getElementById('composer')?.focus())
   }, [id])
 
+  const { reply } = useReplying({
+    canReply: !isClosed,
+    reply: (message) => {
+      setEdit(id, null)
+      setReply(id, message)
+      requestAnimationFrame(() => document.getElementById('composer')?.focus())
+    },
+  })
+
   const editLast = useCallback(() => {
     const { histories, outbox, epoch } = messenger.store.getState()
     const messages = liveMessages(histories.get(id))
-    const mine = withPending({ messages, isLive: true, outbox, chatId: id, epoch }).findLast((item) =>
+    const mine = withPending({ messages, isLive: true, outbox, chatId: id, epoch, me: me.user_id }).findLast((item) =>
       isStored(item) ? item.sender_id === me.user_id && item.kind === 'text' && !item.deleted : isEditable(item),
     )
     if (mine !== undefined) edit(mine)
@@ -125,11 +150,19 @@ function OpenChat({ chat, linkedSeq }: { chat: Chat; linkedSeq: number | null })
 
   return (
     <main className="conversation" aria-label={t.conversation.label(name)} onKeyDown={onKeyDown}>
-      <Header chat={chat} name={name} />
-      <MessageList key={id} ref={list} chat={chat} linkedSeq={linkedSeq} onEdit={edit} />
+      <Header chat={chat} name={name} onSearch={() => setSearching(true)} />
+      {isSearching && (
+        <Suspense>
+          <ChatSearch chat={chat} onClose={closeSearch} />
+        </Suspense>
+      )}
+      <PinsBar chatId={id} onJump={(seq) => navigate(`/c/${id}/${seq}`, { replace: true })} />
+      <MessageList key={id} ref={list} chat={chat} linkedSeq={linkedSeq} onEdit={edit} onReply={reply} />
       <Announcer chatId={id} />
       {isClosed ? (
         <p className="composer-closed">{t.composer.deletedPeer}</p>
+      ) : chat.posting === 'admins' && chat.role === 'member' ? (
+        <p className="composer-closed">{t.composer.onlyAdmins}</p>
       ) : (
         <Composer
           chatId={id}
@@ -143,7 +176,7 @@ function OpenChat({ chat, linkedSeq }: { chat: Chat; linkedSeq: number | null })
   )
 }
 
-function Header({ chat, name }: { chat: Chat; name: string }) {
+function Header({ chat, name, onSearch }: { chat: Chat; name: string; onSearch: () => void }) {
   const me = useMe()
   const notes = chat.chat_id === me.user_id
   const online = useAppState((state) => state.presence.get(chat.chat_id)?.online)
@@ -187,6 +220,15 @@ function Header({ chat, name }: { chat: Chat; name: string }) {
           </button>
         )}
       </h1>
+      <button
+        id="chat-search"
+        className="icon-button"
+        aria-label={t.search.inChat}
+        title={t.search.inChat}
+        onClick={onSearch}
+      >
+        <Search aria-hidden />
+      </button>
       {!hasNoDetails && (
         <button className="icon-button" aria-label={t.conversation.info} title={t.conversation.info} onClick={openDetails}>
           <Info aria-hidden />

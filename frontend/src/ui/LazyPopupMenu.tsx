@@ -19,5 +19,7 @@ export function prefetchChunks(): void {
   whenIdle(() => {
     void import('./PopupMenu').catch(() => {})
     void import('./dialogs/Dialogs').catch(() => {})
+    void import('./search/FoundMessages').catch(() => {})
+    void import('./search/ChatSearch').catch(() => {})
   })
 }

@@ -12,6 +12,15 @@ export interface MenuAction {
   onSelect: () => void
 }
 
+/** A small button in the row above the actions. */
+export interface QuickAction {
+  content: ReactNode
+  label: string
+  /** True if it is on: a click ends it. */
+  pressed: boolean
+  onSelect: () => void
+}
+
 export interface PopupMenuProps {
   label: string
   /** The element or point below which it opens. */
@@ -19,12 +28,13 @@ export interface PopupMenuProps {
   /** Receives the focus when the menu closes. */
   returnFocus: HTMLElement | null
   header?: ReactNode
+  quick?: readonly QuickAction[]
   actions: readonly MenuAction[]
   onClose: () => void
 }
 
 export default function PopupMenu(props: PopupMenuProps) {
-  const { label, rect, returnFocus, header, actions, onClose } = props
+  const { label, rect, returnFocus, header, quick = [], actions, onClose } = props
   const menu = useMenuStore({ placement: 'bottom-start', defaultOpen: false })
   const open = useStoreState(menu, 'open')
   const wasOpen = useRef(false)
@@ -55,6 +65,22 @@ export default function PopupMenu(props: PopupMenuProps) {
       finalFocus={returnFocus}
     >
       {header}
+      {quick.length > 0 && (
+        <div className="menu-quick" role="none">
+          {quick.map(({ content, label, pressed, onSelect }) => (
+            <MenuItem
+              key={label}
+              className={`menu-quick-item ${pressed ? 'menu-quick-pressed' : ''}`}
+              aria-label={label}
+              aria-checked={pressed}
+              role="menuitemcheckbox"
+              onClick={onSelect}
+            >
+              {content}
+            </MenuItem>
+          ))}
+        </div>
+      )}
       {actions.map(({ icon, text, danger, separated, onSelect }) => (
         <div key={text} role="none">
           {separated && <MenuSeparator className="menu-line" />}

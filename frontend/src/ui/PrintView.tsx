@@ -1,10 +1,13 @@
 import { useEffect, useState } from 'react'
 import { flushSync } from 'react-dom'
+import { parseMarkup, parsePlain } from '../core/markup'
 import type { Message } from '../core/types'
 import { t } from '../i18n'
+import { prefs } from '../prefs'
 import { sameDay } from './days'
 import { chatName, dayName, eventText, senderName, time } from './format'
 import { useAppState, useMe } from './hooks'
+import { Markup } from './messages/Markup'
 
 /** While the page is printed: the open conversation, as far as it is loaded, instead of the screen. */
 export function PrintView() {
@@ -40,6 +43,8 @@ function PrintedConversation({ chatId }: { chatId: number }) {
   )
 }
 
+const blocksOf = (content: string) => (prefs.getState().formatting ? parseMarkup : parsePlain)(content)
+
 function PrintedMessage({ message, before }: { message: Message; before: Message | undefined }) {
   const me = useMe()
   const people = useAppState((state) => state.people)
@@ -53,7 +58,9 @@ function PrintedMessage({ message, before }: { message: Message; before: Message
           <strong>
             <bdi>{senderName(people, message.sender_id)}</bdi> <time>{time(message.sent_at)}</time>
           </strong>
-          <p dir="auto">{message.deleted ? t.conversation.deleted : message.content}</p>
+          <div className="printed-text" dir="auto">
+            {message.deleted || message.content == null ? t.conversation.deleted : <Markup blocks={blocksOf(message.content)} />}
+          </div>
         </div>
       )}
     </>

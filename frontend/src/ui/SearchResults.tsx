@@ -1,4 +1,4 @@
-import { useEffect, useRef } from 'react'
+import { lazy, Suspense, useEffect, useRef } from 'react'
 import { useLocation } from 'wouter'
 import { t } from '../i18n'
 import { messenger } from '../platform'
@@ -6,6 +6,8 @@ import { Avatar } from './Avatar'
 import { ChatRow } from './ChatRow'
 import { chatName } from './format'
 import { useMe, usePeopleSearch, useSortedChats } from './hooks'
+
+const FoundMessages = lazy(() => import('./search/FoundMessages'))
 
 interface Props {
   query: string
@@ -15,7 +17,7 @@ interface Props {
   onDone: () => void
 }
 
-/** The matching chats of the user at once, and users as the server finds them. */
+/** The matching chats of the user at once, and users and messages as the server finds them. */
 export function SearchResults({ query, open, entered, onDone }: Props) {
   const me = useMe()
   const chats = useSortedChats()
@@ -100,6 +102,9 @@ export function SearchResults({ query, open, entered, onDone }: Props) {
       ) : (
         total === 0 && !notesMatch && <p className="list-note">{t.chats.nobody(query.trim())}</p>
       )}
+      <Suspense>
+        <FoundMessages query={query.trim()} />
+      </Suspense>
     </div>
   )
 }

@@ -12,6 +12,7 @@ import { Logo } from './Logo'
 import { UpdateBanner } from './UpdateBanner'
 import { useShortcuts } from './useShortcuts'
 
+const JoinGroup = lazy(() => import('./JoinGroup'))
 const Dialogs = lazy(() => import('./dialogs/Dialogs'))
 
 /** An id or a seq in a path; null if it is none. */
@@ -21,6 +22,7 @@ const numberOf = (text: string | undefined) =>
 /** The page while signed in: the chat list beside the conversation; on a phone only one of them. */
 export function Shell() {
   const [, params] = useRoute<{ id: string; seq?: string }>('/c/:id/:seq?')
+  const [, invitation] = useRoute<{ code: string }>('/join/:code')
   const id = numberOf(params?.id)
   const linkedSeq = numberOf(params?.seq)
   const hasDialog = useStore(dialogs, (state) => dialogCount(state) > 0)
@@ -42,7 +44,11 @@ export function Shell() {
           <UpdateBanner />
           <Banner />
         </div>
-        {id === null ? <EmptyPane /> : <Conversation key={id} id={id} linkedSeq={linkedSeq} />}
+        {invitation !== null ? (
+          <Suspense>
+            <JoinGroup code={invitation.code} />
+          </Suspense>
+        ) : id === null ? <EmptyPane /> : <Conversation key={id} id={id} linkedSeq={linkedSeq} />}
       </div>
       {hasDialog && (
         <Suspense>

@@ -1,20 +1,42 @@
 import { useState, type FormEvent } from 'react'
-import { Link, useLocation } from 'wouter'
+import { Link, useLocation, useSearch } from 'wouter'
 import { t } from '../i18n'
 import { messenger } from '../platform'
 import { Field, FormError, NewPasswordField } from './Field'
 import { useAction, useAppState } from './hooks'
 import { Logo } from './Logo'
 
+const INVITATION = /^\/join\/[0-9A-Za-z]{22}$/
+
+/** The path to open after the log-in: an invitation that was followed before it, else the list. */
+export function pathAfterSignIn(search: string): string {
+  const path = new URLSearchParams(search).get('then') ?? ''
+  return INVITATION.test(path) ? path : '/'
+}
+
+/** The invitation that was followed; null if none. */
+function useInvitation(): string | null {
+  const [path] = useLocation()
+  const then = pathAfterSignIn(useSearch())
+  return INVITATION.test(path) ? path : then === '/' ? null : then
+}
+
+/** Another form, which keeps the invitation. */
+function OtherForm({ path, text }: { path: string; text: string }) {
+  const invitation = useInvitation()
+  return <Link href={invitation === null ? path : `${path}?then=${invitation}`}>{text}</Link>
+}
+
 export function SignIn() {
   const [path] = useLocation()
+  const invitation = useInvitation()
   const registering = path === '/register'
   return (
     <main className="sign-in">
       <div className="sign-in-card">
         <Logo />
         <h1>{t.appName}</h1>
-        <p className="sign-in-tagline">{t.signIn.tagline}</p>
+        <p className="sign-in-tagline">{invitation === null ? t.signIn.tagline : t.join.signIn}</p>
         {registering ? <RegisterForm /> : <LoginForm />}
       </div>
     </main>
@@ -59,7 +81,7 @@ function LoginForm() {
         {busy ? t.signIn.loggingIn : t.signIn.login}
       </button>
       <p className="sign-in-other">
-        {t.signIn.noAccount} <Link href="/register">{t.signIn.register}</Link>
+        {t.signIn.noAccount} <OtherForm path="/register" text={t.signIn.register} />
       </p>
     </form>
   )
@@ -124,7 +146,7 @@ function RegisterForm() {
         {busy ? t.signIn.registering : t.signIn.register}
       </button>
       <p className="sign-in-other">
-        {t.signIn.haveAccount} <Link href="/login">{t.signIn.login}</Link>
+        {t.signIn.haveAccount} <OtherForm path="/login" text={t.signIn.login} />
       </p>
     </form>
   )

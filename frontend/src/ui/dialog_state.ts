@@ -9,8 +9,14 @@ export type DialogName =
   | { kind: 'new_group' }
   | { kind: 'unsent' }
   | { kind: 'group'; id: number }
+  | { kind: 'member'; groupId: number; id: number }
   | { kind: 'contact'; id: number }
   | { kind: 'read_by'; message: Message }
+  | { kind: 'reactions'; message: Message }
+  | { kind: 'emoji'; message: Message }
+  | { kind: 'forward'; message: Message }
+  /** Beside the chat, not above it. `message`: the first one of the thread, or one that replies in it. */
+  | { kind: 'thread'; message: Message }
 
 /** A question to confirm an action. */
 export interface Confirmation {
@@ -31,6 +37,11 @@ export const dialogs = createStore<Dialogs>(() => ({ open: [], confirmation: nul
 export const dialogCount = ({ open, confirmation }: Dialogs) => open.length + (confirmation === null ? 0 : 1)
 
 export const openDialog = (dialog: DialogName) => dialogs.setState({ open: [...dialogs.getState().open, dialog] })
+/** Opens a thread in place of the one that is open. */
+export const openThread = (message: Message) =>
+  dialogs.setState({
+    open: [...dialogs.getState().open.filter(({ kind }) => kind !== 'thread'), { kind: 'thread', message }],
+  })
 export const closeDialog = (dialog: DialogName) =>
   dialogs.setState({ open: dialogs.getState().open.filter((other) => other !== dialog) })
 export const openConfirmation = (confirmation: Confirmation) => dialogs.setState({ confirmation })

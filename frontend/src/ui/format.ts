@@ -2,8 +2,10 @@
 
 import { ApiError } from '../core/api'
 import { isDeletedAccount, type AppState, type Person } from '../core/state'
+import { parseMarkup, plainText } from '../core/markup'
 import type { Chat, LastMessage, Message } from '../core/types'
 import { dates, t } from '../i18n'
+import { prefs } from '../prefs'
 import { daysAgo } from './days'
 
 export const time = (iso: string) => dates.time.format(new Date(iso))
@@ -94,11 +96,16 @@ export function eventText(message: Message, people: AppState['people'], me: numb
   }
 }
 
-/** The text of a message in one line. */
+/** The text of a message in one line, without its markers. */
 export function messageText(message: Partial<Pick<Message, 'content' | 'deleted'>>): string {
-  return message.deleted || message.content == null
-    ? t.conversation.deleted
-    : message.content.slice(0, 300).replace(/\s+/g, ' ')
+  return message.deleted || message.content == null ? t.conversation.deleted : lineOf(message.content)
+}
+
+/** The begin of a text in one line, without its markers. */
+export function lineOf(content: string): string {
+  const begin = content.slice(0, 300)
+  const words = prefs.getState().formatting ? plainText(parseMarkup(begin, true)) : begin
+  return words.replace(/\s+/g, ' ').trim()
 }
 
 /** An error with a message for the user. */

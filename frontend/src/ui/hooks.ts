@@ -2,8 +2,8 @@ import { useEffect, useMemo, useRef, useState, useSyncExternalStore } from 'reac
 import { useStore } from 'zustand'
 import { sortChats } from '../core/chat'
 import type { AppState } from '../core/state'
-import type { Chat, User } from '../core/types'
-import { drafts, edits, type Edit } from '../drafts'
+import type { Chat, Message, User } from '../core/types'
+import { drafts, edits, replies, type DraftKey, type Edit } from '../drafts'
 import { catalogue } from '../i18n'
 import { messenger } from '../platform'
 import { prefs, type Prefs } from '../prefs'
@@ -29,13 +29,18 @@ export function useEnterSends(): boolean {
 }
 
 /** Returns the draft of a chat; empty if none. */
-export function useDraft(chatId: number | null): string {
-  return useStore(drafts, (texts) => (chatId === null ? '' : (texts[chatId] ?? '')))
+export function useDraft(key: DraftKey | null): string {
+  return useStore(drafts, (texts) => (key === null ? '' : (texts[key] ?? '')))
+}
+
+/** Returns the message that what is written replies to; null if none. */
+export function useReply(key: DraftKey): Message | null {
+  return useStore(replies, (all) => all[key] ?? null)
 }
 
 /** Returns the unsaved edit of a chat; null if none. */
-export function useEdit(chatId: number): Edit | null {
-  return useStore(edits, (all) => all[chatId] ?? null)
+export function useEdit(key: DraftKey): Edit | null {
+  return useStore(edits, (all) => all[key] ?? null)
 }
 
 /** Returns all chats, the one with the latest activity first. */
@@ -124,11 +129,12 @@ export function useRerenderEvery(ms: number): void {
 }
 
 /**
- * Renders the component again when the language or the day changes. Needed in the root and in memoized
- * components; the others are rendered with their parents.
+ * Renders the component again when the language, the day or the setting of formatting changes. Needed in the root and in
+ * memoized components; the others are rendered with their parents.
  */
 export function useTexts(): void {
   useStore(catalogue)
+  useStore(prefs, ({ formatting }) => formatting)
   useSyncExternalStore(onNewDay, startOfToday)
 }
 

@@ -30,7 +30,10 @@ export function useShortcuts(open: number | null): void {
       }
       if (command && !event.altKey && !event.shiftKey && key === 'k')
         run(() => document.getElementById('search')?.focus())
-      else if (command && key === '/') run(() => openDialog({ kind: 'shortcuts' }))
+      else if (command && !event.altKey && !event.shiftKey && key === 'f') {
+        const search = document.getElementById('chat-search')
+        if (search !== null) run(() => search.click())
+      } else if (command && key === '/') run(() => openDialog({ kind: 'shortcuts' }))
       else if (command && key === ',') run(() => openDialog({ kind: 'settings' }))
       else if (event.altKey && !command && event.key === 'ArrowDown') run(() => openNeighbour(1))
       else if (event.altKey && !command && event.key === 'ArrowUp') run(() => openNeighbour(-1))

@@ -20,7 +20,7 @@ function showComposer(props: Partial<Props> = {}) {
 it('sends the text without blanks at its end, and empties the field and the draft', async () => {
   const { user, send, field, onSent } = showComposer()
   await user.type(field, 'hello  {Enter}')
-  expect(send).toHaveBeenCalledExactlyOnceWith(2, 'hello')
+  expect(send).toHaveBeenCalledExactlyOnceWith(2, 'hello', undefined)
   expect(onSent).toHaveBeenCalledOnce()
   expect(field.value).toBe('')
   expect(drafts.getState()).toEqual({})

@@ -24,6 +24,8 @@ const row = (props: Partial<Props>) =>
       blockContinues={false}
       isRead={false}
       onMenu={vi.fn()}
+      onQuote={vi.fn()}
+      onReply={vi.fn()}
       {...props}
     />,
   )

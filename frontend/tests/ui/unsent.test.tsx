@@ -2,7 +2,7 @@
 
 import { act, screen, waitFor } from '@testing-library/react'
 import { beforeEach, expect, it, vi } from 'vitest'
-import type { Operation } from '../../src/core/outbox'
+import type { Operation } from '../../src/core/operation'
 import { messenger } from '../../src/platform'
 import { dialogs } from '../../src/ui/dialog_state'
 import { Unsent } from '../../src/ui/dialogs/Unsent'

@@ -16,6 +16,7 @@ const historyUpTo = (seq: number) => ({
   mod: seq,
   ahead: [],
   buffered: null,
+  deferred: [],
 })
 
 /** The page has started from its cache, which ends at seq 5, and a link names seq 9. */

@@ -43,7 +43,6 @@ export function Dialog({ title, onClose, children, small }: Props) {
         // Without a user action since the last `cancel`, the browser closes it itself.
         if (ref.current?.open === false) onClose()
       }}
-      onKeyDown={(event) => event.stopPropagation()}
       onMouseDown={(event) => {
         // The dialog has no padding, so an event on the element itself is one on the backdrop.
         if (event.target === ref.current) onClose()

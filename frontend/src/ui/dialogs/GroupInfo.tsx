@@ -2,54 +2,76 @@ import { useEffect, useState, type FormEvent } from 'react'
 import { useLocation } from 'wouter'
 import type { Person } from '../../core/state'
 import { isBlank } from '../../core/text'
-import type { Group, Member } from '../../core/types'
+import type { Group } from '../../core/types'
 import { t } from '../../i18n'
 import { messenger } from '../../platform'
 import { Avatar } from '../Avatar'
-import { openConfirmation, openDialog } from '../dialog_state'
+import { openConfirmation } from '../dialog_state'
 import { Field, FormError } from '../Field'
-import { errorText, longDate, nameOf } from '../format'
+import { errorText, longDate } from '../format'
 import { useAction, useAppState, useMe } from '../hooks'
-import { LogOut, Pencil, UserMinus, UserPlus } from '../icons'
+import { LinkIcon, LogOut, Pencil, Settings, UserX } from '../icons'
 import { isComposing } from '../keys'
 import { navigated } from '../navigation'
 import { addPeople } from './add_people'
 import { Dialog } from './Dialog'
-import { MoreMembers } from './MoreMembers'
+import { GroupBans } from './GroupBans'
+import { GroupMembers } from './GroupMembers'
+import { GroupSettings } from './GroupSettings'
+import { InviteLinks } from './InviteLinks'
 import { PeoplePicker } from './PeoplePicker'
+
+type View = 'about' | 'adding' | 'settings' | 'links' | 'bans'
 
 export function GroupInfo({ id, onClose }: { id: number; onClose: () => void }) {
   const group = useAppState((state) => state.groups.get(id))
   const isMember = useAppState((state) => state.chats.has(id))
-  const [adding, setAdding] = useState(false)
+  const [view, setView] = useState<View>('about')
+  const stale = group?.stale === true
 
   useEffect(() => {
     void messenger.groups.load(id)
-  }, [id])
+  }, [id, stale])
   useEffect(() => {
     if (!isMember) onClose()
   }, [isMember, onClose])
 
+  const titles: Record<View, string> = {
+    about: t.group.info,
+    adding: t.group.addPeople,
+    settings: t.group.settings,
+    links: t.invites.title,
+    bans: t.group.bans,
+  }
+  const back = () => setView('about')
   return (
-    <Dialog title={adding ? t.group.addPeople : t.group.info} onClose={onClose}>
+    <Dialog title={titles[view]} onClose={onClose}>
       {group === undefined ? (
         <div className="dialog-body" aria-busy>
           <span className="spinner" aria-hidden />
         </div>
-      ) : adding ? (
-        <AddPeople group={group} onDone={() => setAdding(false)} />
+      ) : view === 'adding' ? (
+        <AddPeople group={group} onDone={back} />
+      ) : view === 'settings' ? (
+        <GroupSettings group={group} onDone={back} />
+      ) : view === 'links' ? (
+        <InviteLinks groupId={id} onDone={back} />
+      ) : view === 'bans' ? (
+        <GroupBans groupId={id} onDone={back} />
       ) : (
-        <About group={group} onAdd={() => setAdding(true)} />
+        <About group={group} onView={setView} />
       )}
     </Dialog>
   )
 }
 
-function About({ group, onAdd }: { group: Group; onAdd: () => void }) {
+function About({ group, onView }: { group: Group; onView: (view: View) => void }) {
   const me = useMe()
   const [, navigate] = useLocation()
   const isOwner = group.owner_id === me.user_id
   const id = group.group_id
+  const role = useAppState((state) => state.chats.get(id)?.role)
+  const isAdmin = role === 'owner' || role === 'admin'
   const count = useAppState((state) => state.chats.get(id)?.member_count ?? group.member_count)
 
   const leave = () =>
@@ -72,28 +94,34 @@ function About({ group, onAdd }: { group: Group; onAdd: () => void }) {
     <div className="dialog-body">
       <div className="contact">
         <Avatar id={id} name={group.name} size="l" group />
-        <GroupName group={group} isOwner={isOwner} />
+        <GroupName group={group} mayRename={isAdmin} />
         <p className="contact-presence">
           {t.group.created(longDate(group.created_at))}
         </p>
       </div>
-      <section className="people">
-        <h3>{t.group.memberList(count)}</h3>
-        <ul>
-          <li>
-            <button className="person person-choice" onClick={onAdd}>
-              <span className="person-icon">
-                <UserPlus aria-hidden />
-              </span>
-              <span className="person-name">{t.group.addPeople}</span>
-            </button>
-          </li>
-          {group.members.map((member) => (
-            <MemberRow key={member.user_id} group={group} member={member} isOwner={isOwner} />
-          ))}
-        </ul>
-        <MoreMembers group={group} />
-      </section>
+      {group.description !== null && (
+        <p className="group-description" dir="auto">
+          {group.description}
+        </p>
+      )}
+      {isAdmin && (
+        <div className="group-actions">
+          <button className="button" onClick={() => onView('settings')}>
+            <Settings aria-hidden /> {t.group.settings}
+          </button>
+          <button className="button" onClick={() => onView('links')}>
+            <LinkIcon aria-hidden /> {t.invites.title}
+          </button>
+          <button className="button" onClick={() => onView('bans')}>
+            <UserX aria-hidden /> {t.group.bans}
+          </button>
+        </div>
+      )}
+      <GroupMembers
+        group={group}
+        count={count}
+        onAdd={isAdmin || group.adding === 'all' ? () => onView('adding') : null}
+      />
       <button className="button button-quiet-danger button-wide" onClick={leave}>
         <LogOut aria-hidden className="mirrored" /> {t.group.leave}
       </button>
@@ -101,21 +129,21 @@ function About({ group, onAdd }: { group: Group; onAdd: () => void }) {
   )
 }
 
-function GroupName({ group, isOwner }: { group: Group; isOwner: boolean }) {
+function GroupName({ group, mayRename }: { group: Group; mayRename: boolean }) {
   const [name, setName] = useState<string | null>(null)
   const { busy, error, fields, run } = useAction()
 
   const submit = async (event: FormEvent) => {
     event.preventDefault()
     if (name === null) return
-    if (await run(() => messenger.groups.rename(group.group_id, name.trim()))) setName(null)
+    if (await run(() => messenger.groups.edit(group.group_id, { name: name.trim() }))) setName(null)
   }
 
   if (name === null)
     return (
       <p className="contact-name">
         <bdi>{group.name}</bdi>
-        {isOwner && (
+        {mayRename && (
           <button
             className="icon-button"
             aria-label={t.group.rename}
@@ -157,67 +185,6 @@ function GroupName({ group, isOwner }: { group: Group; isOwner: boolean }) {
         </button>
       </div>
     </form>
-  )
-}
-
-interface MemberRowProps {
-  group: Group
-  member: Member
-  /** True if the user owns the group. */
-  isOwner: boolean
-}
-
-function MemberRow({ group, member, isOwner }: MemberRowProps) {
-  const me = useMe()
-  const person = useAppState((state) => state.people.get(member.user_id))
-  const online = useAppState((state) => state.presence.get(member.user_id)?.online)
-  const isSelf = member.user_id === me.user_id
-  const name = nameOf(person)
-  const username = person?.username
-
-  const remove = () =>
-    openConfirmation({
-      title: t.group.removeTitle(name),
-      message: t.group.removeMore,
-      confirmLabel: t.common.remove,
-      onConfirm: () => messenger.groups.removeMember(group.group_id, member.user_id),
-    })
-
-  return (
-    <li className="person-row">
-      <button
-        className="person person-choice"
-        onClick={() => openDialog({ kind: 'contact', id: member.user_id })}
-      >
-        <Avatar
-          id={member.user_id}
-          name={name}
-          picture={person?.profile_picture}
-          size="s"
-          online={!isSelf && online}
-        />
-        <span className="person-text">
-          <span className="person-name">
-            <bdi>{name}</bdi>
-            {isSelf && <span className="person-tag">{t.common.you}</span>}
-            {group.owner_id === member.user_id && (
-              <span className="person-tag person-tag-owner">{t.group.owner}</span>
-            )}
-          </span>
-          <bdi className="person-more">@{username}</bdi>
-        </span>
-      </button>
-      {isOwner && !isSelf && (
-        <button
-          className="icon-button"
-          aria-label={t.group.removeLabel(name)}
-          title={t.common.remove}
-          onClick={remove}
-        >
-          <UserMinus aria-hidden />
-        </button>
-      )}
-    </li>
   )
 }
 

@@ -111,7 +111,7 @@ function useImageError(address: string): boolean {
 }
 
 function Appearance() {
-  const { theme } = usePrefs()
+  const { theme, formatting } = usePrefs()
   return (
     <section>
       <h3 id="theme">{t.settings.appearance}</h3>
@@ -129,6 +129,12 @@ function Appearance() {
         ))}
       </div>
       <LanguageField />
+      <Switch
+        label={t.settings.formatting}
+        more={t.settings.formattingMore}
+        on={formatting}
+        onChange={() => setPrefs({ formatting: !formatting })}
+      />
     </section>
   )
 }

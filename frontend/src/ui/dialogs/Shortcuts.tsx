@@ -16,6 +16,7 @@ function sections(enterSends: boolean): readonly Section[] {
       s.sections.anywhere,
       [
         [s.search, [command, 'K']],
+        [s.searchChat, [command, 'F']],
         [s.nextChat, [option, '↓']],
         [s.previousChat, [option, '↑']],
         [s.newGroup, [option, 'G']],
@@ -33,10 +34,23 @@ function sections(enterSends: boolean): readonly Section[] {
       ],
     ],
     [
+      s.sections.formatting,
+      [
+        [s.bold, [command, 'B']],
+        [s.italic, [command, 'I']],
+        [s.strike, [command, shift, 'X']],
+        [s.code, [command, 'E']],
+        [s.codeBlock, ['```']],
+        [s.list, ['-']],
+        [s.quote, ['>']],
+      ],
+    ],
+    [
       s.sections.messages,
       [
         [s.walk, ['↑', '↓']],
         [s.act, [enter]],
+        [s.reply, ['R']],
         [s.newest, [end]],
       ],
     ],
@@ -47,7 +61,8 @@ export function Shortcuts({ onClose }: { onClose: () => void }) {
   const enterSends = useEnterSends()
   return (
     <Dialog title={t.shortcuts.title} onClose={onClose}>
-      <div className="dialog-body">
+      {/* Nothing in it has the focus, and the keyboard scrolls it. */}
+      <div className="dialog-body" tabIndex={0}>
         {sections(enterSends).map(([title, rows]) => (
           <section key={title} className="shortcuts">
             <h3>{title}</h3>

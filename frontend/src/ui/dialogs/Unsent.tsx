@@ -1,6 +1,6 @@
 import { useEffect } from 'react'
 import { useShallow } from 'zustand/react/shallow'
-import type { Operation } from '../../core/outbox'
+import type { Refusable } from '../../core/operation'
 import { unlisted } from '../../core/pending'
 import { t } from '../../i18n'
 import { messenger } from '../../platform'
@@ -30,7 +30,7 @@ export function Unsent({ onClose }: { onClose: () => void }) {
   )
 }
 
-function Entry({ operation }: { operation: Operation }) {
+function Entry({ operation }: { operation: Refusable }) {
   const { kind, chat_id, client_id, refused } = operation
   const person = useAppState((state) => state.people.get(chat_id))
   return (

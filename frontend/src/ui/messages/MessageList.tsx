@@ -1,12 +1,14 @@
 import { useCallback, useEffect, useImperativeHandle, useRef, useState, type Ref } from 'react'
 import { Virtualizer, type VirtualizerHandle } from 'virtua'
-import { indexOfSeq, messageAt, segmentAt } from '../../core/history'
+import { messageAt, segmentAt } from '../../core/history'
+import { indexOfSeq } from '../../core/merging'
 import type { Chat } from '../../core/types'
 import { t } from '../../i18n'
 import { messenger } from '../../platform'
 import type { Place } from '../../places'
 import { sameDay } from '../days'
-import { useMe } from '../hooks'
+import { useAppState, useMe } from '../hooks'
+import { openPath } from '../navigation'
 import { FloatingDate, type FloatingDateHandle } from './FloatingDate'
 import { hasActions, isSameBlock, isStored, keyOf, timeOf, type Item } from './items'
 import { NewestButton, UnreadButtons } from './JumpButtons'
@@ -32,6 +34,7 @@ interface Props {
   /** The message that a link names; null if none. */
   linkedSeq: number | null
   onEdit: (item: Item) => void
+  onReply: (item: Item) => void
   ref: Ref<MessageListHandle>
 }
 
@@ -42,7 +45,7 @@ interface Screen {
   unread: 'above' | 'below' | null
 }
 
-export function MessageList({ chat, linkedSeq, onEdit, ref }: Props) {
+export function MessageList({ chat, linkedSeq, onEdit, onReply, ref }: Props) {
   const me = useMe().user_id
   const id = chat.chat_id
   const view = useView(chat, me, linkedSeq)
@@ -88,7 +91,8 @@ export function MessageList({ chat, linkedSeq, onEdit, ref }: Props) {
     onViewport,
   })
   const { report } = anchor
-  useEffect(report, [chat.unread, chat.read_seq, report])
+  const threadOpen = useAppState((state) => state.thread !== null)
+  useEffect(report, [chat.unread, chat.read_seq, threadOpen, report])
 
   const jump = (place: Place | null) => {
     if (place === null) reading.skipTo(chat.last_seq)
@@ -118,7 +122,8 @@ export function MessageList({ chat, linkedSeq, onEdit, ref }: Props) {
     if (hasActions(item)) setMenu({ item, rect, row })
   }, [])
   const closeMenu = useCallback(() => setMenu(null), [])
-  const navigation = useRowNavigation({ list, scroller, items, onMenu: openMenu })
+  const navigation = useRowNavigation({ list, scroller, items, onMenu: openMenu, onReply })
+  const goTo = useCallback((seq: number) => openPath(`/c/${id}/${seq}`), [id])
 
   const atBeginning = segment?.from === 1
   const intro =
@@ -183,6 +188,8 @@ export function MessageList({ chat, linkedSeq, onEdit, ref }: Props) {
                 blockContinues={index + 1 !== marker.index && isSameBlock(item, after, me)}
                 isRead={isStored(item) && readByAll >= item.seq}
                 onMenu={openMenu}
+                onQuote={goTo}
+                onReply={onReply}
               />
             )
           }}
@@ -205,7 +212,7 @@ export function MessageList({ chat, linkedSeq, onEdit, ref }: Props) {
       {screen.unread === 'below' && unreadButtons}
       {!(screen.atEnd && isLive) && <NewestButton unread={chat.unread} onJump={() => jump(null)} />}
       {menu !== null && (
-        <MessageMenu target={menu} chat={chat} onEdit={onEdit} onClose={closeMenu} />
+        <MessageMenu target={menu} chat={chat} onEdit={onEdit} onReply={onReply} onClose={closeMenu} />
       )}
     </div>
   )

@@ -1,13 +1,33 @@
+import { hasMarkup, parseMarkup } from '../../core/markup'
 import type { Chat } from '../../core/types'
 import { t } from '../../i18n'
 import { messenger } from '../../platform'
-import { openConfirmation, openDialog } from '../dialog_state'
+import { prefs } from '../../prefs'
+import { copyText } from '../copy'
+import { openConfirmation, openDialog, openThread } from '../dialog_state'
 import { useMe } from '../hooks'
-import { CheckCheck, Copy, Pencil, RotateCcw, Trash2 } from '../icons'
+import {
+  CheckCheck,
+  Copy,
+  Forward,
+  MessagesSquare,
+  Pencil,
+  Pin,
+  PinOff,
+  Reply,
+  RotateCcw,
+  SmilePlus,
+  TextInitial,
+  Trash2,
+} from '../icons'
 import { LazyPopupMenu } from '../LazyPopupMenu'
-import type { MenuAction } from '../PopupMenu'
-import { isEditable, type Operation } from '../../core/outbox'
-import { isStored, type Item } from './items'
+import type { MenuAction, QuickAction } from '../PopupMenu'
+import type { Refusable } from '../../core/operation'
+import { isEditable } from '../../core/outbox'
+import { isStored, keyOf, type Item } from './items'
+import { isMine, quickEmoji, toggleReaction } from './reacting'
+import { sourceShown, toggleSource } from './source_shown'
+import { isQuotable } from './useReplying'
 
 export interface MenuTarget {
   item: Item
@@ -18,24 +38,73 @@ export interface MenuTarget {
 interface Props {
   target: MenuTarget
   chat: Chat
+  /** True in the panel of a thread. */
+  inThread?: boolean
   onEdit: (item: Item) => void
+  onReply: (item: Item) => void
   onClose: () => void
 }
 
 /** The menu of one message. */
-export function MessageMenu({ target, chat, onEdit, onClose }: Props) {
+export function MessageMenu(props: Props) {
+  const { target, chat, onEdit, onClose } = props
   const me = useMe()
-  const actions = actionsOf(target.item, chat, me.user_id, onEdit)
+  const actions = [...quoteActions(props, me.user_id), ...actionsOf(target.item, chat, me.user_id, onEdit)]
   return (
     <LazyPopupMenu
       key={`${target.rect.x},${target.rect.y}`}
       label={t.conversation.actions}
       rect={target.rect}
       returnFocus={target.row}
+      quick={quickActions(target.item)}
       actions={actions}
       onClose={onClose}
     />
   )
+}
+
+/** A row of emoji, and the way to all others. */
+function quickActions(item: Item): readonly QuickAction[] {
+  if (!isStored(item) || item.pending?.kind === 'delete') return []
+  return [
+    ...quickEmoji().map((emoji) => ({
+      content: <span className="emoji">{emoji}</span>,
+      label: emoji,
+      pressed: isMine(item, emoji),
+      onSelect: () => toggleReaction(item, emoji),
+    })),
+    {
+      content: <SmilePlus aria-hidden />,
+      label: t.reactions.add,
+      pressed: false,
+      onSelect: () => openDialog({ kind: 'emoji', message: item }),
+    },
+  ]
+}
+
+/** Replying, the thread, forwarding. */
+function quoteActions({ target: { item }, chat, inThread, onReply }: Props, me: number): readonly MenuAction[] {
+  if (!isQuotable(item)) return []
+  const isClosed = chat.kind === 'direct' && chat.peer === null && chat.chat_id !== me
+  const actions: MenuAction[] = []
+  if (!isClosed)
+    actions.push({
+      icon: <Reply aria-hidden className="mirrored" />,
+      text: t.message.reply,
+      onSelect: () => onReply(item),
+    })
+  if (inThread !== true)
+    actions.push({
+      icon: <MessagesSquare aria-hidden />,
+      text: t.message.thread,
+      onSelect: () => openThread(item),
+    })
+  actions.push({
+    icon: <Forward aria-hidden className="mirrored" />,
+    text: t.message.forward,
+    onSelect: () => openDialog({ kind: 'forward', message: item }),
+  })
+  return actions
 }
 
 function actionsOf(
@@ -49,19 +118,38 @@ function actionsOf(
     text: t.message.copy,
     onSelect: () => void copyText(item.content ?? ''),
   }
+  const textActions = [copyAction, ...sourceAction(item)]
   const editAction: MenuAction = {
     icon: <Pencil aria-hidden />,
     text: t.message.edit,
     onSelect: () => onEdit(item),
   }
   if (!isStored(item))
-    return [copyAction, ...(isEditable(item) ? [editAction] : []), ...pendingActions(item)]
+    return [...textActions, ...(isEditable(item) ? [editAction] : []), ...pendingActions(item)]
   if (item.pending?.kind === 'delete') return pendingActions(item.pending)
-  if (item.pending !== undefined) return [copyAction, editAction, ...pendingActions(item.pending)]
-  if (item.sender_id !== me) return [copyAction]
+  if (item.pending !== undefined) return [...textActions, editAction, ...pendingActions(item.pending)]
+  const sharedActions: readonly MenuAction[] = [
+    {
+      icon: item.pinned ? <PinOff aria-hidden /> : <Pin aria-hidden />,
+      text: item.pinned ? t.message.unpin : t.message.pin,
+      onSelect: () => messenger.operations.pin(item, !item.pinned),
+    },
+    ...((item.reactions?.length ?? 0) === 0
+      ? []
+      : [
+          {
+            icon: <SmilePlus aria-hidden />,
+            text: t.message.whoReacted,
+            onSelect: () => openDialog({ kind: 'reactions', message: item }),
+          },
+        ]),
+  ]
+  if (item.sender_id !== me) return [...textActions, ...sharedActions]
   return [
-    copyAction,
-    editAction,
+    ...textActions,
+    // A forwarded text is its author's.
+    ...(item.forwarded_from == null ? [editAction] : []),
+    ...sharedActions,
     ...(chat.kind === 'group'
       ? [
           {
@@ -87,8 +175,21 @@ function actionsOf(
   ]
 }
 
+/** Switches between the formatted text and the text as it was written, if these differ. */
+function sourceAction(item: Item): readonly MenuAction[] {
+  if (!prefs.getState().formatting || !hasMarkup(parseMarkup(item.content ?? ''))) return []
+  const key = keyOf(item)
+  return [
+    {
+      icon: <TextInitial aria-hidden />,
+      text: sourceShown.getState().has(key) ? t.message.showFormatted : t.message.showSource,
+      onSelect: () => toggleSource(key),
+    },
+  ]
+}
+
 /** The actions of what the server has not acknowledged. */
-function pendingActions({ kind, client_id, refused }: Operation): readonly MenuAction[] {
+function pendingActions({ kind, client_id, refused }: Refusable): readonly MenuAction[] {
   const retryAction: MenuAction = {
     icon: <RotateCcw aria-hidden />,
     text: kind === 'send' ? t.message.retry : t.common.retry,
@@ -104,18 +205,4 @@ function pendingActions({ kind, client_id, refused }: Operation): readonly MenuA
       onSelect: () => messenger.operations.discard(client_id),
     },
   ]
-}
-
-async function copyText(text: string): Promise<void> {
-  if (navigator.clipboard !== undefined) await navigator.clipboard.writeText(text)
-  else {
-    // navigator.clipboard exists on https pages only.
-    const field = document.createElement('textarea')
-    field.value = text
-    document.body.append(field)
-    field.select()
-    document.execCommand('copy')
-    field.remove()
-  }
-  messenger.notices.show('info', t.message.copied)
 }

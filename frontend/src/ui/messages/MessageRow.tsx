@@ -1,5 +1,5 @@
 import { memo, type MouseEvent, type ReactNode } from 'react'
-import type { Operation } from '../../core/outbox'
+import type { Refusable } from '../../core/operation'
 import { isDeletedAccount, type Person } from '../../core/state'
 import { isEmojiOnly } from '../../core/text'
 import type { Message } from '../../core/types'
@@ -13,6 +13,9 @@ import { useAppState, useTexts } from '../hooks'
 import { Ellipsis } from '../icons'
 import { hasActions, isStored, keyOf, pendingOf, timeOf, type Item } from './items'
 import { MessageText } from './MessageText'
+import { Reactions } from './Reactions'
+import { ForwardedLine, Quote, RepliesButton } from './Relations'
+import { useSwipe } from './useSwipe'
 
 interface Props {
   item: Item
@@ -32,7 +35,12 @@ interface Props {
   blockContinues: boolean
   /** True if all other members have read it. */
   isRead: boolean
+  /** In the panel of a thread: its first message. */
+  inThread?: number
   onMenu: (item: Item, rect: DOMRect, row: HTMLElement | null) => void
+  /** Goes to a message that another one quotes. */
+  onQuote: (seq: number) => void
+  onReply: (item: Item) => void
 }
 
 export const MessageRow = memo(function MessageRow(props: Props) {
@@ -66,7 +74,7 @@ function Event({ message, me }: { message: Message; me: number }) {
 }
 
 function Bubble(props: Props) {
-  const { item, me, isGroup, isNotes, continuesBlock, blockContinues, isRead, onMenu } = props
+  const { item, me, isGroup, isNotes, continuesBlock, blockContinues, isRead, inThread, onMenu } = props
   const stored = isStored(item)
   const senderId = stored ? item.sender_id : me
   const mine = senderId === me
@@ -78,6 +86,10 @@ function Bubble(props: Props) {
   const emojiOnly = !deleted && isEmojiOnly(content)
   const pending = pendingOf(item)
   const refused = pending?.refused
+  const from = stored ? item.forwarded_from : item.forward?.from
+  // In a thread every message replies to the first one, unless it says otherwise.
+  const reply = item.reply?.message_id === inThread ? null : item.reply
+  const swipe = useSwipe(() => props.onReply(item))
   const delivery: Delivery = pending ? (refused ? 'failed' : 'waiting') : isRead ? 'read' : 'sent'
 
   const classes = [
@@ -110,6 +122,7 @@ function Bubble(props: Props) {
       )}
       <div
         className={`bubble ${emojiOnly ? 'bubble-big' : ''} ${deleted ? 'bubble-deleted' : ''}`}
+        {...swipe}
         onContextMenu={(event) => {
           if (wantsBrowserMenu(event)) return
           event.preventDefault()
@@ -123,8 +136,10 @@ function Bubble(props: Props) {
             </ProfileButton>
           </div>
         )}
+        {from != null && <ForwardedLine from={from} />}
+        {reply != null && <Quote reply={reply} onQuote={props.onQuote} />}
         <div className="message-text" dir="auto">
-          {deleted ? t.conversation.deleted : <MessageText content={content} />}
+          {deleted ? t.conversation.deleted : <MessageText content={content} messageKey={keyOf(item)} />}
           <span className="message-meta">
             {stored && item.edited_at != null && !deleted && (
               <span title={fullTime(item.edited_at)}>{t.conversation.edited}</span>
@@ -135,6 +150,8 @@ function Bubble(props: Props) {
             {mine && (pending || (!isNotes && !deleted)) && <DeliveryIcon delivery={delivery} />}
           </span>
         </div>
+        {stored && !deleted && <Reactions message={item} />}
+        {stored && inThread === undefined && <RepliesButton message={item} />}
         {hasActions(item) && (
           <span className="message-side">
             <button
@@ -182,7 +199,7 @@ function ProfileButton({ person, children }: { person: Person | undefined; child
 }
 
 /** Why the server refused an operation, and what can be done about it. */
-export function Refused({ operation, code }: { operation: Operation; code: string }) {
+export function Refused({ operation, code }: { operation: Refusable; code: string }) {
   const { kind, client_id } = operation
   return (
     <div className="refusal">

@@ -1,36 +1,35 @@
 import { useMemo, useState } from 'react'
-import { splitLinks } from '../../core/text'
+import { useStore } from 'zustand'
+import { parseMarkup, parsePlain } from '../../core/markup'
 import { t } from '../../i18n'
+import { usePrefs } from '../hooks'
+import { Markup } from './Markup'
+import { sourceShown } from './source_shown'
 
 /** Longer texts are cut, with a button that shows the rest. */
 const LONG_CHARS = 1_600
 const LONG_LINES = 24
 
-/** The text of a message, with its links. */
-export function MessageText({ content }: { content: string }) {
+interface Props {
+  content: string
+  /** The key of the message's row. */
+  messageKey: string
+}
+
+/** The text of a message, with its formatting and links. */
+export function MessageText({ content, messageKey }: Props) {
   const [open, setOpen] = useState(false)
+  const isSource = useStore(sourceShown, (keys) => keys.has(messageKey))
+  const formatted = usePrefs().formatting && !isSource
   const cut = useMemo(() => cutPosition(content), [content])
   const shown = cut === null || open ? content : content.slice(0, cut)
-  const parts = useMemo(() => splitLinks(shown), [shown])
+  const blocks = useMemo(
+    () => (formatted ? parseMarkup : parsePlain)(shown, shown.length < content.length),
+    [shown, content, formatted],
+  )
   return (
     <>
-      {parts.map((part, i) =>
-        part.kind === 'text' ? (
-          <span key={i}>{part.text}</span>
-        ) : (
-          <a
-            key={i}
-            href={part.href}
-            target="_blank"
-            rel="noopener noreferrer nofollow"
-            dir="ltr"
-            tabIndex={-1}
-            data-inner
-          >
-            {part.text}
-          </a>
-        ),
-      )}
+      <Markup blocks={blocks} />
       {cut !== null && (
         <>
           {!open && '…'}{' '}

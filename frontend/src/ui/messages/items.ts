@@ -1,8 +1,8 @@
 // What a row of the message list shows, and how neighbouring rows belong together. Pure functions.
 
 import { countsAsUnread } from '../../core/chat'
-import { indexOfSeq } from '../../core/history'
-import type { Operation, Outgoing } from '../../core/outbox'
+import { indexOfSeq } from '../../core/merging'
+import type { Outgoing, Refusable } from '../../core/operation'
 import type { ShownMessage } from '../../core/pending'
 import type { Message } from '../../core/types'
 import { sameDay } from '../days'
@@ -15,7 +15,7 @@ const BLOCK_MS = 5 * 60_000
 
 export const isStored = (item: Item): item is ShownMessage => 'message_id' in item
 /** What the server has not acknowledged of an item. */
-export const pendingOf = (item: Item): Operation | undefined => (isStored(item) ? item.pending : item)
+export const pendingOf = (item: Item): Refusable | undefined => (isStored(item) ? item.pending : item)
 /** Equal before and after the ack, so that the row keeps its place. */
 export const keyOf = (item: Item) => item.client_id ?? `m${(item as Message).message_id}`
 export const timeOf = (item: Item) => (isStored(item) ? item.sent_at : item.created_at)

@@ -2,7 +2,7 @@ import { useMemo } from 'react'
 import { isLoadingPage, segmentAt } from '../../core/history'
 import { withPending } from '../../core/pending'
 import type { Message } from '../../core/types'
-import { useAppState } from '../hooks'
+import { useAppState, useMe } from '../hooks'
 import type { Item } from './items'
 
 const NONE: readonly Message[] = []
@@ -19,9 +19,10 @@ export function useItems(chatId: number, seq: number | null) {
   const isLive = segment?.to === Infinity
 
   const epoch = useAppState((state) => state.epoch)
+  const me = useMe().user_id
   const items = useMemo<readonly Item[]>(
-    () => withPending({ messages, isLive, outbox, chatId, epoch }),
-    [messages, isLive, outbox, chatId, epoch],
+    () => withPending({ messages, isLive, outbox, chatId, epoch, me }),
+    [messages, isLive, outbox, chatId, epoch, me],
   )
 
   return { segment, messages, items, isLive, loading }

@@ -4,6 +4,9 @@ import { isPageFocused, messenger } from '../../platform'
 import { firstUnreadIndex, readThrough } from './items'
 import type { Viewport } from './viewport'
 
+/** True if the panel of a thread covers the messages. */
+const isCovered = () => document.querySelector('.conversation')?.checkVisibility?.({ visibilityProperty: true }) === false
+
 /**
  * Marks a chat as read as far as its messages were on the screen of a focused page, without a gap. `me` is
  * the id of the user.
@@ -18,7 +21,7 @@ export function useReading(chatId: number, me: number) {
   return {
     /** To be called with what is on the screen. */
     read: (viewport: Viewport) => {
-      if (!isPageFocused()) return
+      if (!isPageFocused() || isCovered()) return
       for (const seq of viewport.seen) seen.current.add(seq)
       lastSeen.current = Math.max(lastSeen.current, viewport.seen.at(-1) ?? 0)
       const before = readSeq()

@@ -7,6 +7,7 @@ interface Options {
   scroller: RefObject<HTMLElement | null>
   items: readonly Item[]
   onMenu: (item: Item, rect: DOMRect, row: HTMLElement) => void
+  onReply: (item: Item) => void
 }
 
 /** How many frames a row may take to be rendered after the list scrolled to it. */
@@ -14,10 +15,10 @@ const RENDER_FRAMES = 10
 
 /**
  * Returns the event handlers that make the list one tab stop: the arrow keys, Home and End move the
- * focus between rows, Enter and Space open the menu of a row. Controls in a row are tab stops only
+ * focus between rows, Enter and Space open the menu of a row, R replies to it. Controls in a row are tab stops only
  * while the focus is in the row.
  */
-export function useRowNavigation({ list, scroller, items, onMenu }: Options) {
+export function useRowNavigation({ list, scroller, items, onMenu, onReply }: Options) {
   const onKeyDown = (event: KeyboardEvent<HTMLElement>) => {
     if (event.altKey || event.ctrlKey || event.metaKey) return
     const row = rowOf(event.target)
@@ -29,6 +30,9 @@ export function useRowNavigation({ list, scroller, items, onMenu }: Options) {
     } else if ((event.key === 'Enter' || event.key === ' ') && row !== null && event.target === row) {
       event.preventDefault()
       onMenu(items[current]!, (row.querySelector('.bubble') ?? row).getBoundingClientRect(), row)
+    } else if (event.code === 'KeyR' && !event.shiftKey && row !== null && event.target === row) {
+      event.preventDefault()
+      onReply(items[current]!)
     }
   }
 

@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useLayoutEffect, useRef, type RefObject } from 'react'
 import type { VirtualizerHandle } from 'virtua'
-import { indexOfSeq } from '../../core/history'
+import { indexOfSeq } from '../../core/merging'
 import type { Message } from '../../core/types'
 import type { Place } from '../../places'
 import { keyOf, type Item } from './items'
