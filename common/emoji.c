@@ -52,10 +52,10 @@ static bool take_modification(struct scan *s, uint32_t base)
 {
 	if (code_points_have(&emoji_modifier_bases, base) && take_of(s, &emoji_modifiers))
 		return true;
-	if (*s->at >= TAG_FIRST && *s->at <= TAG_END)
+	/* ASCII: a digit, # or *, which is an emoji as a keycap only. */
+	if (base >= 0x80 && *s->at >= TAG_FIRST && *s->at <= TAG_END)
 		return take_tags(s);
 	take(s, EMOJI_PRESENTATION);
-	/* ASCII: a digit, # or *. */
 	return take(s, KEYCAP) || base >= 0x80;
 }
 

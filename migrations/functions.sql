@@ -1312,19 +1312,21 @@ declare
 	v_blocks int[];
 	v_built int := 0;
 	v_n int;
+	v_rows int;
 	v_mod bigint;
 	v_from bigint;
 begin
 	for v in
-		select c.conv_id, c.last_seq, c.last_mod, c.member_count, h.from_seq, h.mod, h.conv_id is null as is_new
+		select c.conv_id, c.last_seq, c.last_mod, c.member_count, h.from_seq, h.mod, h.conv_id is null as is_new, is_changed
 		from conversations c
 		left join search_heads h using (conv_id)
+		cross join lateral (select c.last_mod > h.mod and (c.last_mod - h.mod >= greatest(16, h.n_open)
+			or (c.last_mod - h.mod > c.last_seq - h.seq and h.indexed_at < now() - p_delay)) as is_changed) x
 		where c.last_seq > 0 and case
 			when c.member_count = 0 then h.conv_id is not null
 			when h.conv_id is null or h.from_seq > 1 then true
-			else c.last_mod > h.mod and (c.last_mod - h.mod >= greatest(16, h.n_open)
-				or (c.last_mod - h.mod > c.last_seq - h.seq and h.indexed_at < now() - p_delay)) end
-		order by h.conv_id is not null, h.from_seq > 1 and c.last_mod = h.mod
+			else is_changed end
+		order by h.conv_id is not null, h.from_seq > 1 and not is_changed
 		limit 64
 	loop
 		exit when clock_timestamp() > v_until;
@@ -1336,10 +1338,11 @@ begin
 			insert into search_heads (conv_id, from_seq, seq, mod, n_open, indexed_at)
 			values (v.conv_id, (v.last_seq - 1) / 128 * 128 + 1, v.last_seq, v.last_mod, v_n % 128, clock_timestamp())
 			on conflict do nothing;
-		elsif v.last_mod > v.mod then
-			-- The next changes, in their order: those of at most 8 blocks.
+		elsif v.is_changed then
+			-- The next changes, in their order: those of at most 8 blocks, and of one if it takes long.
 			v_blocks := '{}';
 			v_mod := v.last_mod;
+			v_n := 0;
 			for v_change in
 				select m.mod, ((m.seq - 1) / 128)::int as block
 				from messages m
@@ -1347,15 +1350,15 @@ begin
 				order by m.mod
 			loop
 				continue when v_change.block = any (v_blocks);
-				if cardinality(v_blocks) = 8 then
+				if cardinality(v_blocks) = 8 or (v_blocks <> '{}' and clock_timestamp() > v_until) then
 					v_mod := v_change.mod - 1;
 					exit;
 				end if;
 				v_blocks := v_blocks || v_change.block;
-			end loop;
-			v_n := 0;
-			foreach v_change.block in array array(select b from unnest(v_blocks) b order by b) loop
-				v_n := search_build(v.conv_id, v_change.block);
+				v_rows := search_build(v.conv_id, v_change.block);
+				if v_change.block >= all (v_blocks) then
+					v_n := v_rows;
+				end if;
 			end loop;
 			update search_heads
 			set mod = v_mod, seq = case when v_mod = v.last_mod then v.last_seq else seq end, n_open = v_n % 128,

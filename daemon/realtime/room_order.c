@@ -371,7 +371,8 @@ static void gap_read(void *arg, enum error error, const store_rows *rows)
 		reacted |= c.message.reacted > r->delivered_mod;
 		last = c.message.mod;
 	}
-	if (reacted && lacks_reaction(r, last))
+	/* A reaction may also be to a message of the next page. */
+	if ((reacted || store_n(rows) == PROTO_HISTORY_MAX) && lacks_reaction(r, last))
 		room_resync(r);
 	FAULT("room.filled");
 	r->state = ROOM_LIVE;

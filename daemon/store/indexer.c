@@ -37,6 +37,7 @@ struct indexer {
 };
 
 static void send_step(struct indexer *x);
+static void create_index(struct indexer *x);
 static void step_done(void *arg, const struct db_result *r);
 static void state_done(void *arg, const struct db_result *r);
 static void index_dropped(void *arg, const struct db_result *r);
@@ -149,7 +150,11 @@ static void state_done(void *arg, const struct db_result *r)
 	stats->search_behind = (uint64_t)db_i64(r, 0, "behind");
 	stats->search_percent = messages > 0 ? (uint32_t)(indexed * 100 / messages) : 100;
 	x->state_ms = clock_mono_ms();
-	send_step(x);
+	/* Where many people write, something is always due. */
+	if (!stats->search_ready && indexed == messages)
+		create_index(x);
+	else
+		send_step(x);
 }
 
 /* All blocks are built. An invalid index is what is left of an attempt that was interrupted. */

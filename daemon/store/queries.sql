@@ -18,9 +18,13 @@ txid_current_if_assigned() as xid
 -- fragment: change
 status, (conv).conv_id, (conv).kind as conv_kind, (conv).user_lo, (conv).user_hi, (conv).revision, (message).*, view.*, {xid}
 
--- The viewer of a change is the sender, who sends and edits; other changes are answered without reactions.
+-- The viewer of a change is the sender, who sends and edits.
 -- fragment: change_view
 message_view((message).message_id, (message).reply_to, (message).forwarded_from, (message).mentions, (message).sender_id) as view
+
+-- Of a change that is answered and pushed without the message.
+-- fragment: no_view
+message_view(null, null, null, null, null) as view
 
 -- fragment: view
 message_view(m.message_id, m.reply_to, m.forwarded_from, m.mentions, $4::int8) as view
@@ -39,7 +43,7 @@ select {change} from delete_message($1::int8, $2::int8), {change_view}
 
 -- name: react
 select n, {change}
-from react($1::int8[], $2::int8[], $3::text[], $4::bool[], $5::bool), {change_view}
+from react($1::int8[], $2::int8[], $3::text[], $4::bool[], $5::bool), {no_view}
 
 -- name: pin_message
 select {change} from pin_message($1::int8, $2::int8, $3::bool), {change_view}

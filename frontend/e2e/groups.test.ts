@@ -2,7 +2,7 @@
 
 import type { Page } from 'playwright-core'
 import { beforeAll, expect, test } from 'vitest'
-import { button, chatRow, event, field, send, theirs, type Account, type TestUser } from './browsers'
+import { PHONE, button, chatRow, event, field, send, theirs, type Account, type TestUser } from './browsers'
 import { useFixture } from './fixture'
 
 const fixture = useFixture()
@@ -75,7 +75,7 @@ test('a link lets a stranger join, and no longer when it has ended', async () =>
   await button(ada.page, 'QR code').click()
   await ada.page.getByRole('img', { name: 'QR code of the invite link' }).waitFor()
 
-  const page = await fixture.browsers.newPage({}, cem)
+  const page = await fixture.browsers.newPage(PHONE, cem)
   await page.goto(link!)
   await page.getByRole('heading', { name: 'Tea Club' }).waitFor()
   await button(page, 'Join group').click()

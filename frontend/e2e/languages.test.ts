@@ -82,14 +82,14 @@ test('at midnight "Today" becomes "Yesterday", also after a sleep', async () => 
   const user = await fixture.browsers.newUser('Ada', { timezoneId: 'UTC' })
   const { page } = user
   const midnight = (Math.floor(Date.parse(await openNotes(user)) / DAY_MS) + 1) * DAY_MS
-  await page.clock.install({ time: midnight - 3_000 })
+  await page.clock.install({ time: midnight - 60_000 })
   await page.reload()
   const separator = page.locator('.row .day time')
   const inList = page.locator('.chat-row-time')
   await separator.waitFor()
   expect(await separator.textContent()).toBe('Today')
   expect(await inList.textContent()).toMatch(/^\d\d:\d\d$/)
-  await page.clock.fastForward(3_000)
+  await page.clock.fastForward(60_000)
   await expect.poll(() => separator.textContent()).toBe('Yesterday')
   expect(await inList.textContent()).toBe('Yesterday')
 

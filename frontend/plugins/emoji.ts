@@ -69,7 +69,7 @@ function moduleOf(language: string): string {
 
 /** The variants in which all persons have the same tone. */
 function tonesOf(skins: Skin[]): Record<string, string> {
-  return Object.fromEntries(
-    skins.flatMap(({ emoji, tone }) => (typeof tone === 'number' ? [[TONES[tone - 1], emoji]] : [])),
-  )
+  const tones: Record<string, string> = {}
+  for (const { emoji, tone } of skins) if (typeof tone === 'number') tones[TONES[tone - 1]!] = emoji
+  return tones
 }

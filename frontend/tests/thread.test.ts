@@ -145,6 +145,19 @@ describe('a thread', () => {
     expect(messenger.store.getState().thread!.messages[1]).toMatchObject({ deleted: true, sender_id: 2 })
   })
 
+  it('follows reactions and pins', async () => {
+    serveThread([1, 3])
+    messenger.thread.open(2, 1001, [])
+    await flushMicrotasks()
+    const of = { chat_id: 2, message_id: 1003, seq: 3, user_id: 2 }
+    harness.socket.receive({ type: 'reaction', ...of, mod: 4, emoji: '👍', on: true })
+    harness.socket.receive({ type: 'pinned', ...of, mod: 5, pinned: true })
+    const inThread = () => messenger.store.getState().thread?.messages.find(({ seq }) => seq === 3)
+    expect(inThread()).toMatchObject({ pinned: true, reactions: [{ emoji: '👍', count: 1, mine: false }] })
+    harness.socket.receive({ type: 'reaction', ...of, mod: 6, emoji: '👍', on: false })
+    expect(inThread()).toMatchObject({ reactions: [] })
+  })
+
   it('is loaded again after a new connection, and says so if that fails', async () => {
     serveThread([1, 3])
     messenger.thread.open(2, 1001, [])

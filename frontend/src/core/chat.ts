@@ -4,6 +4,10 @@ import { segmentAt, type History } from './history'
 import { indexOfSeq } from './merging'
 import type { Chat, Deleted, LastMessage, Message } from './types'
 
+/** True if the user may write and pin in a chat; in a group of which the posting is for admins, only these do. */
+export const mayPost = ({ kind, peer, chat_id, posting, role }: Chat, me: number) =>
+  kind === 'direct' ? peer !== null || chat_id === me : posting !== 'admins' || role !== 'member'
+
 /** True if the message counts as unread until it is read. `me` is the id of the user. */
 export function countsAsUnread({ kind, sender_id, deleted, content }: Message, me: number): boolean {
   return kind === 'text' && sender_id !== me && !deleted && content != null

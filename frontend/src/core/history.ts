@@ -189,10 +189,15 @@ export function applyReaction(history: History, seq: number, reaction: ReactionC
   return recordMod(changeLoaded(base, { seq, change }), reaction.mod)
 }
 
+/** A message after a `pinned` push. */
+export const withPinned = (message: Message, { mod, pinned }: PinnedFrame): Message =>
+  mod > message.mod ? { ...message, pinned, mod } : message
+
 /** A `pinned` push. */
-export function applyPinned(history: History, { seq, mod, pinned }: PinnedFrame): History {
+export function applyPinned(history: History, frame: PinnedFrame): History {
+  const { seq, mod } = frame
   const base = history.mod === null ? { ...history, mod: mod - 1 } : history
-  const change = (message: Message) => (mod > message.mod ? { ...message, pinned, mod } : message)
+  const change = (message: Message) => withPinned(message, frame)
   return recordMod(changeLoaded(base, { seq, change }), mod)
 }
 

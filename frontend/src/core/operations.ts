@@ -12,7 +12,7 @@ import { plainEmoji } from './reactions'
 import { quoteOf, threadOf } from './replies'
 import { myId, type AppStore } from './state'
 import type { Timeline } from './timeline'
-import type { Ack, Message } from './types'
+import type { Ack, Message, ReactionChange } from './types'
 
 const RETRY_MS = 2_000
 
@@ -21,6 +21,8 @@ export interface OperationsHandlers {
   chatNotListed(id: number, mod: number): void
   /** The server has this version of a message. */
   stored(message: Message): void
+  /** A reaction of the user was stored, to the message at `seq`. */
+  reacted(chatId: number, seq: number, change: ReactionChange): void
   unauthorized(): void
 }
 
@@ -157,7 +159,7 @@ export class Operations {
       if (operation.kind === 'edit')
         this.changed(await this.api.editMessage(operation.message_id, operation.content))
       else if (operation.kind === 'pin') await this.api.pin(operation.message_id, operation.on)
-      else {
+      else if (operation.kind === 'delete') {
         await this.api.deleteMessage(operation.message_id)
         this.deleted(operation)
       }
@@ -187,10 +189,11 @@ export class Operations {
     }
     const reply = await this.connection.request({ type: 'react', id, message_id, emoji, on })
     const me = myId(this.store)
-    if (reply?.type === 'ack')
-      this.timeline.apply(chat_id, (history) =>
-        applyReaction(history, seq, { mod: reply.mod, user_id: me, emoji, on }, me),
-      )
+    if (reply?.type === 'ack') {
+      const change = { mod: reply.mod, user_id: me, emoji, on }
+      this.timeline.apply(chat_id, (history) => applyReaction(history, seq, change, me))
+      this.handlers.reacted(chat_id, seq, change)
+    }
     return this.settled(operation, sendResult(reply))
   }
 

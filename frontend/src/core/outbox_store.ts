@@ -9,7 +9,7 @@ import type { Operation } from './operation'
 import type { OutboxStore } from './outbox'
 
 /** To be raised when operations get a kind or a field that the page before it does not carry out. */
-export const OUTBOX_VERSION = 2
+export const OUTBOX_VERSION = 3
 
 type Row = Operation & {
   /** The version of the page that wrote it; absent in version 1. */

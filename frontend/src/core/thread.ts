@@ -94,6 +94,14 @@ export class ThreadView {
     if (message !== undefined) this.received([{ ...message, content: null, deleted: true, mod }])
   }
 
+  /** A change of the reactions or the pin of the message at `seq`. */
+  change(chatId: number, seq: number, change: (message: Message) => Message): void {
+    const { thread } = this.store.getState()
+    if (thread?.chat_id !== chatId || !thread.messages.some((one) => one.seq === seq)) return
+    const messages = thread.messages.map((one) => (one.seq === seq ? change(one) : one))
+    this.update(thread.message_id, (known) => ({ ...known, messages }))
+  }
+
   private update(messageId: number, change: (thread: Thread) => Thread): void {
     const { thread } = this.store.getState()
     if (thread?.message_id === messageId) this.store.setState({ thread: change(thread) })

@@ -484,7 +484,6 @@ export const ar: Catalogue = {
       }),
     endsOn: (date: string) => `ينتهي في ${date}`,
     copy: 'نسخ الرابط',
-    copied: 'نُسخ الرابط',
     qr: 'رمز QR',
     qrLabel: 'رمز QR لرابط الدعوة',
     end: 'إنهاء الرابط',

@@ -349,7 +349,6 @@ export const de: Catalogue = {
     uses: (n: number) => plural(n, '1 Person beigetreten', 'Personen beigetreten'),
     endsOn: (date: string) => `Endet am ${date}`,
     copy: 'Link kopieren',
-    copied: 'Link kopiert',
     qr: 'QR-Code',
     qrLabel: 'QR-Code des Einladungslinks',
     end: 'Link beenden',

@@ -347,7 +347,6 @@ export const en = {
     uses: (n: number) => plural(n, '1 person joined', 'people joined'),
     endsOn: (date: string) => `Ends ${date}`,
     copy: 'Copy link',
-    copied: 'Link copied',
     qr: 'QR code',
     qrLabel: 'QR code of the invite link',
     end: 'End link',

@@ -1,5 +1,7 @@
 import { lazy, Suspense, useCallback, useEffect, useRef, useState, type KeyboardEvent } from 'react'
 import { Link, useLocation } from 'wouter'
+import { useStore } from 'zustand'
+import { mayPost } from '../core/chat'
 import { liveMessages } from '../core/history'
 import { isEditable } from '../core/outbox'
 import { withPending } from '../core/pending'
@@ -16,7 +18,7 @@ import { useAppState, useMe, useRerenderEvery } from './hooks'
 import { ArrowLeft, Info, Search } from './icons'
 import { isComposing } from './keys'
 import { Logo } from './Logo'
-import { isStored, type Item } from './messages/items'
+import { isOwnText, isStored, type Item } from './messages/items'
 import { PinsBar } from './PinsBar'
 import { MessageList, type MessageListHandle } from './messages/MessageList'
 import { useReplying } from './messages/useReplying'
@@ -111,7 +113,9 @@ function OpenChat({ chat, linkedSeq }: { chat: Chat; linkedSeq: number | null })
   const [, navigate] = useLocation()
   const list = useRef<MessageListHandle>(null)
   const name = chatName(chat, me.user_id)
-  const isClosed = chat.kind === 'direct' && chat.peer === null && id !== me.user_id
+  const mayWrite = mayPost(chat, me.user_id)
+  // Who may not write may still edit.
+  const isEditing = useStore(edits, (all) => all[id] !== undefined)
 
   const [isSearching, setSearching] = useState(false)
   const closeSearch = useCallback(() => {
@@ -125,7 +129,7 @@ function OpenChat({ chat, linkedSeq }: { chat: Chat; linkedSeq: number | null })
   }, [id])
 
   const { reply } = useReplying({
-    canReply: !isClosed,
+    canReply: mayWrite,
     reply: (message) => {
       setEdit(id, null)
       setReply(id, message)
@@ -137,7 +141,7 @@ function OpenChat({ chat, linkedSeq }: { chat: Chat; linkedSeq: number | null })
     const { histories, outbox, epoch } = messenger.store.getState()
     const messages = liveMessages(histories.get(id))
     const mine = withPending({ messages, isLive: true, outbox, chatId: id, epoch, me: me.user_id }).findLast((item) =>
-      isStored(item) ? item.sender_id === me.user_id && item.kind === 'text' && !item.deleted : isEditable(item),
+      isStored(item) ? isOwnText(item, me.user_id) : isEditable(item),
     )
     if (mine !== undefined) edit(mine)
   }, [id, me.user_id, edit])
@@ -156,13 +160,11 @@ function OpenChat({ chat, linkedSeq }: { chat: Chat; linkedSeq: number | null })
           <ChatSearch chat={chat} onClose={closeSearch} />
         </Suspense>
       )}
-      <PinsBar chatId={id} onJump={(seq) => navigate(`/c/${id}/${seq}`, { replace: true })} />
+      <PinsBar chatId={id} mayUnpin={mayWrite} onJump={(seq) => navigate(`/c/${id}/${seq}`, { replace: true })} />
       <MessageList key={id} ref={list} chat={chat} linkedSeq={linkedSeq} onEdit={edit} onReply={reply} />
       <Announcer chatId={id} />
-      {isClosed ? (
-        <p className="composer-closed">{t.composer.deletedPeer}</p>
-      ) : chat.posting === 'admins' && chat.role === 'member' ? (
-        <p className="composer-closed">{t.composer.onlyAdmins}</p>
+      {!mayWrite && !isEditing ? (
+        <p className="composer-closed">{chat.kind === 'group' ? t.composer.onlyAdmins : t.composer.deletedPeer}</p>
       ) : (
         <Composer
           chatId={id}

@@ -8,8 +8,14 @@ import { Pin, X } from './icons'
 
 const NONE: readonly Message[] = []
 
+interface Props {
+  chatId: number
+  mayUnpin: boolean
+  onJump: (seq: number) => void
+}
+
 /** The pinned messages above a conversation: one at a time, and a click goes there and shows the next one. */
-export function PinsBar({ chatId, onJump }: { chatId: number; onJump: (seq: number) => void }) {
+export function PinsBar({ chatId, mayUnpin, onJump }: Props) {
   const pins = useAppState((state) => state.pins.get(chatId)) ?? NONE
   const people = useAppState((state) => state.people)
   const [turn, setTurn] = useState(0)
@@ -32,14 +38,16 @@ export function PinsBar({ chatId, onJump }: { chatId: number; onJump: (seq: numb
           <bdi>{messageText(pin)}</bdi>
         </span>
       </button>
-      <button
-        className="icon-button"
-        aria-label={t.pins.unpin}
-        title={t.pins.unpin}
-        onClick={() => messenger.operations.pin(pin, false)}
-      >
-        <X aria-hidden />
-      </button>
+      {mayUnpin && (
+        <button
+          className="icon-button"
+          aria-label={t.pins.unpin}
+          title={t.pins.unpin}
+          onClick={() => messenger.operations.pin(pin, false)}
+        >
+          <X aria-hidden />
+        </button>
+      )}
     </section>
   )
 }

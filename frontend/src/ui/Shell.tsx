@@ -30,9 +30,10 @@ export function Shell() {
   useEffect(() => messenger.open(id), [id])
   useEffect(prefetchChunks, [])
 
+  const isList = id === null && invitation === null
   return (
     // Without a conversation the chat list is the main content. Another element would make a new list, at its top.
-    <div className={`shell ${id === null ? 'shell-list' : 'shell-chat'}`} role={id === null ? 'main' : undefined}>
+    <div className={`shell ${isList ? 'shell-list' : 'shell-chat'}`} role={id === null ? 'main' : undefined}>
       {id !== null && (
         <a className="skip-link" href="#composer" onClick={skipToComposer}>
           {t.composer.skip}

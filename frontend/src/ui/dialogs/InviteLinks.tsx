@@ -2,6 +2,7 @@ import { lazy, Suspense, useEffect, useId, useState, type FormEvent } from 'reac
 import type { Invite } from '../../core/types'
 import { t } from '../../i18n'
 import { messenger } from '../../platform'
+import { copyText } from '../copy'
 import { openConfirmation } from '../dialog_state'
 import { FormError } from '../Field'
 import { errorText, fullTime } from '../format'
@@ -120,12 +121,6 @@ function NewLink({ groupId, onCreated }: { groupId: number; onCreated: (invite: 
 function Link({ invite, onEnd }: { invite: Invite; onEnd: () => void }) {
   const [shown, setShown] = useState(false)
   const link = linkOf(invite)
-  const copy = () =>
-    navigator.clipboard.writeText(link).then(
-      () => messenger.notices.show('info', t.invites.copied),
-      () => messenger.notices.show('error', t.errors.unknown),
-    )
-
   return (
     <li className="invite">
       <bdi className="invite-link" dir="ltr">
@@ -137,7 +132,7 @@ function Link({ invite, onEnd }: { invite: Invite; onEnd: () => void }) {
         {invite.expires_at !== null && ` · ${t.invites.endsOn(fullTime(invite.expires_at))}`}
       </p>
       <div className="invite-buttons">
-        <button className="button button-small" onClick={() => void copy()}>
+        <button className="button button-small" onClick={() => void copyText(link)}>
           <Copy aria-hidden /> {t.invites.copy}
         </button>
         <button className="button button-small" aria-expanded={shown} onClick={() => setShown(!shown)}>

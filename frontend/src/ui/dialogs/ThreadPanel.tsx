@@ -1,8 +1,10 @@
 import { useCallback, useEffect, useMemo, useRef, useState, type KeyboardEvent } from 'react'
+import { useStore } from 'zustand'
+import { mayPost } from '../../core/chat'
 import { withPending } from '../../core/pending'
 import { threadOf } from '../../core/replies'
 import type { Message } from '../../core/types'
-import { setEdit, setReply, threadKey } from '../../drafts'
+import { edits, setEdit, setReply, threadKey } from '../../drafts'
 import { t } from '../../i18n'
 import { messenger } from '../../platform'
 import { Composer } from '../Composer'
@@ -10,7 +12,7 @@ import { sameDay } from '../days'
 import { useAppState, useMe } from '../hooks'
 import { X } from '../icons'
 import { isComposing } from '../keys'
-import { isSameBlock, isStored, keyOf, timeOf, type Item } from '../messages/items'
+import { hasActions, isOwnText, isSameBlock, isStored, keyOf, timeOf, type Item } from '../messages/items'
 import { MessageMenu, type MenuTarget } from '../messages/MessageMenu'
 import { MessageRow } from '../messages/MessageRow'
 import { useReplying } from '../messages/useReplying'
@@ -43,10 +45,14 @@ export function ThreadPanel({ message, onClose }: { message: Message; onClose: (
   }, [items])
 
   const key = threadKey(messageId)
+  const mayWrite = chat !== undefined && mayPost(chat, me)
+  const isEditing = useStore(edits, (all) => all[key] !== undefined)
   const [menu, setMenu] = useState<MenuTarget | null>(null)
-  const openMenu = useCallback((item: Item, rect: DOMRect, row: HTMLElement | null) => setMenu({ item, rect, row }), [])
+  const openMenu = useCallback((item: Item, rect: DOMRect, row: HTMLElement | null) => {
+    if (hasActions(item)) setMenu({ item, rect, row })
+  }, [])
   const replying = useReplying({
-    canReply: true,
+    canReply: mayWrite,
     reply: (item) => {
       setReply(key, item)
       document.getElementById('thread-composer')?.focus()
@@ -128,13 +134,13 @@ export function ThreadPanel({ message, onClose }: { message: Message; onClose: (
           </p>
         )}
       </div>
-      {first !== undefined && (
+      {first !== undefined && (mayWrite || isEditing) && (
         <Composer
           chatId={chatId}
           thread={first}
           isNotes={chatId === me}
           onEditLast={() => {
-            const mine = items.findLast((item) => isStored(item) && item.sender_id === me && !item.deleted)
+            const mine = items.findLast((item) => isStored(item) && isOwnText(item, me))
             if (mine !== undefined) edit(mine)
           }}
           onDone={() => edit(null)}

@@ -1,3 +1,4 @@
+import { mayPost } from '../../core/chat'
 import { hasMarkup, parseMarkup } from '../../core/markup'
 import type { Chat } from '../../core/types'
 import { t } from '../../i18n'
@@ -85,9 +86,8 @@ function quickActions(item: Item): readonly QuickAction[] {
 /** Replying, the thread, forwarding. */
 function quoteActions({ target: { item }, chat, inThread, onReply }: Props, me: number): readonly MenuAction[] {
   if (!isQuotable(item)) return []
-  const isClosed = chat.kind === 'direct' && chat.peer === null && chat.chat_id !== me
   const actions: MenuAction[] = []
-  if (!isClosed)
+  if (mayPost(chat, me))
     actions.push({
       icon: <Reply aria-hidden className="mirrored" />,
       text: t.message.reply,
@@ -129,11 +129,15 @@ function actionsOf(
   if (item.pending?.kind === 'delete') return pendingActions(item.pending)
   if (item.pending !== undefined) return [...textActions, editAction, ...pendingActions(item.pending)]
   const sharedActions: readonly MenuAction[] = [
-    {
-      icon: item.pinned ? <PinOff aria-hidden /> : <Pin aria-hidden />,
-      text: item.pinned ? t.message.unpin : t.message.pin,
-      onSelect: () => messenger.operations.pin(item, !item.pinned),
-    },
+    ...(mayPost(chat, me)
+      ? [
+          {
+            icon: item.pinned ? <PinOff aria-hidden /> : <Pin aria-hidden />,
+            text: item.pinned ? t.message.unpin : t.message.pin,
+            onSelect: () => messenger.operations.pin(item, !item.pinned),
+          },
+        ]
+      : []),
     ...((item.reactions?.length ?? 0) === 0
       ? []
       : [

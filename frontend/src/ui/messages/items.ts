@@ -26,6 +26,10 @@ export function hasActions(item: Item): boolean {
   return item.kind === 'text' && !item.deleted && item.content != null
 }
 
+/** True if a stored message is a text of the user's own, which they may edit: a forwarded one is its author's. */
+export const isOwnText = ({ sender_id, kind, deleted, forwarded_from }: Message, me: number) =>
+  sender_id === me && kind === 'text' && !deleted && forwarded_from == null
+
 /** True if two neighbouring items form a block. `me` is the id of the user. */
 export function isSameBlock(a: Item | undefined, b: Item | undefined, me: number): boolean {
   if (a === undefined || b === undefined) return false
