@@ -318,6 +318,8 @@ def test_without_postgresql_requests_are_503_and_sends_unavailable(daemon, own_c
         return answer if answer.status_code in (200, 201) else None
 
     wait_for(sent_over_http)
+    # The connection may be served by another worker.
+    wait_for(lambda: bob.get(f"/messages/{alice.id}").status_code == 200)
     messages = bob.history(alice.id)
     expect.gapless(messages)
     assert [m["content"] for m in messages] == ["before", "away", "away"]

@@ -574,7 +574,7 @@ def test_the_indexer_waits_for_the_end_of_a_restore(daemon, alice, bob):
     assert daemon.sql("select count(*) from search_heads") == [(0,)]
     assert daemon.sql("select to_regclass('search_blocks_terms')") == [(None,)]
     daemon.sql(triggers)
-    wait_for(lambda: daemon.sql("select to_regclass('search_blocks_terms') is not null") == [(True,)])
+    wait_for(lambda: daemon.sql("select search_ready()") == [(True,)])
     wait_for(lambda: len(found(bob, "needle")) == 1)
 
 
