@@ -1306,7 +1306,7 @@ set synchronous_commit = off
 set enable_seqscan = on
 as $$
 declare
-	v_until timestamptz := clock_timestamp() + p_ms * interval '1 ms';
+	v_until timestamptz;	-- from when the first conversation that is due was found, however long that took
 	v record;
 	v_change record;
 	v_blocks int[];
@@ -1329,7 +1329,8 @@ begin
 		order by h.conv_id is not null, h.from_seq > 1 and not is_changed
 		limit 64
 	loop
-		exit when clock_timestamp() > v_until;
+		v_until := coalesce(v_until, clock_timestamp() + p_ms * interval '1 ms');
+		exit when v_built > 0 and clock_timestamp() > v_until;
 		v_built := v_built + 1;
 		if v.member_count = 0 then
 			delete from search_blocks where conv_id = v.conv_id;
@@ -1366,9 +1367,10 @@ begin
 			where conv_id = v.conv_id;
 		else
 			v_from := v.from_seq;
-			while v_from > 1 and clock_timestamp() <= v_until loop
+			loop
 				perform search_build(v.conv_id, ((v_from - 2) / 128)::int);
 				v_from := v_from - 128;
+				exit when v_from = 1 or clock_timestamp() > v_until;
 			end loop;
 			update search_heads set from_seq = v_from where conv_id = v.conv_id;
 		end if;

@@ -6,6 +6,7 @@ import itertools
 import os
 import random
 import signal
+import time
 import urllib.parse
 
 import pytest
@@ -519,6 +520,34 @@ def test_blocks_that_were_deleted_by_hand_are_built_again(daemon, alice, bob):
     wait_for(lambda: daemon.sql(blocks, bob.id)[0][0] > 1)
     daemon.sql("delete from search_blocks")
     wait_for(lambda: len(found(bob, "needle", limit=50)) == 200, what="all are found again")
+
+
+def test_older_messages_are_indexed_also_where_people_write(daemon, alice, bob, stopped):
+    for i in range(300):
+        alice.send(bob.id, f"needle {i}")
+    steps(daemon)
+    daemon.sql("delete from search_blocks")
+    head = "select h.from_seq from search_heads h join members m using (conv_id) where m.user_id = %s"
+    assert daemon.sql("select search_index(0, %s)", NEVER)[0][0] > 0
+    for _ in range(10):
+        alice.send(bob.id, "one more")
+        daemon.sql("select search_index(0, %s)", NEVER)
+    assert daemon.sql(head, bob.id) == [(1,)]
+    assert len(found(bob, "needle", limit=50)) == 300
+
+
+def test_a_step_ends_in_time_and_the_next_one_goes_on(daemon, alice, bob, stopped):
+    """docs/design.md, "Search": at most one block that takes longer is built in a step."""
+    sent = [alice.send(bob.id, f"hay {i}") for i in range(700)]
+    steps(daemon)
+    for message in sent[0::130]:  # one in each block
+        alice.patch(f"/messages/{message['message_id']}", {"content": "needle"})
+    time.sleep(0.01)
+    built = 0
+    while daemon.sql("select search_index(0, '1 ms')")[0][0] > 0 and built < 50:
+        built += 1
+    assert 6 <= built < 50
+    assert len(found(bob, "needle", limit=50)) == 6
 
 
 def test_rebuild_empties_the_index_and_the_indexer_fills_it(daemon, alice, bob):
