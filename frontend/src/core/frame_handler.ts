@@ -4,11 +4,10 @@ import { withDeleted, withMessage, withRead } from './chat'
 import type { ChatList } from './chat_list'
 import { isTransientCode } from './connection'
 import type { Groups } from './groups'
-import { applyDeleted, applyPinned, applyPush, applyReaction, withPinned } from './history'
+import { applyDeleted, applyPinned, applyPush, applyReaction } from './history'
 import type { People } from './people'
 import type { Pins } from './pins'
 import type { PresenceWatch } from './presence'
-import { withReactionChange } from './reactions'
 import { myId, type AppStore } from './state'
 import type { Sync } from './sync'
 import type { ThreadView } from './thread'
@@ -128,16 +127,15 @@ export class FrameHandler {
   private reacted(frame: ReactionFrame): void {
     const { chat_id, seq, mod } = frame
     this.parts.chats.update(chat_id, (chat) => ({ ...chat, last_mod: Math.max(chat.last_mod, mod) }))
-    const me = myId(this.parts.store)
-    this.parts.timeline.apply(chat_id, (history) => applyReaction(history, seq, frame, me))
-    this.parts.thread.change(chat_id, seq, (message) => withReactionChange(message, frame, me))
+    this.parts.timeline.apply(chat_id, (history) => applyReaction(history, seq, frame, myId(this.parts.store)))
+    this.parts.thread.reacted(chat_id, seq, frame)
   }
 
   private pinned(frame: PinnedFrame): void {
     const { chat_id, mod } = frame
     this.parts.chats.update(chat_id, (chat) => ({ ...chat, last_mod: Math.max(chat.last_mod, mod) }))
     this.parts.timeline.apply(chat_id, (history) => applyPinned(history, frame))
-    this.parts.thread.change(chat_id, frame.seq, (message) => withPinned(message, frame))
+    this.parts.thread.pinned(frame)
     this.parts.pins.changed(chat_id)
   }
 

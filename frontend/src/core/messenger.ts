@@ -21,7 +21,6 @@ import { People } from './people'
 import { Pins } from './pins'
 import { Polling } from './polling'
 import { PresenceWatch } from './presence'
-import { withReactionChange } from './reactions'
 import { Session } from './session'
 import type { SocketState } from './socket'
 import { myId, type AppStore } from './state'
@@ -82,8 +81,7 @@ export class Messenger {
     this.operations = new Operations(store, env, this.connection, this.chats, this.timeline, {
       chatNotListed: (id, mod) => this.sync.chatNotListed(id, mod),
       stored: (message) => this.thread.received([message]),
-      reacted: (id, seq, change) =>
-        this.thread.change(id, seq, (message) => withReactionChange(message, change, myId(this.store))),
+      reacted: (chatId, seq, change) => this.thread.reacted(chatId, seq, change),
       unauthorized,
     })
     const { connection, chats, timeline, thread, people, groups, pins, presence, typing } = this

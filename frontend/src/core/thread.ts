@@ -2,10 +2,12 @@
 // loaded are here a second time, because a thread may reach further back than what is loaded.
 
 import { ApiError, type Api } from './api'
+import { withPinned } from './history'
 import { mergeMessages } from './merging'
+import { withReactionChange } from './reactions'
 import { relationsOf, withRelations, type Thread } from './replies'
-import type { AppStore } from './state'
-import type { Deleted, Message } from './types'
+import { myId, type AppStore } from './state'
+import type { Deleted, Message, PinnedFrame, ReactionChange } from './types'
 
 const PAGE = 50
 
@@ -94,8 +96,17 @@ export class ThreadView {
     if (message !== undefined) this.received([{ ...message, content: null, deleted: true, mod }])
   }
 
-  /** A change of the reactions or the pin of the message at `seq`. */
-  change(chatId: number, seq: number, change: (message: Message) => Message): void {
+  /** A reaction to the message at `seq`: a push, or the ack of an own one. */
+  reacted(chatId: number, seq: number, reaction: ReactionChange): void {
+    this.change(chatId, seq, (message) => withReactionChange(message, reaction, myId(this.store)))
+  }
+
+  /** A `pinned` push. */
+  pinned(frame: PinnedFrame): void {
+    this.change(frame.chat_id, frame.seq, (message) => withPinned(message, frame))
+  }
+
+  private change(chatId: number, seq: number, change: (message: Message) => Message): void {
     const { thread } = this.store.getState()
     if (thread?.chat_id !== chatId || !thread.messages.some((one) => one.seq === seq)) return
     const messages = thread.messages.map((one) => (one.seq === seq ? change(one) : one))

@@ -8,6 +8,7 @@ import { useAppState, useSortedChats } from './hooks'
 import { Search, SquarePen, X } from './icons'
 import { isComposing } from './keys'
 import { NotificationCard } from './NotificationCard'
+import { SearchInput } from './SearchInput'
 import { SearchResults } from './SearchResults'
 import { UnsentRow } from './UnsentRow'
 
@@ -76,17 +77,11 @@ export function ChatList({ open }: { open: number | null }) {
       </header>
       <div className="search" role="search">
         <Search aria-hidden />
-        <input
+        <SearchInput
+          label={t.chats.search}
           id="search"
           ref={input}
-          type="text"
-          dir={query === '' ? undefined : 'auto'}
-          inputMode="search"
           enterKeyHint="search"
-          autoComplete="off"
-          spellCheck={false}
-          aria-label={t.chats.search}
-          placeholder={t.chats.search}
           value={query}
           onChange={(e) => search(e.target.value)}
         />

@@ -6,6 +6,7 @@ import { Avatar } from '../Avatar'
 import { chatName, messageText } from '../format'
 import { useMe, usePeopleSearch, useSortedChats } from '../hooks'
 import { Check, Search } from '../icons'
+import { SearchInput } from '../SearchInput'
 import { Dialog } from './Dialog'
 
 /** A chat, or a user without a chat yet. */
@@ -44,15 +45,9 @@ export function Forward({ message, onClose }: { message: Message; onClose: () =>
           </p>
           <div className="search">
             <Search aria-hidden />
-            <input
-              type="text"
-              dir={query === '' ? undefined : 'auto'}
-              inputMode="search"
-              autoComplete="off"
-              spellCheck={false}
+            <SearchInput
+              label={t.chats.search}
               data-autofocus
-              aria-label={t.chats.search}
-              placeholder={t.chats.search}
               value={query}
               onChange={(event) => setQuery(event.target.value)}
             />

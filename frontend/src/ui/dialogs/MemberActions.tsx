@@ -20,7 +20,7 @@ export function MemberActions({ groupId, id, onClose }: Props) {
   const member = useAppState((state) => state.groups.get(groupId)?.members.find((m) => m.user_id === id))
   const person = useAppState((state) => state.people.get(id))
   const { busy, error, run } = useAction()
-  const name = member?.full_name || nameOf(person)
+  const name = nameOf(person)
 
   useEffect(() => {
     if (member === undefined) onClose()

@@ -7,6 +7,7 @@ import { nameOf } from '../format'
 import { useAppState, useMe, usePeopleSearch } from '../hooks'
 import { Check, Search, X } from '../icons'
 import { isComposing } from '../keys'
+import { SearchInput } from '../SearchInput'
 
 interface Props {
   chosen: readonly Person[]
@@ -53,15 +54,9 @@ export function PeoplePicker({ chosen, onChange, members, autoFocus }: Props) {
       )}
       <div className="search">
         <Search aria-hidden />
-        <input
-          type="text"
-          dir={query === '' ? undefined : 'auto'}
-          inputMode="search"
-          autoComplete="off"
-          spellCheck={false}
+        <SearchInput
+          label={t.group.peopleSearch}
           autoFocus={autoFocus}
-          aria-label={t.group.peopleSearch}
-          placeholder={t.group.peopleSearch}
           value={query}
           onChange={(e) => setQuery(e.target.value)}
           onKeyDown={(e) => {

@@ -8,6 +8,7 @@ import { nameOf } from '../format'
 import { useAppState, useMe } from '../hooks'
 import { RotateCcw, Search, X } from '../icons'
 import { isComposing } from '../keys'
+import { SearchInput } from '../SearchInput'
 import { MessageResults } from './MessageResults'
 import { useMessageSearch } from './useMessageSearch'
 
@@ -76,16 +77,10 @@ export default function ChatSearch({ chat, onClose }: Props) {
     <section className="chat-search" role="search" aria-label={t.search.inChat} onKeyDown={onKeyDown}>
       <div className="chat-search-bar">
         <Search aria-hidden />
-        <input
+        <SearchInput
+          label={t.search.inChat}
           ref={input}
-          type="text"
-          inputMode="search"
           enterKeyHint="search"
-          autoComplete="off"
-          spellCheck={false}
-          dir={q === '' ? undefined : 'auto'}
-          aria-label={t.search.inChat}
-          placeholder={t.search.inChat}
           value={q}
           onFocus={() => setListed(true)}
           onChange={(e) => {
