@@ -92,7 +92,6 @@ void store_message_at(const store_rows *rows, int i, struct message *m)
 void store_found_at(const store_rows *rows, int i, struct found *f)
 {
 	*f = (struct found){
-		.is_last = db_is_null(rows, i, "message_id"),
 		.searched_ms = db_time_ms(rows, i, "found_at"),
 		.incomplete = db_bool(rows, i, "incomplete"),
 		.ready = db_is_null(rows, i, "percent"),

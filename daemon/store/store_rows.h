@@ -18,9 +18,8 @@ int store_n(const store_rows *rows);
 
 /* Conversations and messages. */
 
-/* A row of a search. */
+/* A row of a search. The last one has no message. */
 struct found {
-	bool is_last; /* True for the last row; else it has a message. */
 	struct conv conv;
 	struct message message;
 	int64_t searched_ms; /* of the last row: down to when everything was searched; 0: to the end */
